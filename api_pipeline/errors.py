@@ -1,0 +1,55 @@
+"""Every fault that ends a command, each with the exit code of contract 5.
+
+PipelineError
+├── SettingsError          2    a setting is missing, wrong or contradicts another
+├── DatabaseError          3    the database cannot be reached or used
+├── AuthenticationRefused  4    the token service or the receiver does not accept who we are
+├── ServiceUnavailable     5    the token service or the receiver cannot be reached or keeps failing
+├── AlreadyRunning        75    another run holds the table
+└── Interrupted          130    a signal asked the run to stop
+
+The text of each is one sentence for the operator: what happened, to what, and what to do next. It never
+holds a secret or a child's data.
+"""
+
+
+class PipelineError(Exception):
+    """A fault with a sentence for the operator and an exit code for the scheduler."""
+
+    exit_code = 1
+
+
+class SettingsError(PipelineError):
+    """A setting is missing, unknown-valued or contradicts another; nothing has been opened."""
+
+    exit_code = 2
+
+
+class DatabaseError(PipelineError):
+    """The database cannot be reached or used."""
+
+    exit_code = 3
+
+
+class AuthenticationRefused(PipelineError):
+    """The token service or the receiver does not accept the credentials, key, scope or LA code."""
+
+    exit_code = 4
+
+
+class ServiceUnavailable(PipelineError):
+    """The token service or the receiver cannot be reached or keeps failing."""
+
+    exit_code = 5
+
+
+class AlreadyRunning(PipelineError):
+    """Another run holds the table (and shard)."""
+
+    exit_code = 75
+
+
+class Interrupted(PipelineError):
+    """A signal asked the run to stop."""
+
+    exit_code = 130

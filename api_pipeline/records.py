@@ -1,0 +1,147 @@
+"""The nouns of the pipeline: rows -> records -> batches -> outcomes -> write-back.
+
+Each is a small frozen dataclass; nothing here imports anything of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TypeAlias
+
+Version: TypeAlias = "bytes | str | None"
+
+
+class Kind(str, Enum):
+    """What a record in a POST is (contract 3, `ssd_api_submission_log`)."""
+
+    FULL = "full"
+    DELTA = "delta"
+    PURGE = "purge"
+    DELETION = "deletion"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """One row of the staging table as it was read.
+
+    `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
+    database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
+    where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
+    """
+
+    id: int
+    person_id: str
+    row_state: str
+    submission_status: str
+    json_payload: str
+    current_hash: Version
+    has_previous: bool
+    api_response: str | None = None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the child has left the cohort."""
+        return self.row_state == "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A record whose POST began and whose answer was never learnt (a kill, a dropped connection).
+
+    `payload_hash` is the SHA-256 (hex) of the current payload it was built from, "" where it can never match.
+    `may_hold` is what the receiver holds if it took the record, where that is known; None otherwise.
+    """
+
+    payload_hash: str
+    may_hold: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a receiver holds of one child, as far as its acceptances tell.
+
+    `held` is that payload as JSON text, or None where it is not known. `unconfirmed` is set where a later record may
+    have arrived as well.
+    """
+
+    held: str | None = None
+    unconfirmed: Unconfirmed | None = None
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record ready to be sent: a JSON object as UTF-8 bytes, and where it came from.
+
+    `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
+    `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
+    `nulls_removed` counts the null members that were taken out.
+    """
+
+    row: StagedRow
+    la_child_id: str
+    kind: Kind
+    body: bytes
+    held_after: str | None
+    is_last: bool = True
+    nulls_removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """1 to BATCH_SIZE records that travel in one POST."""
+
+    number: int
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The receiver's receipt: its UUID in lower case, and its time (no zone) where it gave one."""
+
+    id: str
+    received_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The receiver took the record."""
+
+    record: Record
+    receipt: Receipt
+    http_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The record's own fault, or an answer that cannot be read as acceptance.
+
+    `may_have_arrived` is true where the receiver could have taken the record all the same.
+    """
+
+    record: Record
+    reason: str
+    http_code: int | None
+    may_have_arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A fault of the service or the network that outlasted all attempts."""
+
+    record: Record
+    reason: str
+    http_code: int | None
+    may_have_arrived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """The run stopped before the record's answer was known; its row is left as it was."""
+
+    record: Record
+
+
+Outcome: TypeAlias = "Accepted | Refused | Undelivered | Untried"
