@@ -1,0 +1,208 @@
+"""Settings: read from option, environment, credential store and `.env` file, checked, all faults told at once.
+
+Contract 2. Nothing is opened here, and the environment of the process is never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from . import __version__
+from .connection_string import redacted_connection_string, trusted_connection_string
+from .errors import SettingsError
+from .interlocks import endpoint_faults, is_anonymised, is_loopback, is_test_endpoint, table_faults
+from .setting import Needed
+from .settings import CheckLevel, LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
+from .settings_sources import Gathered, SecretReader, gather, with_stored_secrets
+from .settings_table import BY_NAME, SETTINGS
+from .settings_values import Shard, Values
+
+__all__ = [
+    "Purpose",
+    "SecretReader",
+    "Settings",
+    "Shard",
+    "StagingSettings",
+    "installed_drivers",
+    "is_anonymised",
+    "is_loopback",
+    "is_test_endpoint",
+    "load_settings",
+    "redacted_connection_string",
+]
+
+_LIVE_TABLE = "ssd_api_data_staging"
+_TESTING_TABLE = "ssd_api_data_staging_anon"
+_ENDPOINTS = ("API_ENDPOINT", "TOKEN_ENDPOINT")
+
+
+def installed_drivers() -> Sequence[str]:
+    """The names of the ODBC drivers of this machine; none where ODBC itself is missing."""
+    try:
+        import pyodbc  # slow to import, and most commands need it later or never
+    except ImportError:
+        return []
+    return list(pyodbc.drivers())
+
+
+def load_settings(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    cwd: Path,
+    executable_folder: Path | None = None,
+    secret_store: SecretReader | None = None,
+    env_file: Path | None = None,
+    purpose: Purpose = Purpose.RUN,
+    drivers: Callable[[], Sequence[str]] = installed_drivers,
+) -> Settings:
+    """The settings for `purpose`, every one of them checked.
+
+    `options` are settings by name as given on the command line (None: not given). `env_file` is the one asked for
+    by option, which must exist; without it the file is looked for as in contract 2. `secret_store` is asked for the
+    secrets that the purpose needs and that neither option nor environment gives; None: there is no store.
+    Raises SettingsError with one sentence for each fault.
+    """
+    only_logging = purpose is Purpose.NOTHING
+    gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging)
+    testing = Values(gathered.found).boolean("TESTING_MODE")
+    gathered = with_stored_secrets(gathered, secret_store, purpose.secrets_needed(testing=testing))
+    values = Values(gathered.found, list(gathered.faults))
+    connection = _connection(values, purpose, drivers)
+    _require(values, purpose, testing=testing)
+    for name in _ENDPOINTS:
+        values.faults.extend(endpoint_faults(name, values.text(name)))
+    settings = _settings(values, connection, gathered, cwd)
+    faults = [*values.faults, *_contradictions(settings)]
+    interlocks = _interlocks(settings)
+    if purpose is Purpose.RUN:
+        faults.extend(interlocks)
+    if faults:
+        raise SettingsError(_message(list(dict.fromkeys(faults)), gathered.file, cwd))
+    if purpose in (Purpose.ENDPOINT, Purpose.SMOKE) and interlocks:
+        return replace(settings, warnings=(*settings.warnings, *(f"run will refuse: {text}" for text in interlocks)))
+    return settings
+
+
+def _connection(values: Values, purpose: Purpose, drivers: Callable[[], Sequence[str]]) -> str:
+    given = values.text("DB_CONNECTION_STRING")
+    server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
+    if values.given("DB_CONNECTION_STRING") or not purpose.needs_database:
+        return given
+    if not server and not database:
+        wanted = f"{BY_NAME['DB_CONNECTION_STRING'].wanted}; or USER_SERVER and USER_DATABASE"
+        values.missing("DB_CONNECTION_STRING", wanted)
+        return ""
+    if not server or not database:
+        lacking, other = ("USER_DATABASE", "USER_SERVER") if server else ("USER_SERVER", "USER_DATABASE")
+        values.missing(lacking, f"it, because {other} is set; or DB_CONNECTION_STRING instead of both")
+        return ""
+    built = trusted_connection_string(server, database, drivers())
+    if built is None:
+        values.faults.append(
+            "USER_SERVER is set, but no SQL Server ODBC driver is installed; wanted is Microsoft's ODBC "
+            "Driver 18 for SQL Server, or DB_CONNECTION_STRING."
+        )
+    return built or ""
+
+
+def _require(values: Values, purpose: Purpose, *, testing: bool) -> None:
+    if not purpose.needs_receiver(testing=testing):
+        return
+    for setting in SETTINGS:
+        if setting.needed is Needed.LIVE and not values.given(setting.name):
+            values.missing(setting.name)
+
+
+def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path) -> Settings:
+    testing = values.boolean("TESTING_MODE")
+    folder = gathered.file.parent if gathered.file else cwd
+    return Settings(
+        connection_string=connection,
+        table_name=values.text("TABLE_NAME") or (_TESTING_TABLE if testing else _LIVE_TABLE),
+        api_endpoint=values.text("API_ENDPOINT"),
+        token_endpoint=values.text("TOKEN_ENDPOINT"),
+        client_id=values.text("CLIENT_ID"),
+        client_secret=values.text("CLIENT_SECRET"),
+        scope=values.text("SCOPE"),
+        supplier_key=values.text("SUPPLIER_KEY"),
+        la_code=values.text("LA_CODE"),
+        testing_mode=testing,
+        allow_live_data_to_test=values.boolean("ALLOW_LIVE_DATA_TO_TEST"),
+        use_partial_payload=values.boolean("USE_PARTIAL_PAYLOAD"),
+        purge_vanished=values.boolean("PURGE_VANISHED"),
+        schema_check=cast(CheckLevel, values.choice("SCHEMA_CHECK")),
+        schema_codes=cast(CheckLevel, values.choice("SCHEMA_CODES")),
+        shard=values.shard("SHARD"),
+        batch_size=values.integer("BATCH_SIZE"),
+        max_in_flight=values.integer("MAX_IN_FLIGHT"),
+        min_post_gap_ms=values.integer("MIN_POST_GAP_MS"),
+        max_attempts=values.integer("MAX_ATTEMPTS"),
+        retry_max_wait_s=values.number("RETRY_MAX_WAIT_S"),
+        connect_timeout_s=values.number("CONNECT_TIMEOUT_S"),
+        read_timeout_s=values.number("READ_TIMEOUT_S"),
+        give_up_after_failed_batches=values.integer("GIVE_UP_AFTER_FAILED_BATCHES"),
+        proxy_url=values.text("PROXY_URL"),
+        proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
+        ca_bundle=values.path("CA_BUNDLE"),
+        user_agent=values.text("USER_AGENT") or f"d2i-csc-api/{__version__}",
+        log_file=values.path("LOG_FILE"),
+        log_format=cast(LogFormat, values.choice("LOG_FORMAT")),
+        log_to=cast(LogTarget, values.choice("LOG_TO")),
+        debug=values.boolean("DEBUG"),
+        spool_folder=values.path("SPOOL_FOLDER") or folder,
+        staging=_staging(values),
+        env_file=gathered.file,
+        warnings=gathered.warnings + _ignored(values),
+    )
+
+
+def _staging(values: Values) -> StagingSettings:
+    return StagingSettings(
+        ssd_schema=values.text("SSD_SCHEMA"),
+        cohort_months_back=values.integer("COHORT_MONTHS_BACK"),
+        cohort_year_start_month=values.integer("COHORT_YEAR_START_MONTH"),
+        cohort_person_ids=values.words("COHORT_PERSON_IDS"),
+        cohort_filter_table=values.text("COHORT_FILTER_TABLE"),
+        cohort_include_cp_plans=values.boolean("COHORT_INCLUDE_CP_PLANS"),
+        cohort_include_disabled=values.boolean("COHORT_INCLUDE_DISABLED"),
+        one_block_per_child=values.boolean("ONE_BLOCK_PER_CHILD"),
+        purge_left_window=values.boolean("PURGE_LEFT_WINDOW"),
+        delete_left_window=values.boolean("DELETE_LEFT_WINDOW"),
+        max_deleted_share=values.number("MAX_DELETED_SHARE"),
+        uasc_values=values.words("UASC_VALUES"),
+    )
+
+
+def _ignored(values: Values) -> tuple[str, ...]:
+    if values.given("DB_CONNECTION_STRING") and (values.given("USER_SERVER") or values.given("USER_DATABASE")):
+        return ("USER_SERVER and USER_DATABASE have no effect, because DB_CONNECTION_STRING is set.",)
+    return ()
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    in_url = re.search(r"/children_social_care_data/([^/]+)/children/*$", settings.api_endpoint)
+    if in_url and settings.la_code and in_url[1] != settings.la_code:
+        return [f"LA_CODE is {settings.la_code}, but API_ENDPOINT names {in_url[1]}; wanted is the same in both."]
+    return []
+
+
+def _interlocks(settings: Settings) -> list[str]:
+    if settings.testing_mode:
+        return []
+    return table_faults(
+        settings.table_name,
+        settings.api_endpoint,
+        allow_live_data_to_test=settings.allow_live_data_to_test,
+    )
+
+
+def _message(faults: Sequence[str], file: Path | None, cwd: Path) -> str:
+    note = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+    if len(faults) == 1:
+        return f"{faults[0]} ({note})"
+    lines = "\n".join(f"  - {fault}" for fault in faults)
+    return f"{len(faults)} settings are not as wanted ({note}):\n{lines}"

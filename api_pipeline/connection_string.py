@@ -1,0 +1,124 @@
+"""Connection strings: taken apart by ODBC's rules, built, and shown without their secrets.
+
+ODBC's rules: `keyword=value` pairs with `;` between; a value in braces may hold anything, a `}` in it is doubled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+HIDDEN = "***"
+
+_SHOWN = frozenset(
+    {
+        *("driver", "dsn", "filedsn", "server", "servername", "address", "addr", "port", "network"),
+        *("database", "dbq", "initialcatalog", "uid", "user", "userid", "username"),
+        *("trustedconnection", "integratedsecurity", "authentication", "encrypt", "trustservercertificate"),
+        *("hostnameincertificate", "sslmode", "connecttimeout", "timeout", "logintimeout"),
+        *("app", "wsid", "applicationintent", "multisubnetfailover", "marsconnection"),
+    }
+)
+_SQL_SERVER_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
+_OLDER_DRIVERS = ("SQL Server Native Client 11.0", "SQL Server Native Client 10.0", "SQL Server")
+_URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
+
+
+def is_embedded(text: str) -> bool:
+    """Whether `text` names the embedded database (sqlite:///PATH)."""
+    return text.lower().startswith("sqlite:///")
+
+
+def pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of an ODBC connection string: keyword as written, value with its braces taken off.
+
+    A part without `=` comes as (part, ""); a brace that is never closed takes the rest of the text.
+    """
+    position = 0
+    while position < len(text):
+        equals = text.find("=", position)
+        semicolon = text.find(";", position)
+        if equals < 0 or 0 <= semicolon < equals:
+            end = semicolon if semicolon >= 0 else len(text)
+            if text[position:end].strip():
+                yield text[position:end].strip(), ""
+            position = end + 1
+            continue
+        keyword = text[position:equals].strip()
+        value, position = _value_at(text, equals + 1)
+        yield keyword, value
+
+
+def _value_at(text: str, start: int) -> tuple[str, int]:
+    begin = start
+    while begin < len(text) and text[begin] == " ":
+        begin += 1
+    if begin < len(text) and text[begin] == "{":
+        closing = begin + 1
+        while (closing := text.find("}", closing)) >= 0:
+            if text[closing + 1 : closing + 2] != "}":
+                rest = text.find(";", closing)
+                return text[begin + 1 : closing].replace("}}", "}"), (len(text) if rest < 0 else rest + 1)
+            closing += 2
+        return text[begin + 1 :], len(text)
+    end = text.find(";", begin)
+    end = len(text) if end < 0 else end
+    return text[begin:end].rstrip(), end + 1
+
+
+def in_braces(value: str) -> str:
+    """`value` as it may stand in a connection string: in braces where ODBC's rules ask for it."""
+    if re.search(r"[;{}]|^\s|\s$", value):
+        return "{" + value.replace("}", "}}") + "}"
+    return value
+
+
+def passwords(text: str) -> tuple[str, ...]:
+    """Every value in a connection string that must not be seen: all but those of keywords known to be "
+    "harmless."""
+    return tuple(value for keyword, value in pairs(text) if value and not _is_shown(keyword))
+
+
+def redacted_connection_string(text: str) -> str:
+    """A connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
+
+    What is shown is a list of harmless keywords; every other value, and any part that is no pair, is hidden.
+    """
+    if is_embedded(text):
+        return text
+    if "://" in text.split("=", 1)[0]:
+        return redacted_url(text)
+    shown = []
+    for keyword, value in pairs(text):
+        if _is_shown(keyword):
+            shown.append(f"{keyword}={in_braces(value)}" if value else f"{keyword}=")
+        else:
+            shown.append(f"{keyword}={HIDDEN}" if _is_keyword(keyword) and value else HIDDEN)
+    return ";".join(shown)
+
+
+def redacted_url(text: str) -> str:
+    """A URL without the user and password that may stand before its host."""
+    return _URL_CREDENTIALS.sub(f"{HIDDEN}@", text)
+
+
+def trusted_connection_string(server: str, database: str, drivers: Sequence[str]) -> str | None:
+    """A connection string for the current Windows user on the newest SQL Server driver; None where there is "
+    "none."""
+    numbered = [(int(match[1]), name) for name in drivers if (match := _SQL_SERVER_DRIVER.fullmatch(name))]
+    if numbered:
+        driver = max(numbered)[1]
+    else:
+        known = [name for name in _OLDER_DRIVERS if name in drivers]
+        if not known:
+            return None
+        driver = known[0]
+    return f"Driver={{{driver}}};Server={in_braces(server)};Database={in_braces(database)};Trusted_Connection=yes"
+
+
+def _is_keyword(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z][A-Za-z _]{0,30}", text) is not None
+
+
+def _is_shown(keyword: str) -> bool:
+    return re.sub(r"[ _]", "", keyword).lower() in _SHOWN

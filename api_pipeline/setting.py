@@ -1,0 +1,97 @@
+"""What a row of the settings table says: name, kind, meaning, default and what is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a value must look like."""
+
+    TEXT = "text"
+    HEADER = "text that can stand in an HTTP header"
+    CONNECTION = "an ODBC connection string, or sqlite:///PATH"
+    URL = "a URL"
+    PROXY = "a proxy's URL"
+    LA_CODE = "three digits"
+    TABLE = "a table name"
+    SCHEMA = "a schema name"
+    BOOLEAN = "true or false"
+    INTEGER = "a whole number"
+    NUMBER = "a number"
+    CHOICE = "one of several words"
+    FILE = "a file that exists"
+    PATH = "a path"
+    SHARD = "I/N"
+    LIST = "words with commas between"
+
+
+class Group(Enum):
+    """The headings under which settings are shown, in this order."""
+
+    DATABASE = "Database"
+    RECEIVER = "Receiver and credentials"
+    MODE = "What is sent"
+    PACE = "Pace and patience"
+    NETWORK = "Network"
+    LOGGING = "Logs"
+    STAGING = "Filling the staging table with `stage` (not needed by `run`)"
+
+
+class Needed(Enum):
+    """When a setting must have a value."""
+
+    NEVER = "optional"
+    DATABASE = "always needed"
+    LIVE = "needed when live"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name, what it means, and what is accepted.
+
+    `default` is written as it would stand in `.env` ("" for none); `default_note` says in words what holds
+    where the default depends on something else. `low` and `high` bound numbers, both ends included.
+    """
+
+    name: str
+    group: Group
+    kind: Kind
+    meaning: str
+    default: str = ""
+    default_note: str = ""
+    example: str = ""
+    aliases: tuple[str, ...] = ()
+    secret: bool = False
+    needed: Needed = Needed.NEVER
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """What is wanted, in words that fit after "wanted is"."""
+        if self.kind in (Kind.INTEGER, Kind.NUMBER) and self.low is not None and self.high is not None:
+            return f"{self.kind.value} from {self.low:g} to {self.high:.12g}"
+        if self.kind is Kind.CHOICE:
+            return "one of " + ", ".join(self.choices)
+        return _WANTED[self.kind]
+
+
+_WANTED: dict[Kind, str] = {
+    Kind.TEXT: "a text on one line",
+    Kind.HEADER: "a text on one line, of letters, digits and signs that can stand in an HTTP header",
+    Kind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",
+    Kind.URL: "a URL that begins with https:// and names a host, without user, password or fragment",
+    Kind.PROXY: "a URL such as http://proxy.example:8080, or http://user:password@proxy.example:8080 with "
+    "signs such as @ : / in the password written as %40 %3A %2F",
+    Kind.LA_CODE: "three digits, for example 845",
+    Kind.TABLE: "a table name, or schema.table, of letters, digits and _ (a part may stand in [ ])",
+    Kind.SCHEMA: "a schema name, or database.schema, of letters, digits and _ (a part may stand in [ ])",
+    Kind.BOOLEAN: "true or false",
+    Kind.FILE: "the path of a file that exists and can be read",
+    Kind.PATH: "a path",
+    Kind.SHARD: "I/N with 1 <= I <= N, for example 2/4",
+    Kind.LIST: "words with commas between",
+}
