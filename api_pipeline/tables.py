@@ -1,0 +1,110 @@
+"""Names of the staging table and its companions, checked and quoted for the database they go to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from api_pipeline.errors import SettingsError
+
+_PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
+_NAME = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<table>{_PART})")
+
+# Words that none of the three databases takes as a bare name of a table or schema.
+_RESERVED = frozenset(
+    "all alter and as between by case check collate column constraint create cross default delete distinct drop else "
+    "end except exists fetch for foreign from full grant group having in index inner insert intersect into is join "
+    "key left like not null of offset on or order outer primary references right select set table then to "
+    "transaction union unique update user using values view when where with".split()
+)
+
+
+class Dialect(str, Enum):
+    """The databases the pipeline speaks to."""
+
+    SQLSERVER = "sqlserver"
+    POSTGRESQL = "postgresql"
+    SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One part of a table's name; `is_quoted` where it was written in brackets, so that its case is to be kept."""
+
+    text: str
+    is_quoted: bool = False
+
+    def sql(self, dialect: Dialect) -> str:
+        """Gives the part as it may stand in a statement, quoted only where it must be.
+
+        A plain name stays bare, so that PostgreSQL folds its case as it does for everybody else's statements.
+        """
+        if not (self.is_quoted or self.text[0].isdigit() or self.text.lower() in _RESERVED):
+            return self.text
+        if dialect is Dialect.SQLSERVER:
+            return f"[{self.text}]"
+        folded = dialect is Dialect.POSTGRESQL and not self.is_quoted
+        return f'"{self.text.lower() if folded else self.text}"'
+
+
+@dataclass(frozen=True, slots=True)
+class QualifiedName:
+    """A table's name, with its schema where it was given one."""
+
+    schema: Identifier | None
+    table: Identifier
+
+    def sql(self, dialect: Dialect) -> str:
+        """Gives the whole name as it may stand in a statement."""
+        table = self.table.sql(dialect)
+        return f"{self.schema.sql(dialect)}.{table}" if self.schema else table
+
+    def beside(self, name: str) -> QualifiedName:
+        """Gives the name of another table in the same schema."""
+        return replace(self, table=Identifier(name))
+
+
+@dataclass(frozen=True, slots=True)
+class TableNames:
+    """The staging table and its companions, each quoted and safe to put into a statement."""
+
+    staging: str
+    held: str
+    log: str
+    unconfirmed: str
+    runs: str
+
+
+def parse_table_name(table_name: str) -> QualifiedName:
+    """Takes a TABLE_NAME apart: `table`, `schema.table`, `[schema].[table]` (contract 2).
+
+    Errors: SettingsError where it holds anything but letters, digits, `_`, one dot and brackets around a part.
+    """
+    found = _NAME.fullmatch(table_name)
+    if found is None:
+        raise SettingsError(
+            f"TABLE_NAME is {table_name!r}, which is no table name; wanted is table or schema.table of letters, digits "
+            "and _, where a part may stand in [ ]."
+        )
+    schema = found["schema"]
+    return QualifiedName(_identifier(schema) if schema else None, _identifier(found["table"]))
+
+
+def table_names(table_name: str, dialect: Dialect) -> TableNames:
+    """Gives the names for a TABLE_NAME; the companions live in the staging table's schema (contract 3).
+
+    Errors: SettingsError where it is no table name.
+    """
+    staging = parse_table_name(table_name)
+    return TableNames(
+        staging=staging.sql(dialect),
+        held=staging.beside("ssd_api_held").sql(dialect),
+        log=staging.beside("ssd_api_submission_log").sql(dialect),
+        unconfirmed=staging.beside("ssd_api_unconfirmed").sql(dialect),
+        runs=staging.beside("ssd_api_runs").sql(dialect),
+    )
+
+
+def _identifier(part: str) -> Identifier:
+    return Identifier(part.strip("[]"), is_quoted=part.startswith("["))
