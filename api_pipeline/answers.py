@@ -1,0 +1,245 @@
+"""Reads the receiver's answers: what each status and body means (contract 4). Pure.
+
+`classify` turns one HTTP answer into one of the `Answer` classes; whether to try again, halve or stop is decided by
+those who call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from itertools import zip_longest
+from typing import TypeAlias
+
+from api_pipeline.records import Receipt
+
+ACCEPTING = frozenset({200, 201, 202})
+PASSING = frozenset({408, 425, 429})
+# A gateway that says one of these has not let the request through; of other faults nobody knows.
+_NOT_LET_THROUGH = frozenset({425, 429, 503})
+_REASON_LIMIT = 4000
+
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_TOKEN = re.compile(
+    rf"^(?:(\d{{4}}-\d{{2}}-\d{{2}})[_T ](\d{{2}}:\d{{2}}:\d{{2}})(?:\.(\d+))?Z?_)?({_UUID})(?:\.json)?$"
+)
+# A path such as `[3].social_care_episodes[0]` or `$[3].purge`: its first index, and nothing after it, is the record.
+_RECORD_PATH = re.compile(
+    r"(?<![\w\]\[.])(\$\.?|#/?|body\.?|records?\.?|children\.?)?\[(\d{1,5})\](?:[\w$\-.]|\[\d+\])*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The records were accepted: one receipt for each, in order."""
+
+    code: int
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An accepting status without receipts that can be read: nobody knows what became of the records."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """400 or 422: one record or more is refused. `named` gives the reason by position, empty where none is named."""
+
+    code: int
+    reason: str
+    named: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """403: key, scope or LA code; or a firewall that dislikes one record."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """413: too many records, or too many bytes."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorised:
+    """401: the token is missing, expired or not valid."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A fault that may pass. `retry_after_s` is what the answer asked for, in seconds, or None."""
+
+    code: int | None
+    reason: str
+    retry_after_s: float | None
+    may_have_arrived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """204, a redirect or another 4xx: the batch is refused and trying again would not help."""
+
+    code: int
+    reason: str
+
+
+Answer: TypeAlias = "Receipts | Unreadable | Malformed | Forbidden | TooLarge | Unauthorised | Passing | Final"
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
+    """Gives the meaning of one HTTP answer to a POST of `records` records.
+
+    `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against.
+    """
+    if status in ACCEPTING:
+        return _read_receipts(status, body, records)
+    reason = _reason(status, body)
+    if status in (400, 422):
+        return Malformed(status, reason, named_records(body, records, status))
+    if status == 401:
+        return Unauthorised(status, reason)
+    if status == 403:
+        return Forbidden(status, reason)
+    if status == 413:
+        return TooLarge(status, reason)
+    if status in PASSING or status >= 500:
+        wait = retry_after_seconds(headers.get("retry-after"), now)
+        return Passing(status, reason, wait, may_have_arrived=status not in _NOT_LET_THROUGH)
+    if 300 <= status < 400:
+        return Final(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
+    return Final(status, reason)
+
+
+def parse_receipt(text: str) -> Receipt | None:
+    """Gives the receipt in one token (`2026-01-31_02:03:04.05_<uuid>.json`, or the UUID alone), None if it is none."""
+    found = _TOKEN.match(text.strip())
+    if not found:
+        return None
+    day, time, fraction, uuid = found.groups()
+    received_at = None
+    if day:
+        micro = int((fraction or "0")[:6].ljust(6, "0"))
+        try:
+            received_at = datetime.fromisoformat(f"{day} {time}").replace(microsecond=micro)
+        except ValueError:
+            received_at = None
+    return Receipt(uuid.lower(), received_at)
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Gives the seconds a `Retry-After` header asks to wait (whole or decimal seconds, or an HTTP date), else None."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        pass
+    else:
+        return max(0.0, seconds) if seconds < float("inf") else None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def named_records(body: bytes, records: int, status: int) -> dict[int, str]:
+    """Gives the reason for each record that an error body names as `[n]`, counted from 0.
+
+    Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3 (contract 4). Positions that the
+    batch does not have are passed over.
+    """
+    found: dict[int, list[str]] = {}
+    for text in _messages(body):
+        matches = [match for match in _RECORD_PATH.finditer(text) if int(match.group(2)) < records]
+        for match, following in zip_longest(matches, matches[1:]):
+            end = following.start() if following else len(text)
+            found.setdefault(int(match.group(2)), []).append(text[match.start() : end].strip(" \t\r\n,;"))
+    return {
+        position: f"HTTP {status}: {'; '.join(dict.fromkeys(reasons))}"[:_REASON_LIMIT]
+        for position, reasons in found.items()
+    }
+
+
+def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreadable:
+    tokens, is_batch = _tokens(body)
+    if tokens is None:
+        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+    receipts = [parse_receipt(token) for token in tokens]
+    read = tuple(receipt for receipt in receipts if receipt is not None)
+    if not read or len(read) != len(receipts):
+        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+    if is_batch and len(read) == 1:
+        return Receipts(status, read * records)
+    if len(read) != records:
+        reason = f"HTTP {status}: {len(read)} receipts came for {records} records; outcome unknown"
+        return Unreadable(status, reason)
+    return Receipts(status, read)
+
+
+def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
+    """Gives the tokens of an accepting body, and whether one token may stand for the whole batch."""
+    text = body.decode("utf-8-sig", "replace").strip()
+    if not text:
+        return None, False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text.split(), False
+    if isinstance(value, str):
+        return value.split(), True
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return list(value), False
+    return None, False
+
+
+def _messages(body: bytes) -> list[str]:
+    """Gives the texts of an error body: the strings of a JSON document, each key with what stands under it."""
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    return list(_strings(value))
+
+
+def _strings(value: object, prefix: str = "") -> Sequence[str]:
+    if isinstance(value, str):
+        return [f"{prefix}{value}"]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item, prefix)]
+    if isinstance(value, dict):
+        path = next((str(value[key]) for key in ("path", "field", "location") if isinstance(value.get(key), str)), "")
+        if _RECORD_PATH.match(path):
+            rest = [text for key, item in value.items() if item != path for text in _strings(item)]
+            return [f"{path}: {'; '.join(rest)}" if rest else path]
+        return [
+            text
+            for key, item in value.items()
+            for text in _strings(item, f"{key}: " if _RECORD_PATH.match(str(key)) else prefix)
+        ]
+    return []
+
+
+def _reason(status: int, body: bytes) -> str:
+    text = " ".join(body[: _REASON_LIMIT * 2].decode("utf-8-sig", "replace").split())
+    return f"HTTP {status}: {text}"[:_REASON_LIMIT] if text else f"HTTP {status} without a text"

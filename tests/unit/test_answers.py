@@ -1,0 +1,149 @@
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.answers import (
+    Final,
+    Forbidden,
+    Malformed,
+    Passing,
+    Receipts,
+    TooLarge,
+    Unauthorised,
+    Unreadable,
+    classify,
+    named_records,
+    parse_receipt,
+    retry_after_seconds,
+)
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
+UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
+OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+
+def read(status: int, body: str, records: int = 1, headers: dict[str, str] | None = None) -> object:
+    return classify(status, headers or {}, body.encode(), records, NOW)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_list_of_receipts_is_read_in_order(status: int) -> None:
+    answer = read(status, f'["2026-11-20_23:59:58.07_{UUID}.json", "2026-11-21_00:00:01.50_{OTHER}.json"]', 2)
+    assert isinstance(answer, Receipts)
+    assert [receipt.id for receipt in answer.receipts] == [UUID.lower(), OTHER]
+    assert answer.receipts[0].received_at == datetime(2026, 11, 20, 23, 59, 58, 70000)  # noqa: DTZ001 - no zone is given
+
+
+def test_the_same_as_whitespace_separated_text_is_accepted() -> None:
+    answer = read(200, f"2026-11-20_23:59:58.07_{UUID}.json\n2026-11-21_00:00:01.5_{OTHER}.json ", 2)
+    assert isinstance(answer, Receipts)
+    assert [receipt.id for receipt in answer.receipts] == [UUID.lower(), OTHER]
+
+
+def test_one_json_string_is_a_receipt_for_the_whole_batch_without_a_time() -> None:
+    answer = read(200, f'"{UUID}"', 3)
+    assert isinstance(answer, Receipts)
+    assert [(receipt.id, receipt.received_at) for receipt in answer.receipts] == [(UUID.lower(), None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [
+        (f'["{UUID}"]', 2),
+        (f'["{UUID}", "{OTHER}"]', 1),
+        (UUID, 2),
+        ("", 1),
+        ("[]", 1),
+        ("null", 1),
+        ("{}", 1),
+        ('["not a receipt"]', 1),
+        ("<html>Please log in</html>", 1),
+        (f'[["{UUID}"]]', 1),
+        ("[1]", 1),
+    ],
+)
+def test_an_accepting_status_without_a_receipt_for_each_record_is_never_acceptance(body: str, records: int) -> None:
+    assert isinstance(read(200, body, records), Unreadable)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_only_the_first_index_of_a_path_names_a_record(status: int) -> None:
+    body = '{"errors": ["[3].social_care_episodes[0].closure_date: too long", "[5].child_details: unknown member"]}'
+    answer = read(status, body, 10)
+    assert isinstance(answer, Malformed)
+    assert set(answer.named) == {3, 5}
+    assert answer.named[3] == f"HTTP {status}: [3].social_care_episodes[0].closure_date: too long"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("Record [2].purge is wrong; [4].la_child_id as well", {2, 4}),
+        ('{"[7].child_details.disabilities[11]": ["too long"]}', {7}),
+        ('{"errors": [{"path": "$[1].sex", "message": "too long"}]}', {1}),
+        ('[{"field": "[0]", "message": "[9] is what it says"}]', {0, 9}),
+        ("social_care_episodes[0] is wrong", set()),
+        ("child.disabilities[3] is wrong", set()),
+        ("[10] is not in this batch", set()),
+        ("something is wrong", set()),
+        ('{"title": "Bad Request", "status": 400}', set()),
+        ("[]", set()),
+    ],
+)
+def test_records_are_found_in_every_shape_of_error_body(body: str, named: set[int]) -> None:
+    assert set(named_records(body.encode(), 10, 400)) == named
+
+
+@given(st.binary(max_size=200), st.integers(0, 5))
+def test_no_error_body_can_break_the_reader_or_name_a_record_that_is_not_there(body: bytes, records: int) -> None:
+    assert all(0 <= position < records for position in named_records(body, records, 400))
+    assert isinstance(classify(200, {}, body, 0, NOW), (Receipts, Unreadable))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, Unauthorised), (403, Forbidden), (413, TooLarge), (204, Final), (302, Final), (404, Final), (405, Final)]
+    + [(407, Final), (409, Final), (415, Final)]
+    + [(code, Passing) for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)],
+)
+def test_every_other_status_has_its_meaning(status: int, kind: type) -> None:
+    assert isinstance(read(status, "text"), kind)
+
+
+def test_a_redirect_is_never_followed_and_its_target_is_not_repeated() -> None:
+    answer = read(302, "Moved to http://login.example/?token=abc")
+    assert isinstance(answer, Final)
+    assert "example" not in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Sat, 21 Nov 2026 02:00:30 GMT", 30.0),
+        ("Sat, 21 Nov 2026 01:00:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("inf", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(value, NOW) == seconds
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_passing_fault_carries_the_wait_that_was_asked_for(status: int) -> None:
+    answer = read(status, "", headers={"retry-after": "12"})
+    assert isinstance(answer, Passing)
+    assert answer.retry_after_s == 12.0
+
+
+@pytest.mark.parametrize("text", ["", "x", f"{UUID}.txt", f"2026-13-01_10:00:00.00_{UUID}", "0f8fad5b"])
+def test_what_is_no_receipt_is_not_read_as_one_or_gets_no_time(text: str) -> None:
+    receipt = parse_receipt(text)
+    assert receipt is None or receipt.received_at is None

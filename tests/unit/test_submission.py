@@ -1,0 +1,162 @@
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api_pipeline.answers import Answer, Final, Forbidden, Malformed, Passing, Receipts, TooLarge, Unreadable
+from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.records import Accepted, Batch, Kind, Outcome, Receipt, Record, Refused, StagedRow, Undelivered
+from api_pipeline.submission import Admission, Delivery
+
+
+def record(number: int) -> Record:
+    row = StagedRow(number, f"P{number}", "new", "pending", "{}", None, has_previous=False)
+    return Record(row, f"P{number}", Kind.FULL, f"{number}".encode(), "{}")
+
+
+@dataclass
+class RuleReceiver:
+    """A receiver that follows a few rules, for counting requests and deciding each outcome on paper."""
+
+    culprits: set[int] = field(default_factory=set)
+    named: bool = False
+    refusal: int = 400
+    largest: int = 100
+    forbids_everything: bool = False
+    reasons: dict[int, str] = field(default_factory=dict)
+    posts: list[list[int]] = field(default_factory=list)
+
+    def post(self, records: Sequence[bytes]) -> Answer:
+        numbers = [int(body) for body in records]
+        self.posts.append(numbers)
+        if self.forbids_everything:
+            return Forbidden(403, "HTTP 403: no")
+        if len(numbers) > self.largest:
+            return TooLarge(413, "HTTP 413: too large")
+        bad = [position for position, number in enumerate(numbers) if number in self.culprits]
+        if bad and self.refusal == 403:
+            return Forbidden(403, "HTTP 403: firewall")
+        if bad and self.named:
+            return Malformed(400, "HTTP 400: named", {position: f"HTTP 400: [{position}]" for position in bad})
+        if bad:
+            return Malformed(400, self.reasons.get(numbers[bad[0]], "HTTP 400: malformed"))
+        if not numbers:
+            return Malformed(400, "HTTP 400: empty")
+        return Receipts(200, tuple(Receipt(f"receipt-{number}", None) for number in numbers))
+
+
+def deliver(receiver: RuleReceiver, size: int = 100, *, let_in: bool = True) -> dict[int, Outcome]:
+    outcomes: dict[int, Outcome] = {}
+
+    def report(decided: Sequence[Outcome]) -> None:
+        for outcome in decided:
+            assert isinstance(outcome, (Accepted, Refused, Undelivered))
+            assert outcome.record.row.id not in outcomes, "an outcome was reported twice"
+            outcomes[outcome.record.row.id] = outcome
+
+    admission = Admission(receiver)
+    if let_in:
+        admission.note_accepted()
+    Delivery(receiver, admission, report, lambda: None).run(Batch(1, tuple(map(record, range(size)))))
+    assert set(outcomes) == set(range(size)), "every record has an outcome"
+    return outcomes
+
+
+def refused(outcomes: dict[int, Outcome]) -> set[int]:
+    return {number for number, outcome in outcomes.items() if isinstance(outcome, Refused)}
+
+
+def test_each_record_keeps_its_own_receipt() -> None:
+    outcomes = deliver(RuleReceiver(), 3)
+    assert [outcome.receipt.id for outcome in outcomes.values() if isinstance(outcome, Accepted)] == [
+        "receipt-0",
+        "receipt-1",
+        "receipt-2",
+    ]
+
+
+def test_named_records_are_taken_out_and_the_rest_is_sent_again_at_once() -> None:
+    receiver = RuleReceiver({3, 50, 99}, named=True)
+    assert refused(deliver(receiver)) == {3, 50, 99}
+    assert len(receiver.posts) == 2
+
+
+@settings(max_examples=300)
+@given(st.sets(st.integers(0, 99), max_size=30), st.integers(1, 100), st.sampled_from([400, 403]))
+def test_unnamed_culprits_are_found_and_all_others_accepted_within_the_bound(
+    culprits: set[int], size: int, refusal: int
+) -> None:
+    """k culprits in n records cost at most k * (ceil(log2 n) + 2) + 1 requests, and one more for a 403's second try,
+    and at most five for the sample that is asked before a batch is condemned."""
+    culprits = {number for number in culprits if number < size}
+    receiver = RuleReceiver(culprits, refusal=refusal)
+    outcomes = deliver(receiver, size)
+    others_were_asked = any(isinstance(outcome, Accepted) for outcome in outcomes.values())
+    assert refused(outcomes) == culprits or (not others_were_asked and len(culprits) > 3)
+    bound = len(culprits) * (math.ceil(math.log2(size)) + 2) + 2 + 5
+    assert len(receiver.posts) <= bound
+
+
+@pytest.mark.parametrize("culprits", [set(range(10)), set(range(90, 100)), set(range(45, 55)), set(range(0, 100, 10))])
+def test_culprits_side_by_side_do_not_condemn_the_rest(culprits: set[int]) -> None:
+    assert refused(deliver(RuleReceiver(culprits))) == culprits
+
+
+def test_a_batch_in_which_everything_is_refused_costs_far_less_than_two_requests_a_record() -> None:
+    receiver = RuleReceiver(set(range(100)))
+    outcomes = deliver(receiver)
+    assert refused(outcomes) == set(range(100))
+    assert len(receiver.posts) <= 40
+
+
+def test_records_refused_for_different_reasons_each_keep_their_own() -> None:
+    reasons = {5: "HTTP 400: too long", 70: "HTTP 400: unknown member"}
+    outcomes = deliver(RuleReceiver({5, 70}, reasons=reasons))
+    assert {number: outcomes[number].reason for number in reasons} == reasons  # type: ignore[union-attr] # both are Refused
+
+
+def test_a_batch_that_is_too_large_is_halved_and_arrives() -> None:
+    receiver = RuleReceiver(largest=30)
+    assert refused(deliver(receiver)) == set()
+    assert max(map(len, receiver.posts[1:])) <= 50
+
+
+def test_a_single_record_that_is_too_large_is_refused() -> None:
+    assert refused(deliver(RuleReceiver(largest=0), 1)) == {0}
+
+
+def test_a_403_before_anything_was_accepted_is_probed_and_a_second_403_marks_nothing() -> None:
+    receiver = RuleReceiver(forbids_everything=True)
+    with pytest.raises(AuthenticationRefused, match="SUPPLIER_KEY"):
+        deliver(receiver, let_in=False)
+    assert [len(post) for post in receiver.posts] == [100, 0]
+
+
+def test_a_403_whose_probe_meets_another_answer_is_searched_for_the_disliked_record() -> None:
+    receiver = RuleReceiver({42}, refusal=403)
+    assert refused(deliver(receiver, let_in=False)) == {42}
+    assert [] in receiver.posts
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Unreadable(200, "HTTP 200: unknown"),
+        Final(404, "HTTP 404"),
+        Passing(503, "HTTP 503", None, may_have_arrived=False),
+    ],
+)
+def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) -> None:
+    class Constant:
+        def post(self, records: Sequence[bytes]) -> Answer:
+            return answer
+
+    found: list[Outcome] = []
+    receiver = Constant()
+    was_lost = Delivery(receiver, Admission(receiver), found.extend, lambda: None).run(Batch(1, (record(1), record(2))))
+    assert was_lost == isinstance(answer, Passing)
+    assert len(found) == 2
+    assert all(isinstance(outcome, (Refused, Undelivered)) for outcome in found)
