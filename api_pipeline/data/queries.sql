@@ -1,0 +1,196 @@
+-- Every statement that the pipeline sends to a council's database while it works on the staging table. Statements of
+-- deployment stand in ddl/, those of `stage` in staging_queries.sql.
+--
+-- {table}, {held}, {log}, {unconfirmed}, {runs} are the staging table and its companions. {ids} and {children} are
+-- lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?), ...): values always travel as
+-- parameters, never in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
+-- and SQLite differ; what they become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
+
+-- name: probe
+-- Asks for nothing, to see that the database answers.
+SELECT 1;
+
+-- name: table_exists
+-- Fails where a table (or one of the named columns) is not there; reads no row.
+SELECT {columns} FROM {any_table} WHERE 1 = 0;
+
+-- name: read_due
+-- Reads the next page of rows that may be due: those with a payload whose status says so, and every deleted row
+-- (whether the receiver still holds that child is looked up afterwards). Keyset on id, so that no page is read twice.
+SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
+       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+FROM {table}
+WHERE id > ? AND json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted') {person} {shard}
+ORDER BY id {page};
+
+-- name: read_all
+-- Reads the next page of all rows with a payload, whatever their status: for `validate` of the whole table and for
+-- `run --resync`.
+SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
+       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+FROM {table}
+WHERE id > ? AND json_payload IS NOT NULL {person} {shard}
+ORDER BY id {page};
+
+-- name: read_rows
+-- Reads some rows again as they stand now, to write back receipts that an earlier run had to keep in a file.
+SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
+       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+FROM {table}
+WHERE id IN ({ids});
+
+-- name: count_due
+-- Counts the rows that read_due would give, for the progress display.
+SELECT COUNT(*)
+FROM {table}
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted') {person} {shard};
+
+-- name: count_all
+-- Counts the rows that read_all would give.
+SELECT COUNT(*)
+FROM {table}
+WHERE json_payload IS NOT NULL {person} {shard};
+
+-- name: read_previous
+-- Reads what the table says was sent before, for rows of which the receiver's holding is not recorded yet.
+SELECT id, previous_json_payload
+FROM {table}
+WHERE id IN ({ids}) AND previous_json_payload IS NOT NULL;
+
+-- name: read_held
+-- Reads what the receiver holds of some children, as far as its acceptances tell.
+SELECT la_child_id, held_payload, receipt
+FROM {held}
+WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: read_unconfirmed
+-- Reads of which of these children a record was sent whose answer was never learnt.
+SELECT la_child_id, payload_hash, may_hold
+FROM {unconfirmed}
+WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: forget_unconfirmed
+-- Removes the notes of records under way, once the answer is known (or the record was never sent).
+DELETE FROM {unconfirmed}
+WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: note_unconfirmed
+-- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows.
+INSERT INTO {unconfirmed} (receiver, la_child_id, payload_hash, may_hold, run_id, begun_at)
+VALUES {values};
+
+-- name: note_may_hold
+-- Notes what the receiver holds if it took a record whose answer was lost.
+UPDATE {unconfirmed} SET may_hold = ?
+WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';
+
+-- name: read_versions
+-- Reads, and keeps still until the end of the write-back's transaction, the version in which each row of a batch stands
+-- now. A row that somebody changed since it was read must not be marked as sent.
+SELECT id, row_state, submission_status, current_hash, CASE WHEN current_hash IS NULL THEN json_payload END
+FROM {table} {lock_rows}
+WHERE id IN ({ids}) {locked};
+
+-- name: mark_sent
+-- Writes the receipt of an accepted record to its row: it is sent, and what was sent becomes the previous payload.
+UPDATE {table}
+SET submission_status = 'sent', row_state = 'unchanged', api_response = ?, submission_timestamp = ?,
+    previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = ?
+WHERE id = ?;
+
+-- name: mark_already_held
+-- Writes to a row that nothing was sent, because the receiver holds exactly this payload.
+UPDATE {table}
+SET submission_status = 'sent', row_state = 'unchanged', api_response = ?,
+    previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = NULL
+WHERE id = ?;
+
+-- name: mark_deletion_sent
+-- Writes the receipt of an accepted deletion: the receiver holds nothing of the child any more.
+UPDATE {table}
+SET submission_status = 'sent', row_state = 'deleted', api_response = ?, submission_timestamp = ?,
+    previous_hash = NULL, previous_json_payload = NULL, partial_json_payload = NULL
+WHERE id = ?;
+
+-- name: keep_changed
+-- A record was accepted, but its row was changed meanwhile: notes what was sent, and leaves the row due.
+UPDATE {table}
+SET previous_json_payload = ?, previous_hash = ?
+WHERE id = ?;
+
+-- name: mark_failed
+-- Writes code and reason to the row of a record that was refused or could not be delivered.
+UPDATE {table}
+SET submission_status = 'error', api_response = ?
+WHERE id = ?;
+
+-- name: mark_testing
+-- Writes the simulated answer of testing mode; nothing else changes, so that a live run sends the row.
+UPDATE {table}
+SET submission_status = 'testing', api_response = ?, submission_timestamp = ?
+WHERE id = ?;
+
+-- name: mark_pending
+-- Makes a row due whose child was purged at the receiver in order to be sent anew.
+UPDATE {table}
+SET submission_status = 'pending'
+WHERE id = ?;
+
+-- name: remove_held
+-- Takes out what the receiver held of some children, before what it holds now is put in.
+DELETE FROM {held}
+WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: insert_held
+-- Records what the receiver holds now, with the receipt that says so.
+INSERT INTO {held} (receiver, la_child_id, held_payload, held_hash, receipt, accepted_at)
+VALUES {values};
+
+-- name: insert_log
+-- Records each record of a POST and its outcome for the audit trail; no payload.
+INSERT INTO {log} (run_id, batch, staging_table, staging_id, person_id, la_child_id, kind, sent_hash, http_code,
+                   outcome, answer, logged_at)
+VALUES {values};
+
+-- name: insert_run
+-- Opens the journal entry of a run.
+INSERT INTO {runs} (run_id, staging_table, receiver, mode, payloads, shard, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: finish_run
+-- Closes the journal entry of a run with its counts and its exit code.
+UPDATE {runs}
+SET finished_at = ?, due = ?, accepted = ?, refused = ?, undelivered = ?, deleted = ?, unchanged = ?, not_tried = ?,
+    exit_code = ?, message = ?
+WHERE run_id = ?;
+
+-- name: lock_sqlserver
+-- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table.
+SET NOCOUNT ON;
+DECLARE @result INT;
+EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session', @LockTimeout = 0;
+SELECT CASE WHEN @result >= 0 THEN 1 ELSE 0 END;
+
+-- name: lock_name_sqlserver
+-- SQL Server: gives the number of the table, so that every way of writing its name takes the same lock.
+SELECT OBJECT_ID(?);
+
+-- name: lock_postgresql
+-- PostgreSQL: takes the run lock, which the server frees when the connection ends. It locks a number, not the table.
+SELECT CASE WHEN pg_try_advisory_lock(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
+
+-- name: lock_shared_postgresql
+-- PostgreSQL: takes the run lock of the whole table together with the runs of the other shards.
+SELECT CASE WHEN pg_try_advisory_lock_shared(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
+
+-- name: lock_name_postgresql
+-- PostgreSQL: gives the number of the table, so that every way of writing its name takes the same lock.
+SELECT CAST(to_regclass(?) AS OID);
+
+-- name: lock_name_sqlite
+-- SQLite: gives the database's file, beside which the lock file stands.
+PRAGMA database_list;

@@ -1,0 +1,285 @@
+"""Connections to the council's database: ODBC through pyodbc, the embedded one through Python's own sqlite3.
+
+Both look alike from outside (`Connection`): `?` parameters, rows as tuples, no transaction open unless one was asked
+for. A fault becomes a `DatabaseError` whose sentence never quotes a value of a row.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.tables import Dialect
+
+if TYPE_CHECKING:
+    import pyodbc
+
+Row: TypeAlias = "tuple[Any, ...]"
+Parameters: TypeAlias = "Sequence[object]"
+
+SQLITE_PREFIX = "sqlite:///"
+_BUSY_WAIT_S = 30
+_SQLSTATE = re.compile(r"^\w{5}$")
+_LOST_STATES = ("08", "57P", "HYT", "01002")
+_LOST_NATIVE = re.compile(
+    r"server closed the connection|connection .*(lost|broken|closed|reset)|Communication link", re.I
+)
+
+# What differs between the databases beyond DDL and the run lock: the end of a page, and how a row is kept still while
+# its version is compared. SQLite needs no row lock: its transaction is opened for writing.
+_DIFFERENCES = {
+    Dialect.SQLSERVER: {
+        "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
+        "lock_rows": "WITH (UPDLOCK, ROWLOCK)",
+        "locked": "",
+    },
+    Dialect.POSTGRESQL: {
+        "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
+        "lock_rows": "",
+        "locked": "FOR UPDATE",
+    },
+    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": ""},
+}
+
+
+class ConnectionLost(DatabaseError):
+    """The database went away; a new connection may still reach it."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Somebody else holds what was needed (a lock, a deadlock's victim); the same may work a moment later."""
+
+
+class Connection:
+    """One open connection. `dialect` says which database it is; `is_microsoft` whether Microsoft's driver is in use."""
+
+    def __init__(
+        self, opener: Callable[[], sqlite3.Connection | pyodbc.Connection], dialect: Dialect, driver: str
+    ) -> None:
+        self._opener = opener
+        self._raw: Any = opener()
+        self.dialect = dialect
+        self.driver = driver
+        self.is_microsoft = "msodbcsql" in driver.lower()
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Gives all rows of a statement; no transaction stays open behind it. Errors: DatabaseError."""
+        with _translated():
+            cursor = self._raw.cursor()
+            try:
+                cursor.execute(sql, self._bound(parameters))
+                return [tuple(row) for row in cursor.fetchall()]
+            finally:
+                cursor.close()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Runs one statement and gives the number of rows it touched (-1 where the driver does not say)."""
+        with _translated():
+            cursor = self._raw.cursor()
+            try:
+                cursor.execute(sql, self._bound(parameters))
+                return int(cursor.rowcount)
+            finally:
+                cursor.close()
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+        """Runs one statement for each row of parameters, as one array where the driver takes arrays."""
+        if not rows:
+            return
+        with _translated():
+            cursor = self._raw.cursor()
+            try:
+                if self.is_microsoft:
+                    cursor.fast_executemany = True
+                    cursor.setinputsizes(_input_sizes(rows[0]))
+                cursor.executemany(sql, [self._bound(row) for row in rows])
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes what happens inside it one transaction: all of it is kept, or, after an exception, none of it."""
+        self._begin()
+        try:
+            yield
+        except BaseException:
+            self._end(commit=False)
+            raise
+        self._end(commit=True)
+
+    def page(self, size: int) -> dict[str, str]:
+        """Gives the pieces of SQL in which this database differs, for a page of `size` rows."""
+        pieces = _DIFFERENCES[self.dialect]
+        return {**pieces, "page": pieces["page"].format(size=size)}
+
+    def reopen(self) -> None:
+        """Opens the same database anew after the connection was lost. Errors: DatabaseError."""
+        self.close()
+        self._raw = self._opener()
+
+    def close(self) -> None:
+        """Closes the connection; a connection that is gone already is no fault."""
+        try:
+            self._raw.close()
+        except Exception as error:  # a driver may raise anything on a dead connection
+            if not _is_driver_error(error):
+                raise
+
+    def _bound(self, parameters: Parameters) -> Parameters:
+        if self.dialect is not Dialect.SQLITE:
+            return parameters
+        return [value.isoformat(" ", "milliseconds") if isinstance(value, datetime) else value for value in parameters]
+
+    def _begin(self) -> None:
+        with _translated():
+            if isinstance(self._raw, sqlite3.Connection):
+                self._raw.execute("BEGIN IMMEDIATE")
+            else:
+                self._raw.autocommit = False
+
+    def _end(self, *, commit: bool) -> None:
+        try:
+            with _translated():
+                self._raw.commit() if commit else self._raw.rollback()
+                if not isinstance(self._raw, sqlite3.Connection):
+                    self._raw.autocommit = True
+        except DatabaseError:
+            if commit:
+                raise
+
+
+def connect(connection_string: str, *, create: bool = False, timeout_s: int = 15) -> Connection:
+    """Opens an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
+
+    Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
+    """
+    if connection_string.startswith(SQLITE_PREFIX):
+        return _connect_sqlite(Path(connection_string[len(SQLITE_PREFIX) :]), create=create)
+    return _connect_odbc(connection_string, timeout_s)
+
+
+def _connect_sqlite(path: Path, *, create: bool) -> Connection:
+    if not create and not path.is_file():
+        raise DatabaseError(
+            f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
+            "or make it with: d2i-csc-api deploy-schema --apply"
+        )
+
+    def opener() -> sqlite3.Connection:
+        with _translated():
+            raw = sqlite3.connect(path, timeout=_BUSY_WAIT_S, isolation_level=None, check_same_thread=False)
+            raw.execute("SELECT 1 FROM sqlite_master WHERE 1 = 0")
+            return raw
+
+    return Connection(opener, Dialect.SQLITE, "sqlite3")
+
+
+def _connect_odbc(connection_string: str, timeout_s: int) -> Connection:
+    import pyodbc
+
+    # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
+    pyodbc.pooling = False
+    raw = _open_odbc(connection_string, timeout_s)
+    product = str(raw.getinfo(pyodbc.SQL_DBMS_NAME)).lower()
+    driver = str(raw.getinfo(pyodbc.SQL_DRIVER_NAME))
+    first = [raw]
+    return Connection(
+        lambda: first.pop() if first else _open_odbc(connection_string, timeout_s), _dialect_of(product), driver
+    )
+
+
+def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
+    import pyodbc
+
+    try:
+        return pyodbc.connect(connection_string, autocommit=True, timeout=timeout_s)
+    except pyodbc.Error as error:
+        from api_pipeline.odbc_faults import explain_connection_fault
+
+        raise ConnectionLost(explain_connection_fault(error, connection_string)) from None
+
+
+def _dialect_of(product: str) -> Dialect:
+    if "sqlite" in product:
+        return Dialect.SQLITE
+    if "postgres" in product:
+        return Dialect.POSTGRESQL
+    if "sql server" in product:
+        return Dialect.SQLSERVER
+    raise DatabaseError(f"The database is {product}, which is not supported: use SQL Server, PostgreSQL or SQLite.")
+
+
+def _input_sizes(row: Parameters) -> list[object]:
+    import pyodbc
+
+    # Without this, fast_executemany sizes its buffers by the first row and fails on a longer text in a later one.
+    return [(pyodbc.SQL_WVARCHAR, 0, 0) if isinstance(value, str) or value is None else None for value in row]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not _is_driver_error(error):
+            raise
+        raise _as_database_error(error) from None
+
+
+def _is_driver_error(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) or type(error).__module__ == "pyodbc"
+
+
+def _as_database_error(error: Exception) -> DatabaseError:
+    """Turns a driver's error into ours, by its SQLSTATE alone: the driver's text may quote a row's values."""
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(error)
+    state = str(error.args[0]) if error.args else ""
+    text = str(error.args[1]) if len(error.args) > 1 else ""
+    if not _SQLSTATE.match(state):
+        state = "HY000"
+    if "database is locked" in text or state in ("40001", "40P01", "55P03"):
+        return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
+    if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
+        return ConnectionLost(
+            f"The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
+        )
+    return DatabaseError(_sentence(state, text))
+
+
+_MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
+_MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)
+_DENIED = re.compile(r"permission denied|permission was denied|readonly database", re.I)
+
+
+def _sentence(state: str, text: str) -> str:
+    if state in ("42S02", "42P01") or _MISSING_TABLE.search(text):
+        return (
+            f"A table does not exist in this database (SQLSTATE {state}); check TABLE_NAME, or make the tables with: "
+            "d2i-csc-api deploy-schema"
+        )
+    if state in ("42S22", "42703") or _MISSING_COLUMN.search(text):
+        return f"A column is missing from a table (SQLSTATE {state}); see which with: d2i-csc-api test-schema"
+    if state == "42501" or _DENIED.search(text):
+        return (
+            f"The login may not do this in the database (SQLSTATE {state}); "
+            "ask the database administrator for the grants that deploy-schema prints."
+        )
+    return f"The database refused a statement (SQLSTATE {state}); run d2i-csc-api test-schema to see what is wrong."
+
+
+def _from_sqlite(error: sqlite3.Error) -> DatabaseError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return DatabaseBusy("The database file is busy; try again when other work on it has ended.")
+    if "unable to open" in text or "disk I/O" in text:
+        return ConnectionLost("The database file cannot be opened; check that its folder exists and may be written to.")
+    if "not a database" in text:
+        return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
+    return DatabaseError(_sentence("HY000", text))

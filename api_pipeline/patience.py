@@ -1,0 +1,51 @@
+"""Repeats work on the database that went away or was busy, on a new connection where needed, within a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a database that is away is waited for, in seconds; `clock` is monotonic."""
+
+    seconds: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def patiently(
+    connection: Connection,
+    work: Callable[[], _Result],
+    patience: Patience,
+    after_reopen: Callable[[], None] = lambda: None,
+) -> _Result:
+    """Gives what `work` gives, repeating it while the database is away or busy. `work` must be safe to repeat.
+
+    `after_reopen` prepares a new connection (it takes the run lock again). Errors: DatabaseError of the last try.
+    """
+    until = patience.clock() + patience.seconds
+    wait = _FIRST_WAIT_S
+    must_reopen = False
+    while True:
+        try:
+            if must_reopen:
+                connection.reopen()
+                after_reopen()
+                must_reopen = False
+            return work()
+        except (ConnectionLost, DatabaseBusy) as error:
+            if patience.clock() + wait > until:
+                raise
+            must_reopen = must_reopen or isinstance(error, ConnectionLost)
+        patience.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT_S)

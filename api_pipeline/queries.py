@@ -1,0 +1,42 @@
+"""Loads the named statements of `data/*.sql`, where every statement the program issues is written once.
+
+A statement begins at a line `-- name: xyz`; the comment lines that follow say what it is for, and the rest is SQL.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A named SQL statement: `purpose` is a sentence for the database administrator, `sql` still has placeholders."""
+
+    name: str
+    purpose: str
+    sql: str
+
+
+@cache
+def load(file_name: str = "queries.sql") -> dict[str, Statement]:
+    """Gives the statements of one packaged file by name, in the order of the file."""
+    text = (files("api_pipeline") / "data" / file_name).read_text(encoding="utf-8")
+    parts = _NAME.split(text)[1:]
+    return {name: _statement(name, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _statement(name: str, body: str) -> Statement:
+    lines = [line for line in body.strip().splitlines() if line.strip()]
+    comments = [line[2:].strip() for line in lines if line.startswith("--")]
+    sql = "\n".join(line for line in lines if not line.startswith("--"))
+    return Statement(name, " ".join(comments), sql.rstrip(";\n "))
+
+
+def placeholders(count: int) -> str:
+    """Gives `?, ?, ...` for a list of `count` values."""
+    return ", ".join("?" * count)
