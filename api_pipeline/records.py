@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from hashlib import sha256
 from typing import TypeAlias
 
 Version: TypeAlias = "bytes | str | None"
@@ -75,9 +76,13 @@ class Holding:
 class Record:
     """One record ready to be sent: a JSON object as UTF-8 bytes, and where it came from.
 
+    One that was sent by an earlier run, and is known by its receipt alone, has an empty `body` and the `known_hash`
+    (SHA-256, hex) of what was sent.
+
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
-    `nulls_removed` counts the null members that were taken out.
+    `nulls_removed` counts the null members that were taken out. `intent_hash` is what is noted before the POST begins
+    (see `Unconfirmed.payload_hash`), and `was_unconfirmed` says that an earlier note of the kind stood there already.
     """
 
     row: StagedRow
@@ -87,6 +92,14 @@ class Record:
     held_after: str | None
     is_last: bool = True
     nulls_removed: int = 0
+    intent_hash: str = ""
+    was_unconfirmed: bool = False
+    known_hash: str = ""
+
+    @property
+    def sent_hash(self) -> str:
+        """The SHA-256 of what is or was sent, as 64 hexadecimal digits."""
+        return self.known_hash or sha256(self.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +157,26 @@ class Untried:
     record: Record
 
 
-Outcome: TypeAlias = "Accepted | Refused | Undelivered | Untried"
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that was not sent because its payload cannot be: not JSON, no identifier, a breach of the schema."""
+
+    row: StagedRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyHeld:
+    """A row that was not sent because the receiver holds exactly this payload.
+
+    `is_recorded` is false where that was concluded from the row's previous payload and is yet to be recorded.
+    """
+
+    row: StagedRow
+    la_child_id: str
+    held: str
+    receipt: str | None
+    is_recorded: bool
+
+
+Outcome: TypeAlias = "Accepted | Refused | Undelivered | Untried | Rejected | AlreadyHeld"

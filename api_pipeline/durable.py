@@ -1,0 +1,101 @@
+"""Write-back that outlives the database: tried again on a new connection, and in the last resort spooled to a file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.patience import Patience, patiently
+from api_pipeline.payload import Payload, PayloadFault, held_text, parse_payload
+from api_pipeline.records import Outcome, Record
+from api_pipeline.spool import Spool, by_row, recovered
+from api_pipeline.store import Store
+from api_pipeline.summary import RunSummary
+from api_pipeline.write_back import Destination, WriteBack
+
+_LOG = logging.getLogger(__name__)
+
+
+class DurableWriteBack:
+    """Writes outcomes so that no receipt is lost. `retake_lock` takes the run lock on a new connection."""
+
+    def __init__(
+        self,
+        store: Store,
+        destination: Destination,
+        spool: Spool,
+        *,
+        patience: Patience,
+        mask: Callable[[str], str],
+        retake_lock: Callable[[], None],
+        summary: RunSummary,
+    ) -> None:
+        self._store = store
+        self._to = destination
+        self._spool = spool
+        self._patience = patience
+        self._write_back = WriteBack(store, destination, mask)
+        self._retake_lock = retake_lock
+        self._summary = summary
+        self._has_failed = False
+
+    def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        """Writes the outcomes of one POST. Errors: DatabaseError, after their receipts have been spooled."""
+        if self._has_failed:
+            self._save(batch, outcomes)
+            return
+        try:
+            patiently(
+                self._store.connection,
+                lambda: self._write_back.write(batch, outcomes),
+                self._patience,
+                self._retake_lock,
+            )
+        except DatabaseError as error:
+            self._has_failed = True
+            saved = self._save(batch, outcomes)
+            where = f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
+            raise type(error)(f"{error}{where}") from None
+
+    def recover(self) -> None:
+        """Writes the receipts that an earlier run had to spool, before anything else is sent. Errors: DatabaseError."""
+        receipts = by_row(self._spool.read())
+        if not receipts:
+            return
+        rows = self._store.read_rows(list(receipts))
+        outcomes: list[tuple[int, Outcome]] = []
+        for row in rows:
+            outcome = recovered(receipts[row.id], row, _held_text(row.json_payload))
+            if outcome is not None and receipts[row.id].receiver == self._to.receiver:
+                outcomes.append((receipts[row.id].batch, outcome))
+        for batch, outcome in outcomes:
+            self._write_back.write(batch, [outcome])
+        self._spool.clear()
+        self._summary.receipts_recovered = len(outcomes)
+        _LOG.info("wrote back %d receipts that an earlier run had saved in %s", len(outcomes), self._spool.path)
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """Removes the notes of records that were never sent; a note that stays behind does no harm."""
+        children = [record.la_child_id for record in records if not record.was_unconfirmed]
+        if not self._to.companions or self._to.testing or not children or self._has_failed:
+            return
+        try:
+            self._store.forget_unconfirmed(self._to.receiver, children)
+        except DatabaseError as error:
+            _LOG.debug("notes of records that were not sent stay behind: %s", error)
+
+    def _save(self, batch: int, outcomes: Sequence[Outcome]) -> int:
+        if self._to.testing:
+            return 0
+        saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
+        self._summary.receipts_spooled += saved
+        return saved
+
+
+def _held_text(text: str) -> str | None:
+    try:
+        payload: Payload = parse_payload(text)
+    except PayloadFault:
+        return None
+    return held_text(payload)

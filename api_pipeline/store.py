@@ -1,0 +1,240 @@
+"""The staging table and its companions, as the pipeline reads them: due rows, what is held, what is under way.
+
+What is written back stands in `write_back.py`. Statements come from `data/queries.sql`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from api_pipeline.db import Connection, Parameters, Row
+from api_pipeline.errors import DatabaseError
+from api_pipeline.queries import load, placeholders
+from api_pipeline.records import Holding, StagedRow, Unconfirmed
+from api_pipeline.tables import TableNames
+
+PAGE_SIZE = 200
+
+_Value = TypeVar("_Value")
+_ROWS_IN_A_STATEMENT = 100
+_DUE_STATUSES = frozenset({"pending", "error", "testing"})
+_RECEIPT = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of the table a run works on.
+
+    `every_row` reads all rows with a payload instead of the due ones, `person_id` one person's, `shard` (I, N) the
+    I-th of N shares by `id`.
+    """
+
+    every_row: bool = False
+    person_id: str | None = None
+    shard: tuple[int, int] | None = None
+
+
+def utc_now() -> datetime:
+    """Gives the time for companion tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Store:
+    """One connection's view of the staging table and its companions."""
+
+    def __init__(self, connection: Connection, tables: TableNames) -> None:
+        self.connection = connection
+        self.tables = tables
+        self._names = {
+            "table": tables.staging,
+            "held": tables.held,
+            "log": tables.log,
+            "unconfirmed": tables.unconfirmed,
+            "runs": tables.runs,
+        }
+
+    def sql(self, name: str, **pieces: str) -> str:
+        """Gives a named statement of `queries.sql` with the table names and `pieces` put in."""
+        return load()[name].sql.format(**self._names, **pieces)
+
+    def check_table(self) -> None:
+        """Sees that the staging table has the columns the pipeline needs. Errors: DatabaseError naming the table."""
+        columns = (
+            "id, person_id, row_state, submission_status, json_payload, previous_json_payload, current_hash, "
+            "partial_json_payload, submission_timestamp, api_response, previous_hash"
+        )
+        try:
+            self._probe(self.tables.staging, columns)
+        except DatabaseError as error:
+            raise type(error)(f"The staging table {self.tables.staging} cannot be used. {error}") from None
+
+    def has_companions(self) -> bool:
+        """Whether the tables of what is held, of what was submitted and of what is under way are there."""
+        needed = {
+            self.tables.held: "receiver, la_child_id, held_payload, held_hash, receipt, accepted_at",
+            self.tables.log: "run_id, batch, person_id, kind, sent_hash, http_code, answer, logged_at",
+            self.tables.unconfirmed: "receiver, la_child_id, payload_hash, may_hold",
+        }
+        return all(self._exists(table, columns) for table, columns in needed.items())
+
+    def has_journal(self) -> bool:
+        """Whether the table of past runs is there."""
+        return self._exists(self.tables.runs, "run_id, started_at, finished_at, exit_code")
+
+    def count(self, selection: Selection) -> int:
+        """Gives how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
+        name = "count_all" if selection.every_row else "count_due"
+        pieces, parameters = _limits(selection)
+        return int(self.connection.query(self.sql(name, **pieces), parameters)[0][0])
+
+    def read_page(self, selection: Selection, after_id: int, size: int = PAGE_SIZE) -> list[StagedRow]:
+        """Gives the next rows by `id` that may be due, at most `size`; empty at the end."""
+        name = "read_all" if selection.every_row else "read_due"
+        pieces, limits = _limits(selection)
+        pieces["page"] = self.connection.page(size)["page"]
+        rows = self.connection.query(self.sql(name, **pieces), [after_id, *limits])
+        return [_staged_row(row) for row in rows]
+
+    def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
+        """Gives some rows as they stand now, in no particular order."""
+        result: list[StagedRow] = []
+        for part in _chunks(ids):
+            sql = self.sql("read_rows", ids=placeholders(len(part)))
+            result.extend(_staged_row(row) for row in self.connection.query(sql, part))
+        return result
+
+    def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Holding]:
+        """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
+        held = {str(row[0]): (row[1], row[2]) for row in self._by_children("read_held", receiver, children)}
+        notes = {
+            str(row[0]): Unconfirmed(str(row[1] or "").strip(), row[2])
+            for row in self._by_children("read_unconfirmed", receiver, children)
+        }
+        return {
+            child: Holding(
+                held=held.get(child, (None, None))[0],
+                unconfirmed=notes.get(child),
+                receipt=held.get(child, (None, None))[1],
+            )
+            for child in held.keys() | notes.keys()
+        }
+
+    def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
+        """Gives `previous_json_payload` by row id, where there is one."""
+        result: dict[int, str] = {}
+        for part in _chunks(ids):
+            sql = self.sql("read_previous", ids=placeholders(len(part)))
+            result.update((int(row[0]), str(row[1])) for row in self.connection.query(sql, part))
+        return result
+
+    def note_unconfirmed(self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]]) -> None:
+        """Notes (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins."""
+        if not notes:
+            return
+        now = utc_now()
+        self._delete_children("forget_unconfirmed", receiver, [child for child, _ in notes])
+        self.insert_rows("note_unconfirmed", [(receiver, child, digest, None, run_id, now) for child, digest in notes])
+
+    def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:
+        """Removes these children's notes: the answer is known, or nothing was sent."""
+        self._delete_children("forget_unconfirmed", receiver, children)
+
+    def remove_held(self, receiver: str, children: Sequence[str]) -> None:
+        """Removes what `receiver` is recorded to hold of these children."""
+        self._delete_children("remove_held", receiver, children)
+
+    def insert_rows(self, name: str, rows: Sequence[Parameters]) -> None:
+        """Runs an INSERT of `queries.sql` for many rows, a hundred in one statement."""
+        for part in _chunks(rows):
+            marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
+            self.connection.execute(self.sql(name, values=marks), [value for row in part for value in row])
+
+    def _by_children(self, name: str, receiver: str, children: Sequence[str]) -> Iterable[Row]:
+        for part in _chunks(children):
+            sql = self.sql(name, children=placeholders(len(part)))
+            yield from self.connection.query(sql, [receiver, *part])
+
+    def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
+        for part in _chunks(children):
+            sql = self.sql(name, children=placeholders(len(part)))
+            self.connection.execute(sql, [receiver, *part])
+
+    def _exists(self, table: str, columns: str) -> bool:
+        try:
+            self._probe(table, columns)
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            return False
+        return True
+
+    def _probe(self, table: str, columns: str) -> None:
+        sql = load()["table_exists"].sql.format(columns=columns, any_table=table)
+        self.connection.query(sql)
+
+
+def is_due(row: StagedRow, holding: Holding) -> bool:
+    """Whether a row that was read is due (contract 3), given what the receiver holds of its child.
+
+    A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.
+    """
+    if not row.json_payload.strip():
+        return False
+    if not row.is_deleted:
+        return row.submission_status in _DUE_STATUSES
+    return holding.held is not None or holding.unconfirmed is not None or row.has_previous
+
+
+def was_sent(row: StagedRow) -> bool:
+    """Whether the row is or was `sent`, so that its previous payload tells what was sent (contract 3).
+
+    Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it is no receipt.
+    """
+    return row.submission_status == "sent" or bool(row.api_response and _RECEIPT.match(row.api_response.strip()))
+
+
+def word(value: object) -> str:
+    """Gives a status word as it is compared: stripped, in lower case, "" for null."""
+    return str(value).strip().lower() if value is not None else ""
+
+
+def _staged_row(row: Row) -> StagedRow:
+    return StagedRow(
+        id=int(row[0]),
+        person_id="" if row[1] is None else str(row[1]),
+        row_state=word(row[2]),
+        submission_status=word(row[3]),
+        json_payload=str(row[4]),
+        current_hash=as_version(row[5]),
+        has_previous=bool(row[6]),
+        api_response=row[7],
+    )
+
+
+def as_version(value: object) -> bytes | str | None:
+    """Gives a hash column's value in a form that can be compared: bytes, text or None."""
+    if value is None or isinstance(value, (bytes, str)):
+        return value
+    return bytes(value) if isinstance(value, (bytearray, memoryview)) else str(value)
+
+
+def _limits(selection: Selection) -> tuple[dict[str, str], list[object]]:
+    pieces = {"person": "", "shard": ""}
+    parameters: list[object] = []
+    if selection.person_id is not None:
+        pieces["person"] = "AND person_id = ?"
+        parameters.append(selection.person_id)
+    if selection.shard is not None:
+        # Both are whole numbers checked by the settings; as text they let every database use its own arithmetic.
+        pieces["shard"] = f"AND id % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
+    return pieces, parameters
+
+
+def _chunks(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
+    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
+        yield values[start : start + _ROWS_IN_A_STATEMENT]

@@ -1,0 +1,249 @@
+"""Writes the outcomes of one POST back, in one transaction: staging table, holdings, submission log (contract 3)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline.queries import placeholders
+from api_pipeline.records import (
+    Accepted,
+    AlreadyHeld,
+    Kind,
+    Outcome,
+    Record,
+    Refused,
+    Rejected,
+    StagedRow,
+    Undelivered,
+    Untried,
+    Version,
+)
+from api_pipeline.store import Store, as_version, utc_now, word
+
+NOTHING_HELD = "{}"
+_DUE = ("pending", "error", "testing")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
+
+    `companions` is whether holdings and log are kept; `testing` writes simulated answers only (contract 3).
+    """
+
+    run_id: str
+    table: str
+    receiver: str
+    companions: bool
+    testing: bool
+
+
+@dataclass(slots=True)
+class _Changes:
+    """The rows of parameters for each statement of one write-back."""
+
+    rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
+    held: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
+    confirmed: list[str] = field(default_factory=list)
+    renewed: list[tuple[str, str]] = field(default_factory=list)
+    may_hold: list[tuple[object, ...]] = field(default_factory=list)
+    log: list[tuple[object, ...]] = field(default_factory=list)
+
+    def add(self, statement: str, *parameters: object) -> None:
+        self.rows.setdefault(statement, []).append(parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _RowNow:
+    row_state: str
+    submission_status: str
+    version: Version
+
+    def is_still(self, row: StagedRow) -> bool:
+        """Whether the row is in the version that was read; leaving or rejoining the cohort is a change as well."""
+        read = row.current_hash if row.current_hash is not None else row.json_payload
+        return self.version == read and (self.row_state == "deleted") == row.is_deleted
+
+
+class WriteBack:
+    """Writes outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
+
+    def __init__(self, store: Store, destination: Destination, mask: Callable[[str], str]) -> None:
+        self._store = store
+        self._to = destination
+        self._mask = mask
+
+    def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        """Writes the outcomes of one POST in one transaction. Errors: DatabaseError, and then nothing is written."""
+        known = [outcome for outcome in outcomes if not isinstance(outcome, Untried)]
+        if not known:
+            return
+        with self._store.connection.transaction():
+            rows_now = self._read_versions([_row_of(outcome).id for outcome in known])
+            changes = _Changes()
+            for outcome in known:
+                row_now = rows_now.get(_row_of(outcome).id)
+                if row_now is not None:
+                    self._collect(changes, batch, outcome, row_now)
+            self._apply(changes)
+
+    def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
+        result: dict[int, _RowNow] = {}
+        pieces = self._store.connection.page(0)
+        for start in range(0, len(ids), 100):
+            part = ids[start : start + 100]
+            sql = self._store.sql(
+                "read_versions",
+                ids=placeholders(len(part)),
+                lock_rows=pieces["lock_rows"],
+                locked=pieces["locked"],
+            )
+            for row in self._store.connection.query(sql, part):
+                version = as_version(row[3]) if row[3] is not None else row[4]
+                result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
+        return result
+
+    def _collect(self, changes: _Changes, batch: int, outcome: Outcome, now: _RowNow) -> None:
+        if self._to.testing:
+            self._collect_testing(changes, outcome)
+            return
+        match outcome:
+            case Accepted():
+                self._collect_accepted(changes, outcome, now)
+            case AlreadyHeld():
+                self._collect_already_held(changes, outcome, now)
+            case Rejected(row=row, reason=reason):
+                if now.is_still(row):
+                    changes.add("mark_failed", reason, row.id)
+            case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
+                if now.is_still(record.row):
+                    changes.add("mark_failed", reason, record.row.id)
+                self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
+            case Untried():
+                pass
+        self._collect_log(changes, batch, outcome)
+
+    def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
+        match outcome:
+            case Accepted(record=record, receipt=receipt):
+                if record.is_last:
+                    changes.add("mark_testing", f"TESTING: simulated receipt {receipt.id}", utc_now(), record.row.id)
+            case AlreadyHeld(row=row):
+                text = "TESTING: nothing would be sent, the receiver holds this payload"
+                changes.add("mark_testing", text, utc_now(), row.id)
+            case Rejected(row=row, reason=reason):
+                changes.add("mark_failed", reason, row.id)
+            case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
+                changes.add("mark_failed", f"TESTING: {reason}", record.row.id)
+            case Untried():
+                pass
+
+    def _collect_accepted(self, changes: _Changes, outcome: Accepted, now: _RowNow) -> None:
+        record, receipt = outcome.record, outcome.receipt
+        row = record.row
+        if not record.is_last:
+            if now.submission_status not in _DUE and now.row_state != "deleted":
+                changes.add("mark_pending", row.id)
+        elif not now.is_still(row):
+            if record.kind is Kind.DELETION:
+                changes.add("keep_changed", None, None, row.id)
+            else:
+                changes.add("keep_changed", row.json_payload, row.current_hash, row.id)
+        elif record.kind is Kind.DELETION:
+            changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
+        else:
+            delta = record.body.decode() if record.kind is Kind.DELTA and record.body else None
+            changes.add("mark_sent", receipt.id, receipt.received_at, delta, row.id)
+        self._collect_held(changes, record.la_child_id, record.held_after, receipt.id, receipt.received_at)
+        if record.is_last:
+            changes.confirmed.append(record.la_child_id)
+        else:
+            changes.renewed.append((record.la_child_id, sha256_hex(row.json_payload)))
+
+    def _collect_already_held(self, changes: _Changes, outcome: AlreadyHeld, now: _RowNow) -> None:
+        row = outcome.row
+        if now.is_still(row):
+            receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
+            changes.add("mark_already_held", f"NOT SENT: the receiver holds exactly this payload{receipt}", row.id)
+        if not outcome.is_recorded:
+            self._collect_held(changes, outcome.la_child_id, outcome.held, outcome.receipt, None)
+        changes.confirmed.append(outcome.la_child_id)
+
+    def _collect_held(
+        self,
+        changes: _Changes,
+        child: str,
+        held: str | None,
+        receipt: str | None,
+        accepted_at: datetime | None,
+    ) -> None:
+        if held is None:
+            changes.held[child] = None
+        else:
+            at = accepted_at or utc_now()
+            changes.held[child] = (self._to.receiver, child, held, sha256_hex(held), receipt, at)
+
+    def _collect_unconfirmed(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
+        if may_have_arrived:
+            held = record.held_after if record.held_after is not None else NOTHING_HELD
+            changes.may_hold.append((held, self._to.receiver, record.la_child_id))
+        elif not record.was_unconfirmed:
+            changes.confirmed.append(record.la_child_id)
+
+    def _collect_log(self, changes: _Changes, batch: int, outcome: Outcome) -> None:
+        match outcome:
+            case Accepted(record=record):
+                word_, answer = "accepted", outcome.receipt.id
+            case Refused(record=record):
+                word_, answer = "refused", self._mask(outcome.reason)
+            case Undelivered(record=record):
+                word_, answer = "undelivered", self._mask(outcome.reason)
+            case _:
+                return
+        changes.log.append(
+            (
+                self._to.run_id,
+                batch,
+                self._to.table,
+                record.row.id,
+                record.row.person_id,
+                record.la_child_id,
+                record.kind.value,
+                record.sent_hash,
+                outcome.http_code,
+                word_,
+                answer,
+                utc_now(),
+            )
+        )
+
+    def _apply(self, changes: _Changes) -> None:
+        store = self._store
+        for statement, rows in changes.rows.items():
+            store.connection.execute_many(store.sql(statement), rows)
+        if not self._to.companions:
+            return
+        receiver = self._to.receiver
+        store.remove_held(receiver, list(changes.held))
+        store.insert_rows("insert_held", [row for row in changes.held.values() if row is not None])
+        store.insert_rows("insert_log", changes.log)
+        store.forget_unconfirmed(receiver, changes.confirmed)
+        store.note_unconfirmed(receiver, self._to.run_id, changes.renewed)
+        if changes.may_hold:
+            store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
+
+
+def sha256_hex(text: str) -> str:
+    """Gives the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits (contract 3, `held_hash`)."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _row_of(outcome: Outcome) -> StagedRow:
+    match outcome:
+        case Rejected(row=row) | AlreadyHeld(row=row):
+            return row
+        case Accepted(record=record) | Refused(record=record) | Undelivered(record=record) | Untried(record=record):
+            return record.row
