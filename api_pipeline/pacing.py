@@ -1,0 +1,115 @@
+"""When the next request may start: the gap between POSTs, the pause a throttling gateway asked for, the window.
+
+One `Gate` is shared by all senders. After a gateway throttled, one request goes at a time, and the window opens again
+with each success, so that a slow gateway is met with a slow queue rather than with a burst at the end of each pause.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# A gateway that asks for more than this is not asking for patience but saying "not tonight".
+LONGEST_RETRY_AFTER_S = 3600.0
+_TICK_S = 0.5
+
+
+class Stopped(Exception):
+    """The run is being stopped; the request was not made."""
+
+
+class Gate:
+    """Lets requests start, in the order in which they came, a retried one before a new one.
+
+    `width` is the most requests under way at once, `gap_s` the least time between two starts in seconds. `clock` gives
+    monotonic seconds.
+    """
+
+    def __init__(self, width: int, gap_s: float, clock: Callable[[], float]) -> None:
+        self._most = width
+        self._width = width
+        self._gap = gap_s
+        self._clock = clock
+        self._not_before = float("-inf")
+        self._last_start = float("-inf")
+        self._under_way = 0
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    @contextmanager
+    def passage(self, *, retried: bool = False) -> Iterator[None]:
+        """Waits until a request may start, and counts it as under way until the end. Errors: Stopped."""
+        self._enter(retried)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def hold(self, seconds: float) -> None:
+        """Lets no request of any sender start for so long, and then one at a time."""
+        with self._changed:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+            self._width = 1
+            self._changed.notify_all()
+
+    def widen(self) -> None:
+        """A request succeeded: one more may be under way, up to the most."""
+        with self._changed:
+            self._width = min(self._most, self._width + 1)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Lets no further request start, ever; those who wait are told so."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def sleep(self, seconds: float) -> None:
+        """Waits for a backoff, but no longer than until the run is stopped. Errors: Stopped."""
+        until = self._clock() + seconds
+        with self._changed:
+            while not self._stopped and (left := until - self._clock()) > 0:
+                self._changed.wait(min(left, _TICK_S))
+            if self._stopped:
+                raise Stopped
+
+    def _enter(self, retried: bool) -> None:
+        ticket = object()
+        with self._changed:
+            if retried:
+                self._waiting.appendleft(ticket)
+            else:
+                self._waiting.append(ticket)
+            try:
+                while not self._may_start(ticket):
+                    self._changed.wait(self._wait_for(ticket))
+                self._last_start = self._clock()
+                self._under_way += 1
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def _may_start(self, ticket: object) -> bool:
+        if self._stopped:
+            raise Stopped
+        return (
+            self._waiting[0] is ticket
+            and self._under_way < self._width
+            and self._clock() >= max(self._not_before, self._last_start + self._gap)
+        )
+
+    def _wait_for(self, ticket: object) -> float:
+        if self._waiting[0] is not ticket or self._under_way >= self._width:
+            return _TICK_S
+        left = max(self._not_before, self._last_start + self._gap) - self._clock()
+        return min(max(left, 0.001), _TICK_S)

@@ -1,0 +1,94 @@
+"""Makes the receiver of a run from the settings: the real one, or the simulator inside the process in testing mode.
+
+Another receiver is added here, beside the Children's Social Care API; the run knows only `submission.Receiver`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import requests
+
+from api_pipeline.api import CscReceiver, Endpoint
+from api_pipeline.auth import Credentials, TokenKeeper
+from api_pipeline.config import Settings
+from api_pipeline.pacing import Gate
+from api_pipeline.retry import RetryPolicy
+from api_pipeline.transport import TransportOptions, make_session
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a receiver tells: each request that starts, and each new token (for redaction)."""
+
+    on_request: Callable[[], None] = lambda: None
+    on_token: Callable[[str], None] = lambda _token: None
+
+
+def make_receiver(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
+    """Gives the receiver that the settings name. Errors: SettingsError (CA_BUNDLE, PROXY_AUTH)."""
+    if settings.testing_mode:
+        return _simulated(settings, gate, hooks)
+    session = make_session(transport_options(settings))
+    endpoint = Endpoint(
+        url=settings.children_url,
+        supplier_key=settings.supplier_key,
+        user_agent=settings.user_agent,
+        timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
+        proxy_url=settings.proxy_url or None,
+    )
+    credentials = Credentials(settings.token_endpoint, settings.client_id, settings.client_secret, settings.scope)
+    return _assemble(settings, session, endpoint, credentials, gate, hooks)
+
+
+def transport_options(settings: Settings) -> TransportOptions:
+    """Gives how the settings say the outside is reached."""
+    return TransportOptions(
+        ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+        proxy_url=settings.proxy_url or None,
+        proxy_auth=settings.proxy_auth,
+        connections=settings.max_in_flight,
+    )
+
+
+def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
+    """Gives a receiver whose session can reach nothing but the simulator in this process."""
+    from api_pipeline.simulator import adapter, invented
+
+    session = requests.Session()
+    session.adapters.clear()
+    simulated = adapter.InProcessAdapter(invented.simulator())
+    session.mount("https://", simulated)
+    session.mount("http://", simulated)
+    endpoint = Endpoint(
+        url=invented.CHILDREN_URL,
+        supplier_key=invented.SUPPLIER_KEY,
+        user_agent=settings.user_agent,
+        timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
+    )
+    credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
+    return _assemble(settings, session, endpoint, credentials, gate, hooks)
+
+
+def _assemble(
+    settings: Settings,
+    session: requests.Session,
+    endpoint: Endpoint,
+    credentials: Credentials,
+    gate: Gate,
+    hooks: Hooks,
+) -> CscReceiver:
+    policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
+    tokens = TokenKeeper(
+        session,
+        credentials,
+        timeouts=endpoint.timeouts,
+        policy=policy,
+        gate=gate,
+        clock=time.monotonic,
+        proxy_url=endpoint.proxy_url,
+        on_token=hooks.on_token,
+    )
+    return CscReceiver(session, endpoint, tokens, policy=policy, gate=gate, on_request=hooks.on_request)
