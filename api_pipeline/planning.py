@@ -1,0 +1,223 @@
+"""From rows to batches: what is due, what the receiver holds, what is to be sent, whether it may be.
+
+Runs in a thread of its own, ahead of the senders by as much as the window allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from api_pipeline.patience import Patience, patiently
+from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
+from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
+from api_pipeline.schema import Checker, Finding
+from api_pipeline.store import Selection, Store, is_due, was_sent
+from api_pipeline.window import Window
+
+_LOCAL_OUTCOMES = 100
+
+
+@dataclass(slots=True)
+class PlanCounts:
+    """What the planner saw: due rows, null members taken out, findings that were only warnings."""
+
+    due: int = 0
+    nulls_removed: int = 0
+    warnings: int = 0
+    last_warning: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How rows are planned: `receiver` is the key of its holdings; `companions` whether they are kept.
+
+    `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
+    `notes_intent` whether records are noted before they are sent (not in testing mode).
+    """
+
+    selection: Selection
+    policy: Policy
+    receiver: str
+    run_id: str
+    batch_size: int
+    companions: bool
+    schema_check: str
+    schema_codes: str
+    notes_intent: bool
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    last_id: int
+    items: Sequence[tuple[StagedRow, Payload | PayloadFault, Holding]]
+
+
+class Planner:
+    """Fills the window with batches. `on_finding` is told of each fault of a payload: person id and finding.
+
+    `unsent` holds the records of a batch that was made ready but found the window closed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        options: PlanOptions,
+        window: Window,
+        checker: Checker,
+        patience: Patience,
+        on_finding: Callable[[str, Finding], None],
+    ) -> None:
+        self._store = store
+        self._patience = patience
+        self._options = options
+        self._window = window
+        self._checker = checker
+        self._on_finding = on_finding
+        self._batch: list[Record] = []
+        self._children: set[str] = set()
+        self._local: list[Outcome] = []
+        self._number = 0
+        self.counts = PlanCounts()
+        self.unsent: tuple[Record, ...] = ()
+
+    def run(self) -> None:
+        """Reads all due rows and puts their records into the window. Errors: DatabaseError."""
+        for row, payload, holding in self._due_rows():
+            self.counts.due += 1
+            if isinstance(payload, PayloadFault):
+                self._decide(Rejected(row, f"Payload refused before sending: {payload}"))
+            elif not self._plan(row, payload, holding):
+                return
+        self._flush_local()
+        self._flush()
+
+    def _due_rows(self) -> Iterator[tuple[StagedRow, Payload | PayloadFault, Holding]]:
+        """Gives the due rows with their payloads and what the receiver holds, page by page and up to the limit."""
+        after_id = -(2**31)
+        left = self._options.limit
+        while page := self._read_page(after_id):
+            after_id = page.last_id
+            for item in page.items:
+                if left is not None and left <= 0:
+                    return
+                yield item
+                left = None if left is None else left - 1
+
+    def _read_page(self, after_id: int) -> _Page | None:
+        return patiently(self._store.connection, lambda: self._read_page_once(after_id), self._patience)
+
+    def _read_page_once(self, after_id: int) -> _Page | None:
+        rows = self._store.read_page(self._options.selection, after_id)
+        if not rows:
+            return None
+        parsed = [(row, _parse(row)) for row in rows if row.json_payload.strip()]
+        holdings = self._holdings([payload.la_child_id for _, payload in parsed if isinstance(payload, Payload)])
+        unknown = [row.id for row, payload in parsed if _child(payload) not in holdings and was_sent(row)]
+        previous = self._store.previous_payloads(unknown) if self._options.companions else {}
+        items = []
+        for row, payload in parsed:
+            holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
+            if self._is_selected(row, holding):
+                items.append((row, payload, holding))
+        return _Page(rows[-1].id, items)
+
+    def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
+        if not self._options.companions:
+            return {}
+        return self._store.holdings(self._options.receiver, sorted(set(children)))
+
+    def _is_selected(self, row: StagedRow, holding: Holding) -> bool:
+        if self._options.selection.every_row and not row.is_deleted:
+            return True
+        return is_due(row, holding)
+
+    def _plan(self, row: StagedRow, payload: Payload, holding: Holding) -> bool:
+        """Plans one row's record; False where the window has been closed."""
+        if not row.is_deleted and (reason := self._refusal(row, payload)):
+            return self._decide(Rejected(row, reason))
+        child = payload.la_child_id
+        if child in self._children:
+            self._flush()
+        if self._window.holds(child):
+            # Another row of the same child is under way: what is sent now depends on what becomes of that.
+            self._flush()
+            if not self._window.wait_until_out(child):
+                return False
+            work = partial(self._holdings, [child])
+            holding = patiently(self._store.connection, work, self._patience).get(child, Holding())
+        record = next_record(row, payload, holding, self._options.policy)
+        if isinstance(record, NothingToSend):
+            return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
+        self.counts.nulls_removed += record.nulls_removed
+        note = {"intent_hash": intent_hash(payload, holding), "was_unconfirmed": holding.unconfirmed is not None}
+        self._batch.append(replace(record, **note))
+        self._children.add(child)
+        return self._flush() if len(self._batch) >= self._options.batch_size else True
+
+    def _refusal(self, row: StagedRow, payload: Payload) -> str | None:
+        """Gives why the payload may not be sent, None where it may; every finding is reported."""
+        options = self._options
+        if options.schema_check == "off" and options.schema_codes == "off":
+            return None
+        refusing: list[Finding] = []
+        for finding in self._checker.check(payload.data):
+            setting = {"schema": options.schema_check, "code": options.schema_codes}.get(finding.severity, "warn")
+            if setting == "off":
+                continue
+            self._on_finding(row.person_id, finding)
+            if setting == "reject":
+                refusing.append(finding)
+            else:
+                self.counts.warnings += 1
+        if not refusing:
+            return None
+        shown = "; ".join(f"{finding.path}: {finding.rule}: {finding.message}" for finding in refusing[:10])
+        more = f"; and {len(refusing) - 10} more" if len(refusing) > 10 else ""
+        return f"Payload refused before sending: {shown}{more}"
+
+    def _decide(self, outcome: Outcome) -> bool:
+        self._local.append(outcome)
+        return self._flush_local() if len(self._local) >= _LOCAL_OUTCOMES else True
+
+    def _flush_local(self) -> bool:
+        if not self._local:
+            return True
+        outcomes, self._local = self._local, []
+        return self._window.put_decided(outcomes)
+
+    def _flush(self) -> bool:
+        if not self._batch:
+            return True
+        self._number += 1
+        batch = Batch(self._number, tuple(self._batch))
+        self._batch, self._children = [], set()
+        if self._options.notes_intent:
+            patiently(self._store.connection, partial(self._note, batch), self._patience)
+        if self._window.put(batch):
+            return True
+        self.unsent = batch.records
+        return False
+
+    def _note(self, batch: Batch) -> None:
+        notes = [(record.la_child_id, record.intent_hash) for record in batch.records]
+        with self._store.connection.transaction():
+            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, notes)
+
+
+def _parse(row: StagedRow) -> Payload | PayloadFault:
+    try:
+        return parse_payload(row.json_payload)
+    except PayloadFault as fault:
+        return fault
+
+
+def _from_previous(row: StagedRow, previous: str | None) -> Holding:
+    """Gives what a table of today's tool says of a child that the companion table does not know yet (contract 3)."""
+    return Holding(held=previous, receipt=row.api_response, is_recorded=False)
+
+
+def _child(payload: Payload | PayloadFault) -> str:
+    return payload.la_child_id if isinstance(payload, Payload) else ""

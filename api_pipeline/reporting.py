@@ -1,0 +1,121 @@
+"""What the operator sees of a run: progress while it lasts, the summary at its end. Plain where it is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import click
+
+from api_pipeline.summary import RunSummary
+
+_LINE_EVERY_S = 10.0
+_REDRAW_EVERY_S = 0.2
+_WIDTH = 30
+
+
+class RunProgress:
+    """Shows how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._clock = clock
+        self._started = clock()
+        self._shown = clock()
+        self._total = 0
+        self._is_terminal = stream.isatty()
+
+    def set_total(self, rows: int) -> None:
+        """Says how many rows may be due."""
+        self._total = rows
+
+    def update(self, summary: RunSummary) -> None:
+        """Shows the counts as they stand now, not more often than an eye or a log needs."""
+        if self._quiet:
+            return
+        now = self._clock()
+        if now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
+            return
+        self._shown = now
+        text = self._text(summary, now - self._started)
+        if self._is_terminal:
+            self._stream.write(f"\r{text}\x1b[K")
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the bar, so that the summary stands alone."""
+        if self._is_terminal and not self._quiet:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def _text(self, summary: RunSummary, seconds: float) -> str:
+        done = summary.decided
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", about {max(0, self._total - done) / rate:.0f} s left" if rate and self._total else ""
+        mode = "TESTING " if summary.is_testing else ""
+        if not self._is_terminal:
+            return f"{mode}{done} of about {self._total} records done, {rate:.0f} a second{left}"
+        share = min(1.0, done / self._total) if self._total else 0.0
+        bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, ".")
+        return f"{mode}[{bar}] {done}/{self._total} records, {rate:.0f} a second{left}"
+
+
+def summary_lines(summary: RunSummary) -> list[str]:
+    """Gives the summary of a run: one line a count, then what to do next. Plain ASCII."""
+    lines = [f"Run {summary.run_id} on {summary.table}, {summary.seconds:.1f} s"]
+    if summary.is_testing:
+        lines.append("TESTING mode: nothing left this machine, the receiver was simulated.")
+    counts = [
+        ("due", summary.due),
+        ("accepted", summary.accepted),
+        ("  of these deletions", summary.deleted),
+        ("nothing to send", summary.unchanged),
+        ("refused before sending", summary.rejected),
+        ("refused by the receiver", summary.refused),
+        ("not delivered", summary.undelivered),
+        ("not tried", summary.not_tried),
+        ("requests", summary.requests),
+    ]
+    lines += [f"  {name:<24}{count:>9}" for name, count in counts]
+    extras = [
+        (summary.purges, "records were purged first, because something without a purge flag had vanished"),
+        (summary.nulls_removed, "null members were taken out of payloads"),
+        (summary.warnings, "findings in payloads were only warnings (see: d2i-csc-api validate)"),
+        (summary.receipts_recovered, "receipts of an earlier run were written back first"),
+        (summary.receipts_spooled, "receipts could not be written and are kept in a file for the next run"),
+    ]
+    lines += [f"  {count} {text}" for count, text in extras if count]
+    return [*lines, f"Result: {result_line(summary)} (exit code {summary.exit_code})"]
+
+
+def result_line(summary: RunSummary) -> str:
+    """Gives one sentence: what came of the run and what to do next."""
+    if summary.was_stopped:
+        return f"stopped by a signal; {summary.not_tried} rows were not tried and go with the next run"
+    if summary.errors:
+        return " ".join(str(error) for error in summary.errors)
+    if summary.undelivered:
+        return (
+            f"the receiver could not be reached or kept failing for {summary.undelivered} records; "
+            "they are tried again by the next run"
+        )
+    if summary.in_error:
+        return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
+    if summary.due == 0:
+        return "nothing was due"
+    if summary.is_testing:
+        return "every due record passed in testing mode; a live run sends them"
+    return "everything due was accepted"
+
+
+def print_summary(summary: RunSummary, *, quiet: bool) -> None:
+    """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault."""
+    lines = summary_lines(summary)
+    if quiet:
+        lines = lines[-1:] if summary.exit_code else []
+    for line in lines:
+        click.echo(line)

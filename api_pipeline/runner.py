@@ -1,0 +1,309 @@
+"""Puts a run together from the settings, keeps its lock and its journal entry, and takes it apart again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from api_pipeline.db import Connection, connect
+from api_pipeline.durable import DurableWriteBack
+from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
+from api_pipeline.logs import mask_values
+from api_pipeline.pacing import Gate
+from api_pipeline.patience import Patience
+from api_pipeline.payload import Policy
+from api_pipeline.pipeline import Progress, Run, RunParts
+from api_pipeline.planning import Planner, PlanOptions
+from api_pipeline.receivers import Hooks, make_receiver
+from api_pipeline.retry import FIRST_WAIT_S
+from api_pipeline.run_lock import RunLock, take
+from api_pipeline.schema import Checker, Finding
+from api_pipeline.settings import Settings
+from api_pipeline.spool import Spool
+from api_pipeline.store import Selection, Store, utc_now
+from api_pipeline.summary import RunSummary
+from api_pipeline.tables import table_names
+from api_pipeline.window import Window
+from api_pipeline.write_back import Destination
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one call asks for beyond the settings: the most rows, and whether to purge and send whole (`resync`)."""
+
+    limit: int | None = None
+    resync: bool = False
+    person_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told what: `progress` the counts, `on_due` the number of rows that may be due, `on_token` each token."""
+
+    progress: Progress
+    on_due: Callable[[int], None] = lambda _count: None
+    on_token: Callable[[str], None] = lambda _token: None
+
+
+def run(settings: Settings, request: RunRequest, observers: Observers, stop: threading.Event) -> RunSummary:
+    """Does the main job once and gives what it did; faults that ended it stand in the summary.
+
+    Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
+    """
+    summary = RunSummary(
+        run_id=new_run_id(),
+        table=settings.table_name,
+        receiver=settings.receiver,
+        is_testing=settings.testing_mode,
+        is_deltas=settings.use_partial_payload,
+        started_at=utc_now(),
+    )
+    with _store(settings) as store, locked(store, shard_of(settings)) as lock:
+        companions = check_tables(store, settings, request)
+        with _store(settings) as reader:
+            _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
+    return summary
+
+
+def new_run_id() -> str:
+    """Gives the name of a run, which stands in every log line and in the tables."""
+    return str(uuid.uuid4())
+
+
+def shard_of(settings: Settings) -> tuple[int, int] | None:
+    """Gives (I, N) where the settings ask for one shard of several, else None."""
+    shard = settings.shard
+    return (shard.index, shard.count) if shard.count > 1 else None
+
+
+@contextmanager
+def locked(store: Store, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
+    """Holds the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
+    keeper = LockKeeper(store, shard)
+    keeper.take()
+    try:
+        yield keeper
+    finally:
+        keeper.release()
+
+
+class LockKeeper:
+    """Takes the run lock, and takes it again after the connection it hung on was lost."""
+
+    def __init__(self, store: Store, shard: tuple[int, int] | None) -> None:
+        self._store = store
+        self._shard = shard
+        self._lock: RunLock | None = None
+
+    def take(self) -> None:
+        """Takes the lock. Errors: AlreadyRunning, DatabaseError."""
+        self.release()
+        self._lock = take(self._store.connection, self._store.tables.staging, self._shard)
+
+    def retake(self) -> None:
+        """Takes the lock on a new connection. Errors: DatabaseError, also where another run was quicker."""
+        try:
+            self.take()
+        except AlreadyRunning as error:
+            raise DatabaseError(f"When the database came back, another run had begun. {error}") from None
+
+    def release(self) -> None:
+        """Frees the lock."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def check_tables(store: Store, settings: Settings, request: RunRequest) -> bool:
+    """Sees that the tables are there and gives whether the companion tables are.
+
+    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need companions that are missing.
+    """
+    store.check_table()
+    if store.has_companions():
+        return True
+    sentence = (
+        f"The companion tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
+        "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
+    )
+    if settings.use_partial_payload or request.resync:
+        what = "--resync needs" if request.resync else "Deltas (USE_PARTIAL_PAYLOAD=true) need"
+        raise SettingsError(f"{what} the tables of what the receiver holds. {sentence}")
+    _LOG.warning("%s. Without them full payloads are sent as staged, and nothing is purged or logged.", sentence)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    writer: Store
+    reader: Store
+    lock: LockKeeper
+    companions: bool
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Store]:
+    connection: Connection = connect(settings.connection_string)
+    try:
+        yield Store(connection, table_names(settings.table_name, connection.dialect))
+    finally:
+        connection.close()
+
+
+def _execute(
+    settings: Settings,
+    request: RunRequest,
+    observers: Observers,
+    stop: threading.Event,
+    summary: RunSummary,
+    stores: _Stores,
+) -> None:
+    write_back = _write_back(settings, summary, stores)
+    journal = _Journal(stores.writer, summary, settings)
+    journal.begin()
+    try:
+        write_back.recover()
+        parts = _parts(settings, request, observers, stop, summary, stores, write_back)
+        Run(parts, summary).execute()
+    except PipelineError as error:
+        summary.errors.append(error)
+    summary.finished_at = utc_now()
+    journal.finish()
+
+
+def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> DurableWriteBack:
+    destination = Destination(
+        run_id=summary.run_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        companions=stores.companions,
+        testing=settings.testing_mode,
+    )
+    return DurableWriteBack(
+        stores.writer,
+        destination,
+        Spool(settings.spool_folder, settings.table_name),
+        patience=patience_of(settings),
+        mask=mask_values,
+        retake_lock=stores.lock.retake,
+        summary=summary,
+    )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Gives how long a database that is away is waited for."""
+    return Patience(settings.db_retry_s, time.monotonic, time.sleep)
+
+
+def _parts(
+    settings: Settings,
+    request: RunRequest,
+    observers: Observers,
+    stop: threading.Event,
+    summary: RunSummary,
+    stores: _Stores,
+    write_back: DurableWriteBack,
+) -> RunParts:
+    def on_request() -> None:
+        summary.requests += 1
+
+    gate = Gate(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic)
+    receiver = make_receiver(settings, gate, Hooks(on_request, observers.on_token))
+    # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
+    window = Window(3 * settings.max_in_flight + 1)
+    options = _plan_options(settings, request, summary, stores.companions)
+    observers.on_due(stores.writer.count(options.selection))
+    planner = Planner(stores.reader, options, window, Checker(), patience_of(settings), _log_finding)
+    return RunParts(
+        planner=planner,
+        window=window,
+        gate=gate,
+        receiver=receiver,
+        write_back=write_back,
+        follow_up_policy=Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished),
+        senders=settings.max_in_flight,
+        give_up_after=settings.give_up_after_failed_batches,
+        stop=stop,
+        progress=observers.progress,
+        pause=lambda: gate.sleep(FIRST_WAIT_S),
+    )
+
+
+def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, companions: bool) -> PlanOptions:
+    return PlanOptions(
+        selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
+        policy=Policy(
+            deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished, resync=request.resync
+        ),
+        receiver=settings.receiver,
+        run_id=summary.run_id,
+        batch_size=settings.batch_size,
+        companions=companions,
+        schema_check=settings.schema_check,
+        schema_codes=settings.schema_codes,
+        notes_intent=companions and not settings.testing_mode,
+        limit=request.limit,
+    )
+
+
+def _log_finding(person_id: str, finding: Finding) -> None:
+    _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
+
+
+class _Journal:
+    """The entry of a run in the table of runs, where that table is there; a fault in it never stops a run."""
+
+    def __init__(self, store: Store, summary: RunSummary, settings: Settings) -> None:
+        self._store = store
+        self._summary = summary
+        self._settings = settings
+        self._is_kept = store.has_journal()
+
+    def begin(self) -> None:
+        """Opens the entry."""
+        summary = self._summary
+        shard = shard_of(self._settings)
+        self._write(
+            "insert_run",
+            summary.run_id,
+            summary.table,
+            summary.receiver,
+            "testing" if summary.is_testing else "live",
+            "deltas" if summary.is_deltas else "full",
+            f"{shard[0]}/{shard[1]}" if shard else None,
+            summary.started_at,
+        )
+
+    def finish(self) -> None:
+        """Closes the entry with the counts."""
+        summary = self._summary
+        message = " ".join(str(error) for error in summary.errors) or None
+        self._write(
+            "finish_run",
+            summary.finished_at,
+            summary.due,
+            summary.accepted,
+            summary.rejected + summary.refused,
+            summary.undelivered,
+            summary.deleted,
+            summary.unchanged,
+            summary.not_tried,
+            summary.exit_code,
+            message,
+            summary.run_id,
+        )
+
+    def _write(self, statement: str, *parameters: object) -> None:
+        if not self._is_kept:
+            return
+        try:
+            self._store.connection.execute(self._store.sql(statement), parameters)
+        except DatabaseError as error:
+            _LOG.warning("the journal entry of this run could not be written: %s", error)
