@@ -1,0 +1,111 @@
+"""The command line: which commands there are, and how a fault becomes one sentence and an exit code (contract 5)."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from api_pipeline import __version__
+from api_pipeline.commands.common import Common, common_options, take_common
+from api_pipeline.errors import PipelineError
+
+# Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
+_COMMANDS = {
+    "run": ("run", "Send every due row and write the receipts back (the main job)."),
+    "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
+    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
+    "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
+    "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),
+}
+_ALIASES: dict[str, str] = {}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Gives the names of the commands in the order of the documentation."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Gives a command by its name or alias."""
+        entry = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
+        if entry is None:
+            return None
+        module = importlib.import_module(f"api_pipeline.commands.{entry[0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@common_options
+@click.version_option(__version__, prog_name="d2i-csc-api")
+@click.pass_context
+def cli(context: click.Context, /, **keywords: Any) -> None:
+    """Send staged children's social care records to the Department for Education.
+
+    Without a command the main job is done, as by `run`. Exit codes: 0 all accepted, 1 records in error, 2 settings, 3
+    database, 4 authentication, 5 receiver not reached, 75 another run at work, 130 stopped by a signal.
+    """
+    context.obj = take_common(context, keywords)
+    if context.invoked_subcommand is None:
+        from api_pipeline.commands.run import execute
+
+        execute(context.obj, {})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the program and ends it with an exit code of the contract, never with a traceback."""
+    make_streams_safe()
+    try:
+        cli.main(arguments, prog_name="d2i-csc-api", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except PipelineError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        _report_unforeseen(error)
+        sys.exit(1)
+
+
+def make_streams_safe() -> None:
+    """Lets a console that cannot show a letter (code page 1252) show its escape instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _report_unforeseen(error: Exception) -> None:
+    import logging
+
+    # The text of an unforeseen error could quote a payload, so only its kind is printed.
+    logging.getLogger(__name__).debug("unforeseen fault", exc_info=True)
+    click.echo(
+        f"Error: the program met a fault of its own ({type(error).__name__}); "
+        "run it again with --verbose --log-file and report it.",
+        err=True,
+    )
+
+
+__all__ = ["Common", "cli", "main"]

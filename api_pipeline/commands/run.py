@@ -1,0 +1,93 @@
+"""`run`: the main job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import click
+
+from api_pipeline.commands.common import Common, load, pass_common
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
+
+
+@click.command("run")
+@pass_common
+@click.option("--full/--deltas", "full", default=None, help="Send full payloads, or only what changed.")
+@click.option("--testing/--live", "testing", default=None, help="Simulate the calls, or make them.")
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--batch-size", metavar="N", help="Records in one POST, 1 to 100.")
+@click.option("--max-in-flight", metavar="N", help="POSTs under way at once, 1 to 16.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most so many due rows.")
+@click.option("--shard", metavar="I/N", help="Work on the I-th of N shares of the table.")
+@click.option("--resync", is_flag=True, help="Purge each child at the receiver and send it whole.")
+@click.option("--person-id", metavar="ID", help="Only the rows of this person.")
+def command(
+    common: Common,
+    full: bool | None,
+    testing: bool | None,
+    limit: int | None,
+    resync: bool,
+    person_id: str | None,
+    **given: str | None,
+) -> None:
+    """Send every due row and write the receipts back (the main job; also what happens without a command)."""
+    execute(common, _options(full, testing, given), limit, resync=resync, person_id=person_id)
+
+
+def execute(
+    common: Common,
+    options: dict[str, str | None],
+    limit: int | None = None,
+    *,
+    resync: bool = False,
+    person_id: str | None = None,
+) -> None:
+    """Runs the main job and ends the program with its exit code."""
+    from api_pipeline.logs import register_secret
+    from api_pipeline.reporting import RunProgress, print_summary
+    from api_pipeline.runner import Observers, RunRequest, run
+    from api_pipeline.settings import Purpose
+
+    settings = load(common, Purpose.RUN, options)
+    for warning in settings.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    progress = RunProgress(sys.stderr, quiet=common.quiet)
+    observers = Observers(progress, progress.set_total, register_secret)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    summary = run(settings, RunRequest(limit, resync, person_id), observers, stop)
+    progress.close()
+    print_summary(summary, quiet=common.quiet)
+    for error in summary.errors:
+        click.echo(f"Error: {error}", err=True)
+    raise SystemExit(summary.exit_code)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Lets the first SIGINT, SIGTERM or CTRL_BREAK stop the run cleanly, and a second one end it at once (130)."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, on_signal)
+
+
+def _options(full: bool | None, testing: bool | None, given: dict[str, str | None]) -> dict[str, str | None]:
+    return {
+        "USE_PARTIAL_PAYLOAD": None if full is None else str(not full).lower(),
+        "TESTING_MODE": None if testing is None else str(testing).lower(),
+        "TABLE_NAME": given["table"],
+        "BATCH_SIZE": given["batch_size"],
+        "MAX_IN_FLIGHT": given["max_in_flight"],
+        "SHARD": given["shard"],
+    }

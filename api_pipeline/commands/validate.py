@@ -1,0 +1,48 @@
+"""`validate`: what is wrong with the payloads, before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from api_pipeline.commands.common import Common, load, pass_common
+
+
+@click.command("validate")
+@pass_common
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--all", "every_row", is_flag=True, help="Check every row, not only those that are due.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Also write every finding to this file.")
+def command(common: Common, table: str | None, every_row: bool, csv_path: Path | None) -> None:
+    """Check every pending payload against the schema and list each fault by rule; sends nothing.
+
+    Exit code 1 if a record would be refused.
+    """
+    from api_pipeline.db import connect
+    from api_pipeline.schema import Checker
+    from api_pipeline.settings import Purpose
+    from api_pipeline.store import Selection, Store
+    from api_pipeline.tables import table_names
+    from api_pipeline.validation import Levels, validate
+
+    settings = load(common, Purpose.DATABASE, {"TABLE_NAME": table})
+    connection = connect(settings.connection_string)
+    try:
+        store = Store(connection, table_names(settings.table_name, connection.dialect))
+        store.check_table()
+        levels = Levels(settings.schema_check, settings.schema_codes)
+        result = validate(store, Selection(every_row=every_row), Checker(), levels, csv_path)
+    finally:
+        connection.close()
+    if not common.quiet:
+        click.echo(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
+        if result.nulls:
+            click.echo(f"{result.nulls} null members would be taken out before sending.")
+        for rule in sorted(result.rules.values(), key=lambda rule: (rule.severity, -rule.findings)):
+            people = ", ".join(rule.examples)
+            click.echo(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")
+            click.echo(f"            for example person_id {people}")
+        if csv_path:
+            click.echo(f"Every finding is in {csv_path}.")
+    raise SystemExit(1 if result.refused_rows else 0)
