@@ -1,0 +1,34 @@
+# Sourced by the other scripts: makes what they need, from nothing, on Debian; elsewhere it says what is missing.
+# Leaves $PY: the Python of a virtual environment inside the checkout (ignored by git).
+set -eu
+ROOT=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+cd "$ROOT"
+PY="$ROOT/.venv/bin/python"
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# need_debian PACKAGE...: installs the Debian packages that are not there yet.
+need_debian() {
+    missing=""
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || { echo "Please install:$missing" >&2; return 0; }
+    as_root=""
+    [ "$(id -u)" = 0 ] || as_root="sudo"
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086 # a list of packages is meant to be split
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# need_python EXTRAS: makes the virtual environment and installs the project with these extras, once for each state of
+# pyproject.toml.
+need_python() {
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then need_debian python3-venv; fi
+    [ -x "$PY" ] || python3 -m venv "$ROOT/.venv"
+    stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(cksum < pyproject.toml | tr ' ' '-')"
+    if [ ! -e "$stamp" ]; then
+        "$PY" -m pip install --quiet --editable ".${1:+[$1]}"
+        touch "$stamp"
+    fi
+}
