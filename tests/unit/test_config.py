@@ -1,0 +1,339 @@
+"""Settings as contract 2 describes them: where they come from, what is accepted, and how faults are told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.config import Purpose, Settings, load_settings
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings_values import Shard
+
+SQLITE = "sqlite:///council.db"
+RECEIVER = "https://receiver.example/receiver-test/1"
+LIVE = {
+    "DB_CONNECTION_STRING": SQLITE,
+    "API_ENDPOINT": RECEIVER,
+    "TOKEN_ENDPOINT": "https://login.example/tenant/oauth2/v2.0/token",
+    "CLIENT_ID": "client-one",
+    "CLIENT_SECRET": "hush-hush-secret",
+    "SCOPE": "api://receiver/.default",
+    "SUPPLIER_KEY": "key-of-the-supplier",
+    "LA_CODE": "845",
+    "TABLE_NAME": "ssd_api_data_staging_anon",
+    "TESTING_MODE": "false",
+}
+
+
+class Store:
+    """A credential store that keeps what it was made with."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.secrets = secrets
+        self.asked: list[str] = []
+
+    def get(self, name: str) -> str | None:
+        self.asked.append(name)
+        return self.secrets.get(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def load(folder: Path, env: Mapping[str, str] | None = None, purpose: Purpose = Purpose.RUN) -> Settings:
+    return load_settings({}, {"DB_CONNECTION_STRING": SQLITE} if env is None else env, folder, purpose=purpose)
+
+
+def fault_of(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.RUN) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(folder, env, purpose)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_defaults_are_those_of_the_contract(folder: Path) -> None:
+    settings = load(folder)
+
+    assert settings.testing_mode is True
+    assert settings.table_name == "ssd_api_data_staging_anon"
+    assert settings.use_partial_payload is False
+    assert (settings.batch_size, settings.max_in_flight, settings.min_post_gap_ms) == (100, 1, 0)
+    assert (settings.max_attempts, settings.retry_max_wait_s) == (5, 120)
+    assert (settings.connect_timeout_s, settings.read_timeout_s) == (10, 60)
+    assert settings.give_up_after_failed_batches == 3
+    assert settings.user_agent.startswith("d2i-csc-api/")
+    assert settings.purge_vanished is True
+    assert (settings.schema_check, settings.schema_codes) == ("reject", "warn")
+    assert (settings.log_file, settings.debug) == (None, False)
+    assert settings.allow_live_data_to_test is False
+    assert settings.shard == Shard(1, 1)
+    assert (settings.log_format, settings.log_to, settings.proxy_auth) == ("text", "", "basic")
+    assert settings.spool_folder == folder
+    assert settings.warnings == ()
+
+
+def test_defaults_of_staging_are_those_of_the_mapping(folder: Path) -> None:
+    staging = load(folder).staging
+
+    assert (staging.ssd_schema, staging.cohort_months_back, staging.cohort_year_start_month) == ("", 24, 4)
+    assert (staging.cohort_person_ids, staging.cohort_filter_table) == ((), "")
+    assert not staging.cohort_include_cp_plans
+    assert not staging.cohort_include_disabled
+    assert not staging.one_block_per_child
+    assert not staging.purge_left_window
+    assert staging.delete_left_window
+    assert staging.max_deleted_share == 0.05
+    assert staging.uasc_values == ("U", "UASC", "*UASC*", "*unaccompanied asylum*")
+
+
+def test_table_of_a_live_run_is_the_live_table(folder: Path) -> None:
+    environment = {key: text for key, text in LIVE.items() if key != "TABLE_NAME"}
+    settings = load(folder, environment | {"API_ENDPOINT": "https://receiver.example/1"})
+
+    assert settings.table_name == "ssd_api_data_staging"
+
+
+def test_option_beats_environment_beats_store_beats_file(folder: Path) -> None:
+    (folder / ".env").write_text("CLIENT_SECRET=of-file\nSUPPLIER_KEY=of-file\nPROXY_URL=http://file:1\nLA_CODE=111\n")
+    store = Store({"CLIENT_SECRET": "of-store", "SUPPLIER_KEY": "of-store"})
+    environment = {name: text for name, text in LIVE.items() if name not in ("CLIENT_SECRET", "LA_CODE")}
+    environment["SUPPLIER_KEY"] = "of-environment"
+
+    settings = load_settings({"LA_CODE": "222", "BATCH_SIZE": None}, environment, folder, None, store)
+
+    assert settings.client_secret == "of-store"
+    assert settings.supplier_key == "of-environment"
+    assert settings.proxy_url == "http://file:1"
+    assert settings.la_code == "222"
+
+
+def test_store_is_asked_for_nothing_that_the_command_does_not_need(folder: Path) -> None:
+    store = Store({"DB_CONNECTION_STRING": SQLITE})
+
+    settings = load_settings({}, {}, folder, None, store, purpose=Purpose.DATABASE)
+
+    assert settings.connection_string == SQLITE
+    assert store.asked == ["DB_CONNECTION_STRING"]
+
+
+def test_process_environment_is_never_changed(folder: Path) -> None:
+    (folder / ".env").write_text(f"DB_CONNECTION_STRING={SQLITE}\nSCOPE=one\n")
+    before = dict(os.environ)
+
+    load(folder, {})
+
+    assert dict(os.environ) == before
+
+
+def test_all_faults_are_told_at_once(folder: Path) -> None:
+    message = fault_of(
+        folder,
+        {"BATCH_SIZE": "101", "LA_CODE": "84", "TESTING_MODE": "perhaps", "SHARD": "3/2", "TABLE_NAME": "a; DROP"},
+    )
+
+    assert message.startswith("6 settings are not as wanted")
+    for name in ("DB_CONNECTION_STRING is missing", "BATCH_SIZE", "LA_CODE", "TESTING_MODE", "SHARD", "TABLE_NAME"):
+        assert f"  - {name}" in message
+    assert 'BATCH_SIZE is "101" (from the environment); wanted is a whole number from 1 to 100.' in message
+
+
+def test_one_fault_is_one_line(folder: Path) -> None:
+    assert "\n" not in fault_of(folder, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("BATCH_SIZE", ["abc", "0", "101", "1.5", "1_0", "-1", "٣", "1e2"]),
+        ("MAX_IN_FLIGHT", ["0", "17"]),
+        ("MIN_POST_GAP_MS", ["-1"]),
+        ("MAX_ATTEMPTS", ["0"]),
+        ("RETRY_MAX_WAIT_S", ["-1", "nan", "inf", "soon"]),
+        ("CONNECT_TIMEOUT_S", ["0", "nan"]),
+        ("READ_TIMEOUT_S", ["0", "-5"]),
+        ("GIVE_UP_AFTER_FAILED_BATCHES", ["0"]),
+        ("LA_CODE", ["84", "8450", "84a", "²45"]),
+        ("TESTING_MODE", ["2", "ja", "truefalse"]),
+        ("SCHEMA_CHECK", ["maybe"]),
+        ("LOG_FORMAT", ["xml"]),
+        ("LOG_TO", ["printer"]),
+        ("PROXY_AUTH", ["digest"]),
+        ("SHARD", ["0/2", "3/2", "2", "a/b", "1/0"]),
+        ("TABLE_NAME", ["a.b.c", "a b", "a;b", "[a b]", "a--", "[a", "a]", "é", "a."]),
+        ("SSD_SCHEMA", ["a b", "a.b.c"]),
+        (
+            "API_ENDPOINT",
+            ["ftp://a", "https://", "a.example", "https://a b", "https://u:p@a", "https://a\\b", "https://a:x"],
+        ),
+        ("TOKEN_ENDPOINT", ["https:///token", "https://a/#b"]),
+        ("PROXY_URL", ["proxy.example", "socks5://a", "http://a:999999"]),
+        ("CA_BUNDLE", ["no-such-file.pem"]),
+        ("MAX_DELETED_SHARE", ["1.1", "-0.1"]),
+        ("COHORT_YEAR_START_MONTH", ["0", "13"]),
+        ("USER_AGENT", ["café", "a\nb"]),
+        ("DB_CONNECTION_STRING", ["postgresql://u:p@h/d", "nonsense", "sqlite:///", "a=b\nc"]),
+    ],
+)
+def test_value_that_is_not_accepted_is_named_with_what_is_wanted(folder: Path, name: str, texts: list[str]) -> None:
+    for text in texts:
+        message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: text})
+        assert message.startswith(f"{name} is "), text
+        assert "wanted is" in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("BATCH_SIZE", " 1 ", "batch_size", 1),
+        ("BATCH_SIZE", "100", "batch_size", 100),
+        ("RETRY_MAX_WAIT_S", "0.5", "retry_max_wait_s", 0.5),
+        ("USE_PARTIAL_PAYLOAD", "YES", "use_partial_payload", True),
+        ("USE_PARTIAL_PAYLOAD", "On", "use_partial_payload", True),
+        ("PURGE_VANISHED", "0", "purge_vanished", False),
+        ("PURGE_VANISHED", "off", "purge_vanished", False),
+        ("SCHEMA_CHECK", "WARN", "schema_check", "warn"),
+        ("SHARD", "2/4", "shard", Shard(2, 4)),
+        ("TABLE_NAME", "[dbo].[ssd_api_data_staging_anon]", "table_name", "[dbo].[ssd_api_data_staging_anon]"),
+        ("LA_CODE", '"845"', "la_code", "845"),
+        ("BATCH_SIZE", "  ", "batch_size", 100),
+        ("API_ENDPOINT", "http://127.0.0.1:8080/x", "api_endpoint", "http://127.0.0.1:8080/x"),
+        ("PROXY_URL", "http://user:p%40ss@proxy:8080", "proxy_url", "http://user:p%40ss@proxy:8080"),
+    ],
+)
+def test_value_that_is_accepted(folder: Path, name: str, text: str, field: str, value: object) -> None:
+    assert getattr(load(folder, {"DB_CONNECTION_STRING": SQLITE, name: text}), field) == value
+
+
+@pytest.mark.parametrize("name", ["DB_CONNECTION_STRING", "SUPPLIER_KEY", "PROXY_URL"])
+def test_value_of_a_secret_is_never_told(folder: Path, name: str) -> None:
+    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
+
+    assert message.startswith(f"{name} is set, but not as wanted")
+    assert "geheim" not in message
+
+
+def test_password_in_an_endpoint_is_not_told(folder: Path) -> None:
+    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://me:tr/easure@a.example"})
+
+    assert "API_ENDPOINT" in message
+    assert "easure" not in message
+
+
+def test_live_run_needs_everything(folder: Path) -> None:
+    message = fault_of(folder, {"TESTING_MODE": "false"})
+
+    for name in LIVE:
+        if name not in ("TABLE_NAME", "TESTING_MODE"):
+            assert f"{name} is missing" in message
+    assert load(folder, LIVE).children_url == f"{RECEIVER}/children_social_care_data/845/children"
+
+
+def test_what_a_command_needs_depends_on_its_purpose(folder: Path) -> None:
+    live = {"TESTING_MODE": "false", "DB_CONNECTION_STRING": SQLITE}
+
+    assert load(folder, live, Purpose.DATABASE).connection_string == SQLITE
+    assert load(folder, {"BATCH_SIZE": "abc"}, Purpose.NOTHING).batch_size == 100
+    assert "DB_CONNECTION_STRING" not in fault_of(folder, {"TESTING_MODE": "true"}, Purpose.ENDPOINT)
+    assert "API_ENDPOINT is missing" in fault_of(folder, {"DB_CONNECTION_STRING": SQLITE}, Purpose.SMOKE)
+
+
+def test_endpoint_that_holds_the_path_already_is_left_alone(folder: Path) -> None:
+    whole = f"{RECEIVER}/children_social_care_data/845/children"
+
+    for endpoint in (RECEIVER, RECEIVER + "/", whole, whole + "/"):
+        settings = load(folder, LIVE | {"API_ENDPOINT": endpoint})
+        assert settings.children_url == settings.receiver == whole
+
+
+def test_endpoint_of_another_authority_contradicts_the_la_code(folder: Path) -> None:
+    message = fault_of(folder, LIVE | {"API_ENDPOINT": f"{RECEIVER}/children_social_care_data/846/children"})
+
+    assert "LA_CODE is 845, but API_ENDPOINT names 846" in message
+
+
+def test_connection_string_has_an_alias(folder: Path) -> None:
+    assert load(folder, {"SQL_CONN_STR": SQLITE}).connection_string == SQLITE
+    assert load(folder, {"SQL_CONN_STR": SQLITE, "DB_CONNECTION_STRING": SQLITE}).connection_string == SQLITE
+
+
+def test_alias_with_another_value_is_a_contradiction(folder: Path) -> None:
+    message = fault_of(folder, {"SQL_CONN_STR": "Driver=x;PWD=geheim", "DB_CONNECTION_STRING": SQLITE})
+
+    assert "DB_CONNECTION_STRING and SQL_CONN_STR" in message
+    assert "contradict" in message
+    assert "geheim" not in message
+
+
+def test_alias_in_the_environment_beats_the_name_in_the_file(folder: Path) -> None:
+    (folder / ".env").write_text("DB_CONNECTION_STRING=sqlite:///old.db\n")
+
+    assert load(folder, {"SQL_CONN_STR": SQLITE}).connection_string == SQLITE
+
+
+@pytest.mark.parametrize(
+    ("drivers", "chosen"),
+    [
+        (
+            ["ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server", "SQL Server"],
+            "ODBC Driver 18 for SQL Server",
+        ),
+        (["ODBC Driver 9 for SQL Server", "ODBC Driver 13 for SQL Server"], "ODBC Driver 13 for SQL Server"),
+        (["SQL Server", "SQL Server Native Client 11.0"], "SQL Server Native Client 11.0"),
+        (["PostgreSQL Unicode", "SQL Server"], "SQL Server"),
+    ],
+)
+def test_trusted_connection_takes_the_newest_driver(folder: Path, drivers: list[str], chosen: str) -> None:
+    environment = {"USER_SERVER": "HOST\\INST,1433", "USER_DATABASE": "HDM;Local"}
+
+    settings = load_settings({}, environment, folder, drivers=lambda: drivers)
+
+    assert settings.connection_string == (
+        f"Driver={{{chosen}}};Server=HOST\\INST,1433;Database={{HDM;Local}};Trusted_Connection=yes"
+    )
+
+
+def test_trusted_connection_without_a_driver_or_a_half_is_a_fault(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="no SQL Server ODBC driver is installed"):
+        load_settings({}, {"USER_SERVER": "h", "USER_DATABASE": "d"}, folder, drivers=lambda: ["SQLite3"])
+    assert "USER_DATABASE is missing" in fault_of(folder, {"USER_SERVER": "h"})
+    assert "USER_SERVER is missing" in fault_of(folder, {"USER_DATABASE": "d"})
+
+
+def test_connection_string_wins_over_user_server_with_a_warning(folder: Path) -> None:
+    settings = load(folder, {"DB_CONNECTION_STRING": SQLITE, "USER_SERVER": "h", "USER_DATABASE": "d"})
+
+    assert settings.connection_string == SQLITE
+    assert "USER_SERVER" in settings.warnings[0]
+
+
+def test_representation_shows_no_secret(folder: Path) -> None:
+    secrets = {
+        "DB_CONNECTION_STRING": "Driver={x};Server=db1;UID=job;PWD={gehe;im}}eins}",
+        "CLIENT_SECRET": "geheim-zwei",
+        "SUPPLIER_KEY": "geheim-drei",
+        "PROXY_URL": "http://user:geheim-vier@proxy:8080",
+    }
+    settings = load(folder, LIVE | secrets)
+
+    assert "eheim" not in repr(settings)
+    assert "gehe" not in f"{settings}"
+    assert "db1" in repr(settings)
+    assert set(secrets.values()) == set(settings.secrets)
+    assert all(item.name in repr(settings) for item in fields(settings))
+
+
+def test_import_needs_no_driver_http_or_store_and_is_quick() -> None:
+    code = "import api_pipeline.config, sys; print(*{'pyodbc', 'requests', 'keyring', 'dotenv'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""

@@ -1,0 +1,113 @@
+"""The interlocks of contract 2: what a live run may send where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.config import Purpose, is_loopback, load_settings
+from api_pipeline.errors import SettingsError
+
+TEST = "https://receiver.example/receiver-test/1"
+REAL = "https://receiver.example/receiver/1"
+HERE = "http://127.0.0.1:8099"
+LIVE = {
+    "DB_CONNECTION_STRING": "sqlite:///council.db",
+    "API_ENDPOINT": TEST,
+    "TOKEN_ENDPOINT": "https://login.example/token",
+    "CLIENT_ID": "client-one",
+    "CLIENT_SECRET": "hush-hush-secret",
+    "SCOPE": "api://receiver/.default",
+    "SUPPLIER_KEY": "key-of-the-supplier",
+    "LA_CODE": "845",
+    "TABLE_NAME": "ssd_api_data_staging_anon",
+    "TESTING_MODE": "false",
+}
+
+
+def refusal(folder: Path, **changes: str) -> str:
+    """The sentence with which a run is refused, "" where it is not."""
+    try:
+        load_settings({}, LIVE | changes, folder)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("table", ["x_anon", "dbo.x_anon", "[dbo].[X_ANON]", "x_Anon"])
+@pytest.mark.parametrize(
+    ("endpoint", "refused"),
+    [(TEST, False), (REAL, True), (HERE, False), ("http://localhost/x-test", False), ("http://[::1]:1", False)],
+)
+def test_anonymised_table_goes_to_test_and_this_machine_only(
+    tmp_path: Path, table: str, endpoint: str, refused: bool
+) -> None:
+    assert refusal(tmp_path, TABLE_NAME=table, API_ENDPOINT=endpoint).startswith("TABLE_NAME") is refused
+
+
+@pytest.mark.parametrize("table", ["ssd_api_data_staging", "[x_anon].[staging]", "x_anonymous"])
+@pytest.mark.parametrize(
+    ("endpoint", "refused"),
+    [
+        (TEST, True),
+        ("https://a.example/A-TEST", True),
+        (REAL, False),
+        (HERE, False),
+        (f"{HERE}/x-test", True),
+    ],
+)
+def test_live_table_never_goes_to_a_test_endpoint_unless_allowed(
+    tmp_path: Path, table: str, endpoint: str, refused: bool
+) -> None:
+    assert refusal(tmp_path, TABLE_NAME=table, API_ENDPOINT=endpoint).startswith("TABLE_NAME") is refused
+    assert not refusal(tmp_path, TABLE_NAME=table, API_ENDPOINT=endpoint, ALLOW_LIVE_DATA_TO_TEST="true")
+
+
+def test_permission_for_live_data_does_not_let_anonymised_rows_out(tmp_path: Path) -> None:
+    assert "anonymised" in refusal(tmp_path, API_ENDPOINT=REAL, ALLOW_LIVE_DATA_TO_TEST="true")
+
+
+def test_testing_mode_knows_no_table_interlock(tmp_path: Path) -> None:
+    assert not refusal(tmp_path, API_ENDPOINT=REAL, TESTING_MODE="true")
+
+
+def test_endpoint_test_warns_of_what_a_run_will_refuse(tmp_path: Path) -> None:
+    settings = load_settings({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path, purpose=Purpose.ENDPOINT)
+
+    assert settings.warnings[0].startswith("run will refuse: TABLE_NAME ssd_api_data_staging_anon")
+
+
+@pytest.mark.parametrize("name", ["API_ENDPOINT", "TOKEN_ENDPOINT"])
+@pytest.mark.parametrize("mode", ["true", "false"])
+def test_plain_http_is_refused_but_for_this_machine(tmp_path: Path, name: str, mode: str) -> None:
+    environment = LIVE | {"TESTING_MODE": mode}
+    with pytest.raises(SettingsError, match=f"{name} is plain http:// to receiver.example"):
+        load_settings({}, environment | {name: "http://receiver.example/x-test"}, tmp_path)
+    load_settings({}, environment | {name: "http://127.8.9.1:1/x"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "http://LOCALHOST:80/x", "http://127.0.0.1", "http://127.255.0.9:1", "http://[::1]/"]
+)
+def test_this_machine_is_known(url: str) -> None:
+    assert is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost.example",
+        "http://127.0.0.1.example",
+        "http://127.0.0.1@evil.example",
+        "http://2130706433",
+        "http://127.1",
+        "http://0.0.0.0",
+        "http://[::ffff:127.0.0.1]",
+        "http://128.0.0.1",
+        "http://evil.example/localhost",
+        "",
+    ],
+)
+def test_what_only_looks_like_this_machine_is_not(url: str) -> None:
+    assert not is_loopback(url)
