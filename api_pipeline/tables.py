@@ -12,12 +12,13 @@ _PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
 _NAME = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<table>{_PART})")
 
 # Words that none of the three databases takes as a bare name of a table or schema.
-_RESERVED = frozenset(
-    "all alter and as between by case check collate column constraint create cross default delete distinct drop else "
-    "end except exists fetch for foreign from full grant group having in index inner insert intersect into is join "
-    "key left like not null of offset on or order outer primary references right select set table then to "
-    "transaction union unique update user using values view when where with".split()
-)
+_RESERVED_WORDS = """
+    all alter and as between by case check collate column constraint create cross default delete distinct drop else
+    end except exists fetch for foreign from full grant group having in index inner insert intersect into is join
+    key left like not null of offset on or order outer primary references right select set table then to
+    transaction union unique update user using values view when where with
+"""
+_RESERVED = frozenset(_RESERVED_WORDS.split())
 
 
 class Dialect(str, Enum):

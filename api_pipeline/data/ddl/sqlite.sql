@@ -1,0 +1,151 @@
+-- Tables of csc-api-pipeline for SQLite. Times are kept as text, YYYY-MM-DD HH:MM:SS.FFF.
+--
+-- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there.
+-- There are no grants: who may read the file may read everything, so protect the file and its folder.
+
+-- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
+-- (made by earlier scripts, in any of their layouts) is left exactly as it is.
+CREATE TABLE IF NOT EXISTS {staging} (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- given by the database; rows are read in its order
+    person_id TEXT NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    legacy_id TEXT NULL,  -- the other system's id, sent as mis_child_id
+    previous_json_payload TEXT NULL,  -- the payload that was sent last
+    json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object
+    partial_json_payload TEXT NULL,  -- what was sent instead, where only changes were sent
+    current_hash BLOB NULL,  -- SHA-256 that says which version the payload is
+    previous_hash BLOB NULL,  -- the same of the payload that was sent last
+    submission_status TEXT NULL DEFAULT 'pending',  -- pending, sent, error, testing
+    submission_timestamp TEXT NULL,  -- the receipt's time; no default: nothing was sent yet
+    api_response TEXT NULL,  -- the receipt, or code and reason
+    row_state TEXT NULL DEFAULT 'new',  -- new, updated, unchanged, deleted
+    last_updated TEXT NULL DEFAULT (STRFTIME('%Y-%m-%d %H:%M:%f', 'now', 'localtime'))  -- its last change, local time
+);
+
+-- Its anonymised twin: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
+CREATE TABLE IF NOT EXISTS {anon} (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- given by the database; rows are read in its order
+    person_id TEXT NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    legacy_id TEXT NULL,  -- the other system's id, sent as mis_child_id
+    previous_json_payload TEXT NULL,  -- the payload that was sent last
+    json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object
+    partial_json_payload TEXT NULL,  -- what was sent instead, where only changes were sent
+    current_hash BLOB NULL,  -- SHA-256 that says which version the payload is
+    previous_hash BLOB NULL,  -- the same of the payload that was sent last
+    submission_status TEXT NULL DEFAULT 'pending',  -- pending, sent, error, testing
+    submission_timestamp TEXT NULL,  -- the receipt's time; no default: nothing was sent yet
+    api_response TEXT NULL,  -- the receipt, or code and reason
+    row_state TEXT NULL DEFAULT 'new',  -- new, updated, unchanged, deleted
+    last_updated TEXT NULL DEFAULT (STRFTIME('%Y-%m-%d %H:%M:%f', 'now', 'localtime'))  -- its last change, local time
+);
+
+-- What a receiver holds of a child now: changes are found by comparing with it, vanished parts by missing them.
+-- It holds personal data like the staging table, and deserves the same care and the same backup.
+-- Times are UTC.
+CREATE TABLE IF NOT EXISTS {held} (
+    receiver TEXT NOT NULL,  -- the receiver's address
+    la_child_id TEXT NOT NULL,
+    held_payload TEXT NULL,  -- what it holds of the child, as far as its acceptances tell
+    held_hash TEXT NOT NULL,  -- SHA-256 of that text, hexadecimal
+    receipt TEXT NULL,  -- the last receipt of the child
+    accepted_at TEXT NULL,  -- its time
+    PRIMARY KEY (receiver, la_child_id)
+);
+
+-- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
+-- reason with every value that it quotes masked.
+CREATE TABLE IF NOT EXISTS {log} (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL,  -- the run, as in {runs}
+    batch INTEGER NOT NULL,  -- the POST within the run, from 1
+    staging_table TEXT NOT NULL,
+    staging_id INTEGER NOT NULL,  -- the row's id there
+    person_id TEXT NULL,
+    la_child_id TEXT NULL,
+    kind TEXT NOT NULL,  -- full, delta, purge, deletion
+    sent_hash TEXT NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
+    http_code INTEGER NULL,  -- null where no answer came
+    outcome TEXT NOT NULL,  -- accepted, refused, undelivered
+    answer TEXT NULL,  -- the receipt, or the reason with the values in it masked
+    logged_at TEXT NOT NULL
+);
+
+-- One row for a child for whom a POST began whose answer is not known yet. Empty after a clean run; what is left after
+-- a power cut tells the next run which children need care.
+CREATE TABLE IF NOT EXISTS {unconfirmed} (
+    receiver TEXT NOT NULL,
+    la_child_id TEXT NOT NULL,
+    payload_hash TEXT NOT NULL,  -- SHA-256 of the staged payload, hexadecimal; empty where it can match none
+    may_hold TEXT NULL,  -- what the receiver holds if the record did arrive, where that is known
+    run_id TEXT NOT NULL,
+    begun_at TEXT NOT NULL,
+    PRIMARY KEY (receiver, la_child_id)
+);
+
+-- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
+CREATE TABLE IF NOT EXISTS {runs} (
+    run_id TEXT NOT NULL PRIMARY KEY,
+    staging_table TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    mode TEXT NOT NULL,  -- live, testing
+    payloads TEXT NOT NULL,  -- full, deltas
+    shard TEXT NULL,  -- I/N where the table was shared between runs
+    started_at TEXT NOT NULL,
+    finished_at TEXT NULL,  -- null while the run is at work, or where it was killed
+    due INTEGER NULL,
+    accepted INTEGER NULL,
+    refused INTEGER NULL,
+    undelivered INTEGER NULL,
+    deleted INTEGER NULL,
+    unchanged INTEGER NULL,
+    not_tried INTEGER NULL,
+    exit_code INTEGER NULL,
+    message TEXT NULL  -- the sentence the run ended with
+);
+
+-- Holds the due rows of the staging table alone, in the order in which they are read: a night with few changes then
+-- reads few rows. Its condition is the program's own, word for word. It is added to a table that exists as well;
+-- that changes no row, and only keeps writers waiting while it is built.
+CREATE INDEX IF NOT EXISTS {staging_due_index} ON {staging_unqualified} (id)
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
+
+-- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
+CREATE INDEX IF NOT EXISTS {staging_person_index} ON {staging_unqualified} (person_id);
+
+-- Holds the due rows of the twin alone, in the order in which they are read: a night with few changes then
+-- reads few rows. Its condition is the program's own, word for word. It is added to a table that exists as well;
+-- that changes no row, and only keeps writers waiting while it is built.
+CREATE INDEX IF NOT EXISTS {anon_due_index} ON {anon_unqualified} (id)
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
+
+-- Finds one person's rows in the twin. Not unique: a person may have several rows in tables of earlier builds.
+CREATE INDEX IF NOT EXISTS {anon_person_index} ON {anon_unqualified} (person_id);
+
+-- Finds what one run sent.
+CREATE INDEX IF NOT EXISTS {log_run_index} ON {log_unqualified} (run_id);
+
+-- Finds what was ever sent of one person.
+CREATE INDEX IF NOT EXISTS {log_person_index} ON {log_unqualified} (person_id);
+
+-- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
+-- where the twin is empty, and gives ids by itself. They carry no hash: the program then compares the payload itself.
+INSERT INTO {anon}
+    (person_id, previous_json_payload, json_payload, submission_status, api_response, row_state)
+SELECT * FROM (
+    VALUES
+    ('SAMPLE1', NULL,
+     '{"la_child_id":"SAMPLE1","child_details":{"first_name":"Ada","surname":"Sample","date_of_birth":"2015-04-12","sex":"F","ethnicity":"WBRI","postcode":"AA1 1AA"},"social_care_episodes":[{"social_care_episode_id":"SAMPLE1E1","referral_date":"2026-01-05","referral_source":"1A"}]}',
+     'pending', NULL, 'new'),
+    ('SAMPLE2', '{"la_child_id":"SAMPLE2","child_details":{"first_name":"Ben","surname":"Sample","date_of_birth":"2012-09-30","sex":"M","ethnicity":"BAFR","postcode":"AA2 2AA"}}',
+     '{"la_child_id":"SAMPLE2","child_details":{"first_name":"Ben","surname":"Sample","date_of_birth":"2012-09-30","sex":"M","ethnicity":"BAFR","postcode":"AA2 2AA"},"social_care_episodes":[{"social_care_episode_id":"SAMPLE2E1","referral_date":"2026-02-16","referral_source":"3A","child_in_need_plans":[{"child_in_need_plan_id":"SAMPLE2P1","start_date":"2026-03-02"}]}]}',
+     'pending', NULL, 'updated'),
+    ('SAMPLE3', NULL,
+     '{"la_child_id":"SAMPLE3","child_details":{"first_name":"Cai","surname":"Sample","date_of_birth":"2018-12-01","sex":"U","ethnicity":"MOTH","disabilities":["NONE"]},"health_and_wellbeing":{"sdq_assessments":[{"date":"2026-05-20","score":11}]}}',
+     'error', 'Sample of a refused record', 'new'),
+    ('SAMPLE4', '{"la_child_id":"SAMPLE4","child_details":{"first_name":"Dee","surname":"Sample","date_of_birth":"2009-07-23","sex":"F","ethnicity":"AIND"}}',
+     '{"la_child_id":"SAMPLE4","child_details":{"first_name":"Dee","surname":"Sample","date_of_birth":"2009-07-23","sex":"F","ethnicity":"AIND"}}',
+     'sent', '00000000-0000-4000-8000-000000000004', 'deleted')
+) WHERE NOT EXISTS (SELECT 1 FROM {anon});

@@ -1,0 +1,185 @@
+-- Tables of csc-api-pipeline for SQL Server 2012 and 2014.
+--
+-- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there.
+-- The schema must exist. Run it as an account that may create tables in it; the service account of the nightly job
+-- needs no such right (see the grants at the end).
+-- It keeps to what SQL Server 2012 knows, so that it is the same for every version.
+
+-- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
+-- (made by earlier scripts, in any of their layouts) is left exactly as it is.
+IF OBJECT_ID(N'{staging}') IS NULL
+CREATE TABLE {staging} (
+    id INT IDENTITY(1,1) NOT NULL PRIMARY KEY,  -- given by the database; rows are read in its order
+    person_id NVARCHAR(48) NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    legacy_id NVARCHAR(36) NULL,  -- the other system's id, sent as mis_child_id
+    previous_json_payload NVARCHAR(MAX) NULL,  -- the payload that was sent last
+    json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
+    partial_json_payload NVARCHAR(MAX) NULL,  -- what was sent instead, where only changes were sent
+    current_hash BINARY(32) NULL,  -- SHA-256 that says which version the payload is
+    previous_hash BINARY(32) NULL,  -- the same of the payload that was sent last
+    submission_status NVARCHAR(50) NULL DEFAULT N'pending',  -- pending, sent, error, testing
+    submission_timestamp DATETIME NULL,  -- the receipt's time; no default: nothing was sent yet
+    api_response NVARCHAR(MAX) NULL,  -- the receipt, or code and reason
+    row_state NVARCHAR(10) NULL DEFAULT N'new',  -- new, updated, unchanged, deleted
+    last_updated DATETIME NULL DEFAULT GETDATE()  -- its last change, local time
+);
+GO
+
+-- Its anonymised twin: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
+IF OBJECT_ID(N'{anon}') IS NULL
+CREATE TABLE {anon} (
+    id INT IDENTITY(1,1) NOT NULL PRIMARY KEY,  -- given by the database; rows are read in its order
+    person_id NVARCHAR(48) NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    legacy_id NVARCHAR(36) NULL,  -- the other system's id, sent as mis_child_id
+    previous_json_payload NVARCHAR(MAX) NULL,  -- the payload that was sent last
+    json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
+    partial_json_payload NVARCHAR(MAX) NULL,  -- what was sent instead, where only changes were sent
+    current_hash BINARY(32) NULL,  -- SHA-256 that says which version the payload is
+    previous_hash BINARY(32) NULL,  -- the same of the payload that was sent last
+    submission_status NVARCHAR(50) NULL DEFAULT N'pending',  -- pending, sent, error, testing
+    submission_timestamp DATETIME NULL,  -- the receipt's time; no default: nothing was sent yet
+    api_response NVARCHAR(MAX) NULL,  -- the receipt, or code and reason
+    row_state NVARCHAR(10) NULL DEFAULT N'new',  -- new, updated, unchanged, deleted
+    last_updated DATETIME NULL DEFAULT GETDATE()  -- its last change, local time
+);
+GO
+
+-- What a receiver holds of a child now: changes are found by comparing with it, vanished parts by missing them.
+-- It holds personal data like the staging table, and deserves the same care and the same backup.
+-- The key compares letter by letter (BIN2): some systems give ids that differ in case alone. A query of
+-- your own that joins it to person_id needs COLLATE on one side. Times are UTC.
+IF OBJECT_ID(N'{held}') IS NULL
+CREATE TABLE {held} (
+    receiver NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,  -- the receiver's address
+    la_child_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL,
+    held_payload NVARCHAR(MAX) NULL,  -- what it holds of the child, as far as its acceptances tell
+    held_hash CHAR(64) NOT NULL,  -- SHA-256 of that text, hexadecimal
+    receipt NVARCHAR(100) NULL,  -- the last receipt of the child
+    accepted_at DATETIME2(3) NULL,  -- its time
+    PRIMARY KEY (receiver, la_child_id)
+);
+GO
+
+-- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
+-- reason with every value that it quotes masked.
+IF OBJECT_ID(N'{log}') IS NULL
+CREATE TABLE {log} (
+    id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
+    run_id VARCHAR(36) NOT NULL,  -- the run, as in {runs}
+    batch INT NOT NULL,  -- the POST within the run, from 1
+    staging_table NVARCHAR(255) NOT NULL,
+    staging_id BIGINT NOT NULL,  -- the row's id there
+    person_id NVARCHAR(48) NULL,
+    la_child_id NVARCHAR(48) NULL,
+    kind VARCHAR(10) NOT NULL,  -- full, delta, purge, deletion
+    sent_hash CHAR(64) NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
+    http_code INT NULL,  -- null where no answer came
+    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered
+    answer NVARCHAR(MAX) NULL,  -- the receipt, or the reason with the values in it masked
+    logged_at DATETIME2(3) NOT NULL
+);
+GO
+
+-- One row for a child for whom a POST began whose answer is not known yet. Empty after a clean run; what is left after
+-- a power cut tells the next run which children need care.
+IF OBJECT_ID(N'{unconfirmed}') IS NULL
+CREATE TABLE {unconfirmed} (
+    receiver NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,
+    la_child_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL,
+    payload_hash VARCHAR(64) NOT NULL,  -- SHA-256 of the staged payload, hexadecimal; empty where it can match none
+    may_hold NVARCHAR(MAX) NULL,  -- what the receiver holds if the record did arrive, where that is known
+    run_id VARCHAR(36) NOT NULL,
+    begun_at DATETIME2(3) NOT NULL,
+    PRIMARY KEY (receiver, la_child_id)
+);
+GO
+
+-- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
+IF OBJECT_ID(N'{runs}') IS NULL
+CREATE TABLE {runs} (
+    run_id VARCHAR(36) NOT NULL PRIMARY KEY,
+    staging_table NVARCHAR(255) NOT NULL,
+    receiver NVARCHAR(255) NOT NULL,
+    mode VARCHAR(10) NOT NULL,  -- live, testing
+    payloads VARCHAR(10) NOT NULL,  -- full, deltas
+    shard VARCHAR(20) NULL,  -- I/N where the table was shared between runs
+    started_at DATETIME2(3) NOT NULL,
+    finished_at DATETIME2(3) NULL,  -- null while the run is at work, or where it was killed
+    due INT NULL,
+    accepted INT NULL,
+    refused INT NULL,
+    undelivered INT NULL,
+    deleted INT NULL,
+    unchanged INT NULL,
+    not_tried INT NULL,
+    exit_code INT NULL,
+    message NVARCHAR(MAX) NULL  -- the sentence the run ended with
+);
+GO
+
+-- Lets the server walk through the staging table in the order of id and see which rows are due without reading every
+-- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
+-- is built.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_due_index}')
+CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
+GO
+
+-- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
+CREATE INDEX {staging_person_index} ON {staging} (person_id);
+GO
+
+-- Lets the server walk through the twin in the order of id and see which rows are due without reading every
+-- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
+-- is built.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_due_index}')
+CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
+GO
+
+-- Finds one person's rows in the twin. Not unique: a person may have several rows in tables of earlier builds.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
+CREATE INDEX {anon_person_index} ON {anon} (person_id);
+GO
+
+-- Finds what one run sent.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
+CREATE INDEX {log_run_index} ON {log} (run_id);
+GO
+
+-- Finds what was ever sent of one person.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_person_index}')
+CREATE INDEX {log_person_index} ON {log} (person_id);
+GO
+
+-- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
+-- where the twin is empty, and gives ids by itself. They carry no hash: the program then compares the payload itself.
+IF NOT EXISTS (SELECT 1 FROM {anon}) AND OBJECTPROPERTY(OBJECT_ID(N'{anon}'), 'TableHasIdentity') = 1
+INSERT INTO {anon}
+    (person_id, previous_json_payload, json_payload, submission_status, api_response, row_state)
+VALUES
+    (N'SAMPLE1', NULL,
+     N'{"la_child_id":"SAMPLE1","child_details":{"first_name":"Ada","surname":"Sample","date_of_birth":"2015-04-12","sex":"F","ethnicity":"WBRI","postcode":"AA1 1AA"},"social_care_episodes":[{"social_care_episode_id":"SAMPLE1E1","referral_date":"2026-01-05","referral_source":"1A"}]}',
+     N'pending', NULL, N'new'),
+    (N'SAMPLE2', N'{"la_child_id":"SAMPLE2","child_details":{"first_name":"Ben","surname":"Sample","date_of_birth":"2012-09-30","sex":"M","ethnicity":"BAFR","postcode":"AA2 2AA"}}',
+     N'{"la_child_id":"SAMPLE2","child_details":{"first_name":"Ben","surname":"Sample","date_of_birth":"2012-09-30","sex":"M","ethnicity":"BAFR","postcode":"AA2 2AA"},"social_care_episodes":[{"social_care_episode_id":"SAMPLE2E1","referral_date":"2026-02-16","referral_source":"3A","child_in_need_plans":[{"child_in_need_plan_id":"SAMPLE2P1","start_date":"2026-03-02"}]}]}',
+     N'pending', NULL, N'updated'),
+    (N'SAMPLE3', NULL,
+     N'{"la_child_id":"SAMPLE3","child_details":{"first_name":"Cai","surname":"Sample","date_of_birth":"2018-12-01","sex":"U","ethnicity":"MOTH","disabilities":["NONE"]},"health_and_wellbeing":{"sdq_assessments":[{"date":"2026-05-20","score":11}]}}',
+     N'error', N'Sample of a refused record', N'new'),
+    (N'SAMPLE4', N'{"la_child_id":"SAMPLE4","child_details":{"first_name":"Dee","surname":"Sample","date_of_birth":"2009-07-23","sex":"F","ethnicity":"AIND"}}',
+     N'{"la_child_id":"SAMPLE4","child_details":{"first_name":"Dee","surname":"Sample","date_of_birth":"2009-07-23","sex":"F","ethnicity":"AIND"}}',
+     N'sent', N'00000000-0000-4000-8000-000000000004', N'deleted');
+GO
+
+-- The least that the service account needs, for you to adapt and run. It reads the staging table and its twin, writes
+-- seven columns of them, and adds or deletes no row there; it keeps its own tables. It needs no right to make tables.
+-- GRANT SELECT ON {staging} TO [DOMAIN\csc_api_service];
+-- GRANT UPDATE (partial_json_payload, submission_status, submission_timestamp, api_response, row_state,
+--     previous_json_payload, previous_hash) ON {staging} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT ON {anon} TO [DOMAIN\csc_api_service];
+-- GRANT UPDATE (partial_json_payload, submission_status, submission_timestamp, api_response, row_state,
+--     previous_json_payload, previous_hash) ON {anon} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT, INSERT ON {log} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT, INSERT, UPDATE ON {runs} TO [DOMAIN\csc_api_service];

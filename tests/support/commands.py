@@ -1,0 +1,125 @@
+"""Ways to run the command: as a program of its own, or inside the test's process for speed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a program needs to start at all, and nothing that could set it up: no proxy, no setting of this project.
+_KEPT = (
+    *("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LD_LIBRARY_PATH"),
+    *("ODBCINI", "ODBCSYSINI", "ODBCINSTINI", "LANG", "LC_ALL", "COVERAGE_PROCESS_START"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a command left behind: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Both outputs together, for what must appear in neither."""
+        return self.out + self.err
+
+
+def clean_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Gives the environment for the command: what a program needs to start, and `env`."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # The developer's own credential store must not answer for the tests.
+    kept["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    kept["PYTHONPATH"] = str(ROOT)
+    return {**kept, **env}
+
+
+def run_cli(
+    args: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    *,
+    stdin: str | None = None,
+    timeout_s: float = 60.0,
+) -> Completed:
+    """Runs the command as a program of its own in the folder `cwd` and waits for its end.
+
+    Errors: subprocess.TimeoutExpired after `timeout_s` seconds.
+    """
+    done = subprocess.run(
+        _command(args),
+        env=clean_environment(env),
+        cwd=cwd,
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout_s,
+    )
+    return Completed(done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def started_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """Starts the command as a program of its own and kills it at the end where it still runs."""
+    process = subprocess.Popen(
+        _command(args),
+        env=clean_environment(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=20)
+
+
+def invoke_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Completed:
+    """Runs the command inside this process, as `run_cli` does but without the time a new program takes to start.
+
+    Working folder and environment belong to the process: not for tests that run it in threads.
+    """
+    from api_pipeline.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    before = Path.cwd()
+    os.chdir(cwd)
+    try:
+        with (
+            patch.dict(os.environ, clean_environment(env), clear=True),
+            patch.object(sys, "argv", ["d2i-csc-api", *args]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = _exit_code(main)
+    finally:
+        os.chdir(before)
+    return Completed(code, out.getvalue(), err.getvalue())
+
+
+def _exit_code(main: object) -> int:
+    assert callable(main)
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _command(args: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "api_pipeline", *args]

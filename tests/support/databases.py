@@ -1,0 +1,212 @@
+"""Databases for the tests: each test has one of its own, reached by a connection that is not the product's."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import pyodbc
+import pytest
+
+from api_pipeline import ddl
+from api_pipeline.tables import Dialect
+from tests.support.postgres import PostgresServer
+
+SQLITE_DRIVER = "SQLite3"
+EXTERNAL = "TEST_DB_CONNECTION_STRING"
+LIVE = "ssd_api_data_staging"
+ANON = "ssd_api_data_staging_anon"
+
+# No pool: a connection that a test closed must really be gone, or its database cannot be dropped.
+pyodbc.pooling = False
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """An empty database. `connection_string` goes into DB_CONNECTION_STRING, `table` into TABLE_NAME.
+
+    `schema` is set where the tables must live in a schema of the test's own, because the database itself is shared.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    name: str
+    connection_string: str
+    dialect: Dialect
+    connection: Any
+    schema: str | None = None
+
+    @property
+    def table(self) -> str:
+        """The live staging table, as TABLE_NAME."""
+        return self.named(LIVE)
+
+    @property
+    def anon_table(self) -> str:
+        """The anonymised twin, as TABLE_NAME."""
+        return self.named(ANON)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that point the product at the live staging table of this database."""
+        return {"DB_CONNECTION_STRING": self.connection_string, "TABLE_NAME": self.table}
+
+    def named(self, table: str) -> str:
+        """Gives the name of a table of this test, with its schema where there is one."""
+        return f"{self.schema}.{table}" if self.schema else table
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Runs one statement; it is committed at once."""
+        self._run(sql, parameters).close()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Gives all rows of a query."""
+        cursor = self._run(sql, parameters)
+        try:
+            return [tuple(row) for row in cursor.fetchall()]
+        finally:
+            cursor.close()
+
+    def columns(self, table: str) -> list[str]:
+        """Gives the names of a table's columns in lower case, in their order."""
+        cursor = self._run(f"SELECT * FROM {table} WHERE 1 = 0", ())
+        try:
+            return [str(column[0]).lower() for column in cursor.description]
+        finally:
+            cursor.close()
+
+    def count(self, table: str, where: str = "1 = 1") -> int:
+        """Gives the number of rows, all or those that a condition holds for."""
+        return int(self.rows(f"SELECT COUNT(*) FROM {table} WHERE {where}")[0][0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes what is executed inside it one transaction, as another program at work on the table would."""
+        if isinstance(self.connection, sqlite3.Connection):
+            self.connection.execute("BEGIN IMMEDIATE")
+        else:
+            self.connection.autocommit = False
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        else:
+            self.connection.commit()
+        finally:
+            if not isinstance(self.connection, sqlite3.Connection):
+                self.connection.autocommit = True
+
+    def deploy(self, table: str | None = None) -> TestDatabase:
+        """Makes the tables with the packaged script; gives the database itself."""
+        with self.transaction():
+            ddl.apply(self.execute, self.dialect, table or self.table)
+        return self
+
+    def _run(self, sql: str, parameters: Sequence[object]) -> Any:
+        cursor = self.connection.cursor()
+        return cursor.execute(sql, tuple(parameters)) if parameters else cursor.execute(sql)
+
+
+def missing(reason: str) -> NoReturn:
+    """Skips the test, or fails it where REQUIRE_ALL=1 says that everything must be there."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"REQUIRE_ALL=1, but {reason}")
+    pytest.skip(reason)
+
+
+@contextmanager
+def sqlite_database(folder: Path) -> Iterator[TestDatabase]:
+    """Gives a new database file, which the product opens with Python's own sqlite3."""
+    path = folder / "staging.db"
+    with _own_sqlite(path) as connection:
+        yield TestDatabase("sqlite", f"sqlite:///{path}", Dialect.SQLITE, connection)
+
+
+@contextmanager
+def sqlite_odbc_database(folder: Path) -> Iterator[TestDatabase]:
+    """Gives a new database file, which the product opens through the SQLite ODBC driver."""
+    if SQLITE_DRIVER not in pyodbc.drivers():
+        missing(f"the ODBC driver {SQLITE_DRIVER} is not installed")
+    path = folder / "staging-odbc.db"
+    with _own_sqlite(path) as connection:
+        text = f"DRIVER={{{SQLITE_DRIVER}}};Database={path};Timeout=30000"
+        yield TestDatabase("sqlite-odbc", text, Dialect.SQLITE, connection)
+
+
+@contextmanager
+def postgresql_database(server: PostgresServer) -> Iterator[TestDatabase]:
+    """Gives a new database on the tests' own server."""
+    database = server.create_database()
+    text = server.connection_string(database)
+    connection = pyodbc.connect(text, autocommit=True)
+    try:
+        yield TestDatabase("postgresql-odbc", text, Dialect.POSTGRESQL, connection)
+    finally:
+        connection.close()
+        server.drop_database(database)
+
+
+@contextmanager
+def external_database(connection_string: str) -> Iterator[TestDatabase]:
+    """Gives a new schema in the database that TEST_DB_CONNECTION_STRING names, and removes it afterwards."""
+    connection = pyodbc.connect(connection_string, autocommit=True)
+    dialect = _dialect_of(connection)
+    schema = None if dialect is Dialect.SQLITE else f"d2i_test_{secrets.token_hex(6)}"
+    database = TestDatabase("external", connection_string, dialect, connection, schema)
+    if schema:
+        database.execute(f"CREATE SCHEMA {schema}")
+    try:
+        yield database
+    finally:
+        _remove_tables(database)
+        connection.close()
+
+
+def _dialect_of(connection: pyodbc.Connection) -> Dialect:
+    product = str(connection.getinfo(pyodbc.SQL_DBMS_NAME)).lower()
+    known = {"sql server": Dialect.SQLSERVER, "postgres": Dialect.POSTGRESQL, "sqlite": Dialect.SQLITE}
+    return next(dialect for word, dialect in known.items() if word in product)
+
+
+def _remove_tables(database: TestDatabase) -> None:
+    """Takes away the tests' own tables and nothing else: those of its schema, or on SQLite those it can have made."""
+    if database.schema:
+        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
+        names = [str(row[0]) for row in database.rows(sql, [database.schema])]
+    else:
+        companions = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
+        names = [LIVE, ANON, *companions]
+    for name in names:
+        exists = "" if database.schema else "IF EXISTS "
+        database.execute(f"DROP TABLE {exists}{database.named(name)}")
+    if database.schema:
+        database.execute(f"DROP SCHEMA {database.schema}")
+
+
+@contextmanager
+def _own_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = OFF")
+        # The file must be there before the product opens it: an empty one is no bytes long otherwise.
+        connection.execute("PRAGMA user_version = 1")
+        yield connection
+    finally:
+        connection.close()
+
+
+def as_moment(value: object) -> datetime | None:
+    """Gives a timestamp as the database returned it (datetime, or SQLite's text) without a zone; None for null."""
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        raise TypeError("a timestamp column gave a date without time")
+    return datetime.fromisoformat(str(value))
