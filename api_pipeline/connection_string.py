@@ -32,7 +32,7 @@ def is_embedded(text: str) -> bool:
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     """The pairs of an ODBC connection string: keyword as written, value with its braces taken off.
 
-    A part without `=` comes as (part, ""); a brace that is never closed takes the rest of the text.
+    A part without `=` comes as ("", part); a brace that is never closed takes the rest of the text.
     """
     position = 0
     while position < len(text):
@@ -41,7 +41,7 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
         if equals < 0 or 0 <= semicolon < equals:
             end = semicolon if semicolon >= 0 else len(text)
             if text[position:end].strip():
-                yield text[position:end].strip(), ""
+                yield "", text[position:end].strip()
             position = end + 1
             continue
         keyword = text[position:equals].strip()
@@ -73,12 +73,6 @@ def in_braces(value: str) -> str:
     return value
 
 
-def passwords(text: str) -> tuple[str, ...]:
-    """Every value in a connection string that must not be seen: all but those of keywords known to be "
-    "harmless."""
-    return tuple(value for keyword, value in pairs(text) if value and not _is_shown(keyword))
-
-
 def redacted_connection_string(text: str) -> str:
     """A connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
 
@@ -93,7 +87,8 @@ def redacted_connection_string(text: str) -> str:
         if _is_shown(keyword):
             shown.append(f"{keyword}={in_braces(value)}" if value else f"{keyword}=")
         else:
-            shown.append(f"{keyword}={HIDDEN}" if _is_keyword(keyword) and value else HIDDEN)
+            hidden = HIDDEN if value else ""
+            shown.append(f"{keyword}={hidden}" if _is_keyword(keyword) else HIDDEN)
     return ";".join(shown)
 
 

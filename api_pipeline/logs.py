@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import util
@@ -95,7 +96,8 @@ class Logging:
         """Closes the handlers; asking twice does no harm."""
         for handler in self._handlers:
             self._root.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # what a full disk did not take is lost, and the run has been told so
+                handler.close()
         self._handlers = []
         self._root.setLevel(self._level_before)
 
@@ -233,7 +235,7 @@ class _FileHandler(RotatingFileHandler):
             if self.stream is None:
                 self.stream = self._open()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - the library's signature
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
         # A full disk must neither stop a run nor fill the console with tracebacks.
         if sys.stderr is not None and not getattr(self, "has_complained", False):
             self.has_complained = True

@@ -26,8 +26,8 @@ _EMAIL = re.compile(r"(?<!\S)[^\s@]*@\S*")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATE = re.compile(
     rf"\b\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?)?"
-    rf"|\b\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}\b(?:[ ,-]+\d{{2,4}})?"
-    rf"|\b{_MONTH}[ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:[ ,-]+\d{{2,4}})?",
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?"
+    rf"|\b{_MONTH}[ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?",
     re.IGNORECASE,
 )
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.IGNORECASE)

@@ -72,7 +72,7 @@ class Redactor:
     def add_connection_string(self, text: str) -> None:
         """Makes the passwords of an ODBC connection string known."""
         if not is_embedded(text):
-            self._add_all(value for keyword, value in pairs(text) if _SECRET_KEYWORD.search(keyword))
+            self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
 
     def __call__(self, text: str) -> str:
         """`text` with every secret replaced by ***."""

@@ -202,8 +202,7 @@ def _is_connection(text: str) -> bool:
         return False
     if is_embedded(text):
         return len(text) > len("sqlite:///")
-    found = list(pairs(text))
-    return bool(found) and text.split("=", 1)[0] != text and "://" not in text.split("=", 1)[0]
+    return "://" not in text.split("=", 1)[0] and any(keyword for keyword, _ in pairs(text))
 
 
 def _is_table(text: str) -> bool:
