@@ -16,6 +16,8 @@ from api_pipeline.errors import PipelineError
 _COMMANDS = {
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
     "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
+    "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
+    "requeue": ("requeue", "Put rows in error back to pending."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
     "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),

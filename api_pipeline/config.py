@@ -145,6 +145,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path) ->
         connect_timeout_s=values.number("CONNECT_TIMEOUT_S"),
         read_timeout_s=values.number("READ_TIMEOUT_S"),
         give_up_after_failed_batches=values.integer("GIVE_UP_AFTER_FAILED_BATCHES"),
+        db_retry_s=values.number("DB_RETRY_S"),
         proxy_url=values.text("PROXY_URL"),
         proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
         ca_bundle=values.path("CA_BUNDLE"),

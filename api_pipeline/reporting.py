@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 
+from api_pipeline.overview import Overview, PastRun
 from api_pipeline.summary import RunSummary
 
 _LINE_EVERY_S = 10.0
@@ -110,6 +111,39 @@ def result_line(summary: RunSummary) -> str:
     if summary.is_testing:
         return "every due record passed in testing mode; a live run sends them"
     return "everything due was accepted"
+
+
+def status_lines(overview: Overview, table: str) -> list[str]:
+    """Gives the state of the table as a few small tables. Plain ASCII."""
+    lines = [f"Table {table}", f"  {'row_state':<12}{'submission_status':<20}{'rows':>10}"]
+    lines += [
+        f"  {count.row_state or '(none)':<12}{count.submission_status or '(none)':<20}{count.rows:>10}"
+        for count in overview.counts
+    ]
+    lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or its time is not kept'}")
+    if overview.errors:
+        lines.append("Most frequent errors (values are masked)")
+        lines += [f"  {error.rows:>8} x {error.answer}  (for example {error.person_id})" for error in overview.errors]
+    if overview.runs:
+        lines.append("Last runs (times are UTC)")
+        lines.append(
+            f"  {'began':<20}{'mode':<9}{'payloads':<9}{'due':>8}{'accepted':>9}{'failed':>8}{'left':>8}{'exit':>6}"
+        )
+        lines += [_run_line(run) for run in overview.runs]
+    return lines
+
+
+def _run_line(run: PastRun) -> str:
+    failed = None if run.refused is None else run.refused + (run.undelivered or 0)
+    began = run.started_at.isoformat(" ", "seconds")
+    return (
+        f"  {began:<20}{run.mode:<9}{run.payloads:<9}{_shown(run.due):>8}{_shown(run.accepted):>9}"
+        f"{_shown(failed):>8}{_shown(run.not_tried):>8}{_shown(run.exit_code):>6}"
+    )
+
+
+def _shown(count: int | None) -> str:
+    return "?" if count is None else str(count)
 
 
 def print_summary(summary: RunSummary, *, quiet: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from api_pipeline.db import Connection, connect
 from api_pipeline.durable import DurableWriteBack
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
-from api_pipeline.logs import mask_values
+from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
 from api_pipeline.patience import Patience
 from api_pipeline.payload import Policy
@@ -36,8 +35,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What one call asks for beyond the settings: the most rows, and whether to purge and send whole (`resync`)."""
+    """What one call asks for beyond the settings: the most rows, and whether to purge and send whole (`resync`).
 
+    `run_id` names the run in every log line and in the tables.
+    """
+
+    run_id: str
     limit: int | None = None
     resync: bool = False
     person_id: str | None = None
@@ -58,7 +61,7 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
     summary = RunSummary(
-        run_id=new_run_id(),
+        run_id=request.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
         is_testing=settings.testing_mode,
@@ -70,11 +73,6 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
         with _store(settings) as reader:
             _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
     return summary
-
-
-def new_run_id() -> str:
-    """Gives the name of a run, which stands in every log line and in the tables."""
-    return str(uuid.uuid4())
 
 
 def shard_of(settings: Settings) -> tuple[int, int] | None:

@@ -93,6 +93,7 @@ class Settings:
     connect_timeout_s: float
     read_timeout_s: float
     give_up_after_failed_batches: int
+    db_retry_s: float
     proxy_url: str
     proxy_auth: ProxyAuth
     ca_bundle: Path | None

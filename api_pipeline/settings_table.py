@@ -211,6 +211,16 @@ _PACE = (
         low=1,
         high=1_000_000,
     ),
+    Setting(
+        "DB_RETRY_S",
+        Group.PACE,
+        Kind.NUMBER,
+        "How long a database that went away in mid-run is waited for, in seconds. Receipts that cannot be written "
+        "even then are kept in a file (SPOOL_FOLDER) for the next run.",
+        default="30",
+        low=0,
+        high=3600,
+    ),
 )
 
 _NETWORK = (

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from api_pipeline.redaction import Redactor
     from api_pipeline.settings import Purpose, Settings
+    from api_pipeline.store import Store
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -62,29 +67,54 @@ def take_common(context: click.Context, keywords: dict[str, Any]) -> Common:
     return own.over(context.find_object(Common))
 
 
-def load(common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None) -> Settings:
-    """Gives the settings for a command and sets up its logs. Errors: SettingsError.
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a command works with once its settings are read and its logs are open."""
+
+    settings: Settings
+    redactor: Redactor
+    run_id: str
+
+
+@contextmanager
+def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None) -> Iterator[Session]:
+    """Gives the settings for a command with its logs open until the end. Errors: SettingsError.
 
     `options` are settings by name as the command line gave them (None: not given).
     """
     from api_pipeline.config import load_settings
-    from api_pipeline.logs import set_up_logging
-    from api_pipeline.secret_store import KeyringStore
+    from api_pipeline.logs import LogOptions, set_up_logging
+    from api_pipeline.redaction import Redactor
+    from api_pipeline.secret_store import CredentialStore
 
-    given: dict[str, str | None] = {**(options or {}), "LOG_FILE": common.log_file}
-    if common.verbose:
-        given["DEBUG"] = "true"
+    given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     settings = load_settings(
-        given,
-        os.environ,
-        Path.cwd(),
-        executable_folder(),
-        KeyringStore(),
-        common.env_file,
-        purpose,
+        given, os.environ, Path.cwd(), executable_folder(), CredentialStore(), common.env_file, purpose
     )
-    set_up_logging(settings, sys.stderr, quiet=common.quiet)
-    return settings
+    redactor = Redactor.for_settings(settings)
+    run_id = str(uuid.uuid4())
+    logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
+    if not (logs.debug or common.quiet):
+        # A console shows progress and summary; the file keeps every event.
+        logs = replace(logs, console_level=logging.WARNING)
+    with set_up_logging(logs, sys.stderr, redactor):
+        for warning in settings.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
+        yield Session(settings, redactor, run_id)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Opens the database and gives its staging table. Errors: DatabaseError."""
+    from api_pipeline.db import connect
+    from api_pipeline.store import Store
+    from api_pipeline.tables import table_names
+
+    connection = connect(settings.connection_string)
+    try:
+        yield Store(connection, table_names(settings.table_name, connection.dialect))
+    finally:
+        connection.close()
 
 
 def executable_folder() -> Path | None:

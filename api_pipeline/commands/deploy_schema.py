@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, load, pass_common
+from api_pipeline.commands.common import Common, pass_common, session
 
 
 @click.command("deploy-schema")
@@ -28,9 +28,9 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
         version = "2012" if dialect == "sqlserver2012" else "2016"
         click.echo(ddl.render(Dialect(dialect.removesuffix("2012")), table or "ssd_api_data_staging", version))
         return
-    settings = load(common, Purpose.DATABASE, {"TABLE_NAME": table})
-    name = table or _live_name(settings.table_name)
-    _print_or_apply(settings.connection_string, name, is_applied=is_applied, quiet=common.quiet)
+    with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:
+        settings = started.settings
+        _print_or_apply(settings.connection_string, settings.table_name, is_applied=is_applied, quiet=common.quiet)
 
 
 def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, quiet: bool) -> None:
@@ -51,10 +51,3 @@ def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, qui
         connection.close()
     if is_applied and not quiet:
         click.echo(f"The tables of {table} are there ({connection.dialect.value}); nothing that was there was changed.")
-
-
-def _live_name(table: str) -> str:
-    """Gives the name of the live table, beside which the script makes its twin."""
-    bracket = "]" if table.endswith("]") else ""
-    bare = table.removesuffix("]")
-    return bare[: -len("_anon")] + bracket if bare.lower().endswith("_anon") else table

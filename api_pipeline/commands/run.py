@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from api_pipeline.commands.common import Common, load, pass_common
+from api_pipeline.commands.common import Common, pass_common, session
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
@@ -48,20 +48,18 @@ def execute(
     person_id: str | None = None,
 ) -> None:
     """Runs the main job and ends the program with its exit code."""
-    from api_pipeline.logs import register_secret
     from api_pipeline.reporting import RunProgress, print_summary
     from api_pipeline.runner import Observers, RunRequest, run
     from api_pipeline.settings import Purpose
 
-    settings = load(common, Purpose.RUN, options)
-    for warning in settings.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    progress = RunProgress(sys.stderr, quiet=common.quiet)
-    observers = Observers(progress, progress.set_total, register_secret)
-    stop = threading.Event()
-    stop_on_signals(stop)
-    summary = run(settings, RunRequest(limit, resync, person_id), observers, stop)
-    progress.close()
+    with session(common, Purpose.RUN, options) as started:
+        progress = RunProgress(sys.stderr, quiet=common.quiet)
+        observers = Observers(progress, progress.set_total, started.redactor.add)
+        stop = threading.Event()
+        stop_on_signals(stop)
+        request = RunRequest(started.run_id, limit, resync, person_id)
+        summary = run(started.settings, request, observers, stop)
+        progress.close()
     print_summary(summary, quiet=common.quiet)
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, load, pass_common
+from api_pipeline.commands.common import Common, open_store, pass_common, session
 
 
 @click.command("validate")
@@ -19,22 +19,17 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
 
     Exit code 1 if a record would be refused.
     """
-    from api_pipeline.db import connect
     from api_pipeline.schema import Checker
     from api_pipeline.settings import Purpose
-    from api_pipeline.store import Selection, Store
-    from api_pipeline.tables import table_names
+    from api_pipeline.store import Selection
     from api_pipeline.validation import Levels, validate
 
-    settings = load(common, Purpose.DATABASE, {"TABLE_NAME": table})
-    connection = connect(settings.connection_string)
-    try:
-        store = Store(connection, table_names(settings.table_name, connection.dialect))
+    options = {"TABLE_NAME": table}
+    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
+        settings = started.settings
         store.check_table()
         levels = Levels(settings.schema_check, settings.schema_codes)
         result = validate(store, Selection(every_row=every_row), Checker(), levels, csv_path)
-    finally:
-        connection.close()
     if not common.quiet:
         click.echo(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
         if result.nulls:

@@ -194,3 +194,43 @@ SELECT CAST(to_regclass(?) AS OID);
 -- name: lock_name_sqlite
 -- SQLite: gives the database's file, beside which the lock file stands.
 PRAGMA database_list;
+
+-- name: count_by_state
+-- Counts the rows by their two status words.
+SELECT row_state, submission_status, COUNT(*)
+FROM {table}
+GROUP BY row_state, submission_status;
+
+-- name: oldest_pending
+-- Finds since when the longest waiting pending row waits.
+SELECT MIN(last_updated)
+FROM {table}
+WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending';
+
+-- name: frequent_errors
+-- Counts the rows in error by the beginning of the answer they got, the most frequent first.
+SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id)
+FROM {table}
+WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error'
+GROUP BY SUBSTRING(api_response, 1, 300)
+ORDER BY COUNT(*) DESC {page};
+
+-- name: last_runs
+-- Reads the latest entries of the journal for this table.
+SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,
+       not_tried, exit_code, message
+FROM {runs}
+WHERE staging_table = ?
+ORDER BY started_at DESC {page};
+
+-- name: count_requeue
+-- Counts the rows in error that requeue is about to put back.
+SELECT COUNT(*)
+FROM {table}
+WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error' {person} {matching};
+
+-- name: requeue
+-- Puts rows in error back to pending, so that the next run sends them; nothing else changes.
+UPDATE {table}
+SET submission_status = 'pending'
+WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error' {person} {matching};

@@ -1,0 +1,28 @@
+"""`demo`: see the whole job work, on a machine that has nothing."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("demo")
+@pass_common
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to put the demo's database.")
+@click.option("--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="How many to invent.")
+def command(common: Common, folder: Path | None, children: int) -> None:
+    """Run the whole job on an embedded database and an embedded receiver, from nothing, in a few seconds."""
+    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.demo import default_folder, demo
+    from api_pipeline.settings import Purpose
+
+    with session(common, Purpose.NOTHING):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        echo = (lambda _text: None) if common.quiet else click.echo
+        code = demo(folder or default_folder(), children, echo, stop)
+    raise SystemExit(code)

@@ -1,0 +1,25 @@
+"""`requeue`: puts rows in error back to pending."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, open_store, pass_common, session
+
+
+@click.command("requeue")
+@pass_common
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--person-id", metavar="ID", help="Only the rows of this person.")
+@click.option("--matching", metavar="TEXT", help="Only rows whose answer holds this text.")
+def command(common: Common, table: str | None, person_id: str | None, matching: str | None) -> None:
+    """Put rows in error back to pending and say how many; the next run sends them."""
+    from api_pipeline.overview import requeue
+    from api_pipeline.settings import Purpose
+
+    options = {"TABLE_NAME": table}
+    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
+        settings = started.settings
+        rows = requeue(store, person_id=person_id, matching=matching)
+    if not common.quiet:
+        click.echo(f"{rows} {'row was' if rows == 1 else 'rows were'} put back to pending in {settings.table_name}.")

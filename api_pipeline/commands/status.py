@@ -1,0 +1,32 @@
+"""`status`: the table at a glance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from api_pipeline.commands.common import Common, open_store, pass_common, session
+
+
+@click.command("status")
+@pass_common
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+def command(common: Common, table: str | None, as_json: bool) -> None:
+    """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""
+    from api_pipeline.masking import mask_values
+    from api_pipeline.overview import overview
+    from api_pipeline.reporting import status_lines
+    from api_pipeline.settings import Purpose
+
+    options = {"TABLE_NAME": table}
+    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
+        settings = started.settings
+        result = overview(store, settings.table_name, mask_values)
+    if as_json:
+        click.echo(json.dumps(asdict(result), indent=2, default=str))
+        return
+    for line in status_lines(result, settings.table_name):
+        click.echo(line)
