@@ -76,19 +76,21 @@ def in_braces(value: str) -> str:
 def redacted_connection_string(text: str) -> str:
     """A connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
 
-    What is shown is a list of harmless keywords; every other value, and any part that is no pair, is hidden.
+    What is shown are the values of harmless keywords, unless a value holds signs from which a brace that was never
+    closed could be told; every other value, and any part that is no pair, is hidden.
     """
     if is_embedded(text):
         return text
     if "://" in text.split("=", 1)[0]:
-        return redacted_url(text)
+        return HIDDEN
     shown = []
     for keyword, value in pairs(text):
-        if _is_shown(keyword):
-            shown.append(f"{keyword}={in_braces(value)}" if value else f"{keyword}=")
+        if not _is_keyword(keyword):
+            shown.append(HIDDEN)
+        elif _is_shown(keyword) and not re.search(r"[;={}]", value):
+            shown.append(f"{keyword}={value}")
         else:
-            hidden = HIDDEN if value else ""
-            shown.append(f"{keyword}={hidden}" if _is_keyword(keyword) else HIDDEN)
+            shown.append(f"{keyword}={HIDDEN if value else ''}")
     return ";".join(shown)
 
 

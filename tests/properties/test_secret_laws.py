@@ -76,11 +76,13 @@ def test_password_is_never_seen_in_representation_or_connection_string(password:
     assert redacted_connection_string(connection) == "Driver=x;Server=db1;PWD=***;UID=job;Token=***"
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=80))
-def test_any_connection_string_at_all_can_be_shown(text: str) -> None:
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("{};=:/ "), max_size=40))
+@example("://")
+@example("Server={")
+def test_no_connection_string_at_all_shows_its_password(text: str) -> None:
     shown = redacted_connection_string(text + ";PWD={geheim;eins}")
 
-    assert "geheim" not in shown or text.count("{") > text.count("}") or text.lower().startswith("sqlite:///")
+    assert "geheim" not in shown or text.lower().startswith("sqlite:///")
 
 
 @given(long_passwords, st.sampled_from(["plain", "url", "json", "basic", "connection", "argument"]))
