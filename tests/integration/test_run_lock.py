@@ -1,0 +1,88 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from api_pipeline import run_lock
+from api_pipeline.db import connect
+from api_pipeline.errors import AlreadyRunning, DatabaseError
+from api_pipeline.tables import Dialect, table_names
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, fill, row_of, staged
+
+
+def test_a_second_run_is_turned_away_and_let_in_when_the_first_has_ended(deployed: TestDatabase) -> None:
+    first, second = connect(deployed.connection_string), connect(deployed.connection_string)
+    lock = run_lock.take(first, deployed.table, None)
+    with pytest.raises(AlreadyRunning, match="Another run"):
+        run_lock.take(second, deployed.table, None)
+    lock.release()
+    first.close()
+    run_lock.take(second, deployed.table, None).release()
+    second.close()
+
+
+def test_every_way_of_writing_the_table_name_takes_the_same_lock(deployed: TestDatabase) -> None:
+    first, second = connect(deployed.connection_string), connect(deployed.connection_string)
+    upper = deployed.table.upper()
+    lock = run_lock.take(first, deployed.table, None)
+    with pytest.raises(AlreadyRunning):
+        run_lock.take(second, upper, None)
+    lock.release()
+    first.close()
+    second.close()
+
+
+def test_shards_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(deployed: TestDatabase) -> None:
+    connections = [connect(deployed.connection_string) for _ in range(3)]
+    locks = [run_lock.take(connections[0], deployed.table, (1, 2)), run_lock.take(connections[1], deployed.table, (2, 2))]
+    for shard in (None, (1, 2), (2, 2)):
+        with pytest.raises(AlreadyRunning):
+            run_lock.take(connections[2], deployed.table, shard)
+    for lock in locks:
+        lock.release()
+    for connection in connections:
+        connection.close()
+
+
+def test_the_lock_keeps_nobody_from_reading_or_writing_the_table(deployed: TestDatabase) -> None:
+    connection = connect(deployed.connection_string)
+    lock = run_lock.take(connection, deployed.table, None)
+    fill(deployed, deployed.table, [staged("1")])
+    change(deployed, deployed.table, "1", submission_status="sent")
+    assert row_of(deployed, deployed.table, "1")["submission_status"] == "sent"
+    lock.release()
+    connection.close()
+
+
+def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
+    program = textwrap.dedent(
+        f"""
+        from api_pipeline import run_lock
+        from api_pipeline.db import connect
+        connection = connect({deployed.connection_string!r})
+        lock = run_lock.take(connection, {deployed.table!r}, None)
+        print("held", flush=True)
+        input()
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    connection = connect(deployed.connection_string)
+    with pytest.raises(AlreadyRunning):
+        run_lock.take(connection, deployed.table, None)
+    process.kill()
+    process.communicate()
+    run_lock.take(connection, deployed.table, None).release()
+    connection.close()
+
+
+def test_a_table_that_is_not_there_is_named(deployed: TestDatabase) -> None:
+    if deployed.dialect is Dialect.SQLITE:
+        pytest.skip("SQLite locks a file beside the database; a missing table is found before")
+    connection = connect(deployed.connection_string)
+    with pytest.raises(DatabaseError, match="no_such_table does not exist"):
+        run_lock.take(connection, table_names("no_such_table", connection.dialect).staging, None)
+    connection.close()

@@ -1,0 +1,258 @@
+"""Each line of the write-back table (contract 3), on every database, through the public functions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from api_pipeline.db import connect
+from api_pipeline.errors import DatabaseError
+from api_pipeline.records import (
+    Accepted,
+    AlreadyHeld,
+    Kind,
+    Outcome,
+    Receipt,
+    Record,
+    Refused,
+    Rejected,
+    StagedRow,
+    Undelivered,
+    Untried,
+)
+from api_pipeline.store import Selection, Store
+from api_pipeline.tables import table_names
+from api_pipeline.write_back import Destination, WriteBack, sha256_hex
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, fill, row_of, staged, table_rows
+
+UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
+HERE = "https://receiver.example/1/children_social_care_data/999/children"
+
+
+@contextmanager
+def store_of(database: TestDatabase) -> Iterator[Store]:
+    connection = connect(database.connection_string)
+    try:
+        yield Store(connection, table_names(database.table, connection.dialect))
+    finally:
+        connection.close()
+
+
+def record_of(row: StagedRow, kind: Kind = Kind.FULL, **changes: Any) -> Record:
+    held = None if kind is Kind.DELETION else row.json_payload
+    record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
+    return replace(record, **changes)
+
+
+def accepted(record: Record) -> Accepted:
+    return Accepted(record, Receipt(UUID, AT), 200)
+
+
+def write(store: Store, outcomes: Sequence[Outcome], *, testing: bool = False, companions: bool = True) -> None:
+    to = Destination("run-1", "staging", HERE, companions=companions, testing=testing)
+    WriteBack(store, to, lambda text: text.replace("Smith", "***")).write(7, outcomes)
+
+
+def read(store: Store) -> list[StagedRow]:
+    return store.read_page(Selection(), 0)
+
+
+def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", partial={"old": 1}), staged("2")])
+    with store_of(deployed) as store:
+        store.note_unconfirmed(HERE, "run-1", [("1", "h"), ("2", "h")])
+        write(store, [accepted(record_of(read(store)[0]))])
+    row = row_of(deployed, deployed.table, "1")
+    assert (row["submission_status"], row["row_state"]) == ("sent", "unchanged")
+    assert (row["api_response"], row["submission_timestamp"]) == (UUID, AT)
+    assert row["previous_json_payload"] == row["json_payload"]
+    assert row["previous_hash"] == row["current_hash"]
+    assert row["partial_json_payload"] is None
+    held = table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")
+    assert [(line["receiver"], line["la_child_id"], line["held_payload"], line["receipt"]) for line in held] == [
+        (HERE, "1", row["json_payload"], UUID)
+    ]
+    assert held[0]["held_hash"].strip() == sha256_hex(row["json_payload"])
+    assert held[0]["accepted_at"] == AT
+    notes = table_rows(deployed, deployed.named("ssd_api_unconfirmed"), "la_child_id")
+    assert [note["la_child_id"] for note in notes] == ["2"]
+    assert row_of(deployed, deployed.table, "2")["submission_status"] == "Pending"
+
+
+def test_every_record_of_a_post_is_in_the_submission_log_without_its_payload(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2"), staged("3")])
+    with store_of(deployed) as store:
+        one, two, three = (record_of(row) for row in read(store))
+        outcomes = [accepted(one), Refused(two, "HTTP 400: Smith", 400), Undelivered(three, "HTTP 503", 503, True)]
+        write(store, outcomes)
+    log = table_rows(deployed, deployed.named("ssd_api_submission_log"))
+    assert [(line["person_id"], line["outcome"], line["http_code"], line["answer"]) for line in log] == [
+        ("1", "accepted", 200, UUID),
+        ("2", "refused", 400, "HTTP 400: ***"),
+        ("3", "undelivered", 503, "HTTP 503"),
+    ]
+    assert {line["batch"] for line in log} == {7}
+    assert [line["sent_hash"].strip() for line in log] == [record.sent_hash for record in (one, two, three)]
+
+
+def test_an_accepted_delta_is_kept_in_its_column(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    with store_of(deployed) as store:
+        write(store, [accepted(record_of(read(store)[0], Kind.DELTA, body=b'{"la_child_id":"1"}'))])
+    assert row_of(deployed, deployed.table, "1")["partial_json_payload"] == '{"la_child_id":"1"}'
+
+
+def test_an_accepted_deletion_leaves_nothing_held(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", status="Sent", state="Deleted", previous={"la_child_id": "1"})])
+    with store_of(deployed) as store:
+        row = read(store)[0]
+        store.insert_rows("insert_held", [(HERE, "1", "{}", "", UUID, AT)])
+        write(store, [accepted(record_of(row, Kind.DELETION))])
+    line = row_of(deployed, deployed.table, "1")
+    assert (line["submission_status"], line["row_state"]) == ("sent", "deleted")
+    assert (line["previous_json_payload"], line["previous_hash"]) == (None, None)
+    assert deployed.count(deployed.named("ssd_api_held")) == 0
+
+
+def test_a_row_whose_hash_changed_in_flight_stays_as_it_stands_and_remembers_what_was_sent(
+    deployed: TestDatabase,
+) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    with store_of(deployed) as store:
+        row = read(store)[0]
+        change(deployed, deployed.table, "1", json_payload='{"la_child_id":"1"}', current_hash=b"n" * 32)
+        write(store, [accepted(record_of(row))])
+    line = row_of(deployed, deployed.table, "1")
+    assert (line["submission_status"], line["row_state"], line["api_response"]) == ("Pending", "New", None)
+    assert (line["previous_json_payload"], line["previous_hash"]) == (row.json_payload, row.current_hash)
+
+
+def test_where_the_hash_is_null_the_payload_itself_is_the_version(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", hash=None), staged("2", hash=None)])
+    with store_of(deployed) as store:
+        one, two = read(store)
+        change(deployed, deployed.table, "2", json_payload=two.json_payload.upper())
+        write(store, [accepted(record_of(one)), accepted(record_of(two))])
+    assert row_of(deployed, deployed.table, "1")["submission_status"] == "sent"
+    assert row_of(deployed, deployed.table, "2")["submission_status"] == "Pending"
+    assert row_of(deployed, deployed.table, "2")["previous_json_payload"] == two.json_payload
+
+
+def test_a_child_that_left_the_cohort_in_flight_stays_deleted_and_due(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    with store_of(deployed) as store:
+        row = read(store)[0]
+        change(deployed, deployed.table, "1", row_state="Deleted")
+        write(store, [accepted(record_of(row))])
+        assert [line.row_state for line in read(store)] == ["deleted"]
+    assert row_of(deployed, deployed.table, "1")["previous_json_payload"] == row.json_payload
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_refused_or_undelivered_record_keeps_its_row_state_and_its_past(
+    deployed: TestDatabase, is_refused: bool
+) -> None:
+    fill(deployed, deployed.table, [staged("1", state="Updated", previous={"la_child_id": "1"})])
+    before = row_of(deployed, deployed.table, "1")
+    with store_of(deployed) as store:
+        record = record_of(read(store)[0])
+        outcome = (
+            Refused(record, "HTTP 400: wrong", 400) if is_refused else Undelivered(record, "HTTP 400: wrong", 400, False)
+        )
+        write(store, [outcome])
+    after = row_of(deployed, deployed.table, "1")
+    assert (after.pop("submission_status"), after.pop("api_response")) == ("error", "HTTP 400: wrong")
+    assert after.items() <= before.items()
+
+
+def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_hold(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2")])
+    with store_of(deployed) as store:
+        rows = read(store)
+        store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows])
+        records = [record_of(row) for row in rows]
+        write(store, [Undelivered(records[0], "no answer", None, True), Undelivered(records[1], "refused", None, False)])
+        holdings = store.holdings(HERE, ["1", "2"])
+    assert set(holdings) == {"1"}
+    noted = holdings["1"].unconfirmed
+    assert noted is not None
+    assert (noted.payload_hash, noted.may_hold) == (sha256_hex(rows[0].json_payload), rows[0].json_payload)
+
+
+def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", status="sent", state="unchanged"), staged("2", status="Error")])
+    with store_of(deployed) as store:
+        rows = store.read_page(Selection(every_row=True), 0)
+        held = '{"la_child_id":"x"}'
+        write(store, [accepted(record_of(row, Kind.PURGE, held_after=held, is_last=False)) for row in rows])
+    assert row_of(deployed, deployed.table, "1")["submission_status"] == "pending"
+    assert row_of(deployed, deployed.table, "2")["submission_status"] == "Error"
+    assert {line["held_payload"] for line in table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")} == {held}
+
+
+def test_a_payload_that_cannot_be_sent_becomes_an_error_with_its_reason(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", "{broken")])
+    with store_of(deployed) as store:
+        write(store, [Rejected(read(store)[0], "Payload refused before sending: not JSON")])
+    assert row_of(deployed, deployed.table, "1")["api_response"] == "Payload refused before sending: not JSON"
+    assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
+
+
+def test_a_payload_that_is_held_already_is_sent_and_says_so(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    with store_of(deployed) as store:
+        row = read(store)[0]
+        write(store, [AlreadyHeld(row, "1", row.json_payload, UUID, is_recorded=False)])
+    line = row_of(deployed, deployed.table, "1")
+    assert (line["submission_status"], line["row_state"]) == ("sent", "unchanged")
+    assert line["api_response"] == f"NOT SENT: the receiver holds exactly this payload (receipt {UUID})"
+    assert deployed.count(deployed.named("ssd_api_held")) == 1
+
+
+def test_what_was_not_tried_is_untouched(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    before = row_of(deployed, deployed.table, "1")
+    with store_of(deployed) as store:
+        write(store, [Untried(record_of(read(store)[0]))])
+    assert row_of(deployed, deployed.table, "1") == before
+
+
+def test_testing_mode_writes_its_answer_and_nothing_else(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1", previous={"la_child_id": "1"})])
+    before = row_of(deployed, deployed.table, "1")
+    with store_of(deployed) as store:
+        write(store, [accepted(record_of(read(store)[0]))], testing=True)
+    after = row_of(deployed, deployed.table, "1")
+    assert after.pop("submission_status") == "testing"
+    assert after.pop("api_response").startswith("TESTING")
+    assert after.pop("submission_timestamp") is not None
+    assert after.items() <= before.items()
+    assert deployed.count(deployed.named("ssd_api_held")) == 0
+    assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
+
+
+def test_without_companion_tables_the_row_alone_is_written(database: TestDatabase) -> None:
+    database.deploy()
+    for companion in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
+        database.execute(f"DROP TABLE {database.named(companion)}")
+    fill(database, database.table, [staged("1")])
+    with store_of(database) as store:
+        assert not store.has_companions()
+        write(store, [accepted(record_of(read(store)[0]))], companions=False)
+    assert row_of(database, database.table, "1")["submission_status"] == "sent"
+
+
+def test_a_fault_in_the_middle_of_a_write_back_leaves_nothing_half_written(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2")])
+    with store_of(deployed) as store:
+        records = [record_of(row) for row in read(store)]
+        deployed.execute(f"DROP TABLE {deployed.named('ssd_api_submission_log')}")
+        with pytest.raises(DatabaseError):
+            write(store, [accepted(record) for record in records])
+    assert {row["submission_status"] for row in table_rows(deployed, deployed.table)} == {"Pending"}
+    assert deployed.count(deployed.named("ssd_api_held")) == 0
