@@ -219,7 +219,8 @@ def _input_sizes(row: Parameters) -> list[object]:
     import pyodbc
 
     # Without this, fast_executemany sizes its buffers by the first row and fails on a longer text in a later one.
-    return [(pyodbc.SQL_WVARCHAR, 0, 0) if isinstance(value, str) or value is None else None for value in row]
+    # A null is left to the driver, which asks the server: a binary column takes no null that is declared as text.
+    return [(pyodbc.SQL_WVARCHAR, 0, 0) if isinstance(value, str) else None for value in row]
 
 
 @contextmanager
