@@ -76,7 +76,8 @@ def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -
 
 def _without_comments(part: str) -> str:
     """Takes the comments out: a driver that looks for parameters and quotes would find them in there."""
-    return "\n".join(re.sub(r"(^|\s+)-- .*$", "", line) for line in part.splitlines())
+    lines = (re.sub(r"(^|\s+)--( .*)?$", "", line) for line in part.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def _names(dialect: Dialect, table_name: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -38,9 +38,9 @@ class TestDatabase:
     __test__: ClassVar[bool] = False
 
     name: str
-    connection_string: str
+    connection_string: str = field(repr=False)
     dialect: Dialect
-    connection: Any
+    connection: Any = field(repr=False)
     schema: str | None = None
 
     @property

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyodbc
@@ -49,7 +49,7 @@ class PostgresServer:
 
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
 
     def connection_string(self, database: str, *, user: str | None = None, password: str | None = None) -> str:
         """Gives the ODBC connection string of a database on this server."""

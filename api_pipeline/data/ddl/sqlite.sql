@@ -7,7 +7,7 @@
 -- (made by earlier scripts, in any of their layouts) is left exactly as it is.
 CREATE TABLE IF NOT EXISTS {staging} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- given by the database; rows are read in its order
-    person_id TEXT NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    person_id TEXT NULL,  -- the person in the SSD; the same as la_child_id
     legacy_id TEXT NULL,  -- the other system's id, sent as mis_child_id
     previous_json_payload TEXT NULL,  -- the payload that was sent last
     json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS {staging} (
 -- Its anonymised twin: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
 CREATE TABLE IF NOT EXISTS {anon} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- given by the database; rows are read in its order
-    person_id TEXT NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    person_id TEXT NULL,  -- the person in the SSD; the same as la_child_id
     legacy_id TEXT NULL,  -- the other system's id, sent as mis_child_id
     previous_json_payload TEXT NULL,  -- the payload that was sent last
     json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object

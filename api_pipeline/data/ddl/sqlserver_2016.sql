@@ -10,7 +10,7 @@
 IF OBJECT_ID(N'{staging}') IS NULL
 CREATE TABLE {staging} (
     id INT IDENTITY(1,1) NOT NULL PRIMARY KEY,  -- given by the database; rows are read in its order
-    person_id NVARCHAR(48) NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    person_id NVARCHAR(48) NULL,  -- the person in the SSD; as long as there: one id too long fails the whole build
     legacy_id NVARCHAR(36) NULL,  -- the other system's id, sent as mis_child_id
     previous_json_payload NVARCHAR(MAX) NULL,  -- the payload that was sent last
     json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
@@ -29,7 +29,7 @@ GO
 IF OBJECT_ID(N'{anon}') IS NULL
 CREATE TABLE {anon} (
     id INT IDENTITY(1,1) NOT NULL PRIMARY KEY,  -- given by the database; rows are read in its order
-    person_id NVARCHAR(48) NULL,  -- 48, as the source has it: a shorter column fails the whole build on one long id
+    person_id NVARCHAR(48) NULL,  -- the person in the SSD; as long as there: one id too long fails the whole build
     legacy_id NVARCHAR(36) NULL,  -- the other system's id, sent as mis_child_id
     previous_json_payload NVARCHAR(MAX) NULL,  -- the payload that was sent last
     json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
