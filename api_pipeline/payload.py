@@ -1,0 +1,247 @@
+"""What is sent for a row: full, delta, purge and deletion records, from what is staged and what is held (contract 4).
+
+Pure. `next_record` is asked again after each accepted purge, with what is held then, until the record is the last; so a
+run that stops in between is finished by the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from api_pipeline.differences import Difference, Members, compare, content, overlay, prune, without_nulls
+from api_pipeline.records import Holding, Kind, Record, StagedRow
+from api_pipeline.structure import record_shape
+
+# Deeper than any payload, and well within what Python's own recursion can take.
+_DEEPEST = 64
+
+
+class PayloadFault(ValueError):
+    """A payload that cannot be sent; its text names the fault and quotes no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A staged payload as it was read: its text, its value without null members, and how many of those there were."""
+
+    text: str
+    data: Members
+    la_child_id: str
+    mis_child_id: str | None
+    nulls_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What kind of records are wanted.
+
+    `deltas` instead of full payloads; `purge_vanished` adds purges to full records (PURGE_VANISHED); `resync` purges
+    the child first and sends it whole.
+    """
+
+    deltas: bool
+    purge_vanished: bool = True
+    resync: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToSend:
+    """The receiver holds exactly this payload; `held` is its text."""
+
+    held: str
+
+
+def parse_payload(text: str) -> Payload:
+    """Gives a staged payload. Errors: PayloadFault where it is no JSON object with a `la_child_id`."""
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        raise PayloadFault("json_payload is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise PayloadFault("json_payload is not a JSON object")
+    nulls = _count_nulls(value)
+    data: Members = without_nulls(value) if nulls else value
+    child = data.get("la_child_id")
+    if not isinstance(child, str) or not child.strip():
+        raise PayloadFault("json_payload has no la_child_id")
+    mis = data.get("mis_child_id")
+    return Payload(text, data, child, mis if isinstance(mis, str) and mis else None, nulls)
+
+
+def held_text(payload: Payload) -> str:
+    """Gives what a receiver holds of a child after it accepted this payload, as JSON text."""
+    return payload.text if not payload.nulls_removed else orjson.dumps(payload.data).decode()
+
+
+def sha256_hex(text: str) -> str:
+    """Gives the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits."""
+    return sha256(text.encode("utf-8")).hexdigest()
+
+
+def intent_hash(payload: Payload, holding: Holding) -> str:
+    """Gives what is noted before a record of this payload is sent (see `records.Unconfirmed`).
+
+    "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
+    """
+    digest = sha256_hex(payload.text)
+    noted = holding.unconfirmed
+    return digest if noted is None or noted.payload_hash == digest else ""
+
+
+def deletion_record(row: StagedRow, payload: Payload) -> Record:
+    """Gives the record that removes a child: the identifiers and `purge: true`."""
+    return Record(row, payload.la_child_id, Kind.DELETION, _deletion_body(payload), None)
+
+
+def next_record(row: StagedRow, payload: Payload, holding: Holding, policy: Policy) -> Record | NothingToSend:
+    """Gives the next record to send for a row, or that nothing differs from what the receiver holds."""
+    if row.is_deleted:
+        return deletion_record(row, payload)
+    if policy.resync:
+        return _resync(row, payload)
+    if not (policy.deltas or policy.purge_vanished):
+        return _as_staged(row, payload, holding)
+    others: list[Members] = []
+    if holding.unconfirmed is not None and holding.unconfirmed.payload_hash != sha256_hex(payload.text):
+        may_hold = _read_held(holding.unconfirmed.may_hold)
+        if may_hold is None:
+            return _resync(row, payload)
+        others = [may_hold]
+    held = _read_held(holding.held)
+    if others:
+        return _from_doubtful(row, payload, others if held is None else [held, *others])
+    if held is None:
+        return _full(row, payload, {})
+    return _from_known(row, payload, held, policy)
+
+
+def _from_known(row: StagedRow, payload: Payload, held: Members, policy: Policy) -> Record | NothingToSend:
+    shape = record_shape()
+    now = content(payload.data, shape)
+    carries_purge = _carries_purge(payload.data)
+    wants_full = not policy.deltas or carries_purge
+    if not compare(held, now, shape, is_full=False):
+        return NothingToSend(held_text(payload))
+    difference = compare(held, now, shape, is_full=wants_full)
+    if difference.is_whole:
+        return _resync(row, payload)
+    if difference.first:
+        return _purge_first(row, payload, held, difference)
+    gone = difference.gone if policy.deltas or policy.purge_vanished else {}
+    full = _full(row, payload, gone)
+    if wants_full:
+        return full
+    return _delta(row, payload, difference, full)
+
+
+def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
+    """Gives a record that is right whichever of the possible holdings is true."""
+    shape = record_shape()
+    now = content(payload.data, shape)
+    gone: Members = {}
+    for held in possible:
+        difference = compare(held, now, shape, is_full=True)
+        if difference.is_whole or difference.first:
+            return _resync(row, payload)
+        gone = _both(gone, difference.gone)
+    return _full(row, payload, gone)
+
+
+def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
+    if gone:
+        body = orjson.dumps(overlay(payload.data, gone, record_shape()))
+    elif payload.nulls_removed:
+        body = orjson.dumps(payload.data)
+    else:
+        body = payload.text.encode("utf-8")
+    return _last(row, payload, Kind.FULL, body)
+
+
+def _delta(row: StagedRow, payload: Payload, difference: Difference, full: Record) -> Record:
+    changes = overlay(difference.changes, difference.gone, record_shape())
+    body = orjson.dumps({"la_child_id": payload.la_child_id, **changes})
+    return _last(row, payload, Kind.DELTA, body) if len(body) < len(full.body) else full
+
+
+def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes) -> Record:
+    held_after = None if payload.data.get("purge") is True else held_text(payload)
+    return Record(row, payload.la_child_id, kind, body, held_after, nulls_removed=payload.nulls_removed)
+
+
+def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:
+    body = orjson.dumps({"la_child_id": payload.la_child_id, **difference.first})
+    held_after = orjson.dumps(prune(held, difference.first, record_shape())).decode()
+    return Record(row, payload.la_child_id, Kind.PURGE, body, held_after, is_last=False)
+
+
+def _resync(row: StagedRow, payload: Payload) -> Record:
+    held_after = orjson.dumps({"la_child_id": payload.la_child_id}).decode()
+    return Record(row, payload.la_child_id, Kind.PURGE, _deletion_body(payload), held_after, is_last=False)
+
+
+def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | NothingToSend:
+    """Gives the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at the receiver."""
+    shape = record_shape()
+    held = _read_held(holding.held)
+    record = _full(row, payload, {})
+    if held is None or record.held_after is None:
+        return record
+    merged = _merged(held, content(payload.data, shape))
+    if holding.unconfirmed is None and merged == held:
+        return NothingToSend(holding.held or "")
+    return Record(
+        row,
+        payload.la_child_id,
+        Kind.FULL,
+        record.body,
+        orjson.dumps(merged).decode(),
+        nulls_removed=payload.nulls_removed,
+    )
+
+
+def _deletion_body(payload: Payload) -> bytes:
+    record: Members = {"la_child_id": payload.la_child_id}
+    if payload.mis_child_id is not None:
+        record["mis_child_id"] = payload.mis_child_id
+    return orjson.dumps({**record, "purge": True})
+
+
+def _read_held(text: str | None) -> Members | None:
+    if text is None:
+        return None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return content(value, record_shape()) if isinstance(value, dict) else None
+
+
+def _merged(held: Members, now: Members) -> Members:
+    difference = compare(held, now, record_shape(), is_full=False)
+    return now if difference.is_whole else _both(held, now)
+
+
+def _both(one: Any, other: Any) -> Any:
+    """Gives two trees laid over each other: members of both, keyed elements of both."""
+    shape = record_shape()
+    return overlay(other, one, shape)
+
+
+def _carries_purge(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.get("purge") is True or any(_carries_purge(item) for item in value.values())
+    return isinstance(value, list) and any(_carries_purge(item) for item in value)
+
+
+def _count_nulls(value: Any, depth: int = 0) -> int:
+    if depth > _DEEPEST:
+        raise PayloadFault("json_payload is nested too deeply")
+    if isinstance(value, dict):
+        return sum(1 if item is None else _count_nulls(item, depth + 1) for item in value.values())
+    if isinstance(value, list):
+        return sum(_count_nulls(item, depth + 1) for item in value if item is not None)
+    return 0

@@ -1,0 +1,65 @@
+"""What a payload is made of: which arrays are keyed by what, which parts can be purged, which are plain.
+
+Derived from the packaged schema in one place; nothing else names the members of a payload for this purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+SCHEMA_FILE = "csc_payload.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectShape:
+    """An object with its members that have a structure of their own, and whether it has a purge flag."""
+
+    members: Mapping[str, Shape]
+    can_be_purged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedShape:
+    """An array whose elements are told apart by the member `key`."""
+
+    key: str
+    element: ObjectShape
+
+
+Shape: TypeAlias = "ObjectShape | KeyedShape"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Gives the receiver's schema of one record, version 1.0.1 (specification 1)."""
+    text = (files("api_pipeline") / "data" / SCHEMA_FILE).read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+@cache
+def record_shape() -> ObjectShape:
+    """Gives the structure of a whole record."""
+    return _object_shape(schema())
+
+
+def _object_shape(node: Mapping[str, Any]) -> ObjectShape:
+    properties: Mapping[str, Any] = node["properties"]
+    members = {name: shape for name, member in properties.items() if (shape := _shape(member)) is not None}
+    return ObjectShape(members, "purge" in properties)
+
+
+def _shape(node: Mapping[str, Any]) -> Shape | None:
+    """Gives the structure of a member, None where it is atomic: a value, or an array whose items have no key."""
+    if node.get("type") == "object":
+        return _object_shape(node)
+    items = node.get("items", {})
+    required = items.get("required", [])
+    if items.get("type") == "object" and len(required) == 1:
+        return KeyedShape(required[0], _object_shape(items))
+    return None
