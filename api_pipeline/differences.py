@@ -217,8 +217,8 @@ def _overlay_elements(base: list[Any], markers: list[Members], shape: KeyedShape
     by_key = {marker[shape.key]: marker for marker in markers}
     result = []
     for element in base:
-        marker = by_key.pop(element.get(shape.key), None) if isinstance(element, dict) else None
-        if marker is not None and marker.get("purge") is not True:
-            element = overlay(element, marker, shape.element)
-        result.append(element)
+        key = element.get(shape.key) if isinstance(element, dict) else None
+        marker = by_key.pop(key, None) if isinstance(key, str) else None
+        is_open = marker is not None and marker.get("purge") is not True
+        result.append(overlay(element, marker, shape.element) if marker and is_open else element)
     return [*result, *by_key.values()]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from api_pipeline.findings import Finding
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
-from api_pipeline.schema import Checker, Finding
+from api_pipeline.schema import Checker
 from api_pipeline.store import Selection, Store, is_due, was_sent
 from api_pipeline.window import Window
 
@@ -163,7 +164,7 @@ class Planner:
         if options.schema_check == "off" and options.schema_codes == "off":
             return None
         refusing: list[Finding] = []
-        for finding in self._checker.check(payload.data):
+        for finding in self._checker.check(payload.data, payload.text):
             setting = {"schema": options.schema_check, "code": options.schema_codes}.get(finding.severity, "warn")
             if setting == "off":
                 continue

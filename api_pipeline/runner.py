@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from api_pipeline.db import Connection, connect
 from api_pipeline.durable import DurableWriteBack
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
+from api_pipeline.findings import Finding
 from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
 from api_pipeline.patience import Patience
@@ -21,7 +22,7 @@ from api_pipeline.planning import Planner, PlanOptions
 from api_pipeline.receivers import Hooks, make_receiver
 from api_pipeline.retry import FIRST_WAIT_S
 from api_pipeline.run_lock import RunLock, take
-from api_pipeline.schema import Checker, Finding
+from api_pipeline.schema import Checker
 from api_pipeline.settings import Settings
 from api_pipeline.spool import Spool
 from api_pipeline.store import Selection, Store, utc_now

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.findings import Finding
 from api_pipeline.payload import PayloadFault, parse_payload
 from api_pipeline.records import StagedRow
-from api_pipeline.schema import Checker, Finding
+from api_pipeline.schema import Checker
 from api_pipeline.store import Selection, Store
 
 _EXAMPLES = 5
@@ -107,7 +108,7 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
         findings = [Finding(severity="schema", path="$", rule="readable", message=str(fault), code_list=None)]
         result.refused_rows += 1
     else:
-        findings = checker.check(payload.data)
+        findings = checker.check(payload.data, payload.text)
         result.nulls += payload.nulls_removed
         result.refused_rows += any(levels.refuses(finding) for finding in findings)
     for finding in findings:

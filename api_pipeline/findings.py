@@ -1,0 +1,20 @@
+"""What a check of a payload found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault of one payload.
+
+    `severity` is "schema", "code", "cross_field" or "firewall"; `path` a JSON path; `rule` a short stable name;
+    `message` a sentence without the value; `code_list` the list's name for findings about codes.
+    """
+
+    severity: str
+    path: str
+    rule: str
+    message: str
+    code_list: str | None
