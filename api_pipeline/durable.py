@@ -66,9 +66,9 @@ class DurableWriteBack:
         rows = self._store.read_rows(list(receipts))
         outcomes: list[tuple[int, Outcome]] = []
         for row in rows:
-            outcome = recovered(receipts[row.id], row, _held_text(row.json_payload))
-            if outcome is not None and receipts[row.id].receiver == self._to.receiver:
-                outcomes.append((receipts[row.id].batch, outcome))
+            accepted = recovered(receipts[row.id], row, _held_text(row.json_payload))
+            if accepted is not None and receipts[row.id].receiver == self._to.receiver:
+                outcomes.append((receipts[row.id].batch, accepted))
         for batch, outcome in outcomes:
             self._write_back.write(batch, [outcome])
         self._spool.clear()

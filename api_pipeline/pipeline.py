@@ -247,7 +247,7 @@ def _following(outcome: Outcome, policy: Policy) -> Record | AlreadyHeld | None:
     payload = parse_payload(record.row.json_payload)
     following = next_record(record.row, payload, Holding(held=record.held_after), policy)
     if isinstance(following, NothingToSend):
-        return AlreadyHeld(record.row, record.la_child_id, following.held, outcome.receipt.id)
+        return AlreadyHeld(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)
     return replace(following, intent_hash=record.intent_hash)
 
 

@@ -153,8 +153,8 @@ class Planner:
         if isinstance(record, NothingToSend):
             return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
         self.counts.nulls_removed += record.nulls_removed
-        note = {"intent_hash": intent_hash(payload, holding), "was_unconfirmed": holding.unconfirmed is not None}
-        self._batch.append(replace(record, **note))
+        note = intent_hash(payload, holding)
+        self._batch.append(replace(record, intent_hash=note, was_unconfirmed=holding.unconfirmed is not None))
         self._children.add(child)
         return self._flush() if len(self._batch) >= self._options.batch_size else True
 

@@ -64,12 +64,13 @@ class Holding:
     """What a receiver holds of one child, as far as its acceptances tell.
 
     `held` is that payload as JSON text, or None where it is not known. `unconfirmed` is set where a later record may
-    have arrived as well.
+    have arrived as well. `is_recorded` is false where it was concluded from the row instead of read from the table.
     """
 
     held: str | None = None
     unconfirmed: Unconfirmed | None = None
     receipt: str | None = None
+    is_recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

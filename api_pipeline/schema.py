@@ -45,7 +45,7 @@ def _validators() -> tuple[Any, Any]:
     return _compile(plain), _compile(strict)
 
 
-def _compile(source: Mapping[str, Any]) -> Any:
+def _compile(source: dict[str, Any]) -> Any:
     return jsonschema_rs.Draft202012Validator(source, validate_formats=True)
 
 

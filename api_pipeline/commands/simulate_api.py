@@ -1,0 +1,59 @@
+"""`simulate-api`: the embedded receiver, for rehearsals and load tests."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("simulate-api")
+@pass_common
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
+@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
+@click.option("--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Requests let through in a second.")
+@click.option(
+    "--reading",
+    type=click.Choice(["merge", "replace"]),
+    default="merge",
+    show_default=True,
+    help="What a record does to what is held.",
+)
+@click.option(
+    "--token-lifetime",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    help="Seconds a token lives.",
+)
+@click.option("--check/--no-check", default=True, show_default=True, help="Check records against the schema.")
+@click.option("--keep/--no-keep", default=True, show_default=True, help="Keep accepted records in memory.")
+def command(
+    common: Common,
+    port: int,
+    latency_ms: int,
+    rate_limit: float | None,
+    reading: str,
+    token_lifetime: float,
+    check: bool,
+    keep: bool,
+) -> None:
+    """Serve the embedded receiver on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
+    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.settings import Purpose
+    from api_pipeline.simulator import Options, Simulator, serve
+
+    options = Options(
+        reading=reading,
+        checks_schema=check,
+        keeps=keep,
+        latency_s=latency_ms / 1000,
+        token_lifetime_s=token_lifetime,
+        rate_limit=rate_limit,
+    )
+    with session(common, Purpose.NOTHING):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        serve(Simulator(options), port, click.echo, stop)
