@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
     "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
+    "report": ("report", "Write a run as one HTML page: what was due, what became of it, errors by rule."),
     "requeue": ("requeue", "Put rows in error back to pending."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
     "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -26,6 +27,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 @click.option("--shard", metavar="I/N", help="Work on the I-th of N shares of the table.")
 @click.option("--resync", is_flag=True, help="Purge each child at the receiver and send it whole.")
 @click.option("--person-id", metavar="ID", help="Only the rows of this person.")
+@click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
 def command(
     common: Common,
     full: bool | None,
@@ -33,10 +35,11 @@ def command(
     limit: int | None,
     resync: bool,
     person_id: str | None,
+    report: Path | None,
     **given: str | None,
 ) -> None:
     """Send every due row and write the receipts back (the main job; also what happens without a command)."""
-    execute(common, _options(full, testing, given), limit, resync=resync, person_id=person_id)
+    execute(common, _options(full, testing, given), limit, resync=resync, person_id=person_id, report=report)
 
 
 def execute(
@@ -46,8 +49,10 @@ def execute(
     *,
     resync: bool = False,
     person_id: str | None = None,
+    report: Path | None = None,
 ) -> None:
     """Runs the main job and ends the program with its exit code."""
+    from api_pipeline.commands.report import report_on
     from api_pipeline.reporting import RunProgress, print_summary
     from api_pipeline.runner import Observers, RunRequest, run
     from api_pipeline.settings import Purpose
@@ -60,7 +65,10 @@ def execute(
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
+        told = report_on(summary, started.settings, report) if report else None
     print_summary(summary, quiet=common.quiet)
+    if told and not (common.quiet and told.was_written):
+        click.echo(told.sentence, err=not told.was_written)
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
     raise SystemExit(summary.exit_code)

@@ -1,0 +1,65 @@
+"""`report`: a run as one page that can be kept, printed and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, open_store, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.settings import Settings
+    from api_pipeline.summary import RunSummary
+
+
+@click.command("report")
+@pass_common
+@click.option("--run-id", metavar="ID", help="Report this run instead of the last one.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where to write the page (default: the working folder).",
+)
+@click.option("--table", metavar="NAME", help="Staging table.")
+def command(common: Common, run_id: str | None, folder: Path, table: str | None) -> None:
+    """Write the last run, or another, as one HTML page: what was due, what became of it, errors by rule, history."""
+    from api_pipeline.masking import mask_values
+    from api_pipeline.run_report import gather, write_report
+    from api_pipeline.settings import Purpose
+
+    options = {"TABLE_NAME": table}
+    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
+        report = gather(store, started.settings.table_name, mask_values, run_id=run_id)
+    path = write_report(report, folder)
+    if not common.quiet:
+        click.echo(f"Report: {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of a report: where it is, or why it could not be made."""
+
+    sentence: str
+    was_written: bool
+
+
+def report_on(summary: RunSummary, settings: Settings, folder: Path) -> Told:
+    """Writes the report of a run that has just ended and gives a sentence about it for the operator.
+
+    The run is over and its rows are written: a fault here becomes the sentence, and never the run's exit code.
+    """
+    from api_pipeline.errors import PipelineError
+    from api_pipeline.masking import mask_values
+    from api_pipeline.run_report import gather, write_report
+
+    try:
+        with open_store(settings) as store:
+            report = gather(store, settings.table_name, mask_values, run_id=summary.run_id, summary=summary)
+        return Told(f"Report: {write_report(report, folder)}", was_written=True)
+    except PipelineError as error:
+        sentence = f"Warning: the run has ended as its summary says, but its report could not be made. {error}"
+        return Told(sentence, was_written=False)
