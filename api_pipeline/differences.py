@@ -109,6 +109,28 @@ def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
     return result
 
 
+def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
+    """Gives what a merging receiver holds after a record that marks nothing as purged."""
+    result = dict(held)
+    for name, value in record.items():
+        member, before = shape.members.get(name), held.get(name)
+        if isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
+            result[name] = merged(before, value, member)
+        elif isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
+            result[name] = _merged_elements(before, value, member)
+        else:
+            result[name] = value
+    return result
+
+
+def _merged_elements(before: Any, value: list[Members], shape: KeyedShape) -> list[Members]:
+    by_key: dict[str, Members] = {element[shape.key]: element for element in before}
+    for element in value:
+        earlier = by_key.get(element[shape.key])
+        by_key[element[shape.key]] = element if earlier is None else merged(earlier, element, shape.element)
+    return list(by_key.values())
+
+
 def _note_gone(result: Difference, name: str, before: Any, shape: ObjectShape) -> bool:
     """Notes that a member is held no longer; False where only purging its object can take it away."""
     member = shape.members.get(name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.differences import Difference, Members, compare, content, overlay, prune, without_nulls
+from api_pipeline.differences import Difference, Members, compare, content, merged, overlay, prune, without_nulls
 from api_pipeline.records import Holding, Kind, Record, StagedRow
 from api_pipeline.structure import record_shape
 
@@ -147,7 +147,7 @@ def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) ->
         difference = compare(held, now, shape, is_full=True)
         if difference.is_whole or difference.first:
             return _resync(row, payload)
-        gone = _both(gone, difference.gone)
+        gone = overlay(difference.gone, gone, shape)
     return _full(row, payload, gone)
 
 
@@ -190,15 +190,15 @@ def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | N
     record = _full(row, payload, {})
     if held is None or record.held_after is None:
         return record
-    merged = _merged(held, content(payload.data, shape))
-    if holding.unconfirmed is None and merged == held:
+    after = merged(held, content(payload.data, shape), shape)
+    if holding.unconfirmed is None and after == held:
         return NothingToSend(holding.held or "")
     return Record(
         row,
         payload.la_child_id,
         Kind.FULL,
         record.body,
-        orjson.dumps(merged).decode(),
+        orjson.dumps(after).decode(),
         nulls_removed=payload.nulls_removed,
     )
 
@@ -218,17 +218,6 @@ def _read_held(text: str | None) -> Members | None:
     except orjson.JSONDecodeError:
         return None
     return content(value, record_shape()) if isinstance(value, dict) else None
-
-
-def _merged(held: Members, now: Members) -> Members:
-    difference = compare(held, now, record_shape(), is_full=False)
-    return now if difference.is_whole else _both(held, now)
-
-
-def _both(one: Any, other: Any) -> Any:
-    """Gives two trees laid over each other: members of both, keyed elements of both."""
-    shape = record_shape()
-    return overlay(other, one, shape)
 
 
 def _carries_purge(value: Any) -> bool:

@@ -1,0 +1,169 @@
+"""The law of what is sent: applied to what was held, the records end in exactly the current payload."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api_pipeline.payload import (
+    NothingToSend,
+    Policy,
+    intent_hash,
+    next_record,
+    parse_payload,
+    sha256_hex,
+)
+from api_pipeline.records import Holding, Kind, Record, StagedRow, Unconfirmed
+from tests.properties.model import SCHEMA, Json, Maker, apply, content
+
+ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)
+MOST_STEPS = 2
+many = settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
+seeds = st.integers(0, 2**32)
+
+
+def text_of(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def steps(now: str, holding: Holding, policy: Policy) -> list[Record]:
+    """Plans record after record, each accepted in turn, until the last."""
+    payload, found = parse_payload(now), []
+    while not isinstance(record := next_record(ROW, payload, holding, policy), NothingToSend):
+        found.append(record)
+        assert len(found) <= MOST_STEPS
+        if record.is_last:
+            break
+        holding = Holding(held=record.held_after)
+        policy = Policy(policy.deltas, policy.purge_vanished)
+    return found
+
+
+def receive(held: Json | None, records: list[Record], reading: str) -> Json | None:
+    for record in records:
+        held = apply(held if reading == "merge" else None, json.loads(record.body))
+    return held
+
+
+def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record]:
+    records = steps(text_of(now), Holding(held=text_of(before)), Policy(deltas=deltas))
+    after = receive(apply(None, before), records, reading)
+    assert content(after) == content(now)
+    for record in records:
+        assert (record.kind is Kind.PURGE) == (not record.is_last)
+    return records
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+@pytest.mark.parametrize(("deltas", "reading"), [(True, "merge"), (False, "merge"), (False, "replace")])
+@many
+@given(seed=seeds)
+def test_what_is_sent_leads_from_what_was_held_to_exactly_the_current_payload(
+    seed: int, deltas: bool, reading: str, doubtful: bool
+) -> None:
+    maker = Maker(seed, doubtful=doubtful)
+    before = maker.payload()
+    check(before, maker.next_version(before), deltas=deltas, reading=reading)
+
+
+@many
+@given(seed=seeds)
+def test_no_delta_is_larger_than_the_full_record(seed: int) -> None:
+    maker = Maker(seed, doubtful=False)
+    before = maker.payload()
+    now = maker.next_version(before)
+    delta = check(before, now, deltas=True, reading="merge")
+    full = check(before, now, deltas=False, reading="merge")
+    assert sum(len(record.body) for record in delta) <= sum(len(record.body) for record in full)
+
+
+@many
+@given(seed=seeds, arrived=st.booleans(), deltas=st.booleans(), known=st.booleans())
+def test_whichever_of_two_holdings_is_true_the_records_end_in_the_current_payload(
+    seed: int, arrived: bool, deltas: bool, known: bool
+) -> None:
+    """A record of a middle version was sent and its answer lost; then a newer version was staged."""
+    maker = Maker(seed, doubtful=False)
+    before = maker.payload()
+    middle = maker.next_version(before)
+    now = maker.next_version(middle)
+    sent = next_record(ROW, parse_payload(text_of(middle)), Holding(held=text_of(before)), Policy(deltas))
+    if isinstance(sent, NothingToSend):
+        return
+    true = apply(None, before)
+    if arrived:
+        true = apply(true, json.loads(sent.body))
+    noted = Unconfirmed(sha256_hex(text_of(middle)), (sent.held_after or "{}") if known else None)
+    holding = Holding(held=text_of(before), unconfirmed=noted)
+    assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
+
+
+@many
+@given(seed=seeds, arrived=st.booleans(), deltas=st.booleans())
+def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrived: bool, deltas: bool) -> None:
+    maker = Maker(seed, doubtful=False)
+    before = maker.payload()
+    now = maker.next_version(before)
+    first = next_record(ROW, parse_payload(text_of(now)), Holding(held=text_of(before)), Policy(deltas))
+    true = apply(None, before)
+    if arrived and isinstance(first, Record):
+        true = apply(true, json.loads(first.body))
+    noted = Unconfirmed(intent_hash(parse_payload(text_of(now)), Holding()), None)
+    holding = Holding(held=text_of(before), unconfirmed=noted)
+    assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
+
+
+@many
+@given(seed=seeds)
+def test_a_resync_ends_in_the_current_payload_whatever_was_held(seed: int) -> None:
+    maker = Maker(seed, doubtful=True)
+    before, now = maker.payload(), maker.payload()
+    records = steps(text_of(now), Holding(held=text_of(maker.payload())), Policy(deltas=False, resync=True))
+    assert records[0].kind is Kind.PURGE
+    assert content(receive(apply(None, before), records, "merge")) == content(now)
+
+
+@settings(max_examples=500, deadline=None)
+@given(seed=seeds)
+def test_without_purges_what_is_noted_as_held_is_what_a_merging_receiver_holds(seed: int) -> None:
+    maker = Maker(seed, doubtful=False)
+    before = maker.payload()
+    now = maker.next_version(before)
+    policy = Policy(deltas=False, purge_vanished=False)
+    record = next_record(ROW, parse_payload(text_of(now)), Holding(held=text_of(before)), policy)
+    after = apply(apply(None, before), now)
+    noted = record.held if isinstance(record, NothingToSend) else record.held_after
+    assert noted is not None
+    assert content(json.loads(noted)) == content(after)
+
+
+def test_the_made_payloads_cover_every_block_and_the_plans_every_kind_of_step() -> None:
+    kinds: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    for seed in range(400):
+        maker = Maker(seed, doubtful=seed % 2 == 0)
+        before = maker.payload()
+        for record in check(before, maker.next_version(before), deltas=seed % 3 > 0, reading="merge"):
+            kinds[record.kind.value] += 1
+            kinds["marks a purge in the last record"] += record.is_last and b'"purge":true' in record.body
+        names.update(name for name in all_names(before))
+    assert min(kinds[kind] for kind in ("full", "delta", "purge", "marks a purge in the last record")) > 10
+    assert set(names) == all_of_schema(SCHEMA)
+
+
+def all_names(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {name for item in value.values() for name in all_names(item)}
+    return {name for item in value for name in all_names(item)} if isinstance(value, list) else set()
+
+
+def all_of_schema(node: Json) -> set[str]:
+    found = set(node.get("properties", {}))
+    for member in node.get("properties", {}).values():
+        found |= all_of_schema(member)
+        found |= all_of_schema(member.get("items", {}))
+    return found
