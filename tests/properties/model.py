@@ -51,7 +51,9 @@ def apply_items(held: list[Any] | None, items: list[Json], node: Json) -> list[A
         return [merged for item in items if (merged := apply(None, item, node["items"])) is not None]
     after = list(held)
     for item in items:
-        place = next((place for place, known in enumerate(after) if known.get(key) == item.get(key)), len(after))
+        place = next(
+            (place for place, known in enumerate(after) if known.get(str(key)) == item.get(str(key))), len(after)
+        )
         merged = apply(after[place] if place < len(after) else None, item, node["items"])
         after[place : place + 1] = [] if merged is None else [merged]
     return after
@@ -160,7 +162,8 @@ class Maker:
     def mutated_items(self, items: list[Json], node: Json, share: float) -> list[Json]:
         kept = [self.mutated(item, node["items"], share) for item in items if self.rng.random() > share]
         if self.rng.random() < share:
-            known = {item.get(key_of(node)) for item in kept}
-            kept += [item for item in self.array(node) if item.get(key_of(node)) not in known]
+            key = str(key_of(node))
+            known = {item.get(key) for item in kept}
+            kept += [item for item in self.array(node) if item.get(key) not in known]
         self.rng.shuffle(kept)
         return kept
