@@ -237,7 +237,8 @@ def _history_row(run: PastRun, *, is_reported: bool) -> str:
     rehearsal = '<span class="narrow"> testing</span>' if run.mode == "testing" else ""
     duration = _duration(run) if run.finished_at else "?"
     return (
-        f'<tr{current}><th scope="row"><span class="moment">{run.started_at:%Y-%m-%d %H:%M}</span>{rehearsal}</th>'
+        f'<tr{current}><th scope="row"><span class="moment">{run.started_at:%Y-%m-%d}</span> '
+        f'<span class="moment">{run.started_at:%H:%M}</span>{rehearsal}</th>'
         f'<td class="wide">{escape(run.mode)}</td>{counts}'
         f'<td class="number wide">{duration}</td>{_count_cell(run.exit_code, "number fault")}</tr>'
     )

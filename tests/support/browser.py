@@ -96,8 +96,8 @@ def browser_page(profile: Path) -> Iterator[Page]:
     commands, answers = os.pipe(), os.pipe()
     line = shlex.join([program, *_SWITCHES, f"--user-data-dir={profile}", "about:blank"])
     process = subprocess.Popen(
-        # The protocol wants the descriptors 3 and 4, whatever numbers the pipes have here.
-        ["sh", "-c", f"exec {line} 3<&{commands[0]} 4>&{answers[1]}"],
+        # The protocol wants the descriptors 3 and 4, whatever numbers the pipes have here; sh takes none above 9.
+        ["bash", "-c", f"exec {line} 3<&{commands[0]} 4>&{answers[1]}"],
         pass_fds=(commands[0], answers[1]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
