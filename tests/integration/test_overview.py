@@ -1,0 +1,219 @@
+"""`status` and `requeue` on every database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.db import connect
+from api_pipeline.errors import DatabaseError
+from api_pipeline.masking import mask_values
+from api_pipeline.overview import Overview, StateCount, overview, requeue
+from api_pipeline.store import Store
+from api_pipeline.tables import table_names
+from tests.support.commands import Completed, invoke_cli, run_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import fill, row_of, staged, table_rows
+
+SOME = datetime(2026, 11, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
+EARLIER = datetime(2026, 10, 1, 23, 59)  # noqa: DTZ001 - the column has no zone
+
+
+@contextmanager
+def store_of(database: TestDatabase) -> Iterator[Store]:
+    connection = connect(database.connection_string)
+    try:
+        yield Store(connection, table_names(database.table, connection.dialect))
+    finally:
+        connection.close()
+
+
+def overview_of(database: TestDatabase, **keywords: Any) -> Overview:
+    with store_of(database) as store:
+        return overview(store, database.table, mask_values, **keywords)
+
+
+def requeued(database: TestDatabase, **keywords: Any) -> int:
+    with store_of(database) as store:
+        return requeue(store, **keywords)
+
+
+def command(database: TestDatabase, folder: Path, *arguments: str) -> Completed:
+    return invoke_cli([*arguments], database.settings, folder)
+
+
+def statuses(database: TestDatabase) -> dict[str, str]:
+    return {str(row["person_id"]): str(row["submission_status"]) for row in table_rows(database, database.table)}
+
+
+def refused(person: str, answer: str | None, status: str = "error") -> Any:
+    return staged(person, status=status, response=answer)
+
+
+def journal(database: TestDatabase, run_id: str, began: str, table: str | None = None) -> None:
+    database.execute(
+        f"INSERT INTO {database.named('ssd_api_runs')} (run_id, staging_table, receiver, mode, payloads, started_at, "
+        "due, accepted, refused, undelivered, deleted, unchanged, not_tried, exit_code) "
+        "VALUES (?, ?, 'r', 'live', 'full', ?, 5, 4, 1, 0, 0, 0, 0, 1)",
+        [run_id, table or database.table, began],
+    )
+
+
+def test_rows_are_counted_by_both_words_whatever_their_case_and_blanks(deployed: TestDatabase) -> None:
+    words = [("New", "Pending"), ("new ", "PENDING"), ("NEW", " pending "), ("deleted", "sent"), (None, None)]
+    fill(deployed, deployed.table, [staged(str(n), state=words[n][0], status=words[n][1]) for n in range(len(words))])
+    assert overview_of(deployed).counts == [
+        StateCount("", "", 1),
+        StateCount("deleted", "sent", 1),
+        StateCount("new", "pending", 3),
+    ]
+
+
+def test_the_oldest_pending_row_is_told_and_rows_that_wait_for_nothing_are_not(deployed: TestDatabase) -> None:
+    rows = [
+        staged("1", status="Pending", last_updated=SOME),
+        staged("2", status="PENDING ", last_updated=EARLIER),
+        staged("3", status="sent", last_updated=datetime(2001, 1, 1)),  # noqa: DTZ001 - the column has no zone
+    ]
+    fill(deployed, deployed.table, rows)
+    oldest = overview_of(deployed).oldest_pending
+    assert oldest is not None
+    assert oldest.startswith("2026-10-01 23:59:00")
+
+
+def test_an_empty_table_has_no_oldest_row_no_errors_and_no_counts(deployed: TestDatabase) -> None:
+    assert overview_of(deployed) == Overview(counts=[], oldest_pending=None, errors=[], runs=[])
+
+
+def test_errors_that_differ_in_a_value_alone_count_together_most_frequent_first(deployed: TestDatabase) -> None:
+    answers = [
+        "HTTP 400: surname: 'Featherstonehaugh' is too long",
+        "HTTP 400: surname: 'Cholmondeley' is too long",
+        "HTTP 503: unavailable",
+        None,
+    ]
+    fill(deployed, deployed.table, [refused(str(n), answer) for n, answer in enumerate(answers)])
+    errors = overview_of(deployed).errors
+    assert (errors[0].answer, errors[0].rows) == ("HTTP 400: surname: '***' is too long", 2)
+    assert errors[0].person_id in ("0", "1")
+    assert {(error.answer, error.rows) for error in errors[1:]} == {
+        ("HTTP 503: unavailable", 1),
+        ("(no answer stored)", 1),
+    }
+
+
+def test_the_answers_of_rows_that_are_not_in_error_are_left_out(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [refused("1", "HTTP 400: x", status="pending"), refused("2", "a receipt", "sent")])
+    assert overview_of(deployed).errors == []
+
+
+def test_the_latest_runs_of_this_table_are_listed_newest_first(deployed: TestDatabase) -> None:
+    for day in (3, 1, 2):
+        journal(deployed, f"run-{day}", f"2026-11-0{day} 02:00:00")
+    journal(deployed, "elsewhere", "2026-11-09 02:00:00", table="another_table")
+    runs = overview_of(deployed, runs=2).runs
+    assert [run.run_id for run in runs] == ["run-3", "run-2"]
+    assert (runs[0].due, runs[0].accepted, runs[0].refused, runs[0].exit_code) == (5, 4, 1, 1)
+    assert runs[0].started_at == datetime(2026, 11, 3, 2)  # noqa: DTZ001 - the journal keeps UTC without a zone
+
+
+def test_a_table_without_last_updated_and_without_a_journal_is_shown_all_the_same(database: TestDatabase) -> None:
+    database.execute(
+        f"CREATE TABLE {database.table} (id INTEGER PRIMARY KEY, person_id VARCHAR(48), previous_json_payload TEXT, "
+        "json_payload TEXT, partial_json_payload TEXT, current_hash VARCHAR(64), previous_hash VARCHAR(64), "
+        "submission_status VARCHAR(50), submission_timestamp TIMESTAMP, api_response TEXT, row_state VARCHAR(10))"
+    )
+    database.execute(f"INSERT INTO {database.table} (id, submission_status, row_state) VALUES (1, 'pending', 'new')")
+    assert overview_of(database) == Overview([StateCount("new", "pending", 1)], None, [], [])
+
+
+def test_a_table_that_is_not_there_is_named(database: TestDatabase) -> None:
+    with pytest.raises(DatabaseError, match=f"The staging table {database.table} cannot be used"):
+        overview_of(database)
+
+
+def test_requeue_puts_all_errors_back_and_touches_nothing_else(deployed: TestDatabase) -> None:
+    fill(
+        deployed,
+        deployed.table,
+        [refused("1", "x"), refused("2", "y", " Error "), refused("3", "z", "sent"), refused("4", None, "testing")],
+    )
+    before = {row["person_id"]: row for row in table_rows(deployed, deployed.table)}
+    assert requeued(deployed) == 2
+    assert statuses(deployed) == {"1": "pending", "2": "pending", "3": "sent", "4": "testing"}
+    for person, row in before.items():
+        after = row_of(deployed, deployed.table, person)
+        assert {**after, "submission_status": None} == {**row, "submission_status": None}
+
+
+def test_requeue_can_be_limited_to_a_person(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [refused("1", "x"), refused("12", "x"), refused("1", "x", "sent")])
+    assert requeued(deployed, person_id="1") == 1
+    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "sent"]
+
+
+def test_requeue_can_be_limited_to_answers_that_hold_a_text_whatever_its_case(deployed: TestDatabase) -> None:
+    fill(
+        deployed,
+        deployed.table,
+        [refused("1", "HTTP 503: Unavailable"), refused("2", "HTTP 400: x"), refused("3", None)],
+    )
+    assert requeued(deployed, matching="unAVAILable") == 1
+    assert statuses(deployed) == {"1": "pending", "2": "error", "3": "error"}
+
+
+@pytest.mark.parametrize("sign", ["%", "_", "[a]", "!", "'", "!%", "\\"])
+def test_signs_with_a_meaning_in_sql_mean_themselves(deployed: TestDatabase, sign: str) -> None:
+    fill(deployed, deployed.table, [refused("1", f"the share is 5{sign} today"), refused("2", "the share is 5a today")])
+    assert requeued(deployed, matching=f"5{sign}") == 1
+    assert statuses(deployed) == {"1": "pending", "2": "error"}
+
+
+def test_both_limits_must_hold(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [refused("1", "x"), refused("1", "y"), refused("2", "x")])
+    assert requeued(deployed, person_id="1", matching="x") == 1
+    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "error"]
+
+
+def test_requeue_with_nothing_to_do_says_none(deployed: TestDatabase, tmp_path: Path) -> None:
+    done = command(deployed, tmp_path, "requeue")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"0 rows were put back to pending in {deployed.table}.\n"
+
+
+def test_the_commands_say_what_they_did(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [refused("1", "HTTP 400: surname: 'Featherstonehaugh' is too long"), staged("2")])
+    shown = command(deployed, tmp_path, "status")
+    assert (shown.code, shown.err) == (0, "")
+    assert "HTTP 400: surname: '***' is too long  (for example 1)" in shown.out
+    assert "Featherstonehaugh" not in shown.out
+    put_back = command(deployed, tmp_path, "requeue", "--person-id", "1")
+    assert put_back.out == f"1 row was put back to pending in {deployed.table}.\n"
+    assert command(deployed, tmp_path, "requeue", "--quiet").out == ""
+
+
+def test_status_prints_the_same_for_machines(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [refused("1", "HTTP 503: unavailable"), staged("2", last_updated=SOME)])
+    journal(deployed, "run-a", "2026-11-03 02:00:00")
+    told = json.loads(command(deployed, tmp_path, "status", "--json").out)
+    assert told["counts"] == [
+        {"row_state": "new", "submission_status": "error", "rows": 1},
+        {"row_state": "new", "submission_status": "pending", "rows": 1},
+    ]
+    assert told["errors"] == [{"answer": "HTTP 503: unavailable", "rows": 1, "person_id": "1"}]
+    assert told["oldest_pending"].startswith("2026-11-02 03:04:05")
+    assert [(run["run_id"], run["exit_code"], run["finished_at"]) for run in told["runs"]] == [("run-a", 1, None)]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_letter_that_the_console_cannot_show_is_escaped_and_ends_nothing(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [refused("\u0416-7", "HTTP 503: unavailable")])
+    done = run_cli(["status"], {**deployed.settings, "PYTHONIOENCODING": "cp1252"}, tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "(for example \\u0416-7)" in done.out
