@@ -138,17 +138,20 @@ class Connection:
 
     def _begin(self) -> None:
         with _translated():
-            if isinstance(self._raw, sqlite3.Connection):
-                self._raw.execute("BEGIN IMMEDIATE")
+            if self.dialect is Dialect.SQLITE:
+                # A transaction that reads first and writes later can be caught between two writers; this one cannot.
+                self._raw.execute("BEGIN IMMEDIATE").close()
             else:
                 self._raw.autocommit = False
 
     def _end(self, *, commit: bool) -> None:
         try:
             with _translated():
+                if self.dialect is Dialect.SQLITE:
+                    self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
+                    return
                 self._raw.commit() if commit else self._raw.rollback()
-                if not isinstance(self._raw, sqlite3.Connection):
-                    self._raw.autocommit = True
+                self._raw.autocommit = True
         except DatabaseError:
             if commit:
                 raise

@@ -55,25 +55,20 @@ def transport_options(settings: Settings) -> TransportOptions:
 
 def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
     """Gives a receiver whose session can reach nothing but the simulator in this process."""
-    from api_pipeline import simulator
+    from api_pipeline.simulator import invented
     from api_pipeline.simulator.adapter import InProcessAdapter
 
     session = requests.Session()
     session.adapters.clear()
     session.trust_env = False
-    # The receiver's own check of the schema would only repeat ours, and what SCHEMA_CHECK lets pass is to pass here.
-    options = simulator.Options(checks_schema=False, keeps=False)
-    session.mount("https://", InProcessAdapter(simulator.Simulator(options)))
-    base = "https://simulated.invalid"
+    session.mount("https://", InProcessAdapter(invented.simulator()))
     endpoint = Endpoint(
-        url=f"{base}{simulator.BASE_PATH}/children_social_care_data/{simulator.LA_CODE}/children",
-        supplier_key=simulator.SUPPLIER_KEY,
+        url=invented.CHILDREN_URL,
+        supplier_key=invented.SUPPLIER_KEY,
         user_agent=settings.user_agent,
         timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
     )
-    credentials = Credentials(
-        f"{base}{simulator.TOKEN_PATH}", simulator.CLIENT_ID, simulator.CLIENT_SECRET, simulator.SCOPE
-    )
+    credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
     return _assemble(settings, session, endpoint, credentials, gate, hooks)
 
 

@@ -43,17 +43,11 @@ def command(
     """Serve the embedded receiver on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
     from api_pipeline.commands.run import stop_on_signals
     from api_pipeline.settings import Purpose
-    from api_pipeline.simulator import Options, Simulator, serve
+    from api_pipeline.simulator import Conditions, Options, Reading, run_server
 
-    options = Options(
-        reading=reading,
-        checks_schema=check,
-        keeps=keep,
-        latency_s=latency_ms / 1000,
-        token_lifetime_s=token_lifetime,
-        rate_limit=rate_limit,
-    )
+    conditions = Conditions(latency_s=latency_ms / 1000, rate_limit=rate_limit, reading=Reading(reading))
+    options = Options(token_lifetime_s=token_lifetime, check_schema=check, keep_payloads=keep, conditions=conditions)
     with session(common, Purpose.NOTHING):
         stop = threading.Event()
         stop_on_signals(stop)
-        serve(Simulator(options), port, click.echo, stop)
+        run_server("127.0.0.1", port, options, click.echo, stop)
