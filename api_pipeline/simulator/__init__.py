@@ -1,10 +1,15 @@
-"""The embedded receiver: the Children's Social Care API as its contract reads, with faults on demand.
+"""The embedded receiver, for rehearsals, tests and testing mode: faithful to the contract, with faults on demand.
 
-A rehearsal tool of the product (`demo`, `simulate-api`, testing mode) and the other side of every test. It shares no
-code with the sending side.
+`Simulator` answers requests, `SimulatorServer` serves one over HTTP on this machine, `run_server` does so until it is
+stopped. `adapter.InProcessAdapter` answers inside the process; it is not imported here because it needs `requests`.
+It shares no code with the sending side.
 """
 
-from api_pipeline.simulator.core import (
+from api_pipeline.simulator.answer import Answer, Ending
+from api_pipeline.simulator.core import Simulator, Stats
+from api_pipeline.simulator.faults import Fault, FaultKind, Target, When
+from api_pipeline.simulator.http import SimulatorServer
+from api_pipeline.simulator.options import (
     BASE_PATH,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -12,13 +17,15 @@ from api_pipeline.simulator.core import (
     SCOPE,
     SUPPLIER_KEY,
     TOKEN_PATH,
-    Answer,
+    Conditions,
     Options,
-    Seen,
-    Simulator,
+    Reading,
+    ReceiptShape,
+    Refusal,
+    RefusalForm,
 )
-from api_pipeline.simulator.faults import Fault, Refusal
-from api_pipeline.simulator.http import SimulatorServer, serve
+from api_pipeline.simulator.request_log import LoggedRequest
+from api_pipeline.simulator.serving import run_server, settings_lines
 
 __all__ = [
     "BASE_PATH",
@@ -29,11 +36,21 @@ __all__ = [
     "SUPPLIER_KEY",
     "TOKEN_PATH",
     "Answer",
+    "Conditions",
+    "Ending",
     "Fault",
+    "FaultKind",
+    "LoggedRequest",
     "Options",
+    "Reading",
+    "ReceiptShape",
     "Refusal",
-    "Seen",
+    "RefusalForm",
     "Simulator",
     "SimulatorServer",
-    "serve",
+    "Stats",
+    "Target",
+    "When",
+    "run_server",
+    "settings_lines",
 ]

@@ -1,4 +1,4 @@
-"""Answers requests from the simulator inside the process: testing mode, in which nothing leaves the machine."""
+"""Answers the requests of a `requests` session inside the process: no socket is opened, nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -8,35 +8,53 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
-from urllib3 import HTTPResponse
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
+from api_pipeline.simulator.answer import Answer, Ending
 from api_pipeline.simulator.core import Simulator
 
 
 class InProcessAdapter(BaseAdapter):
-    """Takes the place of the network in a `requests.Session`."""
+    """Carries requests to a simulator.
+
+    A dropped connection is raised as `requests.ConnectionError`, a request that is never answered as
+    `requests.ReadTimeout` at once.
+    """
 
     def __init__(self, simulator: Simulator) -> None:
         super().__init__()
         self._simulator = simulator
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **keywords: Any) -> requests.Response:
-        """Gives the simulator's answer. Errors: requests.ConnectionError where it drops the connection."""
-        body = request.body or b""
-        url = urlsplit(request.url or "")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = self._simulator.handle(
-            request.method or "", url.path, headers, body.encode() if isinstance(body, str) else bytes(body)
-        )
-        if answer.is_dropped:
-            raise requests.ConnectionError("the simulator dropped the connection", request=request)
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers.update(answer.headers)
-        response.raw = HTTPResponse(body=io.BytesIO(answer.body), status=answer.status, preload_content=False)
-        response.request = request
-        response.url = request.url or ""
-        return response
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Gives the simulator's answer to a prepared request. Errors: requests.ConnectionError and its kin."""
+        parts = urlsplit(request.url or "")
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        answer = self._simulator.handle(request.method or "", path, dict(request.headers), _bytes(request.body))
+        if answer.ending is Ending.HANG:
+            raise requests.ReadTimeout("the simulator does not answer", request=request)
+        if answer.ending in (Ending.DROP, Ending.DIE):
+            raise requests.ConnectionError("the simulator closed the connection", request=request)
+        return _response(request, answer)
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    response = requests.Response()
+    response.status_code = answer.status
+    response.headers = CaseInsensitiveDict(answer.headers)
+    response.encoding = get_encoding_from_headers(response.headers)
+    response.raw = io.BytesIO(answer.body)
+    response.url = request.url or ""
+    response.request = request
+    return response
+
+
+def _bytes(body: bytes | str | Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    return body if isinstance(body, bytes) else b"".join(body)

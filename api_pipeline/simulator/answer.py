@@ -24,7 +24,7 @@ class Ending(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers and body; `delay_s` is to pass before it is sent.
+    """Status, headers and body; status 0 where none is ever seen.
 
     `records` is how many records the request carried, `retry_after_s` what its Retry-After asked for.
     """
@@ -33,14 +33,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     ending: Ending = Ending.ANSWER
-    delay_s: float = 0.0
     records: int = 0
     retry_after_s: float | None = None
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """Gives an answer with a JSON body."""
-    return Answer(status, {"Content-Type": _JSON, **(headers or {})}, orjson.dumps(value))
+    """Gives an answer with a JSON body; sets are written as lists."""
+    return Answer(status, {"Content-Type": _JSON, **(headers or {})}, orjson.dumps(value, default=sorted))
 
 
 def text_answer(status: int, text: str, content_type: str = "text/plain") -> Answer:

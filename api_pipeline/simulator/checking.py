@@ -103,7 +103,7 @@ def _path(steps: Sequence[str | int]) -> str:
 
 @cache
 def _compiled() -> tuple[Callable[[Any], bool], Callable[[Any], Iterator[Any]]]:
-    text = resources.files("api_pipeline").joinpath("data", "csc_payload.schema.json").read_bytes()
+    text = resources.files("api_pipeline").joinpath("data").joinpath("csc_payload.schema.json").read_bytes()
     # Whether dates such as 2024-02-30 are refused is not published; the specification takes it that they are.
     validator = jsonschema_rs.Draft202012Validator(orjson.loads(text), validate_formats=True)
     return validator.is_valid, validator.iter_errors

@@ -1,306 +1,315 @@
-"""The embedded receiver without any transport: it checks what the real one checks and keeps what it accepted."""
+"""The embedded receiver: token endpoint and children endpoint, without any notion of sockets (contract 4)."""
 
 from __future__ import annotations
 
-import json
-import math
-import secrets
+import re
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import cache
-from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs
 
-import jsonschema_rs
 import orjson
 
-from api_pipeline.simulator.faults import Fault, FaultPlan, RateLimit, Refusal
-from api_pipeline.simulator.merging import Json, merge, replace
+from api_pipeline.simulator import checking, control
+from api_pipeline.simulator.answer import Answer, Ending, error_answer, page_answer
+from api_pipeline.simulator.faults import (
+    Fault,
+    FaultBook,
+    FaultKind,
+    RateLimit,
+    Target,
+    When,
+    answer_of,
+    too_many_requests,
+)
+from api_pipeline.simulator.ledger import Ledger
+from api_pipeline.simulator.options import MAX_RECORDS, Conditions, Options
+from api_pipeline.simulator.receipts import acceptance, new_receipts
+from api_pipeline.simulator.request_log import LoggedRequest, RequestLog, Visit
+from api_pipeline.simulator.tokens import TokenOffice
 
-CLIENT_ID = "simulated-client"
-CLIENT_SECRET = "simulated-secret-not-a-real-one"  # noqa: S105 - it opens nothing but the simulator
-SCOPE = "api://simulated-receiver/.default"
-SUPPLIER_KEY = "simulated-supplier-key"
-LA_CODE = "999"
-BASE_PATH = "/children-in-social-care-data-receiver/1"
-TOKEN_PATH = "/oauth2/v2.0/token"  # noqa: S105 - a path
-MOST_RECORDS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; `is_dropped` says that the connection is closed instead of answering."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    is_dropped: bool = False
+_CHILDREN_PATH = re.compile(r"(?:/.*)?/children_social_care_data/([^/]+)/children")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request that came: when (monotonic seconds), to which service, the answer's status, how many records."""
+class Stats:
+    """What a simulator has seen since its last reset.
 
-    at: float
-    service: str
-    status: int
-    records: int
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the simulator behaves. `reading` is "merge" or "replace"; times are seconds.
-
-    `keeps` says whether accepted payloads are kept; without it memory does not grow, and nothing can be asked.
+    `answers` counts the statuses answered to requests with records (0: no answer at all); `too_early` is how many of
+    those came within a Retry-After, `most_at_once` how many were under way together.
     """
 
-    reading: str = "merge"
-    checks_schema: bool = True
-    keeps: bool = True
-    latency_s: float = 0.0
-    token_lifetime_s: float = 3600.0
-    rate_limit: float | None = None
-    names_records: bool = True
-    most_bytes: int | None = None
+    requests: int
+    answers: dict[int, int]
+    batches_accepted: int
+    records_accepted: int
+    children_held: int
+    token_requests: int
+    tokens_issued: int
+    most_at_once: int
+    too_early: int
 
 
 class Simulator:
-    """The receiver and its token service. Safe between threads."""
+    """The embedded receiver. Safe to use from several threads at once.
+
+    `clock` gives monotonic seconds, `now` the time with a zone; `sleep` takes seconds, and is by default a sleep that
+    `interrupt` ends. Tests and other processes steer it by `add_fault` and `change`.
+    """
 
     def __init__(
         self,
         options: Options | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.options = options or Options()
-        self.faults = FaultPlan()
-        self.refusals: list[Refusal] = []
-        self.requests: list[Seen] = []
-        self.accepted: list[Json] = []
-        self.receipts: dict[str, list[str]] = {}
-        self.accepted_count = 0
-        self.most_at_once = 0
-        self.refuses_supplier_key = False
-        self._clock = clock
-        self._sleep = sleep
-        self._tokens: dict[str, float] = {}
-        self._held: dict[str, Json] = {}
-        self._at_once = 0
-        self._lock = threading.RLock()
-        self._limit = RateLimit(self.options.rate_limit, clock) if self.options.rate_limit else None
+        self._faults = FaultBook()
+        self._interrupted = threading.Event()
+        self._sleep = sleep or self._interrupted.wait
+        self._now = now
+        self._conditions = self.options.conditions
+        self._limit = RateLimit(clock)
+        self._log = RequestLog(clock)
+        self._tokens = TokenOffice(self.options, clock)
+        self._ledger = Ledger(keep=self.options.keep_payloads)
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Gives the answer to one request; `headers` has lower-case names."""
-        service = "token" if path.endswith("/token") else "children"
-        with self._lock:
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        began = self._clock()
-        try:
-            answer, records = self._treat(service, method, path, headers, body)
-        finally:
-            with self._lock:
-                self._at_once -= 1
-        with self._lock:
-            self.requests.append(Seen(began, service, answer.status, records))
+        """Gives the answer to one request, once its latency has passed.
+
+        `path` may carry a query, `headers` is read in any case of letters. An `Answer.ending` other than ANSWER is
+        for the transport to carry out.
+        """
+        bare = path.partition("?")[0]
+        lowered = {name.lower(): value for name, value in headers.items()}
+        target = _target(bare)
+        if target is Target.CONTROL:
+            return control.answer(self, method, bare, lowered, body)
+        if target is Target.NOWHERE:
+            return error_answer(404, "Resource not found")
+        conditions = self._conditions
+        visit = self._arrive(target, method, bare, conditions)
+        answer = self._with_fault(visit, conditions, lowered, body)
+        answer = replace(answer, records=answer.records or _count(visit, body))
+        delay = conditions.latency_s + (visit.fault.delay_s if visit.fault else 0.0)
+        if delay > 0:
+            self._sleep(delay)
+        self._log.leave(visit, answer)
         return answer
 
-    def held(self, la_child_id: str) -> Json | None:
-        """Gives what is held of a child, None for nothing."""
-        with self._lock:
-            return self._held.get(la_child_id)
+    def ending_unread(self, method: str, path: str) -> Ending | None:
+        """Gives how a request ends that a fault befalls before its body is read; None for one that is to be read."""
+        bare = path.partition("?")[0]
+        target = _target(bare)
+        fault = self._faults.take_unread(target, self._log.came(target) + 1)
+        if fault is None:
+            return None
+        number, arrived, at_once = self._log.arrive(target)
+        answer = answer_of(fault, self._now())
+        self._log.leave(Visit(number, target, method, bare, arrived, at_once, fault), answer)
+        return answer.ending
 
-    def all_held(self) -> dict[str, Json]:
-        """Gives what is held of every child by `la_child_id`."""
-        with self._lock:
-            return dict(self._held)
+    def _arrive(self, target: Target, method: str, path: str, conditions: Conditions) -> Visit:
+        number, arrived, at_once = self._log.arrive(target)
+        visit = Visit(number, target, method, path, arrived, at_once)
+        if target is Target.CHILDREN:
+            wait_s = self._limit.wait_s(conditions.rate_limit)
+            if wait_s is not None:
+                return replace(visit, wait_s=wait_s)
+        return replace(visit, fault=self._faults.take(target, number))
 
-    @property
-    def tokens_issued(self) -> int:
-        """How many tokens were given out."""
-        return sum(seen.service == "token" and seen.status == 200 for seen in self.requests)
+    def _with_fault(self, visit: Visit, conditions: Conditions, headers: Mapping[str, str], body: bytes) -> Answer:
+        if visit.wait_s is not None:
+            return too_many_requests(visit.wait_s, self._now(), as_date=conditions.retry_after_as_date)
+        fault = visit.fault
+        if fault is None or fault.kind is FaultKind.SLOW:
+            return self._without_fault(visit, conditions, headers, body)
+        if fault.kind is FaultKind.RECEIPTS:
+            return self._without_fault(visit, _odd_receipts(conditions, fault), headers, body)
+        if fault.when is When.AFTER_ACCEPTING:
+            self._without_fault(visit, conditions, headers, body)
+        return answer_of(fault, self._now())
 
-    def expire_tokens(self) -> None:
-        """Lets every token lapse now."""
-        with self._lock:
-            self._tokens.clear()
+    def _without_fault(self, visit: Visit, conditions: Conditions, headers: Mapping[str, str], body: bytes) -> Answer:
+        if visit.target is Target.TOKEN:
+            return self._tokens.answer(visit.method, headers, body)
+        if _is_disliked_by_firewall(body, conditions):
+            return page_answer(403, "Forbidden")
+        la_code = _la_code(visit.path)
+        read = self._refusal_of_envelope(visit.method, la_code, headers, conditions) or _read(body, conditions)
+        if isinstance(read, Answer):
+            return read
+        refused = self._refusal_of_records(read, conditions)
+        if refused is not None:
+            return replace(refused, records=len(read))
+        now = self._now()
+        receipts = new_receipts(len(read), now, conditions.receipt_shape)
+        self._ledger.accept(la_code, read, body, receipts, conditions.reading)
+        return replace(acceptance(receipts, conditions.accept_status, conditions.receipt_shape, now), records=len(read))
 
-    def _treat(
-        self, service: str, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[Answer, int]:
-        if self.options.latency_s and service == "children":
-            self._sleep(self.options.latency_s)
-        fault = self.faults.next(service)
-        if fault is not None and fault.hang_s:
-            self._sleep(fault.hang_s)
-        if fault is not None and fault.drop == "before":
-            return Answer(0, is_dropped=True), 0
-        if fault is not None and fault.status is not None:
-            return Answer(fault.status, fault.body.encode(), fault.headers), 0
-        if service == "token":
-            return self._token(method, body), 0
-        answer, records = self._children(method, path, headers, body, fault)
-        if fault is not None and fault.drop == "after":
-            return Answer(0, is_dropped=True), records
-        return answer, records
-
-    def _token(self, method: str, body: bytes) -> Answer:
-        form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        if method != "POST" or form.get("grant_type") != "client_credentials":
-            return _json(400, {"error": "unsupported_grant_type"})
-        if form.get("client_id") != CLIENT_ID or form.get("client_secret") != CLIENT_SECRET:
-            return _json(401, {"error": "invalid_client"})
-        if form.get("scope") != SCOPE:
-            return _json(400, {"error": "invalid_scope"})
-        token = secrets.token_urlsafe(24)
-        lifetime = self.options.token_lifetime_s
-        with self._lock:
-            self._tokens[token] = self._clock() + lifetime
-        return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": math.ceil(lifetime)})
-
-    def _children(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, fault: Fault | None
-    ) -> tuple[Answer, int]:
-        refusal = self._refuse_request(method, path, headers, body)
-        if refusal is not None:
-            return refusal, 0
-        try:
-            records = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return _problem(400, "the body is not valid JSON"), 0
-        if not isinstance(records, list) or not records:
-            return _problem(400, "wanted is an array of 1 to 100 records"), 0
-        if len(records) > MOST_RECORDS:
-            return _problem(413, "wanted is an array of 1 to 100 records"), len(records)
-        refusal = self._refuse_records(records)
-        if refusal is not None:
-            return refusal, len(records)
-        return self._accept(records, fault), len(records)
-
-    def _refuse_request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        if path.split("?")[0] != f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children":
-            return _problem(404, "no such resource")
+    def _refusal_of_envelope(
+        self, method: str, la_code: str, headers: Mapping[str, str], conditions: Conditions
+    ) -> Answer | None:
         if method != "POST":
-            return _problem(405, "only POST is allowed")
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        with self._lock:
-            expires = self._tokens.get(token, float("-inf"))
-        if scheme.lower() != "bearer" or expires <= self._clock():
-            return _problem(401, "the token is missing, expired or not valid")
-        if headers.get("supplierkey") != SUPPLIER_KEY or self.refuses_supplier_key:
-            return _problem(403, "the supplier key is not known")
-        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            return _problem(415, "wanted is application/json")
-        wait = self._limit.wait_s() if self._limit else 0.0
-        if wait:
-            return Answer(429, b"too many requests", {"Retry-After": str(max(1, math.ceil(wait)))})
-        if self.options.most_bytes is not None and len(body) > self.options.most_bytes:
-            return _problem(413, "the body is too large")
+            return error_answer(405, "Method not allowed", {"Allow": "POST"})
+        if not self._tokens.is_good(headers.get("authorization", "")):
+            return error_answer(
+                401, "The access token is missing, expired or not valid.", {"WWW-Authenticate": "Bearer"}
+            )
+        if conditions.refuse_supplier_key or headers.get("supplierkey") != self.options.supplier_key:
+            return error_answer(403, "Access denied due to a missing or invalid subscription key.")
+        if la_code not in self.options.la_codes:
+            return error_answer(403, "The subscription does not cover this local authority.")
+        if not _is_plain_json(headers):
+            return error_answer(415, "The content type must be application/json, in UTF-8 and not compressed.")
         return None
 
-    def _refuse_records(self, records: list[Any]) -> Answer | None:
-        for refusal in self.refusals:
-            bad = [
-                position
-                for position, record in enumerate(records)
-                if refusal.containing in json.dumps(record, ensure_ascii=False)
-            ]
-            if bad:
-                return _refusal(refusal, bad)
-        if not self.options.checks_schema:
-            return None
-        faults = {}
-        for position, record in enumerate(records):
-            if not _validator().is_valid(record):
-                faults[position] = [
-                    f"[{position}]{_path(error.instance_path)}: {error.message}"
-                    for error in _validator().iter_errors(record)
-                ]
-        if not faults:
-            return None
-        if not self.options.names_records:
-            return _problem(400, "malformed payload")
-        return _json(400, {"errors": [text for texts in faults.values() for text in texts]})
+    def _refusal_of_records(self, records: list[Any], conditions: Conditions) -> Answer | None:
+        faults = (checking.schema_faults if self.options.check_schema else checking.identifier_faults)(records)
+        if faults:
+            return checking.malformed_answer(faults, conditions.refusal_status, conditions.refusal_form)
+        met = checking.first_refusal(records, conditions.refusals)
+        return checking.refusal_answer(*met, conditions.refusal_form) if met else None
 
-    def _accept(self, records: list[Json], fault: Fault | None) -> Answer:
-        now = datetime.now(timezone.utc)
-        stamp = f"{now:%Y-%m-%d_%H:%M:%S}.{now.microsecond // 10000:02d}"
-        tokens = [f"{stamp}_{uuid.uuid4()}.json" for _ in records]
-        with self._lock:
-            self.accepted_count += len(records)
-            if self.options.keeps:
-                for record, token in zip(records, tokens, strict=True):
-                    self._keep(record, token)
-        return _receipts(tokens, fault)
+    # What follows steers and asks.
 
-    def _keep(self, record: Json, token: str) -> None:
-        child = str(record["la_child_id"])
-        self.accepted.append(record)
-        self.receipts.setdefault(child, []).append(token)
-        if self.options.reading == "merge":
-            after = merge(self._held.get(child), record, schema())
-        else:
-            after = replace(record, schema())
-        if after is None:
-            self._held.pop(child, None)
-        else:
-            self._held[child] = after
+    @property
+    def conditions(self) -> Conditions:
+        """What holds until it is changed."""
+        return self._conditions
+
+    def change(self, **changes: Any) -> None:
+        """Changes conditions by the names of their members. Errors: TypeError or ValueError for what is none."""
+        self._conditions = replace(self._conditions, **changes)
+
+    def add_fault(self, *faults: Fault) -> None:
+        """Programs faults behind those that wait already."""
+        self._faults.add(*faults)
+
+    def clear_faults(self) -> None:
+        """Takes every fault out; conditions stay."""
+        self._faults.clear()
+
+    def interrupt(self) -> None:
+        """Ends every latency that is being waited for, and lets none be waited for until `resume`."""
+        self._interrupted.set()
+
+    def resume(self) -> None:
+        """Lets latencies pass again."""
+        self._interrupted.clear()
+
+    def expire_tokens(self) -> None:
+        """Makes every token that was issued worthless."""
+        self._tokens.expire_all()
+
+    def reset(self) -> None:
+        """Forgets everything: what is held, the log, tokens, faults; conditions are as at the beginning."""
+        self._faults.clear()
+        self._tokens.reset()
+        self._log.reset()
+        self._ledger.reset()
+        self._conditions = self.options.conditions
+
+    def held(self, la_child_id: str, la_code: str | None = None) -> dict[str, Any] | None:
+        """Gives what is held of a child, without purge flags, nulls and empty keyed arrays; None where nothing is."""
+        return self._ledger.held(la_code or self.options.la_codes[0], la_child_id)
+
+    def all_held(self, la_code: str | None = None) -> dict[str, dict[str, Any]]:
+        """Gives every child that is held, by `la_child_id`."""
+        return self._ledger.all_held(la_code or self.options.la_codes[0])
+
+    def receipts(self, la_child_id: str, la_code: str | None = None) -> list[str]:
+        """Gives the receipts for a child's records, the oldest first."""
+        return self._ledger.receipts(la_code or self.options.la_codes[0], la_child_id)
+
+    @property
+    def accepted_records(self) -> list[bytes]:
+        """The accepted records in their order, each as the very bytes in which it came."""
+        return self._ledger.records()
+
+    @property
+    def log(self) -> list[LoggedRequest]:
+        """The last requests to the token and children endpoints, in the order of their answers."""
+        return self._log.entries()
+
+    def stats(self) -> Stats:
+        """Gives the counts since the last reset."""
+        batches, records, children = self._ledger.counts
+        return Stats(
+            requests=self._log.came(Target.CHILDREN),
+            answers=self._log.answers,
+            batches_accepted=batches,
+            records_accepted=records,
+            children_held=children,
+            token_requests=self._log.came(Target.TOKEN),
+            tokens_issued=self._tokens.issued,
+            most_at_once=self._log.most_at_once,
+            too_early=self._log.too_early,
+        )
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """Gives the receiver's schema of one record."""
-    text = (files("api_pipeline") / "data" / "csc_payload.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+def _target(path: str) -> Target:
+    if path.startswith(control.PREFIX):
+        return Target.CONTROL
+    if path.endswith("/token"):
+        return Target.TOKEN
+    return Target.CHILDREN if _CHILDREN_PATH.fullmatch(path) else Target.NOWHERE
 
 
-@cache
-def _validator() -> Any:
-    return jsonschema_rs.Draft202012Validator(schema(), validate_formats=True)
+def _la_code(path: str) -> str:
+    found = _CHILDREN_PATH.fullmatch(path)
+    return found.group(1) if found else ""
 
 
-def _path(steps: list[str | int]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+def _is_disliked_by_firewall(body: bytes, conditions: Conditions) -> bool:
+    if not conditions.firewall_markers:
+        return False
+    lowered = body.lower()
+    return any(marker.lower().encode() in lowered for marker in conditions.firewall_markers)
 
 
-def _json(status: int, value: object) -> Answer:
-    return Answer(status, orjson.dumps(value), {"Content-Type": "application/json"})
+def _is_plain_json(headers: Mapping[str, str]) -> bool:
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters)
+    return (
+        kind.strip().lower() == "application/json"
+        and (charset is None or charset.group(1).lower() == "utf-8")
+        and headers.get("content-encoding", "identity").lower() == "identity"
+    )
 
 
-def _problem(status: int, detail: str) -> Answer:
-    return _json(status, {"statusCode": status, "message": detail})
+def _read(body: bytes, conditions: Conditions) -> Answer | list[Any]:
+    """Gives the records of a body, 1 to 100 of whatever kind, or the answer to a body that has none."""
+    if conditions.max_body_bytes is not None and len(body) > conditions.max_body_bytes:
+        return error_answer(413, f"The request is larger than {conditions.max_body_bytes} bytes.")
+    try:
+        records = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return error_answer(400, "The body is not valid JSON.")
+    if not isinstance(records, list):
+        return error_answer(400, "The body must be a JSON array of records.")
+    if not records:
+        return error_answer(400, "The array holds no records; 1 to 100 are wanted.")
+    if len(records) > MAX_RECORDS:
+        return replace(error_answer(413, "Too many records; 1 to 100 are wanted."), records=len(records))
+    return records
 
 
-def _refusal(refusal: Refusal, positions: list[int]) -> Answer:
-    if refusal.status == 403:
-        return Answer(403, b"<html><body>Request blocked.</body></html>", {"Content-Type": "text/html"})
-    if refusal.named:
-        return _json(refusal.status, {"errors": [f"[{position}]: {refusal.message}" for position in positions]})
-    return _problem(refusal.status, refusal.message)
+def _count(visit: Visit, body: bytes) -> int:
+    """Gives how many records a request carried that was turned away before they were read."""
+    if visit.target is not Target.CHILDREN:
+        return 0
+    try:
+        records = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return 0
+    return len(records) if isinstance(records, list) else 0
 
 
-def _receipts(tokens: list[str], fault: Fault | None) -> Answer:
-    status = fault.accept_status if fault else 200
-    match fault.receipts if fault else "":
-        case "text":
-            return Answer(status, "\n".join(tokens).encode(), {"Content-Type": "text/plain"})
-        case "batch":
-            return _json(status, str(uuid.uuid4()))
-        case "missing_one":
-            return _json(status, tokens[:-1])
-        case "empty":
-            return Answer(status)
-        case "html":
-            return Answer(status, b"<html><body>Please log in.</body></html>", {"Content-Type": "text/html"})
-        case "malformed":
-            return _json(status, ["accepted"] * len(tokens))
-        case _:
-            return _json(status, tokens)
+def _odd_receipts(conditions: Conditions, fault: Fault) -> Conditions:
+    status = conditions.accept_status if fault.status is None else fault.status
+    return replace(conditions, receipt_shape=fault.shape, accept_status=status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from enum import Enum
@@ -70,6 +70,25 @@ class Fault:
     delay_s: float = 0.0
     shape: ReceiptShape = ReceiptShape.LIST
 
+    def __post_init__(self) -> None:
+        if (self.times is not None and self.times < 1) or self.delay_s < 0:
+            raise ValueError("times must be 1 or more, and delay_s must not be negative")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status must be 200 to 599")
+        if self.target not in (Target.CHILDREN, Target.TOKEN):
+            raise ValueError("target must be children or token")
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the request ends without an answer before its body is read."""
+        return self.when is When.BEFORE_READING and self.kind in (FaultKind.DROP, FaultKind.HANG, FaultKind.DIE)
+
+    def befalls(self, target: Target, number: int) -> bool:
+        """Whether it is meant for request `number` to `target`."""
+        if self.target is not target:
+            return False
+        return self.first is None or self.first <= number <= (math.inf if self.last is None else self.last)
+
 
 class FaultBook:
     """The faults that are programmed, in their order. Safe to use from several threads at once."""
@@ -91,21 +110,29 @@ class FaultBook:
     def take(self, target: Target, number: int) -> Fault | None:
         """Gives the fault that befalls request `number` to `target`, and counts it down."""
         with self._lock:
-            for place, (fault, left) in enumerate(self._pending):
-                if fault.target is not target:
-                    continue
-                if fault.first is not None:
-                    if fault.first <= number <= (math.inf if fault.last is None else fault.last):
-                        return fault
-                    continue
-                if left is None:
-                    return fault
-                if left > 1:
-                    self._pending[place] = (fault, left - 1)
-                else:
-                    del self._pending[place]
-                return fault
-        return None
+            place = self._place(target, number)
+            return None if place is None else self._count_down(place)
+
+    def take_unread(self, target: Target, number: int) -> Fault | None:
+        """Does as `take` where that fault comes before the body is read and gives no answer; else takes none."""
+        with self._lock:
+            place = self._place(target, number)
+            if place is None or not self._pending[place][0].is_unread:
+                return None
+            return self._count_down(place)
+
+    def _place(self, target: Target, number: int) -> int | None:
+        matches = (place for place, (fault, _) in enumerate(self._pending) if fault.befalls(target, number))
+        return next(matches, None)
+
+    def _count_down(self, place: int) -> Fault:
+        fault, left = self._pending[place]
+        if fault.first is None and left is not None:
+            if left > 1:
+                self._pending[place] = (fault, left - 1)
+            else:
+                del self._pending[place]
+        return fault
 
 
 class RateLimit:
@@ -154,7 +181,7 @@ def too_many_requests(wait_s: float, now: datetime, *, as_date: bool) -> Answer:
 
 def with_retry_after(answer: Answer, seconds: float | None) -> Answer:
     """Gives the answer with the note of what its Retry-After asked for."""
-    return Answer(answer.status, answer.headers, answer.body, retry_after_s=seconds)
+    return replace(answer, retry_after_s=seconds)
 
 
 def retry_after(seconds: float, now: datetime, *, as_date: bool) -> str:

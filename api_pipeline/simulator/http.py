@@ -1,60 +1,78 @@
-"""Serves the simulator over real HTTP on this machine's loopback address, and lets other processes steer it."""
+"""Serves a simulator over real HTTP on this machine."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
-import sys
 import threading
-from collections.abc import Callable
-from dataclasses import asdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import orjson
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.simulator.core import BASE_PATH, TOKEN_PATH, Answer, Simulator
-from api_pipeline.simulator.faults import Fault, Refusal
+from api_pipeline.simulator.core import Simulator
+from api_pipeline.simulator.http_handler import Handler
+from api_pipeline.simulator.options import BASE_PATH, TOKEN_PATH
 
-_CONTROL = "/_control/"
+_BACKLOG = 128
+_HANDSHAKE_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 5.0
 
 
 class SimulatorServer:
-    """A simulator on 127.0.0.1; `port` 0 takes a free one. `certificate` (PEM files) makes it HTTPS.
+    """Serves `simulator` on a loopback address while it is entered as a context manager.
 
-    Use it as a context manager. Errors: SettingsError where the port is taken.
+    `port` 0 takes a free one. With `certfile` and `keyfile` (PEM) it speaks TLS. The state is the simulator's: after
+    `die`, another server on the same port goes on where this one ended. Errors: SettingsError for an address that is
+    not this machine's own or cannot be had.
     """
 
-    def __init__(self, simulator: Simulator, port: int = 0, certificate: tuple[Path, Path] | None = None) -> None:
-        self.simulator = simulator
-        try:
-            self._server = _Server(("127.0.0.1", port), simulator)
-        except OSError:
-            raise SettingsError(f"The port {port} of this machine is taken; name another with --port.") from None
-        self._scheme = "http"
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*map(str, certificate))
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            self._scheme = "https"
-        self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+    def __init__(
+        self,
+        simulator: Simulator | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certfile: Path | None = None,
+        keyfile: Path | None = None,
+    ) -> None:
+        self.simulator = simulator or Simulator()
+        self.stopping = threading.Event()
+        self._tls = _tls_context(certfile, keyfile) if certfile else None
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._threads: set[threading.Thread] = set()
+        self._listener = _listen(host, port)
+        self._address = self._listener.getsockname()
+        self.simulator.resume()
+        self._acceptor = threading.Thread(target=self._accept, name="simulator-accept", daemon=True)
+        self._acceptor.start()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._address[1])
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, under which everything stands (also `/_control/`)."""
+        host = self._address[0]
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        """What goes into API_ENDPOINT."""
-        return f"{self._scheme}://127.0.0.1:{self.port}{BASE_PATH}"
+        """The value for API_ENDPOINT."""
+        return f"{self.origin}{BASE_PATH}"
 
     @property
     def token_url(self) -> str:
-        """What goes into TOKEN_ENDPOINT."""
-        return f"{self._scheme}://127.0.0.1:{self.port}{TOKEN_PATH}"
+        """The value for TOKEN_ENDPOINT."""
+        return f"{self.origin}{TOKEN_PATH}"
 
     def __enter__(self) -> SimulatorServer:
-        self._thread.start()
         return self
 
     def __exit__(
@@ -63,121 +81,120 @@ class SimulatorServer:
         self.stop()
 
     def stop(self) -> None:
-        """Closes the listening socket and every connection, as a receiver that dies would."""
-        self._server.shutdown()
-        self._server.close_connections()
-        self._server.server_close()
-        self._thread.join()
+        """Ends the server and waits until each of its threads has ended."""
+        self.die()
+        self._acceptor.join(_STOP_TIMEOUT_S)
+        give_up_at = time.monotonic() + _STOP_TIMEOUT_S
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, give_up_at - time.monotonic()))
 
+    def die(self) -> None:
+        """Stops listening and closes every connection, as a receiver does that dies; waits for nothing."""
+        with self._lock:
+            if self.stopping.is_set():
+                return
+            self.stopping.set()
+            self.simulator.interrupt()
+            connections = list(self._connections)
+        # Not every system wakes a thread out of `accept` when the socket is closed; a visitor always does.
+        with contextlib.suppress(OSError):
+            socket.create_connection(self._address[:2], timeout=1.0).close()
+        self._listener.close()
+        for connection in connections:
+            _shut(connection)
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], simulator: Simulator) -> None:
-        self.simulator = simulator
-        self._open: set[Any] = set()
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
+    def wait_for_client_to_go(self, connection: socket.socket) -> None:
+        """Gives nothing to a client until it closes the connection or the server ends."""
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
                 continue
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stays silent about a client that went away: that is what clients under test do."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                if self.stopping.is_set():
+                    connection.close()
+                    return
+                thread = threading.Thread(target=self._serve, args=(connection,), name="simulator", daemon=True)
+                self._connections.add(connection)
+                self._threads.add(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        connection = plain
+        try:
+            # A client that has gone, or does not trust the certificate, is no news.
+            with contextlib.suppress(OSError, ValueError):
+                connection = self._secured(plain)
+                Handler(connection, connection.getpeername(), self)  # type: ignore[arg-type] # gives what Handler uses
+        finally:
+            _shut(connection)
+            connection.close()
+            with self._lock:
+                self._connections.discard(plain)
+                self._threads.discard(threading.current_thread())
+
+    def _secured(self, plain: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return plain
+        plain.settimeout(_HANDSHAKE_TIMEOUT_S)
+        secured = self._tls.wrap_socket(plain, server_side=True)
+        secured.settimeout(None)
+        with self._lock:
+            self._connections.discard(plain)
+            self._connections.add(secured)
+            was_late = self.stopping.is_set()
+        if was_late:
+            _shut(secured)
+        return secured
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def do_POST(self) -> None:
-        """Answers as the receiver would, or obeys a control request."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path.startswith(_CONTROL):
-            self._send(_control(self.server.simulator, self.path[len(_CONTROL) :], body))
-            return
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.server.simulator.handle(self.command, self.path, headers, body))
-
-    do_GET = do_PUT = do_DELETE = do_PATCH = do_POST  # noqa: N815 - the library's names
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Says nothing: requests are kept in `Simulator.requests`."""
-
-    def _send(self, answer: Answer) -> None:
-        if answer.is_dropped:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        if answer.status != 204:
-            self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        if answer.status != 204:
-            self.wfile.write(answer.body)
+def _listen(host: str, port: int) -> socket.socket:
+    if not _is_loopback(host):
+        raise SettingsError(f"The simulator listens on this machine only, not on {host}; name 127.0.0.1 instead.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    # On Windows this option would let two programs listen on one port.
+    if os.name != "nt":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SettingsError(
+            f"The simulator cannot listen on port {port} of {host} ({type(error).__name__}); name another port, or 0 "
+            "for a free one."
+        ) from None
+    listener.listen(_BACKLOG)
+    return listener
 
 
-def _control(simulator: Simulator, what: str, body: bytes) -> Answer:
-    """Lets another process ask for faults and ask what is held."""
-    value = orjson.loads(body) if body else {}
-    result: object
-    match what:
-        case "fault":
-            simulator.faults.add(Fault(**value))
-            result = "ok"
-        case "refuse":
-            simulator.refusals.append(Refusal(**value))
-            result = "ok"
-        case "clear":
-            simulator.faults.clear()
-            simulator.refusals.clear()
-            result = "ok"
-        case "expire-tokens":
-            simulator.expire_tokens()
-            result = "ok"
-        case "held":
-            result = simulator.all_held()
-        case "requests":
-            result = [asdict(seen) for seen in simulator.requests]
-        case "counts":
-            result = {"accepted": simulator.accepted_count, "requests": len(simulator.requests)}
-        case _:
-            return Answer(404, b"unknown control request")
-    return Answer(200, orjson.dumps(result), {"Content-Type": "application/json"})
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def serve(simulator: Simulator, port: int, echo: Callable[[str], None], stop: threading.Event) -> None:
-    """Serves until `stop` is set, after saying what to put into the settings. Errors: SettingsError."""
-    from api_pipeline.simulator.core import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+def _tls_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except OSError as error:
+        raise SettingsError(
+            f"The simulator cannot read its certificate {certfile} ({type(error).__name__}); name a PEM file and its "
+            "key."
+        ) from None
+    return context
 
-    with SimulatorServer(simulator, port) as server:
-        echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
-        for name, value in (
-            ("API_ENDPOINT", server.base_url),
-            ("TOKEN_ENDPOINT", server.token_url),
-            ("CLIENT_ID", CLIENT_ID),
-            ("CLIENT_SECRET", CLIENT_SECRET),
-            ("SCOPE", SCOPE),
-            ("SUPPLIER_KEY", SUPPLIER_KEY),
-            ("LA_CODE", LA_CODE),
-        ):
-            echo(f"{name}={value}")
-        while not stop.wait(0.2):
-            pass
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -64,7 +64,8 @@ def _elements_onto(held: Any, incoming: Iterable[Any], key: str) -> list[Any]:
         if _is_purged(element):
             result = [other for other in result if identity is None or _identity(other, key) != identity]
             continue
-        place = next((n for n, other in enumerate(result) if identity and _identity(other, key) == identity), None)
+        places = (place for place, other in enumerate(result) if _identity(other, key) == identity)
+        place = None if identity is None else next(places, None)
         if place is None:
             result.append(_element_as_new(element))
         else:

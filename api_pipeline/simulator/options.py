@@ -10,6 +10,8 @@ CLIENT_SECRET = "invented-client-secret"  # noqa: S105 - invented, known to the 
 SCOPE = "api://invented-receiver/.default"
 SUPPLIER_KEY = "invented-supplier-key"
 LA_CODE = "999"
+BASE_PATH = "/children-in-social-care-data-receiver/1"
+TOKEN_PATH = "/oauth2/v2.0/token"  # noqa: S105 - a path
 MAX_RECORDS = 100
 
 
@@ -58,6 +60,10 @@ class Refusal:
     is_named: bool = True
     message: str = "the record was refused"
 
+    def __post_init__(self) -> None:
+        if self.status not in (400, 403, 422):
+            raise ValueError("status of a refusal must be 400, 403 or 422")
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -81,6 +87,12 @@ class Conditions:
     refusal_status: int = 400
     max_body_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.latency_s < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
+            raise ValueError("latency_s must not be negative, and rate_limit must be above nought")
+        if self.accept_status not in (200, 201, 202) or self.refusal_status not in (400, 422):
+            raise ValueError("accept_status must be 200, 201 or 202, and refusal_status 400 or 422")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -88,7 +100,7 @@ class Options:
 
     `la_codes` are the authorities it knows, each with children of its own; the first is meant where none is named.
     `token_lifetime_s` may be a fraction. Without `check_schema` only `la_child_id` is asked for. Without
-    `keep_payloads` it keeps counts alone and its memory does not grow.
+    `keep_payloads` it keeps counts alone and its memory does not grow. `conditions` are those at first.
     """
 
     client_id: str = CLIENT_ID

@@ -1,0 +1,54 @@
+"""Serves a simulator until it is stopped: what the command `simulate-api` does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from api_pipeline.simulator.core import Simulator
+from api_pipeline.simulator.http import SimulatorServer
+from api_pipeline.simulator.options import Options
+
+_LOOK_EVERY_S = 0.2
+
+
+def run_server(
+    host: str, port: int, options: Options, echo: Callable[[str], None], stop: threading.Event | None = None
+) -> None:
+    """Serves until `stop` is set, Ctrl-C or `/_control/die`; tells by `echo` what to set, and at the end what came.
+
+    Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
+    """
+    stop = stop or threading.Event()
+    with SimulatorServer(Simulator(options), host=host, port=port) as server:
+        echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
+        for line in settings_lines(server):
+            echo(line)
+        echo(
+            f"It reads records as {options.conditions.reading.value}; ask and steer it under {server.origin}/_control/"
+        )
+        try:
+            # On Windows, Ctrl-C cannot interrupt a wait without end.
+            while not stop.wait(_LOOK_EVERY_S) and not server.stopping.is_set():
+                continue
+        except KeyboardInterrupt:
+            pass
+    stats = server.simulator.stats()
+    echo(
+        f"Stopped: {stats.requests} requests came, {stats.records_accepted} records were accepted, "
+        f"{stats.children_held} children are held."
+    )
+
+
+def settings_lines(server: SimulatorServer) -> list[str]:
+    """Gives the lines of a `.env` file that point the pipeline at a server."""
+    options = server.simulator.options
+    return [
+        f"API_ENDPOINT={server.base_url}",
+        f"TOKEN_ENDPOINT={server.token_url}",
+        f"CLIENT_ID={options.client_id}",
+        f"CLIENT_SECRET={options.client_secret}",
+        f"SCOPE={options.scope}",
+        f"SUPPLIER_KEY={options.supplier_key}",
+        f"LA_CODE={options.la_codes[0]}",
+    ]
