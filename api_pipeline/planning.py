@@ -116,14 +116,21 @@ class Planner:
             return None
         parsed = [(row, _parse(row)) for row in rows if row.json_payload.strip()]
         holdings = self._holdings([payload.la_child_id for _, payload in parsed if isinstance(payload, Payload)])
-        unknown = [row.id for row, payload in parsed if _child(payload) not in holdings and was_sent(row)]
-        previous = self._store.previous_payloads(unknown) if self._options.companions else {}
+        previous = self._previous([row for row, payload in parsed if _child(payload) not in holdings])
         items = []
         for row, payload in parsed:
             holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
             if self._is_selected(row, holding):
                 items.append((row, payload, holding))
         return _Page(rows[-1].id, items)
+
+    def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
+        """Gives what a table of today's tool says was sent, for rows of which the companion tables know nothing."""
+        sent = [row for row in rows if was_sent(row)]
+        if not (self._options.companions and sent):
+            return {}
+        known = self._store.accepted_before([row.person_id for row in sent])
+        return self._store.previous_payloads([row.id for row in sent if row.person_id not in known])
 
     def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
         if not self._options.companions:

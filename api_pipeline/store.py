@@ -124,6 +124,14 @@ class Store:
             for child in held.keys() | notes.keys()
         }
 
+    def accepted_before(self, people: Sequence[str]) -> set[str]:
+        """Gives which of these people (`person_id`) the submission log has an acceptance of."""
+        found: set[str] = set()
+        for part in _chunks(people):
+            sql = self.sql("read_accepted_before", people=placeholders(len(part)))
+            found.update(str(row[0]) for row in self.connection.query(sql, part))
+        return found
+
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
         """Gives `previous_json_payload` by row id, where there is one."""
         result: dict[int, str] = {}

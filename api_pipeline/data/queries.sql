@@ -61,6 +61,13 @@ SELECT id, previous_json_payload
 FROM {table}
 WHERE id IN ({ids}) AND previous_json_payload IS NOT NULL;
 
+-- name: read_accepted_before
+-- Finds which of these people had a record accepted since the companion tables were made: of them those tables know
+-- more than the row's own previous payload, which today's SQL overwrites with whatever was staged last.
+SELECT DISTINCT person_id
+FROM {log}
+WHERE person_id IN ({people}) AND outcome = 'accepted';
+
 -- name: read_held
 -- Reads what the receiver holds of some children, as far as its acceptances tell.
 SELECT la_child_id, held_payload, receipt
