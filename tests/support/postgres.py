@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ _STARTUP_S = 30.0
 _PORT_ATTEMPTS = 5
 _USUAL_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "Program Files/PostgreSQL/*/bin")
 # Durability costs time and protects nothing here; parallelism and compilation would only cost start-up.
-_OPTIONS = {
+_OPTIONS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
@@ -37,6 +37,8 @@ _OPTIONS = {
     "max_wal_size": "256MB",
     "log_min_messages": "fatal",
 }
+# For benchmarks: everything as the server comes, durable to the disk; only the address is ours.
+AS_A_REAL_SERVER: Mapping[str, str] = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
 
 
 class ServerMissing(Exception):
@@ -58,10 +60,10 @@ class PostgresServer:
             f"UID={user or self.user};PWD={password or self.password}"
         )
 
-    def create_database(self) -> str:
-        """Makes an empty database and gives its name."""
+    def create_database(self, template: str = "template1") -> str:
+        """Makes a copy of a database that nobody is connected to, an empty one by default, and gives its name."""
         name = f"test_{secrets.token_hex(6)}"
-        self._administer(f"CREATE DATABASE {name}")
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -81,8 +83,8 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Starts a server and stops it again, its data with it. Errors: ServerMissing."""
+def running_server(settings: Mapping[str, str] = _OPTIONS) -> Iterator[PostgresServer]:
+    """Starts a server with these settings and stops it again, its data with it. Errors: ServerMissing."""
     folder = _binaries()
     if DRIVER not in pyodbc.drivers():
         raise ServerMissing(f"the ODBC driver {DRIVER} is not installed")
@@ -90,7 +92,7 @@ def running_server() -> Iterator[PostgresServer]:
     try:
         password = secrets.token_urlsafe(12)
         _initialise(folder, data, password)
-        process, server = _start(folder, data, password)
+        process, server = _start(folder, data, password, settings)
         try:
             yield server
         finally:
@@ -154,11 +156,13 @@ def _initialise(binaries: Path, data: Path, password: str) -> None:
         raise ServerMissing(f"initdb failed: {made.stderr.strip()}")
 
 
-def _start(binaries: Path, data: Path, password: str) -> tuple[subprocess.Popen[bytes], PostgresServer]:
+def _start(
+    binaries: Path, data: Path, password: str, settings: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], PostgresServer]:
     for _ in range(_PORT_ATTEMPTS):
         server = PostgresServer(_free_port(), "tester", password)
         command = [str(binaries / "postgres"), "-D", str(data / "cluster"), "-p", str(server.port)]
-        for name, value in _OPTIONS.items():
+        for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (data / "server.log").open("wb") as log:
             process = subprocess.Popen(

@@ -1,0 +1,85 @@
+"""What is measured: the nouns, and the named sets of cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run to be measured.
+
+    `database` is "postgresql" or "sqlite", `mode` "full" or "deltas", `program` "ours" or "reference"; `latency_ms` is
+    the receiver's wait before each answer, `shards` how many runs share the table. `checks` and `companions` are false
+    where the schema check is switched off, or the companion tables are not there.
+    """
+
+    rows: int
+    database: str = "postgresql"
+    mode: str = "full"
+    latency_ms: int = 0
+    in_flight: int = 4
+    size: int = 6500
+    program: str = "ours"
+    shards: int = 1
+    checks: bool = True
+    companions: bool = True
+
+    @property
+    def name(self) -> str:
+        """What the line is called in the table."""
+        notes = [self.program]
+        if self.shards > 1:
+            notes.append(f"{self.shards} shards")
+        if not self.checks:
+            notes.append("no schema check")
+        if not self.companions:
+            notes.append("no companion tables")
+        return ", ".join(notes)
+
+    @property
+    def ideal_rate(self) -> float | None:
+        """Records a second that a receiver of this latency can take; None where it answers at once."""
+        return 1000 * 100 * self.in_flight * self.shards / self.latency_ms if self.latency_ms else None
+
+
+SMOKE = tuple(
+    Case(rows=300, database=database, mode=mode, program=program, in_flight=2)
+    for database in ("sqlite", "postgresql")
+    for mode in ("full", "deltas")
+    for program in ("ours", "reference")
+)
+
+_BASE = Case(rows=10_000)
+
+SIZES = tuple(
+    replace(_BASE, rows=rows, database=database, mode=mode)
+    for database in ("postgresql", "sqlite")
+    for mode in ("full", "deltas")
+    for rows in (2_000, 10_000, 100_000)
+)
+REFERENCE = (
+    *(replace(_BASE, program="reference", mode=mode) for mode in ("full", "deltas")),
+    replace(_BASE, program="reference", database="sqlite"),
+)
+# 500 ms with one in flight would only show a waiting program for ten times as long.
+LATENCY = tuple(
+    replace(_BASE, latency_ms=latency, in_flight=in_flight) for latency in (0, 50, 500) for in_flight in (1, 4, 8)
+)
+SHARDS = tuple(replace(_BASE, latency_ms=500, in_flight=2, shards=shards) for shards in (1, 2, 4))
+PARTS = (
+    replace(_BASE, rows=20_000, size=6000),
+    replace(_BASE, rows=20_000, size=6000, checks=False),
+    replace(_BASE, rows=20_000, size=6000, companions=False),
+)
+LARGE = (replace(_BASE, rows=4_000, size=50_000), replace(_BASE, rows=4_000, size=50_000, mode="deltas"))
+
+SETS: dict[str, tuple[Case, ...]] = {
+    "smoke": SMOKE,
+    "sizes": SIZES,
+    "reference": REFERENCE,
+    "latency": LATENCY,
+    "shards": SHARDS,
+    "parts": PARTS,
+    "large": LARGE,
+}
