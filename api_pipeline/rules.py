@@ -190,7 +190,7 @@ def _hexadecimal(value: Any, path: str = "$") -> Broken:
             yield path
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            shown = name if re.fullmatch(r"[a-z_]{1,40}", name) else "(unknown member)"
+            shown = name if re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) else "(unknown member)"
             yield from _hexadecimal(item, f"{path}.{shown}")
     elif isinstance(value, list):
         for position, item in enumerate(value):

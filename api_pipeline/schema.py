@@ -18,7 +18,7 @@ from api_pipeline.findings import Finding
 from api_pipeline.rules import cross_field_findings
 from api_pipeline.structure import schema
 
-_HARMLESS_NAME = re.compile(r"^[a-z_]{1,40}$")
+_HARMLESS_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 
 
 class Checker:
