@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from .setting import Kind
-from .settings_table import SETTINGS, canonical_name
+from api_pipeline.setting import Kind
+from api_pipeline.settings_table import SETTINGS, canonical_name
 
 FILE_NAMES = (".env", "env.txt")
 

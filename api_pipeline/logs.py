@@ -19,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from .errors import PipelineError, SettingsError
-from .masking import mask_values
-from .redaction import Redactor
-from .settings import LogFormat, LogTarget, Settings
+from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.masking import mask_values
+from api_pipeline.redaction import Redactor
+from api_pipeline.settings import LogFormat, LogTarget, Settings
 
 if TYPE_CHECKING:
     _StreamHandler: TypeAlias = logging.StreamHandler[TextIO]

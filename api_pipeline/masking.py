@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import resources
 from itertools import islice
 
-from .connection_string import HIDDEN
+from api_pipeline.connection_string import HIDDEN
 
 LONGEST = 1000
 """Letters of a masked text that are kept: enough to see the rule, whatever page a proxy sends."""

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, unquote, urlsplit
 
-from .connection_string import HIDDEN, is_embedded, pairs
-from .settings import Settings
+from api_pipeline.connection_string import HIDDEN, is_embedded, pairs
+from api_pipeline.settings import Settings
 
 SHORTEST_SECRET = 4
 """Shorter values are not looked for by themselves: they would take half the alphabet out of every line."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from types import ModuleType
 
-from .errors import SettingsError
-from .settings_table import SECRET_NAMES, canonical_name
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings_table import SECRET_NAMES, canonical_name
 
 SERVICE = "d2i-csc-api"
 

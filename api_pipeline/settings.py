@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from .connection_string import redacted_connection_string, redacted_url
-from .settings_values import Shard
+from api_pipeline.connection_string import redacted_connection_string, redacted_url
+from api_pipeline.settings_values import Shard
 
 CheckLevel: TypeAlias = Literal["reject", "warn", "off"]
 LogFormat: TypeAlias = Literal["text", "json"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from .setting import Group, Kind, Needed, Setting
-from .settings_table import SETTINGS
+from api_pipeline.setting import Group, Kind, Needed, Setting
+from api_pipeline.settings_table import SETTINGS
 
 _HEAD = """\
 Settings of d2i-csc-api. Copy this file to `.env` (or `env.txt`) in the folder where the command is run, and

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from .env_file import EnvFile, find_env_file, read_env_file, readable_by_others
-from .setting import Group
-from .settings_table import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
-from .settings_values import Found, Origin
+from api_pipeline.env_file import EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.setting import Group
+from api_pipeline.settings_table import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
+from api_pipeline.settings_values import Found, Origin
 
 _ENVIRONMENT_ONLY = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 _ALIKE = 0.8

@@ -6,8 +6,8 @@ settings too, because each may come from an option, the environment or the `.env
 
 from __future__ import annotations
 
-from . import __version__
-from .setting import Group, Kind, Needed, Setting
+from api_pipeline import __version__
+from api_pipeline.setting import Group, Kind, Needed, Setting
 
 _CHECK = ("reject", "warn", "off")
 

@@ -9,9 +9,9 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from .connection_string import is_embedded, pairs, redacted_url
-from .setting import Kind, Setting
-from .settings_table import BY_NAME
+from api_pipeline.connection_string import is_embedded, pairs, redacted_url
+from api_pipeline.setting import Kind, Setting
+from api_pipeline.settings_table import BY_NAME
 
 _TABLE_PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
 _TABLE = re.compile(rf"{_TABLE_PART}(?:\.{_TABLE_PART})?")
