@@ -51,11 +51,15 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """400 or 422: one record or more is refused. `named` gives the reason by position, empty where none is named."""
+    """400 or 422: one record or more is refused. `named` gives the reason by position, empty where none is named.
+
+    `may_have_arrived`, here and in the classes below, is set where an earlier try of the request got no clear answer.
+    """
 
     code: int
     reason: str
     named: Mapping[int, str] = field(default_factory=dict)
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Forbidden:
 
     code: int
     reason: str
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class TooLarge:
 
     code: int
     reason: str
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class Final:
 
     code: int
     reason: str
+    may_have_arrived: bool = False
 
 
 Answer: TypeAlias = "Receipts | Unreadable | Malformed | Forbidden | TooLarge | Unauthorised | Passing | Final"

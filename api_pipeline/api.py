@@ -7,12 +7,12 @@ that the network can do wrong; only faults that end the run are raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import requests
 
-from api_pipeline.answers import Answer, Passing, Unauthorised, classify
+from api_pipeline.answers import Answer, Final, Forbidden, Malformed, Passing, TooLarge, Unauthorised, classify
 from api_pipeline.auth import Token, TokenKeeper
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.pacing import LONGEST_RETRY_AFTER_S, Gate
@@ -76,10 +76,13 @@ class CscReceiver:
             return answer
 
         try:
-            return retrying(self._policy, self._gate)(attempt)
+            answer = retrying(self._policy, self._gate)(attempt)
         except PassingFault as fault:
             _check_patience(fault)
             return Passing(fault.http_code, fault.reason, fault.retry_after_s, may_have_arrived=arrived[0])
+        if arrived[0] and isinstance(answer, (Malformed, Forbidden, TooLarge, Final)):
+            return replace(answer, may_have_arrived=True)
+        return answer
 
     def _attempt_with_token(self, body: bytes, records: int, *, retried: bool) -> Answer:
         token = self._tokens.token()
@@ -116,8 +119,12 @@ class CscReceiver:
                 )
             except requests.RequestException as error:
                 return _network_fault(error)
-        lowered = {name.lower(): value for name, value in response.headers.items()}
-        return classify(response.status_code, lowered, response.content, records, datetime.now(timezone.utc))
+            lowered = {name.lower(): value for name, value in response.headers.items()}
+            answer = classify(response.status_code, lowered, response.content, records, datetime.now(timezone.utc))
+            # Before this request counts as over: who waits for its place would start within the pause asked for.
+            if isinstance(answer, Passing) and answer.retry_after_s is not None:
+                self._gate.hold(answer.retry_after_s)
+            return answer
 
 
 def _network_fault(error: requests.RequestException) -> Passing:

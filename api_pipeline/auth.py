@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import requests
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.pacing import Gate
+from api_pipeline.pacing import Gate, Stopped
 from api_pipeline.retry import PassingFault, RetryPolicy, retrying
 from api_pipeline.transport import proxies_for
 
@@ -86,10 +86,17 @@ class TokenKeeper:
             current = self._token
             if current is not None and current is not old:
                 return current
+            if self._gate.is_stopped:
+                raise Stopped
             generation = current.generation + 1 if current else 1
             try:
                 value, lifetime = retrying(self._policy, self._gate)(self._fetch)
+            except (AuthenticationRefused, ServiceUnavailable):
+                # No request can do without a token: those who wait for it here must not ask again.
+                self._gate.stop()
+                raise
             except PassingFault as fault:
+                self._gate.stop()
                 raise ServiceUnavailable(
                     f"No token could be had: {fault.reason}; nothing was sent that needs one, so run again when the "
                     "token service answers (d2i-csc-api test-endpoint shows the way to it)."

@@ -24,10 +24,17 @@ class Gate:
     """Lets requests start, in the order in which they came, a retried one before a new one.
 
     `width` is the most requests under way at once, `gap_s` the least time between two starts in seconds. `clock` gives
-    monotonic seconds.
+    monotonic seconds. `is_asked_to_stop` is looked at before each start, so that a signal is obeyed at once.
     """
 
-    def __init__(self, width: int, gap_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        width: int,
+        gap_s: float,
+        clock: Callable[[], float],
+        is_asked_to_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_asked_to_stop = is_asked_to_stop
         self._most = width
         self._width = width
         self._gap = gap_s
@@ -100,7 +107,7 @@ class Gate:
                 self._changed.notify_all()
 
     def _may_start(self, ticket: object) -> bool:
-        if self._stopped:
+        if self._stopped or self._is_asked_to_stop():
             raise Stopped
         return (
             self._waiting[0] is ticket

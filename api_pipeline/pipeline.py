@@ -71,6 +71,7 @@ class Run:
         self._summary = summary
         self._admission = Admission(parts.receiver)
         self._lost_in_a_row = 0
+        self._counting = threading.Lock()
         self._is_planned = False
         self._next_follow_up = -1
 
@@ -120,9 +121,8 @@ class Run:
                 self._write_back(number, outcomes)
                 if number == 0:
                     window.finish()
-            case BatchEnded(was_lost=was_lost):
+            case BatchEnded():
                 window.finish()
-                self._count_lost(was_lost)
             case Halted(error=error):
                 window.finish()
                 self._end_with(error)
@@ -161,15 +161,16 @@ class Run:
         self._summary.due = parts.planner.counts.due
         parts.progress.update(self._summary)
 
-    def _count_lost(self, was_lost: bool) -> None:
-        self._lost_in_a_row = self._lost_in_a_row + 1 if was_lost else 0
-        if self._lost_in_a_row >= self._parts.give_up_after and not self._is_stopping():
-            self._end_with(
-                ServiceUnavailable(
-                    f"The receiver failed for {self._lost_in_a_row} batches in a row, so the run stopped and left the "
+    def _check_losses(self, was_lost: bool) -> None:
+        """Counts the batches lost in a row, in the sender's own thread: the run hears of a batch only later."""
+        with self._counting:
+            self._lost_in_a_row = lost = self._lost_in_a_row + 1 if was_lost else 0
+            if lost >= self._parts.give_up_after and not self._is_stopping():
+                self._parts.gate.stop()
+                raise ServiceUnavailable(
+                    f"The receiver failed for {lost} batches in a row, so the run stopped and left the "
                     "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
                 )
-            )
 
     def _end_with(self, error: PipelineError) -> None:
         if not any(type(known) is type(error) for known in self._summary.errors):
@@ -183,7 +184,9 @@ class Run:
         """Lets no further request start; planner and senders come to their end."""
         self._parts.gate.stop()
         for batch in self._parts.window.close():
-            self._parts.write_back.forget(batch.records)
+            # What follows an accepted purge keeps its note: until it is sent, no later payload is sure of its base.
+            if batch.number > 0:
+                self._parts.write_back.forget(batch.records)
             self._parts.window.finish()
 
     def _plan(self) -> None:
@@ -201,15 +204,21 @@ class Run:
         window = self._parts.window
         while (batch := window.take()) is not None:
             try:
-                window.events.put(BatchEnded(batch, self._deliver(batch)))
+                self._check_losses(self._deliver(batch))
+                window.events.put(BatchEnded(batch))
             except Stopped:
-                window.events.put(BatchEnded(batch, was_lost=False))
+                window.events.put(BatchEnded(batch))
             except PipelineError as error:
-                window.events.put(Halted(batch, error))
+                self._halt(batch, error)
             except Exception as fault:
                 _LOG.debug("sending failed", exc_info=True)
                 sentence = f"The run met a fault of its own while sending ({type(fault).__name__}); report it."
-                window.events.put(Halted(batch, PipelineError(sentence)))
+                self._halt(batch, PipelineError(sentence))
+
+    def _halt(self, batch: Batch, error: PipelineError) -> None:
+        # At once: no sender may begin another request before the run has heard of this.
+        self._parts.gate.stop()
+        self._parts.window.events.put(Halted(batch, error))
 
     def _deliver(self, batch: Batch) -> bool:
         def report(outcomes: Sequence[Outcome]) -> None:

@@ -160,7 +160,9 @@ class Planner:
         if isinstance(record, NothingToSend):
             return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
         self.counts.nulls_removed += record.nulls_removed
-        note = intent_hash(payload, holding)
+        # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
+        takes_away = row.is_deleted or self._options.policy.resync
+        note = "" if takes_away else intent_hash(payload, holding)
         self._batch.append(replace(record, intent_hash=note, was_unconfirmed=holding.unconfirmed is not None))
         self._children.add(child)
         return self._flush() if len(self._batch) >= self._options.batch_size else True

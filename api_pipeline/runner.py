@@ -213,7 +213,7 @@ def _parts(
     def on_request() -> None:
         summary.requests += 1
 
-    gate = Gate(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic)
+    gate = Gate(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic, stop.is_set)
     receiver = make_receiver(settings, gate, Hooks(on_request, observers.on_token))
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
     window = Window(3 * settings.max_in_flight + 1)

@@ -51,6 +51,7 @@ class Admission:
         self._receiver = receiver
         self._lock = threading.Lock()
         self._is_let_in = False
+        self._refusal: AuthenticationRefused | None = None
 
     def note_accepted(self) -> None:
         """Something was accepted, so a 403 from now on is about a record."""
@@ -64,11 +65,13 @@ class Admission:
         with self._lock:
             if self._is_let_in:
                 return True
-            if isinstance(self._receiver.post([]), Forbidden):
-                raise AuthenticationRefused(
+            if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
+                self._refusal = AuthenticationRefused(
                     f"The receiver forbids access ({_first_words(reason)}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
                     "and that the subscription is for this endpoint. No row was marked."
                 )
+            if self._refusal is not None:
+                raise self._refusal
             self._is_let_in = True
             return False
 
@@ -92,6 +95,7 @@ class Delivery:
         self._pause = pause
         self._accepted = 0
         self._undelivered = 0
+        self._uncertain: set[str] = set()
         self._lone_reasons: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
         self._codes: dict[str, int] = {}
@@ -174,7 +178,7 @@ class Delivery:
             self._decide([record], answer)
             if self._accepted or len(self._lone_reasons) > 1 or self._undelivered:
                 return sample[position + 1 :] + rest
-        self._report([Refused(record, self._reasons[key], self._codes[key]) for record in rest])
+        self._report([self._refused(record, self._reasons[key], self._codes[key]) for record in rest])
         return []
 
     def _decide(self, records: list[Record], answer: Answer) -> None:
@@ -189,28 +193,38 @@ class Delivery:
                 self._report([Refused(record, reason, code, may_have_arrived=True) for record in records])
             case Passing(code=lost_code, reason=reason, may_have_arrived=arrived):
                 self._undelivered += len(records)
-                self._report([Undelivered(record, reason, lost_code, arrived) for record in records])
+                uncertain = self._uncertain
+                self._report(
+                    [Undelivered(one, reason, lost_code, arrived or one.la_child_id in uncertain) for one in records]
+                )
             case Malformed(code=code, reason=reason, named=named):
                 self._refuse(records, named.get(0, reason), code)
             case Forbidden(code=code, reason=reason) | TooLarge(code=code, reason=reason):
                 self._refuse(records, reason, code)
             case Final(code=code, reason=reason) | Unauthorised(code=code, reason=reason):
-                self._report([Refused(record, reason, code) for record in records])
+                self._report([self._refused(record, reason, code) for record in records])
+
+    def _refused(self, record: Record, reason: str, code: int) -> Refused:
+        """Gives the refusal of a record that an earlier, lost answer may have accepted all the same."""
+        return Refused(record, reason, code, may_have_arrived=record.la_child_id in self._uncertain)
 
     def _refuse(self, records: list[Record], reason: str, code: int) -> None:
         key = _VALUES.sub("#", reason)
         self._lone_reasons[key] += len(records)
         self._reasons[key] = reason
         self._codes[key] = code
-        self._report([Refused(record, reason, code) for record in records])
+        self._report([self._refused(record, reason, code) for record in records])
 
     def _take_out(self, records: list[Record], answer: Malformed) -> list[Record]:
         named = answer.named
-        self._report([Refused(records[position], reason, answer.code) for position, reason in named.items()])
+        self._report([self._refused(records[position], reason, answer.code) for position, reason in named.items()])
         return [record for position, record in enumerate(records) if position not in named]
 
     def _post(self, records: Sequence[Record]) -> Answer:
-        return self._receiver.post([record.body for record in records])
+        answer = self._receiver.post([record.body for record in records])
+        if isinstance(answer, (Malformed, Forbidden, TooLarge, Final, Passing)) and answer.may_have_arrived:
+            self._uncertain.update(record.la_child_id for record in records)
+        return answer
 
 
 def _halves(records: list[Record]) -> tuple[list[Record], list[Record]]:

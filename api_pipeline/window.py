@@ -27,10 +27,9 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A batch is through; `was_lost` says that nothing of it could be delivered for a fault of the service."""
+    """A batch is through, or was left alone because the run is being stopped."""
 
     batch: Batch
-    was_lost: bool
 
 
 @dataclass(frozen=True, slots=True)
