@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-import orjson
-
-from api_pipeline.simulator import checking, control
-from api_pipeline.simulator.answer import Answer, Ending, error_answer, page_answer
+from api_pipeline.simulator import control
+from api_pipeline.simulator.answer import Answer, Ending, error_answer
+from api_pipeline.simulator.children import ChildrenEndpoint, count_records, is_children_path
 from api_pipeline.simulator.faults import (
     Fault,
     FaultBook,
@@ -25,12 +23,9 @@ from api_pipeline.simulator.faults import (
     too_many_requests,
 )
 from api_pipeline.simulator.ledger import Ledger
-from api_pipeline.simulator.options import MAX_RECORDS, Conditions, Options
-from api_pipeline.simulator.receipts import acceptance, new_receipts
+from api_pipeline.simulator.options import Conditions, Options
 from api_pipeline.simulator.request_log import LoggedRequest, RequestLog, Visit
 from api_pipeline.simulator.tokens import TokenOffice
-
-_CHILDREN_PATH = re.compile(r"(?:/.*)?/children_social_care_data/([^/]+)/children")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +72,8 @@ class Simulator:
         self._log = RequestLog(clock)
         self._tokens = TokenOffice(self.options, clock)
         self._ledger = Ledger(keep=self.options.keep_payloads)
+        self._children = ChildrenEndpoint(self.options, self._tokens, self._ledger, now)
+        self._door = threading.Lock()
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Gives the answer to one request, once its latency has passed.
@@ -94,7 +91,7 @@ class Simulator:
         conditions = self._conditions
         visit = self._arrive(target, method, bare, conditions)
         answer = self._with_fault(visit, conditions, lowered, body)
-        answer = replace(answer, records=answer.records or _count(visit, body))
+        answer = replace(answer, records=answer.records or (count_records(body) if target is Target.CHILDREN else 0))
         delay = conditions.latency_s + (visit.fault.delay_s if visit.fault else 0.0)
         if delay > 0:
             self._sleep(delay)
@@ -105,22 +102,24 @@ class Simulator:
         """Gives how a request ends that a fault befalls before its body is read; None for one that is to be read."""
         bare = path.partition("?")[0]
         target = _target(bare)
-        fault = self._faults.take_unread(target, self._log.came(target) + 1)
-        if fault is None:
-            return None
-        number, arrived, at_once = self._log.arrive(target)
+        with self._door:
+            fault = self._faults.take_unread(target, self._log.came(target) + 1)
+            if fault is None:
+                return None
+            number, arrived, at_once = self._log.arrive(target)
+        if fault.delay_s > 0:
+            self._sleep(fault.delay_s)
         answer = answer_of(fault, self._now())
         self._log.leave(Visit(number, target, method, bare, arrived, at_once, fault), answer)
         return answer.ending
 
     def _arrive(self, target: Target, method: str, path: str, conditions: Conditions) -> Visit:
-        number, arrived, at_once = self._log.arrive(target)
-        visit = Visit(number, target, method, path, arrived, at_once)
-        if target is Target.CHILDREN:
-            wait_s = self._limit.wait_s(conditions.rate_limit)
-            if wait_s is not None:
-                return replace(visit, wait_s=wait_s)
-        return replace(visit, fault=self._faults.take(target, number))
+        # Faults go by the number of the request, so numbers and faults are given out together.
+        with self._door:
+            number, arrived, at_once = self._log.arrive(target)
+            wait_s = self._limit.wait_s(conditions.rate_limit) if target is Target.CHILDREN else None
+            fault = self._faults.take(target, number) if wait_s is None else None
+        return Visit(number, target, method, path, arrived, at_once, fault, wait_s)
 
     def _with_fault(self, visit: Visit, conditions: Conditions, headers: Mapping[str, str], body: bytes) -> Answer:
         if visit.wait_s is not None:
@@ -137,45 +136,7 @@ class Simulator:
     def _without_fault(self, visit: Visit, conditions: Conditions, headers: Mapping[str, str], body: bytes) -> Answer:
         if visit.target is Target.TOKEN:
             return self._tokens.answer(visit.method, headers, body)
-        if _is_disliked_by_firewall(body, conditions):
-            return page_answer(403, "Forbidden")
-        la_code = _la_code(visit.path)
-        read = self._refusal_of_envelope(visit.method, la_code, headers, conditions) or _read(body, conditions)
-        if isinstance(read, Answer):
-            return read
-        refused = self._refusal_of_records(read, conditions)
-        if refused is not None:
-            return replace(refused, records=len(read))
-        now = self._now()
-        receipts = new_receipts(len(read), now, conditions.receipt_shape)
-        self._ledger.accept(la_code, read, body, receipts, conditions.reading)
-        return replace(acceptance(receipts, conditions.accept_status, conditions.receipt_shape, now), records=len(read))
-
-    def _refusal_of_envelope(
-        self, method: str, la_code: str, headers: Mapping[str, str], conditions: Conditions
-    ) -> Answer | None:
-        if method != "POST":
-            return error_answer(405, "Method not allowed", {"Allow": "POST"})
-        if not self._tokens.is_good(headers.get("authorization", "")):
-            return error_answer(
-                401, "The access token is missing, expired or not valid.", {"WWW-Authenticate": "Bearer"}
-            )
-        if conditions.refuse_supplier_key or headers.get("supplierkey") != self.options.supplier_key:
-            return error_answer(403, "Access denied due to a missing or invalid subscription key.")
-        if la_code not in self.options.la_codes:
-            return error_answer(403, "The subscription does not cover this local authority.")
-        if not _is_plain_json(headers):
-            return error_answer(415, "The content type must be application/json, in UTF-8 and not compressed.")
-        return None
-
-    def _refusal_of_records(self, records: list[Any], conditions: Conditions) -> Answer | None:
-        faults = (checking.schema_faults if self.options.check_schema else checking.identifier_faults)(records)
-        if faults:
-            return checking.malformed_answer(faults, conditions.refusal_status, conditions.refusal_form)
-        met = checking.first_refusal(records, conditions.refusals)
-        return checking.refusal_answer(*met, conditions.refusal_form) if met else None
-
-    # What follows steers and asks.
+        return self._children.answer(visit.method, visit.path, headers, body, conditions)
 
     @property
     def conditions(self) -> Conditions:
@@ -257,57 +218,7 @@ def _target(path: str) -> Target:
         return Target.CONTROL
     if path.endswith("/token"):
         return Target.TOKEN
-    return Target.CHILDREN if _CHILDREN_PATH.fullmatch(path) else Target.NOWHERE
-
-
-def _la_code(path: str) -> str:
-    found = _CHILDREN_PATH.fullmatch(path)
-    return found.group(1) if found else ""
-
-
-def _is_disliked_by_firewall(body: bytes, conditions: Conditions) -> bool:
-    if not conditions.firewall_markers:
-        return False
-    lowered = body.lower()
-    return any(marker.lower().encode() in lowered for marker in conditions.firewall_markers)
-
-
-def _is_plain_json(headers: Mapping[str, str]) -> bool:
-    kind, _, parameters = headers.get("content-type", "").partition(";")
-    charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters)
-    return (
-        kind.strip().lower() == "application/json"
-        and (charset is None or charset.group(1).lower() == "utf-8")
-        and headers.get("content-encoding", "identity").lower() == "identity"
-    )
-
-
-def _read(body: bytes, conditions: Conditions) -> Answer | list[Any]:
-    """Gives the records of a body, 1 to 100 of whatever kind, or the answer to a body that has none."""
-    if conditions.max_body_bytes is not None and len(body) > conditions.max_body_bytes:
-        return error_answer(413, f"The request is larger than {conditions.max_body_bytes} bytes.")
-    try:
-        records = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return error_answer(400, "The body is not valid JSON.")
-    if not isinstance(records, list):
-        return error_answer(400, "The body must be a JSON array of records.")
-    if not records:
-        return error_answer(400, "The array holds no records; 1 to 100 are wanted.")
-    if len(records) > MAX_RECORDS:
-        return replace(error_answer(413, "Too many records; 1 to 100 are wanted."), records=len(records))
-    return records
-
-
-def _count(visit: Visit, body: bytes) -> int:
-    """Gives how many records a request carried that was turned away before they were read."""
-    if visit.target is not Target.CHILDREN:
-        return 0
-    try:
-        records = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return 0
-    return len(records) if isinstance(records, list) else 0
+    return Target.CHILDREN if is_children_path(path) else Target.NOWHERE
 
 
 def _odd_receipts(conditions: Conditions, fault: Fault) -> Conditions:

@@ -96,7 +96,6 @@ class SimulatorServer:
             if self.stopping.is_set():
                 return
             self.stopping.set()
-            self.simulator.interrupt()
             connections = list(self._connections)
         # Not every system wakes a thread out of `accept` when the socket is closed; a visitor always does.
         with contextlib.suppress(OSError):
@@ -104,6 +103,8 @@ class SimulatorServer:
         self._listener.close()
         for connection in connections:
             _shut(connection)
+        # Only now: what is woken from its latency must find nobody left to answer.
+        self.simulator.interrupt()
 
     def wait_for_client_to_go(self, connection: socket.socket) -> None:
         """Gives nothing to a client until it closes the connection or the server ends."""

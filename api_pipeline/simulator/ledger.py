@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from api_pipeline.simulator.merging import held_after
 from api_pipeline.simulator.options import Reading
 
+_Child: TypeAlias = "tuple[str, str]"
+
 
 class Ledger:
     """The accepted records. Safe to use from several threads at once.
 
-    Children are held as JSON text: parsed, a whole cohort would not fit into memory. With `keep` false only counts are.
+    Children are held as JSON text: parsed, a whole cohort would not fit into memory. Records are merged when somebody
+    asks, so that accepting stays quick. With `keep` false only counts are kept.
     """
 
     def __init__(self, *, keep: bool) -> None:
@@ -25,8 +28,9 @@ class Ledger:
         self._forget()
 
     def _forget(self) -> None:
-        self._held: dict[tuple[str, str], bytes] = {}
-        self._receipts: dict[tuple[str, str], list[str]] = {}
+        self._held: dict[_Child, bytes] = {}
+        self._waiting: dict[_Child, list[tuple[Reading, bytes]]] = {}
+        self._receipts: dict[_Child, list[str]] = {}
         self._bodies: list[bytes] = []
         self._batches = 0
         self._records = 0
@@ -47,26 +51,33 @@ class Ledger:
                 return
             self._bodies.append(body)
             for record, receipt in zip(records, receipts, strict=True):
-                self._accept_one((la_code, record["la_child_id"]), record, receipt, reading)
+                child = (la_code, record["la_child_id"])
+                self._receipts.setdefault(child, []).append(receipt)
+                self._waiting.setdefault(child, []).append((reading, orjson.dumps(record)))
 
-    def _accept_one(self, child: tuple[str, str], record: dict[str, Any], receipt: str, reading: Reading) -> None:
-        self._receipts.setdefault(child, []).append(receipt)
-        stored = self._held.get(child)
-        after = held_after(None if stored is None else orjson.loads(stored), record, reading)
-        if after is None:
-            self._held.pop(child, None)
-        else:
-            self._held[child] = orjson.dumps(after)
+    def _settle(self, child: _Child) -> None:
+        stored = self._held.pop(child, None)
+        held = None if stored is None else _object(stored)
+        for reading, record in self._waiting.pop(child, ()):
+            held = held_after(held, _object(record), reading)
+        if held is not None:
+            self._held[child] = orjson.dumps(held)
+
+    def _settle_all(self) -> None:
+        for child in list(self._waiting):
+            self._settle(child)
 
     def held(self, la_code: str, la_child_id: str) -> dict[str, Any] | None:
         """Gives what is held of a child, None where nothing is."""
         with self._lock:
+            self._settle((la_code, la_child_id))
             stored = self._held.get((la_code, la_child_id))
         return None if stored is None else _object(stored)
 
     def all_held(self, la_code: str) -> dict[str, dict[str, Any]]:
         """Gives every child held for an authority, by `la_child_id`."""
         with self._lock:
+            self._settle_all()
             found = [(child, stored) for (code, child), stored in self._held.items() if code == la_code]
         return {child: _object(stored) for child, stored in found}
 
@@ -85,6 +96,7 @@ class Ledger:
     def counts(self) -> tuple[int, int, int]:
         """Gives how many batches and records were accepted, and how many children are held."""
         with self._lock:
+            self._settle_all()
             return self._batches, self._records, len(self._held)
 
 

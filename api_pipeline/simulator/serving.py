@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from api_pipeline.simulator.core import Simulator
 from api_pipeline.simulator.http import SimulatorServer
 from api_pipeline.simulator.options import Options
 
 _LOOK_EVERY_S = 0.2
+_SELDOM = 1_000_000
 
 
 def run_server(
@@ -20,7 +23,7 @@ def run_server(
     Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
     """
     stop = stop or threading.Event()
-    with SimulatorServer(Simulator(options), host=host, port=port) as server:
+    with _seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:
         echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
         for line in settings_lines(server):
             echo(line)
@@ -38,6 +41,18 @@ def run_server(
         f"Stopped: {stats.requests} requests came, {stats.records_accepted} records were accepted, "
         f"{stats.children_held} children are held."
     )
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    # Each batch makes some ten thousand objects without a cycle among them; looking for cycles all the time would
+    # take nearly as long as reading the JSON.
+    before = gc.get_threshold()
+    gc.set_threshold(_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def settings_lines(server: SimulatorServer) -> list[str]:

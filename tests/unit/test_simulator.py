@@ -1,0 +1,501 @@
+"""The embedded receiver, asked without a socket: what it checks, and what it does wrong on demand."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+
+from api_pipeline.simulator import (
+    BASE_PATH,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    LA_CODE,
+    SCOPE,
+    SUPPLIER_KEY,
+    TOKEN_PATH,
+    Answer,
+    Conditions,
+    Ending,
+    Fault,
+    FaultKind,
+    Options,
+    Reading,
+    ReceiptShape,
+    Refusal,
+    RefusalForm,
+    Simulator,
+    Target,
+    When,
+    invented,
+)
+from api_pipeline.simulator.adapter import InProcessAdapter
+
+RECEIPT = re.compile(r"\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d\d_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
+PATH = f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children"
+FORM = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE}
+NOON = datetime(2026, 3, 1, 12, 0, 0, 430_000, tzinfo=timezone.utc)
+
+
+class Clock:
+    """A clock that stands still until it is moved; sleeping moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def move(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Client:
+    """Asks a simulator as a well-behaved sender would."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.clock = Clock()
+        self.simulator = Simulator(options, clock=self.clock, now=lambda: NOON, sleep=self.clock.move)
+        self.headers = {"SupplierKey": SUPPLIER_KEY, "Content-Type": "application/json; charset=utf-8"}
+        self.renew()
+
+    def renew(self) -> None:
+        token = json.loads(self.ask_token().body)["access_token"]
+        self.headers["Authorization"] = f"Bearer {token}"
+
+    def ask_token(self, method: str = "POST", **changes: str) -> Answer:
+        form = {name: value for name, value in {**FORM, **changes}.items() if value}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.simulator.handle(method, TOKEN_PATH, headers, urlencode(form).encode())
+
+    def post(self, *records: Any, method: str = "POST", path: str = PATH, **headers: str) -> Answer:
+        return self.post_text(json.dumps(records).encode(), method=method, path=path, **headers)
+
+    def post_text(self, body: bytes, *, method: str = "POST", path: str = PATH, **headers: str) -> Answer:
+        sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.simulator.handle(method, path, sent, body)
+
+
+def child(name: str = "A1", **members: Any) -> dict[str, Any]:
+    return {"la_child_id": name, **members}
+
+
+def test_each_record_gets_a_receipt_in_the_receivers_format_and_in_order() -> None:
+    client = Client()
+    answer = client.post(child("A1"), child("A2"))
+    receipts = json.loads(answer.body)
+    assert answer.status == 200
+    assert all(RECEIPT.fullmatch(receipt) for receipt in receipts)
+    assert receipts[0].startswith("2026-03-01_12:00:00.43_")
+    assert [client.simulator.receipts("A1"), client.simulator.receipts("A2")] == [[receipts[0]], [receipts[1]]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"client_id": "someone-else"}, 401, "invalid_client"),
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"scope": "api://other/.default"}, 400, "invalid_scope"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"scope": ""}, 400, "invalid_request"),
+        ({"method": "GET"}, 405, "invalid_request"),
+    ],
+)
+def test_token_is_refused_with_its_oauth_error(changes: dict[str, str], status: int, error: str) -> None:
+    answer = Client().ask_token(**changes)
+    assert (answer.status, json.loads(answer.body)["error"]) == (status, error)
+
+
+def test_token_must_be_asked_for_by_a_form() -> None:
+    answer = Client().simulator.handle("POST", TOKEN_PATH, {"Content-Type": "application/json"}, b"{}")
+    assert (answer.status, json.loads(answer.body)["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(("lifetime", "told"), [(3600.0, 3600), (0.5, 0.5)])
+def test_token_lives_as_long_as_it_says(lifetime: float, told: float) -> None:
+    client = Client(Options(token_lifetime_s=lifetime))
+    assert json.loads(client.ask_token().body)["expires_in"] == told
+    assert client.post(child()).status == 200
+    client.clock.move(lifetime)
+    assert client.post(child()).status == 401
+    client.renew()
+    assert client.post(child()).status == 200
+
+
+def test_expired_tokens_are_refused_until_renewed() -> None:
+    client = Client()
+    client.simulator.expire_tokens()
+    assert client.post(child()).status == 401
+    client.renew()
+    assert client.post(child()).status == 200
+    assert client.simulator.stats().tokens_issued == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"method": "GET"}, 405),
+        ({"path": f"{BASE_PATH}/children"}, 404),
+        ({"path": f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children/"}, 404),
+        ({"path": PATH.replace(LA_CODE, "123")}, 403),
+        ({"Authorization": ""}, 401),
+        ({"Authorization": "Bearer guessed"}, 401),
+        ({"Authorization": "Basic guessed"}, 401),
+        ({"SupplierKey": "wrong"}, 403),
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Content_Type": "application/json; charset=latin-1"}, 415),
+        ({"Content_Encoding": "gzip"}, 415),
+        ({"path": PATH.replace(BASE_PATH, "")}, 200),
+        ({"path": f"{PATH}?trace=1"}, 200),
+    ],
+)
+def test_envelope_is_checked(request_: dict[str, str], status: int) -> None:
+    assert Client().post(child(), **request_).status == status
+
+
+def test_key_is_checked_before_the_body_so_that_an_empty_array_is_a_harmless_probe() -> None:
+    client = Client()
+    assert client.post().status == 400
+    assert client.post(SupplierKey="wrong").status == 403
+    client.simulator.change(refuse_supplier_key=True)
+    assert client.post().status == 403
+    assert client.simulator.stats().records_accepted == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xef\xbb\xbf[]", b'[{"la_child_id": "\xff"}]', b"[NaN]", b"{}", b"null"])
+def test_body_that_is_no_json_array_in_utf_8_is_refused(body: bytes) -> None:
+    assert Client().post_text(body).status == 400
+
+
+def test_a_hundred_records_are_taken_and_one_more_is_too_many() -> None:
+    client = Client()
+    assert client.post(*(child(f"A{n}") for n in range(100))).status == 200
+    assert client.post(*(child(f"B{n}") for n in range(101))).status == 413
+    assert len(client.simulator.all_held()) == 100
+
+
+def test_body_over_the_size_limit_is_refused() -> None:
+    client = Client()
+    size = len(json.dumps([child()]))
+    client.simulator.change(max_body_bytes=size)
+    assert client.post(child()).status == 200
+    assert client.post(child("A12")).status == 413
+
+
+BROKEN = [
+    child("A1"),
+    child("A2", social_care_episodes=[{"social_care_episode_id": "E1", "closure_date": "2024-02-30"}]),
+    child("A3", child_details={"first_name": None}),
+    {"mis_child_id": "M1"},
+    child("A5", no_such_member=1),
+]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("form", [RefusalForm.LIST, RefusalForm.PROBLEM, RefusalForm.TEXT])
+def test_breaches_of_the_schema_are_named_by_position_and_nothing_is_taken(form: RefusalForm, status: int) -> None:
+    client = Client(Options(conditions=Conditions(refusal_form=form, refusal_status=status)))
+    answer = client.post(*BROKEN)
+    text = answer.body.decode()
+    assert answer.status == status
+    assert "[1].social_care_episodes[0].closure_date" in text
+    assert "[2].child_details.first_name" in text
+    assert re.search(r"\[3\]\W", text)
+    assert re.search(r"\[4\]\W", text)
+    assert "[0]:" not in text.replace("episodes[0]", "")
+    assert client.simulator.all_held() == {}
+
+
+def test_unnamed_refusal_tells_no_position() -> None:
+    client = Client(Options(conditions=Conditions(refusal_form=RefusalForm.UNNAMED)))
+    answer = client.post(*BROKEN)
+    assert answer.status == 400
+    assert b"[" not in answer.body
+
+
+def test_without_the_schema_only_the_child_id_is_asked_for() -> None:
+    client = Client(Options(check_schema=False))
+    assert client.post(child("A_1", no_such_member=1)).status == 200
+    nameless_ones: list[Any] = [{}, {"la_child_id": ""}, {"la_child_id": None}, [], "A1"]
+    for nameless in nameless_ones:
+        answer = client.post(child(), nameless)
+        assert (answer.status, b"[1]" in answer.body) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [Refusal(ids=frozenset({"A2"})), Refusal(surnames=frozenset({"Świerk"})), Refusal(contains="wierk")],
+    ids=["by id", "by surname", "by text"],
+)
+def test_disliked_records_fail_their_batch_and_are_named(refusal: Refusal) -> None:
+    client = Client()
+    client.simulator.change(refusals=(refusal,))
+    good, bad = child("A1", child_details={"surname": "Oak"}), child("A2", child_details={"surname": "Świerk"})
+    answer = client.post(good, bad)
+    assert (answer.status, json.loads(answer.body)["errors"]) == (400, ["[1]: the record was refused"])
+    assert client.simulator.all_held() == {}
+    assert client.post(good).status == 200
+
+
+def test_disliked_records_may_go_unnamed_or_meet_the_firewall() -> None:
+    client = Client()
+    client.simulator.change(refusals=(Refusal(ids=frozenset({"A2"}), status=422, is_named=False),))
+    answer = client.post(child("A1"), child("A2"))
+    assert (answer.status, b"[" in answer.body) == (422, False)
+    client.simulator.change(refusals=(Refusal(ids=frozenset({"A2"}), status=403),))
+    answer = client.post(child("A1"), child("A2"))
+    assert (answer.status, b"<html" in answer.body) == (403, True)
+
+
+def test_firewall_answers_a_page_to_any_body_with_its_marker_in_any_case() -> None:
+    client = Client()
+    client.simulator.change(firewall_markers=("0x41",))
+    answer = client.post(child("A1"), child("B0X41"))
+    assert (answer.status, b"<html" in answer.body) == (403, True)
+    assert client.post(child("A1")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (ReceiptShape.LIST, lambda body: len(json.loads(body)) == 2),
+        (ReceiptShape.TEXT, lambda body: all(RECEIPT.fullmatch(token) for token in body.decode().split())),
+        (ReceiptShape.SINGLE, lambda body: re.fullmatch(r"[0-9a-f-]{36}", json.loads(body))),
+        (ReceiptShape.SHORT, lambda body: len(json.loads(body)) == 1),
+        (ReceiptShape.LONG, lambda body: len(json.loads(body)) == 3),
+        (ReceiptShape.EMPTY, lambda body: body == b""),
+        (ReceiptShape.LOGIN_PAGE, lambda body: b"<html" in body),
+        (ReceiptShape.MALFORMED, lambda body: json.loads(body) == ["accepted"] * 2),
+    ],
+)
+def test_acceptance_is_told_in_the_asked_shape_and_the_records_are_taken(shape: ReceiptShape, expected: Any) -> None:
+    client = Client()
+    client.simulator.change(receipt_shape=shape, accept_status=201)
+    answer = client.post(child("A1"), child("A2"))
+    assert answer.status == 201
+    assert expected(answer.body)
+    assert set(client.simulator.all_held()) == {"A1", "A2"}
+
+
+def test_odd_receipts_may_befall_one_request_alone() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(FaultKind.RECEIPTS, shape=ReceiptShape.SHORT, status=202))
+    assert (client.post(child()).status, client.post(child()).status) == (202, 200)
+
+
+def test_status_befalls_the_next_requests_and_no_more() -> None:
+    client = Client()
+    client.simulator.add_fault(
+        Fault(status=503, times=2, headers={"X-Request-Id": "r1"}, body="busy"), Fault(status=500)
+    )
+    answers = [client.post(child()) for _ in range(4)]
+    assert [answer.status for answer in answers] == [503, 503, 500, 200]
+    assert (answers[0].headers["X-Request-Id"], answers[0].body) == ("r1", b"busy")
+
+
+def test_fault_befalls_the_numbered_requests() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=429, first=2, last=3), Fault(status=500, first=5))
+    assert [client.post(child()).status for _ in range(6)] == [200, 429, 429, 200, 500, 500]
+    client.simulator.clear_faults()
+    assert client.post(child()).status == 200
+
+
+def test_fault_for_tokens_leaves_children_alone() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=500, target=Target.TOKEN, times=None))
+    assert (client.post(child()).status, client.ask_token().status, client.ask_token().status) == (200, 500, 500)
+
+
+def test_redirect_is_a_status_with_a_header() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=302, headers={"Location": "https://elsewhere.invalid/"}))
+    answer = client.post(child())
+    assert (answer.status, answer.headers["Location"]) == (302, "https://elsewhere.invalid/")
+
+
+@pytest.mark.parametrize("kind", [FaultKind.ANSWER, FaultKind.DROP, FaultKind.HANG, FaultKind.DIE])
+@pytest.mark.parametrize("when", list(When))
+def test_fault_after_accepting_takes_the_records_and_one_before_does_not(kind: FaultKind, when: When) -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(kind, when=when))
+    answer = client.post(child())
+    assert answer.ending is (Ending.ANSWER if kind is FaultKind.ANSWER else Ending(kind.value))
+    assert (client.simulator.held("A1") is not None) is (when is When.AFTER_ACCEPTING)
+
+
+def test_retry_after_is_told_in_seconds_or_as_a_date() -> None:
+    client = Client()
+    client.simulator.add_fault(
+        Fault(status=429, retry_after_s=7), Fault(status=429, retry_after_s=7, retry_after_as_date=True)
+    )
+    assert client.post(child()).headers["Retry-After"] == "7"
+    told = parsedate_to_datetime(client.post(child()).headers["Retry-After"])
+    assert timedelta(seconds=7) <= told - NOON < timedelta(seconds=8)
+
+
+def test_rate_limit_lets_so_many_requests_a_second_through() -> None:
+    client = Client()
+    client.simulator.change(rate_limit=2.0)
+    answers = []
+    for _ in range(40):
+        answers.append(client.post(child()))
+        client.clock.move(0.1)
+    passed = [answer for answer in answers if answer.status == 200]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert 8 <= len(passed) <= 10
+    assert len(passed) + len(refused) == 40
+    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+
+
+def test_requests_within_a_retry_after_are_counted_and_those_after_it_are_not() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=429, retry_after_s=2))
+    client.post(child())
+    client.clock.move(1.0)
+    client.post(child())
+    client.clock.move(1.0)
+    client.post(child())
+    assert client.simulator.stats().too_early == 1
+
+
+def test_latency_passes_before_the_answer() -> None:
+    client = Client(Options(conditions=Conditions(latency_s=0.25)))
+    client.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=3.0))
+    client.post(child())
+    client.post(child())
+    first, second = [entry for entry in client.simulator.log if entry.target is Target.CHILDREN]
+    assert first.answered - first.arrived == pytest.approx(3.25)
+    assert second.answered - second.arrived == pytest.approx(0.25)
+
+
+def test_log_tells_number_path_status_and_records_also_of_what_was_turned_away() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=500))
+    client.post(child("A1"), child("A2"), child("A3"))
+    client.post(child("A1"), child("A2"))
+    client.post_text(b"not json")
+    entries = [entry for entry in client.simulator.log if entry.target is Target.CHILDREN]
+    assert [(entry.number, entry.status, entry.records) for entry in entries] == [(1, 500, 3), (2, 200, 2), (3, 400, 0)]
+    assert {entry.path for entry in entries} == {PATH}
+
+
+def test_accepted_records_are_kept_as_the_very_bytes_in_which_they_came() -> None:
+    client = Client()
+    texts = ['{ "la_child_id" : "A1" }', '{"la_child_id":"A2","child_details":{"surname":"O\'Br\\u00edan ]}, \\"🌟"}}']
+    assert client.post_text(f"[{texts[0]} ,\n{texts[1]}]".encode()).status == 200
+    assert client.post_text(f" [ {texts[0]} ] ".encode()).status == 200
+    assert client.simulator.accepted_records == [texts[0].encode(), texts[1].encode(), texts[0].encode()]
+
+
+def test_without_payloads_only_counts_are_kept() -> None:
+    client = Client(Options(keep_payloads=False))
+    client.post(child("A1"), child("A2"))
+    stats = client.simulator.stats()
+    assert (stats.batches_accepted, stats.records_accepted, stats.children_held) == (1, 2, 0)
+    assert client.simulator.accepted_records == []
+    assert client.simulator.receipts("A1") == []
+
+
+def test_authorities_hold_children_of_their_own() -> None:
+    client = Client(Options(la_codes=("901", "902")))
+    client.post(child("A1"), path=PATH.replace(LA_CODE, "901"))
+    client.post(child("A1", mis_child_id="M2"), path=PATH.replace(LA_CODE, "902"))
+    assert client.simulator.held("A1") == child("A1")
+    assert client.simulator.held("A1", "902") == child("A1", mis_child_id="M2")
+    assert len(client.simulator.receipts("A1", "902")) == 1
+
+
+def test_reset_forgets_everything() -> None:
+    client = Client()
+    client.simulator.change(reading=Reading.REPLACE, rate_limit=1.0)
+    client.post(child())
+    client.simulator.add_fault(Fault(status=500))
+    client.simulator.reset()
+    assert client.simulator.conditions == Conditions()
+    assert client.simulator.log == []
+    assert client.simulator.all_held() == {}
+    assert client.post(child()).status == 401
+    client.renew()
+    assert client.post(child()).status == 200
+
+
+@pytest.mark.parametrize("what", [{"times": 0}, {"delay_s": -1.0}, {"status": 99}, {"target": Target.CONTROL}])
+def test_fault_that_makes_no_sense_is_refused(what: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(what))):
+        Fault(**what)
+
+
+@pytest.mark.parametrize(
+    "what", [{"latency_s": -1.0}, {"rate_limit": 0.0}, {"accept_status": 204}, {"refusal_status": 500}]
+)
+def test_condition_that_makes_no_sense_is_refused_and_nothing_changes(what: dict[str, Any]) -> None:
+    simulator = Simulator()
+    with pytest.raises(ValueError, match=next(iter(what))):
+        simulator.change(**what)
+    assert simulator.conditions == Conditions()
+
+
+def test_eight_senders_at_once_lose_nothing() -> None:
+    client = Client()
+    client.simulator.add_fault(Fault(status=503, times=10))
+    statuses: list[int] = []
+
+    def send(sender: int) -> None:
+        for batch in range(10):
+            records = [child(f"S{sender}B{batch}R{n}") for n in range(3)]
+            statuses.append(client.post(*records, child("shared", mis_child_id=f"S{sender}")).status)
+
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stats = client.simulator.stats()
+    assert sorted(statuses) == [200] * 70 + [503] * 10
+    assert (stats.requests, stats.batches_accepted, stats.records_accepted) == (80, 70, 280)
+    assert len(client.simulator.all_held()) == 70 * 3 + 1
+    assert len(client.simulator.receipts("shared")) == 70
+    assert len({entry.number for entry in client.simulator.log if entry.target is Target.CHILDREN}) == 80
+
+
+def session(simulator: Simulator) -> requests.Session:
+    made = requests.Session()
+    made.adapters.clear()
+    made.mount("https://", InProcessAdapter(simulator))
+    return made
+
+
+def test_testing_mode_is_answered_inside_the_process() -> None:
+    simulator = invented.simulator()
+    with session(simulator) as inside:
+        token = inside.post(invented.TOKEN_URL, data=FORM).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "SupplierKey": invented.SUPPLIER_KEY}
+        answer = inside.post(invented.CHILDREN_URL, json=[child()], headers=headers)
+        assert (answer.status_code, len(answer.json())) == (200, 1)
+        simulator.add_fault(Fault(status=302, headers={"Location": invented.CHILDREN_URL}))
+        moved = inside.post(invented.CHILDREN_URL, json=[child()], headers=headers, allow_redirects=False)
+        assert moved.status_code == 302
+    assert simulator.stats().records_accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (FaultKind.DROP, requests.ConnectionError),
+        (FaultKind.DIE, requests.ConnectionError),
+        (FaultKind.HANG, requests.ReadTimeout),
+    ],
+)
+def test_faults_without_an_answer_are_raised_inside_the_process(kind: FaultKind, error: type[Exception]) -> None:
+    simulator = invented.simulator()
+    simulator.add_fault(Fault(kind))
+    with session(simulator) as inside, pytest.raises(error):
+        inside.post(invented.CHILDREN_URL, json=[child()])
