@@ -1,0 +1,122 @@
+"""Draws what `demo`, `status` and `smoke` print, and what a report looks like, into docs/images/.
+
+The texts are the program's own, from a run on its embedded database and receiver. The report is that of an invented
+council, because it takes a month of nights to fill its chart.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+from api_pipeline.run_report import write_report
+from tests.support.browser import browser_page
+from tests.support.commands import ROOT, clean_environment, started_cli
+from tests.support.reports import report
+
+IMAGES = ROOT / "docs" / "images"
+# The folder stands in what is printed, so it has one name every time.
+FOLDER = Path(tempfile.gettempdir()) / "csc-api"
+DATABASE = "d2i-csc-api-demo/demo.db"
+COLUMNS, LETTER, LINE, EDGE, BAR = 118, 8.0, 18, 18, 34
+REPORTS = {"report-desktop-light": (1280, False), "report-phone-dark": (390, True)}
+
+
+def main(names: list[str]) -> None:
+    FOLDER.mkdir()
+    try:
+        for name in names:
+            if name in REPORTS:
+                picture_of_report(name)
+            else:
+                picture_of_command(name)
+    finally:
+        shutil.rmtree(FOLDER)
+
+
+def picture_of_command(name: str) -> None:
+    with surroundings(name) as settings:
+        done = subprocess.run(
+            [sys.executable, "-m", "api_pipeline", name],
+            check=False,
+            cwd=FOLDER,
+            env=clean_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{name} ended with {done.returncode}, and no picture was made:\n{done.stdout}")
+    path = IMAGES / f"{name}.svg"
+    path.write_text(drawing(f"d2i-csc-api {name}", done.stdout), encoding="utf-8", newline="\n")
+    print(path.relative_to(ROOT))
+
+
+@contextmanager
+def surroundings(name: str) -> Iterator[dict[str, str]]:
+    """Gives the settings for a command; the database is the one that `demo` leaves."""
+    if name == "demo":
+        yield {}
+        return
+    if not (FOLDER / DATABASE).exists():
+        command = [sys.executable, "-m", "api_pipeline", "demo", "--quiet"]
+        subprocess.run(command, cwd=FOLDER, env=clean_environment({}), check=True)
+    settings = {"DB_CONNECTION_STRING": f"sqlite:///{FOLDER / DATABASE}", "TABLE_NAME": "ssd_api_data_staging"}
+    with started_cli(["simulate-api", "--port", "0"], {}, FOLDER) as receiver:
+        assert receiver.stdout is not None
+        receiver.stdout.readline()
+        told = dict(receiver.stdout.readline().rstrip("\n").split("=", 1) for _ in range(7))
+        yield {**settings, **told, "TESTING_MODE": "false"}
+
+
+def drawing(command: str, output: str) -> str:
+    """Gives a terminal window with a text as an SVG, for light pages and dark ones alike."""
+    lines = [f"$ {command}", *output.expandtabs(8).rstrip("\n").split("\n")]
+    lines = [line[at : at + COLUMNS] for line in lines for at in range(0, max(1, len(line)), COLUMNS)]
+    width = EDGE * 2 + round(max(60, *map(len, lines)) * LETTER)
+    height = BAR + EDGE * 2 + LINE * len(lines) - 6
+    texts = [text_of(line, number) for number, line in enumerate(lines) if line.strip()]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            'role="img" aria-labelledby="title">',
+            f'<title id="title">What {escape(command)} prints</title>',
+            f'<rect width="{width}" height="{height}" rx="8" fill="#16202a"/>',
+            f'<path d="M0 8a8 8 0 0 1 8-8h{width - 16}a8 8 0 0 1 8 8v{BAR - 8}h-{width}z" fill="#26323d"/>',
+            f'<text x="{width / 2:g}" y="22" fill="#a9b7c4" font-family="system-ui, sans-serif" font-size="13" '
+            f'text-anchor="middle">{escape(command)}</text>',
+            '<g font-family="ui-monospace, Cascadia Mono, Consolas, DejaVu Sans Mono, monospace" font-size="13" '
+            'fill="#e8eef3">',
+            *texts,
+            "</g>\n</svg>\n",
+        ]
+    )
+
+
+def text_of(line: str, number: int) -> str:
+    # Each line is given its length, so that columns stand whatever font the reader's machine has.
+    start = len(line) - len(line.lstrip())
+    # Spaces that may be merged would be.
+    words = line.strip().replace(" ", "\N{NO-BREAK SPACE}")
+    colour = ' fill="#6fd39b"' if number == 0 else ""
+    return (
+        f'<text x="{EDGE + start * LETTER:g}" y="{BAR + EDGE + 10 + LINE * number}" '
+        f'textLength="{len(words) * LETTER:g}" lengthAdjust="spacing"{colour}>{escape(words)}</text>'
+    )
+
+
+def picture_of_report(name: str) -> None:
+    width, dark = REPORTS[name]
+    with browser_page(FOLDER / f"profile-{name}") as page:
+        page.open(write_report(report(), FOLDER), width=width, dark=dark)
+        (IMAGES / f"{name}.png").write_bytes(page.screenshot())
+    print((IMAGES / f"{name}.png").relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["demo", "status", "smoke", *REPORTS])
