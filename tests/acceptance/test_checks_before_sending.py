@@ -1,0 +1,104 @@
+"""What is checked before anything is sent: `validate`, SCHEMA_CHECK, SCHEMA_CODES, null members."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.simulator import Options, Simulator, SimulatorServer
+from tests.acceptance.test_ten_nights import settings_of
+from tests.support.commands import invoke_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import Staged, child, fill, row_of, staged, table_rows
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    with SimulatorServer(Simulator(Options(check_schema=False))) as running:
+        yield running
+
+
+def rows_with_faults() -> list[Staged]:
+    details = {"first_name": "Secretname", "date_of_birth": "2014-03-09"}
+    return [
+        staged("fine"),
+        staged("long", child("long", mis_child_id="x" * 40)),
+        staged("member", child("member", nickname="Secretname")),
+        staged("code", child("code", child_details={**details, "ethnicity": "XXXX"})),
+        staged("null", child("null", child_details={**details, "surname": None, "postcode": None})),
+        staged("broken", "{not json"),
+        staged("sent", child("sent", mis_child_id="x" * 40), "Sent", "Unchanged"),
+    ]
+
+
+def test_validate_lists_each_fault_by_rule_and_sends_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, rows_with_faults())
+    before = table_rows(deployed, deployed.table)
+    done = invoke_cli(["validate", "--csv", "faults.csv"], deployed.settings, tmp_path)
+    assert done.code == 1
+    assert "Checked 6 payloads" in done.out
+    assert "3 would be refused" in done.out
+    assert "2 null members would be taken out" in done.out
+    assert "maxLength at $.mis_child_id" in done.out
+    assert "Secretname" not in done.text
+    with (tmp_path / "faults.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    found = {(line["person_id"], line["rule"], line["path"]) for line in lines if line["class"] in ("schema", "code")}
+    assert found == {
+        ("long", "maxLength", "$.mis_child_id"),
+        ("member", "additionalProperties", "$"),
+        ("code", "code_list", "$.child_details.ethnicity"),
+        ("broken", "readable", "$"),
+    }
+    assert table_rows(deployed, deployed.table) == before
+
+
+def test_validate_of_the_whole_table_checks_what_was_sent_as_well(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, rows_with_faults())
+    assert "Checked 7 payloads" in invoke_cli(["validate", "--all"], deployed.settings, tmp_path).out
+
+
+def test_validate_of_a_clean_table_ends_with_nought(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    assert invoke_cli(["validate"], deployed.settings, tmp_path).code == 0
+
+
+def test_a_record_that_breaks_the_schema_is_not_sent_and_says_why(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, rows_with_faults())
+    done = invoke_cli(["run"], settings_of(deployed, server), tmp_path)
+    assert done.code == 1
+    sent = {json.loads(record)["la_child_id"]: json.loads(record) for record in server.simulator.accepted_records}
+    assert set(sent) == {"fine", "code", "null"}
+    assert sent["null"]["child_details"] == {"first_name": "Secretname", "date_of_birth": "2014-03-09"}
+    assert "2 null members were taken out" in done.out
+    for person, rule in (("long", "maxLength"), ("member", "additionalProperties"), ("broken", "not valid JSON")):
+        row = row_of(deployed, deployed.table, person)
+        assert row["submission_status"] == "error"
+        assert rule in row["api_response"]
+        assert "Secretname" not in row["api_response"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"SCHEMA_CHECK": "warn"}, {"broken"}),
+        ({"SCHEMA_CHECK": "off", "SCHEMA_CODES": "off"}, {"broken"}),
+        ({"SCHEMA_CODES": "reject"}, {"broken", "long", "member", "code"}),
+        ({"SCHEMA_CODES": "off"}, {"broken", "long", "member"}),
+    ],
+)
+def test_the_settings_say_what_a_finding_does(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, settings: dict[str, str], refused: set[str]
+) -> None:
+    fill(deployed, deployed.table, rows_with_faults())
+    assert invoke_cli(["run"], settings_of(deployed, server, **settings), tmp_path).code == 1
+    rows = table_rows(deployed, deployed.table)
+    assert {row["person_id"] for row in rows if row["submission_status"] == "error"} == refused
