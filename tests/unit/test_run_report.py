@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.masking import mask_values
 from api_pipeline.overview import PastRun, StateCount
+from api_pipeline.queries import Statement, load
 from api_pipeline.report_chart import chart
 from api_pipeline.report_page import page
 from api_pipeline.run_report import PEOPLE_SHOWN, RuleErrors, group_by_rule
@@ -242,6 +244,15 @@ def test_the_tail_of_a_long_list_of_findings_is_no_rule() -> None:
 def test_long_runs_are_told_in_hours_and_short_ones_in_seconds() -> None:
     assert "Duration2 h 5 min" in words_of(run=past_run(0, finished_at=BEGAN + timedelta(hours=2, minutes=5)))
     assert "Duration0.4 s" in words_of(run=past_run(0, finished_at=BEGAN + timedelta(seconds=0.4)))
+
+
+@pytest.mark.parametrize("statement", load("report_queries.sql").values(), ids=lambda statement: statement.name)
+def test_the_statements_only_read_and_are_t_sql_too(statement: Statement) -> None:
+    names = {name: f"[dbo].[ssd_api_{name}]" for name in ("table", "log", "runs")}
+    sql = statement.sql.format(**names, page="OFFSET 0 ROWS FETCH NEXT 100 ROWS ONLY").replace("?", "@value")
+    (parsed,) = sqlglot.parse(sql, dialect="tsql")
+    assert isinstance(parsed, sqlglot.exp.Select)
+    assert statement.purpose
 
 
 def _palettes() -> list[tuple[str, dict[str, str]]]:
