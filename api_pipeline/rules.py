@@ -1,44 +1,60 @@
 """The returns' own rules that one payload can be held against, and the firewall's: warnings, never refusals.
 
-Each rule is a small function that gives the places where it is broken; `RULES` is the table. To add a rule, write the
-function and add its line. Specification 6 and 7; the names are those of the CIN census and the SSDA903 return.
+Each rule is a small function that looks at one part of a payload; `RULES` is the table. To add a rule, write the
+function and add its line. A payload is walked once, and every part is shown to the rules about it. Specification 6 and
+7; the names are those of the CIN census and the SSDA903 return.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 from api_pipeline.findings import Finding
 
 Members: TypeAlias = "Mapping[str, Any]"
-Broken: TypeAlias = "Iterator[str]"
+Broken: TypeAlias = "Sequence[str]"
+_Told: TypeAlias = "tuple[int, Finding]"
+Find: TypeAlias = "Callable[[Members, Members, date], Broken]"
 
-_DETAILS = "$.child_details"
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
 _HEX = re.compile(r"0x", re.I)
-_PLAN_BLOCKS = ("child_in_need_plans", "child_protection_plans")
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_DETAILS = "child_details"
+_SDQ = "sdq_assessments"
+_EPISODE = "social_care_episodes"
+_ANYWHERE = "anywhere"
 _ACTIVITY_BLOCKS = (
-    *_PLAN_BLOCKS,
+    "child_in_need_plans",
+    "child_protection_plans",
     "child_and_family_assessments",
     "section_47_assessments",
     "child_looked_after_placements",
 )
+_HOLDS: Broken = ()
+_HERE: Broken = ("",)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: its name in the return, what it says, and what finds the places where a payload breaks it."""
+    """One rule: its name in the return, what it says, and what it is about.
+
+    `about` is a part of the payload: `child_details`, `sdq_assessments`, `social_care_episodes`, an array of an
+    episode, or `anywhere` for all of it. `find` is given that object, what it stands in, and the day; it gives the
+    places where the rule is broken, as ends of a path: "" for the object, ".sex" for a member of it.
+    """
 
     name: str
     says: str
-    find: Callable[[Members, date], Broken]
+    about: str
+    find: Find
     severity: str = "cross_field"
 
 
@@ -47,39 +63,66 @@ def cross_field_findings(data: Members, as_of: date, *, may_hold_hex: bool = Tru
 
     `may_hold_hex` is false where the payload's text is known not to hold the firewall's `0x`, which saves the search.
     """
-    return [
-        Finding(rule.severity, path, rule.name, rule.says, None)
-        for rule in RULES
-        if may_hold_hex or rule.severity != "firewall"
-        for path in rule.find(data, as_of)
-    ]
+    told: list[_Told] = []
+    _look_at(data.get(_DETAILS), _DETAILS, f"$.{_DETAILS}", data, as_of, told)
+    health, episodes = data.get("health_and_wellbeing"), data.get(_EPISODE)
+    if isinstance(health, dict):
+        _look_at(health.get(_SDQ), _SDQ, f"$.health_and_wellbeing.{_SDQ}", data, as_of, told)
+    _look_at(episodes, _EPISODE, f"$.{_EPISODE}", data, as_of, told)
+    for position, episode in enumerate(episodes if isinstance(episodes, list) else ()):
+        if isinstance(episode, dict):
+            for block in _ACTIVITY_BLOCKS:
+                if block in episode:
+                    _look_at(episode[block], block, f"$.{_EPISODE}[{position}].{block}", episode, as_of, told)
+    if may_hold_hex:
+        _look_at(data, _ANYWHERE, "$", data, as_of, told)
+    told.sort(key=lambda item: item[0])
+    return [finding for _, finding in told]
 
 
-def _one_birth_date(data: Members, _as_of: date) -> Broken:
-    details = _object(data, "child_details")
+def _look_at(part: Any, about: str, path: str, within: Members, as_of: date, told: list[_Told]) -> None:
+    """Shows an object, or each object of an array, to the rules about it; notes what they find and the rule's rank."""
+    is_array = isinstance(part, list)
+    for position, item in enumerate(part if is_array else [part]):
+        if isinstance(item, dict):
+            for rank, rule in _rules_about(about):
+                for end in rule.find(item, within, as_of):
+                    place = f"{path}[{position}]{end}" if is_array else f"{path}{end}"
+                    told.append((rank, Finding(rule.severity, place, rule.name, rule.says, None)))
+
+
+@cache
+def _rules_about(part: str) -> tuple[tuple[int, Rule], ...]:
+    """Gives the rules about a part, each with its rank in the table: findings are told in the table's order."""
+    return tuple((rank, rule) for rank, rule in enumerate(RULES) if rule.about == part)
+
+
+def _one_birth_date(details: Members, _in: Members, _as_of: date) -> Broken:
     if details and ("date_of_birth" in details) == ("expected_date_of_birth" in details):
-        yield _DETAILS
+        return _HERE
+    return _HOLDS
 
 
-def _unborn_sex(data: Members, _as_of: date) -> Broken:
-    details = _object(data, "child_details")
+def _unborn_sex(details: Members, _in: Members, _as_of: date) -> Broken:
     if "expected_date_of_birth" in details and "date_of_birth" not in details and details.get("sex", "U") != "U":
-        yield f"{_DETAILS}.sex"
+        return (".sex",)
+    return _HOLDS
 
 
-def _school_age_reason(data: Members, as_of: date) -> Broken:
-    details = _object(data, "child_details")
+def _school_age_reason(details: Members, _in: Members, as_of: date) -> Broken:
+    if "unique_pupil_number" in details or details.get("unique_pupil_number_unknown_reason", "UN1") != "UN1":
+        return _HOLDS
     born = _date(details, "date_of_birth")
-    if born is None or "unique_pupil_number" in details or not 5 <= _age(born, as_of) < 16:
-        return
-    if details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1":
-        yield f"{_DETAILS}.unique_pupil_number_unknown_reason"
+    if born is not None and 5 <= _age(born, as_of) < 16:
+        return (".unique_pupil_number_unknown_reason",)
+    return _HOLDS
 
 
-def _upn_form(data: Members, _as_of: date) -> Broken:
-    upn = _object(data, "child_details").get("unique_pupil_number")
+def _upn_form(details: Members, _in: Members, _as_of: date) -> Broken:
+    upn = details.get("unique_pupil_number")
     if isinstance(upn, str) and not (_UPN.fullmatch(upn) and _has_check_letter(upn)):
-        yield f"{_DETAILS}.unique_pupil_number"
+        return (".unique_pupil_number",)
+    return _HOLDS
 
 
 def _has_check_letter(upn: str) -> bool:
@@ -88,109 +131,93 @@ def _has_check_letter(upn: str) -> bool:
     return _UPN_LETTERS[total % 23] == upn[0]
 
 
-def _former_upn_form(data: Members, _as_of: date) -> Broken:
-    upn = _object(data, "child_details").get("former_unique_pupil_number")
-    if isinstance(upn, str) and not _FORMER_UPN.fullmatch(upn):
-        yield f"{_DETAILS}.former_unique_pupil_number"
+def _former_upn_form(details: Members, _in: Members, _as_of: date) -> Broken:
+    upn = details.get("former_unique_pupil_number")
+    return (".former_unique_pupil_number",) if isinstance(upn, str) and not _FORMER_UPN.fullmatch(upn) else _HOLDS
 
 
-def _none_alone(data: Members, _as_of: date) -> Broken:
-    codes = _object(data, "child_details").get("disabilities")
-    if isinstance(codes, list) and "NONE" in codes and len(codes) > 1:
-        yield f"{_DETAILS}.disabilities"
+def _none_alone(details: Members, _in: Members, _as_of: date) -> Broken:
+    codes = details.get("disabilities")
+    return (".disabilities",) if isinstance(codes, list) and "NONE" in codes and len(codes) > 1 else _HOLDS
 
 
-def _uasc_end(data: Members, _as_of: date) -> Broken:
-    details = _object(data, "child_details")
+def _uasc_end(details: Members, _in: Members, _as_of: date) -> Broken:
+    if "uasc_end_date" not in details:
+        return _HOLDS
     end, born = _date(details, "uasc_end_date"), _date(details, "date_of_birth")
     if end is None:
-        return
+        return _HOLDS
     is_late = born is not None and (end.year - born.year, end.month, end.day) > (18, born.month, born.day)
-    if is_late or details.get("uasc_flag") is not True:
-        yield f"{_DETAILS}.uasc_end_date"
+    return (".uasc_end_date",) if is_late or details.get("uasc_flag") is not True else _HOLDS
 
 
-def _sdq_range(data: Members, _as_of: date) -> Broken:
-    for path, item in _elements(_object(data, "health_and_wellbeing"), "sdq_assessments", "$.health_and_wellbeing"):
-        score = item.get("score")
-        if isinstance(score, int) and not isinstance(score, bool) and not 0 <= score <= 40:
-            yield f"{path}.score"
+def _sdq_range(item: Members, _in: Members, _as_of: date) -> Broken:
+    score = item.get("score")
+    if isinstance(score, int) and not isinstance(score, bool) and not 0 <= score <= 40:
+        return (".score",)
+    return _HOLDS
 
 
-def _factor_alone(data: Members, _as_of: date) -> Broken:
-    for path, assessment in _in_episodes(data, "child_and_family_assessments"):
-        factors = assessment.get("factors")
-        if isinstance(factors, list) and "21" in factors and len(factors) > 1:
-            yield f"{path}.factors"
+def _factor_alone(assessment: Members, _in: Members, _as_of: date) -> Broken:
+    factors = assessment.get("factors")
+    return (".factors",) if isinstance(factors, list) and "21" in factors and len(factors) > 1 else _HOLDS
 
 
-def _closure_together(data: Members, _as_of: date) -> Broken:
-    for path, episode in _elements(data, "social_care_episodes", "$"):
-        if ("closure_date" in episode) != ("closure_reason" in episode):
-            yield path
+def _closure_together(episode: Members, _in: Members, _as_of: date) -> Broken:
+    return _HERE if ("closure_date" in episode) != ("closure_reason" in episode) else _HOLDS
 
 
-def _closure_after_referral(data: Members, _as_of: date) -> Broken:
-    for path, episode in _elements(data, "social_care_episodes", "$"):
-        if _is_before(episode, "closure_date", episode, "referral_date"):
-            yield f"{path}.closure_date"
+def _closure_after_referral(episode: Members, _in: Members, _as_of: date) -> Broken:
+    return (".closure_date",) if _is_before(episode, "closure_date", episode, "referral_date") else _HOLDS
 
 
-def _assessment_order(data: Members, _as_of: date) -> Broken:
-    for path, assessment in _in_episodes(data, "child_and_family_assessments"):
-        if _is_before(assessment, "authorisation_date", assessment, "start_date"):
-            yield f"{path}.authorisation_date"
+def _assessment_order(assessment: Members, _in: Members, _as_of: date) -> Broken:
+    return (
+        (".authorisation_date",) if _is_before(assessment, "authorisation_date", assessment, "start_date") else _HOLDS
+    )
 
 
-def _starts_after_referral(block: str) -> Callable[[Members, date], Broken]:
-    def find(data: Members, _as_of: date) -> Broken:
-        for path, episode in _elements(data, "social_care_episodes", "$"):
-            for inner, item in _elements(episode, block, path):
-                if _is_before(item, "start_date", episode, "referral_date"):
-                    yield f"{inner}.start_date"
-
-    return find
+def _starts_after_referral(item: Members, episode: Members, _as_of: date) -> Broken:
+    return (".start_date",) if _is_before(item, "start_date", episode, "referral_date") else _HOLDS
 
 
-def _ends_after_start(block: str) -> Callable[[Members, date], Broken]:
-    def find(data: Members, _as_of: date) -> Broken:
-        for path, item in _in_episodes(data, block):
-            if _is_before(item, "end_date", item, "start_date"):
-                yield f"{path}.end_date"
-
-    return find
+def _ends_after_start(item: Members, _in: Members, _as_of: date) -> Broken:
+    return (".end_date",) if _is_before(item, "end_date", item, "start_date") else _HOLDS
 
 
-def _activity_without_action(data: Members, _as_of: date) -> Broken:
-    for path, episode in _elements(data, "social_care_episodes", "$"):
-        if episode.get("referral_no_further_action_flag") is True:
-            yield from (f"{path}.{block}" for block in _ACTIVITY_BLOCKS if episode.get(block))
+def _activity_without_action(episode: Members, _in: Members, _as_of: date) -> Broken:
+    if episode.get("referral_no_further_action_flag") is not True:
+        return _HOLDS
+    return [f".{block}" for block in _ACTIVITY_BLOCKS if episode.get(block)]
 
 
-def _overlapping_enquiries(data: Members, _as_of: date) -> Broken:
-    for path, episode in _elements(data, "social_care_episodes", "$"):
-        spells = sorted(
-            (str(item["start_date"]), str(item.get("end_date", "9999-12-31")))
-            for _, item in _elements(episode, "section_47_assessments", path)
-            if "start_date" in item
-        )
-        if any(later[0] < earlier[1] for earlier, later in pairwise(spells)):
-            yield f"{path}.section_47_assessments"
+def _overlapping_enquiries(episode: Members, _in: Members, _as_of: date) -> Broken:
+    enquiries = episode.get("section_47_assessments")
+    if not isinstance(enquiries, list):
+        return _HOLDS
+    spells = sorted(
+        (str(item["start_date"]), str(item.get("end_date", "9999-12-31")))
+        for item in enquiries
+        if isinstance(item, dict) and "start_date" in item
+    )
+    return (".section_47_assessments",) if any(b[0] < a[1] for a, b in pairwise(spells)) else _HOLDS
 
 
-def _placement_end(data: Members, _as_of: date) -> Broken:
-    for path, placement in _in_episodes(data, "child_looked_after_placements"):
-        if ("end_date" in placement) != ("end_reason" in placement):
-            yield path
+def _placement_end(placement: Members, _in: Members, _as_of: date) -> Broken:
+    return _HERE if ("end_date" in placement) != ("end_reason" in placement) else _HOLDS
 
 
-def _hexadecimal(value: Any, path: str = "$") -> Broken:
+def _firewall(data: Members, _in: Members, _as_of: date) -> Broken:
+    return list(_hexadecimal(data, ""))
+
+
+def _hexadecimal(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str):
         if _HEX.search(value):
             yield path
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            shown = name if re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) else "(unknown member)"
+            shown = name if _PLAIN_NAME.fullmatch(name) else "(unknown member)"
             yield from _hexadecimal(item, f"{path}.{shown}")
     elif isinstance(value, list):
         for position, item in enumerate(value):
@@ -198,54 +225,51 @@ def _hexadecimal(value: Any, path: str = "$") -> Broken:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _one_birth_date),
-    Rule("CIN 8750", "the sex of an unborn child must be U", _unborn_sex),
-    Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _school_age_reason),
-    Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _upn_form),
-    Rule("CIN 1560Q", "the former UPN does not have the census's form", _former_upn_form),
-    Rule("CIN 8790", "the disability NONE must stand alone", _none_alone),
-    Rule("903 205C, 303, 304", "a UASC end date is for a UASC only, and no later than the 18th birthday", _uasc_end),
-    Rule("SDQ range", "the SDQ score is not between 0 and 40", _sdq_range),
-    Rule("CIN 8869", "the factor 21 must stand alone", _factor_alone),
-    Rule("CIN 8805, 8810", "closure date and closure reason come together", _closure_together),
-    Rule("CIN 8630", "the closure is before the referral", _closure_after_referral),
-    Rule("CIN 8608", "the assessment starts after its authorisation", _assessment_order),
     Rule(
-        "CIN 1103", "the assessment starts before the referral", _starts_after_referral("child_and_family_assessments")
+        "CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _DETAILS, _one_birth_date
     ),
-    Rule("CIN 1105", "the CP plan starts before the referral", _starts_after_referral("child_protection_plans")),
-    Rule("CIN 2889", "the enquiry starts before the referral", _starts_after_referral("section_47_assessments")),
-    Rule("CIN 4015", "the CIN plan starts before the referral", _starts_after_referral("child_in_need_plans")),
-    Rule("CIN 4011", "the CIN plan ends before its start", _ends_after_start("child_in_need_plans")),
-    Rule("CIN 8925", "the CP plan ends before its start", _ends_after_start("child_protection_plans")),
-    Rule("CIN 8832, 4000, 8831", "there is activity on a referral without further action", _activity_without_action),
-    Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _overlapping_enquiries),
-    Rule("903 148", "placement end date and end reason come together", _placement_end),
+    Rule("CIN 8750", "the sex of an unborn child must be U", _DETAILS, _unborn_sex),
+    Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _DETAILS, _school_age_reason),
+    Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _DETAILS, _upn_form),
+    Rule("CIN 1560Q", "the former UPN does not have the census's form", _DETAILS, _former_upn_form),
+    Rule("CIN 8790", "the disability NONE must stand alone", _DETAILS, _none_alone),
+    Rule(
+        "903 205C, 303, 304",
+        "a UASC end date is for a UASC only, and no later than the 18th birthday",
+        _DETAILS,
+        _uasc_end,
+    ),
+    Rule("SDQ range", "the SDQ score is not between 0 and 40", _SDQ, _sdq_range),
+    Rule("CIN 8869", "the factor 21 must stand alone", "child_and_family_assessments", _factor_alone),
+    Rule("CIN 8805, 8810", "closure date and closure reason come together", _EPISODE, _closure_together),
+    Rule("CIN 8630", "the closure is before the referral", _EPISODE, _closure_after_referral),
+    Rule(
+        "CIN 8608", "the assessment starts after its authorisation", "child_and_family_assessments", _assessment_order
+    ),
+    Rule(
+        "CIN 1103", "the assessment starts before the referral", "child_and_family_assessments", _starts_after_referral
+    ),
+    Rule("CIN 1105", "the CP plan starts before the referral", "child_protection_plans", _starts_after_referral),
+    Rule("CIN 2889", "the enquiry starts before the referral", "section_47_assessments", _starts_after_referral),
+    Rule("CIN 4015", "the CIN plan starts before the referral", "child_in_need_plans", _starts_after_referral),
+    Rule("CIN 4011", "the CIN plan ends before its start", "child_in_need_plans", _ends_after_start),
+    Rule("CIN 8925", "the CP plan ends before its start", "child_protection_plans", _ends_after_start),
+    Rule(
+        "CIN 8832, 4000, 8831",
+        "there is activity on a referral without further action",
+        _EPISODE,
+        _activity_without_action,
+    ),
+    Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE, _overlapping_enquiries),
+    Rule("903 148", "placement end date and end reason come together", "child_looked_after_placements", _placement_end),
     Rule(
         "firewall 0x",
         "the receiver's firewall may take 0x for an attack and forbid the whole batch",
-        lambda data, _as_of: _hexadecimal(data),
+        _ANYWHERE,
+        _firewall,
         "firewall",
     ),
 )
-
-
-def _object(data: Members, name: str) -> Members:
-    value = data.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _elements(data: Members, name: str, path: str) -> Iterator[tuple[str, Members]]:
-    value = data.get(name)
-    if isinstance(value, list):
-        for position, item in enumerate(value):
-            if isinstance(item, Mapping):
-                yield f"{path}.{name}[{position}]", item
-
-
-def _in_episodes(data: Members, block: str) -> Iterator[tuple[str, Members]]:
-    for path, episode in _elements(data, "social_care_episodes", "$"):
-        yield from _elements(episode, block, path)
 
 
 def _date(data: Members, name: str) -> date | None:
