@@ -30,6 +30,7 @@ class Ledger:
     def _forget(self) -> None:
         self._held: dict[_Child, bytes] = {}
         self._waiting: dict[_Child, list[tuple[Reading, bytes]]] = {}
+        self._living: set[_Child] = set()
         self._receipts: dict[_Child, list[str]] = {}
         self._bodies: list[bytes] = []
         self._batches = 0
@@ -54,6 +55,8 @@ class Ledger:
                 child = (la_code, record["la_child_id"])
                 self._receipts.setdefault(child, []).append(receipt)
                 self._waiting.setdefault(child, []).append((reading, orjson.dumps(record)))
+                # Whatever was held, a child is held after any record but its deletion: counting needs no merging.
+                (self._living.discard if record.get("purge") is True else self._living.add)(child)
 
     def _settle(self, child: _Child) -> None:
         stored = self._held.pop(child, None)
@@ -62,10 +65,6 @@ class Ledger:
             held = held_after(held, _object(record), reading)
         if held is not None:
             self._held[child] = orjson.dumps(held)
-
-    def _settle_all(self) -> None:
-        for child in list(self._waiting):
-            self._settle(child)
 
     def held(self, la_code: str, la_child_id: str) -> dict[str, Any] | None:
         """Gives what is held of a child, None where nothing is."""
@@ -77,7 +76,8 @@ class Ledger:
     def all_held(self, la_code: str) -> dict[str, dict[str, Any]]:
         """Gives every child held for an authority, by `la_child_id`."""
         with self._lock:
-            self._settle_all()
+            for child in list(self._waiting):
+                self._settle(child)
             found = [(child, stored) for (code, child), stored in self._held.items() if code == la_code]
         return {child: _object(stored) for child, stored in found}
 
@@ -96,8 +96,7 @@ class Ledger:
     def counts(self) -> tuple[int, int, int]:
         """Gives how many batches and records were accepted, and how many children are held."""
         with self._lock:
-            self._settle_all()
-            return self._batches, self._records, len(self._held)
+            return self._batches, self._records, len(self._living)
 
 
 def _object(text: bytes) -> dict[str, Any]:

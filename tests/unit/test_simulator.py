@@ -254,11 +254,13 @@ def test_disliked_records_may_go_unnamed_or_meet_the_firewall() -> None:
     assert (answer.status, b"<html" in answer.body) == (403, True)
 
 
-def test_firewall_answers_a_page_to_any_body_with_its_marker_in_any_case() -> None:
+@pytest.mark.parametrize("marker", ["0x41", "0X41"])
+def test_firewall_answers_a_page_to_any_body_with_its_marker_in_any_case(marker: str) -> None:
     client = Client()
-    client.simulator.change(firewall_markers=("0x41",))
+    client.simulator.change(firewall_markers=("nowhere", marker))
     answer = client.post(child("A1"), child("B0X41"))
     assert (answer.status, b"<html" in answer.body) == (403, True)
+    assert client.post(child("B0x41")).status == 403
     assert client.post(child("A1")).status == 200
 
 
@@ -393,6 +395,14 @@ def test_accepted_records_are_kept_as_the_very_bytes_in_which_they_came() -> Non
     assert client.post_text(f"[{texts[0]} ,\n{texts[1]}]".encode()).status == 200
     assert client.post_text(f" [ {texts[0]} ] ".encode()).status == 200
     assert client.simulator.accepted_records == [texts[0].encode(), texts[1].encode(), texts[0].encode()]
+
+
+def test_children_held_are_counted_over_deletions_and_returns() -> None:
+    client = Client()
+    client.post(child("A1"), child("A2"), child("A3"), child("A1", purge=True), child("A2", purge=True), child("A2"))
+    assert client.simulator.stats().children_held == len(client.simulator.all_held()) == 2
+    client.post(child("A1"), child("A2", purge=True))
+    assert client.simulator.stats().children_held == len(client.simulator.all_held()) == 2
 
 
 def test_without_payloads_only_counts_are_kept() -> None:
