@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from api_pipeline.simulator import (
     LA_CODE,
     SCOPE,
     SUPPLIER_KEY,
-    Fault,
-    FaultKind,
     SimulatorServer,
 )
+from api_pipeline.simulator.answer import Answer
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
@@ -148,18 +146,25 @@ def test_a_second_run_finds_nothing_due(deployed: TestDatabase, server: Simulato
 
 
 def test_a_row_changed_between_read_and_write_back_stays_due_and_goes_with_the_next_run(
-    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     newer = child("1", mis_child_id="newer")
-    server.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=1.0))
-    timer = threading.Timer(
-        0.4, change, (deployed, deployed.table, "1"), {"json_payload": json.dumps(newer), "current_hash": b"2" * 32}
-    )
-    timer.start()
+    handle = server.simulator.handle
+    changes: list[str] = []
+
+    def change_while_under_way(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        given = handle(method, path, headers, body)
+        if path.endswith("/children") and not changes:
+            # The records are accepted and the answer is not on its way yet: nothing can be written back before this.
+            changes.append(path)
+            change(deployed, deployed.table, "1", json_payload=json.dumps(newer), current_hash=b"2" * 32)
+        return given
+
+    monkeypatch.setattr(server.simulator, "handle", change_while_under_way)
     done = invoke_cli(["run"], live(deployed, server), tmp_path)
-    timer.join()
     assert done.code == 0, done.text
+    assert changes
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "Pending"
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "sent"
     assert invoke_cli(["run"], live(deployed, server), tmp_path).code == 0
