@@ -88,6 +88,8 @@ class Run:
         try:
             while not self._is_over():
                 self._handle_next_event()
+            # The senders may have seen the signal first, and have come to their end before it was looked at here.
+            self._obey_signal()
         finally:
             self._stop_starting()
             for thread in threads:
@@ -104,15 +106,18 @@ class Run:
 
     def _handle_next_event(self) -> None:
         parts = self._parts
-        if parts.stop.is_set() and not self._summary.was_stopped:
-            self._summary.was_stopped = True
-            _LOG.warning("stopping: no new request, what is in flight is finished and written back")
-            self._stop_starting()
+        self._obey_signal()
         try:
             event = parts.window.events.get(timeout=_POLL_S)
         except queue.Empty:
             return
         self._handle(event)
+
+    def _obey_signal(self) -> None:
+        if self._parts.stop.is_set() and not self._summary.was_stopped:
+            self._summary.was_stopped = True
+            _LOG.warning("stopping: no new request, what is in flight is finished and written back")
+            self._stop_starting()
 
     def _handle(self, event: Decided | BatchEnded | PlanningEnded | Halted) -> None:
         window = self._parts.window

@@ -286,14 +286,7 @@ class Story:
 
     def _run_as_program(self, arguments: list[str], settings: dict[str, object]) -> None:
         self.figures.programs += 1
-        name, number = self.rng.choice(
-            (
-                ("SIGKILL", signal.SIGKILL),
-                ("SIGKILL", signal.SIGKILL),
-                ("SIGTERM", signal.SIGTERM),
-                ("SIGINT", signal.SIGINT),
-            )
-        )
+        number = self.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
         self.simulator.change(latency_s=0.01)
         until = self.world.requests() + self.rng.randrange(1, 10)
         moment_later = self.rng.random() * 0.02

@@ -1,0 +1,127 @@
+"""Signals, kills and a second run, each on a real program in mid-run (contract 3 and 5)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from api_pipeline.simulator import Fault, FaultKind
+from tests.support.world import World
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
+
+MANY = 120
+
+
+def wait_for_requests(world: World, count: int, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 20
+    while world.requests() < count and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    assert process.poll() is None, "the run ended before it was to be stopped"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_signal_lets_no_request_start_and_writes_back_what_is_in_flight(
+    world: World, number: signal.Signals, in_flight: int
+) -> None:
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.15)
+    with world.started(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight) as process:
+        wait_for_requests(world, 2 * in_flight, process)
+        process.send_signal(number)
+        time.sleep(0.05)
+        requests = world.requests()
+        assert process.wait(timeout=20) == 130
+        assert process.stdout is not None
+        assert "not tried" in process.stdout.read()
+    assert world.requests() == requests
+    words = world.words()
+    world.check(words)
+    assert list(words.values()).count("sent") == 2 * requests == world.server.simulator.stats().records_accepted
+    assert set(words.values()) == {"sent", "untouched"}
+    finish(world, persons)
+
+
+def test_second_signal_stops_at_once(world: World) -> None:
+    persons = world.stage(MANY)
+    world.server.simulator.add_fault(Fault(FaultKind.HANG, times=None))
+    with world.started(READ_TIMEOUT_S=30) as process:
+        wait_for_requests(world, 1, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - began < 2
+    world.check(dict.fromkeys(persons, "untouched"))
+    finish(world, persons)
+
+
+def test_signal_during_a_backoff_ends_the_wait(world: World) -> None:
+    persons = world.stage(4)
+    world.server.simulator.add_fault(Fault(status=503, times=None, retry_after_s=60))
+    with world.started() as process:
+        wait_for_requests(world, 1, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 130
+    world.check(dict.fromkeys(persons, "untouched"))
+
+
+@pytest.mark.parametrize("requests", [1, 4, 11])
+def test_run_that_is_killed_outright_is_finished_by_the_next(world: World, requests: int) -> None:
+    check_kill(world, requests)
+
+
+def test_run_that_is_killed_outright_on_postgresql_is_finished_by_the_next(postgres_world: World) -> None:
+    check_kill(postgres_world, 6)
+
+
+def check_kill(world: World, requests: int) -> None:
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.02)
+    with world.started(BATCH_SIZE=2, MAX_IN_FLIGHT=4) as process:
+        wait_for_requests(world, requests, process)
+        process.kill()
+        process.wait(timeout=10)
+    words = world.words()
+    # Every row that is called sent has a receipt that the receiver gave, and is held in that version.
+    world.check(words)
+    assert set(words.values()) <= {"sent", "untouched"}
+    assert list(words.values()).count("sent") <= world.server.simulator.stats().records_accepted
+    finish(world, persons)
+
+
+def finish(world: World, persons: list[str]) -> None:
+    """Sees that the lock is free, and that the next run sends what is left."""
+    world.server.simulator.clear_faults()
+    world.server.simulator.change(latency_s=0.0)
+    done = world.run()
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+
+
+def test_second_run_on_the_same_table_ends_with_75_and_disturbs_nothing(world: World) -> None:
+    check_second_run(world)
+
+
+def test_second_run_on_the_same_postgresql_table_ends_with_75(postgres_world: World) -> None:
+    check_second_run(postgres_world)
+
+
+def check_second_run(world: World) -> None:
+    persons = world.stage(20)
+    world.server.simulator.change(latency_s=0.1)
+    with world.started(BATCH_SIZE=2) as process:
+        wait_for_requests(world, 1, process)
+        second = world.run()
+        assert second.code == 75, second.text
+        assert "Another run" in second.text
+        assert process.wait(timeout=20) == 0
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == len(persons)
