@@ -16,14 +16,22 @@ from api_pipeline.errors import PipelineError
 _COMMANDS = {
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
     "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
+    "test-db-connection": (
+        "check_database",
+        "Open the configured database and name driver, server, login and version.",
+    ),
+    "test-schema": ("check_schema", "Compare the staging table with what is expected; say what is missing."),
+    "test-endpoint": ("check_endpoint", "Walk to the receiver: DNS, TCP, proxy, TLS, token, one harmless request."),
+    "smoke": ("smoke", "The three tests above, a summary and one exit code (also: run-smoke)."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
     "report": ("report", "Write a run as one HTML page: what was due, what became of it, errors by rule."),
     "requeue": ("requeue", "Put rows in error back to pending."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
     "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),
+    "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
 }
-_ALIASES: dict[str, str] = {}
+_ALIASES = {"run-smoke": "smoke"}
 
 
 class LazyGroup(click.Group):

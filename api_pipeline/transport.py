@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import should_bypass_proxies
-from urllib3.util.ssl_ import create_urllib3_context
+from requests.utils import get_auth_from_url, select_proxy
 
 from api_pipeline.errors import SettingsError
+
+_DIRECT = {"http": "", "https": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
     """How to reach the outside: PEM file or None for the system's trust store, proxy URL or None for the system's.
 
-    `connections` is how many are kept alive; `proxy_auth` is "basic" or "integrated" (Windows).
+    `connections` is how many are kept alive; `proxy_auth` is "basic" or "integrated" (as the current user).
     """
 
     ca_bundle: str | None = None
@@ -43,41 +47,69 @@ class BearerAuth(AuthBase):
 
 
 class _TrustingAdapter(HTTPAdapter):
-    """Checks certificates with one given context instead of the bundle that requests carries with it."""
+    """Checks certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE would have instead."""
 
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext, connections: int, *, is_integrated: bool) -> None:
         self._context = context
+        self._is_integrated = is_integrated
         super().__init__(pool_connections=4, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **keywords: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **keywords)
 
     def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **keywords)
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=self._context, proxy_ssl_context=self._context, **keywords
+        )
+        if self._is_integrated:
+            from api_pipeline.proxy_login import IntegratedPool
+
+            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": IntegratedPool}
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        return proxy_headers(proxy)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
 
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        return super().send(request, stream=stream, timeout=timeout, verify=True, cert=None, proxies=proxies)
+
 
 def make_session(options: TransportOptions) -> requests.Session:
     """Gives a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
+    is_integrated = options.proxy_auth == "integrated"
+    if is_integrated:
+        _require_integrated_login()
     session = requests.Session()
-    adapter = _TrustingAdapter(tls_context(options.ca_bundle), options.connections)
+    adapter = _TrustingAdapter(tls_context(options.ca_bundle), options.connections, is_integrated=is_integrated)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    if options.proxy_auth == "integrated":
-        _use_integrated_proxy_login(session)
     return session
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Gives a TLS 1.2+ context that trusts `ca_bundle` (a PEM file), else what the operating system trusts."""
+    """Gives a TLS 1.2+ context that trusts `ca_bundle` (a PEM file), else what the operating system trusts.
+
+    Errors: SettingsError where the file holds no certificates.
+    """
     if ca_bundle is None:
         import truststore
 
         context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        context = create_urllib3_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Councils are often handed the issuing authority alone, without the root above it.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             context.load_verify_locations(cafile=ca_bundle)
         except (OSError, ssl.SSLError):
@@ -95,12 +127,33 @@ def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
 
     PROXY_URL is used unless NO_PROXY names the host; without it the system's proxy is, except towards this machine.
     """
-    host = urlsplit(url).hostname or ""
     if proxy_url is None:
-        return {"http": "", "https": ""} if is_loopback(host) else {}
-    if should_bypass_proxies(url, no_proxy=None):
-        return {"http": "", "https": ""}
+        return dict(_DIRECT) if is_loopback(urlsplit(url).hostname or "") else {}
+    if _is_exempt(url):
+        return dict(_DIRECT)
     return {"http": proxy_url, "https": proxy_url}
+
+
+def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
+    """Gives the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
+    merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
+    proxy: str | None = select_proxy(url, merged["proxies"])
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """Gives the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
+    user, password = get_auth_from_url(proxy)
+    if not user:
+        return {}
+    text = f"{user}:{password}"
+    try:
+        login = text.encode("latin-1")
+    except UnicodeEncodeError:
+        login = text.encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(login).decode('ascii')}"}
 
 
 def is_loopback(host: str) -> bool:
@@ -113,12 +166,37 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _use_integrated_proxy_login(session: requests.Session) -> None:
+def _is_exempt(url: str) -> bool:
+    """Whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
+
+    Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    items = (item.strip().lower() for item in getproxies_environment().get("no", "").split(","))
+    return any(item == "*" or _names(item.removesuffix(f":{port}"), host) for item in items if item)
+
+
+def _names(item: str, host: str) -> bool:
+    # Windows writes an ending as *.council.gov.uk, others as .council.gov.uk, and both mean the bare name too.
+    name = item.removeprefix("*").removeprefix(".")
+    return host == name or host.endswith(f".{name}") or _is_in_range(host, item.strip("[]"))
+
+
+def _is_in_range(host: str, text: str) -> bool:
     try:
-        from requests_negotiate_sspi import HttpNegotiateAuth
+        return ip_address(host) in ip_network(text, strict=False)
+    except ValueError:
+        return False
+
+
+def _require_integrated_login() -> None:
+    try:
+        import spnego  # noqa: F401 - only whether it is there is asked
     except ImportError:
         raise SettingsError(
-            "PROXY_AUTH is integrated, but the optional package for it is not installed (it exists for Windows only); "
-            'install it with: pip install "csc-api-pipeline[ntlm]"'
+            "PROXY_AUTH is integrated, but the package that logs in to a proxy as the current user is not part of "
+            'this installation; add it with: pip install "csc-api-pipeline[ntlm]", or put user and password into '
+            "PROXY_URL and set PROXY_AUTH=basic."
         ) from None
-    session.auth = HttpNegotiateAuth()

@@ -1,0 +1,25 @@
+"""`test-endpoint`: the whole way to the receiver, step by step."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.checking import finish, settings_failing
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("test-endpoint")
+@pass_common
+@click.option("--send-test-record", is_flag=True, help="Also send one invented child, to a test endpoint only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+def command(common: Common, send_test_record: bool, as_json: bool) -> None:
+    """Walk to the receiver: DNS, TCP, proxy, TLS, token, one harmless authorised request; stop at the first fault."""
+    from api_pipeline.diagnostics_endpoint import check_endpoint, check_may_send_record
+    from api_pipeline.settings import Purpose
+
+    with settings_failing("test-endpoint", as_json=as_json), session(common, Purpose.ENDPOINT) as started:
+        if send_test_record:
+            check_may_send_record(started.settings)
+        redact = started.redactor
+        report = check_endpoint(started.settings, redact.add, send_test_record=send_test_record)
+    finish(report, redact, as_json=as_json, quiet=common.quiet)

@@ -1,0 +1,24 @@
+"""`test-schema`: whether the configured staging table is as the pipeline needs it."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.checking import finish, settings_failing
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("test-schema")
+@pass_common
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+def command(common: Common, table: str | None, as_json: bool) -> None:
+    """Compare the staging table and its companions with what is expected; say what is missing and what adds it."""
+    from api_pipeline.diagnostics_database import check_schema
+    from api_pipeline.settings import Purpose
+
+    options = {"TABLE_NAME": table}
+    with settings_failing("test-schema", as_json=as_json), session(common, Purpose.DATABASE, options) as started:
+        report = check_schema(started.settings)
+        redact = started.redactor
+    finish(report, redact, as_json=as_json, quiet=common.quiet)

@@ -1,0 +1,60 @@
+"""What the commands that test the surroundings share: how a report is printed, and how one ends at its settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from api_pipeline.diagnostics import Report
+
+
+@contextmanager
+def settings_failing(test: str, *, as_json: bool) -> Iterator[None]:
+    """Prints a report whose only step is the settings where they are not as wanted, and lets the fault through.
+
+    Errors: SettingsError.
+    """
+    from api_pipeline.diagnostics import settings_report
+    from api_pipeline.errors import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        if as_json:
+            click.echo(json.dumps(_document(settings_report(test, error)), indent=2))
+        raise
+
+
+def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
+    """Prints a report as lines, unless it is wanted for machines, or nothing is wrong and quiet was asked for."""
+    from api_pipeline.diagnostics import report_lines
+
+    if as_json or (quiet and report.is_ok):
+        return
+    click.echo(redact("\n".join(report_lines(report))))
+
+
+def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
+    """Prints a report and ends the command with its exit code."""
+    if as_json:
+        click.echo(redact(json.dumps(_document(report), indent=2)))
+    else:
+        show(report, redact, as_json=False, quiet=quiet)
+    exit_unless_ok(report.exit_code)
+
+
+def exit_unless_ok(code: int) -> None:
+    """Ends the command with an exit code other than 0."""
+    if code:
+        raise SystemExit(code)
+
+
+def _document(report: Report) -> dict[str, object]:
+    from api_pipeline.diagnostics import as_document
+
+    return as_document(report)

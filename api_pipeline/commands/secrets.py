@@ -1,0 +1,57 @@
+"""`secrets`: the secret settings in the operating system's credential store."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+
+
+@click.group("secrets")
+def command() -> None:
+    """Keep secret settings in the operating system's credential store, for the account that runs this command."""
+
+
+@command.command("set")
+@pass_common
+@click.argument("name")
+def set_secret(common: Common, name: str) -> None:
+    """Keep the secret setting NAME; it is asked for without echo, or read from standard input where that is piped."""
+    from api_pipeline.secret_store import CredentialStore, secret_setting
+
+    setting = secret_setting(name)
+    if sys.stdin.isatty():
+        secret = click.prompt(setting, hide_input=True, confirmation_prompt=True)
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    CredentialStore().set(setting, secret)
+    if not common.quiet:
+        click.echo(f"{setting} is kept in the credential store of this account; other accounts do not see it.")
+
+
+@command.command("list")
+@pass_common
+def list_secrets(common: Common) -> None:
+    """Name the secret settings that are in the store; their values are never shown."""
+    from api_pipeline.secret_store import CredentialStore
+
+    names = CredentialStore().names()
+    for name in names:
+        click.echo(name)
+    if not names and not common.quiet:
+        click.echo("No secret setting is in the credential store of this account.", err=True)
+
+
+@command.command("delete")
+@pass_common
+@click.argument("name")
+def delete_secret(common: Common, name: str) -> None:
+    """Take the secret setting NAME out of the store."""
+    from api_pipeline.secret_store import CredentialStore, secret_setting
+
+    setting = secret_setting(name)
+    was_there = CredentialStore().delete(setting)
+    if not common.quiet:
+        click.echo(f"{setting} {'is gone from' if was_there else 'was not in'} the credential store of this account.")

@@ -1,0 +1,53 @@
+-- Every statement of test-db-connection and test-schema. They read catalogues; none touches a row of a table.
+
+-- name: select_one
+-- Shows that a statement can be run at all.
+SELECT 1;
+
+-- name: database_sqlserver
+-- The database that the connection is in.
+SELECT DB_NAME();
+
+-- name: database_postgresql
+-- The database that the connection is in.
+SELECT current_database();
+
+-- name: login_sqlserver
+-- The login by which the server knows us.
+SELECT SUSER_SNAME();
+
+-- name: login_postgresql
+-- The role by which the server knows us.
+SELECT session_user;
+
+-- name: version_sqlserver
+-- The server's product, version and edition.
+SELECT @@VERSION;
+
+-- name: version_postgresql
+-- The server's product and version.
+SELECT version();
+
+-- name: version_sqlite
+-- The version of the library that reads the file.
+SELECT 'SQLite ' || sqlite_version();
+
+-- name: columns_sqlserver
+-- Name, type, greatest length and nullability of the columns of a table, a view or what a synonym stands for.
+SELECT name, system_type_name, max_length, is_nullable
+FROM sys.dm_exec_describe_first_result_set(N'SELECT * FROM ' + CAST(? AS NVARCHAR(400)), NULL, 0)
+WHERE name IS NOT NULL
+ORDER BY column_ordinal;
+
+-- name: columns_postgresql
+-- Name, type (with its length) and nullability of the columns of a table, looked for where a statement would.
+SELECT attname, format_type(atttypid, atttypmod), NULL, CASE WHEN attnotnull THEN 0 ELSE 1 END
+FROM pg_attribute
+WHERE attrelid = to_regclass(CAST(? AS TEXT)) AND attnum > 0 AND NOT attisdropped
+ORDER BY attnum;
+
+-- name: columns_sqlite
+-- Name, type and nullability of the columns of a table.
+SELECT name, type, NULL, CASE WHEN "notnull" = 1 THEN 0 ELSE 1 END
+FROM pragma_table_info(?, ?)
+ORDER BY cid;

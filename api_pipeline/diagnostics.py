@@ -1,0 +1,161 @@
+"""What a test of the surroundings found: steps, each with a time, and one exit code; as lines and for machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from api_pipeline.errors import PipelineError
+
+# Contract 5: of several, the first that applies; settings are seen to before anything else is tried.
+_PRECEDENCE = (130, 2, 3, 4, 5, 1, 0)
+
+
+class Status(str, Enum):
+    """How a step ended. A remark is worth reading and stops nothing."""
+
+    OK = "ok"
+    REMARK = "remark"
+    FAILED = "FAILED"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what was found (`detail`), how long it took in seconds, and, where it is wanted, what to do."""
+
+    name: str
+    status: Status
+    detail: str
+    seconds: float = 0.0
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one test found. `exit_code` is 0 unless a step failed."""
+
+    test: str
+    steps: tuple[Step, ...]
+    exit_code: int
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.exit_code == 0
+
+
+class StepFailed(Exception):
+    """A step that ends its test: what happened, what to do, and the exit code that it stands for."""
+
+    def __init__(self, detail: str, advice: str, exit_code: int) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.advice = advice
+        self.exit_code = exit_code
+
+
+@dataclass(slots=True)
+class Finding:
+    """What the step under way has found so far; the step's own code fills it in."""
+
+    detail: str = ""
+    status: Status = Status.OK
+    advice: str = ""
+
+
+@dataclass(slots=True)
+class Walk:
+    """Takes the steps of a test one after the other, with times; after one that fails no other is tried."""
+
+    test: str
+    clock: Callable[[], float] = time.perf_counter
+    steps: list[Step] = field(default_factory=list)
+    exit_code: int = 0
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Finding]:
+        """Times one step. Errors: StepFailed, after it was noted; a PipelineError becomes one."""
+        finding = Finding()
+        started = self.clock()
+        try:
+            yield finding
+        except (StepFailed, PipelineError) as error:
+            advice = error.advice if isinstance(error, StepFailed) else ""
+            self.exit_code = error.exit_code
+            self.steps.append(Step(name, Status.FAILED, str(error), self.clock() - started, advice))
+            raise StepFailed(str(error), advice, error.exit_code) from None
+        self.steps.append(Step(name, finding.status, finding.detail, self.clock() - started, finding.advice))
+
+    def add(self, name: str, status: Status, detail: str, advice: str = "") -> None:
+        """Notes something that took no time of its own."""
+        self.steps.append(Step(name, status, detail, 0.0, advice))
+
+    def report(self) -> Report:
+        """Gives what was found so far."""
+        return Report(self.test, tuple(self.steps), self.exit_code)
+
+
+def settings_report(test: str, error: PipelineError) -> Report:
+    """Gives the report of a test that ended at its settings."""
+    return Report(test, (Step("settings", Status.FAILED, str(error)),), error.exit_code)
+
+
+def exit_code_of(reports: Sequence[Report]) -> int:
+    """Gives one exit code for several tests, by the contract's precedence."""
+    codes = {report.exit_code for report in reports}
+    return next((code for code in _PRECEDENCE if code in codes), 1)
+
+
+def report_lines(report: Report) -> list[str]:
+    """Gives a report as plain lines: one for each step, one below it for the advice, one for the outcome."""
+    width = max((len(step.name) for step in report.steps), default=0)
+    lines = [report.test]
+    for step in report.steps:
+        head = f"  {step.name:<{width}}  {step.status.value:<7}  {_time(step):>8}  "
+        first, *rest = step.detail.splitlines() or [""]
+        lines.append(f"{head}{first}".rstrip())
+        lines.extend(f"{' ' * len(head)}{line}" for line in rest)
+        if step.advice:
+            lines.append(f"{' ' * len(head)}What to do: {step.advice}")
+    lines.append(f"{report.test}: {outcome(report)}")
+    return lines
+
+
+def outcome(report: Report) -> str:
+    """Gives the outcome of a test in a few words."""
+    failed = [step for step in report.steps if step.status is Status.FAILED]
+    if failed:
+        return f"failed at {failed[0].name} (exit code {report.exit_code})"
+    remarks = sum(step.status is Status.REMARK for step in report.steps)
+    return f"passed{f', with {remarks} remark' + ('s' if remarks > 1 else '') if remarks else ''}"
+
+
+def summary_table(reports: Sequence[Report]) -> list[str]:
+    """Gives one line for each test: outcome and time."""
+    width = max(len(report.test) for report in reports)
+    lines = ["Summary"]
+    for report in reports:
+        seconds = sum(step.seconds for step in report.steps)
+        status = "ok" if report.is_ok else "FAILED"
+        lines.append(f"  {report.test:<{width}}  {status:<6}  {seconds:>6.2f} s  {outcome(report)}")
+    code = exit_code_of(reports)
+    lines.append(f"smoke: {'all passed' if code == 0 else f'exit code {code}'}")
+    return lines
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """Gives a report as what JSON is made of."""
+    steps = [
+        {**asdict(step), "status": step.status.value.lower(), "seconds": round(step.seconds, 4)}
+        for step in report.steps
+    ]
+    return {"test": report.test, "ok": report.is_ok, "exit_code": report.exit_code, "steps": steps}
+
+
+def _time(step: Step) -> str:
+    return "" if step.status is Status.SKIPPED else f"{step.seconds:.2f} s"
