@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import orjson
+
 from api_pipeline.structure import KeyedShape, ObjectShape, Shape
 
 Members: TypeAlias = "dict[str, Any]"
@@ -40,6 +42,9 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
     for name, value in payload.items():
         if value is None or (name == "purge" and shape.can_be_purged):
             continue
+        if not isinstance(value, (dict, list)):
+            result[name] = value
+            continue
         member = shape.members.get(name)
         if isinstance(member, ObjectShape) and isinstance(value, dict):
             if value.get("purge") is not True:
@@ -50,6 +55,31 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
         else:
             result[name] = without_nulls(value)
     return result
+
+
+def without_common(held: Members, now: Members, shape: ObjectShape) -> tuple[Members, Members]:
+    """Gives two payloads without what their keyed arrays have word for word in common: that differs in nothing.
+
+    One such element stays in each array, so that an array is empty only where it was. Most of a child's payload is the
+    same from night to night, and need not be looked into.
+    """
+    held, now = dict(held), dict(now)
+    for name, member in shape.members.items():
+        before, value = held.get(name), now.get(name)
+        if not isinstance(member, KeyedShape) or not (has_keys(before, member.key) and has_keys(value, member.key)):
+            continue
+        texts = _texts(before, member.key)
+        common = {key for key, text in _texts(value, member.key).items() if texts.get(key) == text}
+        if common:
+            common.pop()
+            held[name] = [element for element in before or () if element[member.key] not in common]
+            now[name] = [element for element in value or () if element[member.key] not in common]
+    return held, now
+
+
+def _texts(elements: Any, key: str) -> dict[str, bytes]:
+    # Equal texts are more than equal values: Python takes 1 and True for the same.
+    return {element[key]: orjson.dumps(element) for element in elements if element.get("purge") is not True}
 
 
 def without_nulls(value: Any) -> Any:
@@ -75,6 +105,8 @@ def compare(held: Members, now: Members, shape: ObjectShape, *, is_full: bool) -
             if _is_doubtful(value, shape.members.get(name)) and held.keys() != _IDENTIFIER_ALONE:
                 return _WHOLE
             result.changes[name] = value
+        elif type(value) is str and value == held[name]:
+            continue
         elif not _note_change(result, name, held[name], value, shape, is_full=is_full):
             return _WHOLE
     return result

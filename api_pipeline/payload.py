@@ -6,18 +6,32 @@ run that stops in between is finished by the next.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 import orjson
 
-from api_pipeline.differences import Difference, Members, compare, content, merged, overlay, prune, without_nulls
+from api_pipeline.differences import (
+    Difference,
+    Members,
+    compare,
+    content,
+    merged,
+    overlay,
+    prune,
+    without_common,
+    without_nulls,
+)
 from api_pipeline.records import Holding, Kind, Record, StagedRow
 from api_pipeline.structure import record_shape
 
 # Deeper than any payload, and well within what Python's own recursion can take.
 _DEEPEST = 64
+_CONTAINERS = frozenset({dict, list})
+_PURGES = re.compile(r'"purge"\s*:\s*true')
 
 
 class PayloadFault(ValueError):
@@ -26,13 +40,17 @@ class PayloadFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A staged payload as it was read: its text, its value without null members, and how many of those there were."""
+    """A staged payload as it was read: its text, its value without null members, and how many of those there were.
+
+    `digest` is the SHA-256 of the text, in hexadecimal.
+    """
 
     text: str
     data: Members
     la_child_id: str
     mis_child_id: str | None
     nulls_removed: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +81,15 @@ def parse_payload(text: str) -> Payload:
         raise PayloadFault("json_payload is not valid JSON") from None
     if not isinstance(value, dict):
         raise PayloadFault("json_payload is not a JSON object")
-    nulls = _count_nulls(value)
+    _check_depth(value)
+    # A null can be spelt in one way only, so most texts show at once that there is none.
+    nulls = _count_nulls(value) if "null" in text else 0
     data: Members = without_nulls(value) if nulls else value
     child = data.get("la_child_id")
     if not isinstance(child, str) or not child.strip():
         raise PayloadFault("json_payload has no la_child_id")
     mis = data.get("mis_child_id")
-    return Payload(text, data, child, mis if isinstance(mis, str) and mis else None, nulls)
+    return Payload(text, data, child, mis if isinstance(mis, str) and mis else None, nulls, sha256_hex(text))
 
 
 def held_text(payload: Payload) -> str:
@@ -87,9 +107,8 @@ def intent_hash(payload: Payload, holding: Holding) -> str:
 
     "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
     """
-    digest = sha256_hex(payload.text)
     noted = holding.unconfirmed
-    return digest if noted is None or noted.payload_hash == digest else ""
+    return payload.digest if noted is None or noted.payload_hash == payload.digest else ""
 
 
 def deletion_record(row: StagedRow, payload: Payload) -> Record:
@@ -106,31 +125,36 @@ def next_record(row: StagedRow, payload: Payload, holding: Holding, policy: Poli
     if not (policy.deltas or policy.purge_vanished):
         return _as_staged(row, payload, holding)
     others: list[Members] = []
-    if holding.unconfirmed is not None and holding.unconfirmed.payload_hash != sha256_hex(payload.text):
+    if holding.unconfirmed is not None and holding.unconfirmed.payload_hash != payload.digest:
         may_hold = _read_held(holding.unconfirmed.may_hold)
         if may_hold is None:
             return _resync(row, payload)
         others = [may_hold]
-    held = _read_held(holding.held)
     if others:
+        held = _read_held(holding.held)
         return _from_doubtful(row, payload, others if held is None else [held, *others])
-    if held is None:
-        return _full(row, payload, {})
-    return _from_known(row, payload, held, policy)
-
-
-def _from_known(row: StagedRow, payload: Payload, held: Members, policy: Policy) -> Record | NothingToSend:
-    shape = record_shape()
-    now = content(payload.data, shape)
-    carries_purge = _carries_purge(payload.data)
-    wants_full = not policy.deltas or carries_purge
-    if not compare(held, now, shape, is_full=False):
+    if holding.held == payload.text:
         return NothingToSend(held_text(payload))
-    difference = compare(held, now, shape, is_full=wants_full)
+    known = _read(holding.held)
+    if known is None:
+        return _full(row, payload, {})
+    return _from_known(row, payload, known, policy)
+
+
+def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy) -> Record | NothingToSend:
+    shape = record_shape()
+    held, now = (content(part, shape) for part in without_common(known, payload.data, shape))
+    wants_full = not policy.deltas or _carries_purge(payload)
+    difference = compare(held, now, shape, is_full=False)
+    if not difference:
+        return NothingToSend(held_text(payload))
+    if wants_full:
+        # What is equal is sent again too, and has to bear it.
+        difference = compare(content(known, shape), content(payload.data, shape), shape, is_full=True)
     if difference.is_whole:
         return _resync(row, payload)
     if difference.first:
-        return _purge_first(row, payload, held, difference)
+        return _purge_first(row, payload, content(known, shape), difference)
     gone = difference.gone if policy.deltas or policy.purge_vanished else {}
     full = _full(row, payload, gone)
     if wants_full:
@@ -157,7 +181,7 @@ def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
     elif payload.nulls_removed:
         body = orjson.dumps(payload.data)
     else:
-        body = payload.text.encode("utf-8")
+        return _last(row, payload, Kind.FULL, payload.text.encode("utf-8"), payload.digest)
     return _last(row, payload, Kind.FULL, body)
 
 
@@ -167,9 +191,18 @@ def _delta(row: StagedRow, payload: Payload, difference: Difference, full: Recor
     return _last(row, payload, Kind.DELTA, body) if len(body) < len(full.body) else full
 
 
-def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes) -> Record:
+def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes, known_hash: str = "") -> Record:
     held_after = None if payload.data.get("purge") is True else held_text(payload)
-    return Record(row, payload.la_child_id, kind, body, held_after, nulls_removed=payload.nulls_removed)
+    return Record(
+        row,
+        payload.la_child_id,
+        kind,
+        body,
+        held_after,
+        nulls_removed=payload.nulls_removed,
+        known_hash=known_hash,
+        known_held_hash="" if payload.nulls_removed else payload.digest,
+    )
 
 
 def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:
@@ -211,26 +244,46 @@ def _deletion_body(payload: Payload) -> bytes:
 
 
 def _read_held(text: str | None) -> Members | None:
+    value = _read(text)
+    return None if value is None else content(value, record_shape())
+
+
+def _read(text: str | None) -> Members | None:
     if text is None:
         return None
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return content(value, record_shape()) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _carries_purge(value: Any) -> bool:
+def _carries_purge(payload: Payload) -> bool:
+    # The text tells most payloads apart from those that must be searched; an escape could hide the word in it.
+    if _PURGES.search(payload.text) is None and "\\u" not in payload.text:
+        return False
+    return _has_purge(payload.data)
+
+
+def _has_purge(value: Any) -> bool:
     if isinstance(value, dict):
-        return value.get("purge") is True or any(_carries_purge(item) for item in value.values())
-    return isinstance(value, list) and any(_carries_purge(item) for item in value)
+        return value.get("purge") is True or any(_has_purge(item) for item in value.values())
+    return isinstance(value, list) and any(_has_purge(item) for item in value)
 
 
-def _count_nulls(value: Any, depth: int = 0) -> int:
-    if depth > _DEEPEST:
-        raise PayloadFault("json_payload is nested too deeply")
+def _check_depth(value: Members) -> None:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        members = chain.from_iterable(outer.values() if type(outer) is dict else outer for outer in level)
+        level = [inner for inner in members if type(inner) in _CONTAINERS]
+        if not level:
+            return
+    raise PayloadFault("json_payload is nested too deeply")
+
+
+def _count_nulls(value: Any) -> int:
     if isinstance(value, dict):
-        return sum(1 if item is None else _count_nulls(item, depth + 1) for item in value.values())
+        return sum(1 if item is None else _count_nulls(item) for item in value.values())
     if isinstance(value, list):
-        return sum(_count_nulls(item, depth + 1) for item in value if item is not None)
+        return sum(_count_nulls(item) for item in value if item is not None)
     return 0

@@ -77,8 +77,8 @@ class Holding:
 class Record:
     """One record ready to be sent: a JSON object as UTF-8 bytes, and where it came from.
 
-    One that was sent by an earlier run, and is known by its receipt alone, has an empty `body` and the `known_hash`
-    (SHA-256, hex) of what was sent.
+    `known_hash` and `known_held_hash` are the SHA-256 (hex) of what is sent and of `held_after`, where they are known
+    already. A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
@@ -96,6 +96,7 @@ class Record:
     intent_hash: str = ""
     was_unconfirmed: bool = False
     known_hash: str = ""
+    known_held_hash: str = ""
 
     @property
     def sent_hash(self) -> str:

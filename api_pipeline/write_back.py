@@ -157,7 +157,12 @@ class WriteBack:
         else:
             delta = record.body.decode() if record.kind is Kind.DELTA and record.body else None
             changes.add("mark_sent", receipt.id, receipt.received_at, delta, row.id)
-        self._collect_held(changes, record.la_child_id, record.held_after, receipt.id, receipt.received_at)
+        held = record.held_after
+        if held is None:
+            changes.held[record.la_child_id] = None
+        else:
+            digest = record.known_held_hash or sha256_hex(held)
+            self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
         if record.is_last:
             changes.confirmed.append(record.la_child_id)
         else:
@@ -169,22 +174,20 @@ class WriteBack:
             receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
             changes.add("mark_already_held", f"NOT SENT: the receiver holds exactly this payload{receipt}", row.id)
         if not outcome.is_recorded:
-            self._collect_held(changes, outcome.la_child_id, outcome.held, outcome.receipt, None)
+            digest = sha256_hex(outcome.held)
+            self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
         changes.confirmed.append(outcome.la_child_id)
 
     def _collect_held(
         self,
         changes: _Changes,
         child: str,
-        held: str | None,
+        held: str,
+        digest: str,
         receipt: str | None,
         accepted_at: datetime | None,
     ) -> None:
-        if held is None:
-            changes.held[child] = None
-        else:
-            at = accepted_at or utc_now()
-            changes.held[child] = (self._to.receiver, child, held, sha256_hex(held), receipt, at)
+        changes.held[child] = (self._to.receiver, child, held, digest, receipt, accepted_at or utc_now())
 
     def _collect_unconfirmed(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
         if may_have_arrived:

@@ -70,6 +70,15 @@ def test_what_is_sent_leads_from_what_was_held_to_exactly_the_current_payload(
     check(before, maker.next_version(before), deltas=deltas, reading=reading)
 
 
+@pytest.mark.parametrize("deltas", [True, False])
+@many
+@given(seed=seeds)
+def test_parts_that_did_not_change_bear_that_another_did(seed: int, deltas: bool) -> None:
+    before = Maker(seed, doubtful=True).payload()
+    now = {**before, "mis_child_id": "another"}
+    check(before, now, deltas=deltas, reading="merge")
+
+
 @many
 @given(seed=seeds)
 def test_no_delta_is_larger_than_the_full_record(seed: int) -> None:
