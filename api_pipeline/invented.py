@@ -13,12 +13,12 @@ from typing import Any
 
 from api_pipeline.schema import code_list
 
-_FIRST_NAMES = (
+FIRST_NAMES = (
     *("Aisha", "Amélie", "Bronwen", "Cerys", "Daniel", "D'Arcy", "Eleri", "Fatima", "Ffion", "Gruffydd", "Hani"),
     *("Idris", "Jakub", "Kofi", "Łucja", "Małgorzata", "Mei", "Noor", "Oluwaseun", "Owain", "Priya", "Rhys", "Siân"),
     *("Świętosława", "Tomos", "Ŵyn", "Zoë", "Zuzanna", "Star \N{GLOWING STAR}"),
 )
-_SURNAMES = (
+SURNAMES = (
     *("Adeyemi", "Ap-Rhys", "Begum", "Błaszczyk", "Chen", "Davies", "Evans", "Fitzgerald", "Hughes", "Iqbal", "Jones"),
     *("Kowalski", "Llŷr", "McDonald", "Nowak", "O'Brien", "O\N{RIGHT SINGLE QUOTATION MARK}Neill", "Okafor", "Patel"),
     *("Price", "Singh", "Świątek", "Thomas", "Wójcik", 'Jones "Jack" Smith'),
@@ -58,7 +58,7 @@ def changed(rng: random.Random, child: dict[str, Any]) -> dict[str, Any]:
     episodes = after.setdefault("social_care_episodes", [])
     match rng.randrange(7):
         case 0:
-            details["postcode"] = _postcode(rng)
+            details["postcode"] = invented_postcode(rng)
         case 1 if episodes:
             _toggle_closure(rng, rng.choice(episodes))
         case 2 if episodes:
@@ -70,7 +70,7 @@ def changed(rng: random.Random, child: dict[str, Any]) -> dict[str, Any]:
         case 5:
             episodes.append(_episode(rng, int(after["la_child_id"][-7:]), rng.randrange(100, 999)))
         case _:
-            details["surname"] = rng.choice(_SURNAMES)
+            details["surname"] = rng.choice(SURNAMES)
             after["health_and_wellbeing"] = _health(rng)
     if not episodes:
         del after["social_care_episodes"]
@@ -80,18 +80,18 @@ def changed(rng: random.Random, child: dict[str, Any]) -> dict[str, Any]:
 def _details(rng: random.Random) -> dict[str, Any]:
     born = _TODAY - timedelta(days=rng.randrange(30, 17 * 365))
     details: dict[str, Any] = {
-        "first_name": rng.choice(_FIRST_NAMES),
-        "surname": rng.choice(_SURNAMES),
+        "first_name": rng.choice(FIRST_NAMES),
+        "surname": rng.choice(SURNAMES),
         "date_of_birth": born.isoformat(),
         "sex": rng.choice("MF"),
         "ethnicity": rng.choice(code_list("code_ethnicity")),
         "disabilities": ["NONE"] if rng.random() < 0.8 else sorted(rng.sample(("AUT", "LD", "BEH", "HEAR"), 2)),
-        "postcode": _postcode(rng),
+        "postcode": invented_postcode(rng),
         "uasc_flag": False,
         "purge": False,
     }
     if (_TODAY - born).days >= 4 * 365:
-        details["unique_pupil_number"] = _upn(rng)
+        details["unique_pupil_number"] = invented_upn(rng)
     else:
         details["unique_pupil_number_unknown_reason"] = "UN1"
     if rng.random() < 0.03:
@@ -99,14 +99,16 @@ def _details(rng: random.Random) -> dict[str, Any]:
     return details
 
 
-def _upn(rng: random.Random) -> str:
+def invented_upn(rng: random.Random) -> str:
+    """Gives a unique pupil number of the census's form, with its right check letter."""
     letters = "ABCDEFGHJKLMNPQRTUVWXYZ"
     digits = [rng.randrange(10) for _ in range(12)]
     total = sum(digit * position for position, digit in enumerate(digits, start=2))
     return letters[total % 23] + "".join(map(str, digits))
 
 
-def _postcode(rng: random.Random) -> str:
+def invented_postcode(rng: random.Random) -> str:
+    """Gives a postcode that nobody has."""
     # No postcode area of the United Kingdom begins with Q or X.
     return f"{rng.choice('QX')}{rng.choice('AEHT')}{rng.randrange(1, 99)} {rng.randrange(1, 9)}{rng.choice('ABDEF')}X"
 
@@ -172,7 +174,7 @@ def _placement(rng: random.Random, prefix: str, start: date) -> dict[str, Any]:
         "child_looked_after_placement_id": f"L{prefix}",
         "start_date": start.isoformat(),
         "start_reason": "S",
-        "postcode": _postcode(rng),
+        "postcode": invented_postcode(rng),
         "placement_type": rng.choice(code_list("code_placement_type")),
         "purge": False,
     }
