@@ -81,6 +81,16 @@ def invented_record(la_code: str) -> bytes:
     return json.dumps({**record, "child_details": details}).encode()
 
 
+class _Pages:
+    """Notes whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none."""
+
+    was_last = False
+
+    def __call__(self, response: requests.Response, **_: object) -> None:
+        kind = response.headers.get("Content-Type", "").lower()
+        self.was_last = "html" in kind or response.content.lstrip()[:1] == b"<"
+
+
 def _walk_ways(walk: Walk, settings: Settings, session: requests.Session) -> None:
     options = transport_options(settings)
     seen: set[tuple[str, int]] = set()
@@ -119,11 +129,16 @@ def _ask(
         on_token=on_token,
     )
     receiver = CscReceiver(session, endpoint, tokens, policy=policy, gate=gate)
+    pages = _Pages()
+    session.hooks["response"].append(pages)
     with walk.step("token") as finding:
         _fetch_token(tokens, settings)
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
-        _judge(_post(receiver, []), finding)
+        answer = _post(receiver, [])
+        _judge(answer, finding)
+        if pages.was_last:
+            _judge_page(answer, finding)
     if send_test_record:
         with walk.step("test record") as finding:
             _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
@@ -167,6 +182,20 @@ def _judge(answer: Answer, finding: Finding) -> None:
             )
         case Receipts() | Unreadable() | Malformed() | TooLarge() | Final():
             finding.detail = f"the receiver let us in (HTTP {answer.code} to an empty array, no record was sent)"
+
+
+def _judge_page(answer: Answer, finding: Finding) -> None:
+    if isinstance(answer, (Receipts, Unreadable)):
+        raise StepFailed(
+            f"What answered is a web page, not the receiver (HTTP {answer.code}).",
+            "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT.",
+            ServiceUnavailable.exit_code,
+        )
+    finding.status = Status.REMARK
+    finding.advice = (
+        "the answer is a web page, which the receiver does not write: ask the council's network team whether a "
+        "firewall or proxy answers in its place."
+    )
 
 
 def _judge_record(answer: Answer, finding: Finding) -> None:

@@ -89,7 +89,7 @@ def connect(target: Target, timeout_s: float) -> socket.socket:
         timed_out = isinstance(error, socket.timeout)
         what = f"did not answer within {timeout_s:g} s" if timed_out else "cannot be reached"
         raise fault(
-            f"{target.first_label} {what}.",
+            f"{_capital(target.first_label)} {what}.",
             f"a firewall usually drops such connections: ask {NETWORK_TEAM} to let this server out to "
             f"{target.host}, port {target.port}, or to name the proxy to use (PROXY_URL).",
         ) from None
@@ -101,6 +101,12 @@ def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s
     connection.set_tunnel(target.host, target.port, headers=proxy_headers(proxy))
     try:
         connection.connect()
+    except TimeoutError:
+        connection.close()
+        raise fault(
+            f"{_capital(target.first_label)} opened no way to {target.host} within {timeout_s:g} s.",
+            f"check the endpoint's name; if it is right, ask {NETWORK_TEAM} whether the proxy can reach it.",
+        ) from None
     except (OSError, ValueError) as error:
         connection.close()
         raise _proxy_fault(str(error), target, options) from None
@@ -121,7 +127,7 @@ def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: flo
 
 
 def _proxy_fault(text: str, target: Target, options: TransportOptions) -> StepFailed:
-    proxy = target.first_label
+    proxy = _capital(target.first_label)
     if "407" in text:
         return fault(f"{proxy} wants a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options))
     if "403" in text or "Forbidden" in text:
@@ -129,7 +135,7 @@ def _proxy_fault(text: str, target: Target, options: TransportOptions) -> StepFa
             f"{proxy} forbids the way to {target.host} (HTTP 403).",
             f"ask {NETWORK_TEAM} to allow {target.host}, port {target.port}, for this server and account.",
         )
-    if "502" in text or "503" in text or "504" in text:
+    if any(code in text for code in ("500", "502", "503", "504")):
         return fault(
             f"{proxy} could not reach {target.host} itself.",
             f"check the endpoint's name and port; if they are right, ask {NETWORK_TEAM}.",
@@ -150,11 +156,16 @@ def _login_advice(options: TransportOptions) -> str:
     if options.proxy_auth == "integrated":
         return f"ask {NETWORK_TEAM} whether this account may use the proxy, and which logins the proxy takes."
     return (
-        "put user and password into PROXY_URL (http://user:password@proxy:port, special signs as %XX), or, where the "
-        f"proxy takes Windows accounts, set PROXY_AUTH=integrated; {NETWORK_TEAM} knows which."
+        "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
+        f"or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated; {NETWORK_TEAM} knows which."
     )
 
 
 def _port(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _capital(label: str) -> str:
+    # A host name keeps its own spelling.
+    return f"T{label[1:]}" if label.startswith("the ") else label

@@ -28,6 +28,11 @@ def shake_hands(
         raise _certificate_fault(error, target, options, timeout_s) from None
     except ssl.SSLError as error:
         raise _handshake_fault(error, target) from None
+    except TimeoutError:
+        raise fault(
+            f"{target.host} did not answer the TLS handshake within {timeout_s:g} s.",
+            f"a firewall or an inspecting proxy usually holds it up: ask {NETWORK_TEAM} about {target.host}.",
+        ) from None
     except OSError:
         raise fault(
             f"{target.host} closed the connection in the middle of the TLS handshake.",
@@ -50,9 +55,10 @@ def _remark(certificate: Certificate, target: Target, finding: Finding) -> None:
     if not certificate.is_public:
         finding.status = Status.REMARK
         finding.detail += f"\n{_who_issues_so(certificate)}"
+        opens = "the proxy opens" if certificate.is_inspected else "if it is a proxy, it opens"
         finding.advice = (
-            f"it is trusted here, so this works; ask {NETWORK_TEAM} whether {target.host} should be exempt from "
-            "inspection, since records pass through the inspecting proxy in the clear."
+            f"it is trusted here, so this works; but {opens} what is sent, records too: ask {NETWORK_TEAM} whether "
+            f"{target.host} should be exempt from inspection."
         )
     elif days < _EXPIRES_SOON_DAYS:
         finding.status = Status.REMARK

@@ -1,0 +1,255 @@
+"""Ways through a real proxy (squid): with a password, as a Windows account, around it; and one that inspects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from api_pipeline.simulator import SimulatorServer
+from tests.support.databases import TestDatabase
+from tests.support.diagnosing import Found, diagnose
+from tests.support.squid import (
+    PASSWORD,
+    USER,
+    Squid,
+    forbidding_proxy,
+    inspecting_proxy,
+    open_proxy,
+    proxy_for_windows_accounts,
+    proxy_with_password,
+)
+from tests.support.tls import Authority, authority, closed_port, raw_server, secured_server, silent_server
+from tests.support.world import World, live_settings
+
+# A name that this machine's DNS does not know and the proxy does, as it is in a council.
+BEHIND = "receiver.invalid"
+
+
+@pytest.fixture
+def council(tmp_path: Path) -> Authority:
+    return authority(tmp_path)
+
+
+@pytest.fixture
+def server(council: Authority) -> Iterator[SimulatorServer]:
+    with secured_server(council.issue("127.0.0.1", "localhost", BEHIND)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Squid]:
+    """A proxy that wants a password."""
+    with proxy_with_password() as proxy:
+        yield proxy
+
+
+def walk(server: SimulatorServer, council: Authority, folder: Path, **settings: str) -> Found:
+    return diagnose("test-endpoint", {**live_settings(server), "CA_BUNDLE": str(council.pem), **settings}, folder)
+
+
+def with_login(proxy: Squid, user: str = USER, password: str = PASSWORD) -> str:
+    return proxy.url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@")
+
+
+def place(server: SimulatorServer, host: str = "127.0.0.1") -> str:
+    return f"{host}:{server.port}"
+
+
+def test_proxy_that_wants_a_password_and_gets_none(
+    guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    found = walk(server, council, tmp_path, PROXY_URL=guarded.url)
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == f"The proxy 127.0.0.1:{guarded.port} wants a login (HTTP 407) and none was given."
+    assert found.advice.startswith(
+        "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
+        "or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated"
+    )
+    assert guarded.requests()[-1] == f"TCP_DENIED/407 CONNECT {place(server)}"
+
+
+def test_proxy_that_gets_a_wrong_password(
+    guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    found = walk(server, council, tmp_path, PROXY_URL=with_login(guarded, password="wrong"))
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == (
+        f"The proxy 127.0.0.1:{guarded.port} wants a login (HTTP 407) and did not accept the one in its URL."
+    )
+
+
+def test_proxy_that_gets_the_right_password(
+    guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    found = walk(server, council, tmp_path, PROXY_URL=with_login(guarded))
+
+    assert found.code == 0
+    assert found.steps["proxy"]["detail"] == (
+        f"http://***@127.0.0.1:{guarded.port} lets us through to 127.0.0.1:{server.port}"
+    )
+    assert guarded.tunnelled(place(server)) > 0
+
+
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "elsewhere.example, 127.0.0.0/8", "*", "127.0.0.1:{port}"])
+def test_no_proxy_goes_around_it(
+    exempt: str, guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    before = guarded.requests()
+    found = walk(server, council, tmp_path, PROXY_URL=guarded.url, NO_PROXY=exempt.format(port=server.port))
+
+    assert found.code == 0
+    assert found.steps["proxy"]["detail"] == "none is used for 127.0.0.1"
+    assert guarded.requests() == before
+
+
+def test_no_proxy_for_another_host_changes_nothing(
+    guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    exempt = f"27.0.0.1, 10.0.0.0/8, 127.0.0.1:{closed_port()}"
+
+    assert walk(server, council, tmp_path, PROXY_URL=guarded.url, NO_PROXY=exempt).failed == "proxy"
+
+
+def test_proxy_of_the_system_is_used_and_knows_names_that_we_do_not(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    with open_proxy(hosts={BEHIND: "127.0.0.1"}) as proxy:
+        behind = f"https://{place(server, BEHIND)}"
+        found = walk(
+            server,
+            council,
+            tmp_path,
+            HTTPS_PROXY=proxy.url,
+            API_ENDPOINT=f"{behind}/1",
+            TOKEN_ENDPOINT=f"{behind}/token",
+        )
+        assert found.code == 0, found
+        assert proxy.tunnelled(place(server, BEHIND)) > 0
+
+    assert found.steps["DNS"]["detail"] == "127.0.0.1 is 127.0.0.1"
+    assert found.steps["TCP"]["detail"] == f"connected to the proxy 127.0.0.1:{proxy.port}"
+
+
+def test_proxy_that_does_not_know_the_name(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with open_proxy() as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url, API_ENDPOINT=f"https://{BEHIND}/1")
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} could not reach {BEHIND} itself."
+
+
+def test_proxy_that_forbids_the_way(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with forbidding_proxy() as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url)
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} forbids the way to 127.0.0.1 (HTTP 403)."
+    assert found.advice == (
+        f"ask the council's network team to allow 127.0.0.1, port {server.port}, for this server and account."
+    )
+
+
+def test_proxy_that_is_not_there(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    port = closed_port()
+    found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
+
+    assert (found.code, found.failed) == (5, "TCP")
+    assert found.sentence == f"The connection to the proxy 127.0.0.1:{port} was refused."
+
+
+def test_proxy_that_never_answers(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with silent_server() as port:
+        found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}", CONNECT_TIMEOUT_S="0.3")
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == f"The proxy 127.0.0.1:{port} opened no way to 127.0.0.1 within 0.3 s."
+
+
+def test_what_is_no_proxy_at_all(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with raw_server(greeting=b"220 mail.example ESMTP\r\n") as port:
+        found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == f"The proxy 127.0.0.1:{port} did not open a way to 127.0.0.1."
+
+
+def test_windows_account_logs_in_to_the_proxy(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    # On Windows the account's own login is used; elsewhere this file stands in for it.
+    (tmp_path / "account").write_text("COUNCIL:svc-csc-api:a-password\n", encoding="ascii")
+    settings = {"PROXY_AUTH": "integrated", "NTLM_USER_FILE": str(tmp_path / "account")}
+    with proxy_for_windows_accounts() as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url, **settings)
+        assert found.code == 0, found
+        assert proxy.tunnelled(place(server)) > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows every account has a login of its own")
+def test_account_that_the_proxy_does_not_take(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with proxy_for_windows_accounts() as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url, PROXY_AUTH="integrated")
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert found.sentence == (
+        f"The proxy 127.0.0.1:{proxy.port} wants a login (HTTP 407) and did not accept the account that runs this "
+        "program."
+    )
+    assert "ask the council's network team whether this account may use the proxy" in found.advice
+
+
+def test_proxy_without_integrated_login_lets_an_integrated_account_through(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    with open_proxy() as proxy:
+        assert walk(server, council, tmp_path, PROXY_URL=proxy.url, PROXY_AUTH="integrated").code == 0
+
+
+def test_integrated_login_without_its_package_says_what_to_install(
+    server: SimulatorServer, council: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What an import meets where the extra was left out of the installation.
+    monkeypatch.setitem(sys.modules, "spnego", None)
+    found = walk(server, council, tmp_path, PROXY_AUTH="integrated")
+
+    assert (found.code, found.failed) == (2, "settings")
+    assert 'pip install "csc-api-pipeline[ntlm]"' in found.sentence
+    assert "set PROXY_AUTH=basic" in found.sentence
+
+
+def test_inspecting_proxy_is_found_out_and_works_once_it_is_trusted(tmp_path: Path, council: Authority) -> None:
+    inspector = authority(tmp_path, "Zscaler Inc.")
+    files = council.issue("localhost")
+    with secured_server(files) as server, inspecting_proxy(inspector, trusted=council.pem) as proxy:
+        url = f"https://{place(server, 'localhost')}"
+        settings = {"PROXY_URL": proxy.url, "API_ENDPOINT": f"{url}/1", "TOKEN_ENDPOINT": f"{url}/token"}
+        refused = walk(server, council, tmp_path, **settings)
+        trusted = walk(server, inspector, tmp_path, **settings)
+
+    assert (refused.code, refused.failed) == (5, "TLS")
+    assert "It shows a certificate of CN=localhost; issued by O=Zscaler Inc., OU=Issuing" in refused.sentence
+    assert "The issuer is a TLS-inspecting proxy: it opens the connection on the way." in refused.sentence
+    assert trusted.code == 0, trusted
+    assert trusted.steps["TLS"]["status"] == "remark"
+    assert "the proxy opens what is sent" in trusted.steps["TLS"]["advice"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_run_goes_through_the_proxy_as_the_test_did(
+    deployed: TestDatabase, guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    world = World(deployed, server, tmp_path, {"CA_BUNDLE": str(council.pem)})
+    persons = world.stage(3)
+
+    refused = world.run(PROXY_URL=guarded.url)
+    assert refused.code == 5, refused.text
+    world.check(dict.fromkeys(persons, "untouched"))
+
+    done = world.run(PROXY_URL=with_login(guarded))
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+    assert guarded.tunnelled(place(server)) > 0

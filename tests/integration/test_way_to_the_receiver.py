@@ -1,0 +1,410 @@
+"""`test-endpoint`, each step made to fail for real; contract 1 and 5."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.simulator import Fault, FaultKind, ReceiptShape, SimulatorServer, Target
+from tests.support.diagnosing import Found, diagnose
+from tests.support.tls import (
+    Authority,
+    authority,
+    closed_port,
+    context_of_old,
+    raw_server,
+    secured_server,
+    silent_server,
+)
+from tests.support.world import live_settings
+
+NETWORK_TEAM = "the council's network team"
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    with SimulatorServer() as server:
+        yield server
+
+
+@pytest.fixture
+def council(tmp_path: Path) -> Authority:
+    """The authority of the council itself."""
+    return authority(tmp_path)
+
+
+def walk(server: SimulatorServer, folder: Path, *args: str, **settings: object) -> Found:
+    chosen = {name: str(value) for name, value in settings.items()}
+    return diagnose("test-endpoint", {**live_settings(server), **chosen}, folder, *args)
+
+
+def test_whole_way_is_walked_and_no_record_is_sent(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path)
+
+    assert found.code == 0
+    assert list(found.steps) == ["settings", "DNS", "TCP", "proxy", "TLS", "token", "request"]
+    assert found.steps["request"]["detail"] == (
+        "the receiver let us in (HTTP 400 to an empty array, no record was sent)"
+    )
+    stats = server.simulator.stats()
+    assert (stats.requests, stats.records_accepted, stats.children_held) == (1, 0, 0)
+
+
+def test_record_is_sent_only_when_asked_for(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, "--send-test-record")
+
+    assert found.code == 0
+    (receipt,) = server.simulator.receipts("Fake1234999")
+    said = found.steps["test record"]["detail"]
+    assert said.startswith("the invented child was accepted, receipt ")
+    assert said.rpartition(" ")[2] in receipt
+    assert list(server.simulator.all_held()) == ["Fake1234999"]
+
+
+def test_test_record_goes_to_no_live_endpoint(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, "--send-test-record", API_ENDPOINT="https://receiver.invalid/1")
+
+    assert (found.code, found.failed) == (2, "settings")
+    assert found.sentence.startswith("--send-test-record sends an invented child, and API_ENDPOINT is neither a test")
+    assert server.simulator.stats().token_requests == 0
+
+
+def test_refused_test_record_is_told(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=422, body="[0].child_details: no", first=2, last=2))
+    found = walk(server, tmp_path, "--send-test-record")
+
+    assert (found.code, found.failed) == (1, "test record")
+    assert found.sentence.startswith("The invented child was refused (HTTP 422")
+
+
+def test_missing_settings_are_told_all_at_once_before_anything_is_opened(tmp_path: Path) -> None:
+    found = diagnose("test-endpoint", {}, tmp_path)
+
+    assert (found.code, found.failed) == (2, "settings")
+    for name in ("API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SUPPLIER_KEY", "LA_CODE"):
+        assert f"{name} is missing" in found.sentence
+    assert "Error: 7 settings are not as wanted" in found.err
+
+
+def test_name_that_nobody_knows(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, API_ENDPOINT="https://receiver.invalid/1")
+
+    assert (found.code, found.failed) == (5, "DNS")
+    assert found.sentence == "The name receiver.invalid was not found."
+    assert "check its spelling" in found.advice
+    assert NETWORK_TEAM in found.advice
+
+
+def test_name_that_cannot_be_one(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, API_ENDPOINT=f"https://{'x' * 70}.example/1")
+
+    assert (found.code, found.failed) == (5, "DNS")
+
+
+def test_closed_port(server: SimulatorServer, tmp_path: Path) -> None:
+    port = closed_port()
+    found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
+
+    assert (found.code, found.failed) == (5, "TCP")
+    assert found.sentence == f"The connection to 127.0.0.1:{port} was refused."
+    assert found.advice == (
+        f"nothing listens on that port, or a firewall turns it away: check the port, then ask {NETWORK_TEAM}."
+    )
+
+
+def test_closed_port_of_the_token_service_is_told_as_its_own(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, TOKEN_ENDPOINT=f"https://127.0.0.1:{closed_port()}/token")
+
+    assert (found.code, found.failed) == (5, "TCP (token service)")
+    assert found.steps["TCP"]["status"] == "ok"
+
+
+def test_certificate_of_a_council_authority_works_through_ca_bundle(council: Authority, tmp_path: Path) -> None:
+    with secured_server(council.issue()) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=council.pem)
+
+    assert found.code == 0
+    tls = found.steps["TLS"]
+    assert tls["status"] == "remark"
+    assert tls["detail"].startswith("TLSv1.3; certificate of O=trustme")
+    assert "issued by O=Invented Borough Council, OU=Issuing; valid until 3000-01-01 00:00 UTC" in tls["detail"]
+    assert "or an authority of the council's own" in tls["detail"]
+    assert "whether 127.0.0.1 should be exempt from inspection" in tls["advice"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="trust stores of these systems belong to the machine")
+def test_certificate_of_a_council_authority_works_through_the_systems_trust_store(
+    council: Authority, tmp_path: Path
+) -> None:
+    with secured_server(council.issue()) as server:
+        assert walk(server, tmp_path, SSL_CERT_FILE=council.pem).code == 0
+
+
+def test_certificate_of_a_public_authority_calls_for_no_remark(tmp_path: Path) -> None:
+    public = authority(tmp_path, "Let's Encrypt")
+    with secured_server(public.issue()) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=public.pem)
+
+    assert found.code == 0
+    assert found.steps["TLS"]["status"] == "ok"
+
+
+def test_certificate_that_lapses_soon_calls_for_a_remark(tmp_path: Path) -> None:
+    public = authority(tmp_path, "DigiCert Inc")
+    soon = datetime.now(timezone.utc) + timedelta(days=10, hours=1)
+    with secured_server(public.issue(not_after=soon)) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=public.pem)
+
+    assert found.code == 0
+    assert found.steps["TLS"]["status"] == "remark"
+    assert found.steps["TLS"]["advice"].startswith("the certificate lapses in 10 days")
+
+
+def test_certificate_that_is_not_trusted(council: Authority, tmp_path: Path) -> None:
+    with secured_server(council.issue()) as server:
+        found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence.startswith(
+        "The certificate of 127.0.0.1 is not trusted: this machine does not trust the authority that issued it. "
+        "It shows a certificate of O=trustme"
+    )
+    assert "issued by O=Invented Borough Council" in found.sentence
+    assert "no public certificate authority known by name" in found.sentence
+    assert "name its PEM file in CA_BUNDLE. The check cannot be switched off." in found.advice
+
+
+def test_bundle_without_the_right_authority_is_named(council: Authority, tmp_path: Path) -> None:
+    other = authority(tmp_path, "Another Council")
+    with secured_server(council.issue()) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=other.pem)
+
+    assert found.failed == "TLS"
+    assert f"CA_BUNDLE ({other.pem}) does not hold the authority that issued it" in found.sentence
+
+
+def test_bundle_without_certificates_is_a_settings_fault(server: SimulatorServer, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("no certificate\n", encoding="ascii")
+    found = walk(server, tmp_path, CA_BUNDLE=tmp_path / "empty.pem")
+
+    assert (found.code, found.failed) == (2, "settings")
+    assert "CA_BUNDLE" in found.sentence
+
+
+@pytest.mark.parametrize("issuer", ["Zscaler Inc.", "Smoothwall Ltd", "Fortinet", "Sophos Ltd"])
+def test_certificate_of_an_inspecting_proxy_is_recognised(issuer: str, tmp_path: Path) -> None:
+    proxy = authority(tmp_path, issuer)
+    with secured_server(proxy.issue()) as server:
+        refused = walk(server, tmp_path)
+        trusted = walk(server, tmp_path, CA_BUNDLE=proxy.pem)
+
+    said = "The issuer is a TLS-inspecting proxy: it opens the connection on the way."
+    assert (refused.code, refused.failed) == (5, "TLS")
+    assert said in refused.sentence
+    assert f"ask {NETWORK_TEAM} to exempt 127.0.0.1 from TLS inspection" in refused.advice
+    assert trusted.code == 0
+    assert said in trusted.steps["TLS"]["detail"]
+
+
+def test_certificate_that_has_expired(council: Authority, tmp_path: Path) -> None:
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    with secured_server(council.issue(not_after=yesterday)) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=council.pem)
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence.startswith("The certificate of 127.0.0.1 has expired. It shows a certificate of")
+    assert f"valid until {yesterday:%Y-%m-%d}" in found.sentence
+    assert "check this machine's clock" in found.advice
+
+
+def test_certificate_of_tomorrow(council: Authority, tmp_path: Path) -> None:
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    with secured_server(council.issue(not_before=tomorrow)) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=council.pem)
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence.startswith("The certificate of 127.0.0.1 is not valid yet.")
+    assert "check this machine's clock" in found.advice
+
+
+def test_certificate_for_another_name(council: Authority, tmp_path: Path) -> None:
+    with secured_server(council.issue("elsewhere.example")) as server:
+        found = walk(server, tmp_path, CA_BUNDLE=council.pem)
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence.startswith("The certificate is for another name than 127.0.0.1. It shows a certificate of")
+    assert "check the endpoint's host name" in found.advice
+
+
+def test_tls_older_than_1_2_is_refused(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with raw_server(tls=context_of_old(council.issue())) as port:
+        found = walk(server, tmp_path, CA_BUNDLE=council.pem, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence == "127.0.0.1 offers no TLS of version 1.2 or later."
+    assert "older versions are never used" in found.advice
+
+
+def test_what_does_not_speak_tls_at_all(server: SimulatorServer, tmp_path: Path) -> None:
+    with raw_server(greeting=b"220 mail.example ESMTP\r\n") as port:
+        found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence == f"What answers at 127.0.0.1:{port} does not speak TLS."
+
+
+def test_connection_cut_in_the_middle_of_the_handshake(server: SimulatorServer, tmp_path: Path) -> None:
+    with raw_server() as port:
+        found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert "127.0.0.1" in found.sentence
+    assert NETWORK_TEAM in found.advice
+
+
+def test_server_that_never_answers_the_handshake(server: SimulatorServer, tmp_path: Path) -> None:
+    with silent_server() as port:
+        found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1", CONNECT_TIMEOUT_S="0.3")
+
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence == "127.0.0.1 did not answer the TLS handshake within 0.3 s."
+
+
+def test_la_code_of_another_authority(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, LA_CODE="998")
+
+    assert (found.code, found.failed) == (4, "request")
+    assert found.advice.startswith("check SUPPLIER_KEY, SCOPE and LA_CODE;")
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"), [({"CLIENT_SECRET": "another"}, 401), ({"SCOPE": "api://another/.default"}, 400)]
+)
+def test_token_that_is_refused(settings: dict[str, str], status: int, server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, **settings)
+
+    assert (found.code, found.failed) == (4, "token")
+    assert found.sentence.startswith(f"The token service refused the credentials (HTTP {status}, invalid_")
+    assert "check CLIENT_ID, CLIENT_SECRET, SCOPE and TOKEN_ENDPOINT" in found.sentence
+    assert found.advice == (
+        "whoever holds the council's account at the DfE portal can look up client id, secret and scope, and make a new "
+        "secret where it has run out."
+    )
+    assert server.simulator.stats().requests == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(target=Target.TOKEN, kind=FaultKind.DROP, times=None), "No token could be had: "),
+        (Fault(target=Target.TOKEN, status=503, times=None), "No token could be had: the token service answered HTTP"),
+        (Fault(target=Target.TOKEN, status=200, body="<html>Log in</html>"), "The token service's answer (HTTP 200)"),
+    ],
+)
+def test_token_service_that_is_dead(fault: Fault, said: str, server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(fault)
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "token")
+    assert found.sentence.startswith(said)
+    assert found.advice.startswith("check TOKEN_ENDPOINT; if it is right, try later")
+
+
+def test_refusal_of_the_authorised_request(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.change(refuse_supplier_key=True)
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (4, "request")
+    assert found.sentence == "The receiver refused us (HTTP 403), although the token was had."
+    assert found.advice.startswith("check SUPPLIER_KEY, SCOPE and LA_CODE; whoever holds the council's account")
+
+
+def test_token_that_the_receiver_does_not_take(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=401, times=None))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (4, "request")
+    assert found.sentence.startswith("The receiver refused a fresh token (HTTP 401)")
+
+
+def test_address_where_no_receiver_is(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=404))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith("There is no receiver at this address (HTTP 404")
+    assert "check API_ENDPOINT and LA_CODE against what the DfE portal shows" in found.advice
+
+
+def test_receiver_that_is_out_of_order(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=503, times=None))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith("The receiver did not answer as it should (HTTP 503")
+    assert "try again later" in found.advice
+
+
+def test_login_page_in_the_receivers_place(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=200, body="<html><h1>Log in to the network</h1></html>"))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence == "What answered is a web page, not the receiver (HTTP 200)."
+    assert found.advice.startswith("a proxy's login page usually does that")
+
+
+def test_redirect_to_a_login_page_is_not_followed(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=302, headers={"Location": server.token_url}))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith("There is no receiver at this address (HTTP 302")
+    assert found.advice.startswith("a proxy's login page usually does that")
+    assert server.simulator.stats().token_requests == 1
+
+
+def test_page_of_a_firewall_calls_for_a_remark(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=400, body="<html>Request blocked</html>"))
+    found = walk(server, tmp_path)
+
+    assert found.code == 0
+    assert found.steps["request"]["status"] == "remark"
+    assert "whether a firewall or proxy answers in its place" in found.steps["request"]["advice"]
+
+
+def test_acceptance_of_the_test_record_without_a_receipt_calls_for_a_remark(
+    server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(kind=FaultKind.RECEIPTS, shape=ReceiptShape.MALFORMED, first=2, last=2))
+    found = walk(server, tmp_path, "--send-test-record")
+
+    assert found.code == 0
+    assert found.steps["test record"]["status"] == "remark"
+    assert "holds no receipt" in found.steps["test record"]["detail"]
+
+
+def test_firewall_that_swallows_the_connection(server: SimulatorServer, tmp_path: Path) -> None:
+    found = walk(server, tmp_path, API_ENDPOINT="https://192.0.2.1/1", CONNECT_TIMEOUT_S="0.5")
+
+    assert (found.code, found.failed) == (5, "TCP")
+    # A machine without any way out says so at once.
+    assert found.sentence in (
+        "192.0.2.1:443 did not answer within 0.5 s.",
+        "192.0.2.1:443 cannot be reached.",
+        "The connection to 192.0.2.1:443 was refused.",
+    )
+    assert NETWORK_TEAM in found.advice
+
+
+def test_environment_of_other_tools_weakens_nothing(council: Authority, tmp_path: Path) -> None:
+    other = authority(tmp_path, "Another Council")
+    with secured_server(council.issue()) as server:
+        bundle = {"REQUESTS_CA_BUNDLE": str(council.pem), "CURL_CA_BUNDLE": str(council.pem)}
+        found = walk(server, tmp_path, CA_BUNDLE=other.pem, **bundle)
+
+    assert found.failed == "TLS"

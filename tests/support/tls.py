@@ -1,0 +1,122 @@
+"""Authorities and certificates made for a test, and a server that is too old for us."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import trustme
+
+from api_pipeline.simulator import Simulator, SimulatorServer
+
+HERE = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority of the test's own; `pem` is the file to name in CA_BUNDLE."""
+
+    ca: trustme.CA
+    folder: Path
+
+    @property
+    def pem(self) -> Path:
+        """The authority's own certificate."""
+        return self.folder / "authority.pem"
+
+    def issue(
+        self, *names: str, not_before: datetime | None = None, not_after: datetime | None = None
+    ) -> tuple[Path, Path]:
+        """Gives the files of a certificate chain and its key for these host names or addresses, this machine's by
+        default."""
+        issued = self.ca.issue_cert(*(names or (HERE,)), not_before=not_before, not_after=not_after)
+        chain, key = self.folder / "chain.pem", self.folder / "key.pem"
+        chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        return chain, key
+
+
+def authority(folder: Path, organisation: str = "Invented Borough Council") -> Authority:
+    """Makes an authority with the name of an organisation; its files go into a folder of that name."""
+    place = folder / organisation.replace(" ", "-").replace("'", "")
+    place.mkdir()
+    made = Authority(trustme.CA(organization_name=organisation, organization_unit_name="Issuing"), place)
+    made.ca.cert_pem.write_to_path(made.pem)
+    return made
+
+
+@contextmanager
+def secured_server(files: tuple[Path, Path], simulator: Simulator | None = None) -> Iterator[SimulatorServer]:
+    """Serves the receiver over TLS with a certificate and its key."""
+    with SimulatorServer(simulator or Simulator(), certfile=files[0], keyfile=files[1]) as server:
+        yield server
+
+
+def context_of_old(files: tuple[Path, Path]) -> ssl.SSLContext:
+    """Gives what a server speaks that never got beyond TLS 1.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(*files)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
+
+
+@contextmanager
+def raw_server(*, greeting: bytes = b"", tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serves every connection by TLS or by a few bytes, closes it then, and gives the port.
+
+    Nothing that a client says is read: it is what listens where something else was expected.
+    """
+    with socket.create_server((HERE, 0)) as listener:
+        ends = threading.Event()
+        thread = threading.Thread(target=_serve, args=(listener, greeting, tls, ends), daemon=True)
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            ends.set()
+            with contextlib.suppress(OSError):
+                socket.create_connection(listener.getsockname(), timeout=1.0).close()
+            thread.join(10.0)
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """Lets clients connect and never says anything to them; gives the port."""
+    with socket.create_server((HERE, 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def _serve(listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None, ends: threading.Event) -> None:
+    while True:
+        connection, _ = listener.accept()
+        if ends.is_set():
+            connection.close()
+            return
+        connection.settimeout(5.0)
+        with contextlib.suppress(OSError), connection:
+            if tls is not None:
+                tls.wrap_socket(connection, server_side=True).close()
+            else:
+                connection.sendall(greeting)
+                # Closed at once, it might be reset before the client has read what it was told.
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(4096)
+
+
+def closed_port() -> int:
+    """Gives a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind((HERE, 0))
+        return int(probe.getsockname()[1])
