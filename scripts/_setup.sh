@@ -1,9 +1,16 @@
-# Sourced by the other scripts: makes what they need, from nothing, on Debian; elsewhere it says what is missing.
+# Sourced by the other scripts: makes what they need, from nothing, on Debian; elsewhere (Windows too, in Git's shell)
+# it says what is missing.
 # Leaves $PY: the Python of a virtual environment inside the checkout (ignored by git).
 set -eu
 ROOT=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$ROOT"
-PY="$ROOT/.venv/bin/python"
+case "$(uname -s)" in
+    MINGW* | MSYS* | CYGWIN*) BIN=Scripts ;;
+    *) BIN=bin ;;
+esac
+PY="$ROOT/.venv/$BIN/python"
+# On Windows python3 may be a mere signpost to a shop.
+if python3 -c '' 2>/dev/null; then FIRST_PY=python3; else FIRST_PY=python; fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # need_debian PACKAGE...: installs the Debian packages that are not there yet.
@@ -24,8 +31,8 @@ need_debian() {
 # need_python EXTRAS: makes the virtual environment and installs the project with these extras, once for each state of
 # pyproject.toml.
 need_python() {
-    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then need_debian python3-venv; fi
-    [ -x "$PY" ] || python3 -m venv "$ROOT/.venv"
+    if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then need_debian python3-venv; fi
+    [ -x "$PY" ] || "$FIRST_PY" -m venv "$ROOT/.venv"
     stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(cksum < pyproject.toml | tr ' ' '-')"
     if [ ! -e "$stamp" ]; then
         "$PY" -m pip install --quiet --editable ".${1:+[$1]}"
