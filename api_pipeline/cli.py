@@ -26,6 +26,7 @@ _COMMANDS = {
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
     "report": ("report", "Write a run as one HTML page: what was due, what became of it, errors by rule."),
     "requeue": ("requeue", "Put rows in error back to pending."),
+    "anonymise": ("anonymise", "Fill the twin (_anon) with invented records in the shape of the live ones."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
     "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),

@@ -81,7 +81,7 @@ def _without_comments(part: str) -> str:
 
 
 def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
-    staging, anon = _twins(parse_table_name(table_name))
+    staging, anon = twins(parse_table_name(table_name))
     tables = {"staging": staging, "anon": anon}
     tables.update((key, staging.beside(name)) for key, name in _COMPANIONS.items())
     names = {key: name.sql(dialect) for key, name in tables.items()}
@@ -92,7 +92,7 @@ def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
     return names
 
 
-def _twins(name: QualifiedName) -> tuple[QualifiedName, QualifiedName]:
+def twins(name: QualifiedName) -> tuple[QualifiedName, QualifiedName]:
     """Gives the live staging table and its anonymised twin, whichever of the two was named."""
     text = name.table.text
     if text.lower().endswith(ANON_ENDING) and len(text) > len(ANON_ENDING):

@@ -1,0 +1,51 @@
+"""The key of one run: whatever is invented follows from it, and nobody can work back without it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import NoReturn, TypeVar
+
+_Value = TypeVar("_Value")
+_KEY_BYTES = 32
+# Without I, O and 0, which are misread, and without X: an identifier that holds 0x trips a firewall (specification 6).
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWYZ123456789"
+
+
+class RunKey:
+    """A random key that lives in memory for one run. It has no representation, so that no log can hold it."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes | None = None) -> None:
+        """Takes a new random key of 256 bits; `key` is for tests that need the same run twice."""
+        self._key = secrets.token_bytes(_KEY_BYTES) if key is None else key
+
+    def __repr__(self) -> str:
+        return "RunKey(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the key of a run is never stored")
+
+    def digest(self, *parts: str) -> bytes:
+        """Gives the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
+        texts = [part.encode("utf-8", "surrogatepass") for part in parts]
+        return hmac.digest(self._key, b"".join(len(text).to_bytes(4, "big") + text for text in texts), "sha256")
+
+    def number(self, *parts: str) -> int:
+        """Gives the same digest as a number of 256 bits."""
+        return int.from_bytes(self.digest(*parts), "big")
+
+    def identifier(self, length: int, *parts: str) -> str:
+        """Gives `length` letters and digits (at most 32) of the digest, five bits each."""
+        return "".join(_ALPHABET[byte & 31] for byte in self.digest(*parts)[:length])
+
+
+def shuffled(values: Sequence[_Value], number: int) -> list[_Value]:
+    """Gives the values in the order that `number` stands for; 256 bits tell apart every order of 50 values."""
+    order = list(values)
+    for last in range(len(order) - 1, 0, -1):
+        number, chosen = divmod(number, last + 1)
+        order[last], order[chosen] = order[chosen], order[last]
+    return order

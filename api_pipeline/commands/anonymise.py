@@ -1,0 +1,67 @@
+"""`anonymise`: invented records in the shape of the live ones, for rehearsals with the receiver's test service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.anonymising.tables import Pair
+    from api_pipeline.anonymising.twin import Outcome, Wanted
+
+
+@click.command("anonymise")
+@pass_common
+@click.option("--source", metavar="TABLE", help="The live table to read [default: TABLE_NAME without _anon].")
+@click.option("--target", metavar="TABLE", help="The twin to fill; must end in _anon [default: the source's].")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Make at most N records.")
+@click.option("--replace", is_flag=True, help="Take the rows out that the twin holds; else it must be empty.")
+@click.option("--dry-run", is_flag=True, help="Make and check every record, but write none.")
+def command(
+    common: Common, source: str | None, target: str | None, limit: int | None, replace: bool, dry_run: bool
+) -> None:
+    """Fill the twin (_anon) of the live table with invented records of the same structure, for rehearsals.
+
+    Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
+    """
+    from api_pipeline.anonymising.keyed import RunKey
+    from api_pipeline.anonymising.tables import pair_of
+    from api_pipeline.anonymising.twin import Wanted, fill_twin
+    from api_pipeline.db import connect
+    from api_pipeline.settings import Purpose
+
+    with session(common, Purpose.DATABASE) as started:
+        settings = started.settings
+        pair = pair_of(settings.table_name, source, target)
+        wanted = Wanted(limit, replace, dry_run)
+        connection = connect(settings.connection_string)
+        try:
+            outcome = fill_twin(connection, pair, wanted, RunKey())
+        finally:
+            connection.close()
+    if not common.quiet:
+        for line in sentences(pair, wanted, outcome):
+            click.echo(line)
+
+
+def sentences(pair: Pair, wanted: Wanted, outcome: Outcome) -> list[str]:
+    """Gives what became of it in a few sentences, counts and row ids only."""
+    source, twin = pair.source_name, pair.twin_name
+    records = f"{outcome.records} invented {'record' if outcome.records == 1 else 'records'}"
+    if wanted.dry_run:
+        said = [f"{records} of {source} would be written to {twin}; nothing was written."]
+    else:
+        said = [f"{records} of {source} were written to {twin}; nothing of the originals was found in them."]
+    if outcome.replaced:
+        said.append(f"{outcome.replaced} earlier rows of {twin} were removed.")
+    if outcome.unreadable.count:
+        said.append(
+            f"{outcome.unreadable.count} rows were skipped, because their payload is blank or cannot be read: "
+            f"{outcome.unreadable} of {source}."
+        )
+    if outcome.left_out:
+        said.append(f"{outcome.left_out} members or values that the schema does not know were left out.")
+    return said

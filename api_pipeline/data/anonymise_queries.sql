@@ -1,0 +1,29 @@
+-- The statements of `anonymise`, beside those of queries.sql. The live table ({source}) is read only; what is written
+-- goes to the twin ({twin}), a table whose name ends in _anon, and to no other. The program checks that name itself.
+
+-- name: has_columns
+-- Sees that a table has the columns that are needed; reads no row.
+SELECT {columns}
+FROM {table}
+WHERE 1 = 0;
+
+-- name: read_page
+-- Reads the next page of live rows, of which the twin is made.
+SELECT id, person_id, {legacy_id}, json_payload, previous_json_payload, row_state
+FROM {source}
+WHERE id > ?
+ORDER BY id {page};
+
+-- name: count_twin
+-- Counts the rows that the twin holds: a twin with rows is only replaced with --replace.
+SELECT COUNT(*)
+FROM {twin};
+
+-- name: empty_twin
+-- Takes all rows out of the twin (--replace), in the transaction that puts the new ones in.
+DELETE FROM {twin};
+
+-- name: insert_twin
+-- Puts one invented record into the twin; its id is given by the database.
+INSERT INTO {twin} ({columns})
+VALUES ({values});

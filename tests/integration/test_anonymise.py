@@ -1,0 +1,293 @@
+"""The twin, filled by the command on every kind of database; and what keeps it from being filled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import textwrap
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.anonymising.keyed import RunKey
+from api_pipeline.anonymising.record import LiveRecord, TwinRecord, anonymise
+from api_pipeline.anonymising.tables import PAGE_SIZE, pair_of
+from api_pipeline.anonymising.twin import SomethingSurvived, Wanted, fill_twin
+from api_pipeline.db import connect
+from tests.support.commands import Completed, invoke_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import child, fill, staged, table_rows
+
+RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+
+def episode(number: str, **members: Any) -> dict[str, Any]:
+    return {"social_care_episode_id": number, "referral_date": "2026-01-05", "referral_source": "1A", **members}
+
+
+def run(database: TestDatabase, folder: Path, *args: str) -> Completed:
+    return invoke_cli(["anonymise", *args], database.settings, folder)
+
+
+def twin_rows(database: TestDatabase) -> list[dict[str, Any]]:
+    return table_rows(database, database.anon_table)
+
+
+def test_every_row_gets_an_invented_twin_that_waits_to_be_sent(deployed: TestDatabase, tmp_path: Path) -> None:
+    before = child("1002", social_care_episodes=[episode("E1")])
+    after = child("1002", social_care_episodes=[episode("E1"), episode("E2")])
+    fill(
+        deployed,
+        deployed.table,
+        [
+            staged("1001", legacy_id="L-1"),
+            staged("1002", after, "Error", "Updated", previous=before, response="HTTP 400: Given 1002", partial=after),
+            staged("1003", child("1003"), "Sent", "Unchanged", previous=child("1003"), response=RECEIPT),
+            staged("1004", child("1004"), "Sent", "DELETED", previous=child("1004"), response=RECEIPT),
+        ],
+    )
+    live = table_rows(deployed, deployed.table)
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 0, done.text
+    assert "4 invented records" in done.out
+    assert "4 earlier rows" in done.out, "the sample rows of deploy-schema"
+    rows = twin_rows(deployed)
+    assert [row["row_state"] for row in rows] == ["new", "updated", "unchanged", "deleted"]
+    assert {row["submission_status"] for row in rows} == {"pending"}
+    for name in ("api_response", "partial_json_payload", "submission_timestamp"):
+        assert {row[name] for row in rows} == {None}
+    for row in rows:
+        assert row["current_hash"] == sha256(row["json_payload"].encode()).digest()
+        assert row["person_id"] == json.loads(row["json_payload"])["la_child_id"]
+        previous = row["previous_json_payload"]
+        assert row["previous_hash"] == (None if previous is None else sha256(previous.encode()).digest())
+    text = json.dumps(rows, default=str)
+    assert not [value for value in ("1001", "1002", "L-1", "Given", "2014-03-09", RECEIPT) if f'"{value}' in text]
+    assert table_rows(deployed, deployed.table) == live
+
+
+def test_a_delta_remains_a_delta(deployed: TestDatabase, tmp_path: Path) -> None:
+    before = child("1", social_care_episodes=[episode("E1")])
+    fill(deployed, deployed.table, [staged("1", {**before, "mis_child_id": "M9"}, previous=before)])
+
+    assert run(deployed, tmp_path, "--replace").code == 0
+
+    (row,) = twin_rows(deployed)
+    now, previous = json.loads(row["json_payload"]), json.loads(row["previous_json_payload"])
+    assert now.pop("mis_child_id")
+    assert now == previous
+
+
+def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("1", child("1", mis_child_id="M")), staged("2")])
+
+    assert run(deployed, tmp_path, "--replace").code == 0
+    first = [row["person_id"] for row in twin_rows(deployed)]
+    assert run(deployed, tmp_path, "--replace").code == 0
+    second = [row["person_id"] for row in twin_rows(deployed)]
+
+    assert first[0] == first[1] != first[2]
+    assert not set(first) & set(second)
+
+
+def test_a_twin_with_rows_is_refused_and_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    before = twin_rows(deployed)
+
+    for arguments in ([], ["--dry-run"]):
+        done = run(deployed, tmp_path, *arguments)
+        assert done.code == 2
+        assert "holds 4 rows" in done.err
+        assert "--replace" in done.err
+    assert twin_rows(deployed) == before
+
+
+def test_an_empty_twin_needs_no_replace_and_takes_more_than_a_page(deployed: TestDatabase, tmp_path: Path) -> None:
+    deployed.execute(f"DELETE FROM {deployed.anon_table}")
+    count = 2 * PAGE_SIZE + 3
+    fill(deployed, deployed.table, [staged(f"P{number}") for number in range(count)])
+
+    done = run(deployed, tmp_path)
+
+    assert done.code == 0, done.text
+    assert f"{count} invented records" in done.out
+    assert len({row["person_id"] for row in twin_rows(deployed)}) == count
+
+
+@pytest.mark.parametrize("limit", [1, PAGE_SIZE, PAGE_SIZE + 1])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_limit_is_kept_to_the_record(deployed: TestDatabase, tmp_path: Path, limit: int) -> None:
+    fill(deployed, deployed.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 5)])
+
+    assert run(deployed, tmp_path, "--replace", "--limit", str(limit)).code == 0
+
+    assert deployed.count(deployed.anon_table) == limit
+
+
+def test_a_dry_run_counts_and_writes_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2")])
+    before = twin_rows(deployed)
+
+    done = run(deployed, tmp_path, "--replace", "--dry-run")
+
+    assert done.code == 0, done.text
+    assert "2 invented records" in done.out
+    assert "nothing was written" in done.out
+    assert twin_rows(deployed) == before
+
+
+def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, tmp_path: Path) -> None:
+    broken = [staged("1", '{"la_child_id": "Quillfeather"'), staged("2", " "), staged("3", '{"surname": "Q"}')]
+    fill(deployed, deployed.table, [*broken, staged("4", previous='{"surname": "Quillfeather')])
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 0, done.text
+    assert "1 invented record " in done.out
+    assert "3 rows were skipped" in done.out
+    assert "id 1, 2, 3 of" in done.out
+    assert "1 members or values that the schema does not know were left out" in done.out
+    (row,) = twin_rows(deployed)
+    assert row["previous_json_payload"] is None
+    assert "Quillfeather" not in done.text
+
+
+def test_a_table_without_a_readable_row_leaves_the_twin_as_it_is(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1", "{")])
+    before = twin_rows(deployed)
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 3
+    assert "no row with a payload that can be read" in done.err
+    assert twin_rows(deployed) == before
+
+
+def careless(live: LiveRecord, key: RunKey) -> TwinRecord:
+    """Lets the postcode of one child through."""
+    twin = anonymise(live, key)
+    if live.person_id != "P7":
+        return twin
+    payload = json.loads(twin.json_payload)
+    payload["child_details"]["postcode"] = "ZE9 7QX"
+    return dataclasses.replace(twin, json_payload=json.dumps(payload))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_one_surviving_value_keeps_the_whole_table_from_being_written(deployed: TestDatabase, dry_run: bool) -> None:
+    details = {"first_name": "Zephyrine", "postcode": "ze97qx"}
+    rows = [staged(f"P{number}", child(f"P{number}", child_details=details)) for number in range(PAGE_SIZE + 20)]
+    fill(deployed, deployed.table, rows)
+    before = twin_rows(deployed)
+    connection = connect(deployed.connection_string)
+
+    with pytest.raises(SomethingSurvived) as caught:
+        fill_twin(connection, pair_of(deployed.table), Wanted(replace=True, dry_run=dry_run), RunKey(), careless)
+    connection.close()
+
+    assert caught.value.exit_code == 1
+    sentence = str(caught.value)
+    assert f"in 1 of {PAGE_SIZE + 20} records" in sentence
+    assert "id 8 of" in sentence
+    assert "json_payload.child_details.postcode" in sentence
+    assert "ZE9" not in sentence
+    assert twin_rows(deployed) == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--target", "ssd_api_data_staging"], "does not end in _anon"),
+        (["--target", "x_anon.ssd_api_data_staging"], "does not end in _anon"),
+        (["--target", "[ssd_api_data_staging]"], "does not end in _anon"),
+        (["--target", "ssd_anon; DROP TABLE x_anon"], "--target is"),
+        (["--source", "a b"], "--source is"),
+        (["--source", "ssd_api_data_staging_anon"], "is itself a twin"),
+    ],
+)
+def test_only_a_table_that_ends_in_anon_is_ever_written_to(
+    deployed: TestDatabase, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    before = table_rows(deployed, deployed.table), twin_rows(deployed)
+
+    done = run(deployed, tmp_path, "--replace", *arguments)
+
+    assert done.code == 2
+    assert told in done.err
+    assert (table_rows(deployed, deployed.table), twin_rows(deployed)) == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_twin_is_found_whichever_of_the_two_the_settings_name(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    settings = {**deployed.settings, "TABLE_NAME": deployed.anon_table}
+
+    assert invoke_cli(["anonymise", "--replace"], settings, tmp_path).code == 0
+
+    assert deployed.count(deployed.anon_table) == 1
+
+
+def test_tables_of_earlier_builds_without_legacy_id_do(database: TestDatabase, tmp_path: Path) -> None:
+    columns = (
+        "person_id VARCHAR(48), json_payload VARCHAR(8000), previous_json_payload VARCHAR(8000), "
+        "partial_json_payload VARCHAR(8000), current_hash VARCHAR(80), previous_hash VARCHAR(80), "
+        "submission_status VARCHAR(50), submission_timestamp VARCHAR(30), api_response VARCHAR(80), "
+        "row_state VARCHAR(10)"
+    )
+    number = "INTEGER PRIMARY KEY" if "sqlite" in database.name else "INTEGER GENERATED ALWAYS AS IDENTITY"
+    if database.name != "postgresql-odbc":
+        columns = columns.replace("current_hash VARCHAR(80), previous_hash VARCHAR(80)", "current_hash, previous_hash")
+    else:
+        columns = columns.replace("_hash VARCHAR(80)", "_hash BYTEA")
+    for table in (database.table, database.anon_table):
+        database.execute(f"CREATE TABLE {table} (id {number}, {columns})")
+    fill(database, database.table, [staged("1", legacy_id="L")])
+
+    done = run(database, tmp_path)
+
+    assert done.code == 0, done.text
+    assert len(twin_rows(database)) == 1
+
+
+def test_a_twin_that_is_not_there_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+
+    done = run(deployed, tmp_path, "--target", deployed.named("rehearsal_anon"))
+
+    assert done.code == 3
+    assert "rehearsal_anon" in done.err
+
+
+def test_a_twin_that_a_run_works_on_is_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    program = textwrap.dedent(
+        f"""
+        from api_pipeline import run_lock
+        from api_pipeline.db import connect
+        connection = connect({deployed.connection_string!r})
+        lock = run_lock.take(connection, {deployed.anon_table!r}, None)
+        print("held", flush=True)
+        input()
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        before = twin_rows(deployed)
+        done = run(deployed, tmp_path, "--replace")
+        process.kill()
+    assert done.code == 75, done.text
+    assert twin_rows(deployed) == before
+    assert run(deployed, tmp_path, "--replace").code == 0
