@@ -1,0 +1,93 @@
+"""The blocks `child_and_family_assessments` and `section_47_assessments` (mapping 7, 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from api_pipeline.staging import conversions as convert
+from api_pipeline.staging import tables
+from api_pipeline.staging.blocks.elements import Element, element, put_date
+from api_pipeline.staging.issues import ElementPath, IssueRule, Notes
+from api_pipeline.staging.joins import Joined, by_start
+from api_pipeline.staging.rows import AssessmentFactors, Conference, S47Enquiry, id_key
+from api_pipeline.staging.window import Window
+
+_ASSESSMENT = Element("child_and_family_assessments", "child_and_family_assessment_id", tables.ASSESSMENT.name)
+_ENQUIRY = Element("section_47_assessments", "section_47_assessment_id", tables.S47_ENQUIRY.name)
+
+
+def child_and_family_assessments(
+    referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
+) -> list[dict[str, Any]]:
+    """Gives the assessments of a referral that began or were authorised in the window."""
+    blocks = []
+    found = rows.assessments.get(referral, ())
+    for row in sorted(found, key=lambda one: by_start(one.assessment_start_date, one.assessment_id)):
+        start, authorised = row.assessment_start_date, row.assessment_auth_date
+        if not (window.holds(start) or window.holds(authorised)):
+            notes.left_window.append(_ASSESSMENT.path(episode, row.assessment_id))
+            continue
+        block = element(_ASSESSMENT, row.assessment_id, notes)
+        put_date(block, "start_date", start)
+        put_date(block, "authorisation_date", authorised)
+        block["factors"] = _factors(rows.factors.get(id_key(row.assessment_id), ()), row.assessment_id, notes)
+        block["purge"] = False
+        blocks.append(block)
+    return blocks
+
+
+def _factors(rows: Sequence[AssessmentFactors], assessment: str, notes: Notes) -> list[str]:
+    """Gives the factors of all rows of an assessment."""
+    table, path = tables.ASSESSMENT_FACTORS.name, _ASSESSMENT.field("factors[]")
+    codes: list[str] = []
+    for row in sorted(rows, key=lambda one: one.table_id):
+        stored = convert.stored_factors(row.assessment_factors_json or "")
+        if stored is None:
+            notes.note(IssueRule.FACTORS_UNREADABLE, path, table, row.table_id)
+            continue
+        codes += stored[0]
+        if not stored[1]:
+            notes.note(IssueRule.CODE_NOT_LISTED, path, table, row.table_id)
+    factors, drops_21, is_cut = convert.limited_factors(codes)
+    if drops_21:
+        notes.note(IssueRule.FACTOR_21_NOT_ALONE, path, tables.ASSESSMENT.name, assessment)
+    if is_cut:
+        notes.note(IssueRule.FACTORS_OVER_41, path, tables.ASSESSMENT.name, assessment)
+    return factors
+
+
+def section_47_assessments(
+    referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
+) -> list[dict[str, Any]]:
+    """Gives the enquiries of a referral that touch the window, or whose latest conference is in it."""
+    blocks = []
+    for row in sorted(rows.s47_enquiries.get(referral, ()), key=lambda one: by_start(one.s47_start_date, one[0])):
+        conference = _latest(rows.conferences.get(id_key(row.s47_enquiry_id), ()))
+        if not (window.overlaps(row.s47_start_date, row.s47_end_date) or window.holds(conference)):
+            notes.left_window.append(_ENQUIRY.path(episode, row.s47_enquiry_id))
+            continue
+        block = element(_ENQUIRY, row.s47_enquiry_id, notes)
+        put_date(block, "start_date", row.s47_start_date)
+        _put_conference_flag(block, row, notes)
+        put_date(block, "icpc_date", conference)
+        put_date(block, "end_date", row.s47_end_date)
+        block["purge"] = False
+        blocks.append(block)
+    return blocks
+
+
+def _latest(rows: Sequence[Conference]) -> datetime | None:
+    return max((row.icpc_date for row in rows if row.icpc_date is not None), default=None)
+
+
+def _put_conference_flag(block: dict[str, Any], row: S47Enquiry, notes: Notes) -> None:
+    if row.s47_outcome_json is None:
+        return
+    required = convert.outcome_flag(row.s47_outcome_json)
+    if required is None:
+        path = _ENQUIRY.field("icpc_required_flag")
+        notes.note(IssueRule.OUTCOME_UNREADABLE, path, _ENQUIRY.table, row.s47_enquiry_id)
+    elif isinstance(required, bool):
+        block["icpc_required_flag"] = required

@@ -1,0 +1,63 @@
+"""The block `care_worker_details` (mapping 7.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_pipeline.staging import conversions as convert
+from api_pipeline.staging import tables
+from api_pipeline.staging.blocks.elements import EPISODES, put_date
+from api_pipeline.staging.issues import IssueRule, Notes
+from api_pipeline.staging.joins import Joined, by_start
+from api_pipeline.staging.rows import Involvement, id_key
+from api_pipeline.staging.window import Window
+
+_WORKER_ID = f"{EPISODES}[].care_worker_details[].worker_id"
+_CASE_WORKER = "CW"
+
+
+def care_worker_details(referral: str, rows: Joined, window: Window, notes: Notes) -> list[dict[str, Any]]:
+    """Gives the registered case workers who managed a referral with a child in need plan on a census date."""
+    involvements = rows.involvements.get(referral)
+    if not involvements or not _has_plan(referral, rows, window):
+        return []
+    found = []
+    for row in involvements:
+        number = _registration_number(row, rows)
+        if number and _is_case_worker(row) and _is_counted(row, window):
+            found.append((number, row))
+    found.sort(key=lambda one: (*by_start(one[1].involvement_start_date, one[0]), one[1].involvements_id))
+    return [_worker(number, row, notes) for number, row in found]
+
+
+def _has_plan(referral: str, rows: Joined, window: Window) -> bool:
+    plans = rows.cin_plans.get(referral, ())
+    return any(window.overlaps(row.cin_plan_start_date, row.cin_plan_end_date) for row in plans)
+
+
+def _registration_number(row: Involvement, rows: Joined) -> str:
+    if row.professional_id is None:
+        return ""
+    professionals = rows.professionals.get(id_key(row.professional_id), ())
+    return convert.trimmed(professionals[0].social_worker_registration_no) if professionals else ""
+
+
+def _is_case_worker(row: Involvement) -> bool:
+    return convert.trimmed(row.professional_role_id).upper() == _CASE_WORKER
+
+
+def _is_counted(row: Involvement, window: Window) -> bool:
+    start, end = row.involvement_start_date, row.involvement_end_date
+    return start is not None and any(start <= day and (end is None or end >= day) for day in window.census_dates)
+
+
+def _worker(number: str, row: Involvement, notes: Notes) -> dict[str, Any]:
+    block: dict[str, Any] = {}
+    found = convert.worker_id(number)
+    if found is None:
+        notes.withhold(IssueRule.ID_ILL_FORMED, _WORKER_ID, tables.PROFESSIONAL.name)
+    else:
+        block["worker_id"] = found
+    put_date(block, "start_date", row.involvement_start_date)
+    put_date(block, "end_date", row.involvement_end_date)
+    return block

@@ -1,0 +1,37 @@
+"""The block `health_and_wellbeing` (mapping 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_pipeline.staging import conversions as convert
+from api_pipeline.staging import tables
+from api_pipeline.staging.conversions import BLANK
+from api_pipeline.staging.issues import IssueRule, Notes
+from api_pipeline.staging.joins import by_start
+from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.window import Window
+
+_SCORE = "health_and_wellbeing.sdq_assessments[].score"
+
+
+def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict[str, Any] | None:
+    """Gives the SDQs of the window that have a score, by date; None where there are none."""
+    scores = []
+    has_others = False
+    for row in sorted(rows.sdq, key=lambda one: by_start(one.sdq_completed_date, one.table_id)):
+        if row.sdq_score is None or row.sdq_completed_date is None:
+            continue
+        if not window.holds(row.sdq_completed_date):
+            has_others = True
+            continue
+        score = convert.score(row.sdq_score)
+        if score is None:
+            notes.note(IssueRule.SCORE_NOT_INTEGER, _SCORE, tables.SDQ_SCORE.name, row.table_id)
+        elif score != BLANK:
+            scores.append({"date": convert.day(row.sdq_completed_date), "score": score})
+    if scores:
+        return {"sdq_assessments": scores, "purge": False}
+    if has_others:
+        notes.left_window.append(("health_and_wellbeing",))
+    return None

@@ -1,0 +1,43 @@
+"""When two payloads mean the same, and how a payload is written (mapping 9, 10). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+# Ids that case-management systems renumber without a change; a care worker's is not one of them.
+VOLATILE: frozenset[str] = frozenset(
+    {
+        "la_child_id",
+        "mis_child_id",
+        "social_care_episode_id",
+        "child_and_family_assessment_id",
+        "child_in_need_plan_id",
+        "section_47_assessment_id",
+        "child_protection_plan_id",
+        "child_looked_after_placement_id",
+    }
+)
+_LEFT_OUT = VOLATILE | {"purge"}
+
+
+def meaning_hash(payload: Mapping[str, Any]) -> bytes:
+    """Gives the SHA-256 of what a payload says: without record and block ids and purge flags, arrays in any order."""
+    return sha256(orjson.dumps(_meaning(payload), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def payload_text(payload: Mapping[str, Any]) -> str:
+    """Gives a payload as it is staged: compact JSON with its members in the order they have, letters unescaped."""
+    return orjson.dumps(payload).decode()
+
+
+def _meaning(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _meaning(item) for name, item in value.items() if name not in _LEFT_OUT}
+    if isinstance(value, list):
+        texts = sorted(orjson.dumps(_meaning(item), option=orjson.OPT_SORT_KEYS) for item in value)
+        return [orjson.Fragment(text) for text in texts]
+    return value
