@@ -50,6 +50,29 @@ _SITUATIONS = (
 )
 
 
+def make_trial_table(path: Path, children: int) -> str:
+    """Makes a new database file with the tables and invented children, and gives its connection string.
+
+    Errors: SettingsError where the file is there already or its folder cannot be written to.
+    """
+    if path.exists():
+        raise SettingsError(f"The file {path} is there already and stays as it is; name another, or delete it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {path.parent} cannot be written to ({type(error).__name__}); name another."
+        ) from None
+    connection_string = f"{SQLITE_PREFIX}{path}"
+    connection = connect(connection_string, create=True)
+    try:
+        ddl.apply(connection.execute, connection.dialect, TABLE)
+        _fill(connection, children)
+    finally:
+        connection.close()
+    return connection_string
+
+
 class _Silent:
     def update(self, summary: RunSummary) -> None:
         """Shows nothing; the demo prints summaries."""
