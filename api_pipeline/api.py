@@ -87,14 +87,18 @@ class CscReceiver:
     def _attempt_with_token(self, body: bytes, records: int, *, retried: bool) -> Answer:
         token = self._tokens.token()
         answer = self._attempt(body, records, token, retried=retried)
-        if not isinstance(answer, Unauthorised):
-            return answer
-        answer = self._attempt(body, records, self._tokens.renew(token), retried=True)
+        if isinstance(answer, Unauthorised) and not self._tokens.is_untried_renewal(token):
+            token = self._tokens.renew(token)
+            answer = self._attempt(body, records, token, retried=True)
         if isinstance(answer, Unauthorised):
+            # At once: another sender must not begin a request, or fetch a token, that can only be refused as well.
+            self._gate.stop()
             raise AuthenticationRefused(
                 f"The receiver refused a fresh token (HTTP {answer.code}); check SCOPE and API_ENDPOINT, and whether "
                 "this machine's clock is right."
             )
+        if not isinstance(answer, Passing):
+            self._tokens.note_taken(token)
         return answer
 
     def _attempt(self, body: bytes, records: int, token: Token, *, retried: bool) -> Answer:

@@ -69,6 +69,7 @@ class TokenKeeper:
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._taken = 1
 
     def token(self) -> Token:
         """Gives a token that has not lapsed. Errors: AuthenticationRefused, ServiceUnavailable, Stopped."""
@@ -80,6 +81,14 @@ class TokenKeeper:
     def renew(self, refused: Token) -> Token:
         """Gives a token other than the one the receiver refused; fetches it unless somebody has already."""
         return self._fetch_unless_newer(refused)
+
+    def note_taken(self, token: Token) -> None:
+        """The receiver let a request with this token in."""
+        self._taken = max(self._taken, token.generation)
+
+    def is_untried_renewal(self, token: Token) -> bool:
+        """Whether this token replaced another and has never been let in, so that a third would fare no better."""
+        return token.generation > self._taken
 
     def _fetch_unless_newer(self, old: Token | None) -> Token:
         with self._lock:

@@ -19,6 +19,9 @@ _SHOWN = frozenset(
         *("app", "wsid", "applicationintent", "multisubnetfailover", "marsconnection"),
     }
 )
+_WHERE = frozenset(
+    {"dsn", "filedsn", "server", "servername", "address", "addr", "port", "database", "dbq", "initialcatalog"}
+)
 _SQL_SERVER_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _OLDER_DRIVERS = ("SQL Server Native Client 11.0", "SQL Server Native Client 10.0", "SQL Server")
 _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
@@ -71,6 +74,14 @@ def in_braces(value: str) -> str:
     if re.search(r"[;{}]|^\s|\s$", value):
         return "{" + value.replace("}", "}}") + "}"
     return value
+
+
+def database_named_by(text: str) -> str:
+    """Gives the part of a connection string that says which server and database it means, without user and password."""
+    if is_embedded(text):
+        return text
+    named = ((re.sub(r"[ _]", "", keyword).lower(), value.lower()) for keyword, value in pairs(text))
+    return ";".join(sorted(f"{keyword}={value}" for keyword, value in named if keyword in _WHERE))
 
 
 def redacted_connection_string(text: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from api_pipeline.errors import DatabaseError
+from api_pipeline.queries import load
 from api_pipeline.tables import Dialect
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _LOST_STATES = ("08", "57P", "HYT", "01002")
 _LOST_NATIVE = re.compile(
     r"server closed the connection|connection .*(lost|broken|closed|reset)|Communication link", re.I
 )
+_LOST = "The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
 
 # What differs between the databases beyond DDL and the run lock: the end of a page, and how a row is kept still while
 # its version is compared. SQLite needs no row lock: its transaction is opened for writing.
@@ -70,7 +72,7 @@ class Connection:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Gives all rows of a statement; no transaction stays open behind it. Errors: DatabaseError."""
-        with _translated():
+        with _translated(self._is_gone):
             cursor = self._raw.cursor()
             try:
                 cursor.execute(sql, self._bound(parameters))
@@ -80,7 +82,7 @@ class Connection:
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Runs one statement and gives the number of rows it touched (-1 where the driver does not say)."""
-        with _translated():
+        with _translated(self._is_gone):
             cursor = self._raw.cursor()
             try:
                 cursor.execute(sql, self._bound(parameters))
@@ -92,7 +94,7 @@ class Connection:
         """Runs one statement for each row of parameters, as one array where the driver takes arrays."""
         if not rows:
             return
-        with _translated():
+        with _translated(self._is_gone):
             cursor = self._raw.cursor()
             try:
                 if self.is_microsoft:
@@ -131,13 +133,23 @@ class Connection:
             if not _is_driver_error(error):
                 raise
 
+    def _is_gone(self) -> bool:
+        """Whether the connection is lost, for an error that does not say so: asked anything, a dead one says it."""
+        try:
+            self._raw.execute(load()["probe"].sql).close()
+        except Exception as error:
+            if not _is_driver_error(error):
+                raise
+            return isinstance(_as_database_error(error), ConnectionLost)
+        return False
+
     def _bound(self, parameters: Parameters) -> Parameters:
         if self.dialect is not Dialect.SQLITE:
             return parameters
         return [value.isoformat(" ", "milliseconds") if isinstance(value, datetime) else value for value in parameters]
 
     def _begin(self) -> None:
-        with _translated():
+        with _translated(self._is_gone):
             if self.dialect is Dialect.SQLITE:
                 # A transaction that reads first and writes later can be caught between two writers; this one cannot.
                 self._raw.execute("BEGIN IMMEDIATE").close()
@@ -146,7 +158,7 @@ class Connection:
 
     def _end(self, *, commit: bool) -> None:
         try:
-            with _translated():
+            with _translated(self._is_gone):
                 if self.dialect is Dialect.SQLITE:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
                     return
@@ -157,17 +169,21 @@ class Connection:
                 raise
 
 
-def connect(connection_string: str, *, create: bool = False, timeout_s: int = 15) -> Connection:
+def connect(
+    connection_string: str, *, create: bool = False, timeout_s: int = 15, busy_wait_s: float = _BUSY_WAIT_S
+) -> Connection:
     """Opens an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
+
+    `busy_wait_s` is how long one statement waits, in seconds, while another program locks the embedded database.
 
     Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
     """
     if connection_string.startswith(SQLITE_PREFIX):
-        return _connect_sqlite(Path(connection_string[len(SQLITE_PREFIX) :]), create=create)
+        return _connect_sqlite(Path(connection_string[len(SQLITE_PREFIX) :]), busy_wait_s, create=create)
     return _connect_odbc(connection_string, timeout_s)
 
 
-def _connect_sqlite(path: Path, *, create: bool) -> Connection:
+def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
     if not create and not path.is_file():
         raise DatabaseError(
             f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
@@ -176,7 +192,7 @@ def _connect_sqlite(path: Path, *, create: bool) -> Connection:
 
     def opener() -> sqlite3.Connection:
         with _translated():
-            raw = sqlite3.connect(path, timeout=_BUSY_WAIT_S, isolation_level=None, check_same_thread=False)
+            raw = sqlite3.connect(path, timeout=busy_wait_s, isolation_level=None, check_same_thread=False)
             raw.execute("SELECT 1 FROM sqlite_master WHERE 1 = 0")
             return raw
 
@@ -227,13 +243,16 @@ def _input_sizes(row: Parameters) -> list[object]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(is_gone: Callable[[], bool] = lambda: False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not _is_driver_error(error):
             raise
-        raise _as_database_error(error) from None
+        translated = _as_database_error(error)
+        if type(translated) is DatabaseError and is_gone():
+            translated = ConnectionLost(_LOST.format(state=error.args[0]))
+        raise translated from None
 
 
 def _is_driver_error(error: Exception) -> bool:
@@ -251,9 +270,7 @@ def _as_database_error(error: Exception) -> DatabaseError:
     if "database is locked" in text or state in ("40001", "40P01", "55P03"):
         return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
-        return ConnectionLost(
-            f"The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
-        )
+        return ConnectionLost(_LOST.format(state=state))
     return DatabaseError(_sentence(state, text))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import Payload, PayloadFault, held_text, parse_payload
 from api_pipeline.records import Outcome, Record
-from api_pipeline.spool import Spool, by_row, recovered
+from api_pipeline.spool import Spool, SpooledReceipt, by_row, recovered
 from api_pipeline.store import Store
 from api_pipeline.summary import RunSummary
 from api_pipeline.write_back import Destination, WriteBack
@@ -35,6 +36,7 @@ class DurableWriteBack:
         self._to = destination
         self._spool = spool
         self._patience = patience
+        self._mask = mask
         self._write_back = WriteBack(store, destination, mask)
         self._retake_lock = retake_lock
         self._summary = summary
@@ -59,21 +61,46 @@ class DurableWriteBack:
             raise type(error)(f"{error}{where}") from None
 
     def recover(self) -> None:
-        """Writes the receipts that an earlier run had to spool, before anything else is sent. Errors: DatabaseError."""
-        receipts = {} if self._to.testing else by_row(self._spool.read())
-        if not receipts:
+        """Writes the receipts that an earlier run had to spool, before anything else is sent. Errors: DatabaseError.
+
+        Receipts of another receiver stay in the file for the next run towards that one.
+        """
+        saved = [] if self._to.testing else self._spool.read()
+        if not saved:
             return
-        rows = self._store.read_rows(list(receipts))
-        outcomes: list[tuple[int, Outcome]] = []
-        for row in rows:
-            accepted = recovered(receipts[row.id], row, _held_text(row.json_payload))
-            if accepted is not None and receipts[row.id].receiver == self._to.receiver:
-                outcomes.append((receipts[row.id].batch, accepted))
-        for batch, outcome in outcomes:
-            self._write_back.write(batch, [outcome])
-        self._spool.clear()
-        self._summary.receipts_recovered = len(outcomes)
-        _LOG.info("wrote back %d receipts that an earlier run had saved in %s", len(outcomes), self._spool.path)
+        mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
+        written = patiently(
+            self._store.connection, lambda: self._write_saved(by_row(mine)), self._patience, self._retake_lock
+        )
+        try:
+            self._spool.keep([receipt for receipt in saved if receipt.receiver != self._to.receiver])
+        except OSError as error:
+            _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, type(error).__name__)
+        self._summary.receipts_recovered = written
+        if mine:
+            _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
+
+    def _write_saved(self, receipts: dict[int, SpooledReceipt]) -> int:
+        """Writes saved receipts under the run and the batch they belong to, and gives their number."""
+        rows = {row.id: row for row in self._store.read_rows(list(receipts))}
+        runs = self._runs_of_notes(list(receipts.values()))
+        batches: dict[tuple[str, int], list[Outcome]] = {}
+        for row_id, receipt in receipts.items():
+            row = rows.get(row_id)
+            # Whatever was sent of the child since then has replaced its note, and this receipt is no news any more.
+            if row is None or (runs is not None and runs.get(receipt.la_child_id) != receipt.run_id):
+                continue
+            accepted = recovered(receipt, row, _held_text(row.json_payload))
+            if accepted is not None:
+                batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
+        for (run_id, batch), outcomes in batches.items():
+            WriteBack(self._store, replace(self._to, run_id=run_id), self._mask).write(batch, outcomes)
+        return sum(map(len, batches.values()))
+
+    def _runs_of_notes(self, receipts: Sequence[SpooledReceipt]) -> dict[str, str] | None:
+        if not self._to.companions:
+            return None
+        return self._store.runs_of_notes(self._to.receiver, [receipt.la_child_id for receipt in receipts])
 
     def forget(self, records: Sequence[Record]) -> None:
         """Removes the notes of records that were never sent; a note that stays behind does no harm."""

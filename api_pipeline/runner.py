@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from api_pipeline.connection_string import database_named_by
 from api_pipeline.db import Connection, connect
 from api_pipeline.durable import DurableWriteBack
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
@@ -32,6 +33,8 @@ from api_pipeline.window import Window
 from api_pipeline.write_back import Destination
 
 _LOG = logging.getLogger(__name__)
+_LEAST_BUSY_WAIT_S = 5
+_MOST_BUSY_WAIT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,9 @@ class _Stores:
 
 @contextmanager
 def _store(settings: Settings) -> Iterator[Store]:
-    connection: Connection = connect(settings.connection_string)
+    # Reading and writing back are two connections of one run, which wait for each other in the embedded database.
+    busy_wait_s = min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
+    connection: Connection = connect(settings.connection_string, busy_wait_s=busy_wait_s)
     try:
         yield Store(connection, table_names(settings.table_name, connection.dialect))
     finally:
@@ -188,7 +193,12 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Dur
     return DurableWriteBack(
         stores.writer,
         destination,
-        Spool(settings.spool_folder, settings.table_name),
+        Spool(
+            settings.spool_folder,
+            settings.table_name,
+            database_named_by(settings.connection_string),
+            shard_of(settings),
+        ),
         patience=patience_of(settings),
         mask=mask_values,
         retake_lock=stores.lock.retake,

@@ -124,6 +124,11 @@ class Store:
             for child in held.keys() | notes.keys()
         }
 
+    def runs_of_notes(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
+        """Gives, by child, which run noted last that it was about to send a record of it to `receiver`."""
+        notes = self._by_children("read_runs_of_notes", receiver, children)
+        return {str(row[0]): str(row[1]).strip() for row in notes}
+
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""
         found: set[str] = set()

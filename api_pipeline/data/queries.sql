@@ -80,6 +80,13 @@ SELECT la_child_id, payload_hash, may_hold
 FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id IN ({children});
 
+-- name: read_runs_of_notes
+-- Reads which run sent the last record of some children whose answer is not written yet: only that run's receipt, kept
+-- in a file while the database was away, is the newest.
+SELECT la_child_id, run_id
+FROM {unconfirmed}
+WHERE receiver = ? AND la_child_id IN ({children});
+
 -- name: forget_unconfirmed
 -- Removes the notes of records under way, once the answer is known (or the record was never sent).
 DELETE FROM {unconfirmed}

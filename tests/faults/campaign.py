@@ -11,7 +11,6 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,12 +18,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pyodbc
-
 from api_pipeline.simulator import Fault, FaultKind, Reading, ReceiptShape, Refusal, Simulator, SimulatorServer
 from api_pipeline.simulator import When as At
 from api_pipeline.simulator.faults import Target
+from api_pipeline.tables import Dialect
 from tests.faults.council import Council
+from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
 from tests.support.databases import TestDatabase, postgresql_database, sqlite_database
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.staging import table_rows, text_of
@@ -195,101 +194,44 @@ class Story:
         happenings: list[tuple[str, Callable[[], None]]] = [
             ("token expired in mid-run", self.simulator.expire_tokens),
             ("table changed in mid-run", lambda: self.council.build(0.4)),
-            ("database refuses writes", self._refuse_writes),
+            ("database refuses writes", lambda: refuse_writes(self.world.database)),
         ]
         if self._is_postgres:
-            happenings += [("database connections cut", self._cut_connections)] * 2
-            happenings.append(("database gone", self._shut_out))
+            happenings += [("database connections cut", lambda: cut_connections(self.world.database))] * 2
+            happenings.append(("database gone", lambda: shut_out(self.world.database)))
         if self.rng.random() < 0.4:
             yield
             return
         name, happen = self.rng.choice(happenings)
         self.simulator.change(latency_s=0.01)
-        with self._after_requests(self.rng.randrange(1, 8), name, happen):
+
+        def befall() -> None:
+            happen()
+            self.figures.faults[name] += 1
+
+        with after_requests(self.world, self.rng.randrange(1, 8), befall):
             yield
         self._make_good()
 
-    @contextmanager
-    def _after_requests(self, count: int, name: str, happen: Callable[[], None]) -> Iterator[None]:
-        until = self.world.requests() + count
-        over = threading.Event()
-
-        def wait() -> None:
-            while not over.wait(0.002):
-                if self.world.requests() >= until:
-                    happen()
-                    self.figures.faults[name] += 1
-                    return
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
     @property
     def _is_postgres(self) -> bool:
-        return self.world.database.name == "postgresql-odbc"
-
-    def _refuse_writes(self) -> None:
-        database = self.world.database
-        if self._is_postgres:
-            database.execute(
-                "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN RAISE EXCEPTION 'no space left'; END $$"
-            )
-            database.execute(f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} EXECUTE FUNCTION refuse()")
-        else:
-            database.execute(
-                f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-            )
-
-    def _cut_connections(self) -> None:
-        self._administer(
-            "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            f"WHERE datname = '{self._name}' AND pid NOT IN (pg_backend_pid(), {self._own_pid})"
-        )
-
-    def _shut_out(self) -> None:
-        self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
-        self._cut_connections()
+        return self.world.database.dialect is Dialect.POSTGRESQL
 
     def _make_good(self) -> None:
-        database = self.world.database
         if self._is_postgres:
-            self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
-            database.execute(f"DROP TRIGGER IF EXISTS refused ON {database.table}")
-        else:
-            database.execute("DROP TRIGGER IF EXISTS refused")
-
-    @property
-    def _name(self) -> str:
-        found = re.search(r"DATABASE=(\w+)", self.world.database.connection_string)
-        assert found
-        return found.group(1)
-
-    @property
-    def _own_pid(self) -> int:
-        return int(self.world.database.rows("SELECT pg_backend_pid()")[0][0])
-
-    def _administer(self, sql: str) -> None:
-        text = self.world.database.connection_string.replace(f"DATABASE={self._name}", "DATABASE=postgres")
-        connection = pyodbc.connect(text, autocommit=True)
-        try:
-            connection.execute(sql)
-        finally:
-            connection.close()
+            let_in(self.world.database)
+        allow_writes(self.world.database)
 
     # A program of its own, which can be killed.
 
     def _run_as_program(self, arguments: list[str], settings: dict[str, object]) -> None:
         self.figures.programs += 1
         number = self.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
-        self.simulator.change(latency_s=0.01)
-        until = self.world.requests() + self.rng.randrange(1, 10)
-        moment_later = self.rng.random() * 0.02
+        # Small batches and slow answers, so that most of these runs are still at work when they are struck.
+        settings = {**settings, "BATCH_SIZE": self.rng.choice((1, 2, 3))}
+        self.simulator.change(latency_s=0.03)
+        until = self.world.requests() + self.rng.randrange(0, 7)
+        moment_later = self.rng.random() * (0.4 if until == self.world.requests() else 0.04)
         with self.world.started(*arguments, "--quiet", **settings) as process:
             while process.poll() is None and self.world.requests() < until:
                 time.sleep(0.001)

@@ -12,6 +12,7 @@ import pytest
 
 from api_pipeline.simulator import Fault, FaultKind, LoggedRequest
 from api_pipeline.simulator.faults import Target
+from tests.faults.outages import after_requests
 from tests.support.world import World
 
 
@@ -232,28 +233,6 @@ def test_slow_answer_holds_up_nobody_elses(world: World) -> None:
     world.check(dict.fromkeys(persons, "sent"))
     # The slow batch's two are still out; as many batches as the window holds are written back before it.
     assert finished[0] >= 16
-
-
-class after_requests:  # noqa: N801 - reads as a statement: with after_requests(...)
-    """Lets something happen once the receiver has seen so many requests, while the run is at work."""
-
-    def __init__(self, world: World, count: int, happen: object) -> None:
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._wait, args=(world, count, happen))
-
-    def _wait(self, world: World, count: int, happen: object) -> None:
-        assert callable(happen)
-        while not self._over.wait(0.002):
-            if world.requests() >= count:
-                happen()
-                return
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 def closed_port() -> int:

@@ -1,0 +1,91 @@
+"""What befalls a database while a run is at work on it, and the moment at which something befalls."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pyodbc
+
+from api_pipeline.tables import Dialect
+from tests.support.databases import TestDatabase
+from tests.support.world import World
+
+
+@contextmanager
+def after_requests(world: World, count: int, happen: Callable[[], object]) -> Iterator[None]:
+    """Lets something happen once the receiver has seen `count` more requests, while the run is at work."""
+    until = world.requests() + count
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.002):
+            if world.requests() >= until:
+                happen()
+                return
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def refuse_writes(database: TestDatabase) -> None:
+    """Lets the database refuse every change of the staging table, as one does whose disk is full."""
+    if database.dialect is Dialect.POSTGRESQL:
+        database.execute(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no space left'; END $$"
+        )
+        database.execute(f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} EXECUTE FUNCTION refuse()")
+    else:
+        database.execute(
+            f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+
+
+def allow_writes(database: TestDatabase) -> None:
+    """Ends what `refuse_writes` began; no fault where nothing was begun."""
+    on_table = f" ON {database.table}" if database.dialect is Dialect.POSTGRESQL else ""
+    database.execute(f"DROP TRIGGER IF EXISTS refused{on_table}")
+
+
+def cut_connections(database: TestDatabase) -> None:
+    """PostgreSQL: ends every connection to the database but the test's own."""
+    own = int(database.rows("SELECT pg_backend_pid()")[0][0])
+    _administer(
+        database,
+        "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        f"WHERE datname = '{_name(database)}' AND pid NOT IN (pg_backend_pid(), {own})",
+    )
+
+
+def shut_out(database: TestDatabase) -> None:
+    """PostgreSQL: ends every connection to the database but the test's own, and lets no new one in."""
+    _administer(database, f"ALTER DATABASE {_name(database)} ALLOW_CONNECTIONS false")
+    cut_connections(database)
+
+
+def let_in(database: TestDatabase) -> None:
+    """Ends what `shut_out` began."""
+    _administer(database, f"ALTER DATABASE {_name(database)} ALLOW_CONNECTIONS true")
+
+
+def _name(database: TestDatabase) -> str:
+    found = re.search(r"DATABASE=(\w+)", database.connection_string)
+    assert found
+    return found.group(1)
+
+
+def _administer(database: TestDatabase, sql: str) -> None:
+    text = database.connection_string.replace(f"DATABASE={_name(database)}", "DATABASE=postgres")
+    connection = pyodbc.connect(text, autocommit=True)
+    try:
+        connection.execute(sql)
+    finally:
+        connection.close()

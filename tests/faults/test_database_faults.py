@@ -1,0 +1,484 @@
+"""The database goes away, is locked or refuses between an acceptance and its write-back (contract 3 and 5)."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline import run_lock
+from api_pipeline.db import connect
+from api_pipeline.simulator import Fault, FaultKind, Reading, SimulatorServer
+from api_pipeline.spool import SpooledReceipt
+from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
+from tests.support.databases import TestDatabase, sqlite_database
+from tests.support.postgres import PostgresServer
+from tests.support.relay import Relay, relay_to
+from tests.support.staging import change, child, hash_of, table_rows, text_of
+from tests.support.world import World
+
+MID_RUN = {"BATCH_SIZE": 2, "MAX_IN_FLIGHT": 4}
+MANY = 40
+KEPT = {*SpooledReceipt.__dataclass_fields__}
+
+
+def spool_of(world: World) -> Path:
+    """Gives the one spool file there is."""
+    (path,) = world.folder.glob("unwritten-receipts-*.jsonl")
+    return path
+
+
+def spooled(world: World) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in spool_of(world).read_text(encoding="utf-8").splitlines()]
+
+
+def no_spool(world: World) -> bool:
+    return not list(world.folder.glob("unwritten-receipts-*"))
+
+
+# PostgreSQL: the connection is cut, the server is gone for a while, the server is gone for good.
+
+
+@pytest.mark.parametrize("requests", [1, 5, 12])
+def test_connections_that_are_cut_in_mid_run_cost_nothing(postgres_world: World, requests: int) -> None:
+    world = postgres_world
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.02)
+    with after_requests(world, requests, lambda: cut_connections(world.database)):
+        done = world.run(**MID_RUN)
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY
+    assert no_spool(world)
+
+
+def test_connections_that_are_cut_again_and_again_cost_nothing(postgres_world: World) -> None:
+    world = postgres_world
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+
+    def cut_and_cut() -> None:
+        for _ in range(4):
+            cut_connections(world.database)
+            time.sleep(0.1)
+
+    with after_requests(world, 2, cut_and_cut):
+        done = world.run(**MID_RUN)
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY
+
+
+@pytest.fixture
+def relayed(postgres_world: World, postgres_server: PostgresServer) -> Iterator[tuple[World, Relay]]:
+    """A world whose runs reach the PostgreSQL server by way of a relay, while the test reaches it directly."""
+    with relay_to(postgres_server.port) as relay:
+        text = postgres_world.database.connection_string.replace(f"PORT={postgres_server.port}", f"PORT={relay.port}")
+        postgres_world.settings["DB_CONNECTION_STRING"] = text
+        yield postgres_world, relay
+
+
+def test_server_that_is_away_for_a_while_is_waited_for(relayed: tuple[World, Relay]) -> None:
+    world, relay = relayed
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.02)
+
+    def away_for_a_while() -> None:
+        relay.cut()
+        time.sleep(1.0)
+        relay.mend()
+
+    with after_requests(world, 5, away_for_a_while):
+        done = world.run(**MID_RUN)
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY
+
+
+def test_receipts_outlive_a_server_that_stays_away_and_are_written_before_anything_else(
+    relayed: tuple[World, Relay],
+) -> None:
+    world, relay = relayed
+    world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+    with after_requests(world, 6, relay.cut):
+        done = world.run(**MID_RUN, DB_RETRY_S=0)
+    relay.mend()
+    check_spooled_and_recovered(world, done.code, done.text)
+
+
+def test_receipts_outlive_a_database_that_lets_nobody_in(postgres_world: World) -> None:
+    world = postgres_world
+    world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+    with after_requests(world, 6, lambda: shut_out(world.database)):
+        done = world.run(**MID_RUN, DB_RETRY_S=1)
+    let_in(world.database)
+    check_spooled_and_recovered(world, done.code, done.text)
+
+
+def test_receipts_outlive_a_database_that_refuses_to_write(world: World) -> None:
+    check_refused_writes(world)
+
+
+def test_receipts_outlive_a_postgresql_database_that_refuses_to_write(postgres_world: World) -> None:
+    check_refused_writes(postgres_world)
+
+
+def check_refused_writes(world: World) -> None:
+    world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+    with after_requests(world, 6, lambda: refuse_writes(world.database)):
+        done = world.run(**MID_RUN)
+    allow_writes(world.database)
+    check_spooled_and_recovered(world, done.code, done.text)
+
+
+def check_spooled_and_recovered(world: World, code: int, text: str) -> None:
+    """Holds a run that lost the database against contract 3, and the next run, which finds the receiver dead."""
+    assert code == 3, text
+    assert str(spool_of(world)) in text
+    receipts = spooled(world)
+    assert receipts
+    assert all(line.keys() == KEPT for line in receipts)
+    said = spool_of(world).read_text(encoding="utf-8")
+    assert not re.search(r"Given|Sample|2014-03-09", said), "a name or a date of birth is in the spool file"
+    words = world.words()
+    world.check(words)
+    assert set(words.values()) <= {"sent", "untouched"}
+    accepted = world.server.simulator.stats().records_accepted
+    assert list(words.values()).count("sent") + len(receipts) == accepted < MANY
+
+    # The receiver takes nothing more: whatever becomes `sent` now was written from the file, before any request.
+    world.server.simulator.add_fault(Fault(FaultKind.DROP, times=None))
+    done = world.run(MAX_ATTEMPTS=1, GIVE_UP_AFTER_FAILED_BATCHES=1)
+    assert done.code == 5, done.text
+    assert no_spool(world)
+    recovered = {line["person_id"]: line["receipt"] for line in receipts}
+    rows = world.rows()
+    assert {person: rows[person]["api_response"] for person in recovered} == recovered
+    after = world.words()
+    world.check({**after, **words, **dict.fromkeys(recovered, "sent")} | lost(after, words))
+
+    world.server.simulator.clear_faults()
+    assert world.run().code == 0
+    world.check(dict.fromkeys(world.before, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY, "a recovered record was sent again"
+
+
+def lost(after: dict[str, str], before: dict[str, str]) -> dict[str, str]:
+    """Gives the rows that the run with the dead receiver tried in vain."""
+    return {person: word for person, word in after.items() if before[person] == "untouched" and word[:5] == "error"}
+
+
+def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keeps_its_receipts(
+    relayed: tuple[World, Relay],
+) -> None:
+    world, relay = relayed
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+    other = connect(world.database.connection_string)
+
+    def another_begins_meanwhile() -> None:
+        relay.cut()
+        until = time.monotonic() + 5
+        while not took_lock() and time.monotonic() < until:
+            time.sleep(0.05)
+        relay.mend()
+
+    def took_lock() -> bool:
+        try:
+            run_lock.take(other, world.database.table, None)
+        except Exception:
+            return False
+        return True
+
+    with after_requests(world, 5, another_begins_meanwhile):
+        done = world.run(**MID_RUN)
+    assert done.code == 3, done.text
+    assert "another run had begun" in done.text
+    assert spooled(world)
+    other.close()
+    assert world.run().code == 0
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY
+
+
+# SQLite: another program keeps the file locked.
+
+
+@contextmanager
+def locked_file(world: World) -> Iterator[threading.Event]:
+    """Lets another writer lock the file once five requests have come, until the event is set."""
+    path = world.database.connection_string.removeprefix("sqlite:///")
+    release, is_locked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with sqlite3.connect(path, timeout=5, isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            is_locked.set()
+            release.wait(30)
+            other.execute("ROLLBACK")
+        other.close()
+
+    holder = threading.Thread(target=hold)
+
+    def begin() -> None:
+        holder.start()
+        is_locked.wait(10)
+
+    with after_requests(world, 5, begin):
+        yield release
+    release.set()
+    holder.join()
+
+
+def test_file_that_is_locked_for_a_while_is_waited_for(world: World) -> None:
+    persons = world.stage(MANY)
+    world.server.simulator.change(latency_s=0.02)
+    with locked_file(world) as release:
+        threading.Timer(2.0, release.set).start()
+        done = world.run(**MID_RUN)
+    assert done.code == 0, done.text
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == MANY
+
+
+def test_receipts_outlive_a_file_that_stays_locked_longer_than_the_bound(world: World) -> None:
+    world.stage(MANY)
+    world.server.simulator.change(latency_s=0.05)
+    began = time.monotonic()
+    with locked_file(world):
+        done = world.run(**MID_RUN, DB_RETRY_S=0)
+    assert time.monotonic() - began < 25, "the wait is bounded"
+    check_spooled_and_recovered(world, done.code, done.text)
+
+
+# What the spool is for, and what it is not for.
+
+
+def lose_write_back(world: World, count: int = 4, **settings: object) -> None:
+    """Leaves `count` accepted rows whose receipts are in the spool file only."""
+    world.stage(count)
+    refuse_writes(world.database)
+    done = world.run(**settings)
+    allow_writes(world.database)
+    assert done.code == 3, done.text
+    assert len(spooled(world)) == count
+
+
+def test_receipts_of_another_receiver_are_left_for_the_run_towards_that_one(world: World) -> None:
+    lose_write_back(world)
+    before = spool_of(world).read_bytes()
+    with SimulatorServer() as elsewhere:
+        done = replace(world, server=elsewhere).run("--limit", "1")
+        assert done.code == 0, done.text
+        assert elsewhere.simulator.stats().records_accepted == 1
+    assert spool_of(world).read_bytes() == before
+    assert sorted(world.words().values()) == ["sent", "untouched", "untouched", "untouched"]
+
+
+def test_receipts_of_another_table_are_left_alone(world: World) -> None:
+    lose_write_back(world)
+    before = spool_of(world).read_bytes()
+    world.server.simulator.add_fault(Fault(FaultKind.DROP, times=None))
+    done = world.run(TABLE_NAME=world.database.anon_table, MAX_ATTEMPTS=1, GIVE_UP_AFTER_FAILED_BATCHES=1)
+    assert done.code == 5, done.text
+    assert spool_of(world).read_bytes() == before
+    receipts = {line["receipt"] for line in spooled(world)}
+    rows = table_rows(world.database, world.database.anon_table)
+    assert rows
+    assert receipts.isdisjoint(row["api_response"] for row in rows)
+
+
+def test_receipts_of_another_database_with_a_table_of_that_name_are_left_alone(world: World) -> None:
+    lose_write_back(world)
+    path = spool_of(world)
+    before = path.read_bytes()
+    folder = world.folder / "other"
+    folder.mkdir()
+    with sqlite_database(folder) as database:
+        other = World(database.deploy(), world.server, world.folder)
+        other.stage(4)
+        world.server.simulator.add_fault(Fault(FaultKind.DROP, times=None))
+        done = other.run(MAX_ATTEMPTS=1, GIVE_UP_AFTER_FAILED_BATCHES=1)
+        assert done.code == 5, done.text
+        assert "sent" not in other.words().values()
+    assert path.read_bytes() == before
+
+
+def test_testing_mode_leaves_the_receipts_for_a_live_run(world: World) -> None:
+    lose_write_back(world)
+    before = spool_of(world).read_bytes()
+    assert world.run(TESTING_MODE="true").code == 0
+    assert spool_of(world).read_bytes() == before
+    assert {row["submission_status"] for row in world.rows().values()} == {"testing"}
+
+
+def test_row_that_was_changed_since_its_receipt_was_saved_stays_due_and_is_sent(world: World) -> None:
+    lose_write_back(world)
+    newer = text_of(child("P0001", mis_child_id="newer"))
+    change(world.database, world.database.table, "P0001", json_payload=newer, current_hash=hash_of(newer))
+    world.remember()
+    assert world.run().code == 0
+    assert no_spool(world)
+    world.check(dict.fromkeys(world.before, "sent"))
+    # The changed child is purged and sent whole: what the receiver holds of it is not on record.
+    assert [len(world.server.simulator.receipts(person)) for person in world.before] == [1, 3, 1, 1]
+
+
+def test_old_receipt_says_nothing_of_a_child_that_was_sent_again_since(world: World) -> None:
+    lose_write_back(world, 1)
+    first = world.rows()["P0000"]["json_payload"]
+    path = spool_of(world)
+    old = path.read_bytes()
+    (receipt,) = (line["receipt"] for line in spooled(world))
+    path.unlink()
+    newer = text_of(child("P0000", mis_child_id="newer"))
+    change(world.database, world.database.table, "P0000", json_payload=newer, current_hash=hash_of(newer))
+    assert world.run().code == 0
+    again = {"json_payload": first, "current_hash": hash_of(first), "submission_status": "Pending"}
+    change(world.database, world.database.table, "P0000", **again)
+    world.remember()
+    path.write_bytes(old)
+    assert world.run().code == 0
+    # The receipt fits the row as it stands, but the receiver had taken something else in between.
+    world.check({"P0000": "sent"})
+    assert world.rows()["P0000"]["api_response"] != receipt
+    assert no_spool(world)
+
+
+def test_receipt_of_a_deletion_is_written_from_the_file_as_well(world: World) -> None:
+    world.server.simulator.change(reading=Reading.MERGE)
+    world.stage(3)
+    assert world.run().code == 0
+    change(world.database, world.database.table, "P0001", row_state="Deleted")
+    refuse_writes(world.database)
+    assert world.run().code == 3
+    allow_writes(world.database)
+    (receipt,) = spooled(world)
+    assert receipt["kind"] == "deletion"
+    requests = world.requests()
+    assert world.run().code == 0
+    row = world.rows()["P0001"]
+    assert (row["submission_status"], row["row_state"], row["api_response"]) == ("sent", "deleted", receipt["receipt"])
+    assert (row["previous_json_payload"], row["previous_hash"]) == (None, None)
+    assert world.requests() == requests
+    assert world.server.simulator.held("P0001") is None
+
+
+def test_log_says_of_a_recovered_record_which_run_and_batch_it_was_of(world: World) -> None:
+    lose_write_back(world, 4, BATCH_SIZE=2)
+    receipts = spooled(world)
+    assert world.run().code == 0
+    log = f"SELECT run_id, batch, person_id, answer FROM {world.database.named('ssd_api_submission_log')}"
+    found = {tuple(row) for row in world.database.rows(log)}
+    assert found == {(one["run_id"], one["batch"], one["person_id"], one["receipt"]) for one in receipts}
+
+
+def test_line_that_a_power_cut_left_unfinished_is_passed_over(world: World) -> None:
+    lose_write_back(world)
+    with spool_of(world).open("a", encoding="utf-8") as file:
+        file.write('{"run_id": "cut sho')
+    assert world.run().code == 0
+    assert no_spool(world)
+    world.check(dict.fromkeys(world.before, "sent"))
+    assert world.server.simulator.stats().records_accepted == 4
+
+
+def test_spool_file_that_cannot_be_read_ends_the_run_before_anything_is_sent(world: World) -> None:
+    lose_write_back(world)
+    path = spool_of(world)
+    path.unlink()
+    path.mkdir()
+    requests = world.requests()
+    done = world.run()
+    assert done.code == 3, done.text
+    assert str(path) in done.text
+    assert world.requests() == requests
+
+
+def test_spool_that_cannot_be_written_either_is_said_and_the_rows_stay_due(world: World) -> None:
+    persons = world.stage(4)
+    folder = world.folder / "receipts"
+    refuse_writes(world.database)
+    world.server.simulator.change(latency_s=0.1)
+    with after_requests(world, 1, lambda: folder.write_text("in the way", encoding="utf-8")):
+        done = world.run(SPOOL_FOLDER=folder)
+    allow_writes(world.database)
+    assert done.code == 3, done.text
+    assert "neither to the database nor to" in done.text
+    world.check(dict.fromkeys(persons, "untouched"))
+    assert world.run().code == 0
+    world.check(dict.fromkeys(persons, "sent"))
+
+
+# What one shard left is not lost when the shards are no more, and the other way round.
+
+
+def test_what_shards_left_is_written_by_a_run_on_the_whole_table(world: World) -> None:
+    persons = world.stage(6)
+    refuse_writes(world.database)
+    assert world.run("--shard", "1/2").code == 3
+    assert world.run("--shard", "2/2").code == 3
+    allow_writes(world.database)
+    assert len(list(world.folder.glob("unwritten-receipts-*"))) == 2
+    assert world.run().code == 0
+    assert no_spool(world)
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == 6
+
+
+def test_what_a_run_on_the_whole_table_left_is_written_by_the_first_shard(world: World) -> None:
+    lose_write_back(world, 6)
+    assert world.run("--shard", "2/2").code == 0
+    assert no_spool(world)
+    world.check(dict.fromkeys(world.before, "sent"))
+    assert world.server.simulator.stats().records_accepted == 6
+
+
+def test_shard_leaves_alone_what_another_shard_saved(world: World) -> None:
+    world.stage(6)
+    refuse_writes(world.database)
+    assert world.run("--shard", "1/2").code == 3
+    allow_writes(world.database)
+    before = spool_of(world).read_bytes()
+    assert world.run("--shard", "2/2").code == 0
+    assert spool_of(world).read_bytes() == before
+    assert world.run("--shard", "1/2").code == 0
+    world.check(dict.fromkeys(world.before, "sent"))
+    assert world.server.simulator.stats().records_accepted == 6
+
+
+def test_database_that_is_away_from_the_start_ends_the_run_with_3(world: World, tmp_path: Path) -> None:
+    done = world.run(DB_CONNECTION_STRING=f"sqlite:///{tmp_path / 'nowhere.db'}")
+    assert done.code == 3, done.text
+    assert world.requests() == 0
+
+
+@pytest.fixture
+def without_companions(world: World) -> TestDatabase:
+    for table in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
+        world.database.execute(f"DROP TABLE {world.database.named(table)}")
+    return world.database
+
+
+def test_receipts_are_kept_where_the_companion_tables_are_missing_too(
+    world: World, without_companions: TestDatabase
+) -> None:
+    lose_write_back(world)
+    receipts = {line["person_id"]: line["receipt"] for line in spooled(world)}
+    requests = world.requests()
+    assert world.run().code == 0
+    assert world.requests() == requests
+    assert {person: row["api_response"] for person, row in world.rows().items()} == receipts
+    assert without_companions.count(world.database.table, "submission_status = 'sent'") == 4

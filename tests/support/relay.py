@@ -1,0 +1,72 @@
+"""A way to a server that can be cut and mended: what a network, or a server that stops, does to a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Relay:
+    """Passes bytes between whoever connects to `port` on the loopback address and the server on `target`."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener = self._listen(0)
+        self.port = int(self._listener.getsockname()[1])
+
+    def cut(self) -> None:
+        """Breaks every connection, and refuses new ones until `mend`."""
+        with self._lock:
+            self._shut(self._listener)
+            for connection in self._open:
+                self._shut(connection)
+            self._open.clear()
+
+    def mend(self) -> None:
+        """Lets connections through again."""
+        self._listener = self._listen(self.port)
+
+    def _listen(self, port: int) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                with self._lock:
+                    self._open |= {client, server}
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while some := one.recv(65536):
+                other.sendall(some)
+        with self._lock:
+            self._open -= {one, other}
+        self._shut(one)
+        self._shut(other)
+
+    @staticmethod
+    def _shut(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+
+@contextmanager
+def relay_to(port: int) -> Iterator[Relay]:
+    """Gives a relay to the server on `port`, and cuts it at the end."""
+    relay = Relay(port)
+    try:
+        yield relay
+    finally:
+        relay.cut()
