@@ -1,0 +1,43 @@
+"""Writes the pages of the documentation that are made from the code, and `.env.example`.
+
+`pages` gives every page with its text; a test compares them with what is committed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api_pipeline.settings_docs import env_example, settings_reference
+from scripts.reference_commands import MADE, cli_page, python_page
+from scripts.reference_data import checks_page, ddl_page, sql_page
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages() -> dict[Path, str]:
+    """Gives the text of every generated file by its path."""
+    docs = ROOT / "docs"
+    made = {
+        docs / "reference/cli.md": cli_page(),
+        docs / "reference/settings.md": MADE + settings_reference(),
+        docs / "reference/sql.md": sql_page(),
+        docs / "reference/ddl.md": ddl_page(),
+        docs / "reference/checks.md": checks_page(),
+        docs / "reference/python.md": python_page(),
+        ROOT / ".env.example": env_example(),
+    }
+    return {path: f"{text.rstrip()}\n" for path, text in made.items()}
+
+
+def main() -> None:
+    """Writes every generated file whose text changed, and names it."""
+    for path, text in pages().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The reference of the data: SQL statements, table scripts, fields, code lists and rules, from the packaged files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Any
+
+from api_pipeline import ddl
+from api_pipeline.queries import load
+from api_pipeline.rules import RULES
+from api_pipeline.structure import schema
+from api_pipeline.tables import Dialect
+from scripts.reference_commands import MADE, PROGRAM, cell
+
+TABLE = "ssd_api_data_staging"
+_NAMES = {
+    "table": TABLE,
+    "held": "ssd_api_held",
+    "log": "ssd_api_submission_log",
+    "unconfirmed": "ssd_api_unconfirmed",
+    "runs": "ssd_api_runs",
+}
+_FIRST = ("queries.sql", "report_queries.sql", "diagnostics_queries.sql", "staging_queries.sql")
+
+
+def sql_page() -> str:
+    """Gives every statement of data/*.sql with its purpose."""
+    parts = [
+        f"{MADE}# SQL statements\n",
+        "Every statement that the program issues, but for the [table scripts](ddl.md). The text is that of the\n"
+        "program's own files; only the tables' names are put in. `?` is a parameter: values always travel as\n"
+        "parameters, never in the text.\n",
+        "| written in the statement | what it becomes |\n|---|---|\n"
+        "| `{ids}`, `{children}`, `{people}` | `?, ?, ...`: up to 100 parameters |\n"
+        "| `{values}` | `(?, ?), (?, ?), ...`: up to 100 rows of parameters |\n"
+        "| `{page}` | `OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY`; on SQLite `LIMIT 200` |\n"
+        "| `{lock_rows}` | SQL Server: `WITH (UPDLOCK, ROWLOCK)`; else nothing |\n"
+        "| `{locked}` | PostgreSQL: `FOR UPDATE`; else nothing |\n"
+        "| `{person}`, `{matching}`, `{shard}` | nothing, or one more condition: `AND person_id = ?`, "
+        "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1` |\n",
+    ]
+    for name in _sql_files():
+        parts.append(f"## {_title(name)}\n")
+        for statement in load(name).values():
+            text = re.sub(r"\{(\w+)\}", lambda found: _NAMES.get(found[1], found[0]), statement.sql)
+            parts.append(f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n")
+    return "\n".join(parts)
+
+
+def _sql_files() -> list[str]:
+    found = sorted(item.name for item in (files("api_pipeline") / "data").iterdir() if item.name.endswith(".sql"))
+    return [name for name in _FIRST if name in found] + [name for name in found if name not in _FIRST]
+
+
+def _title(file_name: str) -> str:
+    titles = {
+        "queries.sql": "The main job, status and requeue",
+        "report_queries.sql": "The report",
+        "diagnostics_queries.sql": "The tests of connection and tables",
+        "staging_queries.sql": "Filling the staging table (stage)",
+        "anonymise_queries.sql": "The anonymised twin (anonymise)",
+    }
+    return titles.get(file_name, file_name.removesuffix(".sql").replace("_", " ").capitalize())
+
+
+def ddl_page() -> str:
+    """Gives the table scripts as `deploy-schema` prints them."""
+    parts = [
+        f"{MADE}# Table scripts\n",
+        f"What `{PROGRAM} deploy-schema` prints, for the table `{TABLE}`. With `--table` the names change. Each\n"
+        "script is safe to run again: it makes what is missing, and never drops, empties or changes what is there.\n"
+        "The script for SQL Server 2012 and 2014 is the same as that for 2016 but for its first line.\n",
+    ]
+    for title, dialect in (
+        ("SQL Server", Dialect.SQLSERVER),
+        ("PostgreSQL", Dialect.POSTGRESQL),
+        ("SQLite", Dialect.SQLITE),
+    ):
+        parts.append(f"## {title}\n\n```sql\n{ddl.render(dialect, TABLE).strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def checks_page() -> str:
+    """Gives the fields of a payload, the code lists and the returns' rules."""
+    definitions: Mapping[str, Any] = schema()["$defs"]
+    parts = [
+        f"{MADE}# Checks of a payload\n",
+        f"What a record may hold (DfE's definition, version 1.0.1), and what `{PROGRAM} validate` and every run\n"
+        "check. The result of each check has one of these classes:\n",
+        "| class | what it means | what happens |\n|---|---|---|\n"
+        "| `schema` | the record breaks the receiver's definition | not sent (`SCHEMA_CHECK=reject`) |\n"
+        "| `code` | a value is not in its code list | a warning (`SCHEMA_CODES=warn`) |\n"
+        "| `cross_field` | a rule of the statutory returns is broken | always a warning |\n"
+        "| `firewall` | the receiver's firewall may dislike it | always a warning |\n",
+        "## Fields\n",
+        "Members that are not in this table are refused at every level. No member may be `null`; the program takes\n"
+        "such members out. Every object marked with *purge* may also have `purge`.\n",
+        "| path | accepted | code list |\n|---|---|---|",
+    ]
+    parts[-1] += "".join(
+        f"\n| `{path}` | {accepted} | {codes} |" for path, accepted, codes in _fields(schema(), "", definitions)
+    )
+    parts.append("\n## Code lists\n\n| list | codes |\n|---|---|")
+    for name, definition in definitions.items():
+        if "enum" in definition:
+            legacy = definition.get("x-legacy", [])
+            older = f"; of earlier years, with a warning: {', '.join(map(str, legacy))}" if legacy else ""
+            parts[-1] += f'\n| <a id="{name}"></a>`{name}` | {", ".join(map(str, definition["enum"]))}{older} |'
+    parts.append("\n## Rules of the returns\n\n| rule | about | says |\n|---|---|---|")
+    parts[-1] += "".join(f"\n| {rule.name} | `{rule.about}` | {cell(rule.says)} |" for rule in RULES)
+    parts.append(
+        "\nCIN rules are those of the children in need census, 903 rules those of the SSDA903 return of looked-after\n"
+        "children."
+    )
+    return "\n".join(parts)
+
+
+def _fields(node: Mapping[str, Any], path: str, definitions: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    required = node.get("required", [])
+    for name, member in node["properties"].items():
+        if name == "purge":
+            continue
+        here = f"{path}.{name}" if path else name
+        whole = definitions[member["$ref"].rsplit("/", 1)[-1]] | member if "$ref" in member else member
+        items = whole.get("items", {})
+        inner = items if items.get("type") == "object" else whole
+        shown = f"{here}[]" if items else here
+        yield shown, _accepted(whole, items, is_required=name in required), _codes(whole, items)
+        if inner.get("type") == "object":
+            yield from _fields(inner, shown, definitions)
+
+
+def _accepted(member: Mapping[str, Any], items: Mapping[str, Any], *, is_required: bool) -> str:
+    words = []
+    if member.get("type") == "object" or items.get("type") == "object":
+        words.append("a list of objects" if items else "an object")
+        if "purge" in (items or member).get("properties", {}):
+            words.append("*purge*")
+    elif items:
+        words.append("a list of texts" + _limits(items))
+        words += [f"at most {member['maxItems']}"] if "maxItems" in member else []
+        words += ["none twice"] if member.get("uniqueItems") else []
+    elif member.get("format") == "date":
+        words.append("a date, `YYYY-MM-DD`")
+    else:
+        kinds = {"string": "text", "boolean": "`true` or `false`", "integer": "whole number"}
+        words.append(kinds[member["type"]] + _limits(member))
+    return ", ".join([*words, *(["**required**"] if is_required else [])])
+
+
+def _limits(node: Mapping[str, Any]) -> str:
+    low, high = node.get("minLength"), node.get("maxLength")
+    text = ""
+    if high is not None:
+        noun = "character" if high == 1 else "characters"
+        text = f" of exactly {high} {noun}" if low == high else f" of at most {high} {noun}"
+    pattern = node.get("pattern")
+    return f"{text}, `{cell(pattern)}`" if pattern else text
+
+
+def _codes(member: Mapping[str, Any], items: Mapping[str, Any]) -> str:
+    reference = member.get("x-codes") or items.get("x-codes")
+    if reference is None:
+        return ""
+    name = reference.rsplit("/", 1)[-1]
+    return f"[`{name}`](#{name})"
