@@ -12,7 +12,7 @@ from api_pipeline.db import Connection, connect
 from api_pipeline.diagnostics import Finding, Report, Status, StepFailed, Walk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.expected_schema import FoundColumn, Need, SchemaFinding, compare, expected_tables
-from api_pipeline.odbc_faults import connection_facts
+from api_pipeline.odbc_faults import connection_facts, is_driver_here
 from api_pipeline.queries import load
 from api_pipeline.settings import Settings
 from api_pipeline.tables import Dialect
@@ -53,7 +53,9 @@ def _wanted(settings: Settings) -> str:
     if is_embedded(settings.connection_string):
         return f"embedded database {settings.connection_string}"
     facts = connection_facts(settings.connection_string)
-    where = facts.server or facts.data_source or "no server named"
+    if facts.data_source and not facts.driver:
+        return f"data source {facts.data_source}, {facts.database or 'its database'}"
+    where = facts.server or "no server named"
     return f"{facts.driver or 'no driver named'}, {where}, {facts.database or 'default database'}"
 
 
@@ -76,7 +78,7 @@ def _way_to_server(connection_string: str) -> str:
     if is_embedded(connection_string):
         return ""
     facts = connection_facts(connection_string)
-    if not facts.host or facts.port is None:
+    if not facts.host or facts.port is None or not is_driver_here(facts.driver):
         return ""
     try:
         socket.create_connection((facts.host, facts.port), timeout=_PROBE_S).close()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from api_pipeline.connection_string import pairs
 
 _NO_DRIVER_STATES = frozenset({"IM002", "IM003", "IM004", "IM005", "IM012", "IM014"})
 _LOGIN_STATES = frozenset({"28000", "28P01"})
 _CANNOT_LOAD = re.compile(r"can't open lib|specified driver could not be loaded", re.I)
-_CERTIFICATE = re.compile(r"certificate|SSL Provider", re.I)
+_CERTIFICATE = re.compile(r"certificate", re.I)
+_NO_COMMON_ENCRYPTION = re.compile(
+    r"legacy sigalg|unsupported protocol|common algorithm|handshake failure|encryption not supported", re.I
+)
+_ENCRYPTION = re.compile(r"SSL Provider|SSL routines", re.I)
 _LOGIN = re.compile(r"login failed|authentication failed|no password supplied|role .* does not exist|pg_hba", re.I)
+_WINDOWS_LOGIN = re.compile(r"SSPI|Kerberos", re.I)
 _NO_DATABASE = re.compile(r"cannot open database|database .* does not exist|connect failed \(14\)", re.I)
 _NO_HOST = re.compile(r"could not translate host|no such host|name or service not known|0x2AF9|11001", re.I)
 _REFUSED = re.compile(r"connection refused|actively refused|0x274D|10061", re.I)
@@ -81,6 +87,11 @@ def installed_drivers() -> list[str]:
     return list(pyodbc.drivers())
 
 
+def is_driver_here(driver: str) -> bool:
+    """Whether an ODBC driver, named as in a connection string or by its library, is on this machine."""
+    return driver.lower() in (name.lower() for name in installed_drivers()) or Path(driver).is_file()
+
+
 def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str]) -> str:
     there = ", ".join(installed) or "none"
     if facts.data_source and not facts.driver:
@@ -99,7 +110,7 @@ def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str
             f"The ODBC driver {facts.driver} was built for another architecture than this program (32 or 64 bits); "
             "install the 64-bit driver."
         )
-    if facts.driver.lower() in (name.lower() for name in installed):
+    if is_driver_here(facts.driver):
         return (
             f"The ODBC driver {facts.driver} is registered, but its library or one that it needs cannot be loaded; "
             "install the driver anew."
@@ -123,12 +134,23 @@ def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
             f"The server {server} refused the login to {database} ({facts.login}); check user and password in "
             "DB_CONNECTION_STRING, or, for a trusted connection, the account that runs this program."
         )
-    if _CERTIFICATE.search(text):
+    if _WINDOWS_LOGIN.search(text):
+        return (
+            f"The account that runs this program could not show the server {server} who it is (trusted connection); "
+            "run it as a domain account that may log in there, or ask the database administrator about the server's "
+            "service principal name (SPN)."
+        )
+    if _CERTIFICATE.search(text) and not _NO_COMMON_ENCRYPTION.search(text):
         return (
             f"The server {server} showed a certificate that this machine does not trust, and ODBC Driver 18 insists on "
             "one that it does; have the council's certificate authority installed here, or a certificate that fits on "
             "the server. TrustServerCertificate=yes in DB_CONNECTION_STRING goes without the check: the database "
             "administrator's decision."
+        )
+    if _ENCRYPTION.search(text) or _NO_COMMON_ENCRYPTION.search(text):
+        return (
+            f"The server {server} and this machine's ODBC driver have no encryption (TLS 1.2 or later) in common; "
+            "ask the database administrator whether the server has TLS 1.2, and which Encrypt= it wants."
         )
     return _network_sentence(state, text, server)
 

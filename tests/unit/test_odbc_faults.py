@@ -1,0 +1,178 @@
+"""What ODBC drivers say when they cannot connect, and what is made of it; texts as the drivers' makers print them."""
+
+from __future__ import annotations
+
+import pyodbc
+import pytest
+
+from api_pipeline.odbc_faults import connection_facts, explain_connection_fault
+
+MICROSOFT = "[Microsoft][ODBC Driver 18 for SQL Server]"
+TRUSTED = "Driver={ODBC Driver 18 for SQL Server};Server=sql01\\ssd,1444;Database=HDM;Trusted_Connection=yes"
+NAMED = "Driver={ODBC Driver 18 for SQL Server};Server=tcp:sql01;Database=HDM;UID=csc;PWD={hush;hush}"
+
+
+def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
+    return explain_connection_fault(pyodbc.Error(state, f"[{state}] {text} (SQLDriverConnect)"), connection_string)
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "sentence"),
+    [
+        (
+            "IM002",
+            "[Microsoft][ODBC Driver Manager] Data source name not found and no default driver specified (0)",
+            "The ODBC driver ODBC Driver 18 for SQL Server is not installed on this machine",
+        ),
+        (
+            "01000",
+            "[unixODBC][Driver Manager]Can't open lib 'ODBC Driver 18 for SQL Server' : file not found (0)",
+            "The ODBC driver ODBC Driver 18 for SQL Server is not installed on this machine",
+        ),
+        (
+            "IM003",
+            "[Microsoft][ODBC Driver Manager] Specified driver could not be loaded due to system error 126",
+            "The ODBC driver ODBC Driver 18 for SQL Server is not installed on this machine",
+        ),
+        (
+            "IM014",
+            "[Microsoft][ODBC Driver Manager] The specified DSN contains an architecture mismatch between the Driver "
+            "and Application (0)",
+            "The ODBC driver ODBC Driver 18 for SQL Server was built for another architecture than this program",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}Named Pipes Provider: Could not open a connection to SQL Server [53].  (53)",
+            "The server sql01\\ssd,1444 cannot be reached or did not let us in",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}TCP Provider: No such host is known.\r\n (11001)",
+            "The server sql01\\ssd,1444 was not found by its name",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}TCP Provider: Error code 0x2AF9 (11001)",
+            "The server sql01\\ssd,1444 was not found by its name",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}TCP Provider: No connection could be made because the target machine actively refused it.",
+            "The server sql01\\ssd,1444 refused the connection",
+        ),
+        ("HYT00", f"{MICROSOFT}Login timeout expired (0)", "The server sql01\\ssd,1444 did not answer in time"),
+        (
+            "28000",
+            f"{MICROSOFT}[SQL Server]Login failed for user 'COUNCIL\\svc-csc'. (18456)",
+            "The server sql01\\ssd,1444 refused the login to HDM (trusted connection, as the account that runs this",
+        ),
+        (
+            "28000",
+            f"{MICROSOFT}[SQL Server]Login failed. The login is from an untrusted domain and cannot be used with "
+            "Integrated authentication. (18452)",
+            "The server sql01\\ssd,1444 refused the login to HDM",
+        ),
+        (
+            "42000",
+            f'{MICROSOFT}[SQL Server]Cannot open database "HDM" requested by the login. The login failed. (4060)',
+            "The server sql01\\ssd,1444 has no database HDM, or this login may not open it",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}SSL Provider: The certificate chain was issued by an authority that is not trusted.",
+            "The server sql01\\ssd,1444 showed a certificate that this machine does not trust, and ODBC Driver 18",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}SSL Provider: The target principal name is incorrect. The certificate's CN name differs",
+            "The server sql01\\ssd,1444 showed a certificate that this machine does not trust",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}SSL Provider: [error:0A000086:SSL routines::certificate verify failed:self-signed]",
+            "The server sql01\\ssd,1444 showed a certificate that this machine does not trust",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}SSL Provider: The client and server cannot communicate, because they do not possess a common "
+            "algorithm.",
+            "The server sql01\\ssd,1444 and this machine's ODBC driver have no encryption (TLS 1.2 or later) in common",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}SSL Provider: [error:0A000102:SSL routines::unsupported protocol] (-1)",
+            "The server sql01\\ssd,1444 and this machine's ODBC driver have no encryption (TLS 1.2 or later) in common",
+        ),
+        (
+            "HY000",
+            f"{MICROSOFT}Cannot generate SSPI context (0)",
+            "The account that runs this program could not show the server sql01\\ssd,1444 who it is",
+        ),
+        (
+            "HY000",
+            f"{MICROSOFT}Protocol error in TDS stream (0)",
+            "What answers at sql01\\ssd,1444 is no such database",
+        ),
+    ],
+)
+def test_sqlstate_is_explained(state: str, text: str, sentence: str) -> None:
+    said = explain(state, text)
+
+    assert said.startswith(sentence)
+    assert said.endswith(f"(SQLSTATE {state})")
+
+
+def test_nothing_of_the_drivers_text_or_the_password_is_repeated() -> None:
+    said = explain("28000", "Login failed; PWD=hush;hush", NAMED)
+
+    assert said.startswith("The server tcp:sql01 refused the login to HDM (login csc with a password)")
+    assert "hush" not in said
+
+
+def test_driver_that_is_registered_but_does_not_load_is_not_called_missing() -> None:
+    registered = pyodbc.drivers()
+    if not registered:
+        pytest.skip("no ODBC driver is registered here")
+    said = explain("01000", "Can't open lib 'x' : file not found", f"Driver={{{registered[0]}}};Server=s")
+
+    assert said.startswith(f"The ODBC driver {registered[0]} is registered, but its library or one that it needs")
+
+
+def test_error_without_any_text_is_explained_all_the_same() -> None:
+    assert explain_connection_fault(pyodbc.Error(), TRUSTED).startswith("The server sql01\\ssd,1444 cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("connection_string", "host", "port", "login"),
+    [
+        (TRUSTED, "sql01", 1444, "trusted connection, as the account that runs this program"),
+        (NAMED, "sql01", 1433, "login csc with a password"),
+        ("Driver=SQL Server;Server=sql01\\ssd", "sql01", None, "none named"),
+        ("Driver=SQL Server;Server=np:\\\\sql01\\pipe\\sql", "", None, "none named"),
+        ("Driver=PostgreSQL Unicode;Servername=pg01;User Name=x", "pg01", 5432, "login x with a password"),
+        ("Driver=PostgreSQL Unicode;Server=pg01;Port=6432;UID=x", "pg01", 6432, "login x with a password"),
+        ("Driver=Other;Server=s", "s", None, "none named"),
+        (
+            "Driver=ODBC Driver 18 for SQL Server;Addr=s;Authentication=ActiveDirectoryMsi;UID=x",
+            "s",
+            1433,
+            "ActiveDirectoryMsi, user x",
+        ),
+        (
+            "Driver=ODBC Driver 18 for SQL Server;Address=s;Authentication=ActiveDirectoryIntegrated",
+            "s",
+            1433,
+            "ActiveDirectoryIntegrated",
+        ),
+    ],
+)
+def test_connection_string_is_read_for_where_and_as_whom(
+    connection_string: str, host: str, port: int | None, login: str
+) -> None:
+    facts = connection_facts(connection_string)
+
+    assert (facts.host, facts.port, facts.login) == (host, port, login)
+
+
+def test_of_two_servers_the_first_counts_as_for_odbc() -> None:
+    assert connection_facts("Server=first;Server=second").server == "first"
