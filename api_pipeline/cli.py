@@ -15,6 +15,7 @@ from api_pipeline.errors import PipelineError
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
+    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); sends nothing."),
     "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
     "test-db-connection": (
         "check_database",

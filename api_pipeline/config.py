@@ -75,10 +75,15 @@ def load_settings(
     _require(values, purpose, testing=testing)
     for name in _ENDPOINTS:
         values.faults.extend(endpoint_faults(name, values.text(name)))
-    settings = _settings(values, connection, gathered, cwd)
+    settings = _settings(values, connection, gathered, cwd, purpose)
     faults = [*values.faults, *_contradictions(settings)]
     interlocks = _interlocks(settings)
-    if purpose is Purpose.RUN:
+    if purpose.stages and is_anonymised(settings.table_name):
+        faults.append(
+            f"TABLE_NAME is {settings.table_name}, the table of invented children; stage fills the table of the real "
+            "ones (the invented ones are made by: d2i-csc-api anonymise)."
+        )
+    if purpose.runs:
         faults.extend(interlocks)
     if faults:
         raise SettingsError(_message(list(dict.fromkeys(faults)), gathered.file, cwd))
@@ -117,12 +122,13 @@ def _require(values: Values, purpose: Purpose, *, testing: bool) -> None:
             values.missing(setting.name)
 
 
-def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path) -> Settings:
+def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, purpose: Purpose) -> Settings:
     testing = values.boolean("TESTING_MODE")
+    table = _TESTING_TABLE if testing and not purpose.stages else _LIVE_TABLE
     folder = gathered.file.parent if gathered.file else cwd
     return Settings(
         connection_string=connection,
-        table_name=values.text("TABLE_NAME") or (_TESTING_TABLE if testing else _LIVE_TABLE),
+        table_name=values.text("TABLE_NAME") or table,
         api_endpoint=values.text("API_ENDPOINT"),
         token_endpoint=values.text("TOKEN_ENDPOINT"),
         client_id=values.text("CLIENT_ID"),

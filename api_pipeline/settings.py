@@ -22,6 +22,8 @@ class Purpose(Enum):
     """What a command is about to do, which decides which settings it needs."""
 
     RUN = "run"
+    STAGE = "stage"
+    STAGE_AND_RUN = "stage and run"
     DATABASE = "database"
     ENDPOINT = "endpoint"
     SMOKE = "smoke"
@@ -30,11 +32,21 @@ class Purpose(Enum):
     @property
     def needs_database(self) -> bool:
         """Whether the database must be known."""
-        return self in (Purpose.RUN, Purpose.DATABASE, Purpose.SMOKE)
+        return self not in (Purpose.ENDPOINT, Purpose.NOTHING)
+
+    @property
+    def stages(self) -> bool:
+        """Whether the staging table is filled with the records of real children."""
+        return self in (Purpose.STAGE, Purpose.STAGE_AND_RUN)
+
+    @property
+    def runs(self) -> bool:
+        """Whether records are sent."""
+        return self in (Purpose.RUN, Purpose.STAGE_AND_RUN)
 
     def needs_receiver(self, *, testing: bool) -> bool:
         """Whether endpoint and credentials must be known."""
-        return self in (Purpose.ENDPOINT, Purpose.SMOKE) or (self is Purpose.RUN and not testing)
+        return self in (Purpose.ENDPOINT, Purpose.SMOKE) or (self.runs and not testing)
 
     def secrets_needed(self, *, testing: bool) -> tuple[str, ...]:
         """The secret settings that are worth asking the credential store for."""

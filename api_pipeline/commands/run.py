@@ -8,10 +8,14 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.common import Common, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.settings import Settings
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
@@ -27,6 +31,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 @click.option("--shard", metavar="I/N", help="Work on the I-th of N shares of the table.")
 @click.option("--resync", is_flag=True, help="Purge each child at the receiver and send it whole.")
 @click.option("--person-id", metavar="ID", help="Only the rows of this person.")
+@click.option("--stage", "stages", is_flag=True, help="First fill the staging table from the SSD, as stage does.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
 def command(
     common: Common,
@@ -35,11 +40,13 @@ def command(
     limit: int | None,
     resync: bool,
     person_id: str | None,
+    stages: bool,
     report: Path | None,
     **given: str | None,
 ) -> None:
     """Send every due row and write the receipts back (the main job; also what happens without a command)."""
-    execute(common, _options(full, testing, given), limit, resync=resync, person_id=person_id, report=report)
+    options = _options(full, testing, given)
+    execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report)
 
 
 def execute(
@@ -49,19 +56,25 @@ def execute(
     *,
     resync: bool = False,
     person_id: str | None = None,
+    stages: bool = False,
     report: Path | None = None,
 ) -> None:
-    """Runs the main job and ends the program with its exit code."""
+    """Runs the main job, after a staging where `stages`, and ends the program with its exit code.
+
+    A staging that fails ends the program with its own code; then nothing is sent.
+    """
     from api_pipeline.commands.report import report_on
     from api_pipeline.reporting import RunProgress, print_summary
     from api_pipeline.runner import Observers, RunRequest, run
     from api_pipeline.settings import Purpose
 
-    with session(common, Purpose.RUN, options) as started:
-        progress = RunProgress(sys.stderr, quiet=common.quiet)
-        observers = Observers(progress, progress.set_total, started.redactor.add)
+    with session(common, Purpose.STAGE_AND_RUN if stages else Purpose.RUN, options) as started:
         stop = threading.Event()
         stop_on_signals(stop)
+        if stages:
+            _stage(started.settings, stop, common)
+        progress = RunProgress(sys.stderr, quiet=common.quiet)
+        observers = Observers(progress, progress.set_total, started.redactor.add)
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
@@ -72,6 +85,13 @@ def execute(
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
     raise SystemExit(summary.exit_code)
+
+
+def _stage(settings: Settings, stop: threading.Event, common: Common) -> None:
+    from api_pipeline.commands.stage import stage_once, today
+    from api_pipeline.staging.session import StageCall
+
+    stage_once(settings, StageCall(today()), stop, common)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

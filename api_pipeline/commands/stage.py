@@ -1,0 +1,75 @@
+"""`stage`: from the council's own tables to staged payloads."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.settings import Settings
+    from api_pipeline.staging.outcome import StageSummary
+    from api_pipeline.staging.session import StageCall
+
+
+@click.command("stage")
+@pass_common
+@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Stage as on this day, not today.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; count, and list who would change.")
+@click.option(
+    "--issues-csv", type=click.Path(path_type=Path), help="List every value that could not be taken as it is."
+)
+@click.option("--allow-deletions", is_flag=True, help="Go on even if many rows would be deleted, or a table is empty.")
+def command(
+    common: Common,
+    table: str | None,
+    as_of: datetime | None,
+    dry_run: bool,
+    issues_csv: Path | None,
+    allow_deletions: bool,
+) -> None:
+    """Fill the staging table from the SSD: who is in the cohort, each child's payload, and what changed.
+
+    Nothing is sent. Exit code 3 if the SSD looks half loaded; then nothing is changed.
+    """
+    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.settings import Purpose
+    from api_pipeline.staging.session import StageCall
+
+    stop = threading.Event()
+    stop_on_signals(stop)
+    call = StageCall(as_of.date() if as_of else today(), dry_run, allow_deletions)
+    with session(common, Purpose.STAGE, {"TABLE_NAME": table}) as started:
+        summary = stage_once(started.settings, call, stop, common, issues_csv)
+    if summary.refusal is not None:
+        raise summary.refusal
+
+
+def stage_once(
+    settings: Settings, call: StageCall, stop: threading.Event, common: Common, issues_csv: Path | None = None
+) -> StageSummary:
+    """Stages once, shows how far it is, and prints what was done. Errors: those of `staging.session.stage`."""
+    from api_pipeline.staging.outcome import Watchers
+    from api_pipeline.staging.report import Listing, Progress, print_summary
+    from api_pipeline.staging.session import issues_file, stage
+
+    progress = Progress(sys.stderr, quiet=common.quiet)
+    listing = Listing(is_wanted=call.is_dry_run and not common.quiet)
+    with issues_file(issues_csv) as write_issue:
+        summary = stage(settings, call, Watchers(listing.add, write_issue, progress.update), stop)
+    progress.close()
+    if not common.quiet:
+        print_summary(summary, call.as_of, issues_csv)
+    return summary
+
+
+def today() -> date:
+    """Gives the day of the run: the local one, as on the database server (mapping 1)."""
+    return date.today()  # noqa: DTZ011 - the council's own day

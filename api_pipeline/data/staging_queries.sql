@@ -1,0 +1,258 @@
+-- Every statement that `stage` sends to a council's database, besides those of queries.sql that it shares with `run`.
+--
+-- First what is read from the Standard Safeguarding Dataset (SSD), then what is read from and written to the staging
+-- table. {ssd} is the schema of the SSD tables with a dot behind it, or empty. The parameters of a reading statement
+-- are, as often as they occur, the ids of the first and the last person of a chunk of people. {cin_plan_id} is
+-- cinp_cin_plan_id, or cin_plan_id where the column is called so. {filter} is empty, or the condition only_listed.
+-- {table} is the staging table, {values} a list of rows of parameters, {page} the end of a page (see queries.sql).
+--
+-- Only plain columns are read: the rules are not in here. Ids are compared as text, because some systems hold one and
+-- the same id as a number in one table and as text in another.
+
+-- name: count_rows
+-- Counts the rows of an SSD table: one that is being refilled must not be taken for the truth.
+SELECT COUNT(*) FROM {ssd}{ssd_table};
+
+-- name: see_columns
+-- Fails where an SSD table, or one of the named columns, is not there; reads no row.
+SELECT {columns} FROM {ssd}{ssd_table} WHERE 1 = 0;
+
+-- name: person_ids
+-- Reads the ids of all people, in the database's own order, in which they are then taken chunk by chunk.
+SELECT pers_person_id FROM {ssd}ssd_person
+WHERE pers_person_id IS NOT NULL {filter}
+ORDER BY pers_person_id;
+
+-- name: is_person
+-- Finds whether one of COHORT_PERSON_IDS is a person of the SSD.
+SELECT pers_person_id FROM {ssd}ssd_person
+WHERE pers_person_id = ? {filter};
+
+-- name: only_listed
+-- Condition: the person is in the council's own table of people to be taken (COHORT_FILTER_TABLE).
+AND CAST(pers_person_id AS VARCHAR(100)) IN (SELECT CAST(person_id AS VARCHAR(100)) FROM {filter_table});
+
+-- name: ssd_person
+-- Reads the people of a chunk.
+SELECT pers_person_id, pers_legacy_id, pers_upn, pers_upn_unknown, pers_forename, pers_surname, pers_sex,
+       pers_ethnicity, pers_dob, pers_expected_dob
+FROM {ssd}ssd_person
+WHERE pers_person_id >= ? AND pers_person_id <= ?;
+
+-- name: ssd_disability
+-- Reads their disability codes.
+SELECT disa_table_id, disa_person_id, disa_disability_code
+FROM {ssd}ssd_disability
+WHERE disa_person_id >= ? AND disa_person_id <= ?;
+
+-- name: ssd_address
+-- Reads their addresses: the postcode only.
+SELECT addr_table_id, addr_person_id, addr_address_postcode, addr_address_start_date
+FROM {ssd}ssd_address
+WHERE addr_person_id >= ? AND addr_person_id <= ?;
+
+-- name: ssd_linked_identifiers
+-- Reads their other identifiers, among them former unique pupil numbers.
+SELECT link_table_id, link_person_id, link_identifier_type, link_identifier_value, link_valid_from_date
+FROM {ssd}ssd_linked_identifiers
+WHERE link_person_id >= ? AND link_person_id <= ?;
+
+-- name: ssd_immigration_status
+-- Reads their immigration statuses.
+SELECT immi_immigration_status_id, immi_person_id, immi_immigration_status, immi_immigration_status_start_date,
+       immi_immigration_status_end_date
+FROM {ssd}ssd_immigration_status
+WHERE immi_person_id >= ? AND immi_person_id <= ?;
+
+-- name: ssd_sdq_scores
+-- Reads their strengths and difficulties scores.
+SELECT csdq_table_id, csdq_person_id, csdq_sdq_completed_date, csdq_sdq_score
+FROM {ssd}ssd_sdq_scores
+WHERE csdq_person_id >= ? AND csdq_person_id <= ?;
+
+-- name: ssd_cin_episodes
+-- Reads their referrals.
+SELECT cine_referral_id, cine_person_id, cine_referral_date, cine_referral_source_code, cine_referral_nfa,
+       cine_close_reason, cine_close_date
+FROM {ssd}ssd_cin_episodes
+WHERE cine_person_id >= ? AND cine_person_id <= ?;
+
+-- name: ssd_cin_assessments
+-- Reads the assessments of these referrals.
+SELECT cina_assessment_id, cina_person_id, cina_referral_id, cina_assessment_start_date, cina_assessment_auth_date
+FROM {ssd}ssd_cin_assessments
+WHERE CAST(cina_referral_id AS VARCHAR(100)) IN (
+    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    WHERE cine_person_id >= ? AND cine_person_id <= ?
+);
+
+-- name: ssd_assessment_factors
+-- Reads the factors that these assessments identified.
+SELECT cinf_table_id, cinf_assessment_id, cinf_assessment_factors_json
+FROM {ssd}ssd_assessment_factors
+WHERE CAST(cinf_assessment_id AS VARCHAR(100)) IN (
+    SELECT CAST(cina_assessment_id AS VARCHAR(100)) FROM {ssd}ssd_cin_assessments
+    WHERE CAST(cina_referral_id AS VARCHAR(100)) IN (
+        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+        WHERE cine_person_id >= ? AND cine_person_id <= ?
+    )
+);
+
+-- name: ssd_cin_plans
+-- Reads the child in need plans of these people or of these referrals.
+SELECT {cin_plan_id}, cinp_referral_id, cinp_person_id, cinp_cin_plan_start_date, cinp_cin_plan_end_date
+FROM {ssd}ssd_cin_plans
+WHERE (cinp_person_id >= ? AND cinp_person_id <= ?)
+   OR CAST(cinp_referral_id AS VARCHAR(100)) IN (
+       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       WHERE cine_person_id >= ? AND cine_person_id <= ?
+   );
+
+-- name: ssd_s47_enquiry
+-- Reads the section 47 enquiries of these referrals.
+SELECT s47e_s47_enquiry_id, s47e_referral_id, s47e_person_id, s47e_s47_start_date, s47e_s47_end_date,
+       s47e_s47_outcome_json
+FROM {ssd}ssd_s47_enquiry
+WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
+    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    WHERE cine_person_id >= ? AND cine_person_id <= ?
+);
+
+-- name: ssd_initial_cp_conference
+-- Reads the initial child protection conferences of these enquiries.
+SELECT icpc_icpc_id, icpc_s47_enquiry_id, icpc_icpc_date
+FROM {ssd}ssd_initial_cp_conference
+WHERE CAST(icpc_s47_enquiry_id AS VARCHAR(100)) IN (
+    SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)) FROM {ssd}ssd_s47_enquiry
+    WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
+        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+        WHERE cine_person_id >= ? AND cine_person_id <= ?
+    )
+);
+
+-- name: ssd_cp_plans
+-- Reads the child protection plans of these people or of these referrals.
+SELECT cppl_cp_plan_id, cppl_referral_id, cppl_person_id, cppl_cp_plan_start_date, cppl_cp_plan_end_date
+FROM {ssd}ssd_cp_plans
+WHERE (cppl_person_id >= ? AND cppl_person_id <= ?)
+   OR CAST(cppl_referral_id AS VARCHAR(100)) IN (
+       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       WHERE cine_person_id >= ? AND cine_person_id <= ?
+   );
+
+-- name: ssd_cla_episodes
+-- Reads the looked-after episodes of these people or of these referrals.
+SELECT clae_cla_episode_id, clae_person_id, clae_cla_placement_id, clae_cla_id, clae_referral_id,
+       clae_cla_episode_start_date, clae_cla_episode_start_reason, clae_cla_episode_ceased_date,
+       clae_cla_episode_ceased_reason
+FROM {ssd}ssd_cla_episodes
+WHERE (clae_person_id >= ? AND clae_person_id <= ?)
+   OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       WHERE cine_person_id >= ? AND cine_person_id <= ?
+   );
+
+-- name: ssd_cin_episodes_of_others
+-- Reads the referrals, of anyone, that the looked-after episodes of these people belong to.
+SELECT cine_referral_id, cine_person_id, cine_referral_date, cine_referral_source_code, cine_referral_nfa,
+       cine_close_reason, cine_close_date
+FROM {ssd}ssd_cin_episodes
+WHERE CAST(cine_referral_id AS VARCHAR(100)) IN (
+    SELECT CAST(clae_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    WHERE clae_person_id >= ? AND clae_person_id <= ?
+);
+
+-- name: ssd_cla_placement
+-- Reads the placements in the periods of care to which these episodes belong.
+SELECT clap_cla_placement_id, clap_cla_id, clap_cla_placement_start_date, clap_cla_placement_end_date,
+       clap_cla_placement_type, clap_cla_placement_postcode, clap_cla_placement_change_reason
+FROM {ssd}ssd_cla_placement
+WHERE CAST(clap_cla_id AS VARCHAR(100)) IN (
+    SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    WHERE (clae_person_id >= ? AND clae_person_id <= ?)
+       OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+           SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+           WHERE cine_person_id >= ? AND cine_person_id <= ?
+       )
+);
+
+-- name: ssd_permanence
+-- Reads the adoption dates of these people or of these periods of care.
+SELECT perm_table_id, perm_person_id, perm_cla_id, perm_adm_decision_date, perm_matched_date,
+       perm_placed_for_adoption_date
+FROM {ssd}ssd_permanence
+WHERE (perm_person_id >= ? AND perm_person_id <= ?)
+   OR CAST(perm_cla_id AS VARCHAR(100)) IN (
+    SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    WHERE (clae_person_id >= ? AND clae_person_id <= ?)
+       OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+           SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+           WHERE cine_person_id >= ? AND cine_person_id <= ?
+       )
+);
+
+-- name: ssd_care_leavers
+-- Reads the care-leaver records of these people.
+SELECT clea_table_id, clea_person_id, clea_care_leaver_latest_contact, clea_care_leaver_activity,
+       clea_care_leaver_accommodation
+FROM {ssd}ssd_care_leavers
+WHERE clea_person_id >= ? AND clea_person_id <= ?;
+
+-- name: ssd_involvements
+-- Reads which professionals were involved in these referrals.
+SELECT invo_involvements_id, invo_professional_id, invo_professional_role_id, invo_referral_id,
+       invo_involvement_start_date, invo_involvement_end_date
+FROM {ssd}ssd_involvements
+WHERE CAST(invo_referral_id AS VARCHAR(100)) IN (
+    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    WHERE cine_person_id >= ? AND cine_person_id <= ?
+);
+
+-- name: ssd_professionals
+-- Reads the registration numbers of all professionals, once: they are few, and shared by all children.
+SELECT prof_professional_id, prof_staff_id, prof_social_worker_registration_no
+FROM {ssd}ssd_professionals;
+
+-- name: read_heads
+-- Reads of the next page of rows whose they are, whether they are deleted, and which version their payload is.
+SELECT id, person_id, row_state, current_hash
+FROM {table}
+WHERE id > ? AND person_id IS NOT NULL
+ORDER BY id {page};
+
+-- name: insert_new
+-- Adds rows for children that have none.
+INSERT INTO {table} ({columns})
+VALUES {values};
+
+-- name: update_changed
+-- Gives a row a new payload; it is due again. What was sent before (previous_json_payload) stays.
+UPDATE {table}
+SET json_payload = ?, current_hash = ?, row_state = ?, submission_status = 'pending', partial_json_payload = NULL,
+    api_response = ?{more}
+WHERE id = ?;
+
+-- name: restore
+-- A child is back before its deletion was accepted, as the receiver holds it: nothing is to be sent.
+UPDATE {table}
+SET json_payload = ?, current_hash = ?, row_state = 'unchanged', submission_status = 'sent',
+    partial_json_payload = NULL, api_response = COALESCE(?, api_response){more}
+WHERE id = ?;
+
+-- name: rehash
+-- Notes the hash of a payload that means what it meant; its status stays.
+UPDATE {table}
+SET current_hash = ?
+WHERE id = ?;
+
+-- name: delete_held
+-- A child left that the receiver holds: its deletion is due. The payload stays, for its ids.
+UPDATE {table}
+SET row_state = 'deleted', submission_status = 'pending'{more}
+WHERE id = ?;
+
+-- name: delete_unknown
+-- A child left of whom the receiver never heard: nothing is due.
+UPDATE {table}
+SET row_state = 'deleted'{more}
+WHERE id = ?;

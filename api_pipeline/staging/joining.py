@@ -1,0 +1,146 @@
+"""Deals the rows of a chunk of people out to the people they belong to (the joins that `rows.PersonRows` promises).
+
+Pure. Ids are compared as they are written, and where nothing is written so, as SQL Server compares them: without
+regard to case and outer spaces. Two ids that differ in case alone are never mixed up where both exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from api_pipeline.staging import tables
+from api_pipeline.staging.rows import ROW_TYPES, Person, PersonRows, Professional, id_key
+
+_Value = TypeVar("_Value")
+Rows = dict[str, Sequence[Any]]
+OF_OTHERS = "ssd_cin_episodes_of_others"
+
+# By which column the rows of a table belong to a person directly.
+_BY_PERSON = (
+    tables.DISABILITY,
+    tables.ADDRESS,
+    tables.LINKED_IDENTIFIER,
+    tables.IMMIGRATION_STATUS,
+    tables.SDQ_SCORE,
+    tables.CIN_EPISODE,
+    tables.CARE_LEAVER,
+)
+
+
+class Index:
+    """Finds the people that an id belongs to."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, list[PersonRows]] = {}
+        self._folded: dict[str, set[str]] = {}
+
+    def add(self, identifier: str | None, person: PersonRows) -> None:
+        """Notes that an id belongs to a person."""
+        if not identifier:
+            return
+        owners = self._exact.get(identifier)
+        if owners is None:
+            self._exact[identifier] = [person]
+            self._folded.setdefault(id_key(identifier), set()).add(identifier)
+        elif not any(owner is person for owner in owners):
+            owners.append(person)
+
+    def of(self, identifier: str | None) -> Sequence[PersonRows]:
+        """Gives the people that an id belongs to; none where nobody is known, or more than one id may be meant."""
+        if not identifier:
+            return ()
+        owners = self._exact.get(identifier)
+        if owners is not None:
+            return owners
+        candidates = self._folded.get(id_key(identifier), ())
+        return self._exact[next(iter(candidates))] if len(candidates) == 1 else ()
+
+
+def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRows]:
+    """Gives everything about each person of a chunk, in the order of the people's rows.
+
+    `rows` are the rows by the name of their statement; a table that was not read is taken as empty. `professionals`
+    are all professionals by `id_key` of their id.
+    """
+    everybody = _people(rows.get(tables.PERSON.name, ()))
+    people, referrals, enquiries, assessments, periods = Index(), Index(), Index(), Index(), Index()
+    for person in everybody:
+        people.add(person.person.person_id, person)
+    for table in _BY_PERSON:
+        _deal(rows, table.name, lambda row: people.of(row.person_id))
+    for person in everybody:
+        for episode in person.cin_episodes:
+            referrals.add(episode.referral_id, person)
+
+    def of_referral(row: Any) -> Iterable[PersonRows]:
+        return referrals.of(row.referral_id)
+
+    def of_person_or_referral(row: Any) -> Iterable[PersonRows]:
+        return _without_repeats(people.of(row.person_id), referrals.of(row.referral_id))
+
+    _deal(rows, tables.ASSESSMENT.name, of_referral)
+    _deal(rows, tables.S47_ENQUIRY.name, of_referral)
+    _deal(rows, tables.INVOLVEMENT.name, of_referral)
+    for table in (tables.CIN_PLAN, tables.CP_PLAN, tables.CLA_EPISODE):
+        _deal(rows, table.name, of_person_or_referral)
+    for person in everybody:
+        _note(assessments, person, (row.assessment_id for row in person.assessments))
+        _note(enquiries, person, (row.s47_enquiry_id for row in person.s47_enquiries))
+        _note(periods, person, (row.cla_id for row in person.cla_episodes))
+    _deal(rows, tables.ASSESSMENT_FACTORS.name, lambda row: assessments.of(row.assessment_id))
+    _deal(rows, tables.CONFERENCE.name, lambda row: enquiries.of(row.s47_enquiry_id))
+    _deal(rows, tables.PLACEMENT.name, lambda row: periods.of(row.cla_id))
+    _deal(rows, tables.PERMANENCE.name, lambda row: _without_repeats(people.of(row.person_id), periods.of(row.cla_id)))
+    _deal_referrals_of_others(rows, everybody)
+    for person in everybody:
+        person.professionals = _professionals(person, professionals)
+    return everybody
+
+
+def _people(rows: Sequence[Person]) -> list[PersonRows]:
+    """Gives an empty record for each person; of two rows with one id, whichever comes first in the order of texts."""
+    chosen: dict[str, Person] = {}
+    for row in rows:
+        other = chosen.get(row.person_id)
+        chosen[row.person_id] = row if other is None else min(row, other, key=repr)
+    lists = [name for _, name in ROW_TYPES.values() if name not in ("person", "professionals")]
+    return [PersonRows(person, **{name: [] for name in lists}) for person in chosen.values()]
+
+
+def _deal(rows: Rows, name: str, owners: Callable[[Any], Iterable[PersonRows]]) -> None:
+    member = ROW_TYPES[name][1]
+    for row in rows.get(name, ()):
+        for person in owners(row):
+            getattr(person, member).append(row)
+
+
+def _note(index: Index, person: PersonRows, identifiers: Iterable[str | None]) -> None:
+    for identifier in identifiers:
+        index.add(identifier, person)
+
+
+def _deal_referrals_of_others(rows: Rows, everybody: Iterable[PersonRows]) -> None:
+    others = rows.get(OF_OTHERS)
+    if not others:
+        return
+    referrals = Index()
+    for person in everybody:
+        _note(referrals, person, (episode.referral_id for episode in person.cla_episodes))
+    found: dict[int, list[Any]] = {}
+    for row in others:
+        for person in referrals.of(row.referral_id):
+            found.setdefault(id(person), []).append(row)
+    for person in everybody:
+        person.referrals_of_others = found.get(id(person), ())
+
+
+def _without_repeats(first: Sequence[PersonRows], second: Sequence[PersonRows]) -> Iterable[PersonRows]:
+    if not first or not second:
+        return first or second
+    return [*first, *(person for person in second if not any(person is other for other in first))]
+
+
+def _professionals(person: PersonRows, professionals: dict[str, Professional]) -> Sequence[Professional]:
+    keys = {id_key(row.professional_id) for row in person.involvements if row.professional_id}
+    return [professionals[key] for key in sorted(keys) if key in professionals]

@@ -1,0 +1,144 @@
+"""Reads the SSD: one plain SELECT for each table and chunk of people, joined in memory (mapping 8).
+
+People are taken in the database's own order of their ids; a chunk is the range from its first id to its last. Every
+result is fetched whole before the next statement begins, so that one connection is enough on every server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+from api_pipeline.errors import DatabaseError
+from api_pipeline.queries import load
+from api_pipeline.staging import tables
+from api_pipeline.staging.joining import OF_OTHERS, joined
+from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
+from api_pipeline.staging.tables import SSD_TABLES, SsdTable
+from api_pipeline.staging.values import text_of, typed_rows
+from api_pipeline.tables import parse_table_name
+
+FILE = "staging_queries.sql"
+_BY_NAME = {table.name: table for table in SSD_TABLES}
+_EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFESSIONAL), OF_OTHERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the SSD is and whom to take of it.
+
+    `schema` is SSD_SCHEMA, `filter_table` COHORT_FILTER_TABLE ("" for none), `person_ids` COHORT_PERSON_IDS.
+    """
+
+    schema: str = ""
+    filter_table: str = ""
+    person_ids: tuple[str, ...] = ()
+
+
+class Reader:
+    """One connection's view of the SSD."""
+
+    def __init__(self, connection: Connection, source: Source) -> None:
+        self._connection = connection
+        self._source = source
+        self._names = {"ssd": _prefix(source.schema, connection), "cin_plan_id": tables.CIN_PLAN.columns[0].name}
+        self._professionals: dict[str, Professional] | None = None
+
+    def check(self) -> None:
+        """Sees that every table and column is there. Errors: DatabaseError naming the table."""
+        for table in SSD_TABLES:
+            self._see(table)
+
+    def empty_tables(self) -> list[str]:
+        """Gives the names of the SSD tables without a row. Errors: DatabaseError."""
+        return [table.name for table in SSD_TABLES if not self._query("count_rows", ssd_table=table.name)[0][0]]
+
+    def person_ids(self) -> list[str]:
+        """Gives the ids of all people to be looked at, in the database's order, each once."""
+        if self._source.person_ids:
+            return [person for person in dict.fromkeys(self._source.person_ids) if self._is_there(person)]
+        return list(dict.fromkeys(text_of(row[0]) for row in self._query("person_ids", filter=self._filter())))
+
+    def chunks(self, people: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+        """Gives the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
+        size = 1 if self._source.person_ids else size
+        for start in range(0, len(people), size):
+            yield people[start : start + size]
+
+    def read(self, people: Sequence[str], names: Collection[str] = _EVERYTHING) -> list[PersonRows]:
+        """Gives everything about the people of one chunk, or what the statements `names` tell of them.
+
+        A person that is there no longer is left out. Errors: DatabaseError.
+        """
+        wanted = set(people)
+        rows: dict[str, Sequence[Any]] = {name: self._read(name, people[0], people[-1]) for name in names}
+        rows[tables.PERSON.name] = [row for row in rows[tables.PERSON.name] if row.person_id in wanted]
+        needs_professionals = tables.INVOLVEMENT.name in names
+        return joined(rows, self._all_professionals() if needs_professionals else {})
+
+    def _read(self, name: str, first: str, last: str) -> list[Any]:
+        sql = load(FILE)[name].sql.format(**self._names)
+        found = self._connection.query(sql, [first, last] * (sql.count("?") // 2))
+        table = tables.CIN_EPISODE if name == OF_OTHERS else _BY_NAME[name]
+        return typed_rows(table, ROW_TYPES[table.name][0], found)
+
+    def _all_professionals(self) -> dict[str, Professional]:
+        if self._professionals is None:
+            table = tables.PROFESSIONAL
+            rows = typed_rows(table, Professional, self._query(table.name))
+            self._professionals = {id_key(row.professional_id): row for row in sorted(rows, key=repr)}
+        return self._professionals
+
+    def _is_there(self, person: str) -> bool:
+        sql = load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names)
+        return bool(self._connection.query(sql, [person]))
+
+    def _see(self, table: SsdTable) -> None:
+        names = [column.name for column in table.columns]
+        try:
+            self._query("see_columns", columns=", ".join(names), ssd_table=table.name)
+        except (ConnectionLost, DatabaseBusy):
+            raise
+        except DatabaseError:
+            other = table.columns[0].also_called
+            if other is None or not self._has(table, other):
+                raise self._unusable(table) from None
+            self._names["cin_plan_id"] = other
+            self._see(replace(table, columns=(replace(table.columns[0], name=other), *table.columns[1:])))
+
+    def _has(self, table: SsdTable, column: str) -> bool:
+        try:
+            self._query("see_columns", columns=column, ssd_table=table.name)
+        except (ConnectionLost, DatabaseBusy):
+            raise
+        except DatabaseError:
+            return False
+        return True
+
+    def _unusable(self, table: SsdTable) -> DatabaseError:
+        missing = [column.name for column in table.columns if not self._has(table, column.name)]
+        name = f"{self._names['ssd']}{table.name}"
+        if len(missing) == len(table.columns):
+            return DatabaseError(
+                f"The SSD table {name} cannot be read; check SSD_SCHEMA, that the SSD is in the same database as the "
+                "staging table, and that the login may read it."
+            )
+        return DatabaseError(
+            f"The SSD table {name} has no column {', '.join(missing)} that may be read; "
+            "update the SSD, or see what is wrong with: d2i-csc-api preflight"
+        )
+
+    def _filter(self) -> str:
+        if not self._source.filter_table:
+            return ""
+        name = parse_table_name(self._source.filter_table).sql(self._connection.dialect)
+        return load(FILE)["only_listed"].sql.format(filter_table=name)
+
+    def _query(self, name: str, **pieces: str) -> list[tuple[Any, ...]]:
+        return self._connection.query(load(FILE)[name].sql.format(**self._names, **pieces))
+
+
+def _prefix(schema: str, connection: Connection) -> str:
+    return f"{parse_table_name(schema).sql(connection.dialect)}." if schema else ""

@@ -1,0 +1,89 @@
+"""What the operator sees of a staging: progress, who would change, the counts. Plain ASCII."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from api_pipeline.staging.changes import Word
+from api_pipeline.staging.issues import SENTENCES
+from api_pipeline.staging.outcome import StageSummary
+
+_LINE_EVERY_S = 10.0
+_REDRAW_EVERY_S = 0.2
+
+
+class Progress:
+    """Shows how many people were staged: one line that is redrawn on a terminal, one now and then otherwise."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._clock = clock
+        self._shown = clock()
+        self._is_terminal = stream.isatty()
+
+    def update(self, summary: StageSummary) -> None:
+        """Shows the counts as they stand now, not more often than an eye or a log needs."""
+        now = self._clock()
+        if self._quiet or now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
+            return
+        self._shown = now
+        text = f"{summary.looked_at} of {summary.people} people looked at, {summary.cohort} in the cohort"
+        self._stream.write(f"\r{text}\x1b[K" if self._is_terminal else f"{text}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the line, so that the summary stands alone."""
+        if self._is_terminal and not self._quiet:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+class Listing:
+    """Prints who would change, line by line, where that is wanted."""
+
+    def __init__(self, *, is_wanted: bool) -> None:
+        self._is_wanted = is_wanted
+
+    def add(self, person_id: str, word: Word) -> None:
+        """Prints one person."""
+        if self._is_wanted:
+            click.echo(f"{word.value:<10}{person_id}")
+
+
+def print_summary(summary: StageSummary, as_of: date, issues_csv: Path | None) -> None:
+    """Prints the counts of a staging."""
+    for line in summary_lines(summary, as_of):
+        click.echo(line)
+    if issues_csv is not None:
+        click.echo(f"Every one of these is in {issues_csv}.")
+    elif summary.issues:
+        click.echo("List them by person with --issues-csv PATH.")
+
+
+def summary_lines(summary: StageSummary, as_of: date) -> list[str]:
+    """Gives the summary of a staging, one line a count."""
+    done = "DRY RUN, nothing was changed" if summary.is_dry_run else "Staged"
+    lines = [f"{done}: {summary.table} as on {as_of.isoformat()}, {summary.seconds:.1f} s"]
+    counts = [
+        ("people in the SSD", summary.people),
+        ("in the cohort", summary.cohort),
+        ("  held back (see below)", summary.withheld),
+        *((f"rows {word.value}", summary.words[word]) for word in Word),
+    ]
+    lines += [f"  {name:<24}{count:>9}" for name, count in counts]
+    if summary.rehashed:
+        lines.append(f"{summary.rehashed} unchanged rows got the hash of their payload's meaning; their status stays.")
+    if summary.kept:
+        lines.append(f"{summary.kept} people left the cohort and are kept (DELETE_LEFT_WINDOW=false).")
+    if summary.issues:
+        lines.append("Values that could not be taken as they are:")
+        ordered = sorted(summary.issues.items(), key=lambda item: (-item[1], item[0].value))
+        lines += [f"{count:>9} x {rule.value}: {SENTENCES[rule]}" for rule, count in ordered]
+    return lines

@@ -1,0 +1,99 @@
+"""Puts a staging together from the settings, keeps the run lock, and takes it apart again."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from api_pipeline.db import connect
+from api_pipeline.errors import SettingsError
+from api_pipeline.run_lock import take
+from api_pipeline.settings import Settings, StagingSettings
+from api_pipeline.staging.issues import Issue
+from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.outcome import StageSummary, Watchers
+from api_pipeline.staging.reader import Reader, Source
+from api_pipeline.staging.stager import Stager, StageRequest
+from api_pipeline.staging.window import window_for
+from api_pipeline.staging.writer import Writer
+from api_pipeline.store import Store
+from api_pipeline.tables import table_names
+
+ISSUE_COLUMNS = ("rule", "person_id", "field", "where")
+
+
+@dataclass(frozen=True, slots=True)
+class StageCall:
+    """What one call asks for beyond the settings."""
+
+    as_of: date
+    is_dry_run: bool = False
+    allows_deletions: bool = False
+
+
+def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threading.Event) -> StageSummary:
+    """Fills the staging table from the SSD once, under the run lock of that table (a dry run needs none).
+
+    Errors: SettingsError, DatabaseError (guard.StagingRefused where the SSD looks half loaded), AlreadyRunning,
+    Interrupted.
+    """
+    summary = StageSummary(settings.table_name, is_dry_run=call.is_dry_run)
+    staging = settings.staging
+    connection = connect(settings.connection_string)
+    try:
+        store = Store(connection, table_names(settings.table_name, connection.dialect))
+        store.check_table()
+        lock = None if call.is_dry_run else take(connection, store.tables.staging, None)
+        try:
+            source = Source(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
+            writer = Writer(store, settings.receiver)
+            Stager(Reader(connection, source), writer, _request(staging, call), summary, watchers).execute(stop)
+        finally:
+            if lock is not None:
+                lock.release()
+    finally:
+        connection.close()
+    return summary
+
+
+@contextmanager
+def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
+    """Gives what writes each issue as a line of a CSV file, or does nothing where there is no path.
+
+    Errors: SettingsError where the file cannot be written.
+    """
+    if path is None:
+        yield lambda _issue: None
+        return
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SettingsError(
+            f"The file {path} cannot be written ({error.strerror}); name another with --issues-csv."
+        ) from None
+    with file:
+        lines = csv.writer(file)
+        lines.writerow(ISSUE_COLUMNS)
+        yield lambda issue: lines.writerow((issue.rule.value, issue.person_id, issue.field, issue.where))
+
+
+def _request(staging: StagingSettings, call: StageCall) -> StageRequest:
+    only = frozenset(staging.cohort_person_ids)
+    return StageRequest(
+        window=window_for(call.as_of, staging.cohort_months_back, staging.cohort_year_start_month),
+        options=StageOptions(
+            one_block_per_child=staging.one_block_per_child,
+            include_cp_plans=staging.cohort_include_cp_plans,
+            include_disabled=staging.cohort_include_disabled,
+            uasc_values=staging.uasc_values,
+        ),
+        max_deleted_share=None if call.allows_deletions else staging.max_deleted_share,
+        deletes_left_window=staging.delete_left_window,
+        only_listed=only or None,
+        is_dry_run=call.is_dry_run,
+    )

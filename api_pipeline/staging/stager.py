@@ -1,0 +1,242 @@
+"""One staging: see who is in the cohort, stop if the SSD looks half loaded, then build, compare and write.
+
+The first look reads only what decides about the cohort, because nothing at all may be written before it is known how
+many rows would be deleted. Where no row is staged yet nothing can be deleted, and that look is left out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from api_pipeline.differences import without_nulls
+from api_pipeline.errors import Interrupted
+from api_pipeline.records import StagedRow
+from api_pipeline.staging import changes, guard, tables
+from api_pipeline.staging.build import Withheld, build_payload
+from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Version, Word
+from api_pipeline.staging.cohort import eligibility
+from api_pipeline.staging.issues import Issue
+from api_pipeline.staging.joining import OF_OTHERS
+from api_pipeline.staging.meaning import meaning_hash, payload_text
+from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.outcome import StageSummary, Watchers
+from api_pipeline.staging.reader import Reader
+from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.window import Window
+from api_pipeline.staging.writer import Head, Writer
+
+PEOPLE_IN_A_CHUNK = 1000
+_DELETIONS_IN_A_CHUNK = 500
+# What decides about the cohort (mapping 2), besides the tables that only a setting brings in.
+_DECIDING = (
+    *(tables.PERSON.name, tables.CIN_EPISODE.name, tables.ASSESSMENT.name, tables.CIN_PLAN.name),
+    *(tables.CLA_EPISODE.name, tables.PLACEMENT.name, tables.CARE_LEAVER.name, OF_OTHERS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequest:
+    """What one staging does.
+
+    `max_deleted_share` is None where deletions are allowed whatever their number (--allow-deletions);
+    `deletes_left_window` is DELETE_LEFT_WINDOW; `only_listed` says that the rows of people whom COHORT_PERSON_IDS does
+    not name are left alone.
+    """
+
+    window: Window
+    options: StageOptions
+    max_deleted_share: float | None
+    deletes_left_window: bool = True
+    only_listed: frozenset[str] | None = None
+    is_dry_run: bool = False
+
+
+class Stager:
+    """Does one staging. `execute` may be called once."""
+
+    def __init__(
+        self, reader: Reader, writer: Writer, request: StageRequest, summary: StageSummary, watchers: Watchers
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._request = request
+        self._summary = summary
+        self._watchers = watchers
+        self._heads: dict[str, list[Head]] = {}
+
+    def execute(self, stop: threading.Event) -> None:
+        """Stages everybody; a dry run only counts, and notes in the summary why a staging would be refused.
+
+        Errors: DatabaseError, guard.StagingRefused, Interrupted (after the chunk under way).
+        """
+        started = time.monotonic()
+        self._reader.check()
+        people = self._reader.person_ids()
+        self._heads = self._writer.heads()
+        self._summary.people = len(people)
+        leaving = self._leaving(people, stop)
+        self._summary.refusal = self._refusal(leaving)
+        if self._summary.refusal is not None and not self._request.is_dry_run:
+            raise self._summary.refusal
+        seen: set[str] = set()
+        for chunk in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
+            _go_on(stop)
+            seen.update(self._stage(chunk))
+            self._summary.looked_at += len(chunk)
+            self._summary.seconds = time.monotonic() - started
+            self._watchers.progress(self._summary)
+        self._delete([person for person in leaving if person not in seen], stop)
+        self._summary.seconds = time.monotonic() - started
+
+    def _leaving(self, people: Sequence[str], stop: threading.Event) -> list[str]:
+        """Gives the people with a live row who are not in the cohort and whose rows are to be deleted."""
+        live = [person for person, heads in self._heads.items() if not all(head.is_deleted for head in heads)]
+        only = self._request.only_listed
+        if only is not None:
+            live = [person for person in live if person in only]
+        if not live:
+            return []
+        cohort: set[str] = set()
+        for chunk in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
+            _go_on(stop)
+            everybody = self._reader.read(chunk, self._deciding())
+            cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
+        left = [person for person in live if person not in cohort]
+        if self._request.deletes_left_window:
+            return left
+        there = set(people)
+        vanished = [person for person in left if person not in there]
+        self._summary.kept = len(left) - len(vanished)
+        return vanished
+
+    def _deciding(self) -> list[str]:
+        options = self._request.options
+        more = {tables.CP_PLAN.name: options.include_cp_plans, tables.DISABILITY.name: options.include_disabled}
+        return [*_DECIDING, *(name for name, is_wanted in more.items() if is_wanted)]
+
+    def _is_in(self, rows: PersonRows) -> bool:
+        return eligibility(rows, self._request.window, self._request.options).is_in
+
+    def _refusal(self, leaving: Sequence[str]) -> guard.StagingRefused | None:
+        if self._request.max_deleted_share is None or not self._heads:
+            return None
+        live = [head for heads in self._heads.values() for head in heads if not head.is_deleted]
+        going = sum(not head.is_deleted for person in leaving for head in self._heads[person])
+        try:
+            guard.check(
+                live_rows=len(live),
+                leaving=going,
+                emptied_tables=guard.emptied(self._reader.empty_tables(), self._payloads(live)),
+                max_share=self._request.max_deleted_share,
+            )
+        except guard.StagingRefused as refusal:
+            return refusal
+        return None
+
+    def _payloads(self, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
+        """Gives the staged payloads of live rows, one by one."""
+        for start in range(0, len(heads), _DELETIONS_IN_A_CHUNK):
+            ids = [head.id for head in heads[start : start + _DELETIONS_IN_A_CHUNK]]
+            for row in self._writer.rows(ids):
+                payload = _parsed(row.json_payload)
+                if payload is not None:
+                    yield payload
+
+    def _stage(self, chunk: Sequence[str]) -> list[str]:
+        """Stages one chunk of people and gives those who are in the cohort."""
+        versions: dict[str, Version] = {}
+        cohort: list[str] = []
+        for rows in self._reader.read(chunk):
+            found = eligibility(rows, self._request.window, self._request.options)
+            self._note(found.issues)
+            if not found.is_in:
+                continue
+            person = rows.person.person_id
+            cohort.append(person)
+            built = build_payload(rows, self._request.window, self._request.options)
+            self._note(built.issues)
+            if isinstance(built, Withheld):
+                self._summary.withheld += 1
+                continue
+            payload = built.payload
+            versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
+        self._summary.cohort += len(cohort)
+        self._apply(self._changes(versions))
+        return cohort
+
+    def _changes(self, versions: Mapping[str, Version]) -> list[Change]:
+        """Gives what a chunk changes, in the order of the person ids."""
+        found: list[Change] = []
+        doubtful: list[int] = []
+        for person, version in sorted(versions.items()):
+            heads = self._heads.get(person)
+            if heads is None:
+                found.append(Insert(person, version))
+                continue
+            for head in heads:
+                if head.is_deleted or not changes.is_same(head.hash, version):
+                    doubtful.append(head.id)
+                else:
+                    self._summary.words[Word.UNCHANGED] += 1
+        for row, held in self._writer.known(doubtful):
+            change = changes.present(row, versions[row.person_id], held, meaning_of)
+            if change is None:
+                self._summary.words[Word.UNCHANGED] += 1
+            else:
+                found.append(change)
+        return found
+
+    def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
+        ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
+        for start in range(0, len(ids), _DELETIONS_IN_A_CHUNK):
+            _go_on(stop)
+            known: Iterable[tuple[StagedRow, Held]] = self._writer.known(ids[start : start + _DELETIONS_IN_A_CHUNK])
+            found = (changes.absent(row, held) for row, held in known)
+            self._apply([change for change in found if change is not None])
+
+    def _apply(self, found: Sequence[Change]) -> None:
+        if not self._request.is_dry_run:
+            self._writer.write(found, local_now())
+        for change in found:
+            self._summary.words[change.word] += 1
+            if isinstance(change, Rehash):
+                self._summary.rehashed += 1
+            else:
+                self._watchers.change(change.person_id, change.word)
+
+    def _note(self, issues: Sequence[Issue]) -> None:
+        for issue in issues:
+            self._summary.issues[issue.rule] += 1
+            self._watchers.issue(issue)
+
+
+def local_now() -> datetime:
+    """Gives the time for `last_updated`: the local one, without a zone, to the millisecond (staging table 2)."""
+    now = datetime.now()  # noqa: DTZ005 - the column holds local time
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def meaning_of(text: str) -> bytes | None:
+    """Gives the hash of what a stored payload means; None where it is no JSON object."""
+    payload = _parsed(text)
+    return None if payload is None else meaning_hash(without_nulls(payload))
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _go_on(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Interrupted("Stopped by a signal; what was staged is kept, and the next staging completes it.")

@@ -1,0 +1,72 @@
+"""What a driver gives for a column, made alike for every database: ids and texts as str, dates as datetime. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.staging.tables import ColumnKind, SsdColumn, SsdTable
+
+_Row = TypeVar("_Row", bound="tuple[Any, ...]")
+_NONE = type(None)
+_TEXTS = frozenset({str, _NONE})
+_DATES = frozenset({datetime, _NONE})
+
+
+def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
+    """Gives the rows of an SSD table as named tuples; a row's own id is never None, but "" where it is null.
+
+    Errors: DatabaseError naming the column where it holds a date that is none.
+    """
+    if not rows:
+        return []
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for number, column in enumerate(table.columns):
+        columns[number] = _typed(columns[number], column)
+    columns[0] = ["" if key is None else key for key in columns[0]]
+    make: Any = row_type._make  # type: ignore[attr-defined] # every row type is a NamedTuple
+    return list(map(make, zip(*columns, strict=True)))
+
+
+def text_of(value: object) -> str:
+    """Gives an id or text as text whatever the type of its column; a whole number has no decimals."""
+    if isinstance(value, (Decimal, float)) and value == int(value):
+        return str(int(value))
+    return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
+
+
+def _typed(values: list[Any], column: SsdColumn) -> list[Any]:
+    # Most columns come as wanted already: one look at the types of a whole column is quicker than one at each value.
+    kinds = set(map(type, values))
+    if column.kind is ColumnKind.DATE:
+        if kinds <= _DATES and not any(value is not None and value.tzinfo for value in values):
+            return values
+        moments = {value: _moment(value, column) for value in set(values)}
+        return [moments[value] for value in values]
+    if kinds <= _TEXTS or (column.kind is ColumnKind.INTEGER and kinds <= _TEXTS | {int}):
+        return values
+    return [None if value is None else _plain(value, column) for value in values]
+
+
+def _plain(value: object, column: SsdColumn) -> str | int:
+    if column.kind is ColumnKind.INTEGER and isinstance(value, int):
+        return value
+    return value if isinstance(value, str) else text_of(value)
+
+
+def _moment(value: object, column: SsdColumn) -> datetime | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None)
+    if isinstance(value, date):
+        return datetime.combine(value, time())
+    try:
+        return datetime.fromisoformat(str(value)).replace(tzinfo=None)
+    except ValueError:
+        raise DatabaseError(
+            f"The SSD column {column.name} holds something that is no date; make it a date column, or correct it."
+        ) from None

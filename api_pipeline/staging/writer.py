@@ -1,0 +1,165 @@
+"""The staging table as `stage` sees it: which rows are there, what is known of them, and the changes put in.
+
+The rows of one chunk are changed in one transaction, so that a staging that was cut off is completed by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from api_pipeline.db import ConnectionLost, DatabaseBusy, Parameters
+from api_pipeline.errors import DatabaseError
+from api_pipeline.payload import PayloadFault, parse_payload
+from api_pipeline.queries import load, placeholders
+from api_pipeline.records import Holding, StagedRow
+from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
+from api_pipeline.staging.reader import FILE
+from api_pipeline.store import Store, as_version, was_sent, word
+
+_HEADS_IN_A_PAGE = 5000
+# One statement of many rows: a driver that takes no arrays would send one for each row.
+_ROWS_IN_A_STATEMENT = 100
+
+
+class Head(NamedTuple):
+    """What is known of every row from the start: its id, whether it is deleted, and its payload's hash."""
+
+    id: int
+    is_deleted: bool
+    hash: bytes | str | None
+
+
+class Writer:
+    """Reads and changes staging rows on one connection. `receiver` is the key of what a receiver holds."""
+
+    def __init__(self, store: Store, receiver: str) -> None:
+        self._store = store
+        self._receiver = receiver
+        self._has_companions = store.has_companions()
+        self._extra = [name for name in ("legacy_id", "last_updated") if self._has(name)]
+        self._keeps_text_hash = False
+
+    def heads(self) -> dict[str, list[Head]]:
+        """Gives all rows by person; most people have one."""
+        found: dict[str, list[Head]] = {}
+        after = -(2**31)
+        page = self._store.connection.page(_HEADS_IN_A_PAGE)["page"]
+        while rows := self._store.connection.query(self._sql("read_heads", page=page), [after]):
+            after = rows[-1][0]
+            for row in rows:
+                head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
+                self._keeps_text_hash = self._keeps_text_hash or isinstance(head.hash, str)
+                found.setdefault(str(row[1]), []).append(head)
+        return found
+
+    def rows(self, ids: Sequence[int]) -> list[StagedRow]:
+        """Gives some rows as they stand now, in no particular order."""
+        return self._store.read_rows(ids)
+
+    def known(self, ids: Sequence[int]) -> list[tuple[StagedRow, Held]]:
+        """Gives some rows as they stand now, each with what the receiver holds of its child."""
+        rows = self._store.read_rows(ids)
+        children = {row.id: child_of(row) for row in rows}
+        holdings: dict[str, Holding] = {}
+        if self._has_companions:
+            holdings = self._store.holdings(self._receiver, sorted(set(children.values())))
+        previous = self._previous([row for row in rows if children[row.id] not in holdings])
+        return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
+
+    def write(self, changes: Sequence[Change], now: datetime) -> None:
+        """Puts the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
+        if not changes:
+            return
+        with self._store.connection.transaction():
+            self._insert([change for change in changes if isinstance(change, Insert)], now)
+            for statement, more, rows in (
+                ("update_changed", self._extra, [self._updated(c, now) for c in changes if isinstance(c, Update)]),
+                ("restore", self._extra, [self._restored(c, now) for c in changes if isinstance(c, Restore)]),
+                ("rehash", [], [(self._hash(c.hash), c.row_id) for c in changes if isinstance(c, Rehash)]),
+                ("delete_held", self._dated, self._deleted(changes, now, is_held=True)),
+                ("delete_unknown", self._dated, self._deleted(changes, now, is_held=False)),
+            ):
+                assignments = "".join(f", {name} = ?" for name in more)
+                self._store.connection.execute_many(self._sql(statement, more=assignments), rows)
+
+    @property
+    def _dated(self) -> list[str]:
+        return [name for name in self._extra if name == "last_updated"]
+
+    def _insert(self, changes: Sequence[Insert], now: datetime) -> None:
+        columns = ["person_id", "json_payload", "current_hash", "row_state", "submission_status"]
+        names = ", ".join([*columns, "submission_timestamp", *self._extra])
+        rows = [
+            (
+                *(change.person_id, change.version.text, self._hash(change.version.hash), "new", "pending", None),
+                *self._more(change.version.legacy_id, now),
+            )
+            for change in changes
+        ]
+        for start in range(0, len(rows), _ROWS_IN_A_STATEMENT):
+            part = rows[start : start + _ROWS_IN_A_STATEMENT]
+            marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
+            sql = self._sql("insert_new", columns=names, values=marks)
+            self._store.connection.execute(sql, [value for row in part for value in row])
+
+    def _updated(self, change: Update, now: datetime) -> Parameters:
+        version = change.version
+        head = (version.text, self._hash(version.hash), change.row_state, change.kept_answer)
+        return (*head, *self._more(version.legacy_id, now), change.row_id)
+
+    def _restored(self, change: Restore, now: datetime) -> Parameters:
+        version = change.version
+        head = (version.text, self._hash(version.hash), change.receipt)
+        return (*head, *self._more(version.legacy_id, now), change.row_id)
+
+    def _deleted(self, changes: Sequence[Change], now: datetime, *, is_held: bool) -> list[Parameters]:
+        left = (change for change in changes if isinstance(change, Delete) and change.is_held is is_held)
+        return [(*([now] if self._dated else []), change.row_id) for change in left]
+
+    def _more(self, legacy_id: str | None, now: datetime) -> list[object]:
+        values: dict[str, object] = {"legacy_id": legacy_id, "last_updated": now}
+        return [values[name] for name in self._extra]
+
+    def _hash(self, digest: bytes) -> bytes | str:
+        return digest.hex() if self._keeps_text_hash else digest
+
+    def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
+        """Gives what the table itself says was sent, for rows of which the companion tables know nothing."""
+        sent = [row for row in rows if was_sent(row) and row.has_previous]
+        if self._has_companions and sent:
+            accepted = self._store.accepted_before([row.person_id for row in sent])
+            sent = [row for row in sent if row.person_id not in accepted]
+        return self._store.previous_payloads([row.id for row in sent])
+
+    def _sql(self, name: str, **pieces: str) -> str:
+        return load(FILE)[name].sql.format(table=self._store.tables.staging, **pieces)
+
+    def _has(self, column: str) -> bool:
+        try:
+            sql = load()["table_exists"].sql
+            self._store.connection.query(sql.format(columns=column, any_table=self._store.tables.staging))
+        except (ConnectionLost, DatabaseBusy):
+            raise
+        except DatabaseError:
+            return False
+        return True
+
+
+def child_of(row: StagedRow) -> str:
+    """Gives the `la_child_id` of a row's payload, or its person id where there is none."""
+    try:
+        return parse_payload(row.json_payload).la_child_id
+    except PayloadFault:
+        return row.person_id
+
+
+def _held(row: StagedRow, holding: Holding | None, previous: str | None) -> Held:
+    # The same that makes a deletion due (store.is_due): what the companion table says, else the row's own memory.
+    if holding is None:
+        kept = row.api_response if previous is not None else None
+        return Held(row.has_previous, previous, row.api_response if previous is not None else None, kept)
+    is_held = holding.held is not None or holding.unconfirmed is not None or row.has_previous
+    payload = holding.held if holding.unconfirmed is None else None
+    return Held(is_held, payload, holding.receipt)
