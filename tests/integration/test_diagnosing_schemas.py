@@ -1,0 +1,174 @@
+"""`test-schema` on tables as councils have them: whole, missing, old, and with something missing or wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlglot
+
+from api_pipeline.ddl import script_name
+from api_pipeline.queries import Statement, load
+from api_pipeline.tables import Dialect
+from tests.support.databases import TestDatabase
+from tests.support.diagnosing import Found, diagnose
+from tests.support.layouts import LAYOUTS, make_table
+
+COMPANIONS = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
+
+
+def check(database: TestDatabase, folder: Path, *args: str) -> Found:
+    return diagnose("test-schema", database.settings, folder, *args)
+
+
+def named(found: Found, table: str) -> dict[str, str]:
+    """Gives the step of a table, however this database writes its name."""
+    return next(dict(step) for name, step in found.steps.items() if name.replace('"', "").endswith(table))
+
+
+def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Path) -> None:
+    found = check(deployed, tmp_path)
+
+    assert found.code == 0
+    assert {step["status"] for step in found.steps.values()} == {"ok"}
+    assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
+    assert len(found.steps) == 7
+
+
+def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:
+    found = diagnose("test-schema", database.settings, tmp_path)
+
+    step = named(found, "ssd_api_data_staging")
+    assert found.code == 3
+    assert step["status"] == "failed"
+    assert step["detail"].endswith("does not exist: the rows that are to be sent.")
+    script = script_name(database.dialect)
+    assert step["advice"] == f"d2i-csc-api deploy-schema --apply makes it (packaged script {script})"
+    for companion in COMPANIONS:
+        assert named(found, companion)["status"] == "remark"
+
+
+def test_missing_companions_are_remarks_and_one_command_adds_them(deployed: TestDatabase, tmp_path: Path) -> None:
+    deployed.execute(f"DROP TABLE {deployed.named('ssd_api_held')}")
+    found = check(deployed, tmp_path)
+
+    step = named(found, "ssd_api_held")
+    assert found.code == 0
+    assert step["status"] == "remark"
+    assert "without it deltas are refused" in step["detail"]
+    assert "d2i-csc-api deploy-schema --apply makes it" in step["advice"]
+
+    deployed.deploy()
+    assert named(check(deployed, tmp_path), "ssd_api_held")["status"] == "ok"
+
+
+def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestDatabase, tmp_path: Path) -> None:
+    deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN previous_hash")
+    found = check(deployed, tmp_path)
+
+    step = named(found, "ssd_api_data_staging")
+    assert (found.code, step["status"]) == (3, "failed")
+    assert "has no column previous_hash (required)" in step["detail"]
+    statement = step["advice"].partition("by ALTER")[2]
+    assert statement
+
+    deployed.execute(f"ALTER{statement}")
+    assert check(deployed, tmp_path).code == 0
+
+
+def test_column_of_another_kind_is_a_fault(deployed: TestDatabase, tmp_path: Path) -> None:
+    deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN current_hash")
+    deployed.execute(f"ALTER TABLE {deployed.table} ADD current_hash INT")
+    found = check(deployed, tmp_path)
+
+    assert found.code == 3
+    assert "current_hash is int" in named(found, "ssd_api_data_staging")["detail"].lower()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_table_of_todays_tools_works_and_says_what_would_be_better(
+    layout: str, database: TestDatabase, tmp_path: Path
+) -> None:
+    make_table(database, database.table, layout)
+    found = check(database, tmp_path)
+
+    step = named(found, "ssd_api_data_staging")
+    assert found.code == 0
+    if layout == "older":
+        assert step["status"] == "remark"
+        assert "has no column legacy_id (recommended)" in step["detail"]
+        assert "ALTER TABLE" in step["advice"]
+    else:
+        assert step["status"] == "ok"
+    assert {named(found, companion)["status"] for companion in COMPANIONS} == {"remark"}
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_json_columns_of_the_postgresql_build_get_a_remark(database: TestDatabase, tmp_path: Path) -> None:
+    make_table(database, database.table, "today", text="JSONB")
+    found = check(database, tmp_path)
+
+    assert found.code == 0
+    assert "the database rewrites JSON" in named(found, "ssd_api_data_staging")["detail"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_column_that_is_too_short_is_a_fault(deployed: TestDatabase, tmp_path: Path) -> None:
+    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN api_response TYPE VARCHAR(50)")
+    found = check(deployed, tmp_path)
+
+    assert found.code == 3
+    assert "api_response holds 50 characters" in named(found, "ssd_api_data_staging")["detail"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_table_in_a_schema_of_its_own_is_looked_for_there(database: TestDatabase, tmp_path: Path) -> None:
+    database.execute('CREATE SCHEMA "Ssd"')
+    database.deploy("[Ssd].ssd_api_data_staging")
+
+    assert (
+        diagnose("test-schema", {**database.settings, "TABLE_NAME": "[Ssd].ssd_api_data_staging"}, tmp_path).code == 0
+    )
+    assert check(database, tmp_path).code == 3
+
+
+def test_another_table_can_be_named(deployed: TestDatabase, tmp_path: Path) -> None:
+    found = check(deployed, tmp_path, "--table", deployed.anon_table)
+
+    assert found.code == 0
+    assert found.steps["settings"]["detail"] == f"staging table {deployed.anon_table}"
+
+
+def test_table_name_that_is_none_is_refused(database: TestDatabase, tmp_path: Path) -> None:
+    found = check(database, tmp_path, "--table", "x; DROP TABLE y")
+
+    assert (found.code, found.failed) == (2, "settings")
+    assert "TABLE_NAME" in found.sentence
+
+
+def test_test_touches_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
+    tables = ("ssd_api_data_staging", "ssd_api_data_staging_anon", *COMPANIONS)
+    before = {table: deployed.count(deployed.named(table)) for table in tables}
+    check(deployed, tmp_path)
+
+    assert {table: deployed.count(deployed.named(table)) for table in tables} == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [each for each in load("diagnostics_queries.sql").values() if not each.name.endswith(("postgresql", "sqlite"))],
+    ids=lambda statement: statement.name,
+)
+def test_statements_for_sql_server_are_t_sql_that_only_reads(statement: Statement) -> None:
+    (parsed,) = sqlglot.parse(statement.sql.replace("?", "@table"), dialect="tsql")
+
+    assert isinstance(parsed, sqlglot.exp.Select)
+    assert statement.purpose
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_every_statement_stands_there_for_every_kind_of_database(dialect: Dialect) -> None:
+    names = load("diagnostics_queries.sql")
+
+    assert f"columns_{dialect.value}" in names
+    assert f"version_{dialect.value}" in names
