@@ -157,5 +157,11 @@ def as_document(report: Report) -> dict[str, Any]:
     return {"test": report.test, "ok": report.is_ok, "exit_code": report.exit_code, "steps": steps}
 
 
+def as_summary(reports: Sequence[Report]) -> dict[str, Any]:
+    """Gives the reports of several tests, with their one exit code, as what JSON is made of."""
+    code = exit_code_of(reports)
+    return {"ok": code == 0, "exit_code": code, "tests": [as_document(report) for report in reports]}
+
+
 def _time(step: Step) -> str:
     return "" if step.status is Status.SKIPPED else f"{step.seconds:.2f} s"

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def settings_failing(test: str, *, as_json: bool) -> Iterator[None]:
+def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) -> Iterator[None]:
     """Prints a report whose only step is the settings where they are not as wanted, and lets the fault through.
 
-    Errors: SettingsError.
+    `is_one_of_many` is for a command whose JSON holds several tests. Errors: SettingsError.
     """
-    from api_pipeline.diagnostics import settings_report
+    from api_pipeline.diagnostics import as_summary, settings_report
     from api_pipeline.errors import SettingsError
 
     try:
         yield
     except SettingsError as error:
         if as_json:
-            click.echo(json.dumps(_document(settings_report(test, error)), indent=2))
+            report = settings_report(test, error)
+            click.echo(json.dumps(as_summary([report]) if is_one_of_many else _document(report), indent=2))
         raise
 
 

@@ -16,13 +16,16 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Test database, staging table and endpoint, each to its end, and sum up; sends no record."""
-    from api_pipeline.diagnostics import as_document, exit_code_of, summary_table
+    from api_pipeline.diagnostics import as_summary, exit_code_of, summary_table
     from api_pipeline.diagnostics_database import check_connection, check_schema
     from api_pipeline.diagnostics_endpoint import check_endpoint
     from api_pipeline.settings import Purpose
 
     options = {"TABLE_NAME": table}
-    with settings_failing("smoke", as_json=as_json), session(common, Purpose.SMOKE, options) as started:
+    with (
+        settings_failing("smoke", as_json=as_json, is_one_of_many=True),
+        session(common, Purpose.SMOKE, options) as started,
+    ):
         settings, redact = started.settings, started.redactor
         reports = []
         for check in (check_connection, check_schema):
@@ -32,8 +35,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         show(reports[-1], redact, as_json=as_json, quiet=common.quiet)
     code = exit_code_of(reports)
     if as_json:
-        document = {"ok": code == 0, "exit_code": code, "tests": [as_document(report) for report in reports]}
-        click.echo(redact(json.dumps(document, indent=2)))
+        click.echo(redact(json.dumps(as_summary(reports), indent=2)))
     elif not common.quiet or code:
         click.echo(redact("\n".join(summary_table(reports))))
     exit_unless_ok(code)
