@@ -9,9 +9,9 @@ from dataclasses import replace
 from api_pipeline.errors import DatabaseError
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import Payload, PayloadFault, held_text, parse_payload
-from api_pipeline.records import Outcome, Record
+from api_pipeline.records import Outcome, Record, StagedRow
 from api_pipeline.spool import Spool, SpooledReceipt, by_row, recovered
-from api_pipeline.store import Store
+from api_pipeline.store import DUE_STATUSES, Store
 from api_pipeline.summary import RunSummary
 from api_pipeline.write_back import Destination, WriteBack
 
@@ -87,8 +87,7 @@ class DurableWriteBack:
         batches: dict[tuple[str, int], list[Outcome]] = {}
         for row_id, receipt in receipts.items():
             row = rows.get(row_id)
-            # Whatever was sent of the child since then has replaced its note, and this receipt is no news any more.
-            if row is None or (runs is not None and runs.get(receipt.la_child_id) != receipt.run_id):
+            if row is None or not _is_newest(receipt, row, runs):
                 continue
             accepted = recovered(receipt, row, _held_text(row.json_payload))
             if accepted is not None:
@@ -118,6 +117,13 @@ class DurableWriteBack:
         saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
         return saved
+
+
+def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | None) -> bool:
+    """Whether nothing was sent of the child since: that would have replaced its note, or made its row no longer due."""
+    if runs is None:
+        return row.is_deleted or row.submission_status in DUE_STATUSES
+    return runs.get(receipt.la_child_id) == receipt.run_id
 
 
 def _held_text(text: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from api_pipeline.db import Connection, connect
 from api_pipeline.durable import DurableWriteBack
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.findings import Finding
+from api_pipeline.journal import Journal, unfinished_shards
 from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
 from api_pipeline.patience import Patience
@@ -35,6 +37,7 @@ from api_pipeline.write_back import Destination
 _LOG = logging.getLogger(__name__)
 _LEAST_BUSY_WAIT_S = 5
 _MOST_BUSY_WAIT_S = 30
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,22 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
         is_deltas=settings.use_partial_payload,
         started_at=utc_now(),
     )
-    with _store(settings) as store, locked(store, shard_of(settings)) as lock:
+    with _seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
         companions = check_tables(store, settings, request)
         with _store(settings) as reader:
             _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
     return summary
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Looks for cycles of dead objects less often: a record is some hundred objects, none of them in a cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def shard_of(settings: Settings) -> tuple[int, int] | None:
@@ -170,16 +184,44 @@ def _execute(
     stores: _Stores,
 ) -> None:
     write_back = _write_back(settings, summary, stores)
-    journal = _Journal(stores.writer, summary, settings)
+    journal = Journal(stores.writer, summary, shard_of(settings))
     journal.begin()
     try:
+        _see_one_division(settings, stores.writer)
         write_back.recover()
         parts = _parts(settings, request, observers, stop, summary, stores, write_back)
         Run(parts, summary).execute()
+    except AlreadyRunning as error:
+        summary.errors.append(error)
+        summary.finished_at = utc_now()
+        journal.finish(error.exit_code)
+        raise
     except PipelineError as error:
         summary.errors.append(error)
     summary.finished_at = utc_now()
     journal.finish()
+
+
+def _see_one_division(settings: Settings, store: Store) -> None:
+    """Sees that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
+
+    Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
+    journal names the candidates, for each run writes itself in before it looks; whether they live, their locks tell.
+    """
+    own = shard_of(settings)
+    if own is None:
+        return
+    for index, count in unfinished_shards(store):
+        if count == own[1]:
+            continue
+        with _store(settings) as other:
+            try:
+                take(other.connection, other.tables.staging, (index, count)).release()
+            except AlreadyRunning:
+                raise AlreadyRunning(
+                    f"A run is working on shard {index}/{count} of the table {store.tables.staging}, so shard "
+                    f"{own[0]}/{own[1]} cannot; nothing was done. All runs must divide the table into as many shards."
+                ) from None
 
 
 def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> DurableWriteBack:
@@ -264,55 +306,3 @@ def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, 
 
 def _log_finding(person_id: str, finding: Finding) -> None:
     _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
-
-
-class _Journal:
-    """The entry of a run in the table of runs, where that table is there; a fault in it never stops a run."""
-
-    def __init__(self, store: Store, summary: RunSummary, settings: Settings) -> None:
-        self._store = store
-        self._summary = summary
-        self._settings = settings
-        self._is_kept = store.has_journal()
-
-    def begin(self) -> None:
-        """Opens the entry."""
-        summary = self._summary
-        shard = shard_of(self._settings)
-        self._write(
-            "insert_run",
-            summary.run_id,
-            summary.table,
-            summary.receiver,
-            "testing" if summary.is_testing else "live",
-            "deltas" if summary.is_deltas else "full",
-            f"{shard[0]}/{shard[1]}" if shard else None,
-            summary.started_at,
-        )
-
-    def finish(self) -> None:
-        """Closes the entry with the counts."""
-        summary = self._summary
-        message = " ".join(str(error) for error in summary.errors) or None
-        self._write(
-            "finish_run",
-            summary.finished_at,
-            summary.due,
-            summary.accepted,
-            summary.rejected + summary.refused,
-            summary.undelivered,
-            summary.deleted,
-            summary.unchanged,
-            summary.not_tried,
-            summary.exit_code,
-            message,
-            summary.run_id,
-        )
-
-    def _write(self, statement: str, *parameters: object) -> None:
-        if not self._is_kept:
-            return
-        try:
-            self._store.connection.execute(self._store.sql(statement), parameters)
-        except DatabaseError as error:
-            _LOG.warning("the journal entry of this run could not be written: %s", error)

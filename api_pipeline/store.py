@@ -21,7 +21,7 @@ PAGE_SIZE = 200
 
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
-_DUE_STATUSES = frozenset({"pending", "error", "testing"})
+DUE_STATUSES = frozenset({"pending", "error", "testing"})
 _RECEIPT = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 
 
@@ -129,6 +129,10 @@ class Store:
         notes = self._by_children("read_runs_of_notes", receiver, children)
         return {str(row[0]): str(row[1]).strip() for row in notes}
 
+    def unfinished_shards(self) -> list[Row]:
+        """Gives the shards of the runs whose journal entries are not closed, each as the text I/N."""
+        return self.connection.query(self.sql("read_unfinished_shards"))
+
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""
         found: set[str] = set()
@@ -167,6 +171,14 @@ class Store:
             marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
             self.connection.execute(self.sql(name, values=marks), [value for row in part for value in row])
 
+    def update_rows(self, name: str, rows: Sequence[Parameters]) -> None:
+        """Runs an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
+        for part in _chunks(rows):
+            done = f"UNION ALL SELECT {placeholders(len(part[0]))} " * len(part)
+            ids = [row[0] for row in part]
+            sql = self.sql(name, done=done, ids=placeholders(len(ids)))
+            self.connection.execute(sql, [value for row in part for value in row] + ids)
+
     def _by_children(self, name: str, receiver: str, children: Sequence[str]) -> Iterable[Row]:
         for part in _chunks(children):
             sql = self.sql(name, children=placeholders(len(part)))
@@ -199,7 +211,7 @@ def is_due(row: StagedRow, holding: Holding) -> bool:
     if not row.json_payload.strip():
         return False
     if not row.is_deleted:
-        return row.submission_status in _DUE_STATUSES
+        return row.submission_status in DUE_STATUSES
     return holding.held is not None or holding.unconfirmed is not None or row.has_previous
 
 

@@ -2,8 +2,8 @@
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
 -- {table}, {held}, {log}, {unconfirmed}, {runs} are the staging table and its companions. {ids} and {children} are
--- lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?), ...): values always travel as
--- parameters, never in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
+-- lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?), ...), {done} the same as
+-- UNION ALL SELECT ?, ? UNION ALL SELECT ?, ? ...: values always travel as parameters, never in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
 -- and SQLite differ; what they become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
 
 -- name: probe
@@ -110,18 +110,24 @@ FROM {table} {lock_rows}
 WHERE id IN ({ids}) {locked};
 
 -- name: mark_sent
--- Writes the receipt of an accepted record to its row: it is sent, and what was sent becomes the previous payload.
+-- Writes the receipts of accepted records to their rows: they are sent, and what was sent becomes the previous payload.
+-- {done} says for each row what is written; its first part is empty, and lends its columns' types to the parameters.
+-- The ids stand there twice so that every database finds the rows by their key.
 UPDATE {table}
-SET submission_status = 'sent', row_state = 'unchanged', api_response = ?, submission_timestamp = ?,
-    previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = ?
-WHERE id = ?;
+SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
+    submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
+    partial_json_payload = done.delta
+FROM (SELECT id AS row_id, api_response AS answer, submission_timestamp AS received_at, partial_json_payload AS delta
+      FROM {table} WHERE 1 = 0 {done}) AS done
+WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_already_held
--- Writes to a row that nothing was sent, because the receiver holds exactly this payload.
+-- Writes to rows that nothing was sent, because the receiver holds exactly this payload. {done} as in mark_sent.
 UPDATE {table}
-SET submission_status = 'sent', row_state = 'unchanged', api_response = ?,
+SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = NULL
-WHERE id = ?;
+FROM (SELECT id AS row_id, api_response AS answer FROM {table} WHERE 1 = 0 {done}) AS done
+WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_deletion_sent
 -- Writes the receipt of an accepted deletion: the receiver holds nothing of the child any more.
@@ -181,6 +187,13 @@ UPDATE {runs}
 SET finished_at = ?, due = ?, accepted = ?, refused = ?, undelivered = ?, deleted = ?, unchanged = ?, not_tried = ?,
     exit_code = ?, message = ?
 WHERE run_id = ?;
+
+-- name: read_unfinished_shards
+-- Reads which shards have a run that has not closed its entry, to see whether one that divides the table into another
+-- number of shards is at work.
+SELECT DISTINCT shard
+FROM {runs}
+WHERE finished_at IS NULL AND shard IS NOT NULL;
 
 -- name: lock_sqlserver
 -- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table.
