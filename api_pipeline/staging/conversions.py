@@ -146,8 +146,8 @@ def flag(text: str) -> bool | str | None:
     return BLANK if found == BLANK else None
 
 
-def outcome_flag(text: str) -> bool | str | None:
-    """Gives CP_CONFERENCE_FLAG of the outcome of a section 47 enquiry; BLANK where it does not say, None if no JSON."""
+def outcome_flag(text: str) -> str | None:
+    """Gives CP_CONFERENCE_FLAG of a section 47 enquiry's outcome as text, for `flag`; None where it is no JSON."""
     if text.strip() == BLANK:
         return BLANK
     try:
@@ -155,10 +155,7 @@ def outcome_flag(text: str) -> bool | str | None:
     except ValueError:
         return None
     value = outcome.get("CP_CONFERENCE_FLAG") if isinstance(outcome, dict) else None
-    if isinstance(value, bool):
-        return value
-    found = flag(str(value)) if isinstance(value, (str, int)) else None
-    return BLANK if found is None else found
+    return BLANK if value is None else str(value)
 
 
 def score(value: str | int) -> int | str | None:
@@ -178,12 +175,15 @@ def score(value: str | int) -> int | str | None:
 @lru_cache(maxsize=64)
 def is_uasc(values: tuple[str, ...]) -> Callable[[str], bool]:
     """Gives the test whether an immigration status is that of an unaccompanied child (UASC_VALUES; mapping 4.1)."""
-    patterns = (".*".join(re.escape(part) for part in value.strip(" ").split("*")) for value in values)
+    patterns = (
+        ".*".join(re.escape(part) for part in value.strip(" ").split("*")) for value in values if value.strip(" ")
+    )
     wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE | re.DOTALL)
 
     @lru_cache(maxsize=_REMEMBERED)
     def matches(text: str) -> bool:
-        return bool(values) and wanted.fullmatch(text.strip(" ")) is not None
+        found = text.strip(" ")
+        return found != BLANK and wanted.fullmatch(found) is not None
 
     return matches
 

@@ -66,7 +66,7 @@ def person(person_id: str = PERSON_ID, **members: Any) -> Person:
     return _row(Person, **{"person_id": person_id, "dob": "2014-03-09", "sex": "F", **members})
 
 
-def rows(of: Person | None = None, **lists: Any) -> PersonRows:
+def rows(of: Person | None = None, /, **lists: Any) -> PersonRows:
     """Gives a person's rows; the lists are those of `PersonRows`, and without a word there is one open referral."""
     return PersonRows(of or person(), **{"cin_episodes": [episode()], **lists})
 

@@ -85,9 +85,10 @@ def _latest(rows: Sequence[Conference]) -> datetime | None:
 def _put_conference_flag(block: dict[str, Any], row: S47Enquiry, notes: Notes) -> None:
     if row.s47_outcome_json is None:
         return
-    required = convert.outcome_flag(row.s47_outcome_json)
+    said = convert.outcome_flag(row.s47_outcome_json)
+    required = None if said is None else convert.flag(said)
     if required is None:
-        path = _ENQUIRY.field("icpc_required_flag")
-        notes.note(IssueRule.OUTCOME_UNREADABLE, path, _ENQUIRY.table, row.s47_enquiry_id)
+        rule = IssueRule.OUTCOME_UNREADABLE if said is None else IssueRule.FLAG_NOT_RECOGNISED
+        notes.note(rule, _ENQUIRY.field("icpc_required_flag"), _ENQUIRY.table, row.s47_enquiry_id)
     elif isinstance(required, bool):
         block["icpc_required_flag"] = required

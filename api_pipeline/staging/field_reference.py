@@ -1,0 +1,63 @@
+"""The documentation's reference of the fields that `stage` fills, made from the field table and the list of issues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api_pipeline.schema import code_list, legacy_codes
+from api_pipeline.staging import fields, issues
+from api_pipeline.staging.fields import FIELDS, Field
+from api_pipeline.structure import schema
+
+
+def field_reference() -> str:
+    """Gives three Markdown tables: every field and its source, what each conversion does, and every rule of issues."""
+    parts = (
+        "## Fields",
+        _table(("Field", "No.", "From", "Conversion", "Length", "Codes"), map(_field_row, FIELDS)),
+        "## Conversions",
+        _table(("Conversion", "What it does"), _named(fields.SENTENCES)),
+        "## Data-quality rules",
+        _table(("Rule", "What was found, and what is done"), _named(issues.SENTENCES)),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _named(sentences: Any) -> Iterable[tuple[str, ...]]:
+    return ((f"`{name.value}`" if "_" in name.value else name.value, text) for name, text in sentences.items())
+
+
+def _field_row(field: Field) -> tuple[str, ...]:
+    columns = ", ".join(f"`{column}`" for column in field.columns)
+    return (
+        f"`{field.path}`",
+        specification_number(field),
+        f"`{field.table}`: {columns}",
+        field.conversion.value,
+        "" if field.length is None else str(field.length),
+        _codes(field),
+    )
+
+
+def specification_number(field: Field) -> str:
+    """Gives the number that the specification has for a field; "" where it has none."""
+    node: Any = schema()
+    for step in field.path.split("."):
+        node = node["properties"][step.removesuffix("[]")]
+        number = node.get("x-spec-no", "")
+        node = node.get("items", node)
+    return str(number)
+
+
+def _codes(field: Field) -> str:
+    if field.codes is None:
+        return ""
+    earlier = legacy_codes(field.codes)
+    listed = ", ".join(code_list(field.codes))
+    return f"{listed}; of earlier years {', '.join(earlier)}" if earlier else listed
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,305 @@
+"""Who is in the cohort (mapping 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api_pipeline.staging import cohort
+from api_pipeline.staging.cohort import eligibility, is_young_enough
+from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.tables import PERSON
+from api_pipeline.staging.window import window_for
+from tests.support.ssd import (
+    DEFAULTS,
+    RUN_DATE,
+    WINDOW,
+    When,
+    assessment,
+    at,
+    care,
+    cin_plan,
+    cp_plan,
+    disability,
+    episode,
+    leaver,
+    person,
+    placement,
+    rows,
+)
+
+CLOSED = episode(start="2020-01-01", end="2021-01-01")
+
+
+def is_in(of: PersonRows, options: StageOptions = DEFAULTS) -> bool:
+    return eligibility(of, WINDOW, options).is_in
+
+
+def issues(of: PersonRows) -> list[str]:
+    return [issue.rule.value for issue in eligibility(of, WINDOW, DEFAULTS).issues]
+
+
+@pytest.mark.parametrize(
+    ("born", "young"),
+    [
+        ("1998-04-01", False),
+        ("1998-04-01 00:00:01", True),
+        ("1998-04-02", True),
+        ("2026-08-11", True),
+        ("2026-08-11 00:00:01", False),
+        ("9999-12-31", False),
+    ],
+)
+def test_somebody_is_young_enough_who_is_25_or_less_at_some_time_in_the_window(born: str, young: bool) -> None:
+    moment = at(born)
+    assert moment is not None
+    assert is_young_enough(moment, WINDOW) is young
+    assert is_in(rows(person(dob=born))) is young
+
+
+def test_birth_and_inclusion_are_both_needed() -> None:
+    assert is_in(rows())
+    assert not is_in(rows(cin_episodes=[CLOSED]))
+    assert not is_in(rows(person(dob="1990-01-01")))
+
+
+@pytest.mark.parametrize(
+    ("expected", "taken"), [("2026-11-01", False), ("2026-08-11", True), ("2024-04-01", True), ("2024-03-31", False)]
+)
+def test_the_unborn_are_taken_when_they_are_expected_in_the_window(expected: str, taken: bool) -> None:
+    assert is_in(rows(person(dob=None, expected_dob=expected))) is taken
+
+
+def test_an_expected_date_outside_the_window_is_reported_since_it_may_be_an_estimated_birth_date() -> None:
+    estimated = rows(person(dob=None, expected_dob="2009-01-01"))
+
+    assert not is_in(estimated)
+    assert issues(estimated) == ["expected_birth_outside_window"]
+
+
+def test_an_expected_date_that_has_passed_is_reported_and_one_of_the_run_date_is_not() -> None:
+    assert issues(rows(person(dob=None, expected_dob="2026-08-09"))) == ["expected_birth_passed"]
+    assert issues(rows(person(dob=None, expected_dob="2026-08-10"))) == []
+
+
+def test_a_person_without_any_birth_date_is_out_and_reported() -> None:
+    nobody = rows(person(dob=None))
+
+    assert not is_in(nobody)
+    assert issues(nobody) == ["birth_dates_missing"]
+
+
+def test_birth_dates_of_people_whom_nothing_includes_are_not_reported() -> None:
+    assert issues(rows(person(dob=None, expected_dob="2009-01-01"), cin_episodes=[CLOSED])) == []
+
+
+def test_the_issue_names_person_field_and_row() -> None:
+    (issue,) = eligibility(rows(person("77", dob=None)), WINDOW, DEFAULTS).issues
+
+    assert (issue.person_id, issue.field, issue.where) == ("77", "child_details.date_of_birth", "ssd_person 77")
+
+
+def test_the_expected_date_does_not_count_where_there_is_a_birth_date() -> None:
+    assert is_in(rows(person(expected_dob="2009-01-01")))
+    assert issues(rows(person(expected_dob="2009-01-01"))) == []
+
+
+def test_the_deceased_stay_in_since_their_date_of_death_is_not_even_read() -> None:
+    assert not [name for name in PERSON.column_names if "death" in name]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "holds"),
+    [
+        ("2020-01-01", "2024-03-31", False),
+        ("2020-01-01", "2024-04-01", True),
+        ("2026-08-12", "2026-08-13", False),
+        (None, None, False),
+    ],
+)
+def test_a_referral_is_active_when_it_overlaps_the_window(start: When, end: When, holds: bool) -> None:
+    assert cohort.has_active_referral(rows(cin_episodes=[episode(start=start, end=end)]), WINDOW) is holds
+
+
+def test_an_open_referral_without_a_begun_assessment_waits_however_old_or_undated_it_is() -> None:
+    waiting = rows(cin_episodes=[episode(start=None)])
+
+    assert cohort.waits_for_assessment(waiting, WINDOW)
+    assert is_in(waiting)
+
+
+def test_an_assessment_without_a_start_date_has_not_begun() -> None:
+    waiting = rows(cin_episodes=[episode(start=None)], assessments=[assessment(start=None, authorised="2025-01-01")])
+
+    assert cohort.waits_for_assessment(waiting, WINDOW)
+
+
+def test_a_begun_assessment_of_that_referral_ends_the_waiting() -> None:
+    assert not cohort.waits_for_assessment(rows(assessments=[assessment(start="2010-01-01", referral="r1 ")]), WINDOW)
+
+
+def test_a_begun_assessment_of_another_referral_does_not_end_the_waiting() -> None:
+    assert cohort.waits_for_assessment(rows(assessments=[assessment(referral="R2")]), WINDOW)
+
+
+def test_a_closed_referral_waits_for_nothing() -> None:
+    assert not cohort.waits_for_assessment(rows(cin_episodes=[CLOSED]), WINDOW)
+
+
+def plan_of_a_closed_referral(**members: Any) -> PersonRows:
+    return rows(cin_episodes=[CLOSED], cin_plans=[cin_plan(**members)])
+
+
+def test_a_cin_plan_in_the_window_includes_even_when_the_referral_is_closed() -> None:
+    assert is_in(plan_of_a_closed_referral(start="2025-01-01"))
+    assert is_in(plan_of_a_closed_referral(start="2025-01-01", referral=None))
+
+
+def test_a_cin_plan_outside_the_window_does_not_include() -> None:
+    assert not is_in(plan_of_a_closed_referral(start="2020-01-01", end="2021-01-01"))
+
+
+def test_a_cin_plan_of_somebody_else_on_the_same_referral_does_not_include() -> None:
+    assert not is_in(plan_of_a_closed_referral(start="2025-01-01", of="2002"))
+
+
+def test_ids_are_joined_without_regard_to_case_and_outer_spaces() -> None:
+    assert is_in(rows(person("ab1"), cin_episodes=[CLOSED], cin_plans=[cin_plan(of="AB1 ")]))
+
+
+def looked_after(**lists: Any) -> PersonRows:
+    return rows(cin_episodes=[], **lists)
+
+
+def test_a_looked_after_child_is_in_by_an_active_referral_of_anybody() -> None:
+    of_sibling = episode("R9", person_id="2002")
+
+    by_referral = looked_after(cla_episodes=[care(referral_id="r9")], referrals_of_others=[of_sibling])
+
+    assert cohort.is_looked_after_by_referral(by_referral, WINDOW)
+    assert is_in(by_referral)
+
+
+def test_a_looked_after_child_is_not_in_by_a_referral_that_is_no_longer_active() -> None:
+    of_sibling = episode("R9", "2020-01-01", "2021-01-01", person_id="2002")
+
+    assert not is_in(looked_after(cla_episodes=[care(referral_id="R9")], referrals_of_others=[of_sibling]))
+
+
+def test_a_looked_after_episode_without_a_referral_is_not_matched_with_any() -> None:
+    assert not is_in(looked_after(cla_episodes=[care(referral_id=None)], referrals_of_others=[episode("R9")]))
+
+
+def test_the_looked_after_episode_of_another_child_does_not_include() -> None:
+    other = care(referral_id="R9", person_id="2002")
+
+    assert not is_in(looked_after(cla_episodes=[other], referrals_of_others=[episode("R9")], placements=[placement()]))
+
+
+def test_a_looked_after_child_is_in_by_a_placement_of_the_same_period_of_care() -> None:
+    by_placement = looked_after(cla_episodes=[care(referral_id=None)], placements=[placement(cla_id="cla1")])
+
+    assert cohort.is_looked_after_by_placement(by_placement, WINDOW)
+    assert is_in(by_placement)
+
+
+def test_a_placement_of_another_period_or_outside_the_window_does_not_include() -> None:
+    episodes = [care(referral_id=None)]
+
+    assert not is_in(looked_after(cla_episodes=episodes, placements=[placement(cla_id="CLA2")]))
+    assert not is_in(looked_after(cla_episodes=episodes, placements=[placement(cla_id=None)]))
+    assert not is_in(looked_after(cla_episodes=episodes, placements=[placement(start="2020-01-01", end="2024-01-01")]))
+
+
+def care_leaver(
+    born: When = "2006-01-01", contact: When = "2025-01-01", start: When = "2020-01-01", end: When = None
+) -> bool:
+    found = rows(person(dob=born), cin_episodes=[episode(start=start, end=end)], care_leavers=[leaver(contact)])
+    return cohort.is_care_leaver(found, WINDOW)
+
+
+def test_a_care_leaver_was_met_in_the_window_and_has_an_open_referral() -> None:
+    assert care_leaver()
+
+
+@pytest.mark.parametrize(
+    ("born", "holds"),
+    [("2010-08-10", True), ("2010-08-11", False), ("1998-04-01", True), ("1998-03-31", False), (None, False)],
+)
+def test_a_care_leaver_is_16_by_the_end_and_not_26_before_the_start(born: When, holds: bool) -> None:
+    assert care_leaver(born=born) is holds
+
+
+@pytest.mark.parametrize(
+    ("contact", "holds"), [("2024-04-01", True), ("2024-03-31", False), ("2026-08-11", False), (None, False)]
+)
+def test_a_care_leaver_was_met_from_the_start_and_before_the_end(contact: When, holds: bool) -> None:
+    assert care_leaver(contact=contact) is holds
+
+
+def test_a_care_leaver_needs_an_open_referral_dated_by_the_end() -> None:
+    assert not care_leaver(end="2026-01-01")
+    assert not care_leaver(start="2026-08-12")
+    assert not care_leaver(start=None)
+    assert care_leaver(start="2026-08-11")
+
+
+def test_the_six_inclusion_sets_are_those_of_the_mapping() -> None:
+    assert [holds.__name__ for holds in cohort.INCLUSION_SETS] == [
+        "has_active_referral",
+        "waits_for_assessment",
+        "has_cin_plan",
+        "is_looked_after_by_referral",
+        "is_looked_after_by_placement",
+        "is_care_leaver",
+    ]
+
+
+def test_a_child_with_a_cp_plan_alone_is_left_out_unless_the_setting_says_otherwise() -> None:
+    on_plan = rows(cin_episodes=[CLOSED], cp_plans=[cp_plan()])
+
+    assert not is_in(on_plan)
+    assert is_in(on_plan, StageOptions(include_cp_plans=True))
+
+
+def test_a_cp_plan_counts_only_in_the_window_and_for_its_own_child() -> None:
+    wanted = StageOptions(include_cp_plans=True)
+
+    assert not is_in(rows(cin_episodes=[CLOSED], cp_plans=[cp_plan(start="2020-01-01", end="2021-01-01")]), wanted)
+    assert not is_in(rows(cin_episodes=[CLOSED], cp_plans=[cp_plan(of="2002")]), wanted)
+
+
+def test_a_disabled_child_with_nothing_else_is_left_out_unless_the_setting_says_otherwise() -> None:
+    disabled = rows(cin_episodes=[CLOSED], disabilities=[disability("AUT")])
+
+    assert not is_in(disabled)
+    assert is_in(disabled, StageOptions(include_disabled=True))
+
+
+@pytest.mark.parametrize("code", ["none ", " ", "", None])
+def test_none_and_blank_are_no_disability(code: str | None) -> None:
+    wanted = StageOptions(include_disabled=True)
+
+    assert not is_in(rows(cin_episodes=[CLOSED], disabilities=[disability(code)]), wanted)
+
+
+def test_a_rehearsal_takes_only_the_people_that_were_named() -> None:
+    named = StageOptions(person_ids=frozenset({"AB1"}))
+
+    assert is_in(rows(person("ab1")), named)
+    assert not is_in(rows(person("AB2")), named)
+    assert not is_in(rows(person("AB1"), cin_episodes=[CLOSED]), named)
+
+
+def test_a_filter_table_takes_only_the_people_in_it() -> None:
+    filtered = StageOptions(filter_ids=frozenset({"AB1"}))
+
+    assert is_in(rows(person("ab1")), filtered)
+    assert not is_in(rows(person("AB2")), filtered)
+    assert not is_in(rows(person("AB1")), StageOptions(person_ids=frozenset({"X"}), filter_ids=frozenset({"AB1"})))
+
+
+def test_the_window_decides_and_not_todays_date() -> None:
+    assert eligibility(rows(), window_for(RUN_DATE.replace(year=2050)), DEFAULTS).is_in is False
