@@ -117,8 +117,7 @@ class Connection:
 
     def page(self, size: int) -> dict[str, str]:
         """Gives the pieces of SQL in which this database differs, for a page of `size` rows."""
-        pieces = _DIFFERENCES[self.dialect]
-        return {**pieces, "page": pieces["page"].format(size=size)}
+        return dialect_pieces(self.dialect, size)
 
     def reopen(self) -> None:
         """Opens the same database anew after the connection was lost. Errors: DatabaseError."""
@@ -167,6 +166,12 @@ class Connection:
         except DatabaseError:
             if commit:
                 raise
+
+
+def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
+    """Gives the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows."""
+    pieces = _DIFFERENCES[dialect]
+    return {**pieces, "page": pieces["page"].format(size=size)}
 
 
 def connect(

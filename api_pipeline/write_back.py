@@ -43,9 +43,13 @@ class Destination:
 
 @dataclass(slots=True)
 class _Changes:
-    """The rows of parameters for each statement of one write-back."""
+    """The rows of parameters for each statement of one write-back.
+
+    `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
+    """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
+    together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     held: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
     confirmed: list[str] = field(default_factory=list)
     renewed: list[tuple[str, str]] = field(default_factory=list)
@@ -54,6 +58,9 @@ class _Changes:
 
     def add(self, statement: str, *parameters: object) -> None:
         self.rows.setdefault(statement, []).append(parameters)
+
+    def add_together(self, statement: str, row_id: int, *parameters: object) -> None:
+        self.together.setdefault(statement, []).append((row_id, *parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ class WriteBack:
             changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
         else:
             delta = record.body.decode() if record.kind is Kind.DELTA and record.body else None
-            changes.add("mark_sent", receipt.id, receipt.received_at, delta, row.id)
+            changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at, delta)
         held = record.held_after
         if held is None:
             changes.held[record.la_child_id] = None
@@ -172,7 +179,8 @@ class WriteBack:
         row = outcome.row
         if now.is_still(row):
             receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
-            changes.add("mark_already_held", f"NOT SENT: the receiver holds exactly this payload{receipt}", row.id)
+            answer = f"NOT SENT: the receiver holds exactly this payload{receipt}"
+            changes.add_together("mark_already_held", row.id, answer)
         if not outcome.is_recorded:
             digest = sha256_hex(outcome.held)
             self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
@@ -227,6 +235,8 @@ class WriteBack:
         store = self._store
         for statement, rows in changes.rows.items():
             store.connection.execute_many(store.sql(statement), rows)
+        for statement, rows in changes.together.items():
+            store.update_rows(statement, rows)
         if not self._to.companions:
             return
         receiver = self._to.receiver
