@@ -32,7 +32,7 @@ def cli_page() -> str:
     parts.append("")
     parts.append("## Options that every command has\n")
     parts.append(_options_table(_common_parameters(), hidden=set()))
-    shared = {parameter.name for parameter in _common_parameters()}
+    shared: set[str | None] = {parameter.name for parameter in _common_parameters()}
     for path, command, context in commands:
         parts += _command_section(path, command, context, shared)
     parts.append(_EXIT_CODES)
@@ -135,7 +135,7 @@ def python_page() -> str:
             parts.append(f"### {name}\n\n```python\n{_signature(name, member)}\n```\n\n{inspect.getdoc(member)}\n")
     parts.append("## Rows and results\n")
     for name, member in members.items():
-        if is_dataclass(member) and name != "Settings":
+        if isinstance(member, type) and is_dataclass(member) and name != "Settings":
             parts.append(f"### {name}\n\n{inspect.getdoc(member)}\n\n{_members(member)}")
     parts.append(
         "`Settings` has a field for each of the [settings](settings.md), in small letters; what it shows of itself\n"

@@ -1,0 +1,166 @@
+"""The documentation does not fall behind the code: references, links, settings, words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+
+from api_pipeline.cli import cli
+from api_pipeline.errors import PipelineError
+from api_pipeline.settings_table import SETTINGS, canonical_name
+from scripts.check_site import faults
+from scripts.make_docs import pages as made_pages
+from tests.support.commands import ROOT
+from tests.support.databases import missing
+from tests.support.documents import DOCS, blocks, pages, prose
+
+MADE = made_pages()
+_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
+# Settings of other programs, which a page may name.
+_OF_OTHERS = {"REQUIRE_ALL", "PYTHONHASHSEED"}
+
+
+@pytest.mark.parametrize("path", MADE, ids=lambda path: str(path.name))
+def test_a_generated_page_is_what_the_code_says(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == MADE[path], "run scripts/make-docs"
+
+
+def every_command(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, parent=context, info_name=name)
+        yield inner.command_path, command
+        if isinstance(command, click.Group):
+            yield from every_command(command, inner)
+
+
+COMMANDS = dict(every_command(cli, click.Context(cli, info_name="d2i-csc-api")))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_and_every_option_says_what_it_is_for(path: str) -> None:
+    command = COMMANDS[path]
+    assert len((command.help or "").split()) >= 4, f"{path} has no help"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{path} {parameter.opts}"
+
+
+@pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)])
+def test_every_command_and_every_option_is_in_the_reference(path: str) -> None:
+    text = MADE[DOCS / "reference/cli.md"]
+    section = text.partition(f"\n## {path}\n")[2].partition("\n## ")[0]
+    everywhere = text.partition("## Options that every command has")[2].partition("\n## ")[0]
+    assert section
+    for parameter in COMMANDS[path].params:
+        for name in (*parameter.opts, *parameter.secondary_opts):
+            if isinstance(parameter, click.Option) and name != "--help":
+                assert f"`{name}`" in section + everywhere, name
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    text = MADE[DOCS / "reference/settings.md"]
+    assert [setting.name for setting in SETTINGS if f"| `{setting.name}`" not in text] == []
+
+
+def test_every_exit_code_is_told_on_the_page_of_results() -> None:
+    kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
+    codes = {0} | {kind.exit_code for kind in kinds}
+    told = {int(code) for code in re.findall(r"^\| exit code (\d+) \|", text_of("results.md"), re.MULTILINE)}
+    assert told == codes
+
+
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_setting_that_a_page_names_exists(path: Path) -> None:
+    in_files = [line for block in blocks(path) if block.language == "ini" for line in block.text.splitlines()]
+    names = {line.partition("=")[0].strip() for line in in_files if "=" in line and not line.startswith("#")}
+    names |= {name for name in re.findall(r"`([A-Z][A-Z0-9_]{3,})=[^`]*`", prose(path)) if name not in _OF_OTHERS}
+    assert [name for name in sorted(names) if canonical_name(name) is None] == []
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None:
+    wrong = []
+    for link in _LINK.findall(prose(path)):
+        target, _, anchor = link.partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file = (path.parent / target).resolve() if target else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            wrong.append(link)
+    assert wrong == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Gives the places that can be linked to: the site's and GitHub's way of naming a heading agree on these pages."""
+    text = path.read_text(encoding="utf-8")
+    headings = [re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in _HEADING.findall(prose(path))]
+    plain = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return plain | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def test_every_page_is_in_the_site_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    listed = set(re.findall(r": ([\w/-]+\.md)$", menu, re.MULTILINE))
+    assert listed == {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+
+
+def test_every_picture_of_a_page_is_described_and_comes_with_the_page() -> None:
+    for path in pages():
+        for words, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+            assert len(words.split()) >= 3, f"{path.name}: {target}"
+            assert (path.parent / target).is_file(), f"{path.name}: {target}"
+
+
+def test_every_drawing_describes_itself_to_who_cannot_see_it() -> None:
+    for path in (DOCS / "images").glob("*.svg"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?:href|src)=\"(?:https?:)?//", text), path.name
+        assert "<script" not in text
+        assert path.name == "favicon.svg" or ('role="img"' in text and "<title" in text), path.name
+
+
+def test_the_site_builds_and_nothing_on_it_is_broken_or_comes_from_elsewhere(tmp_path: Path) -> None:
+    if find_spec("material") is None:
+        missing("mkdocs-material is not installed (the extra docs)")
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert faults(site) == []
+    assert len(list(site.rglob("*.html"))) > 15
+
+
+def test_the_check_of_the_site_sees_what_it_is_for(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(
+        '<h1 id="top">x</h1><a href="gone.html">a</a><a href="#top">b</a><a href="#away">c</a><img src="p.png">'
+        '<script src="https://cdn.example/x.js"></script><link rel="stylesheet" href="//fonts.example/f.css">'
+        '<a href="https://example.org">d</a>',
+        encoding="utf-8",
+    )
+    (tmp_path / "s.css").write_text("body { background: url(https://example.org/x.png) }", encoding="utf-8")
+    found = "\n".join(faults(tmp_path))
+    for fault in (
+        "gone.html leads nowhere",
+        "#away names",
+        "cdn.example/x.js",
+        "fonts.example/f.css",
+        "without a desc",
+    ):
+        assert fault in found
+    assert "s.css loads https://example.org/x.png" in found
+    assert "#top" not in found
+    assert "p.png leads nowhere" in found
