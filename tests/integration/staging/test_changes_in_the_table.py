@@ -1,0 +1,400 @@
+"""What became of a child since the last staging, line by line of the table of changes, on every database."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from api_pipeline.config import Purpose, load_settings
+from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
+from tests.support.council_ssd import CouncilSsd, with_plan
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, fill, staged
+
+RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+BEFORE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
+WRITTEN_BY_RUN = ("previous_json_payload", "previous_hash", "submission_timestamp")
+ENDPOINT = "https://receiver.example/1"
+RECEIVER = f"{ENDPOINT}/children_social_care_data/845/children"
+TO = {"API_ENDPOINT": ENDPOINT, "LA_CODE": "845"}
+
+
+def accept(ssd: CouncilSsd, person_id: str) -> dict[str, Any]:
+    """Leaves a row and the companion table as `run` does when a record is accepted."""
+    row = ssd.rows()[person_id]
+    change(
+        ssd.database,
+        ssd.database.table,
+        person_id,
+        submission_status="sent",
+        row_state="unchanged",
+        api_response=RECEIPT,
+        previous_json_payload=row["json_payload"],
+        previous_hash=row["current_hash"],
+        last_updated=BEFORE,
+        partial_json_payload="{}",
+    )
+    hold(ssd, person_id, row["json_payload"])
+    return ssd.rows()[person_id]
+
+
+def hold(ssd: CouncilSsd, person_id: str, payload: str) -> None:
+    held = ssd.database.named("ssd_api_held")
+    ssd.database.execute(f"DELETE FROM {held} WHERE la_child_id = ?", [person_id])
+    columns = "receiver, la_child_id, held_payload, held_hash, receipt"
+    values = [RECEIVER, person_id, payload, "0" * 64, RECEIPT]
+    ssd.database.execute(f"INSERT INTO {held} ({columns}) VALUES (?, ?, ?, ?, ?)", values)
+
+
+def purge(ssd: CouncilSsd, person_id: str) -> None:
+    """Leaves a row and the companion table as `run` does when a deletion is accepted."""
+    change(
+        ssd.database,
+        ssd.database.table,
+        person_id,
+        submission_status="sent",
+        previous_json_payload=None,
+        previous_hash=None,
+    )
+    ssd.database.execute(f"DELETE FROM {ssd.database.named('ssd_api_held')} WHERE la_child_id = ?", [person_id])
+
+
+def words(row: dict[str, Any]) -> tuple[str, str]:
+    return row["row_state"], row["submission_status"]
+
+
+def first_name(row: dict[str, Any]) -> str:
+    name: str = json.loads(row["json_payload"])["child_details"]["first_name"]
+    return name
+
+
+def test_the_receiver_named_here_is_that_of_the_settings(ssd: CouncilSsd) -> None:
+    settings = load_settings({}, {**ssd.settings, **TO}, ssd.folder, purpose=Purpose.STAGE)
+    assert settings.receiver == RECEIVER
+
+
+def test_a_child_without_a_row_gets_one_that_is_pending_and_new(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+
+    row = ssd.staged()["1001"]
+
+    assert words(row) == ("new", "pending")
+    assert json.loads(row["json_payload"])["la_child_id"] == "1001"
+    assert len(row["current_hash"]) == 32
+    assert row["last_updated"] is not None
+    empty = ("partial_json_payload", "api_response", "legacy_id", *WRITTEN_BY_RUN)
+    assert {name: row[name] for name in empty} == dict.fromkeys(empty)
+
+
+def test_the_id_in_other_systems_goes_into_its_column(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_legacy_id = 'M77'")
+
+    row = ssd.staged()["1001"]
+
+    assert (row["legacy_id"], json.loads(row["json_payload"])["mis_child_id"]) == ("M77", "M77")
+
+
+def test_a_changed_payload_is_updated_and_pending_and_what_was_sent_before_stays(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    ssd.staged()
+    before = accept(ssd, "1001")
+    ssd.rename("1001", "Other")
+
+    row = ssd.staged(**TO)["1001"]
+
+    assert words(row) == ("updated", "pending")
+    assert first_name(row) == "Other"
+    assert row["current_hash"] != before["current_hash"]
+    assert row["last_updated"] > BEFORE
+    assert (row["partial_json_payload"], row["api_response"]) == (None, None)
+    assert {name: row[name] for name in WRITTEN_BY_RUN} == {name: before[name] for name in WRITTEN_BY_RUN}
+
+
+def test_a_payload_that_changes_before_anything_was_accepted_stays_new(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    ssd.staged()
+    change(ssd.database, ssd.database.table, "1001", submission_status="error", api_response="HTTP 400: x")
+    ssd.rename("1001", "Other")
+
+    row = ssd.staged(**TO)["1001"]
+
+    assert words(row) == ("new", "pending")
+    assert (first_name(row), row["api_response"]) == ("Other", None)
+
+
+@pytest.mark.parametrize("status", ["sent", "pending", "error", "testing"])
+def test_a_payload_that_did_not_change_leaves_its_row_untouched(ssd: CouncilSsd, status: str) -> None:
+    ssd.children("1001")
+    ssd.staged()
+    accept(ssd, "1001")
+    change(ssd.database, ssd.database.table, "1001", submission_status=status)
+    before = ssd.rows()
+
+    assert ssd.staged(**TO) == before
+
+
+def test_the_same_under_renumbered_ids_leaves_the_row_untouched_and_keeps_its_payload(ssd: CouncilSsd) -> None:
+    ssd.put(with_plan("1001", "P1"))
+    ssd.staged()
+    accept(ssd, "1001")
+    before = ssd.rows()
+    ssd.update(CIN_PLAN, "cinp_cin_plan_id = 'P1'", cinp_cin_plan_id="P900", cinp_referral_id="R900")
+    ssd.update(CIN_EPISODE, "cine_referral_id = 'R1001'", cine_referral_id="R900")
+
+    assert ssd.staged(**TO) == before
+
+
+def test_the_new_ids_go_with_the_next_real_change(ssd: CouncilSsd) -> None:
+    ssd.put(with_plan("1001", "P1"))
+    ssd.staged()
+    accept(ssd, "1001")
+    ssd.update(CIN_PLAN, "cinp_cin_plan_id = 'P1'", cinp_cin_plan_id="P900")
+    ssd.rename("1001", "Other")
+
+    assert '"P900"' in ssd.staged(**TO)["1001"]["json_payload"]
+
+
+def test_a_child_that_left_is_deleted_and_due_and_keeps_its_payload(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    before = accept(ssd, "1001")
+    ssd.remove("1001")
+
+    row = ssd.staged("--allow-deletions", **TO)["1001"]
+
+    assert words(row) == ("deleted", "pending")
+    assert row["last_updated"] > BEFORE
+    unchanged = [name for name in row if name not in ("row_state", "submission_status", "last_updated")]
+    assert {name: row[name] for name in unchanged} == {name: before[name] for name in unchanged}
+
+
+def test_a_deleted_row_is_dated_once(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept(ssd, "1001")
+    ssd.remove("1001")
+    ssd.staged("--allow-deletions", **TO)
+    before = ssd.rows()
+
+    assert ssd.staged(**TO) == before
+
+
+def test_a_child_that_left_before_anything_was_accepted_needs_no_deletion(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    change(ssd.database, ssd.database.table, "1001", submission_status="error")
+    ssd.remove("1001")
+
+    row = ssd.staged("--allow-deletions", **TO)["1001"]
+
+    assert words(row) == ("deleted", "error")
+    assert row["previous_hash"] is None
+
+
+def test_a_child_that_left_by_the_window_is_deleted_too(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    closed = datetime(2023, 5, 1)  # noqa: DTZ001 - the SSD's dates have no zone
+    ssd.update(CIN_EPISODE, "cine_person_id = '1001'", cine_close_date=closed)
+
+    assert ssd.staged("--allow-deletions")["1001"]["row_state"] == "deleted"
+
+
+def test_a_child_that_left_by_the_window_is_kept_where_that_is_set(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002", "1003")
+    before = ssd.staged()
+    closed = datetime(2023, 5, 1)  # noqa: DTZ001 - the SSD's dates have no zone
+    ssd.update(CIN_EPISODE, "cine_person_id = '1001'", cine_close_date=closed)
+    ssd.remove("1002")
+
+    done = ssd.stage("--allow-deletions", DELETE_LEFT_WINDOW="false")
+
+    assert ssd.rows()["1001"] == before["1001"]
+    assert ssd.rows()["1002"]["row_state"] == "deleted"
+    assert "1 people left the cohort and are kept" in done.out
+
+
+def test_a_child_back_after_its_purge_was_accepted_is_new_again(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept(ssd, "1001")
+    ssd.remove("1001")
+    ssd.staged("--allow-deletions", **TO)
+    purge(ssd, "1001")
+    ssd.children("1001")
+
+    row = ssd.staged(**TO)["1001"]
+
+    assert words(row) == ("new", "pending")
+    assert first_name(row) == "Given 1001"
+
+
+def test_a_child_back_before_its_purge_as_it_is_held_is_sent_and_unchanged(ssd: CouncilSsd) -> None:
+    ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
+    ssd.staged()
+    before = accept(ssd, "1001")
+    ssd.remove("1001")
+    ssd.staged("--allow-deletions", **TO)
+    change(ssd.database, ssd.database.table, "1001", submission_status="error", api_response="HTTP 503")
+    ssd.put(with_plan("1001", "P900"))
+
+    row = ssd.staged(**TO)["1001"]
+
+    assert words(row) == ("unchanged", "sent")
+    assert (row["json_payload"], row["api_response"]) == (before["json_payload"], RECEIPT)
+
+
+def test_a_child_back_before_its_purge_with_a_change_is_updated(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept(ssd, "1001")
+    ssd.remove("1001")
+    ssd.staged("--allow-deletions", **TO)
+    ssd.children("1001")
+    ssd.rename("1001", "Other")
+
+    row = ssd.staged(**TO)["1001"]
+
+    assert words(row) == ("updated", "pending")
+    assert first_name(row) == "Other"
+
+
+def test_a_child_back_whose_purge_may_have_arrived_is_sent_anew(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept(ssd, "1001")
+    ssd.remove("1001")
+    ssd.staged("--allow-deletions", **TO)
+    unconfirmed = ssd.database.named("ssd_api_unconfirmed")
+    columns = "receiver, la_child_id, payload_hash, run_id, begun_at"
+    values = [RECEIVER, "1001", "", "run", "2026-08-10 02:00:00"]
+    ssd.database.execute(f"INSERT INTO {unconfirmed} ({columns}) VALUES (?, ?, ?, ?, ?)", values)
+    ssd.children("1001")
+
+    assert words(ssd.staged(**TO)["1001"]) == ("updated", "pending")
+
+
+def test_what_another_receiver_holds_counts_only_where_the_row_itself_says_so(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept(ssd, "1001")
+    change(ssd.database, ssd.database.table, "1001", previous_json_payload=None, previous_hash=None)
+    ssd.rename("1001", "Other")
+
+    row = ssd.staged(API_ENDPOINT="https://other.example/1", LA_CODE="845")["1001"]
+
+    assert words(row) == ("new", "pending")
+
+
+def test_a_record_that_cannot_be_sent_keeps_its_row_as_it_was(ssd: CouncilSsd) -> None:
+    ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
+    before = ssd.staged()
+    ssd.update(CIN_PLAN, "cinp_cin_plan_id = 'P1'", cinp_cin_plan_id="P " * 20)
+    ssd.rename("1001", "Other")
+
+    assert ssd.staged() == before
+
+
+class TestATableOfTodaysTool:
+    """The first night on a table that was filled by SQL: its hashes were made in another way, and its words differ."""
+
+    @pytest.fixture
+    def table(self, ssd: CouncilSsd) -> CouncilSsd:
+        ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"), with_plan("1003", "P3"))
+        built = {person: json.loads(row["json_payload"]) for person, row in ssd.staged().items()}
+        ssd.database.execute(f"DELETE FROM {ssd.database.table}")
+        rows = []
+        for person, payload in built.items():
+            old = {**payload, "child_details": {**dict(reversed(payload["child_details"].items())), "purge": False}}
+            old["social_care_episodes"][0]["child_in_need_plans"][0]["child_in_need_plan_id"] = "Z9"
+            row = staged(person, old, "Sent", "Unchanged", previous=old, hash=b"x" * 32, response=RECEIPT)
+            rows.append(row)
+        fill(ssd.database, ssd.database.table, rows)
+        return ssd
+
+    def test_what_means_the_same_is_hashed_anew_and_nothing_else_changes(self, table: CouncilSsd) -> None:
+        before = table.rows()
+
+        after = table.staged(**TO)
+
+        hashes = {row["current_hash"] for row in after.values()}
+        assert b"x" * 32 not in hashes
+        assert {p: {**row, "current_hash": b"x" * 32} for p, row in after.items()} == before
+        assert table.staged(**TO) == after
+
+    def test_a_row_without_a_hash_is_compared_as_well(self, table: CouncilSsd) -> None:
+        change(table.database, table.database.table, "1001", current_hash=None)
+        change(table.database, table.database.table, "1002", current_hash=None)
+        table.rename("1002", "Other")
+
+        after = table.staged(**TO)
+
+        assert [words(after[person]) for person in ("1001", "1002")] == [("Unchanged", "Sent"), ("updated", "pending")]
+
+    def test_a_change_keeps_the_receipt_as_the_only_sign_that_the_previous_payload_was_sent(
+        self, table: CouncilSsd
+    ) -> None:
+        table.rename("1001", "Other")
+
+        row = table.staged(**TO)["1001"]
+
+        assert words(row) == ("updated", "pending")
+        assert row["api_response"] == RECEIPT
+
+    def test_a_child_marked_deleted_that_is_back_as_it_was_sent_is_sent_and_unchanged(self, table: CouncilSsd) -> None:
+        change(table.database, table.database.table, "1001", row_state="Deleted")
+
+        row = table.staged(**TO)["1001"]
+
+        assert words(row) == ("unchanged", "sent")
+        assert (row["json_payload"], row["api_response"]) == (row["previous_json_payload"], RECEIPT)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_every_row_of_a_person_with_several_is_brought_to_the_newest_version(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    fill(ssd.database, ssd.database.table, [staged("1001", state="Updated"), staged("1001", state="Deleted")])
+
+    assert ssd.stage(**TO).code == 0
+
+    found = ssd.database.rows(f"SELECT json_payload, row_state FROM {ssd.database.table} ORDER BY id")
+    assert found[0][0] == found[1][0]
+    assert [row[1] for row in found] == ["new", "new"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_without_companion_tables_the_row_itself_tells_what_is_held(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002", "1003")
+    ssd.staged()
+    accept(ssd, "1001")
+    for table in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
+        ssd.database.execute(f"DROP TABLE {table}")
+    ssd.remove("1001")
+    ssd.remove("1002")
+
+    rows = ssd.staged("--allow-deletions")
+
+    assert words(rows["1001"]) == ("deleted", "pending")
+    assert words(rows["1002"]) == ("deleted", "pending")
+    assert rows["1002"]["previous_hash"] is None
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_a_table_without_the_newer_columns_is_filled_as_well(database: TestDatabase, ssd: CouncilSsd) -> None:
+    for column in ("legacy_id", "last_updated"):
+        database.execute(f"ALTER TABLE {database.table} DROP COLUMN {column}")
+    ssd.children("1001", "1002")
+    ssd.staged()
+    accept_columns = {"submission_status": "sent", "row_state": "unchanged"}
+    change(database, database.table, "1001", **accept_columns)
+    ssd.rename("1001", "Other")
+    ssd.remove("1002")
+
+    rows = ssd.staged("--allow-deletions")
+
+    assert first_name(rows["1001"]) == "Other"
+    assert rows["1002"]["row_state"] == "deleted"
