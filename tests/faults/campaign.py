@@ -94,7 +94,7 @@ class Story:
                 if self.rng.random() < 0.5:
                     self.council.build(0.4)
                 self._clean_runs()
-                self._check_law()
+                self.check_law()
         finally:
             self.server.stop()
             self.figures.children += len(self.council.living) + len(self.council.gone)
@@ -267,7 +267,7 @@ class Story:
             if row["row_state"] == "unchanged" and held.get(child) != normal(row["json_payload"]):
                 self._fail(f"{child} is sent, but the receiver holds something else")
 
-    def _check_law(self) -> None:
+    def check_law(self) -> None:
         self._check_what_is_sent()
         held = held_now(self.simulator)
         for child, payload in self.council.living.items():

@@ -81,8 +81,9 @@ class World:
         """Holds every row against what is expected of it: `sent`, `untouched`, or `error: ` and a pattern."""
         rows = self.rows()
         assert rows.keys() == expected.keys()
+        on_record = recorded(self.database)
         for person, word in expected.items():
-            check_row(self, person, rows[person], word)
+            _check_row(self, person, rows[person], word, on_record)
 
     def words(self) -> dict[str, str]:
         """Says of each row what became of it, for faults whose victims only the run itself chooses."""
@@ -106,12 +107,14 @@ def live_settings(server: SimulatorServer) -> dict[str, str]:
     }
 
 
-def check_row(world: World, person: str, row: Mapping[str, Any], word: str) -> None:
+def _check_row(
+    world: World, person: str, row: Mapping[str, Any], word: str, on_record: Mapping[str, dict[str, Any]]
+) -> None:
     """Holds one row against what became of it, and what the receiver holds and its companion table say of the child."""
     before = world.before[person]
     assert row["json_payload"] == before["json_payload"]
     if word == "sent":
-        _check_sent(world, row)
+        _check_sent(world, row, on_record)
     elif word == "untouched":
         assert {name: row[name] for name in WRITTEN} == {name: before[name] for name in WRITTEN}, person
     else:
@@ -122,7 +125,7 @@ def check_row(world: World, person: str, row: Mapping[str, Any], word: str) -> N
         assert {name: row[name] for name in unwritten} == {name: before[name] for name in unwritten}, person
 
 
-def _check_sent(world: World, row: Mapping[str, Any]) -> None:
+def _check_sent(world: World, row: Mapping[str, Any], on_record: Mapping[str, dict[str, Any]]) -> None:
     child = orjson.loads(row["json_payload"])["la_child_id"]
     receipts = [_UUID.findall(receipt)[0] for receipt in world.server.simulator.receipts(child)]
     assert (row["submission_status"], row["row_state"]) == ("sent", "unchanged"), row["person_id"]
@@ -130,7 +133,7 @@ def _check_sent(world: World, row: Mapping[str, Any]) -> None:
     assert row["previous_json_payload"] == row["json_payload"]
     assert bytes(row["previous_hash"]) == bytes(row["current_hash"])
     assert content(world.server.simulator.held(child) or {}) == normal(row["json_payload"])
-    assert recorded(world.database).get(child) == normal(row["json_payload"])
+    assert on_record.get(child) == normal(row["json_payload"])
 
 
 def normal(text: str) -> dict[str, Any]:
