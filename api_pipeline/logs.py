@@ -274,8 +274,8 @@ def _syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
 def _event_log_handler() -> logging.Handler:
     if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
         raise SettingsError(
-            "LOG_TO is eventlog, which needs Windows and the package pywin32; wanted is LOG_FILE, or LOG_TO=syslog "
-            "elsewhere."
+            "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
+            '"csc-api-pipeline[eventlog]"); wanted is that, or LOG_FILE, or LOG_TO=syslog elsewhere.'
         )
     try:
         return NTEventLogHandler("d2i-csc-api")

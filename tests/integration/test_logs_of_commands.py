@@ -1,0 +1,101 @@
+"""What a command's logs look like to those who collect them: files, syslog, the Event Log; contract 6."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.logs import LogOptions, set_up_logging
+from api_pipeline.redaction import Redactor
+from api_pipeline.simulator import SimulatorServer
+from tests.support.databases import TestDatabase
+from tests.support.world import World
+
+# As much of pywin32 as the standard library's handler uses, which notes what it would have told Windows.
+_EVENT_LOG_UTILITIES = """
+noted = []
+def AddSourceToRegistry(name, library, log):
+    noted.append(("source", name, log))
+def ReportEvent(name, message_id, category, kind, texts):
+    noted.append((name, kind, texts[0]))
+"""
+_EVENT_LOG = "EVENTLOG_ERROR_TYPE, EVENTLOG_WARNING_TYPE, EVENTLOG_INFORMATION_TYPE = 1, 2, 4"
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
+    with SimulatorServer() as server:
+        yield World(deployed, server, tmp_path)
+
+
+def test_json_log_of_a_run_has_one_event_a_line_with_the_run_of_the_journal(world: World) -> None:
+    world.stage(3)
+    done = world.run("--log-file", "run.log", LOG_FORMAT="json")
+    assert done.code == 0, done.text
+
+    events = [json.loads(line) for line in (world.folder / "run.log").read_text(encoding="utf-8").splitlines()]
+    (run_id,) = world.database.rows("SELECT run_id FROM ssd_api_runs")[0]
+    assert len(events) > 1
+    assert {event["run_id"] for event in events} == {run_id}
+    assert {event["mode"] for event in events} == {"live"}
+    assert all(event["level"] in ("INFO", "WARNING") and event["time"] and event["message"] for event in events)
+
+
+def test_log_file_grows_over_the_nights_and_tells_them_apart(world: World) -> None:
+    for night in range(3):
+        world.stage(1, first=night)
+        assert world.run("--log-file", "run.log").code == 0
+
+    text = (world.folder / "run.log").read_text(encoding="utf-8")
+    runs = set(re.findall(r"(?m)^\S+ [A-Z]+ ([0-9a-f-]{36}) ", text))
+    assert len(runs) == 3
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ [0-9a-f-]{36} ", line) for line in text.splitlines())
+
+
+def test_log_file_that_cannot_be_written_ends_the_run_before_anything_is_sent(world: World) -> None:
+    world.stage(1)
+    done = world.run("--log-file", str(world.folder / "nowhere" / "run.log"))
+
+    assert done.code == 2
+    assert "LOG_FILE" in done.err
+    assert world.requests() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has an Event Log")
+def test_event_log_elsewhere_than_on_windows_ends_the_run_before_anything_is_sent(world: World) -> None:
+    world.stage(1)
+    done = world.run(LOG_TO="eventlog")
+
+    assert done.code == 2
+    assert 'needs Windows and the package pywin32 (pip install "csc-api-pipeline[eventlog]")' in done.err
+    assert world.requests() == 0
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has an Event Log of its own")
+def test_event_log_is_told_each_event_by_its_level_and_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "win32evtlogutil.py").write_text(_EVENT_LOG_UTILITIES, encoding="ascii")
+    (tmp_path / "win32evtlog.py").write_text(_EVENT_LOG, encoding="ascii")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "win32")
+    log = logging.getLogger("api_pipeline.pipeline")
+    with set_up_logging(LogOptions("run-9", log_to="eventlog"), None, Redactor(["hush-hush"])):
+        log.info("batch 3 accepted")
+        log.warning("batch 4 hush-hush")
+        log.error("batch 5 lost")
+    monkeypatch.undo()
+
+    source, *events = sys.modules["win32evtlogutil"].noted
+    assert source == ("source", "d2i-csc-api", "Application")
+    assert [(name, kind) for name, kind, _ in events] == [("d2i-csc-api", 4), ("d2i-csc-api", 2), ("d2i-csc-api", 1)]
+    assert events[1][2].endswith(" WARNING run-9 batch 4 ***")
