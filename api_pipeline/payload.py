@@ -155,11 +155,9 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
         return _resync(row, payload)
     if difference.first:
         return _purge_first(row, payload, content(known, shape), difference)
-    gone = difference.gone if policy.deltas or policy.purge_vanished else {}
-    full = _full(row, payload, gone)
     if wants_full:
-        return full
-    return _delta(row, payload, difference, full)
+        return _full(row, payload, difference.gone if policy.deltas or policy.purge_vanished else {})
+    return _delta(row, payload, difference)
 
 
 def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
@@ -185,10 +183,15 @@ def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
     return _last(row, payload, Kind.FULL, body)
 
 
-def _delta(row: StagedRow, payload: Payload, difference: Difference, full: Record) -> Record:
+def _delta(row: StagedRow, payload: Payload, difference: Difference) -> Record:
     changes = overlay(difference.changes, difference.gone, record_shape())
     body = orjson.dumps({"la_child_id": payload.la_child_id, **changes})
-    return _last(row, payload, Kind.DELTA, body) if len(body) < len(full.body) else full
+    delta = _last(row, payload, Kind.DELTA, body)
+    # A text has no more characters than bytes, and a full record is no shorter unless nulls are taken out.
+    if len(body) < len(payload.text) and not payload.nulls_removed:
+        return delta
+    full = _full(row, payload, difference.gone)
+    return delta if len(body) < len(full.body) else full
 
 
 def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes, known_hash: str = "") -> Record:
