@@ -47,7 +47,7 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
     try:
         with walk.step("settings") as finding:
             session = make_session(transport_options(settings))
-            finding.detail = f"POST to {settings.children_url}, token from {settings.token_endpoint}"
+            finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}"
         with session:
             _walk_ways(walk, settings, session)
             _ask(walk, settings, session, on_token, send_test_record=send_test_record)
