@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import date
@@ -13,7 +13,7 @@ from typing import Any
 from api_pipeline.db import connect
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
 from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill, write_night
-from api_pipeline.staging.tables import PERSON, SSD_TABLES, SsdTable
+from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SSD_TABLES, SsdTable
 from api_pipeline.tables import Dialect
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -53,6 +53,20 @@ class CouncilSsd:
     def children(self, *person_ids: str) -> None:
         """Puts in people with one open referral each, and nothing else."""
         self.put(*(child_rows(person_id) for person_id in person_ids))
+
+    def many_children(self, person_ids: Sequence[str]) -> None:
+        """The same for thousands of people, put in quickly."""
+        people, episodes = (self.database.named(table.name) for table in (PERSON, CIN_EPISODE))
+        person_columns = "pers_person_id, pers_forename, pers_surname, pers_sex, pers_dob"
+        episode_columns = "cine_referral_id, cine_person_id, cine_referral_date"
+        with self.database.transaction():
+            for start in range(0, len(person_ids), 200):
+                part = person_ids[start : start + 200]
+                marks = ", ".join(["(?, 'Given', 'Sample', 'F', '2014-03-09')"] * len(part))
+                self.database.execute(f"INSERT INTO {people} ({person_columns}) VALUES {marks}", part)
+                marks = ", ".join(["(?, ?, '2025-01-10')"] * len(part))
+                keys = [key for person_id in part for key in (f"R{person_id}", person_id)]
+                self.database.execute(f"INSERT INTO {episodes} ({episode_columns}) VALUES {marks}", keys)
 
     def remove(self, person_id: str) -> None:
         """Takes out a person and everything that names the person."""
