@@ -50,11 +50,13 @@ def command(
 def sentences(pair: Pair, wanted: Wanted, outcome: Outcome) -> list[str]:
     """Gives what became of it in a few sentences, counts and row ids only."""
     source, twin = pair.source_name, pair.twin_name
-    records = f"{outcome.records} invented {'record' if outcome.records == 1 else 'records'}"
+    is_one = outcome.records == 1
+    records = f"{outcome.records} invented {'record' if is_one else 'records'} of {source}"
     if wanted.dry_run:
-        said = [f"{records} of {source} would be written to {twin}; nothing was written."]
+        said = [f"{records} would be written to {twin}; nothing was written."]
     else:
-        said = [f"{records} of {source} were written to {twin}; nothing of the originals was found in them."]
+        were, them = ("was", "it") if is_one else ("were", "them")
+        said = [f"{records} {were} written to {twin}; nothing of the originals was found in {them}."]
     if outcome.replaced:
         said.append(f"{outcome.replaced} earlier rows of {twin} were removed.")
     if outcome.unreadable.count:

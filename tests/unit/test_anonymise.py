@@ -1,0 +1,153 @@
+"""What the anonymising knows of each member of a payload, what it says at the end, and its statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from api_pipeline.anonymising.fields import Items, Kind, Leaf, Members, drawn_codes, record_fields
+from api_pipeline.anonymising.keyed import RunKey
+from api_pipeline.anonymising.record import LiveRecord, anonymise
+from api_pipeline.anonymising.tables import pair_of
+from api_pipeline.anonymising.twin import Outcome, RowList, Wanted
+from api_pipeline.commands.anonymise import sentences
+from api_pipeline.queries import Statement, load
+from api_pipeline.schema import Checker
+from api_pipeline.structure import schema
+
+KEY = RunKey(b"k" * 32)
+PAIR = pair_of("ssd.Staging")
+
+
+def kinds(field: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
+    match field:
+        case Members():
+            for name, member in field.by_name.items():
+                yield from kinds(member, f"{path}.{name}")
+        case Items():
+            yield from kinds(field.each, path)
+        case Leaf():
+            yield path, field
+
+
+def values_of(node: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Gives the path of every value of the schema, read without the code under test."""
+    node = schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
+    if node["type"] == "object":
+        for name, member in node["properties"].items():
+            yield from values_of(member, f"{path}.{name}")
+    elif node["type"] == "array":
+        yield from values_of(node["items"], path)
+    else:
+        yield path
+
+
+def test_every_value_of_the_schema_is_known_for_what_it_is() -> None:
+    assert [path for path, _ in kinds(record_fields())] == list(values_of(schema()))
+
+
+def test_each_kind_is_found_where_it_belongs() -> None:
+    found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+    for path, leaf in kinds(record_fields()):
+        found[leaf.kind].add(path.rsplit(".", 1)[-1])
+
+    assert found[Kind.NAME] == {"first_name", "surname"}
+    assert found[Kind.POSTCODE] == {"postcode"}
+    assert found[Kind.UPN] == {"unique_pupil_number", "former_unique_pupil_number"}
+    assert found[Kind.SCORE] == {"score"}
+    assert found[Kind.FLAG] == {"purge", "uasc_flag", "referral_no_further_action_flag", "icpc_required_flag"}
+    assert all(name.endswith("_id") for name in found[Kind.IDENTIFIER])
+    assert all(name == "date" or name.endswith("_date") or "birth" in name for name in found[Kind.DATE])
+
+
+def twin_of(**members: Any) -> dict[str, Any]:
+    live = LiveRecord(1, "1", None, json.dumps({"la_child_id": "1", **members}), None, "new")
+    made: dict[str, Any] = json.loads(anonymise(live, KEY).json_payload)
+    return made
+
+
+@pytest.mark.parametrize("sex", ["M", "F", "U"])
+def test_sex_is_kept_and_what_is_none_becomes_one(sex: str) -> None:
+    assert twin_of(child_details={"sex": sex})["child_details"]["sex"] == sex
+    assert twin_of(child_details={"sex": "female"})["child_details"]["sex"] in "MFU"
+
+
+@pytest.mark.parametrize(
+    ("codes", "kept"),
+    [(["NONE"], "NONE"), (["MOB", "NONE"], "NONE"), (["MOB", "HAND"], None), (["Q", "R", "MOB"], None)],
+)
+def test_the_disability_none_stays_none_and_no_other_becomes_it(codes: list[str], kept: str | None) -> None:
+    made = twin_of(child_details={"disabilities": codes})["child_details"]["disabilities"]
+
+    assert len(set(made)) == len(codes)
+    assert ("NONE" in made) == (kept == "NONE")
+
+
+def test_a_full_list_of_codes_stays_a_full_list() -> None:
+    codes = list(drawn_codes("code_assessment_factor"))
+    assessment = {"child_and_family_assessment_id": "A", "factors": codes}
+    made = twin_of(social_care_episodes=[{"social_care_episode_id": "E", "child_and_family_assessments": [assessment]}])
+
+    factors = made["social_care_episodes"][0]["child_and_family_assessments"][0]["factors"]
+    assert sorted(factors) == sorted(codes)
+    assert factors != codes
+    assert Checker().check(made) == []
+
+
+def test_an_id_gets_no_longer_than_the_schema_takes_and_holds_no_hexadecimal_mark() -> None:
+    worker = {"worker_id": "SW123456", "start_date": "2026-01-05"}
+    made = twin_of(social_care_episodes=[{"social_care_episode_id": "E", "care_worker_details": [worker] * 2}])
+
+    workers = [item["worker_id"] for item in made["social_care_episodes"][0]["care_worker_details"]]
+    assert workers[0] == workers[1]
+    assert len(workers[0]) == 12
+    assert len(made["la_child_id"]) == 20
+    assert not set("0XIO") & set(made["la_child_id"] + workers[0])
+
+
+def test_what_was_empty_stays_empty() -> None:
+    made = twin_of(mis_child_id="", child_details={"surname": "", "postcode": ""}, social_care_episodes=[])
+
+    assert made["mis_child_id"] == made["child_details"]["surname"] == made["child_details"]["postcode"] == ""
+    assert made["social_care_episodes"] == []
+
+
+def test_the_sentences_tell_counts_and_row_ids() -> None:
+    unreadable = RowList()
+    for row in range(1, 13):
+        unreadable.add(row)
+    done = sentences(PAIR, Wanted(replace=True), Outcome(records=1, replaced=4, left_out=2, unreadable=unreadable))
+
+    assert done == [
+        "1 invented record of ssd.Staging was written to ssd.Staging_anon; nothing of the originals was found in it.",
+        "4 earlier rows of ssd.Staging_anon were removed.",
+        "12 rows were skipped, because their payload is blank or cannot be read: "
+        "id 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others of ssd.Staging.",
+        "2 members or values that the schema does not know were left out.",
+    ]
+    assert all(line.isascii() for line in done)
+
+
+@pytest.mark.parametrize("statement", load("anonymise_queries.sql").values(), ids=lambda statement: statement.name)
+def test_the_statements_are_t_sql_too_and_write_to_the_twin_alone(statement: Statement) -> None:
+    pieces = {
+        "source": "[dbo].[live]",
+        "twin": "[dbo].[live_anon]",
+        "table": "[dbo].[live]",
+        "columns": "id, json_payload",
+    }
+    sql = statement.sql.format(
+        **pieces, values="?, ?", legacy_id="NULL", page="OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY"
+    ).replace("?", "@value")
+
+    (parsed,) = sqlglot.parse(sql, dialect="tsql")
+
+    assert isinstance(parsed, exp.Select | exp.Insert | exp.Delete)
+    assert statement.purpose
+    if not isinstance(parsed, exp.Select):
+        assert {table.name for table in parsed.find_all(exp.Table)} == {"live_anon"}
