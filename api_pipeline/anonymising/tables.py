@@ -22,6 +22,7 @@ _WRITTEN = (
     *("person_id", "previous_json_payload", "json_payload", "partial_json_payload", "current_hash", "previous_hash"),
     *("submission_status", "submission_timestamp", "api_response", "row_state"),
 )
+_RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent"
 # Tables of earlier builds may lack these; the twin then goes without.
 _OPTIONAL = ("legacy_id", "last_updated")
 
@@ -102,12 +103,15 @@ class TwinTables:
             after = int(rows[-1][0])
             yield [_live_record(row) for row in rows]
 
-    def insert(self, records: Sequence[TwinRecord]) -> None:
-        """Puts records into the twin: nothing has been sent of these children, so all wait to be sent."""
-        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=placeholders(len(self._columns)))
-        self._connection.execute_many(sql, [self._values(record) for record in records])
+    def insert(self, records: Sequence[TwinRecord], *, as_sent: bool) -> None:
+        """Puts records into the twin. Nothing has been sent of these children, so all wait to be sent.
 
-    def _values(self, record: TwinRecord) -> list[object]:
+        `as_sent` gives a receipt to those with a previous payload: a run then takes that for held (contract 3).
+        """
+        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=placeholders(len(self._columns)))
+        self._connection.execute_many(sql, [self._values(record, as_sent) for record in records])
+
+    def _values(self, record: TwinRecord, as_sent: bool) -> list[object]:
         values: dict[str, object] = {
             "person_id": record.person_id,
             "legacy_id": record.legacy_id,
@@ -116,6 +120,7 @@ class TwinTables:
             "current_hash": record.current_hash,
             "previous_hash": record.previous_hash,
             "submission_status": "pending",
+            "api_response": _RECEIPT if as_sent and record.previous_json_payload is not None else None,
             "row_state": record.row_state,
             "last_updated": self._now,
         }

@@ -26,11 +26,15 @@ class SomethingSurvived(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for: at most `limit` records, rows of the twin taken out first (`replace`), or only tried."""
+    """What is asked for: at most `limit` records, rows of the twin taken out first (`replace`), or only tried.
+
+    With `as_sent` previous payloads look as if they had been accepted, so that changes to them can be rehearsed.
+    """
 
     limit: int | None = None
     replace: bool = False
     dry_run: bool = False
+    as_sent: bool = False
 
 
 @dataclass(slots=True)
@@ -109,7 +113,7 @@ def _fill(tables: TwinTables, wanted: Wanted, key: RunKey, make: Anonymise) -> O
                 outcome.left_out += twin.left_out
         # After the first refusal nothing will be kept; the rest is read to name every row at once.
         if not (wanted.dry_run or outcome.survived.count):
-            tables.insert(made)
+            tables.insert(made, as_sent=wanted.as_sent)
         if wanted.limit is not None and outcome.records == wanted.limit:
             break
     _judge(tables, outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TABLE", help="The twin to fill; must end in _anon [default: the source's].")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Make at most N records.")
 @click.option("--replace", is_flag=True, help="Take the rows out that the twin holds; else it must be empty.")
+@click.option("--as-sent", is_flag=True, help="Take previous payloads for accepted, to rehearse deltas and purges.")
 @click.option("--dry-run", is_flag=True, help="Make and check every record, but write none.")
-def command(
-    common: Common, source: str | None, target: str | None, limit: int | None, replace: bool, dry_run: bool
-) -> None:
+def command(common: Common, source: str | None, target: str | None, **wanted_options: Any) -> None:
     """Fill the twin (_anon) of the live table with invented records of the same structure, for rehearsals.
 
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
@@ -36,7 +35,7 @@ def command(
     with session(common, Purpose.DATABASE) as started:
         settings = started.settings
         pair = pair_of(settings.table_name, source, target)
-        wanted = Wanted(limit, replace, dry_run)
+        wanted = Wanted(**wanted_options)
         connection = connect(settings.connection_string)
         try:
             outcome = fill_twin(connection, pair, wanted, RunKey())

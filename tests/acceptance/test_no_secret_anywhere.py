@@ -106,7 +106,8 @@ class World:
     def restart(self) -> None:
         """Stages the rows anew and takes all faults out of the receiver."""
         self.database.execute(f"DELETE FROM {self.database.table}")
-        self.database.execute(f"DROP TRIGGER IF EXISTS telltale ON {self.database.table}")
+        for table in (self.database.table, self.database.anon_table):
+            self.database.execute(f"DROP TRIGGER IF EXISTS telltale ON {table}")
         fill(self.database, self.database.table, ROWS)
         self.simulator.clear_faults()
         refusal = Refusal(ids=frozenset({"2"}), message=TALE)
@@ -168,6 +169,18 @@ def telltale_trigger(world: World) -> None:
         "RAISE EXCEPTION 'no change of %', NEW.json_payload; END IF; RETURN NEW; END $$"
     )
     world.database.execute(f"CREATE TRIGGER telltale BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION tell()")
+
+
+def telltale_twin(world: World) -> None:
+    """Lets the database refuse the twin's rows in words that quote the live ones."""
+    world.database.execute(
+        "CREATE OR REPLACE FUNCTION tell_twin() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'not beside %', (SELECT MAX(json_payload) FROM {world.database.table}); END $$"
+    )
+    table = world.database.anon_table
+    world.database.execute(
+        f"CREATE TRIGGER telltale BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION tell_twin()"
+    )
 
 
 def refused_key(world: World) -> None:
@@ -233,7 +246,16 @@ SCENES: dict[str, list[Scene]] = {
         Scene("requeue", 3, telltale_trigger),
         *on_database("requeue"),
     ],
+    "anonymise": [
+        Scene("anonymise --replace"),
+        Scene("anonymise --replace --dry-run"),
+        Scene("anonymise", 2),
+        Scene("anonymise --replace --target ssd_api_data_staging", 2),
+        Scene("anonymise --replace", 3, telltale_twin),
+        *on_database("anonymise"),
+    ],
     "deploy-schema": [Scene("deploy-schema"), Scene("deploy-schema --apply"), *on_database("deploy-schema --apply")],
+    "preflight": [Scene("preflight"), Scene("preflight --dialect sqlite --schema x.y", 2)],
     "demo": [Scene("demo --children 30 --folder demo")],
     "simulate-api": [Scene("simulate-api --port 0", None, serves=True)],
     "test-db-connection": [
