@@ -39,3 +39,43 @@ need_python() {
         touch "$stamp"
     fi
 }
+
+# last_commit_time: prints when the last commit was made, as SOURCE_DATE_EPOCH wants it; of a source without history, the
+# first moment that a zip file knows. Git may distrust a checkout that another account made, as in a container.
+last_commit_time() {
+    git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 315532800
+}
+
+# need_wheel: leaves in $WHEEL the wheel that scripts/build makes; where it is not there, or older than the source, it
+# is made first.
+need_wheel() {
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' api_pipeline/__init__.py)
+    WHEEL="dist/csc_api_pipeline-$version-py3-none-any.whl"
+    if [ ! -e "$WHEEL" ] || [ -n "$(find pyproject.toml api_pipeline -type f ! -name '*.pyc' -newer "$WHEEL")" ]; then
+        scripts/build
+    fi
+}
+
+# need_venv NAME EXTRAS: a virtual environment apart from the main one, with what these extras of the package ask for
+# (`runtime`: what it needs itself) and not the package; made once for each state of pyproject.toml. Leaves its Python
+# in $OTHER_PY.
+need_venv() {
+    need_python ""
+    OTHER_PY="$ROOT/.venv/$1/$BIN/python"
+    stamp="$ROOT/.venv/$1/installed-$(cksum < pyproject.toml | tr ' ' '-')"
+    if [ ! -e "$stamp" ]; then
+        # It is made beside its place and moved there whole: two scripts may want it at once.
+        new="$ROOT/.venv/$1.$$"
+        mkdir -p "$ROOT/.venv"
+        # shellcheck disable=SC2086 # the names of extras are meant to be split
+        "$PY" scripts/requirements.py $2 >"$new.txt"
+        "$FIRST_PY" -m venv --without-pip "$new"
+        "$PY" -m pip --python "$new/$BIN/python" install --quiet --requirement "$new.txt"
+        touch "$new/${stamp##*/}"
+        if [ ! -e "$stamp" ]; then
+            rm -rf "$ROOT/.venv/$1"
+            mv "$new" "$ROOT/.venv/$1"
+        fi
+        rm -rf "$new" "$new.txt"
+    fi
+}

@@ -1,0 +1,105 @@
+"""The workflow files: of the right form, with no more rights than they need, and calling nothing but our scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.commands import ROOT
+
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# What a job may do beyond reading: everything else is refused here until somebody has thought about it.
+WRITES = {
+    ("release", "publish"): {"contents": "write", "id-token": "write", "attestations": "write"},
+    ("docs", "build"): {"contents": "read", "pages": "read"},
+    ("docs", "deploy"): {"pages": "write", "id-token": "write"},
+}
+PINNED = re.compile(r"- (?:id: \w+\n +)?uses: ([\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$")
+
+
+def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path in FILES:
+        for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+            yield path.stem, name, job
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for workflow, name, job in jobs():
+        yield from ((f"{workflow}: {name}", step) for step in job.get("steps", []))
+
+
+def script_calls() -> set[str]:
+    return {step["run"] for _, step in steps() if "run" in step}
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_workflows_keep_to_githubs_schema_and_every_job_has_a_limit(schema: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, FILES)],
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(FILES) == 4
+
+
+def test_every_action_is_pinned_by_its_whole_commit_with_its_version_beside() -> None:
+    pins: dict[str, set[tuple[str, str]]] = {}
+    for path in FILES:
+        for line in re.findall(r"^ *(?:- )?uses: .*$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if "uses: ./" in line:
+                continue
+            found = PINNED.search("- " + line.strip().removeprefix("- "))
+            assert found, f"{path.name}: {line.strip()}"
+            pins.setdefault(found[1], set()).add((found[2], found[3]))
+    assert pins.keys() >= {"actions/checkout", "actions/attest-build-provenance", "actions/deploy-pages"}
+    assert all(len(versions) == 1 for versions in pins.values()), "one action in two versions"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_workflow_has_no_rights_but_those_of_its_jobs(path: Path) -> None:
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
+
+
+def test_jobs_may_read_the_source_and_write_only_where_that_is_their_purpose() -> None:
+    for workflow, name, job in jobs():
+        assert job["permissions"] == WRITES.get((workflow, name), {"contents": "read"}), f"{workflow}: {name}"
+
+
+def test_no_step_leaves_the_tokens_of_its_checkout_behind() -> None:
+    checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+
+    assert len(checkouts) >= 8
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_no_text_of_a_stranger_is_put_into_a_command() -> None:
+    assert [call for call in script_calls() if "${{" in call or "\n" in call] == []
+    secrets = re.findall(r"\$\{\{\s*(secrets\.\w+)", "".join(path.read_text(encoding="utf-8") for path in FILES))
+    assert secrets == []
+
+
+def test_every_step_calls_a_script_that_is_there() -> None:
+    for call in script_calls():
+        script = ROOT / call.split()[0]
+        assert script.parent == ROOT / "scripts", call
+        assert script.is_file(), call
+        if os.name != "nt":
+            assert os.access(script, os.X_OK), call
+            subprocess.run(["sh", "-n", script], check=True)
+
+
+def test_every_script_of_a_workflow_is_run_before_a_change_is_taken() -> None:
+    here = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    here += (ROOT / "tests" / "acceptance" / "test_release.py").read_text(encoding="utf-8")
+
+    assert [call for call in script_calls() if not re.search(rf"{re.escape(call.split()[0])}\b", here)] == []
