@@ -29,6 +29,7 @@ _COMMANDS = {
     "requeue": ("requeue", "Put rows in error back to pending."),
     "anonymise": ("anonymise", "Fill the twin (_anon) with invented records in the shape of the live ones."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
+    "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
     "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),

@@ -1,0 +1,29 @@
+"""`preflight`: a read-only SQL script that checks the council's own tables, for a database administrator."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+
+
+@click.command("preflight")
+@pass_common
+@click.option(
+    "--dialect",
+    type=click.Choice(["sqlserver", "postgresql", "sqlite"]),
+    default="sqlserver",
+    show_default=True,
+    help="The database that is to run the script.",
+)
+@click.option("--schema", metavar="NAME", help="Schema of the SSD's tables, where they are not in the default one.")
+def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: ARG001 - every command takes the common options
+    """Print a read-only SQL script that checks the SSD's tables: ids, lengths, codes and dates.
+
+    It needs neither settings nor a connection. Run what it prints in your database's own tool: each rule gives one row,
+    with the number of rows that break it and the key of one of them.
+    """
+    from api_pipeline.staging.preflight import render
+    from api_pipeline.tables import Dialect
+
+    click.echo(render(Dialect(dialect), schema), nl=False)

@@ -1,0 +1,344 @@
+"""The pre-flight script on real databases: silent about an SSD in order, and each planted fault found by its rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+import pytest
+
+from api_pipeline.schema import code_list
+from api_pipeline.staging.preflight import statements
+from api_pipeline.staging.preflight.rules import Rule
+from api_pipeline.staging.preflight.script import ROWS_IN_ALL, all_rules
+from api_pipeline.staging.synthetic import create_tables
+from api_pipeline.staging.tables import SSD_TABLES, SsdTable
+from api_pipeline.tables import Dialect
+from tests.support.databases import TestDatabase
+
+Rows: TypeAlias = "dict[str, list[dict[str, Any]]]"
+
+TODAY = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ005 - the SSD's dates have no zone
+_BEGIN, _END = TODAY - timedelta(days=90), TODAY - timedelta(days=30)
+_TABLES = {table.name: table for table in SSD_TABLES}
+
+# One child in order, one row a table.
+CLEAN: Rows = {
+    "ssd_person": [
+        {
+            "pers_person_id": "1001",
+            "pers_legacy_id": "MIS-1",
+            "pers_upn": "A123456789012",
+            "pers_upn_unknown": "UN10",
+            "pers_forename": "Given",
+            "pers_surname": "Sample",
+            "pers_sex": " f ",
+            "pers_ethnicity": "WBRI White British",
+            "pers_dob": TODAY - timedelta(days=4000),
+        }
+    ],
+    "ssd_disability": [{"disa_table_id": "D1", "disa_person_id": "1001", "disa_disability_code": " aut "}],
+    "ssd_address": [
+        {
+            "addr_table_id": "AD1",
+            "addr_person_id": "1001",
+            "addr_address_postcode": " QX1 1AX ",
+            "addr_address_start_date": _BEGIN,
+        }
+    ],
+    "ssd_linked_identifiers": [
+        {
+            "link_table_id": "LI1",
+            "link_person_id": "1001",
+            "link_identifier_type": "Former Unique Pupil Number",
+            "link_identifier_value": "B123456789012",
+            "link_valid_from_date": _BEGIN,
+        }
+    ],
+    "ssd_immigration_status": [
+        {
+            "immi_immigration_status_id": "IM1",
+            "immi_person_id": "1001",
+            "immi_immigration_status": "UASC",
+            "immi_immigration_status_start_date": _BEGIN,
+            "immi_immigration_status_end_date": _END,
+        }
+    ],
+    "ssd_sdq_scores": [
+        {"csdq_table_id": "Q1", "csdq_person_id": "1001", "csdq_sdq_completed_date": _BEGIN, "csdq_sdq_score": 40}
+    ],
+    "ssd_cin_episodes": [
+        {
+            "cine_referral_id": "9001",
+            "cine_person_id": "1001",
+            "cine_referral_date": _BEGIN,
+            "cine_referral_source_code": "5B Other",
+            "cine_referral_nfa": "n",
+            "cine_close_reason": "RC1 Adopted",
+            "cine_close_date": _END,
+        }
+    ],
+    "ssd_cin_assessments": [
+        {
+            "cina_assessment_id": "A1",
+            "cina_person_id": "1001",
+            "cina_referral_id": "9001",
+            "cina_assessment_start_date": _BEGIN,
+            "cina_assessment_auth_date": _END,
+        }
+    ],
+    "ssd_assessment_factors": [
+        {"cinf_table_id": "F1", "cinf_assessment_id": "A1", "cinf_assessment_factors_json": '["1A", "2B"]'}
+    ],
+    "ssd_cin_plans": [
+        {
+            "cinp_cin_plan_id": "P1",
+            "cinp_referral_id": "9001",
+            "cinp_person_id": "1001",
+            "cinp_cin_plan_start_date": _BEGIN,
+            "cinp_cin_plan_end_date": _END,
+        }
+    ],
+    "ssd_s47_enquiry": [
+        {
+            "s47e_s47_enquiry_id": "S1",
+            "s47e_referral_id": "9001",
+            "s47e_person_id": "1001",
+            "s47e_s47_start_date": _BEGIN,
+            "s47e_s47_end_date": _END,
+            "s47e_s47_outcome_json": '{"CP_CONFERENCE_FLAG":"Y"}',
+        }
+    ],
+    "ssd_initial_cp_conference": [{"icpc_icpc_id": "IC1", "icpc_s47_enquiry_id": "S1", "icpc_icpc_date": _END}],
+    "ssd_cp_plans": [
+        {
+            "cppl_cp_plan_id": "CP_1-a",
+            "cppl_referral_id": "9001",
+            "cppl_person_id": "1001",
+            "cppl_cp_plan_start_date": _BEGIN,
+            "cppl_cp_plan_end_date": _END,
+        }
+    ],
+    "ssd_cla_episodes": [
+        {
+            "clae_cla_episode_id": "LE1",
+            "clae_person_id": "1001",
+            "clae_cla_placement_id": "LP1",
+            "clae_cla_id": "L1",
+            "clae_referral_id": "9001",
+            "clae_cla_episode_start_date": _BEGIN,
+            "clae_cla_episode_start_reason": "S Started to be looked after",
+            "clae_cla_episode_ceased_date": _END,
+            "clae_cla_episode_ceased_reason": "X1 Episode ceases",
+        }
+    ],
+    "ssd_cla_placement": [
+        {
+            "clap_cla_placement_id": "LP1",
+            "clap_cla_id": "L1",
+            "clap_cla_placement_start_date": _BEGIN,
+            "clap_cla_placement_end_date": _END,
+            "clap_cla_placement_type": "U1 Foster",
+            "clap_cla_placement_postcode": "QX1 1AX",
+            "clap_cla_placement_change_reason": "carpl",
+        }
+    ],
+    "ssd_permanence": [
+        {
+            "perm_table_id": "PE1",
+            "perm_person_id": "1001",
+            "perm_adm_decision_date": _BEGIN,
+            "perm_matched_date": _BEGIN,
+            "perm_placed_for_adoption_date": _END,
+        }
+    ],
+    "ssd_care_leavers": [
+        {
+            "clea_table_id": "CL1",
+            "clea_person_id": "1001",
+            "clea_care_leaver_latest_contact": _END,
+            "clea_care_leaver_activity": "F2 Full time",
+            "clea_care_leaver_accommodation": "b",
+        }
+    ],
+    "ssd_involvements": [
+        {
+            "invo_involvements_id": "IN1",
+            "invo_professional_id": "PR1",
+            "invo_professional_role_id": "CW",
+            "invo_referral_id": "9001",
+            "invo_involvement_start_date": _BEGIN,
+            "invo_involvement_end_date": _END,
+        }
+    ],
+    "ssd_professionals": [
+        {"prof_professional_id": "PR1", "prof_staff_id": "ST1", "prof_social_worker_registration_no": "SW123456"}
+    ],
+}
+
+# What breaks a rule, by what it is called.
+_VALUES: Mapping[str, object] = {
+    "blank": " ",
+    "missing": None,
+    "missing in a closed episode": " ",
+    "not 13 characters": "A123",
+    "nearly, but not quite, Former Unique Pupil Number": "Former Unique Pupil ",
+    "after tomorrow": TODAY + timedelta(days=3),
+    "before its start": _BEGIN - timedelta(days=1),
+    "not in the code list": "Q#1",
+    "not M, F or U": "Male",
+    "no flag (Y, N, T, F, 1, 0)": "X",
+    "not JSON of the form [..] or {..}": "oops",
+    "not JSON of the form {..}": '["Y"]',
+    "not a whole number": "1x",
+    "over 40": 41,
+    "before today without a birth date: an estimate?": TODAY - timedelta(days=4000),
+    "beside a birth date": TODAY + timedelta(days=9),
+    "missing, and no expected date either": None,
+}
+
+
+@pytest.fixture
+def ssd(database: TestDatabase) -> TestDatabase:
+    """SSD tables as councils have them: without keys, and wide enough for what Mosaic's columns take."""
+
+    def execute(sql: str) -> None:
+        database.execute(re.sub(r", PRIMARY KEY \(.*?\)\)$", ")", sql))
+
+    create_tables(execute, database.dialect, database.schema)
+    if database.dialect is Dialect.POSTGRESQL:
+        for table, column in (
+            ("ssd_cla_placement", "clap_cla_placement_postcode"),
+            ("ssd_sdq_scores", "csdq_sdq_score"),
+            ("ssd_person", "pers_upn_unknown"),
+        ):
+            database.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR(100)")
+    return database
+
+
+_REAL = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+
+
+@_REAL
+def test_an_ssd_in_order_breaks_no_rule(ssd: TestDatabase) -> None:
+    _fill(ssd, CLEAN)
+
+    found = [row for table in _TABLES for row in _results(ssd, table)]
+    assert {row["rule"] for row in found if row["found"]} == {ROWS_IN_ALL}
+    assert len(found) == len(all_rules()) + len(SSD_TABLES)
+
+
+@_REAL
+def test_each_planted_fault_is_found_by_the_right_rule(ssd: TestDatabase) -> None:
+    wrong: dict[str, object] = {}
+    for rule in all_rules():
+        rows = deepcopy(CLEAN)
+        key = _plant(rule, rows)
+        _fill(ssd, rows)
+        found = {
+            row["rule"]: (row["found"], row["example_key"])
+            for row in _results(ssd, rule.table)
+            if row["column_name"] == rule.column and row["found"] and row["rule"] != ROWS_IN_ALL
+        }
+        expected = {rule.name: (2 if rule.name == "the same key twice" else 1, key)}
+        if found != expected:
+            wrong[f"{rule.column}: {rule.name}"] = found
+
+    assert not wrong
+
+
+@_REAL
+def test_every_code_and_every_usual_way_to_write_it_is_taken(ssd: TestDatabase) -> None:
+    columns = {
+        ("ssd_person", "pers_ethnicity"): code_list("code_ethnicity"),
+        ("ssd_cin_episodes", "cine_referral_source_code"): (*code_list("code_referral_source"), "10 x", "4x", " 3f x"),
+        ("ssd_cin_episodes", "cine_close_reason"): (*code_list("code_closure_reason"), " rc8 - closed"),
+        ("ssd_cla_episodes", "clae_cla_episode_ceased_reason"): (
+            *code_list("code_end_reason"),
+            *("E4A Returned", "e4b\tx", "E8 Other", "E 8", None, " "),
+        ),
+        ("ssd_cla_episodes", "clae_cla_episode_start_reason"): (*code_list("code_start_reason"), "s x", None, ""),
+        ("ssd_cla_placement", "clap_cla_placement_type"): (*code_list("code_placement_type"), "H5", "U1 x", "Z14 x"),
+        ("ssd_care_leavers", "clea_care_leaver_activity"): (*code_list("code_care_leaver_activity"), "f2 x", ""),
+        ("ssd_assessment_factors", "cinf_assessment_factors_json"): (None, "", "null", "[]", '{"1A":"Yes"}'),
+        ("ssd_cin_episodes", "cine_referral_nfa"): (None, "", " ", "Y", "y", "t", "1", "N", "f", "0"),
+        ("ssd_person", "pers_upn"): (None, "", "UN10", " un4 "),
+    }
+    wrong: list[str] = []
+    for (table, column), values in columns.items():
+        rows = deepcopy(CLEAN)
+        key = _TABLES[table].key[0]
+        rows[table] = [
+            {**CLEAN[table][0], column: value, key: f"{CLEAN[table][0][key]}{number or ''}"}
+            for number, value in enumerate(values)
+        ]
+        _fill(ssd, rows)
+        allowed = {ROWS_IN_ALL, "missing in a closed episode"}
+        wrong += [
+            f"{column}: {row['rule']} {row['example_key']}"
+            for row in _results(ssd, table)
+            if row["column_name"] == column and row["found"] and row["rule"] not in allowed
+        ]
+
+    assert not wrong
+
+
+def test_the_script_runs_on_every_database(ssd: TestDatabase) -> None:
+    _fill(ssd, CLEAN)
+
+    assert [row["found"] for table in _TABLES for row in _results(ssd, table) if row["rule"] == ROWS_IN_ALL] == [1] * 19
+
+
+def _plant(rule: Rule, rows: Rows) -> str:
+    """Breaks one rule in rows that break none; gives the key of the row that breaks it."""
+    (row,) = rows[rule.table]
+    key = _TABLES[rule.table].key[0]
+    if rule.name.startswith("longer than"):
+        length = int(rule.name.split()[2])
+        row[rule.column] = "X" * (length + 1)
+    elif rule.name.startswith("characters other than"):
+        row[rule.column] = "A/1"
+    elif rule.name.startswith("not in ssd_"):
+        row[rule.column] = "nobody"
+    elif rule.name == "the same key twice":
+        rows[rule.table].append(dict(row))
+    elif rule.name == "NONE beside another code":
+        rows[rule.table].append({**row, "disa_table_id": "D2", "disa_disability_code": "none"})
+        return "D2"
+    elif rule.name == "there, but the episode is open":
+        row["cine_close_date"] = None
+    else:
+        row[rule.column] = _VALUES[rule.name]
+        if rule.name == "before today without a birth date: an estimate?":
+            row["pers_dob"] = None
+        if rule.column == "cine_referral_date" and rule.name == "after tomorrow":
+            row["cine_close_date"] = None
+    return str(row[key])
+
+
+def _fill(database: TestDatabase, rows: Rows) -> None:
+    for table in SSD_TABLES:
+        name = database.named(table.name)
+        database.execute(f"DELETE FROM {name}")
+        for row in rows[table.name]:
+            values = [_bound(database, table, column, row.get(column)) for column in table.column_names]
+            marks = ", ".join("?" * len(values))
+            database.execute(f"INSERT INTO {name} ({', '.join(table.column_names)}) VALUES ({marks})", values)
+
+
+def _bound(database: TestDatabase, table: SsdTable, column: str, value: object) -> object:
+    if isinstance(value, datetime) and database.dialect is Dialect.SQLITE:
+        return value.isoformat(" ", "milliseconds")
+    if column == "csdq_sdq_score" and database.dialect is Dialect.POSTGRESQL and value is not None:
+        return str(value)
+    return value
+
+
+def _results(database: TestDatabase, table: str) -> list[dict[str, Any]]:
+    position = list(_TABLES).index(table)
+    statement = statements(database.dialect, database.schema)[position]
+    names = ("table_name", "column_name", "rule", "effect", "found", "example_key")
+    return [dict(zip(names, row, strict=True)) for row in database.rows(statement)]
