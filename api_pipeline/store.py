@@ -17,7 +17,7 @@ from api_pipeline.queries import load, placeholders
 from api_pipeline.records import Holding, StagedRow, Unconfirmed
 from api_pipeline.tables import TableNames
 
-PAGE_SIZE = 200
+PAGE_SIZE = 100
 
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
