@@ -15,6 +15,7 @@ from api_pipeline.simulator import SimulatorServer
 from tests.acceptance.test_no_secret_anywhere import PERSONAL, ROWS, found_in
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.documents import DOCS, blocks
 from tests.support.staging import Staged, fill, staged, table_rows
 from tests.support.world import live_settings, normal
 
@@ -97,6 +98,17 @@ def test_a_receiver_takes_every_invented_child_whole(
     held = {child: normal(json.dumps(payload)) for child, payload in server.simulator.all_held().items()}
     assert held == wanted
     assert len(held) == CHILDREN - DELETED
+
+
+def test_the_query_of_the_page_finds_nobody_in_both_tables(deployed: TestDatabase, tmp_path: Path) -> None:
+    (query,) = [block.text for block in blocks(DOCS / "anonymise.md") if block.language == "sql"]
+    query = query.replace("ssd_api_data", f"{deployed.schema}.ssd_api_data" if deployed.schema else "ssd_api_data")
+    fill(deployed, deployed.table, cohort())
+    assert run(deployed, tmp_path, "anonymise", "--replace").code == 0
+
+    assert deployed.rows(query.strip().rstrip(";")) == [(0,)]
+    fill(deployed, deployed.anon_table, [staged("DEMO0000001")])
+    assert deployed.rows(query.strip().rstrip(";")) == [(1,)]
 
 
 def test_as_sent_changes_go_as_deltas(deployed: TestDatabase, tmp_path: Path, server: SimulatorServer) -> None:
