@@ -8,10 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from api_pipeline.settings_docs import env_example, settings_reference
+from api_pipeline.staging.field_reference import field_reference
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+_FIELDS_HEAD = """# Fields that stage fills
+
+Where each field of a payload comes from, when `d2i-csc-api stage` fills the staging table ([how it works](staging.md)).
+A field without a value is left out. *No.* is the number of the item in DfE's specification.
+
+"""
 
 
 def pages() -> dict[Path, str]:
@@ -24,6 +33,7 @@ def pages() -> dict[Path, str]:
         docs / "reference/ddl.md": ddl_page(),
         docs / "reference/checks.md": checks_page(),
         docs / "reference/python.md": python_page(),
+        docs / "staging-fields.md": MADE + _FIELDS_HEAD + field_reference(),
         ROOT / ".env.example": env_example(),
     }
     return {path: f"{text.rstrip()}\n" for path, text in made.items()}

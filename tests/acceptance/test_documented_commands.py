@@ -6,14 +6,18 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import click
 import pytest
 
+from api_pipeline import ddl
 from api_pipeline.cli import cli
+from api_pipeline.db import connect
 from api_pipeline.demo import make_trial_table
 from api_pipeline.simulator import SimulatorServer
+from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.documents import DOCS, Shown, blocks, shown_commands
 from tests.support.world import live_settings
@@ -24,10 +28,6 @@ DISTINCT = {shown.words: shown for shown in SHOWN}
 NOT_RUN = {
     "simulate-api": "serves until it is stopped; the simulator's own tests start it",
     "secrets": "needs a credential store; its own tests have one",
-    "stage": "needs the SSD tables; its own tests have them",
-    "--stage": "needs the SSD tables; its own tests have them",
-    "preflight": "has tests of its own",
-    "anonymise": "has tests of its own",
     "C:\\csc-api\\.env": "a file of a Windows machine",
 }
 # The invented children of the trial table hold a few records that are broken on purpose.
@@ -86,9 +86,24 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def council(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database such as a council has before its first staging: a small SSD, and an empty staging table."""
+    path = tmp_path_factory.mktemp("council") / "council.db"
+    connection = connect(f"sqlite:///{path}", create=True)
+    ddl.apply(connection.execute, connection.dialect, "ssd_api_data_staging")
+    create_tables(connection.execute, connection.dialect)
+    fill(connection, SyntheticSsd(60, date(2026, 8, 10)))
+    connection.close()
+    return path
+
+
 @pytest.mark.parametrize("shown", runnable(), ids=lambda shown: shown.line)
-def test_what_is_shown_does_what_it_says(shown: Shown, tmp_path: Path, trial: Path, receiver: SimulatorServer) -> None:
-    shutil.copy(trial, tmp_path / "trial.db")
+def test_what_is_shown_does_what_it_says(
+    shown: Shown, tmp_path: Path, trial: Path, council: Path, receiver: SimulatorServer
+) -> None:
+    is_staging = {"stage", "--stage"} & set(shown.words)
+    shutil.copy(council if is_staging else trial, tmp_path / "trial.db")
     settings = {
         **live_settings(receiver),
         "DB_CONNECTION_STRING": f"sqlite:///{tmp_path / 'trial.db'}",
