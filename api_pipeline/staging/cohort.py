@@ -112,7 +112,7 @@ def is_looked_after_by_placement(rows: PersonRows, window: Window) -> bool:
 def is_care_leaver(rows: PersonRows, window: Window) -> bool:
     """Whether the person, of 16 to 25 years, was met as a care leaver in the window and has an open CIN episode."""
     born = rows.person.dob
-    if born is None or not rows.care_leavers or born > window.end:
+    if born is None or born > window.end:
         return False
     return (
         years_after(born, _LEAVING_CARE) < window.end

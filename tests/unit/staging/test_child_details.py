@@ -215,6 +215,7 @@ def test_a_disability_is_cut_at_four_characters() -> None:
 @pytest.mark.parametrize("found", [[], [disability("")], [disability("NONE")]])
 def test_no_disability_is_sent_as_none(found: list[object]) -> None:
     assert details(rows(disabilities=found))["disabilities"] == ["NONE"]
+    assert rules(rows(disabilities=found)) == []
 
 
 def test_none_is_dropped_where_there_are_other_disabilities_and_listed() -> None:

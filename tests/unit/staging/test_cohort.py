@@ -138,6 +138,8 @@ def test_an_assessment_without_a_start_date_has_not_begun() -> None:
 
 def test_a_begun_assessment_of_that_referral_ends_the_waiting() -> None:
     assert not cohort.waits_for_assessment(rows(assessments=[assessment(start="2010-01-01", referral="r1 ")]), WINDOW)
+    lower = rows(cin_episodes=[episode("r1 ")], assessments=[assessment(referral="R1")])
+    assert not cohort.waits_for_assessment(lower, WINDOW)
 
 
 def test_a_begun_assessment_of_another_referral_does_not_end_the_waiting() -> None:
@@ -192,6 +194,13 @@ def test_a_looked_after_episode_without_a_referral_is_not_matched_with_any() -> 
     assert not is_in(looked_after(cla_episodes=[care(referral_id=None)], referrals_of_others=[episode("R9")]))
 
 
+def test_a_looked_after_child_is_not_in_by_a_referral_that_the_care_does_not_refer_to() -> None:
+    of = rows(cin_episodes=[episode("R1")], cla_episodes=[care(referral_id="R9")])
+
+    assert not cohort.is_looked_after_by_referral(of, WINDOW)
+    assert cohort.is_looked_after_by_referral(rows(cin_episodes=[episode("r9 ")], cla_episodes=of.cla_episodes), WINDOW)
+
+
 def test_the_looked_after_episode_of_another_child_does_not_include() -> None:
     other = care(referral_id="R9", person_id="2002")
 
@@ -203,6 +212,8 @@ def test_a_looked_after_child_is_in_by_a_placement_of_the_same_period_of_care() 
 
     assert cohort.is_looked_after_by_placement(by_placement, WINDOW)
     assert is_in(by_placement)
+    lower = looked_after(cla_episodes=[care(referral_id=None, cla_id="cla1 ")], placements=[placement()])
+    assert cohort.is_looked_after_by_placement(lower, WINDOW)
 
 
 def test_a_placement_of_another_period_or_outside_the_window_does_not_include() -> None:
@@ -226,7 +237,14 @@ def test_a_care_leaver_was_met_in_the_window_and_has_an_open_referral() -> None:
 
 @pytest.mark.parametrize(
     ("born", "holds"),
-    [("2010-08-10", True), ("2010-08-11", False), ("1998-04-01", True), ("1998-03-31", False), (None, False)],
+    [
+        ("2010-08-10", True),
+        ("2010-08-11", False),
+        ("1998-04-01", True),
+        ("1998-03-31", False),
+        (None, False),
+        ("9999-12-31", False),
+    ],
 )
 def test_a_care_leaver_is_16_by_the_end_and_not_26_before_the_start(born: When, holds: bool) -> None:
     assert care_leaver(born=born) is holds

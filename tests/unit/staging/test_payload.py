@@ -214,6 +214,15 @@ def test_what_exists_and_is_outside_the_window_is_named_by_its_path() -> None:
     assert built(full_rows()).left_window == frozenset()
 
 
+def test_an_adoption_outside_the_window_has_left_every_episode() -> None:
+    of = rows(cin_episodes=[episode("R1 "), episode("R2")], permanence=[permanence(decided="2019-01-01")])
+
+    assert built(of).left_window == {
+        ("social_care_episodes", "R1", "adoption"),
+        ("social_care_episodes", "R2", "adoption"),
+    }
+
+
 def test_an_sdq_that_lost_its_score_has_not_left_the_window() -> None:
     assert built(rows(sdq=[sdq(None)])).left_window == frozenset()
     assert built(rows(sdq=[sdq("x")])).left_window == frozenset()
