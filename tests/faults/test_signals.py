@@ -30,11 +30,12 @@ def test_signal_lets_no_request_start_and_writes_back_what_is_in_flight(
     world: World, number: signal.Signals, in_flight: int
 ) -> None:
     persons = world.stage(MANY)
-    world.server.simulator.change(latency_s=0.15)
+    # An answer takes longer than a busy machine to notice a signal, so that what comes after that was in flight.
+    world.server.simulator.change(latency_s=0.5)
     with world.started(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight) as process:
         wait_for_requests(world, 2 * in_flight, process)
         process.send_signal(number)
-        time.sleep(0.05)
+        time.sleep(0.25)
         requests = world.requests()
         assert process.wait(timeout=20) == 130
         assert process.stdout is not None
