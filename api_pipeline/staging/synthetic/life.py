@@ -15,10 +15,12 @@ from api_pipeline.staging.tables import SSD_TABLES
 Value: TypeAlias = "str | int | datetime | None"
 Row: TypeAlias = "dict[str, Value]"
 
+# How many professionals the smallest SSD has.
+FEWEST_PROFESSIONALS = 60
 _KEYS = {table.name: table.key[0] for table in SSD_TABLES}
 _START_REASONS = ("S Started to be looked after", "P", "L Change of legal status", "T", "U", "B")
 _CEASED_REASONS = ("E4A Returned home to parents", "E4B", "X1 Episode ceases, new one begins", "E11", "E8", "E3", "E48")
-_TYPES = ("U1 Foster placement with relative", "U4", "K2 Children's home", "H5", "P1", "R2", "U6 Other foster", "A3")
+_TYPES = ("U1 Foster placement with relative", "U4", "K2 Children's home", "U3", "P1", "R2", "U6 Other foster", "A3")
 _CHANGES = ("CARPL", "CLOSE", "CREQB", "OTHER", "PLACE", None)
 _CLOSE_REASONS = ("RC1", "RC4 - Transferred", "RC7 Case closed", "RC8", "RC9 ")
 _ACTIVITIES = ("F2 Full time education", "P4", "G4 NEET: illness", "F5", "P1 Part time", "G6")
@@ -39,7 +41,7 @@ class Life:
         self.start = start
         self.end = end
         self.person_id = person_id_of(number)
-        self.professionals = 0
+        self.professionals = FEWEST_PROFESSIONALS
         self.tables: dict[str, list[Row]] = {}
         self.person = self.add("ssd_person", pers_person_id=self.person_id)
 
@@ -140,7 +142,7 @@ class Life:
             cine_person_id=self.person_id,
             cine_referral_date=referral,
             cine_referral_source_code=self.rng.choice(code_list("code_referral_source")),
-            cine_referral_nfa=self.rng.choice("NNNY"),
+            cine_referral_nfa="N",
             cine_close_reason=self.rng.choice(_CLOSE_REASONS) if closed else None,
             cine_close_date=closed,
         )

@@ -13,8 +13,6 @@ from api_pipeline.staging.synthetic.ordinary import FACTORS, factors_text, ordin
 from api_pipeline.staging.synthetic.person import SyntheticPerson
 from api_pipeline.staging.tables import SSD_TABLES
 
-# How many professionals the smallest SSD has.
-FEWEST_PROFESSIONALS = 60
 # Longer ids are there to be refused; they keep their length.
 _LONGEST_RENUMBERED = 30
 
@@ -190,5 +188,4 @@ def _life(rng: random.Random, person: SyntheticPerson, today: datetime) -> Life:
     life = Life(rng, person.number, today, today, today)
     life.person_id, life.tables = person.person_id, person.tables
     life.person = person.tables["ssd_person"][0]
-    life.professionals = FEWEST_PROFESSIONALS
     return life

@@ -11,6 +11,8 @@ from api_pipeline.schema import code_list
 from api_pipeline.staging.synthetic.life import Life, Row
 
 FACTORS = tuple(code for code in code_list("code_assessment_factor") if code != "21")
+# Those before are the odd ones of the cases.
+_FIRST_ORDINARY_PROFESSIONAL = 20
 _OTHER_IDENTIFIERS = ("Case Number", "NHS Number", "Court Case Number")
 
 
@@ -53,7 +55,7 @@ def ordinary_episode(life: Life, referral: datetime) -> Row:
     for _ in range(rng.choice((0, 1, 1, 2))):
         start = life.later(referral, 20, 200) or referral
         life.cin_plan(episode, start, life.later(start, 60, 500))
-    for _ in range(rng.choice((0, 0, 1, 2))):
+    for _ in range(rng.choice((0, 0, 1, 1))):
         start = life.later(referral, 0, 300) or referral
         needed = rng.choice("YN")
         enquiry = life.enquiry(episode, start, life.later(start, 5, 20), json.dumps({"CP_CONFERENCE_FLAG": needed}))
@@ -62,7 +64,8 @@ def ordinary_episode(life: Life, referral: datetime) -> Row:
             life.cp_plan(episode, start, life.later(start, 90, 700))
     for _ in range(rng.randint(3, 10)):
         start = life.later(referral, 0, 400) or referral
-        life.involvement(episode, rng.randrange(max(life.professionals, 1)), start, life.later(start, 30, 500))
+        worker = rng.randrange(_FIRST_ORDINARY_PROFESSIONAL, life.professionals)
+        life.involvement(episode, worker, start, life.later(start, 30, 500))
     return episode
 
 
@@ -88,12 +91,12 @@ def ordinary_life(life: Life) -> None:
     """Gives the person a life as most have it: some 60 rows, a part of them older than the window."""
     rng = life.rng
     ordinary_child(life)
-    for position in range(rng.choice((2, 3, 3, 3, 4))):
-        # Most have something recent; one in eight has only history and is not in the cohort.
-        recent = position == 0 and rng.random() < 0.87
-        referral = life.days_ago(10, 700) if recent else life.days_ago(400, 2150)
+    # One in eight has only history, too old for any window.
+    is_history = rng.random() < 0.125
+    for position in range(rng.choice((2, 3, 3, 4, 4))):
+        referral = life.days_ago(2000, 2150) if is_history else life.days_ago(10, 700 if position == 0 else 2150)
         episode = ordinary_episode(life, referral)
-        if rng.random() < 0.25:
+        if not is_history and rng.random() < 0.25:
             ordinary_care(life, episode, referral, rng.randint(1, 8))
     if rng.random() < 0.05 and life.rows("ssd_cla_episodes"):
         decision = life.days_ago(100, 1000)

@@ -9,9 +9,8 @@ from datetime import date, datetime, time
 from api_pipeline.staging.synthetic.care import REGISTRATIONS, care_cases
 from api_pipeline.staging.synthetic.cases import Case
 from api_pipeline.staging.synthetic.episodes import block_cases
-from api_pipeline.staging.synthetic.life import Life, Row, professional_id_of
+from api_pipeline.staging.synthetic.life import FEWEST_PROFESSIONALS, Life, Row, professional_id_of
 from api_pipeline.staging.synthetic.nights import (
-    FEWEST_PROFESSIONALS,
     Change,
     Night,
     Step,
