@@ -21,6 +21,10 @@ _NAMES = {
     "log": "ssd_api_submission_log",
     "unconfirmed": "ssd_api_unconfirmed",
     "runs": "ssd_api_runs",
+    "source": TABLE,
+    "twin": f"{TABLE}_anon",
+    "ssd": "",
+    "cin_plan_id": "cinp_cin_plan_id",
 }
 _FIRST = ("queries.sql", "report_queries.sql", "diagnostics_queries.sql", "staging_queries.sql")
 
@@ -35,14 +39,17 @@ def sql_page() -> str:
         "| written in the statement | what it becomes |\n|---|---|\n"
         "| `{ids}`, `{children}`, `{people}` | `?, ?, ...`: up to 100 parameters |\n"
         "| `{values}` | `(?, ?), (?, ?), ...`: up to 100 rows of parameters |\n"
-        "| `{page}` | `OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY`; on SQLite `LIMIT 200` |\n"
+        "| `{done}` | `UNION ALL SELECT ?, ?, ...`: up to 100 rows of parameters |\n"
+        "| `{page}` | `OFFSET 0 ROWS FETCH NEXT n ROWS ONLY`; on SQLite `LIMIT n` |\n"
         "| `{lock_rows}` | SQL Server: `WITH (UPDLOCK, ROWLOCK)`; else nothing |\n"
         "| `{locked}` | PostgreSQL: `FOR UPDATE`; else nothing |\n"
-        "| `{person}`, `{matching}`, `{shard}` | nothing, or one more condition: `AND person_id = ?`, "
-        "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1` |\n",
+        "| `{person}`, `{matching}`, `{shard}`, `{filter}` | nothing, or one more condition: `AND person_id = ?`, "
+        "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1`, the statement *only_listed* |\n"
+        "| `{columns}`, `{more}`, `{legacy_id}` | columns by their names, as far as the table has them |\n"
+        "| `{any_table}`, `{ssd_table}`, `{filter_table}` | a table's name, checked to be nothing else |\n",
     ]
     for name in _sql_files():
-        parts.append(f"## {_title(name)}\n")
+        parts.append(f"## {_title(name)}\n\n{_introduction(name)}\n")
         for statement in load(name).values():
             text = re.sub(r"\{(\w+)\}", lambda found: _NAMES.get(found[1], found[0]), statement.sql)
             parts.append(f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n")
@@ -52,6 +59,14 @@ def sql_page() -> str:
 def _sql_files() -> list[str]:
     found = sorted(item.name for item in (files("api_pipeline") / "data").iterdir() if item.name.endswith(".sql"))
     return [name for name in _FIRST if name in found] + [name for name in found if name not in _FIRST]
+
+
+def _introduction(file_name: str) -> str:
+    """Gives what a file says at its head, paragraph by paragraph."""
+    text = (files("api_pipeline") / "data" / file_name).read_text(encoding="utf-8").partition("-- name:")[0]
+    lines = [line.removeprefix("--").strip() for line in text.strip().splitlines() if line.startswith("--")]
+    plain = "\n".join(lines)
+    return re.sub(r"\{\w+\}", lambda found: f"`{found[0]}`", plain)
 
 
 def _title(file_name: str) -> str:

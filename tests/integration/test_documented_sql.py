@@ -133,3 +133,11 @@ def test_the_grants_shown_are_those_of_the_script() -> None:
     assert [" ".join(grant.split()) for grant in shown.split(";\n") if grant.strip()] == [
         grant.rstrip(";") for grant in plain
     ]
+
+
+def test_every_placeholder_of_a_statement_is_explained_on_the_page_of_statements() -> None:
+    text = (DOCS / "reference/sql.md").read_text(encoding="utf-8")
+    used = {name for block in blocks(DOCS / "reference/sql.md") for name in re.findall(r"\{\w+\}", block.text)}
+    explained = set(re.findall(r"`(\{\w+\})`", text))
+    assert used
+    assert used <= explained
