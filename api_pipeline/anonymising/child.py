@@ -31,7 +31,8 @@ _AREAS, _LETTERS = "QVX", "ABDEFGHJLNPQRSTUWYZ"
 
 def normalised(value: object) -> str:
     """Gives a value as it is compared: letters and digits alone, whatever their case."""
-    return _NOT_A_SIGN.sub("", str(value)).casefold()
+    text = str(value)
+    return (text if text.isalnum() else _NOT_A_SIGN.sub("", text)).casefold()
 
 
 def read_date(value: object) -> date | None:
@@ -51,7 +52,10 @@ class Child:
         self._key = key
         self._child = la_child_id
         self._taken = taken
-        self._orders: dict[str, list[str]] = {}
+        # What was made already: most values stand in both payloads of a row.
+        self._made: dict[tuple[str | int, str], str] = {}
+        self._images: dict[str, dict[str, str]] = {}
+        self._scores: list[int] = []
         days = LEAST_SHIFT_DAYS + key.number("dates", la_child_id) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
         # Backwards only, so that nothing comes to lie in the future that did not lie there.
         self._shift = timedelta(days=-days)
@@ -59,19 +63,19 @@ class Child:
     def identifier(self, value: str, longest: int) -> str:
         """Gives the identifier that stands for `value` in this run, for whichever child: workers have many."""
         length = min(longest or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
-        return self._fresh(lambda attempt: self._key.identifier(length, "identifier", value, attempt))
+        return self._fresh(length, value, lambda attempt: self._key.identifier(length, "identifier", value, attempt))
 
     def name(self, value: str) -> str:
         """Gives an invented name; some have letters that a rehearsal should meet."""
-        return self._fresh(lambda attempt: _name(self._number("name", value, attempt)))
+        return self._fresh("name", value, lambda attempt: _name(self._number("name", value, attempt)))
 
     def postcode(self, value: str) -> str:
         """Gives a postcode that nobody has."""
-        return self._fresh(lambda attempt: _postcode(self._number("postcode", value, attempt)))
+        return self._fresh("postcode", value, lambda attempt: _postcode(self._number("postcode", value, attempt)))
 
     def upn(self, value: str) -> str:
         """Gives a unique pupil number of the census's form."""
-        return self._fresh(lambda attempt: _upn(self._number("upn", value, attempt)))
+        return self._fresh("upn", value, lambda attempt: _upn(self._number("upn", value, attempt)))
 
     def date(self, value: date) -> date | None:
         """Gives the date moved by the child's shift, None where the calendar ends before."""
@@ -86,29 +90,37 @@ class Child:
 
     def codes(self, name: str, values: Sequence[str]) -> list[str]:
         """Gives codes of the list for several values, as many different ones as there are while the list has enough."""
-        pool = drawn_codes(name)
-        if (order := self._orders.get(name)) is None:
-            order = self._orders[name] = shuffled(pool, self._number("codes", name))
-        images = {value: value for value in values if value in kept_codes(name)}
-        images |= {
-            code: other for code, other in zip(pool, order, strict=True) if code in values and code not in images
-        }
+        listed = self._images_of(name)
+        images = {value: listed[value] for value in values if value in listed}
         for value in values:
             if value not in images:
+                order = list(listed.values())[: len(drawn_codes(name))]
                 images[value] = _unused(order, self._number("code", name, value), set(images.values()))
         return [images[value] for value in values]
 
     def score(self, value: int) -> int:
         """Gives another score of the census's range, and a different one for a different score of it."""
-        order = shuffled(SCORES, self._number("scores"))
+        order = self._scores = self._scores or shuffled(SCORES, self._number("scores"))
         place = order.index(value) if value in SCORES else self._number("score", str(value))
         return order[(place + 1) % len(order)]
+
+    def _images_of(self, name: str) -> dict[str, str]:
+        """Gives what each code of a list becomes for this child; those that are drawn come first."""
+        if name not in self._images:
+            pool = drawn_codes(name)
+            drawn = dict(zip(pool, shuffled(pool, self._number("codes", name)), strict=True))
+            self._images[name] = drawn | {code: code for code in kept_codes(name)}
+        return self._images[name]
 
     def _number(self, *parts: str) -> int:
         return self._key.number(self._child, *parts)
 
-    def _fresh(self, make: Callable[[str], str]) -> str:
-        return next(made for attempt in count() if normalised(made := make(str(attempt))) not in self._taken)
+    def _fresh(self, kind: str | int, value: str, make: Callable[[str], str]) -> str:
+        known = self._made.get((kind, value))
+        if known is None:
+            known = next(made for attempt in count() if normalised(made := make(str(attempt))) not in self._taken)
+            self._made[kind, value] = known
+        return known
 
 
 def is_listed(name: str, value: object) -> bool:

@@ -202,6 +202,26 @@ def test_one_surviving_value_keeps_the_whole_table_from_being_written(deployed: 
     assert twin_rows(deployed) == before
 
 
+def stopped(live: LiveRecord, key: RunKey) -> TwinRecord:
+    """Is stopped by the operator on the second page, after the first was put in."""
+    if live.person_id == f"P{PAGE_SIZE + 3}":
+        raise KeyboardInterrupt
+    return anonymise(live, key)
+
+
+def test_a_command_that_is_stopped_half_way_leaves_the_twin_as_it_was(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 20)])
+    before = twin_rows(deployed)
+    connection = connect(deployed.connection_string)
+
+    with pytest.raises(KeyboardInterrupt):
+        fill_twin(connection, pair_of(deployed.table), Wanted(replace=True), RunKey(), stopped)
+
+    assert twin_rows(deployed) == before
+    assert fill_twin(connection, pair_of(deployed.table), Wanted(replace=True), RunKey()).records == PAGE_SIZE + 20
+    connection.close()
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "told"),
