@@ -350,14 +350,17 @@ def test_the_health_block_is_left_out_without_an_sdq() -> None:
     assert "health_and_wellbeing" not in built(rows(sdq=[sdq(12, None)])).payload
 
 
-@pytest.mark.parametrize(("stored", "sent"), [(0, 0), (40, 40), ("12", 12), (" 7 ", 7), ("+3", 3), ("-1", -1)])
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [(0, 0), (40, 40), ("12", 12), (" 7 ", 7), ("+3", 3), ("-1", -1), (2**31 - 1, 2**31 - 1), (-(2**31), -(2**31))],
+)
 def test_a_score_is_an_integer_whether_it_is_stored_as_number_or_text(stored: str | int, sent: int) -> None:
     assert built(rows(sdq=[sdq(stored)])).payload["health_and_wellbeing"]["sdq_assessments"] == [
         {"date": "2025-05-01", "score": sent}
     ]
 
 
-@pytest.mark.parametrize("stored", ["12.5", "twelve", "1e1", "9999999999", 2**31, "12 13"])
+@pytest.mark.parametrize("stored", ["12.5", "twelve", "1e1", "9999999999", 2**31, -(2**31) - 1, "12 13"])
 def test_an_sdq_whose_score_is_no_integer_is_left_out_whole_and_listed(stored: str | int) -> None:
     of = rows(sdq=[sdq(stored, key="S9")])
 
