@@ -86,10 +86,10 @@ def connect(target: Target, timeout_s: float) -> socket.socket:
             f"nothing listens on that port, or a firewall turns it away: check the port, then ask {NETWORK_TEAM}.",
         ) from None
     except OSError as error:
-        timed_out = isinstance(error, socket.timeout)
-        what = f"did not answer within {timeout_s:g} s" if timed_out else "cannot be reached"
+        label = _capital(target.first_label)
+        is_silent = isinstance(error, TimeoutError)
         raise fault(
-            f"{_capital(target.first_label)} {what}.",
+            f"{label} did not answer within {timeout_s:g} s." if is_silent else f"{label} cannot be reached.",
             f"a firewall usually drops such connections: ask {NETWORK_TEAM} to let this server out to "
             f"{target.host}, port {target.port}, or to name the proxy to use (PROXY_URL).",
         ) from None

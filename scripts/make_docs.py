@@ -9,6 +9,7 @@ from pathlib import Path
 
 from api_pipeline.settings_docs import env_example, settings_reference
 from api_pipeline.staging.field_reference import field_reference
+from scripts import reference_messages
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page
 
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
         docs / "reference/ddl.md": ddl_page(),
         docs / "reference/checks.md": checks_page(),
         docs / "reference/python.md": python_page(),
+        reference_messages.PAGE: reference_messages.page(),
         docs / "staging-fields.md": MADE + _FIELDS_HEAD + field_reference(),
         ROOT / ".env.example": env_example(),
     }

@@ -1,0 +1,289 @@
+"""The list of every message on the page of troubles, collected from the code by reading its syntax tree.
+
+A message is found in three ways: as the first argument of an error's constructor; as a text that one of the functions
+in `_SAYING` puts together; and as the argument of a warning to the log. What cannot be read so is an error here, so
+that no message is forgotten.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from api_pipeline.errors import PipelineError
+from scripts.reference_commands import cell
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "api_pipeline"
+PAGE = ROOT / "docs" / "troubleshoot.md"
+MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
+
+# Constructors that stand for an error without being one.
+_HELPERS = {"StepFailed": None, "fault": 5, "PayloadFault": 1, "UsageError": 2}
+# Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
+_SAYING: Mapping[str, Mapping[str, int | None]] = {
+    "config": {"load_settings": 2, "_connection": 2, "_ignored": None, "_contradictions": 2},
+    "env_file": {"_parse": None, "_decode": None},
+    "interlocks": {"endpoint_faults": 2, "table_faults": 2},
+    "settings_values": {"refuse": 2, "missing": 2},
+    "settings_sources": {"gather": 2, "_one_source": 2, "_file_warnings": None},
+    "odbc_faults": {"_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
+    "db": {"_sentence": 3, "_LOST": 3},
+    "diagnostics_database": {"_way_to_server": None},
+    "diagnostics_tls": {"_remark": None, "_who_issues_so": None},
+    "diagnostics_endpoint": {"_judge_page": None, "_judge_record": None},
+    "expected_schema": {"compare": 3, "_differences": 3, "_missing": 3},
+    "answers": {"_read_receipts": None, "classify": None},
+    "api": {"_network_fault": None},
+    "auth": {"_unreachable": None},
+    "runner": {"check_tables": 2},
+    "planning": {"_refusal": 1, "run": 1},
+    "pipeline": {"_send": 1},
+    "logs": {"handleError": None},
+    "cli": {"_report_unforeseen": 1},
+}
+# First arguments of errors that say what one of those functions, or another error, said.
+PASSED_ON = frozenset(
+    {
+        *("detail", "error", "sentence", "finding.detail", "str(error)"),
+        "str(error).replace('TABLE_NAME', option, 1)",
+        "_message(list(dict.fromkeys(faults)), gathered.file, cwd)",
+        "_sentence(state, text)",
+        "_sentence('HY000', text)",
+        "_LOST.format(state=state)",
+        "_LOST.format(state=error.args[0])",
+        "explain_connection_fault(error, connection_string)",
+    }
+)
+# Parts of sentences that say nothing alone.
+_FRAGMENT = re.compile(
+    r"the login's default|the database server|the proxy opens|if it is a proxy|it, because|; or USER|Deltas \(USE|"
+    r"^the invented child was accepted|^; and"
+)
+_LEAST_WORDS = 3
+_DATABASE_CODE = 3
+
+_NETWORK, _DATABASE, _PORTAL = "network team", "database administrator", "holder of the account at the DfE portal"
+_OPERATOR, _DATA, _SERVERS = "operator", "data team", "server team"
+_PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
+# The first that fits: a part of the module's name, words of the message or its advice, and who can mend it.
+_WHO: tuple[tuple[str, str, str], ...] = (
+    ("", r"fault of (its own|the program)|holds no receipt|receipts came|this program's makers|newer version", _MAKERS),
+    (
+        "",
+        r"certificate of \.\.\. (has expired|is not valid yet)|certificate lapses",
+        f"{_SERVERS}, or who runs the server",
+    ),
+    ("", r"web page|login page|redirected|proxy refused|TLS was not accepted|ask the network team", _NETWORK),
+    ("diagnostics_route|diagnostics_tls", "", _NETWORK),
+    ("", r"ODBC driver|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
+    ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
+    ("", r"refused the credentials|refused us|forbids access|fresh token|no receiver at this address", _PORTAL),
+    ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
+    ("", r"asks to wait|No token|could not be reached|connection (to the database )?was lost|no connection", _PASSING),
+    ("", r"no answer within|did not answer as it should|it does no harm", _PASSING),
+    ("payload|planning", "", _DATA),
+    ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
+    ("odbc_faults|^db$|^store$|expected_schema|diagnostics_database|run_lock|runner|journal", "", _DATABASE),
+    ("", "", _OPERATOR),
+)
+_AREAS: tuple[tuple[str, str], ...] = (
+    ("config|interlocks|settings|env_file|^tables$|transport|interface", "Settings"),
+    ("odbc_faults|^db$|^store$|diagnostics_database|run_lock", "Database"),
+    ("expected_schema|ddl|deploy_schema", "Tables and columns"),
+    ("diagnostics_route|diagnostics_tls", "The way to the receiver"),
+    ("auth|diagnostics_endpoint|submission|^api$|answers", "Token and receiver"),
+    ("payload|planning", "Payloads refused before sending"),
+    ("pipeline|runner|spool|durable|journal|retry|cli", "A run"),
+    ("logs|secret_store|run_report|validation|demo|trial_table", "Logs, secrets, reports and files"),
+    ("staging", "Filling the staging table"),
+    ("anonymising", "The anonymised twin"),
+    ("simulator", "The embedded receiver"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the program may say: text and advice with `...` for what differs, the module, and the exit code or None."""
+
+    text: str
+    module: str
+    code: int | None
+    advice: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who in a council can mend it."""
+        said = f"{self.text} {self.advice}"
+        return next(who for part, words, who in _WHO if re.search(part, self.module) and re.search(words, said))
+
+    @property
+    def area(self) -> str:
+        """The heading under which it is listed."""
+        return next((area for part, area in _AREAS if re.search(part, self.module)), "Other parts")
+
+
+class Unreadable(Exception):
+    """A message that is put together in a way that nobody reads here."""
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    """Gives every message of the package, each once. Errors: Unreadable."""
+    trees = {_module(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    reader = Reader(_constants(trees.values()), {**_exit_codes(trees), **_HELPERS})
+    told: dict[str, Message] = {}
+    for module, tree in trees.items():
+        for message in reader.messages_of(module, tree):
+            told.setdefault(message.text, message)
+    advice = {message.advice for message in told.values()}
+    return tuple(message for message in told.values() if message.text not in advice)
+
+
+def page() -> str:
+    """Gives the page: what is written by hand down to the mark, and every message below it."""
+    head, mark, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        raise Unreadable(f"{PAGE.name} has no line {MARK}")
+    parts = [f"{head}{MARK}\n"]
+    for area in (*(area for _, area in _AREAS), "Other parts"):
+        rows = sorted((message for message in messages() if message.area == area), key=lambda message: message.text)
+        if rows:
+            parts.append(f"\n### {area}\n\n| message | exit code | who can mend it |\n|---|---|---|\n")
+            parts.extend(_row(message) for message in rows)
+    return "".join(parts)
+
+
+def shown(text: str) -> str:
+    """Gives a text as it stands in a table of the page."""
+    return re.sub(r"([<*`\[\]{}])", r"\\\1", cell(text))
+
+
+def _row(message: Message) -> str:
+    advice = f"<br>What to do: {shown(message.advice)}" if message.advice else ""
+    code = "" if message.code is None else message.code
+    return f"| {shown(message.text)}{advice} | {code} | {message.who} |\n"
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def _exit_codes(trees: Mapping[str, ast.Module]) -> dict[str, int]:
+    """Gives the exit code of every class of error in the package, by name."""
+    kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
+    codes = {kind.__name__: kind.exit_code for kind in kinds}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for _ in range(len(classes)):
+        for node in classes:
+            parent = next((base.id for base in node.bases if isinstance(base, ast.Name) and base.id in codes), None)
+            if parent:
+                codes.setdefault(node.name, codes[parent])
+    return codes
+
+
+def _constants(trees: Iterable[ast.Module]) -> dict[str, str]:
+    """Gives the constants of the package that hold a text, so that a message is shown with the words it has."""
+    found: dict[str, str] = {}
+    for tree in trees:
+        for node in tree.body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                found.update({_name(target): node.value.value for target in node.targets})
+    return {name: text for name, text in found.items() if name.isupper() and re.search("[a-z]", text)}
+
+
+class Reader:
+    """Reads messages out of syntax trees. `codes` are the exit codes of constructors by name."""
+
+    def __init__(self, constants: Mapping[str, str], codes: Mapping[str, int | None]) -> None:
+        self._constants = constants
+        self._codes = codes
+
+    def messages_of(self, module: str, tree: ast.Module) -> Iterator[Message]:
+        """Gives the messages of one module."""
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = _name(node.func)
+            if name in self._codes:
+                yield from self._of_constructor(module, node, self._codes[name])
+            elif isinstance(node.func, ast.Call) and _name(node.func.func) == "type":
+                # An error of the database that is raised again with words of where it happened.
+                yield from self._of_constructor(module, node, _DATABASE_CODE)
+            elif name == "warning":
+                yield from (Message(text, module, None) for text in self._texts(node.args[0]) if _is_message(text))
+        for name, code in _SAYING.get(module, {}).items():
+            yield from (Message(text, module, code) for text in self._said_by(tree, module, name))
+
+    def _of_constructor(self, module: str, call: ast.Call, code: int | None) -> Iterator[Message]:
+        texts = [text for text in self._texts(call.args[0]) if text.strip(". ")]
+        if not self._texts(call.args[0]) and ast.unparse(call.args[0]) not in PASSED_ON:
+            raise Unreadable(f"{module}: {ast.unparse(call.args[0])}")
+        advice = "; or: ".join(self._texts(call.args[1])) if len(call.args) > 1 else ""
+        if len(call.args) > 2:
+            code = _code_of(call.args[2])
+        yield from (Message(text, module, code, advice) for text in texts)
+
+    def _said_by(self, tree: ast.Module, module: str, name: str) -> Iterator[str]:
+        """Gives the texts of several words in a function, or that a constant holds."""
+        places = [
+            node
+            for node in ast.walk(tree)
+            if (isinstance(node, ast.FunctionDef) and node.name == name)
+            or (isinstance(node, ast.Assign) and any(_name(target) == name for target in node.targets))
+        ]
+        if not places:
+            raise Unreadable(f"{module} has no {name} any more")
+        for place in places:
+            seen = {id(node.value) for node in ast.walk(place) if isinstance(node, ast.Expr)}
+            for node in ast.walk(place):
+                if not isinstance(node, (ast.Constant, ast.JoinedStr)) or id(node) in seen:
+                    continue
+                seen |= {id(part) for part in ast.walk(node)}
+                yield from (text for text in self._texts(node) if _is_message(text))
+
+    def _texts(self, node: ast.expr) -> list[str]:
+        """Gives the texts that an expression of literals may have, with `...` for what is put in; none for others."""
+        if isinstance(node, ast.IfExp):
+            return self._texts(node.body) + self._texts(node.orelse)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return [_plain(node.value)]
+        if isinstance(node, ast.JoinedStr):
+            return [_plain("".join(self._part(part) for part in node.values))]
+        return []
+
+    def _part(self, part: ast.expr) -> str:
+        if isinstance(part, ast.Constant):
+            return str(part.value)
+        assert isinstance(part, ast.FormattedValue)
+        if isinstance(part.value, ast.IfExp) and isinstance(part.value.orelse, ast.Constant):
+            return "" if part.value.orelse.value == "" else "..."
+        return self._constants.get(_name(part.value), "...")
+
+
+def _code_of(node: ast.expr) -> int | None:
+    owner = _name(node.value) if isinstance(node, ast.Attribute) else ""
+    kinds = {kind.__name__: kind.exit_code for kind in PipelineError.__subclasses__()}
+    return kinds.get(owner, 1 if isinstance(node, ast.Name) else None)
+
+
+def _plain(text: str) -> str:
+    """Gives a text on one line, with three dots for each thing put in, however many stand side by side."""
+    return re.sub(r"\.{6,}", "...", re.sub(r"%[sd]|\{[a-z_]+\}", "...", text)).replace(" ....", " ...").strip()
+
+
+def _is_message(text: str) -> bool:
+    return len(text.replace("...", " ").split()) >= _LEAST_WORDS and not _FRAGMENT.search(text)
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

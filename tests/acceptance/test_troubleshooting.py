@@ -1,0 +1,168 @@
+"""The page of troubles: every message and every exit code of the program is on it, and what is printed can be found."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.errors import PipelineError
+from api_pipeline.simulator import Fault, SimulatorServer, Target
+from scripts.reference_messages import PAGE, Message, Reader, Unreadable, messages, shown
+from tests.support.commands import Completed, invoke_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import fill, staged
+from tests.support.tls import closed_port
+from tests.support.world import live_settings
+
+TEXT = PAGE.read_text(encoding="utf-8")
+_LEAST_WORDS = 3
+
+
+def table_under(heading: str) -> list[list[str]]:
+    """Gives the cells of the table under a heading, without its first two lines."""
+    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+@pytest.mark.parametrize("message", messages(), ids=lambda message: f"{message.module}: {message.text[:50]}")
+def test_message_stands_on_the_page_with_who_can_mend_it(message: Message) -> None:
+    line = next((line for line in TEXT.splitlines() if line.startswith(f"| {shown(message.text)}")), "")
+
+    assert line, "run scripts/make-docs"
+    assert line.endswith(f"| {message.who} |")
+    assert shown(message.advice) in line
+
+
+def test_every_exit_code_is_explained() -> None:
+    kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
+
+    assert {int(row[0]) for row in table_under("By exit code")} == {0} | {kind.exit_code for kind in kinds}
+
+
+def test_everybody_who_can_mend_something_is_introduced() -> None:
+    introduced = {row[0] for row in table_under("Who can mend it")}
+    named = {part.strip() for message in messages() for part in re.split(r", (?:or )?", message.who)}
+
+    assert named - introduced <= {"nobody: it usually passes", "who runs the server"}
+    assert introduced <= named
+
+
+@pytest.mark.parametrize("module", ["odbc_faults", "diagnostics_tls", "diagnostics_endpoint", "db"])
+def test_modules_that_explain_faults_are_read_whole(module: str) -> None:
+    tree = ast.parse((Path("api_pipeline") / f"{module}.py").read_text(encoding="utf-8"))
+    told = [message.text for message in messages()] + [message.advice for message in messages()]
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    sentences = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+        if re.match(r"[A-Z][a-z]+ [a-z]", node.value) and len(node.value.split()) > 3
+    ]
+    plain = [re.sub(r"\{\w+\}", "...", text).strip(" .") for text in sentences]
+    missing = [text for text in plain if not any(text in each for each in told)]
+
+    assert sentences
+    assert missing == []
+
+
+def test_message_that_is_put_together_out_of_sight_is_an_error() -> None:
+    reader = Reader({}, {"SettingsError": 2})
+
+    with pytest.raises(Unreadable, match=r"new\.module: made_elsewhere\(\)"):
+        list(reader.messages_of("new.module", ast.parse("raise SettingsError(made_elsewhere())")))
+
+
+def test_message_is_read_with_dots_for_what_differs() -> None:
+    code = """raise SettingsError(f"The {name} of {MARK} is {a if b else c}{f' ({d})' if d else ''}; mend it.")"""
+    reader = Reader({"MARK": "the table"}, {"SettingsError": 2})
+
+    (message,) = reader.messages_of("new.module", ast.parse(code))
+    assert (message.text, message.code) == ("The ... of the table is ...; mend it.", 2)
+
+
+def refused_token(server: SimulatorServer) -> None:
+    server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+
+
+def dead_receiver(server: SimulatorServer) -> None:
+    server.simulator.add_fault(Fault(status=503, times=None))
+
+
+def refused_key(server: SimulatorServer) -> None:
+    server.simulator.change(refuse_supplier_key=True)
+
+
+def nothing(server: SimulatorServer) -> None:
+    assert server.port
+
+
+FAULTS: list[tuple[str, dict[str, str], Callable[[SimulatorServer], None], int]] = [
+    ("run", {"BATCH_SIZE": "many", "LA_CODE": ""}, nothing, 2),
+    ("run", {"TABLE_NAME": "nowhere"}, nothing, 3),
+    ("run", {"DB_CONNECTION_STRING": "sqlite:///nowhere.db"}, nothing, 3),
+    ("run", {"DB_CONNECTION_STRING": "Driver={Nobody's};Server=x"}, nothing, 3),
+    ("run", {}, refused_token, 4),
+    ("run", {}, refused_key, 4),
+    ("run", {"GIVE_UP_AFTER_FAILED_BATCHES": "1", "MAX_ATTEMPTS": "1"}, dead_receiver, 5),
+    ("run", {"CA_BUNDLE": "nowhere.pem"}, nothing, 2),
+    ("run --log-file nowhere/run.log", {}, nothing, 2),
+    ("secrets set LA_CODE", {}, nothing, 2),
+    ("report --run-id nobody", {}, nothing, 2),
+    ("test-endpoint --send-test-record", {"API_ENDPOINT": "https://receiver.example/1"}, nothing, 2),
+]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("command", "settings", "break_it", "code"), FAULTS, ids=lambda value: str(value)[:40])
+def test_what_is_printed_is_found_on_the_page(
+    command: str,
+    settings: dict[str, str],
+    break_it: Callable[[SimulatorServer], None],
+    code: int,
+    deployed: TestDatabase,
+    tmp_path: Path,
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    with SimulatorServer() as server:
+        break_it(server)
+        environment = {**deployed.settings, **live_settings(server), **settings}
+        done = invoke_cli(command.split(), environment, tmp_path)
+
+    assert done.code == code, done.text
+    said = [line.removeprefix("Error: ").removeprefix("  - ") for line in done.err.splitlines()]
+    unknown = [line for line in said if line and not is_listed(line)]
+    assert [line for line in unknown if "settings are not as wanted" not in line] == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_the_tests_of_the_surroundings_say_is_found_on_the_page(deployed: TestDatabase, tmp_path: Path) -> None:
+    with SimulatorServer() as server:
+        closed = {"API_ENDPOINT": f"https://127.0.0.1:{closed_port()}"}
+        deployed.execute("DROP TABLE ssd_api_held")
+        done = invoke_cli(["smoke"], {**deployed.settings, **live_settings(server), **closed}, tmp_path)
+
+    assert done.code == 5
+    assert is_listed(detail_of(done, "TCP"))
+    assert is_listed(detail_of(done, "ssd_api_held"))
+
+
+def detail_of(done: Completed, step: str) -> str:
+    line = next(line for line in done.out.splitlines() if line.startswith(f"  {step} "))
+    return re.sub(r"^  \S+ +(?:FAILED|remark) +[\d.]+ s +", "", line)
+
+
+def is_listed(line: str) -> bool:
+    """Whether a line of output is one of the messages, whatever stands for their dots."""
+    return any(pattern.fullmatch(line) for pattern in _PATTERNS)
+
+
+_PATTERNS = [
+    re.compile(".*".join(re.escape(part) for part in message.text.split("...")) + r"\.?.*")
+    for message in messages()
+    if len(message.text.replace("...", " ").split()) > _LEAST_WORDS
+]
