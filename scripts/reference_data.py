@@ -10,6 +10,7 @@ from typing import Any
 from api_pipeline import ddl
 from api_pipeline.queries import load
 from api_pipeline.rules import RULES
+from api_pipeline.staging.field_reference import field_reference
 from api_pipeline.structure import schema
 from api_pipeline.tables import Dialect
 from scripts.reference_commands import MADE, PROGRAM, cell
@@ -26,6 +27,12 @@ _NAMES = {
     "ssd": "",
     "cin_plan_id": "cinp_cin_plan_id",
 }
+_FIELDS_HEAD = f"""{MADE}# Fields that stage fills
+
+Where each field of a payload comes from, when `d2i-csc-api stage` fills the staging table ([how it works](staging.md)).
+A field without a value is left out. *No.* is the number of the item in DfE's specification.
+
+"""
 _FIRST = ("queries.sql", "report_queries.sql", "diagnostics_queries.sql", "staging_queries.sql")
 
 
@@ -115,7 +122,8 @@ def checks_page() -> str:
         "| path | accepted | code list |\n|---|---|---|",
     ]
     parts[-1] += "".join(
-        f"\n| `{path}` | {accepted} | {codes} |" for path, accepted, codes in _fields(schema(), "", definitions)
+        f"\n| {breakable(path)} | {accepted} | {codes} |"
+        for path, accepted, codes in _fields(schema(), "", definitions)
     )
     parts.append("\n## Code lists\n\n| list | codes |\n|---|---|")
     for name, definition in definitions.items():
@@ -130,6 +138,11 @@ def checks_page() -> str:
         "children."
     )
     return "\n".join(parts)
+
+
+def breakable(path: str) -> str:
+    """Gives a path as code that a narrow column may break after each dot."""
+    return f"<code>{path.replace('.', '.<wbr>')}</code>"
 
 
 def _fields(node: Mapping[str, Any], path: str, definitions: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -181,3 +194,11 @@ def _codes(member: Mapping[str, Any], items: Mapping[str, Any]) -> str:
         return ""
     name = reference.rsplit("/", 1)[-1]
     return f"[`{name}`](#{name})"
+
+
+def staged_fields_page() -> str:
+    """Gives where each field comes from when `stage` fills the staging table."""
+    text = re.sub(
+        r"^\| `([\w.\[\]]+)`", lambda found: f"| {breakable(found[1])}", field_reference(), flags=re.MULTILINE
+    )
+    return _FIELDS_HEAD + text
