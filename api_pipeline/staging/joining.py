@@ -6,14 +6,13 @@ regard to case and outer spaces. Two ids that differ in case alone are never mix
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from api_pipeline.staging import tables
 from api_pipeline.staging.rows import ROW_TYPES, Person, PersonRows, Professional, id_key
 
-_Value = TypeVar("_Value")
-Rows = dict[str, Sequence[Any]]
+Rows: TypeAlias = "Mapping[str, Sequence[Any]]"
 OF_OTHERS = "ssd_cin_episodes_of_others"
 
 # By which column the rows of a table belong to a person directly.

@@ -1,0 +1,81 @@
+"""The table of changes (mapping 11) as a pure function: each line, and what each depends on."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_pipeline.records import StagedRow
+from api_pipeline.staging.changes import (
+    Delete,
+    Held,
+    Rehash,
+    Restore,
+    Update,
+    Version,
+    Word,
+    absent,
+    present,
+)
+
+NOW = Version("now", b"n" * 32, "M1")
+NOBODY = Held()
+UNSURE = Held(is_held=True)
+SAME = Held(is_held=True, payload="held: now", receipt="receipt")
+OTHER = Held(is_held=True, payload="held: before", receipt="receipt")
+
+
+def meaning(text: str) -> bytes | None:
+    """Two texts mean the same that end in the same word; one without a word is no payload."""
+    return {"now": b"n" * 32, "before": b"b" * 32}.get(text.rpartition(" ")[2])
+
+
+def row(state: str = "unchanged", *, digest: bytes | str | None = b"b" * 32, payload: str = "before") -> StagedRow:
+    return StagedRow(7, "1001", state, "sent", payload, digest, has_previous=True)
+
+
+@pytest.mark.parametrize("state", ["new", "updated", "unchanged"])
+@pytest.mark.parametrize("digest", [b"n" * 32, (b"n" * 32).hex(), (b"n" * 32).hex().upper() + " "])
+def test_the_same_hash_changes_nothing(state: str, digest: bytes | str) -> None:
+    assert present(row(state, digest=digest), NOW, UNSURE, meaning) is None
+
+
+@pytest.mark.parametrize("digest", [None, b"x" * 32, "x"])
+def test_another_hash_of_the_same_meaning_is_only_noted(digest: bytes | str | None) -> None:
+    assert present(row(digest=digest, payload="old now"), NOW, UNSURE, meaning) == Rehash(7, "1001", NOW.hash)
+
+
+@pytest.mark.parametrize("payload", ["before", "", "no payload at all"])
+@pytest.mark.parametrize(("held", "state"), [(NOBODY, "new"), (UNSURE, "updated"), (SAME, "updated")])
+def test_another_meaning_is_an_update_that_is_new_while_nothing_is_held(payload: str, held: Held, state: str) -> None:
+    assert present(row(payload=payload), NOW, held, meaning) == Update(7, "1001", NOW, state, None)
+
+
+def test_the_answer_that_alone_tells_of_a_sending_is_kept() -> None:
+    held = Held(is_held=True, kept_answer="receipt")
+    assert present(row(), NOW, held, meaning) == Update(7, "1001", NOW, "updated", "receipt")
+
+
+@pytest.mark.parametrize("digest", [b"n" * 32, b"b" * 32, None])
+def test_a_child_back_whose_purge_was_accepted_is_new_whatever_its_hash(digest: bytes | None) -> None:
+    change = present(row("deleted", digest=digest), NOW, NOBODY, meaning)
+    assert change == Update(7, "1001", NOW, "new", None, Word.RETURNED)
+
+
+def test_a_child_back_as_it_is_held_takes_the_text_that_is_held() -> None:
+    kept = Version("held: now", NOW.hash, "M1")
+    assert present(row("deleted"), NOW, SAME, meaning) == Restore(7, "1001", kept, "receipt")
+
+
+@pytest.mark.parametrize("held", [OTHER, UNSURE])
+def test_a_child_back_otherwise_or_of_whom_it_is_not_sure_what_is_held_is_updated(held: Held) -> None:
+    change = present(row("deleted", digest=NOW.hash, payload="now"), NOW, held, meaning)
+    assert change == Update(7, "1001", NOW, "updated", None, Word.RETURNED)
+
+
+@pytest.mark.parametrize(("held", "is_due"), [(NOBODY, False), (UNSURE, True), (OTHER, True)])
+def test_a_child_that_left_is_deleted_and_due_where_it_is_held(held: Held, is_due: bool) -> None:
+    assert absent(row(), held) == Delete(7, "1001", is_due)
+
+
+def test_a_deleted_row_of_a_child_that_left_stays_as_it_is() -> None:
+    assert absent(row("deleted"), OTHER) is None
