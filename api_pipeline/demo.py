@@ -1,76 +1,38 @@
-"""`demo`: the whole job from nothing, on an embedded database and an embedded receiver, in a folder of its own."""
+"""`demo`: two nights of an invented council, from its own tables to receipts, in a folder of its own."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from api_pipeline import ddl
 from api_pipeline.config import load_settings
 from api_pipeline.db import SQLITE_PREFIX, Connection, connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.invented import invented_child
 from api_pipeline.reporting import summary_lines
 from api_pipeline.runner import Observers, RunRequest, run
 from api_pipeline.settings import Purpose, Settings
 from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from api_pipeline.staging import report as stage_report
+from api_pipeline.staging.outcome import Watchers
+from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.synthetic import Night, SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.staging.tables import SSD_TABLES
 from api_pipeline.summary import RunSummary
 
 TABLE = "ssd_api_data_staging"
 _SEED = 20260101
 _BROKEN_EVERY = 97
 _UNKNOWN_MEMBER = "no_such_member"
-
-
-@dataclass(frozen=True, slots=True)
-class _Situation:
-    """A kind of row as councils have them: its two status words, whether it was sent before, how often it comes."""
-
-    row_state: str
-    submission_status: str
-    was_sent: bool
-    weight: int
-
-
-_SITUATIONS = (
-    _Situation("New", "Pending", was_sent=False, weight=50),
-    _Situation("Updated", "Pending", was_sent=True, weight=20),
-    _Situation("Updated", "Error", was_sent=True, weight=5),
-    _Situation("Unchanged", "Sent", was_sent=True, weight=15),
-    _Situation("Deleted", "Sent", was_sent=True, weight=7),
-    _Situation("Deleted", "Pending", was_sent=False, weight=3),
-)
-
-
-def make_trial_table(path: Path, children: int) -> str:
-    """Makes a new database file with the tables and invented children, and gives its connection string.
-
-    Errors: SettingsError where the file is there already or its folder cannot be written to.
-    """
-    if path.exists():
-        raise SettingsError(f"The file {path} is there already and stays as it is; name another, or delete it first.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"The folder {path.parent} cannot be written to ({type(error).__name__}); name another."
-        ) from None
-    connection_string = f"{SQLITE_PREFIX}{path}"
-    connection = connect(connection_string, create=True)
-    try:
-        ddl.apply(connection.execute, connection.dialect, TABLE)
-        _fill(connection, children)
-    finally:
-        connection.close()
-    return connection_string
+_CHANGED_SHARE = 0.08
 
 
 class _Silent:
@@ -78,53 +40,96 @@ class _Silent:
         """Shows nothing; the demo prints summaries."""
 
 
-def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threading.Event) -> int:
-    """Makes the folder with its database, runs the job twice against the simulator and tells what happened.
+@dataclass(frozen=True, slots=True)
+class _Council:
+    """Everything the two nights need: where the tables are, who receives, whom to tell, and the day they play on."""
 
-    Gives the exit code: 0 when at the end nothing is due any more. Errors: PipelineError.
+    connection: Connection
+    server: SimulatorServer
+    path: Path
+    echo: Callable[[str], None]
+    stop: threading.Event
+    today: date
+
+
+def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threading.Event) -> int:
+    """Makes the folder with its database, lives through two nights against the simulator and tells what happened.
+
+    `children` is the number of people in the council's own tables (SSD). Gives the exit code: 0 when at the end nothing
+    is due any more. Errors: PipelineError.
     """
     path = _new_database(folder)
-    echo(f"Demo in {folder.resolve()}: {children} invented children, an embedded database, an embedded receiver.")
+    echo(f"Demo in {folder.resolve()}: an invented council, an embedded database, an embedded receiver.")
     connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
     try:
         ddl.apply(connection.execute, connection.dialect, TABLE)
+        create_tables(connection.execute, connection.dialect)
+        today = date.today()  # noqa: DTZ011 - the council's own day
+        ssd = SyntheticSsd(children, today, _SEED, all_cases_first=False)
+        rows = fill(connection, ssd)
+        echo(f"The council's own tables (SSD): {children} people, {rows} rows in {len(SSD_TABLES)} tables.")
         with SimulatorServer() as server:
-            _fill(connection, children)
-            return _two_runs(connection, server, path, echo, stop)
+            council = _Council(connection, server, path, echo, stop, today)
+            return _first_night(council) or _second_night(council, ssd) or _ending(council)
     finally:
         connection.close()
 
 
-def _two_runs(
-    connection: Connection,
-    server: SimulatorServer,
-    path: Path,
-    echo: Callable[[str], None],
-    stop: threading.Event,
-) -> int:
-    settings = _settings(server, path)
-    _show(connection, "Before", echo)
-    refused = _run("First run", settings, echo, stop)
+def _first_night(council: _Council) -> int:
+    """Stages and sends everybody; some payloads are broken on purpose, refused, mended and sent."""
+    _stage("First night: the payloads are built from the SSD", council)
+    _break(council.connection)
+    _show(council, "\nBefore the first run (some payloads were broken on purpose)")
+    refused = _run("First run, full payloads", council)
     if refused.errors or refused.was_stopped:
         return refused.exit_code
-    _show_refused(connection, echo)
-    _mend(connection)
-    for title in ("Second run, after the data team mended what was refused", "Third run"):
-        summary = _run(title, settings, echo, stop)
+    _show_refused(council)
+    _mend(council.connection)
+    return _run("Second run, after the data team mended what was refused", council).exit_code
+
+
+def _second_night(council: _Council, ssd: SyntheticSsd) -> int:
+    """Changes the SSD, stages what is new, changed and gone, and sends only that."""
+    night = ssd.next_night(random.Random(_SEED), _CHANGED_SHARE)  # noqa: S311 - invented people need no cryptography
+    write_night(council.connection, night)
+    _show_night(night, council.echo)
+    _stage("Second night: what that means for the payloads", council)
+    _show(council, "\nBefore the third run")
+    for title in ("Third run, only what changed (deltas)", "Fourth run"):
+        summary = _run(title, council, deltas=True)
         if summary.exit_code:
             return summary.exit_code
-    _show(connection, "\nAfter", echo)
-    _show_receipts(connection, echo)
-    echo(f"\nThe receiver now holds {len(server.simulator.all_held())} children; nothing is due any more.")
-    echo(f"The table {TABLE} is in {path}; look at it with any SQLite viewer.")
     return 0
 
 
-def _run(title: str, settings: Settings, echo: Callable[[str], None], stop: threading.Event) -> RunSummary:
-    summary = run(settings, RunRequest(str(uuid.uuid4())), Observers(_Silent()), stop)
-    echo(f"\n{title}")
+def _ending(council: _Council) -> int:
+    _show(council, "\nAfter")
+    _show_receipts(council)
+    echo = council.echo
+    echo(f"\nThe receiver now holds {len(council.server.simulator.all_held())} children; nothing is due any more.")
+    echo(f"The table {TABLE} is in {council.path}; look at it with any SQLite viewer.")
+    return 0
+
+
+def _stage(title: str, council: _Council) -> None:
+    # So few people that one who leaves may be a larger share than a council lets pass unseen.
+    call = StageCall(council.today, allows_deletions=True)
+    summary = stage(_settings(council, Purpose.STAGE), call, Watchers(), council.stop)
+    decisions = summary.issues.total()
+    # Each rule is a long sentence; `stage` shows them all.
+    summary.issues.clear()
+    council.echo(f"\n{title}")
+    for line in stage_report.summary_lines(summary, council.today):
+        council.echo(f"  {line}")
+    council.echo(f"  {decisions} values could not be taken as they are; stage lists them with --issues-csv.")
+
+
+def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:
+    settings = _settings(council, Purpose.RUN, deltas=deltas)
+    summary = run(settings, RunRequest(str(uuid.uuid4())), Observers(_Silent()), council.stop)
+    council.echo(f"\n{title}")
     for line in summary_lines(summary):
-        echo(f"  {line}")
+        council.echo(f"  {line}")
     return summary
 
 
@@ -141,8 +146,9 @@ def _new_database(folder: Path) -> Path:
     return path
 
 
-def _settings(server: SimulatorServer, path: Path) -> Settings:
-    options: Mapping[str, str | None] = {
+def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> Settings:
+    server, path = council.server, council.path
+    options: dict[str, str | None] = {
         "DB_CONNECTION_STRING": f"{SQLITE_PREFIX}{path}",
         "API_ENDPOINT": server.base_url,
         "TOKEN_ENDPOINT": server.token_url,
@@ -153,91 +159,72 @@ def _settings(server: SimulatorServer, path: Path) -> Settings:
         "LA_CODE": LA_CODE,
         "TABLE_NAME": TABLE,
         "TESTING_MODE": "false",
+        "USE_PARTIAL_PAYLOAD": str(deltas).lower(),
         "SPOOL_FOLDER": str(path.parent),
     }
     # Neither the environment nor a .env file has a say: the demo touches its own folder only.
     nowhere = path.parent / "no-settings-here"
-    return load_settings(options, {}, nowhere, None, None, None, Purpose.RUN)
+    return load_settings(options, {}, nowhere, None, None, None, purpose)
 
 
-def _fill(connection: Connection, children: int) -> None:
-    rng = random.Random(_SEED)  # noqa: S311 - invented children need no cryptography
-    weights = [situation.weight for situation in _SITUATIONS]
-    rows = []
-    for number in range(1, children + 1):
-        situation = rng.choices(_SITUATIONS, weights)[0]
-        rows.append(_row(rng, number, situation))
-    with connection.transaction():
-        connection.execute_many(
-            f"INSERT INTO {TABLE} (person_id, json_payload, previous_json_payload, current_hash, previous_hash, "  # noqa: S608 - a constant name
-            "submission_status, row_state, api_response) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-
-
-def _row(rng: random.Random, number: int, situation: _Situation) -> tuple[object, ...]:
-    child = invented_child(rng, number)
-    person = str(child["la_child_id"])
-    earlier = json.dumps(child, ensure_ascii=False) if situation.was_sent else None
-    if situation.row_state == "Updated":
-        child.setdefault("child_details", {})["first_name"] = "Renamed"
-    if number % _BROKEN_EVERY == 0 and situation.row_state != "Deleted":
-        child[_UNKNOWN_MEMBER] = "the receiver refuses what it does not know"
-    payload = json.dumps(child, ensure_ascii=False)
-    receipt = f"{number:08x}-0000-4000-8000-{number:012x}" if situation.was_sent else None
-    return (
-        person,
-        payload,
-        earlier,
-        hashlib.sha256(payload.encode()).digest(),
-        hashlib.sha256(earlier.encode()).digest() if earlier else None,
-        situation.submission_status,
-        situation.row_state,
-        receipt,
+def _break(connection: Connection) -> None:
+    """Adds to some payloads what the receiver does not know, as a council's own script might."""
+    rows = connection.query(f"SELECT id, json_payload FROM {TABLE} ORDER BY id")  # noqa: S608 - a constant name
+    chosen = rows[_BROKEN_EVERY // 2 :: _BROKEN_EVERY]
+    _write(
+        connection, [(number, {**json.loads(text), _UNKNOWN_MEMBER: "unknown"}, "pending") for number, text in chosen]
     )
-
-
-def _show(connection: Connection, title: str, echo: Callable[[str], None]) -> None:
-    counts = Counter(
-        (str(state).lower(), str(status).lower())
-        for state, status in connection.query(f"SELECT row_state, submission_status FROM {TABLE}")  # noqa: S608 - a constant name
-    )
-    echo(f"{title}: rows by row_state and submission_status")
-    for (state, status), count in sorted(counts.items()):
-        echo(f"  {state:<10} {status:<8} {count:>6}")
-
-
-def _show_receipts(connection: Connection, echo: Callable[[str], None]) -> None:
-    echo("\nThe first receipts, as the table keeps them:")
-    for person, receipt, time in connection.query(
-        f"SELECT person_id, api_response, submission_timestamp FROM {TABLE} "  # noqa: S608 - a constant name
-        "WHERE submission_status = 'sent' AND submission_timestamp IS NOT NULL ORDER BY id LIMIT 5"
-    ):
-        echo(f"  {person:<14} {receipt}  {time}")
-
-
-def _show_refused(connection: Connection, echo: Callable[[str], None]) -> None:
-    echo("\nRefused, with the reason that the table keeps:")
-    for person, reason in connection.query(
-        f"SELECT person_id, api_response FROM {TABLE} WHERE submission_status = 'error' ORDER BY id LIMIT 3"  # noqa: S608 - a constant name
-    ):
-        echo(f"  {person:<14} {reason}")
 
 
 def _mend(connection: Connection) -> None:
     """Takes out of the refused payloads what the receiver does not know, as a council's data team would."""
     rows = connection.query(f"SELECT id, json_payload FROM {TABLE} WHERE submission_status = 'error'")  # noqa: S608 - a constant name
-    mended = []
-    for identifier, text in rows:
-        payload = json.loads(text)
+    payloads = [(number, json.loads(text)) for number, text in rows]
+    for _, payload in payloads:
         payload.pop(_UNKNOWN_MEMBER, None)
-        after = json.dumps(payload, ensure_ascii=False)
-        mended.append((after, hashlib.sha256(after.encode()).digest(), "pending", identifier))
+    _write(connection, [(number, payload, "pending") for number, payload in payloads])
+
+
+def _write(connection: Connection, rows: list[tuple[int, dict[str, object], str]]) -> None:
+    texts = [(json.dumps(payload, ensure_ascii=False), status, number) for number, payload, status in rows]
     with connection.transaction():
         connection.execute_many(
-            f"UPDATE {TABLE} SET json_payload = ?, current_hash = ?, submission_status = ? WHERE id = ?",  # noqa: S608 - a constant name
-            mended,
+            f"UPDATE {TABLE} SET json_payload = ?, submission_status = ? WHERE id = ?",  # noqa: S608 - a constant name
+            texts,
         )
+
+
+def _show_night(night: Night, echo: Callable[[str], None]) -> None:
+    echo("\nThe next day the SSD has changed:")
+    for change, count in sorted(Counter(step.change.value for step in night.steps).items()):
+        echo(f"  {count:>4} x {change}")
+
+
+def _show(council: _Council, title: str) -> None:
+    counts = Counter(
+        (str(state).lower(), str(status).lower())
+        for state, status in council.connection.query(f"SELECT row_state, submission_status FROM {TABLE}")  # noqa: S608 - a constant name
+    )
+    council.echo(f"{title}: rows by row_state and submission_status")
+    for (state, status), count in sorted(counts.items()):
+        council.echo(f"  {state:<10} {status:<8} {count:>6}")
+
+
+def _show_receipts(council: _Council) -> None:
+    council.echo("\nThe first receipts, as the table keeps them:")
+    for person, receipt, time in council.connection.query(
+        f"SELECT person_id, api_response, submission_timestamp FROM {TABLE} "  # noqa: S608 - a constant name
+        "WHERE submission_status = 'sent' AND submission_timestamp IS NOT NULL ORDER BY id LIMIT 5"
+    ):
+        council.echo(f"  {person:<14} {receipt}  {time}")
+
+
+def _show_refused(council: _Council) -> None:
+    council.echo("\nRefused, with the reason that the table keeps:")
+    for person, reason in council.connection.query(
+        f"SELECT person_id, api_response FROM {TABLE} WHERE submission_status = 'error' ORDER BY id LIMIT 3"  # noqa: S608 - a constant name
+    ):
+        council.echo(f"  {person:<14} {reason}")
 
 
 def default_folder() -> Path:

@@ -163,7 +163,7 @@ def make_trial_database(path: str | Path, children: int = 200) -> str:
 
     Gives its DB_CONNECTION_STRING; the table is `ssd_api_data_staging`. Errors: SettingsError where the file is there.
     """
-    from api_pipeline.demo import make_trial_table
+    from api_pipeline.trial_table import make_trial_table
 
     return make_trial_table(Path(path), children)
 

@@ -26,6 +26,7 @@ from api_pipeline.staging.window import window_for
 ALL_CASES: tuple[Case, ...] = (*situation_cases(), *block_cases(), *care_cases(), *value_cases())
 # Beyond the first of each, every twentieth person is a case: most of a council's records are in order.
 _CASE_EVERY = 20
+_STRIDE = 31
 
 
 class SyntheticSsd:
@@ -108,7 +109,8 @@ class SyntheticSsd:
     def _case_of(self, number: int) -> Case | None:
         if self._all_cases_first and number < len(ALL_CASES):
             return ALL_CASES[number]
-        return ALL_CASES[number // _CASE_EVERY % len(ALL_CASES)] if number % _CASE_EVERY == 0 else None
+        # In strides, so that a small SSD too sees cases of every section.
+        return ALL_CASES[number // _CASE_EVERY * _STRIDE % len(ALL_CASES)] if number % _CASE_EVERY == 0 else None
 
     def _professional(self, number: int) -> Row:
         odd = number < len(REGISTRATIONS)

@@ -1,0 +1,92 @@
+"""The demo: two nights of an invented council, told truly."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Completed, invoke_cli
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Completed, Path]:
+    """What a demo of 300 people printed, and its folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    return invoke_cli(["demo", "--children", "300"], {}, folder), folder / "d2i-csc-api-demo"
+
+
+def test_it_ends_well_and_leaves_nothing_due(told: tuple[Completed, Path]) -> None:
+    done, folder = told
+
+    assert (done.code, done.err) == (0, "")
+    with closing(sqlite3.connect(folder / "demo.db")) as connection:
+        states = connection.execute(
+            "SELECT LOWER(row_state), LOWER(submission_status), COUNT(*) FROM ssd_api_data_staging GROUP BY 1, 2"
+        ).fetchall()
+    assert {(state, status) for state, status, _ in states} == {("unchanged", "sent"), ("deleted", "sent")}
+    held = re.search(r"The receiver now holds (\d+) children; nothing is due any more", done.out)
+    assert held is not None
+    assert int(held[1]) == {state: count for state, _, count in states}["unchanged"]
+
+
+def test_it_shows_the_whole_way_in_its_order(told: tuple[Completed, Path]) -> None:
+    done, _ = told
+    steps = [
+        "The council's own tables (SSD): 300 people",
+        "First night: the payloads are built from the SSD",
+        "First run, full payloads",
+        "Refused, with the reason that the table keeps",
+        "Second run, after the data team mended",
+        "The next day the SSD has changed",
+        "Second night: what that means for the payloads",
+        "Third run, only what changed (deltas)",
+        "Fourth run",
+        "The first receipts",
+    ]
+
+    places = [done.out.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "nothing was due (exit code 0)" in done.out.partition("Fourth run")[2]
+
+
+def test_the_second_night_stages_and_sends_new_changed_and_deleted_children_only(told: tuple[Completed, Path]) -> None:
+    done, _ = told
+    second = done.out.partition("Second night")[2]
+
+    def count(words: str) -> int:
+        found = re.search(rf"{words}\s+(\d+)", second)
+        assert found is not None, words
+        return int(found[1])
+
+    new, updated, deleted = count("rows new"), count("rows updated"), count("rows deleted")
+    assert min(new, updated, deleted) > 0
+    assert count("due") == new + updated + deleted == count("accepted")
+    assert count("of these deletions") == deleted
+    assert count("rows unchanged") > 200
+
+
+def test_what_was_refused_on_purpose_was_mended(told: tuple[Completed, Path]) -> None:
+    done, folder = told
+
+    assert "no_such_member" in done.out
+    with closing(sqlite3.connect(folder / "demo.db")) as connection:
+        texts = [text for (text,) in connection.execute("SELECT json_payload FROM ssd_api_data_staging")]
+    assert not any("no_such_member" in text for text in texts)
+
+
+def test_the_smallest_demo_works_too(tmp_path: Path) -> None:
+    done = invoke_cli(["demo", "--children", "1"], {}, tmp_path)
+
+    assert (done.code, done.err) == (0, "")
+
+
+def test_lines_fit_a_terminal_and_plain_letters(told: tuple[Completed, Path]) -> None:
+    done, folder = told
+    shown = done.out.replace(str(folder.resolve()), "").replace(str(folder), "")
+
+    assert shown.isascii()
+    assert max(map(len, shown.splitlines())) <= 120
