@@ -8,20 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from api_pipeline.settings_docs import env_example, settings_reference
-from api_pipeline.staging.field_reference import field_reference
 from scripts import reference_messages
 from scripts.reference_commands import MADE, cli_page, python_page
-from scripts.reference_data import checks_page, ddl_page, sql_page
+from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-_FIELDS_HEAD = """# Fields that stage fills
-
-Where each field of a payload comes from, when `d2i-csc-api stage` fills the staging table ([how it works](staging.md)).
-A field without a value is left out. *No.* is the number of the item in DfE's specification.
-
-"""
 
 
 def pages() -> dict[Path, str]:
@@ -35,7 +26,7 @@ def pages() -> dict[Path, str]:
         docs / "reference/checks.md": checks_page(),
         docs / "reference/python.md": python_page(),
         reference_messages.PAGE: reference_messages.page(),
-        docs / "staging-fields.md": MADE + _FIELDS_HEAD + field_reference(),
+        docs / "staging-fields.md": staged_fields_page(),
         ROOT / ".env.example": env_example(),
     }
     return {path: f"{text.rstrip()}\n" for path, text in made.items()}
