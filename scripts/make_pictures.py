@@ -1,4 +1,4 @@
-"""Draws what `demo`, `status` and `smoke` print, and what a report looks like, into docs/images/.
+"""Draws what some commands print, and what a report looks like, into docs/images/.
 
 The texts are the program's own, from a run on its embedded database and receiver. The report is that of an invented
 council, because it takes a month of nights to fill its chart.
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -17,12 +18,15 @@ from api_pipeline.run_report import write_report
 from tests.support.browser import browser_page
 from tests.support.commands import ROOT, clean_environment, started_cli
 from tests.support.reports import report
+from tests.support.tls import authority, secured_server
+from tests.support.world import live_settings
 
 IMAGES = ROOT / "docs" / "images"
 # The folder stands in what is printed, so it has one name every time.
 FOLDER = Path(tempfile.gettempdir()) / "csc-api"
 DATABASE = "d2i-csc-api-demo/demo.db"
 COLUMNS, LETTER, LINE, EDGE, BAR = 118, 8.0, 18, 18, 34
+INSPECTED = "inspected"
 REPORTS = {"report-desktop-light": (1280, False), "report-phone-dark": (390, True)}
 
 
@@ -32,29 +36,39 @@ def main(names: list[str]) -> None:
         for name in names:
             if name in REPORTS:
                 picture_of_report(name)
+            elif name == INSPECTED:
+                picture_of_inspection()
             else:
-                picture_of_command(name)
+                with surroundings(name) as settings:
+                    picture_of_command(name, name, settings)
     finally:
         shutil.rmtree(FOLDER)
 
 
-def picture_of_command(name: str) -> None:
-    with surroundings(name) as settings:
-        done = subprocess.run(
-            [sys.executable, "-m", "api_pipeline", name],
-            check=False,
-            cwd=FOLDER,
-            env=clean_environment(settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{name} ended with {done.returncode}, and no picture was made:\n{done.stdout}")
+def picture_of_command(name: str, command: str, settings: dict[str, str], codes: tuple[int, ...] = (0, 1)) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "api_pipeline", command],
+        check=False,
+        cwd=FOLDER,
+        env=clean_environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    if done.returncode not in codes:
+        raise SystemExit(f"{command} ended with {done.returncode}, and no picture was made:\n{done.stdout}")
     path = IMAGES / f"{name}.svg"
-    path.write_text(drawing(f"d2i-csc-api {name}", done.stdout), encoding="utf-8", newline="\n")
+    path.write_text(drawing(f"d2i-csc-api {command}", done.stdout), encoding="utf-8", newline="\n")
     print(path.relative_to(ROOT))
+
+
+def picture_of_inspection() -> None:
+    """Draws what the way to the receiver looks like where the certificate is one of an inspecting proxy's."""
+    with secured_server(authority(FOLDER, "Zscaler Inc.").issue("localhost")) as server:
+        here = server.origin.replace("127.0.0.1", "localhost")
+        addresses = {"API_ENDPOINT": f"{here}/1", "TOKEN_ENDPOINT": f"{here}/token"}
+        picture_of_command(INSPECTED, "test-endpoint", {**live_settings(server), **addresses}, (5,))
 
 
 @contextmanager
@@ -77,7 +91,7 @@ def surroundings(name: str) -> Iterator[dict[str, str]]:
 def drawing(command: str, output: str) -> str:
     """Gives a terminal window with a text as an SVG, for light pages and dark ones alike."""
     lines = [f"$ {command}", *output.expandtabs(8).rstrip("\n").split("\n")]
-    lines = [line[at : at + COLUMNS] for line in lines for at in range(0, max(1, len(line)), COLUMNS)]
+    lines = [part for line in lines for part in wrapped(line)]
     width = EDGE * 2 + round(max(60, *map(len, lines)) * LETTER)
     height = BAR + EDGE * 2 + LINE * len(lines) - 6
     texts = [text_of(line, number) for number, line in enumerate(lines) if line.strip()]
@@ -96,6 +110,12 @@ def drawing(command: str, output: str) -> str:
             "</g>\n</svg>\n",
         ]
     )
+
+
+def wrapped(line: str) -> list[str]:
+    """Gives a long line in parts, the later ones under the last column of the first."""
+    indent = " " * (line.rfind("  ", 0, COLUMNS // 2) + 2)
+    return textwrap.wrap(line, COLUMNS, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def text_of(line: str, number: int) -> str:
@@ -119,4 +139,4 @@ def picture_of_report(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["demo", "status", "smoke", *REPORTS])
+    main(sys.argv[1:] or ["demo", "status", "smoke", INSPECTED, *REPORTS])

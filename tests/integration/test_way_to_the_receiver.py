@@ -130,7 +130,7 @@ def test_certificate_of_a_council_authority_works_through_ca_bundle(council: Aut
     assert found.code == 0
     tls = found.steps["TLS"]
     assert tls["status"] == "remark"
-    assert tls["detail"].startswith("TLSv1.3; certificate of O=trustme")
+    assert tls["detail"].startswith("TLSv1.3; certificate of CN=127.0.0.1, O=Invented Receiver, OU=Serving; ")
     assert "issued by O=Invented Borough Council, OU=Issuing; valid until 3000-01-01 00:00 UTC" in tls["detail"]
     assert "or an authority of the council's own" in tls["detail"]
     assert "whether 127.0.0.1 should be exempt from inspection" in tls["advice"]
@@ -171,7 +171,7 @@ def test_certificate_that_is_not_trusted(council: Authority, tmp_path: Path) -> 
     assert (found.code, found.failed) == (5, "TLS")
     assert found.sentence.startswith(
         "The certificate of 127.0.0.1 is not trusted: this machine does not trust the authority that issued it. "
-        "It shows a certificate of O=trustme"
+        "It shows a certificate of CN=127.0.0.1, O=Invented Receiver"
     )
     assert "issued by O=Invented Borough Council" in found.sentence
     assert "no public certificate authority known by name" in found.sentence

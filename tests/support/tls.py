@@ -37,7 +37,15 @@ class Authority:
     ) -> tuple[Path, Path]:
         """Gives the files of a certificate chain and its key for these host names or addresses, this machine's by
         default."""
-        issued = self.ca.issue_cert(*(names or (HERE,)), not_before=not_before, not_after=not_after)
+        hosts = names or (HERE,)
+        issued = self.ca.issue_cert(
+            *hosts,
+            common_name=hosts[0],
+            organization_name="Invented Receiver",
+            organization_unit_name="Serving",
+            not_before=not_before,
+            not_after=not_after,
+        )
         chain, key = self.folder / "chain.pem", self.folder / "key.pem"
         chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())
