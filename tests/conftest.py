@@ -13,9 +13,17 @@ from tests.support import databases
 from tests.support.databases import TestDatabase, missing
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
 
-_KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc"]
-if os.environ.get(databases.EXTERNAL):
-    _KINDS.append("external")
+_KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc", *databases.EXTERNAL_KIND]
+# What a test is tried on that need not be tried on every kind: the embedded database, and one that is a server.
+_BOTH = {"sqlite", "postgresql-odbc"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tries a test that holds for an embedded database and for a server on the external database as well."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if mark.kwargs.get("indirect") and mark.args[0] == "database" and set(mark.args[1]) >= _BOTH:
+            mark.args[1].extend(kind for kind in databases.EXTERNAL_KIND if kind not in mark.args[1])
 
 
 @pytest.fixture(scope="session")

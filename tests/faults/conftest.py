@@ -1,14 +1,26 @@
-"""What the fault tests share: a world for each test, on the embedded database unless it asks for another."""
+"""What the fault tests share: a world for each test, on the embedded database unless it asks for another.
+
+Where TEST_DB_CONNECTION_STRING names a database, every test is tried on that one as well, but for those that do to a
+database what nobody may do to a shared one (cut all its connections, lock its file).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api_pipeline.simulator import SimulatorServer
-from tests.support.databases import TestDatabase, postgresql_database, sqlite_database
+from tests.support.databases import (
+    EXTERNAL,
+    EXTERNAL_KIND,
+    TestDatabase,
+    external_database,
+    postgresql_database,
+    sqlite_database,
+)
 from tests.support.postgres import PostgresServer
 from tests.support.world import World
 
@@ -19,8 +31,15 @@ def server() -> Iterator[SimulatorServer]:
         yield running
 
 
+@pytest.fixture(params=["sqlite", *EXTERNAL_KIND])
+def world(request: pytest.FixtureRequest, server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
+    is_external = request.param in EXTERNAL_KIND
+    with external_database(os.environ[EXTERNAL]) if is_external else sqlite_database(tmp_path) as database:
+        yield World(database.deploy(), server, tmp_path)
+
+
 @pytest.fixture
-def world(server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
+def embedded_world(server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
     with sqlite_database(tmp_path) as database:
         yield World(database.deploy(), server, tmp_path)
 

@@ -13,6 +13,24 @@ from api_pipeline.tables import Dialect
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 
+_REFUSING = {
+    Dialect.SQLITE: ["CREATE TRIGGER refused BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"],
+    Dialect.POSTGRESQL: [
+        "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no space left'; END $$",
+        "CREATE TRIGGER refused BEFORE UPDATE ON {table} EXECUTE FUNCTION {name}()",
+    ],
+    Dialect.SQLSERVER: [
+        "CREATE TRIGGER {name} ON {table} AFTER UPDATE AS "
+        "BEGIN RAISERROR(N'no space left', 16, 1); ROLLBACK TRANSACTION; END"
+    ],
+}
+_ALLOWING = {
+    Dialect.SQLITE: "DROP TRIGGER IF EXISTS refused",
+    Dialect.POSTGRESQL: "DROP TRIGGER IF EXISTS refused ON {table}",
+    Dialect.SQLSERVER: "IF OBJECT_ID(N'{name}', N'TR') IS NOT NULL DROP TRIGGER {name}",
+}
+
 
 @contextmanager
 def after_requests(world: World, count: int, happen: Callable[[], object]) -> Iterator[None]:
@@ -37,22 +55,13 @@ def after_requests(world: World, count: int, happen: Callable[[], object]) -> It
 
 def refuse_writes(database: TestDatabase) -> None:
     """Lets the database refuse every change of the staging table, as one does whose disk is full."""
-    if database.dialect is Dialect.POSTGRESQL:
-        database.execute(
-            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'no space left'; END $$"
-        )
-        database.execute(f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} EXECUTE FUNCTION refuse()")
-    else:
-        database.execute(
-            f"CREATE TRIGGER refused BEFORE UPDATE ON {database.table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-        )
+    for statement in _REFUSING[database.dialect]:
+        database.execute(statement.format(table=database.table, name=database.named("refused")))
 
 
 def allow_writes(database: TestDatabase) -> None:
     """Ends what `refuse_writes` began; no fault where nothing was begun."""
-    on_table = f" ON {database.table}" if database.dialect is Dialect.POSTGRESQL else ""
-    database.execute(f"DROP TRIGGER IF EXISTS refused{on_table}")
+    database.execute(_ALLOWING[database.dialect].format(table=database.table, name=database.named("refused")))
 
 
 def cut_connections(database: TestDatabase) -> None:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import Figures, LawBroken, Story, tell_story
-from tests.support.databases import sqlite_database
+from tests.faults.campaign import Figures, LawBroken, Maker, Story, maker_of, tell_story
+from tests.support.databases import EXTERNAL, EXTERNAL_KIND, external_database, sqlite_database
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change
 
 
 @pytest.mark.parametrize("seed", [11, 23, 35])
 def test_law_holds_through_nights_of_random_faults(seed: int) -> None:
-    check_story(seed, None)
+    check_story(seed, maker_of(None))
 
 
 @pytest.mark.parametrize("seed", [59, 61])
 def test_law_holds_through_nights_of_random_faults_on_postgresql(seed: int, postgres_server: PostgresServer) -> None:
-    check_story(seed, postgres_server)
+    check_story(seed, maker_of(postgres_server))
 
 
-def check_story(seed: int, server: PostgresServer | None) -> None:
+if EXTERNAL_KIND:
+
+    @pytest.mark.parametrize("seed", [11, 59])
+    def test_law_holds_through_nights_of_random_faults_on_the_external_database(seed: int) -> None:
+        check_story(seed, lambda _folder: external_database(os.environ[EXTERNAL]))
+
+
+def check_story(seed: int, maker: Maker) -> None:
     figures = Figures()
-    tell_story(seed, server, figures, nights=5)
+    tell_story(seed, maker, figures, nights=5)
     assert figures.runs >= 5
     assert figures.faults.total() > 5, "the faults of this seed did not befall"
     assert set(figures.exits) - {0}, "every run of this seed went through as if nothing had happened"

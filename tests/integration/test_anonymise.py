@@ -20,6 +20,7 @@ from api_pipeline.anonymising.twin import SomethingSurvived, Wanted, fill_twin
 from api_pipeline.db import connect
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.layouts import make_table
 from tests.support.staging import child, fill, staged, table_rows
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -258,19 +259,8 @@ def test_the_twin_is_found_whichever_of_the_two_the_settings_name(deployed: Test
 
 
 def test_tables_of_earlier_builds_without_legacy_id_do(database: TestDatabase, tmp_path: Path) -> None:
-    columns = (
-        "person_id VARCHAR(48), json_payload VARCHAR(8000), previous_json_payload VARCHAR(8000), "
-        "partial_json_payload VARCHAR(8000), current_hash VARCHAR(80), previous_hash VARCHAR(80), "
-        "submission_status VARCHAR(50), submission_timestamp VARCHAR(30), api_response VARCHAR(80), "
-        "row_state VARCHAR(10)"
-    )
-    number = "INTEGER PRIMARY KEY" if "sqlite" in database.name else "INTEGER GENERATED ALWAYS AS IDENTITY"
-    if database.name != "postgresql-odbc":
-        columns = columns.replace("current_hash VARCHAR(80), previous_hash VARCHAR(80)", "current_hash, previous_hash")
-    else:
-        columns = columns.replace("_hash VARCHAR(80)", "_hash BYTEA")
     for table in (database.table, database.anon_table):
-        database.execute(f"CREATE TABLE {table} (id {number}, {columns})")
+        make_table(database, table, "older")
     fill(database, database.table, [staged("1", legacy_id="L")])
 
     done = run(database, tmp_path)

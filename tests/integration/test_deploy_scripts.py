@@ -176,6 +176,8 @@ def _due(database: TestDatabase, statement: str) -> str:
 @pytest.mark.parametrize("statement", ["read_due", "count_due"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_due_rows_are_found_by_their_index(deployed: TestDatabase, statement: str) -> None:
+    if deployed.dialect is Dialect.SQLSERVER:
+        pytest.skip("SQL Server has no filtered index over expressions, and weighs by itself which index to walk")
     rows = (staged(str(n), status="sent" if n % 100 else "Pending", state="unchanged") for n in range(2000))
     fill(deployed, deployed.table, rows)
     is_sqlite = deployed.dialect is Dialect.SQLITE

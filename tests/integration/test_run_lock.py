@@ -36,7 +36,10 @@ def test_every_way_of_writing_the_table_name_takes_the_same_lock(deployed: TestD
 
 def test_shards_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(deployed: TestDatabase) -> None:
     connections = [connect(deployed.connection_string) for _ in range(3)]
-    locks = [run_lock.take(connections[0], deployed.table, (1, 2)), run_lock.take(connections[1], deployed.table, (2, 2))]
+    locks = [
+        run_lock.take(connections[0], deployed.table, (1, 2)),
+        run_lock.take(connections[1], deployed.table, (2, 2)),
+    ]
     for shard in (None, (1, 2), (2, 2)):
         with pytest.raises(AlreadyRunning):
             run_lock.take(connections[2], deployed.table, shard)
@@ -67,7 +70,9 @@ def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
         input()
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     connection = connect(deployed.connection_string)

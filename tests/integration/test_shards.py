@@ -123,7 +123,7 @@ def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(worl
         assert process.wait(timeout=30) == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == 20
-    codes = world.database.rows("SELECT shard, exit_code FROM ssd_api_runs ORDER BY shard")
+    codes = world.database.rows(f"SELECT shard, exit_code FROM {world.database.named('ssd_api_runs')} ORDER BY shard")
     assert [tuple(row) for row in codes] == [("1/2", 0), ("1/4", 75), ("2/2", 0)]
 
 

@@ -162,7 +162,9 @@ def test_a_refused_or_undelivered_record_keeps_its_row_state_and_its_past(
     with store_of(deployed) as store:
         record = record_of(read(store)[0])
         outcome = (
-            Refused(record, "HTTP 400: wrong", 400) if is_refused else Undelivered(record, "HTTP 400: wrong", 400, False)
+            Refused(record, "HTTP 400: wrong", 400)
+            if is_refused
+            else Undelivered(record, "HTTP 400: wrong", 400, False)
         )
         write(store, [outcome])
     after = row_of(deployed, deployed.table, "1")
@@ -176,7 +178,9 @@ def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_h
         rows = read(store)
         store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows])
         records = [record_of(row) for row in rows]
-        write(store, [Undelivered(records[0], "no answer", None, True), Undelivered(records[1], "refused", None, False)])
+        write(
+            store, [Undelivered(records[0], "no answer", None, True), Undelivered(records[1], "refused", None, False)]
+        )
         holdings = store.holdings(HERE, ["1", "2"])
     assert set(holdings) == {"1"}
     noted = holdings["1"].unconfirmed
@@ -192,7 +196,9 @@ def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed:
         write(store, [accepted(record_of(row, Kind.PURGE, held_after=held, is_last=False)) for row in rows])
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "pending"
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "Error"
-    assert {line["held_payload"] for line in table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")} == {held}
+    assert {line["held_payload"] for line in table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")} == {
+        held
+    }
 
 
 def test_a_payload_that_cannot_be_sent_becomes_an_error_with_its_reason(deployed: TestDatabase) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import pyodbc
 
 from api_pipeline.expected_schema import FoundColumn
+from api_pipeline.tables import Dialect
 from tests.support.databases import TestDatabase
 
 
@@ -27,8 +28,13 @@ def found_columns(database: TestDatabase, table: str) -> list[FoundColumn]:
     ]
 
 
+_INDEXES = {
+    Dialect.SQLITE: "SELECT name FROM sqlite_master WHERE type = 'index'",
+    Dialect.POSTGRESQL: "SELECT indexname FROM pg_indexes WHERE schemaname <> 'pg_catalog'",
+    Dialect.SQLSERVER: "SELECT name FROM sys.indexes WHERE name IS NOT NULL",
+}
+
+
 def index_names(database: TestDatabase) -> set[str]:
-    """Gives the names of all indexes in the test's part of the database (PostgreSQL and SQLite)."""
-    if isinstance(database.connection, sqlite3.Connection):
-        return {str(row[0]) for row in database.rows("SELECT name FROM sqlite_master WHERE type = 'index'")}
-    return {str(row[0]) for row in database.rows("SELECT indexname FROM pg_indexes WHERE schemaname <> 'pg_catalog'")}
+    """Gives the names of all indexes in the test's part of the database."""
+    return {str(row[0]) for row in database.rows(_INDEXES[database.dialect])}

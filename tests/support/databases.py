@@ -21,6 +21,8 @@ from tests.support.postgres import PostgresServer
 
 SQLITE_DRIVER = "SQLite3"
 EXTERNAL = "TEST_DB_CONNECTION_STRING"
+# A kind more where the environment names a database of somebody's own.
+EXTERNAL_KIND = ["external"] if os.environ.get(EXTERNAL) else []
 LIVE = "ssd_api_data_staging"
 ANON = "ssd_api_data_staging_anon"
 
@@ -163,10 +165,11 @@ def external_database(connection_string: str) -> Iterator[TestDatabase]:
     database = TestDatabase("external", connection_string, dialect, connection, schema)
     if schema:
         database.execute(f"CREATE SCHEMA {schema}")
+    others = set(_tables(database))
     try:
         yield database
     finally:
-        _remove_tables(database)
+        _remove_tables(database, others)
         connection.close()
 
 
@@ -176,19 +179,24 @@ def _dialect_of(connection: pyodbc.Connection) -> Dialect:
     return next(dialect for word, dialect in known.items() if word in product)
 
 
-def _remove_tables(database: TestDatabase) -> None:
-    """Takes away the tests' own tables and nothing else: those of its schema, or on SQLite those it can have made."""
+def _tables(database: TestDatabase) -> list[str]:
+    """Gives the tables of the test's schema; on SQLite, which has none, those of the whole file."""
     if database.schema:
-        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
-        names = [str(row[0]) for row in database.rows(sql, [database.schema])]
-    else:
-        companions = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
-        names = [LIVE, ANON, *companions]
-    for name in names:
-        exists = "" if database.schema else "IF EXISTS "
-        database.execute(f"DROP TABLE {exists}{database.named(name)}")
+        sql = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = ?"
+        return [str(row[0]) for row in database.rows(sql, [database.schema])]
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    return [str(row[0]) for row in database.rows(sql)]
+
+
+def _remove_tables(database: TestDatabase, others: set[str]) -> None:
+    """Takes away what the test made, and nothing that was there before it."""
+    for name in _tables(database):
+        if name not in others:
+            database.execute(f"DROP TABLE {database.named(name)}")
     if database.schema:
-        database.execute(f"DROP SCHEMA {database.schema}")
+        # What else tests put there (PostgreSQL alone lets it be told in one word): the functions of their triggers.
+        rest = " CASCADE" if database.dialect is Dialect.POSTGRESQL else ""
+        database.execute(f"DROP SCHEMA {database.schema}{rest}")
 
 
 @contextmanager
