@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+from benchmarks import stage
 from benchmarks.cases import SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import BenchmarkFailed, Cost, cost_of, free_port, receiver, seconds_to_first_request
@@ -24,6 +25,8 @@ _HEAD = (
 )
 _RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 _STARTS = 5
+# What is not measured by the table of runs: from start to the first request, and stagings.
+_OTHER_SETS = ("start", "stage")
 
 
 class Bench:
@@ -141,7 +144,7 @@ def _measure_start(bench: Bench) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--smoke", is_flag=True, help="A small one: 300 rows, every database that is there, no timing asked.")
 @click.option("--all", "everything", is_flag=True, help="Every set of cases (about half an hour).")
-@click.option("--set", "sets", multiple=True, type=click.Choice([*SETS, "start"]), help="One named set of cases.")
+@click.option("--set", "sets", multiple=True, type=click.Choice([*SETS, *_OTHER_SETS]), help="One named set of cases.")
 @click.option("--rows", multiple=True, type=click.IntRange(1, 1_000_000), help="A case of your own, with the rest:")
 @click.option("--size", type=click.IntRange(500), default=6500, show_default=True, help="Bytes of one payload.")
 @click.option("--mode", type=click.Choice(["full", "deltas"]), default="full", show_default=True)
@@ -161,7 +164,7 @@ def main(
     **own: object,
 ) -> None:
     """Measure whole runs against the embedded receiver, and print what they cost."""
-    names = [name for name in (*SETS, "start") if name != "smoke"] if everything else list(sets)
+    names = [name for name in (*SETS, *_OTHER_SETS) if name != "smoke"] if everything else list(sets)
     if smoke:
         names, repeat = ["smoke"], 1
     case = replace(Case(rows=1), **own)  # type: ignore[arg-type] # click has checked each by its type
@@ -178,6 +181,8 @@ def main(
                 _measure(bench, wanted, repeat, skip_missing=smoke)
             if "start" in names:
                 _measure_start(bench)
+            if smoke or "stage" in names:
+                stage.measure(stage.SMOKE if smoke else stage.CASES, folder, stack, repeat)
         except BenchmarkFailed as failure:
             raise click.ClickException(str(failure)) from None
 
