@@ -1,0 +1,145 @@
+"""Ten nights of `run --stage --deltas` on a changing SSD: after each, the receiver holds exactly the cohort."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.simulator import Fault, FaultKind, SimulatorServer, When
+from api_pipeline.staging.build import Built, build_payload
+from api_pipeline.staging.cohort import eligibility
+from api_pipeline.staging.joining import OF_OTHERS, joined
+from api_pipeline.staging.meaning import meaning_hash
+from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.rows import ROW_TYPES, Professional, id_key
+from api_pipeline.staging.synthetic import ALL_CASES, SyntheticSsd
+from api_pipeline.staging.tables import CIN_EPISODE, PROFESSIONAL, SSD_TABLES
+from api_pipeline.staging.values import typed_rows
+from api_pipeline.staging.window import window_for
+from tests.support.commands import Completed, invoke_cli
+from tests.support.council_ssd import council, fill_synthetic, next_night
+from tests.support.databases import TestDatabase
+from tests.support.world import World
+
+NIGHTS = 10
+TODAY = date.today()  # noqa: DTZ011 - `run --stage` stages as on this day
+WINDOW, OPTIONS = window_for(TODAY), StageOptions()
+# A small town loses more than a twentieth of its children in a night, if a tenth of them changes.
+SETTINGS = {"MAX_DELETED_SHARE": "0.5"}
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    with SimulatorServer() as running:
+        yield running
+
+
+class Council:
+    """A synthetic SSD in memory and in the database, the staging table, and what the receiver must hold."""
+
+    def __init__(self, database: TestDatabase, server: SimulatorServer, folder: Path, seed: str) -> None:
+        self.ssd = SyntheticSsd(len(ALL_CASES) + 40, TODAY)
+        self.rng = random.Random(seed)
+        self.world = World(database, server, folder)
+        council(database, folder)
+        fill_synthetic(database, self.ssd)
+
+    def day(self) -> None:
+        """Changes a tenth of the people."""
+        next_night(self.world.database, self.ssd, self.rng, 0.1, TODAY)
+
+    def night(self, *options: str) -> Completed:
+        """Stages and sends; what a bad night left over is sent by a second run."""
+        done = self.world.run("--stage", "--deltas", *options, BATCH_SIZE=20, MAX_IN_FLIGHT=3, **SETTINGS)
+        assert done.code in (0, 1, 5), done.text
+        return done
+
+    def expected(self) -> tuple[dict[str, bytes], set[str]]:
+        """Gives the meaning of each child's payload, and whose records are held back; made from memory alone."""
+        people = list(self.ssd.persons())
+        rows: dict[str, list[Any]] = {
+            table.name: typed_rows(table, ROW_TYPES[table.name][0], [row for one in people for row in one.rows(table)])
+            for table in SSD_TABLES
+        }
+        rows[OF_OTHERS] = rows[CIN_EPISODE.name]
+        columns = [[row.get(name) for name in PROFESSIONAL.column_names] for row in self.ssd.professionals()]
+        staff = typed_rows(PROFESSIONAL, Professional, columns)
+        everybody = joined(rows, {id_key(one.professional_id): one for one in staff})
+        wanted = [one for one in everybody if eligibility(one, WINDOW, OPTIONS).is_in]
+        built = {one.person.person_id: build_payload(one, WINDOW, OPTIONS) for one in wanted}
+        meanings = {child: meaning_hash(found.payload) for child, found in built.items() if isinstance(found, Built)}
+        return meanings, built.keys() - meanings.keys()
+
+    def compare(self) -> None:
+        """Holds what the receiver holds against the cohort: every child in its newest version, and nobody else."""
+        expected, withheld = self.expected()
+        held = {child: meaning_hash(payload) for child, payload in self.world.server.simulator.all_held().items()}
+        assert {child: digest for child, digest in held.items() if child not in withheld} == expected
+        due = self.world.database.count(
+            self.world.database.table, "submission_status <> 'sent' AND row_state <> 'deleted'"
+        )
+        assert due == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_after_each_of_ten_nights_the_receiver_holds_exactly_the_cohort_in_its_newest_version(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    town = Council(deployed, server, tmp_path, deployed.name)
+    for _ in range(NIGHTS):
+        assert town.night().code == 0
+        town.compare()
+        town.day()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_bad_nights_are_made_good_by_the_next_run(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    town = Council(deployed, server, tmp_path, "bad nights")
+    for night in range(NIGHTS):
+        first = town.rng.randrange(1, 4)
+        when = town.rng.choice([When.BEFORE_ACCEPTING, When.AFTER_ACCEPTING])
+        server.simulator.add_fault(Fault(FaultKind.DROP, when=when, first=first, last=first + 3))
+        town.night(*(["--limit", "15"] if night % 3 == 2 else []))
+        server.simulator.clear_faults()
+        if night % 2:
+            assert town.night().code == 0
+            town.compare()
+        town.day()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_staging_that_is_refused_sends_nothing(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    town = Council(deployed, server, tmp_path, "refused")
+    assert town.night("--limit", "5").code == 0
+    before = server.simulator.stats().requests
+    deployed.execute("DELETE FROM ssd_person")
+
+    done = town.world.run("--stage", "--deltas")
+
+    assert done.code == 3
+    assert "Empty, though staged payloads were made from it: ssd_person" in done.err
+    assert server.simulator.stats().requests == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_rehearsal_in_testing_mode_stages_the_live_table_and_sends_nothing(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    council(deployed, tmp_path).children("1001")
+    environment = {"DB_CONNECTION_STRING": deployed.connection_string}
+
+    done = invoke_cli(["run", "--stage"], environment, tmp_path)
+
+    assert done.code == 0, done.text
+    rows = deployed.rows(f"SELECT person_id, submission_status FROM {deployed.table}")
+    assert rows == [("1001", "testing")]
+    assert server.simulator.stats().requests == 0
