@@ -209,13 +209,14 @@ def ssd(database: TestDatabase) -> TestDatabase:
         database.execute(re.sub(r", PRIMARY KEY \(.*?\)\)$", ")", sql))
 
     create_tables(execute, database.dialect, database.schema)
-    if database.dialect is Dialect.POSTGRESQL:
+    if database.dialect is not Dialect.SQLITE:
+        to_type = "TYPE " if database.dialect is Dialect.POSTGRESQL else ""
         for table, column in (
             ("ssd_cla_placement", "clap_cla_placement_postcode"),
             ("ssd_sdq_scores", "csdq_sdq_score"),
             ("ssd_person", "pers_upn_unknown"),
         ):
-            database.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR(100)")
+            database.execute(f"ALTER TABLE {database.named(table)} ALTER COLUMN {column} {to_type}VARCHAR(100)")
     return database
 
 

@@ -14,6 +14,7 @@ from api_pipeline.run_lock import take
 from api_pipeline.staging import stager
 from api_pipeline.staging.synthetic import ALL_CASES, SyntheticSsd
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
+from api_pipeline.tables import Dialect
 from tests.support.commands import started_cli
 from tests.support.council_ssd import AS_OF, CouncilSsd, child_rows, council, fill_synthetic, with_plan
 from tests.support.databases import TestDatabase
@@ -174,8 +175,9 @@ def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> 
     assert sorted(whole) == children
     assert {person: whole[person] for person in before} == before
 
-    ssd.database.execute("UPDATE ssd_person SET pers_forename = 'Other' WHERE pers_person_id < '07000'")
-    ssd.database.execute("DELETE FROM ssd_person WHERE pers_person_id >= '07900'")
+    people = ssd.database.named("ssd_person")
+    ssd.database.execute(f"UPDATE {people} SET pers_forename = 'Other' WHERE pers_person_id < '07000'")
+    ssd.database.execute(f"DELETE FROM {people} WHERE pers_person_id >= '07900'")
     half = _kill_while_it_changes(ssd, "json_payload LIKE '%Other%'")
     assert half % stager.PEOPLE_IN_A_CHUNK == 0
 
@@ -325,9 +327,13 @@ def test_a_missing_table_and_a_missing_column_are_named(ssd: CouncilSsd) -> None
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd: CouncilSsd) -> None:
-    database.execute("ALTER TABLE ssd_cin_plans RENAME COLUMN cinp_cin_plan_id TO cin_plan_id")
+    plans = database.named("ssd_cin_plans")
+    if database.dialect is Dialect.SQLSERVER:
+        database.execute(f"EXEC sp_rename '{plans}.cinp_cin_plan_id', 'cin_plan_id', 'COLUMN'")
+    else:
+        database.execute(f"ALTER TABLE {plans} RENAME COLUMN cinp_cin_plan_id TO cin_plan_id")
     ssd.children("1001")
-    database.execute("INSERT INTO ssd_cin_plans VALUES ('P1', 'R1001', '1001', '2025-02-01', NULL)")
+    database.execute(f"INSERT INTO {plans} VALUES ('P1', 'R1001', '1001', '2025-02-01', NULL)")
 
     assert '"P1"' in ssd.staged()["1001"]["json_payload"]
 
