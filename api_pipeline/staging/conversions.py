@@ -175,9 +175,7 @@ def score(value: str | int) -> int | str | None:
 @lru_cache(maxsize=64)
 def is_uasc(values: tuple[str, ...]) -> Callable[[str], bool]:
     """Gives the test whether an immigration status is that of an unaccompanied child (UASC_VALUES; mapping 4.1)."""
-    patterns = (
-        ".*".join(re.escape(part) for part in value.strip(" ").split("*")) for value in values if value.strip(" ")
-    )
+    patterns = (".*".join(re.escape(part) for part in value.strip(" ").split("*")) for value in values)
     wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE | re.DOTALL)
 
     @lru_cache(maxsize=_REMEMBERED)

@@ -20,9 +20,9 @@ def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict
     scores = []
     has_others = False
     for row in sorted(rows.sdq, key=lambda one: by_start(one.sdq_completed_date, one.table_id)):
-        if row.sdq_score is None or row.sdq_completed_date is None:
+        if row.sdq_score is None:
             continue
-        if not window.holds(row.sdq_completed_date):
+        if row.sdq_completed_date is None or not window.holds(row.sdq_completed_date):
             has_others = True
             continue
         score = convert.score(row.sdq_score)

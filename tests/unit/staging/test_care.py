@@ -208,7 +208,7 @@ def test_an_end_reason_is_three_characters_without_white_space(code: str, form: 
 
 
 def test_white_space_inside_an_end_reason_does_not_hide_its_code() -> None:
-    assert reasons(care(end_reason="E 4A Returned home"))["end_reason"] == "E4A"
+    assert reasons(care(end_reason="e 4a returned home"))["end_reason"] == "E4A"
 
 
 @pytest.mark.parametrize("code", [*code_list("code_placement_type"), *legacy_codes("code_placement_type")])
@@ -322,6 +322,7 @@ def test_adoption_is_found_by_person_or_by_a_period_of_care_of_the_person() -> N
 
     assert adoption_of(permanence(decided="2025-01-01", of=" 1001"))
     assert adoption_of(by_period, cla_episodes=[care()])
+    assert adoption_of(by_period._replace(cla_id="CLA1"), cla_episodes=[care(cla_id="cla1 "), care(cla_id=None)])
     assert adoption_of(by_period) is None
     assert adoption_of(by_period, cla_episodes=[care(person_id="2002")]) is None
     assert adoption_of(permanence(decided="2025-01-01", of="2002")) is None

@@ -144,6 +144,7 @@ def test_a_begun_assessment_of_that_referral_ends_the_waiting() -> None:
 
 def test_a_begun_assessment_of_another_referral_does_not_end_the_waiting() -> None:
     assert cohort.waits_for_assessment(rows(assessments=[assessment(referral="R2")]), WINDOW)
+    assert cohort.waits_for_assessment(rows(assessments=[assessment(referral=None)]), WINDOW)
 
 
 def test_a_closed_referral_waits_for_nothing() -> None:

@@ -226,6 +226,7 @@ def test_an_adoption_outside_the_window_has_left_every_episode() -> None:
 def test_an_sdq_that_lost_its_score_has_not_left_the_window() -> None:
     assert built(rows(sdq=[sdq(None)])).left_window == frozenset()
     assert built(rows(sdq=[sdq("x")])).left_window == frozenset()
+    assert built(rows(sdq=[sdq(3, None)])).left_window == {("health_and_wellbeing",)}
 
 
 def test_every_rule_of_an_issue_has_its_sentence() -> None:
