@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS {staging} (
     json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object
     partial_json_payload TEXT NULL,  -- what was sent instead, where only changes were sent
     current_hash BYTEA NULL,  -- SHA-256 that says which version the payload is
-    previous_hash BYTEA NULL,  -- the same of the payload that was sent last
+    previous_hash BYTEA NULL,  -- SHA-256 that says which version was sent last
     submission_status VARCHAR(50) NULL DEFAULT 'pending',  -- pending, sent, error, testing
     submission_timestamp TIMESTAMP NULL,  -- the receipt's time; no default: nothing was sent yet
     api_response TEXT NULL,  -- the receipt, or code and reason
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS {anon} (
     json_payload TEXT NOT NULL,  -- the whole payload of one child: a JSON object
     partial_json_payload TEXT NULL,  -- what was sent instead, where only changes were sent
     current_hash BYTEA NULL,  -- SHA-256 that says which version the payload is
-    previous_hash BYTEA NULL,  -- the same of the payload that was sent last
+    previous_hash BYTEA NULL,  -- SHA-256 that says which version was sent last
     submission_status VARCHAR(50) NULL DEFAULT 'pending',  -- pending, sent, error, testing
     submission_timestamp TIMESTAMP NULL,  -- the receipt's time; no default: nothing was sent yet
     api_response TEXT NULL,  -- the receipt, or code and reason

@@ -16,7 +16,7 @@ CREATE TABLE {staging} (
     json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
     partial_json_payload NVARCHAR(MAX) NULL,  -- what was sent instead, where only changes were sent
     current_hash BINARY(32) NULL,  -- SHA-256 that says which version the payload is
-    previous_hash BINARY(32) NULL,  -- the same of the payload that was sent last
+    previous_hash BINARY(32) NULL,  -- SHA-256 that says which version was sent last
     submission_status NVARCHAR(50) NULL DEFAULT N'pending',  -- pending, sent, error, testing
     submission_timestamp DATETIME NULL,  -- the receipt's time; no default: nothing was sent yet
     api_response NVARCHAR(MAX) NULL,  -- the receipt, or code and reason
@@ -35,7 +35,7 @@ CREATE TABLE {anon} (
     json_payload NVARCHAR(MAX) NOT NULL,  -- the whole payload of one child: a JSON object
     partial_json_payload NVARCHAR(MAX) NULL,  -- what was sent instead, where only changes were sent
     current_hash BINARY(32) NULL,  -- SHA-256 that says which version the payload is
-    previous_hash BINARY(32) NULL,  -- the same of the payload that was sent last
+    previous_hash BINARY(32) NULL,  -- SHA-256 that says which version was sent last
     submission_status NVARCHAR(50) NULL DEFAULT N'pending',  -- pending, sent, error, testing
     submission_timestamp DATETIME NULL,  -- the receipt's time; no default: nothing was sent yet
     api_response NVARCHAR(MAX) NULL,  -- the receipt, or code and reason
