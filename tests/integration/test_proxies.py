@@ -21,6 +21,7 @@ from tests.support.squid import (
     open_proxy,
     proxy_for_windows_accounts,
     proxy_with_password,
+    secured_proxy,
 )
 from tests.support.tls import Authority, authority, closed_port, raw_server, secured_server, silent_server
 from tests.support.world import World, live_settings
@@ -236,6 +237,28 @@ def test_inspecting_proxy_is_found_out_and_works_once_it_is_trusted(tmp_path: Pa
     assert trusted.code == 0, trusted
     assert trusted.steps["TLS"]["status"] == "remark"
     assert "the proxy opens what is sent" in trusted.steps["TLS"]["advice"]
+
+
+def test_proxy_that_is_spoken_to_by_tls_is_tried_by_the_token_itself(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    with secured_proxy(council.issue()) as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url.replace("http:", "https:"))
+        assert found.code == 0, found
+        assert proxy.tunnelled(place(server)) > 0
+
+    assert found.steps["proxy"]["status"] == found.steps["TLS"]["status"] == "skipped"
+    assert found.steps["TLS"]["detail"] == "TLS to the proxy itself: the token step goes through it"
+
+
+def test_proxy_that_is_spoken_to_by_tls_is_checked_like_any_server(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    other = authority(tmp_path, "Another Council")
+    with secured_proxy(other.issue()) as proxy:
+        found = walk(server, council, tmp_path, PROXY_URL=proxy.url.replace("http:", "https:"))
+
+    assert (found.code, found.failed) == (5, "token")
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

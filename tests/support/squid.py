@@ -105,6 +105,14 @@ def forbidding_proxy() -> Iterator[Squid]:
 
 
 @contextmanager
+def secured_proxy(files: tuple[Path, Path]) -> Iterator[Squid]:
+    """Starts a proxy that is itself spoken to by TLS, with this certificate and key, and lets everybody through."""
+    lines = ["https_port {port} tls-cert={folder}/own.pem", "http_access allow all"]
+    with _running(lines, {"own.pem": "".join(file.read_text("ascii") for file in files)}) as proxy:
+        yield proxy
+
+
+@contextmanager
 def inspecting_proxy(own: Authority, trusted: Path) -> Iterator[Squid]:
     """Starts a proxy that opens TLS on its way: it shows certificates of `own`, and trusts a PEM file itself."""
     made = _helper("security_file_certgen")
