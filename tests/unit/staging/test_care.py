@@ -249,6 +249,18 @@ def test_a_code_of_a_placement_that_is_not_in_its_list_is_left_out_and_listed(
     ]
 
 
+@pytest.mark.parametrize("blank", ["", "  ", " \t\r\n", None])
+def test_blank_reasons_of_a_placement_are_missing_and_no_issue(blank: str | None) -> None:
+    spaces = None if blank is None else blank.strip("\t\r\n")
+    of = placed(
+        placement(end="2025-09-01", type=spaces, change_reason=spaces),
+        care_episodes=[care(start_reason=spaces, end_reason=blank)],
+    )
+
+    assert rules(of) == []
+    assert set(placements_of(of)[0]) == {"child_looked_after_placement_id", "start_date", "end_date", "purge"}
+
+
 def test_the_postcode_of_a_placement_is_left_out_when_blank_or_too_long() -> None:
     assert "postcode" not in the_placement(postcode="  ")
     assert "postcode" not in the_placement(postcode="AB12 3CD9")
