@@ -27,7 +27,12 @@ _NAMES = {
     "ssd": "",
     "cin_plan_id": "cinp_cin_plan_id",
 }
-_FIELDS_HEAD = f"""{MADE}# Fields that stage fills
+# Six columns want the room that the table of contents takes.
+_FIELDS_HEAD = f"""---
+hide:
+  - toc
+---
+{MADE}# Fields that stage fills
 
 Where each field of a payload comes from, when `d2i-csc-api stage` fills the staging table ([how it works](staging.md)).
 A field without a value is left out. *No.* is the number of the item in DfE's specification.
