@@ -23,6 +23,7 @@ from tests.support.ssd import (
     leaver,
     only_episode,
     permanence,
+    person,
     placement,
     professional,
     rows,
@@ -338,6 +339,8 @@ def test_adoption_is_found_by_person_or_by_a_period_of_care_of_the_person() -> N
     assert adoption_of(by_period) is None
     assert adoption_of(by_period, cla_episodes=[care(person_id="2002")]) is None
     assert adoption_of(permanence(decided="2025-01-01", of="2002")) is None
+    of_lower = rows(person("ab1"), permanence=[permanence(decided="2025-01-01", of="AB1")])
+    assert only_episode(of_lower)["adoption"]
 
 
 def leaver_of(*found: Any) -> dict[str, Any] | None:
