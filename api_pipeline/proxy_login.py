@@ -6,18 +6,25 @@ of requests cannot do it. The package pyspnego speaks for the current user: on W
 
 from __future__ import annotations
 
-import ssl
 from base64 import b64decode, b64encode
 from http.client import HTTPResponse
-from typing import Any, cast
+from typing import Any
 
 import spnego
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 _PROXY_WANTS_LOGIN = 407
-_SCHEMES = (("negotiate", "negotiate"), ("ntlm", "ntlm"))
+_SCHEMES = ("Negotiate", "NTLM")
 _MOST_LEGS = 5
+
+
+class _HungUp(Exception):
+    """The proxy asked for a login and closed the connection; `scheme` is how it wants to be told."""
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(scheme)
+        self.scheme = scheme
 
 
 class _IntegratedTunnel:
@@ -27,34 +34,42 @@ class _IntegratedTunnel:
     host: str
     _tunnel_host: str | None
     _tunnel_port: int | None
+    _scheme: str | None = None
+
+    def connect(self) -> None:
+        """Connects through the proxy; to one that hung up after asking for a login, a second time. Errors: OSError."""
+        try:
+            super().connect()  # type: ignore[misc] # that of the class beside this one
+        except _HungUp as fault:
+            self._scheme = fault.scheme
+            super().connect()  # type: ignore[misc] # the same
 
     def _tunnel(self) -> None:
         """Opens the tunnel; a proxy that asks is told who the current user is. Errors: OSError."""
-        response = self._ask(None)
-        if response.status == _PROXY_WANTS_LOGIN:
-            response = self._log_in(response)
+        response = self._log_in(self._scheme) if self._scheme else self._ask(None)
+        scheme = _offered(response)
+        if response.status == _PROXY_WANTS_LOGIN and scheme and not self._scheme:
+            if response.will_close:
+                self.sock.close()
+                raise _HungUp(scheme)
+            response = self._log_in(scheme)
         if response.status != 200:
             self.sock.close()
             raise OSError(f"Tunnel connection failed: {response.status} {response.reason}")
 
-    def _log_in(self, refusal: HTTPResponse) -> HTTPResponse:
-        found = next(((name, kind) for name, kind in _SCHEMES if _challenge(refusal, name) is not None), None)
-        if found is None:
-            return refusal
-        name, protocol = found
-        self._go_on_after(refusal)
-        response = refusal
+    def _log_in(self, scheme: str) -> HTTPResponse:
         try:
-            login = spnego.client(hostname=self.host, service="HTTP", protocol=protocol)
+            login = spnego.client(hostname=self.host, service="HTTP", protocol=scheme.lower())
             token = login.step()
+            response = self._ask(f"{scheme} {_encoded(token)}")
             for _ in range(_MOST_LEGS):
-                if not token:
-                    break
-                response = self._ask(f"{name.capitalize() if name != 'ntlm' else 'NTLM'} {_encoded(token)}")
-                challenge = _challenge(response, name)
+                challenge = _challenge(response, scheme)
                 if response.status != _PROXY_WANTS_LOGIN or not challenge or response.will_close:
                     break
                 token = login.step(b64decode(challenge))
+                if not token:
+                    break
+                response = self._ask(f"{scheme} {_encoded(token)}")
         except (spnego.exceptions.SpnegoError, spnego.exceptions.NoCredentialError, ValueError) as error:
             raise OSError(f"Tunnel connection failed: 407 (no login to be had: {type(error).__name__})") from None
         return response
@@ -72,15 +87,6 @@ class _IntegratedTunnel:
         response.close()
         return response
 
-    def _go_on_after(self, refusal: HTTPResponse) -> None:
-        """Opens a new connection to the proxy where it closed the one on which it asked for a login."""
-        if not refusal.will_close:
-            return
-        if isinstance(self.sock, ssl.SSLSocket):
-            raise OSError("Tunnel connection failed: 407 (the proxy closed the connection)")
-        self.sock.close()
-        self.sock = cast(HTTPConnection, self)._new_conn()
-
 
 class IntegratedConnection(_IntegratedTunnel, HTTPSConnection):
     """A connection to a server behind a proxy that the current user logs in to."""
@@ -96,14 +102,19 @@ class IntegratedPool(HTTPSConnectionPool):
     ConnectionCls = IntegratedConnection
 
 
+def _offered(response: HTTPResponse) -> str | None:
+    """Gives the first of our schemes that a proxy offers, None where it offers none."""
+    return next((scheme for scheme in _SCHEMES if _challenge(response, scheme) is not None), None)
+
+
 def _challenge(response: HTTPResponse, scheme: str) -> str | None:
     """Gives what a proxy sent along with a scheme ("" for nothing), None where it does not offer the scheme."""
     for header in response.headers.get_all("Proxy-Authenticate") or []:
         name, _, rest = header.strip().partition(" ")
-        if name.lower() == scheme:
+        if name.lower() == scheme.lower():
             return rest.strip()
     return None
 
 
-def _encoded(token: bytes) -> str:
-    return b64encode(token).decode("ascii")
+def _encoded(token: bytes | None) -> str:
+    return b64encode(token or b"").decode("ascii")

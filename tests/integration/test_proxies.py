@@ -180,11 +180,14 @@ def test_what_is_no_proxy_at_all(server: SimulatorServer, council: Authority, tm
     assert found.sentence == f"The proxy 127.0.0.1:{port} did not open a way to 127.0.0.1."
 
 
-def test_windows_account_logs_in_to_the_proxy(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keeps_alive", [True, False])
+def test_windows_account_logs_in_to_the_proxy(
+    keeps_alive: bool, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
     # On Windows the account's own login is used; elsewhere this file stands in for it.
     (tmp_path / "account").write_text("COUNCIL:svc-csc-api:a-password\n", encoding="ascii")
     settings = {"PROXY_AUTH": "integrated", "NTLM_USER_FILE": str(tmp_path / "account")}
-    with proxy_for_windows_accounts() as proxy:
+    with proxy_for_windows_accounts(keeps_alive=keeps_alive) as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url, **settings)
         assert found.code == 0, found
         assert proxy.tunnelled(place(server)) > 0
@@ -201,6 +204,15 @@ def test_account_that_the_proxy_does_not_take(server: SimulatorServer, council: 
         "program."
     )
     assert "ask the council's network team whether this account may use the proxy" in found.advice
+
+
+def test_proxy_that_takes_passwords_only_takes_no_windows_account(
+    guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
+    found = walk(server, council, tmp_path, PROXY_URL=guarded.url, PROXY_AUTH="integrated")
+
+    assert (found.code, found.failed) == (5, "proxy")
+    assert "did not accept the account that runs this program" in found.sentence
 
 
 def test_proxy_without_integrated_login_lets_an_integrated_account_through(

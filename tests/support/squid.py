@@ -83,12 +83,16 @@ def proxy_with_password() -> Iterator[Squid]:
 
 
 @contextmanager
-def proxy_for_windows_accounts() -> Iterator[Squid]:
-    """Starts a proxy that asks for NTLM and takes any account that speaks it: squid's own fake of a domain."""
+def proxy_for_windows_accounts(*, keeps_alive: bool = True) -> Iterator[Squid]:
+    """Starts a proxy that asks for NTLM and takes any account that speaks it: squid's own fake of a domain.
+
+    `keeps_alive` is whether it keeps a connection on which it asked for a login.
+    """
     lines = [
         "http_port {port}",
         f"auth_param ntlm program {_helper('ntlm_fake_auth')}",
         "auth_param ntlm children 1",
+        f"auth_param ntlm keep_alive {'on' if keeps_alive else 'off'}",
         "acl known proxy_auth REQUIRED",
         "http_access allow known",
         "http_access deny all",
