@@ -55,12 +55,12 @@ class Sql:
         """Gives the code that a description begins with: trimmed, cut, in capitals."""
         return f"UPPER({self.trimmed(self.first(self.trimmed(value), length))})"
 
-    def without_white_space(self, value: str) -> str:
-        """Gives a text without spaces, tabs and line breaks."""
+    def with_spaces_only(self, value: str) -> str:
+        """Gives a text with a space in place of each tab and line break."""
         character = "CHR" if self.dialect is Dialect.POSTGRESQL else "CHAR"
         for number in _WHITE_SPACE:
-            value = f"REPLACE({value}, {character}({number}), '')"
-        return f"REPLACE({value}, ' ', '')"
+            value = f"REPLACE({value}, {character}({number}), ' ')"
+        return value
 
     def holds_other_than(self, value: str, allowed: str) -> str:
         """Gives the condition that a text has a character that is not in a set such as `A-Z0-9`."""

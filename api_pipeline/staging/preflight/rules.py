@@ -161,8 +161,9 @@ def codes_of(field: Field) -> tuple[str, ...]:
 
 def _no_end_reason(sql: Sql, column: str) -> str:
     codes = codes_of(BY_PATH["social_care_episodes[].child_looked_after_placements[].end_reason"])
-    cut = f"UPPER({sql.without_white_space(sql.first(sql.trimmed(column), 3))})"
-    bare = f"UPPER({sql.first(sql.without_white_space(column), 3)})"
+    text = sql.with_spaces_only(column)
+    cut = f"UPPER(REPLACE({sql.first(sql.trimmed(text), 3)}, ' ', ''))"
+    bare = "UPPER({})".format(sql.first(f"REPLACE({text}, ' ', '')", 3))
     return f"{bare} <> '' AND NOT {sql.one_of(cut, codes)} AND NOT {sql.one_of(bare, codes)}"
 
 
