@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib.resources import files
 from typing import Any
 
@@ -12,16 +13,14 @@ from api_pipeline.queries import load
 from api_pipeline.rules import RULES
 from api_pipeline.staging.field_reference import field_reference
 from api_pipeline.structure import schema
-from api_pipeline.tables import Dialect
+from api_pipeline.tables import Dialect, table_names
 from scripts.reference_commands import MADE, PROGRAM, cell
 
 TABLE = "ssd_api_data_staging"
+_TABLES = table_names(TABLE, Dialect.SQLITE)
 _NAMES = {
+    **{column.name: getattr(_TABLES, column.name) for column in fields(_TABLES)},
     "table": TABLE,
-    "held": "ssd_api_held",
-    "log": "ssd_api_submission_log",
-    "unconfirmed": "ssd_api_unconfirmed",
-    "runs": "ssd_api_runs",
     "source": TABLE,
     "twin": f"{TABLE}_anon",
     "ssd": "",
