@@ -9,7 +9,8 @@ from api_pipeline.staging.preflight.rules import Rule, field_rules
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from api_pipeline.tables import Dialect
 
-COLUMNS = ("table_name", "column_name", "rule", "effect", "found", "example_key")
+# `rule` alone is a reserved word of SQL Server.
+COLUMNS = ("table_name", "column_name", "rule_name", "effect", "found", "example_key")
 ROWS_IN_ALL = "rows in all"
 _TABLES = {table.name: table for table in SSD_TABLES}
 _NAMES = {Dialect.SQLSERVER: "SQL Server 2012 or later", Dialect.POSTGRESQL: "PostgreSQL", Dialect.SQLITE: "SQLite"}

@@ -17,7 +17,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.staging.fields import FIELDS, Conversion
 from api_pipeline.staging.preflight import render, statements
 from api_pipeline.staging.preflight.rules import field_rules
-from api_pipeline.staging.preflight.script import all_rules
+from api_pipeline.staging.preflight.script import COLUMNS, all_rules
 from api_pipeline.staging.tables import SSD_TABLES
 from api_pipeline.tables import Dialect
 from tests.support.commands import ROOT, invoke_cli
@@ -42,6 +42,16 @@ def test_every_statement_is_one_select_and_nothing_else(dialect: Dialect) -> Non
 
 def test_script_for_sql_server_needs_nothing_newer_than_2012() -> None:
     assert not _LATER_THAN_2012.search(render(Dialect.SQLSERVER))
+
+
+def test_no_column_of_the_result_is_a_reserved_word_of_sql_server() -> None:
+    # Those of SQL Server's list of reserved words that a result like this one might be tempted by.
+    reserved = {"rule", "check", "column", "table", "key", "order", "percent", "plan", "user", "index", "case", "group"}
+
+    for statement in statements(Dialect.SQLSERVER):
+        aliases = {alias.alias for alias in sqlglot.parse_one(statement, dialect="tsql").find_all(exp.Alias)}
+        assert aliases == set(COLUMNS)
+        assert not aliases & reserved
 
 
 def test_script_for_sql_server_is_cut_into_batches_so_that_one_missing_table_stops_only_its_own() -> None:
