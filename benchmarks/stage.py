@@ -39,17 +39,27 @@ FIRST = "first"
 
 @dataclass(frozen=True, slots=True)
 class StageCase:
-    """A council to be measured on two nights: `share` of its people change before the second; None: no second."""
+    """A council to be measured on two nights: `share` of its people change before the second; None: no second.
+
+    Without `has_indexes` the SSD has its primary keys alone.
+    """
 
     people: int
     database: str = "postgresql"
     share: float | None = 0.03
+    has_indexes: bool = True
+
+    @property
+    def name(self) -> str:
+        """What the line is called in the table."""
+        return self.database if self.has_indexes else f"{self.database}, no indexes"
 
 
 SMOKE = (StageCase(400, "sqlite"), StageCase(400))
 CASES = (
     StageCase(10_000, "sqlite"),
     StageCase(10_000),
+    StageCase(10_000, has_indexes=False),
     StageCase(50_000, "sqlite"),
     StageCase(50_000),
 )
@@ -140,7 +150,7 @@ def _nights(case: StageCase, place: Place, folder: Path, repeat: int) -> Iterato
     try:
         with _opened(place, source) as connection:
             ddl.apply(connection.execute, connection.dialect, TABLE)
-            create_tables(connection.execute, connection.dialect)
+            create_tables(connection.execute, connection.dialect, has_indexes=case.has_indexes)
             rows = fill(connection, ssd)
             _tidy(connection)
         yield FIRST, rows, _median([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
@@ -219,7 +229,7 @@ def _median(costs: Sequence[Cost]) -> Cost:
 
 def _line(case: StageCase, night: str, rows: int, cost: Cost) -> str:
     rate = case.people / cost.seconds
-    cells = (case.database, f"{case.people:,}", f"{rows:,}", night, f"{cost.seconds:.1f}", f"{rate:,.0f}")
+    cells = (case.name, f"{case.people:,}", f"{rows:,}", night, f"{cost.seconds:.1f}", f"{rate:,.0f}")
     return f"| {' | '.join((*cells, f'{cost.cpu_seconds:.1f}', f'{cost.peak_mb:.0f}'))} |"
 
 
@@ -228,10 +238,11 @@ def _line(case: StageCase, night: str, rows: int, cost: Cost) -> str:
 @click.option("--people", multiple=True, type=click.IntRange(1, 1_000_000), help="A case of your own, with the rest:")
 @click.option("--database", type=click.Choice(["postgresql", "sqlite"]), default="postgresql", show_default=True)
 @click.option("--share", type=click.FloatRange(0, 1), default=0.03, show_default=True, help="Changed before night two.")
+@click.option("--indexes/--no-indexes", default=True, help="Whether the SSD has indexes besides its keys.")
 @click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Runs of a night; medians count.")
-def main(smoke: bool, people: tuple[int, ...], database: str, share: float, repeat: int) -> None:
+def main(smoke: bool, people: tuple[int, ...], database: str, share: float, indexes: bool, repeat: int) -> None:
     """Measure whole stagings of a synthetic SSD; without options 10,000 and 50,000 people on every database."""
-    own = tuple(StageCase(count, database, share) for count in people)
+    own = tuple(StageCase(count, database, share, indexes) for count in people)
     cases = own or (SMOKE if smoke else CASES)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2i-csc-api-bench-")))

@@ -24,20 +24,22 @@ _PEOPLE_IN_A_PAGE = 500
 _PARAMETERS_IN_A_STATEMENT = 2000
 
 
-def create_tables(execute: Callable[[str], object], dialect: Dialect, schema: str | None = None) -> None:
-    """Makes the SSD's tables, with the columns that `stage` reads and indexes on what it joins by.
+def create_tables(
+    execute: Callable[[str], object], dialect: Dialect, schema: str | None = None, *, has_indexes: bool = True
+) -> None:
+    """Makes the SSD's tables with the columns that `stage` reads, and indexes on what it joins by.
 
+    Without `has_indexes` they have their primary keys alone, as the SSD's own scripts make them.
     Errors: SettingsError where `schema` is no name of a schema, and whatever `execute` raises.
     """
     for table in SSD_TABLES:
         name = _named(table, dialect, schema)
         columns = [f"{column.name} {_type(column, dialect)}{_null(column, table)}" for column in table.columns]
         execute(f"CREATE TABLE {name} ({', '.join(columns)}, PRIMARY KEY ({', '.join(table.key)}))")
-        for column in table.columns:
-            if column.name != table.key[0] and column.name.endswith(_JOINED):
-                execute(
-                    f"CREATE INDEX {_index(column, dialect, schema)} ON {_on(table, dialect, schema)} ({column.name})"
-                )
+        joined = [column for column in table.columns[1:] if column.name.endswith(_JOINED)] if has_indexes else []
+        for column in joined:
+            index = _index(column, dialect, schema)
+            execute(f"CREATE INDEX {index} ON {_on(table, dialect, schema)} ({column.name})")
 
 
 def fill(connection: Connection, ssd: SyntheticSsd, schema: str | None = None) -> int:
