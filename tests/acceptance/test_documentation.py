@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from api_pipeline.cli import cli
 from api_pipeline.errors import PipelineError
 from api_pipeline.settings_table import SETTINGS, canonical_name
+from api_pipeline.tables import Dialect, table_names
 from scripts.check_site import faults
 from scripts.make_docs import pages as made_pages
 from tests.support.commands import ROOT
@@ -77,6 +79,13 @@ def test_every_exit_code_is_told_on_the_page_of_results() -> None:
     codes = {0} | {kind.exit_code for kind in kinds}
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("results.md"), re.MULTILINE)}
     assert told == codes
+
+
+@pytest.mark.parametrize("page", ["dba.md", "security.md"])
+def test_every_table_that_the_program_keeps_is_told_to_administrator_and_officer(page: str) -> None:
+    names = table_names("ssd_api_data_staging", Dialect.SQLSERVER)
+    kept = [getattr(names, field.name) for field in dataclasses.fields(names)]
+    assert [name for name in kept if f"`{name}`" not in text_of(page)] == []
 
 
 def text_of(name: str) -> str:
