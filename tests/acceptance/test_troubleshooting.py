@@ -118,7 +118,9 @@ FAULTS: list[tuple[str, dict[str, str], Callable[[SimulatorServer], None], int]]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("command", "settings", "break_it", "code"), FAULTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("command", "settings", "break_it", "code"), FAULTS, ids=lambda value: getattr(value, "__name__", str(value))[:40]
+)
 def test_what_is_printed_is_found_on_the_page(
     command: str,
     settings: dict[str, str],
