@@ -25,6 +25,8 @@ from api_pipeline.tables import Dialect  # noqa: E402
 TABLE = "ssd_api_data_staging"
 SUMS = "SHA256SUMS.txt"
 NOTES = "release-notes.md"
+# What belongs into a release beside the package, and the script that makes it.
+EXTRAS = {"sbom.cdx.json": "scripts/make-sbom", "pre_flight_checks.zip": "scripts/make-preflight"}
 # A zip file knows no earlier time.
 EARLIEST = 315532800
 
@@ -39,7 +41,7 @@ def main() -> None:
         raise SystemExit(f"The tag {options.tag} is not the package's version {__version__}; correct one of the two.")
     package = packages(options.dist)
     executables = sorted((options.dist / "exe").glob("csc_api_pipeline*"))
-    extras = [path for name in ("sbom.cdx.json", "pre_flight_checks.zip") if (path := options.dist / name).is_file()]
+    extras = [options.dist / name for name in EXTRAS]
     options.out.mkdir(exist_ok=True)
     for name in ("release.zip", SUMS, NOTES, *(path.name for path in (*package, *executables, *extras))):
         (options.out / name).unlink(missing_ok=True)
@@ -55,11 +57,14 @@ def main() -> None:
 
 
 def packages(dist: Path) -> list[Path]:
-    """Gives the wheel and the source distribution of this version; ends the program where one is missing."""
+    """Gives the wheel and the source distribution of this version; ends the program where a part is missing."""
     names = f"csc_api_pipeline-{__version__}"
     found = [*dist.glob(f"{names}-*.whl"), *dist.glob(f"{names}.tar.gz")]
     if len(found) != 2:
         raise SystemExit(f"{dist} does not hold one wheel and one source distribution of {__version__}: scripts/build")
+    for name, script in EXTRAS.items():
+        if not (dist / name).is_file():
+            raise SystemExit(f"{dist} does not hold {name}; {script} makes it.")
     return found
 
 

@@ -49,7 +49,7 @@ def packages(folder: Path) -> Path:
     """Lays out a `dist` as the workflow's jobs leave it, with invented contents."""
     dist = folder / "dist"
     (dist / "exe").mkdir(parents=True)
-    for name in (WHEEL, SDIST, "sbom.cdx.json", "exe/csc_api_pipeline.exe"):
+    for name in (WHEEL, SDIST, "sbom.cdx.json", "pre_flight_checks.zip", "exe/csc_api_pipeline.exe"):
         (dist / name).write_bytes(f"contents of {name}".encode())
     return dist
 
@@ -73,11 +73,12 @@ def test_release_holds_what_a_council_needs_and_the_sum_of_each_file(tmp_path: P
 
     assert done.returncode == 0, done.stderr
     told = sums((out / "SHA256SUMS.txt").read_text(encoding="utf-8"))
-    assert {WHEEL, SDIST, "sbom.cdx.json", "csc_api_pipeline.exe", "release.zip"} <= told.keys()
+    extras = {"sbom.cdx.json", "pre_flight_checks.zip"}
+    assert told.keys() == {WHEEL, SDIST, "csc_api_pipeline.exe", "release.zip", *extras}
     assert told == {name: digest((out / name).read_bytes()) for name in told}
     with zipfile.ZipFile(out / "release.zip") as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
-    assert {WHEEL, SDIST, ".env.example", "README.md"} <= held.keys()
+    assert {WHEEL, SDIST, ".env.example", "README.md", *extras} <= held.keys()
     inside = sums(held.pop("SHA256SUMS.txt").decode())
     assert inside.pop("csc_api_pipeline.exe") == told["csc_api_pipeline.exe"]
     assert inside == {name: digest(data) for name, data in held.items()}
@@ -111,12 +112,16 @@ def test_release_is_not_made_without_the_package_nor_around_anything_else(tmp_pa
     (tmp_path / "release" / "mine.txt").write_text("mine")
 
     kept = make_release(dist, tmp_path / "release")
+    (dist / "sbom.cdx.json").unlink()
+    unlisted = make_release(dist, tmp_path / "other")
     (dist / WHEEL).unlink()
     incomplete = make_release(dist, tmp_path / "other")
 
     assert (kept.returncode, "mine.txt" in kept.stderr) == (1, True)
     assert (tmp_path / "release" / "mine.txt").read_text() == "mine"
+    assert (unlisted.returncode, "scripts/make-sbom" in unlisted.stderr) == (1, True)
     assert (incomplete.returncode, "scripts/build" in incomplete.stderr) == (1, True)
+    assert not (tmp_path / "other").exists()
 
 
 def test_everything_of_the_release_but_its_notes_is_published_under_its_tag(tmp_path: Path) -> None:
@@ -232,6 +237,15 @@ def test_executable_of_a_release_does_what_it_must_before_anybody_gets_it() -> N
     assert done.returncode == 0, done.stdout + done.stderr
     assert "smoke: all passed" in done.stdout
     assert "Result: everything due was accepted" in done.stdout
+
+
+def test_checks_of_a_councils_own_tables_are_packed(tmp_path: Path) -> None:
+    done = script("scripts/make-preflight", str(tmp_path / "checks.zip"))
+
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / "checks.zip") as archive:
+        assert archive.testzip() is None
+        assert any(name.endswith(".sql") for name in archive.namelist())
 
 
 def test_suites_on_sql_server_say_what_they_need_to_be_told() -> None:
