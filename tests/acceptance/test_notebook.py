@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from api_pipeline import make_trial_database
 from tests.support.commands import clean_environment
-from tests.support.documents import DOCS
+from tests.support.documents import DOCS, blocks
 
 NOTEBOOK = DOCS / "notebooks" / "rehearsal.ipynb"
 CELLS: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
@@ -78,6 +79,23 @@ def test_it_takes_the_settings_file_of_its_folder(tmp_path: Path) -> None:
     )
     assert not (tmp_path / "trial.db").exists()
     assert "nowhere.db" in done.stdout + done.stderr
+
+
+def test_the_example_on_the_page_of_the_python_interface_does_what_it_shows(tmp_path: Path) -> None:
+    (example,) = [block.text for block in blocks(DOCS / "reference/python.md") if "import" in block.text]
+    make_trial_database(tmp_path / "trial.db", 5)
+    (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///trial.db\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=clean_environment({}),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "every due record passed in testing mode" in done.stdout
 
 
 def test_it_is_committed_without_results_and_needs_no_pandas() -> None:
