@@ -29,7 +29,7 @@ _BUSY_WAIT_S = 30
 _SQLSTATE = re.compile(r"^\w{5}$")
 _LOST_STATES = ("08", "57P", "HYT", "01002")
 _LOST_NATIVE = re.compile(
-    r"server closed the connection|connection .*(lost|broken|closed|reset)|Communication link", re.I
+    r"server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link", re.I
 )
 _LOST = "The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
 
@@ -163,6 +163,10 @@ class Connection:
                     return
                 self._raw.commit() if commit else self._raw.rollback()
                 self._raw.autocommit = True
+                if commit and self.dialect is Dialect.POSTGRESQL:
+                    # Its driver may call a commit done that died with the connection; an answer to what follows it
+                    # proves that the server had it.
+                    self._raw.execute(load()["probe"].sql).close()
         except DatabaseError:
             if commit:
                 raise
@@ -212,10 +216,17 @@ def _connect_odbc(connection_string: str, timeout_s: int) -> Connection:
     raw = _open_odbc(connection_string, timeout_s)
     product = str(raw.getinfo(pyodbc.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(pyodbc.SQL_DRIVER_NAME))
+    dialect = _dialect_of(product)
     first = [raw]
-    return Connection(
-        lambda: first.pop() if first else _open_odbc(connection_string, timeout_s), _dialect_of(product), driver
-    )
+
+    def opener() -> pyodbc.Connection:
+        opened = first.pop() if first else _open_odbc(connection_string, timeout_s)
+        if dialect is Dialect.POSTGRESQL:
+            with _translated():
+                opened.execute(load()["notice_lost_client_postgresql"].sql).close()
+        return opened
+
+    return Connection(opener, dialect, driver)
 
 
 def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
@@ -269,7 +280,7 @@ def _as_database_error(error: Exception) -> DatabaseError:
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     state = str(error.args[0]) if error.args else ""
-    text = str(error.args[1]) if len(error.args) > 1 else ""
+    text = str(error.args[-1]) if error.args else ""
     if not _SQLSTATE.match(state):
         state = "HY000"
     if "database is locked" in text or state in ("40001", "40P01", "55P03"):
@@ -304,7 +315,7 @@ def _from_sqlite(error: sqlite3.Error) -> DatabaseError:
     text = str(error)
     if "locked" in text or "busy" in text:
         return DatabaseBusy("The database file is busy; try again when other work on it has ended.")
-    if "unable to open" in text or "disk I/O" in text:
+    if "unable to open" in text or "disk I/O" in text or "closed database" in text:
         return ConnectionLost("The database file cannot be opened; check that its folder exists and may be written to.")
     if "not a database" in text:
         return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")

@@ -218,6 +218,12 @@ SELECT CASE WHEN pg_try_advisory_lock_shared(CAST(? AS BIGINT)) THEN 1 ELSE 0 EN
 -- PostgreSQL: gives the number of the table, so that every way of writing its name takes the same lock.
 SELECT CAST(to_regclass(?) AS OID);
 
+-- name: notice_lost_client_postgresql
+-- PostgreSQL: lets the server notice within two minutes that this session's computer is gone (a power cut), so that the
+-- run lock is free again; by itself it asks after two hours. Holds for this session only.
+SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalives_interval', '10', FALSE),
+       set_config('tcp_keepalives_count', '5', FALSE);
+
 -- name: lock_name_sqlite
 -- SQLite: gives the database's file, beside which the lock file stands.
 PRAGMA database_list;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from api_pipeline import run_lock
-from api_pipeline.db import connect
+from api_pipeline.db import Connection, ConnectionLost, connect
 from api_pipeline.simulator import Fault, FaultKind, Reading, SimulatorServer
 from api_pipeline.spool import SpooledReceipt
 from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
@@ -220,6 +221,36 @@ def test_server_soon_notices_that_the_computer_of_a_run_is_gone_and_frees_its_lo
         assert idle == [("60",)], "seconds of silence after which the server asks whether the client is still there"
         connection.reopen()
     connection.close()
+
+
+def test_transaction_that_is_called_done_is_in_the_database_whenever_the_connection_dies(
+    postgres: TestDatabase,
+) -> None:
+    """The driver calls some commits done that died with the connection: about one in thirty, cut as this test does."""
+    postgres.execute("CREATE TABLE done (attempt INT, number INT)")
+    chance = random.Random(1)
+    for attempt in range(150):
+        connection = connect(postgres.connection_string)
+        (pid,) = connection.query("SELECT pg_backend_pid()")[0]
+        cut = threading.Timer(chance.random() * 0.004, postgres.execute, ("SELECT pg_terminate_backend(?)", [pid]))
+        cut.start()
+        done = transactions_until_lost(connection, attempt)
+        cut.join()
+        connection.close()
+        numbers = postgres.rows("SELECT DISTINCT number FROM done WHERE attempt = ? ORDER BY number", [attempt])
+        assert [number for (number,) in numbers][:done] == list(range(done))
+
+
+def transactions_until_lost(connection: Connection, attempt: int) -> int:
+    """Gives how many transactions came to their end without an exception."""
+    for number in range(100):
+        try:
+            with connection.transaction():
+                for _ in range(4):
+                    connection.execute("INSERT INTO done VALUES (?, ?)", [attempt, number])
+        except ConnectionLost:
+            return number
+    raise AssertionError("the connection was not cut")
 
 
 # SQLite: another program keeps the file locked.
