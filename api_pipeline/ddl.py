@@ -19,6 +19,7 @@ _COMPANIONS = {
     "held": "ssd_api_held",
     "log": "ssd_api_submission_log",
     "unconfirmed": "ssd_api_unconfirmed",
+    "left_window": "ssd_api_left_window",
     "runs": "ssd_api_runs",
 }
 _INDEXES = {

@@ -121,6 +121,7 @@ _STAGING: dict[str, _Asked] = {
 _WHY_HELD = "what a receiver holds of a child; without it deltas are refused and vanished parts cannot be purged"
 _WHY_LOG = "the audit trail of every record sent; without it deltas are refused"
 _WHY_UNCONFIRMED = "which records were under way when a run was cut off; without it deltas are refused"
+_WHY_LEFT_WINDOW = "what left the time window of stage; without it such parts are purged as if they were deleted"
 _WHY_RUNS = "the journal of runs, which status shows"
 
 
@@ -137,6 +138,7 @@ def expected_tables(dialect: Dialect, table_name: str) -> tuple[ExpectedTable, .
         (names.held, Need.RECOMMENDED, _WHY_HELD),
         (names.log, Need.RECOMMENDED, _WHY_LOG),
         (names.unconfirmed, Need.RECOMMENDED, _WHY_UNCONFIRMED),
+        (names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
         (names.runs, Need.RECOMMENDED, _WHY_RUNS),
     )
     return tuple(

@@ -7,7 +7,7 @@ run that stops in between is finished by the next.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from typing import Any
@@ -25,6 +25,7 @@ from api_pipeline.differences import (
     without_common,
     without_nulls,
 )
+from api_pipeline.left_window import with_kept
 from api_pipeline.records import Holding, Kind, Record, StagedRow
 from api_pipeline.structure import record_shape
 
@@ -143,34 +144,38 @@ def next_record(row: StagedRow, payload: Payload, holding: Holding, policy: Poli
 
 def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy) -> Record | NothingToSend:
     shape = record_shape()
-    held, now = (content(part, shape) for part in without_common(known, payload.data, shape))
+    wanted = with_kept(payload.data, known, row.left_window)
+    held, now = (content(part, shape) for part in without_common(known, wanted, shape))
     wants_full = not policy.deltas or _carries_purge(payload)
     difference = compare(held, now, shape, is_full=False)
     if not difference:
-        return NothingToSend(held_text(payload))
+        return NothingToSend(_text_of(wanted, payload))
     if wants_full:
         # What is equal is sent again too, and has to bear it.
-        difference = compare(content(known, shape), content(payload.data, shape), shape, is_full=True)
+        difference = compare(content(known, shape), content(wanted, shape), shape, is_full=True)
     if difference.is_whole:
         return _resync(row, payload)
     if difference.first:
         return _purge_first(row, payload, content(known, shape), difference)
-    if wants_full:
-        return _full(row, payload, difference.gone if policy.deltas or policy.purge_vanished else {})
-    return _delta(row, payload, difference)
+    if not wants_full:
+        return _holding(_delta(row, payload, difference), wanted, payload)
+    gone = difference.gone if policy.deltas or policy.purge_vanished else {}
+    return _holding(_full(row, payload, gone), wanted, payload)
 
 
 def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
     """Gives a record that is right whichever of the possible holdings is true."""
     shape = record_shape()
-    now = content(payload.data, shape)
+    now = wanted = content(payload.data, shape)
     gone: Members = {}
     for held in possible:
-        difference = compare(held, now, shape, is_full=True)
+        difference = compare(held, with_kept(now, held, row.left_window), shape, is_full=True)
         if difference.is_whole or difference.first:
             return _resync(row, payload)
         gone = overlay(difference.gone, gone, shape)
-    return _full(row, payload, gone)
+        wanted = with_kept(wanted, held, row.left_window)
+    # What may be held is taken as held: to purge it later does no harm where it is not.
+    return _full(row, payload, gone) if wanted is now else _holding(_full(row, payload, gone), wanted, payload)
 
 
 def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
@@ -206,6 +211,17 @@ def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes, known_hash:
         known_hash=known_hash,
         known_held_hash="" if payload.nulls_removed else payload.digest,
     )
+
+
+def _text_of(wanted: Members, payload: Payload) -> str:
+    return held_text(payload) if wanted is payload.data else orjson.dumps(wanted).decode()
+
+
+def _holding(record: Record, wanted: Members, payload: Payload) -> Record:
+    """Gives a record after which the receiver holds `wanted`: the payload, and what left the time window alone."""
+    if wanted is payload.data or record.held_after is None:
+        return record
+    return replace(record, held_after=_text_of(wanted, payload), known_held_hash="")
 
 
 def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:

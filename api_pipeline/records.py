@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import TypeAlias
 
 Version: TypeAlias = "bytes | str | None"
+# The way to a part of a record: names of members, and behind that of an array the id of an element.
+ElementPath: TypeAlias = "tuple[str, ...]"
 
 
 class Kind(str, Enum):
@@ -30,6 +32,7 @@ class StagedRow:
     `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
     database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
     where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
+    `left_window` are the parts that left the payload because they left the time window: they are not to be purged.
     """
 
     id: int
@@ -40,6 +43,7 @@ class StagedRow:
     current_hash: Version
     has_previous: bool
     api_response: str | None = None
+    left_window: tuple[ElementPath, ...] = ()
 
     @property
     def is_deleted(self) -> bool:

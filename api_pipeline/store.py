@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
 from api_pipeline.db import Connection, Parameters, Row
 from api_pipeline.errors import DatabaseError
+from api_pipeline.left_window import read_paths
 from api_pipeline.queries import load, placeholders
-from api_pipeline.records import Holding, StagedRow, Unconfirmed
+from api_pipeline.records import ElementPath, Holding, StagedRow, Unconfirmed
 from api_pipeline.tables import TableNames
 
 PAGE_SIZE = 100
@@ -56,7 +57,9 @@ class Store:
             "log": tables.log,
             "unconfirmed": tables.unconfirmed,
             "runs": tables.runs,
+            "left_window": tables.left_window,
         }
+        self._keeps_left_window: bool | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
         """Gives a named statement of `queries.sql` with the table names and `pieces` put in."""
@@ -86,6 +89,20 @@ class Store:
         """Whether the table of past runs is there."""
         return self._exists(self.tables.runs, "run_id, started_at, finished_at, exit_code")
 
+    def keeps_left_window(self) -> bool:
+        """Whether the table is there of what left the time window of `stage`."""
+        if self._keeps_left_window is None:
+            self._keeps_left_window = self._exists(self.tables.left_window, "person_id, elements")
+        return self._keeps_left_window
+
+    def left_window(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
+        """Gives, by person, what left the time window and is not to be purged; none where there is no such table."""
+        found: dict[str, tuple[ElementPath, ...]] = {}
+        for part in _chunks(people) if self.keeps_left_window() else ():
+            sql = self.sql("read_left_window", people=placeholders(len(part)))
+            found.update((str(row[0]), read_paths(row[1])) for row in self.connection.query(sql, part))
+        return found
+
     def count(self, selection: Selection) -> int:
         """Gives how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
         name = "count_all" if selection.every_row else "count_due"
@@ -97,8 +114,9 @@ class Store:
         name = "read_all" if selection.every_row else "read_due"
         pieces, limits = _limits(selection)
         pieces["page"] = self.connection.page(size)["page"]
-        rows = self.connection.query(self.sql(name, **pieces), [after_id, *limits])
-        return [_staged_row(row) for row in rows]
+        rows = [_staged_row(row) for row in self.connection.query(self.sql(name, **pieces), [after_id, *limits])]
+        left = self.left_window([row.person_id for row in rows])
+        return [replace(row, left_window=left[row.person_id]) if row.person_id in left else row for row in rows]
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Gives some rows as they stand now, in no particular order."""

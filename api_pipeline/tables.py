@@ -75,6 +75,7 @@ class TableNames:
     log: str
     unconfirmed: str
     runs: str
+    left_window: str
 
 
 def parse_table_name(table_name: str) -> QualifiedName:
@@ -104,6 +105,7 @@ def table_names(table_name: str, dialect: Dialect) -> TableNames:
         log=staging.beside("ssd_api_submission_log").sql(dialect),
         unconfirmed=staging.beside("ssd_api_unconfirmed").sql(dialect),
         runs=staging.beside("ssd_api_runs").sql(dialect),
+        left_window=staging.beside("ssd_api_left_window").sql(dialect),
     )
 
 

@@ -1,9 +1,10 @@
 -- Every statement that the pipeline sends to a council's database while it works on the staging table. Statements of
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
--- {table}, {held}, {log}, {unconfirmed}, {runs} are the staging table and its companions. {ids} and {children} are
--- lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?), ...), {done} the same as
--- UNION ALL SELECT ?, ? UNION ALL SELECT ?, ? ...: values always travel as parameters, never in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
+-- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its companions. {ids},
+-- {children} and {people} are lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?),
+-- ...), {done} the same as UNION ALL SELECT ?, ? UNION ALL SELECT ?, ? ...: values always travel as parameters, never
+-- in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
 -- and SQLite differ; what they become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
 
 -- name: probe
@@ -73,6 +74,12 @@ WHERE person_id IN ({people}) AND outcome = 'accepted';
 SELECT la_child_id, held_payload, receipt
 FROM {held}
 WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: read_left_window
+-- Reads which parts of these people's records left the time window of `stage`, so that they are not purged.
+SELECT person_id, elements
+FROM {left_window}
+WHERE person_id IN ({people});
 
 -- name: read_unconfirmed
 -- Reads of which of these children a record was sent whose answer was never learnt.

@@ -4,7 +4,8 @@
 -- table. {ssd} is the schema of the SSD tables with a dot behind it, or empty. The parameters of a reading statement
 -- are, as often as they occur, the ids of the first and the last person of a chunk of people. {cin_plan_id} is
 -- cinp_cin_plan_id, or cin_plan_id where the column is called so. {filter} is empty, or the condition only_listed.
--- {table} is the staging table, {values} a list of rows of parameters, {page} the end of a page (see queries.sql).
+-- {table} is the staging table, {left_window} a companion of it, {values} a list of rows of parameters, {page} the end
+-- of a page (see queries.sql).
 --
 -- Only plain columns are read: the rules are not in here. Ids are compared as text, because some systems hold one and
 -- the same id as a number in one table and as text in another.
@@ -256,3 +257,18 @@ WHERE id = ?;
 UPDATE {table}
 SET row_state = 'deleted'{more}
 WHERE id = ?;
+
+-- name: read_left_windows
+-- Reads what left the time window without being deleted, so that it can be seen when it does vanish from the SSD.
+SELECT person_id, elements
+FROM {left_window};
+
+-- name: forget_left_window
+-- Takes out what was noted of a person, before what holds now is put in.
+DELETE FROM {left_window}
+WHERE person_id = ?;
+
+-- name: note_left_window
+-- Notes which parts of a record left the time window: `run` does not purge them.
+INSERT INTO {left_window} (person_id, elements)
+VALUES {values};

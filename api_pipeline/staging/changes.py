@@ -126,6 +126,12 @@ def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> C
     return Update(row.id, row.person_id, version, _state(held), held.kept_answer)
 
 
+def repeated(row: StagedRow, version: Version, held: Held) -> Update:
+    """Gives the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
+    kept = Version(row.json_payload, version.hash, version.legacy_id)
+    return Update(row.id, row.person_id, kept, _state(held), held.kept_answer)
+
+
 def absent(row: StagedRow, held: Held) -> Delete | None:
     """Gives the change for a row whose child is not in the cohort; None where the row says so already."""
     if row.is_deleted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from api_pipeline.staging.writer import Writer
 from api_pipeline.store import Store
 from api_pipeline.tables import table_names
 
+_LOG = logging.getLogger(__name__)
 ISSUE_COLUMNS = ("rule", "person_id", "field", "where")
 
 
@@ -48,6 +50,12 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
     try:
         store = Store(connection, table_names(settings.table_name, connection.dialect))
         store.check_table()
+        if not (staging.purge_left_window or store.keeps_left_window()):
+            _LOG.warning(
+                "The table %s is missing, so parts of records that left the time window will be purged at the receiver "
+                "as if they were deleted; make it with: d2i-csc-api deploy-schema --apply",
+                store.tables.left_window,
+            )
         lock = None if call.is_dry_run else take(connection, store.tables.staging, None)
         try:
             source = Source(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
@@ -94,6 +102,7 @@ def _request(staging: StagingSettings, call: StageCall) -> StageRequest:
         ),
         max_deleted_share=None if call.allows_deletions else staging.max_deleted_share,
         deletes_left_window=staging.delete_left_window,
+        keeps_left_window=not staging.purge_left_window,
         only_listed=only or None,
         is_dry_run=call.is_dry_run,
     )

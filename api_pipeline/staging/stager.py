@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,10 +17,11 @@ import orjson
 
 from api_pipeline.differences import without_nulls
 from api_pipeline.errors import Interrupted
-from api_pipeline.records import StagedRow
+from api_pipeline.left_window import paths_in, paths_text, read_paths
+from api_pipeline.records import ElementPath, StagedRow
 from api_pipeline.staging import changes, guard, tables
 from api_pipeline.staging.build import Withheld, build_payload
-from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Version, Word
+from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Restore, Update, Version, Word
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.joining import OF_OTHERS
@@ -46,14 +47,15 @@ class StageRequest:
     """What one staging does.
 
     `max_deleted_share` is None where deletions are allowed whatever their number (--allow-deletions);
-    `deletes_left_window` is DELETE_LEFT_WINDOW; `only_listed` says that the rows of people whom COHORT_PERSON_IDS does
-    not name are left alone.
+    `deletes_left_window` is DELETE_LEFT_WINDOW, `keeps_left_window` the opposite of PURGE_LEFT_WINDOW. `only_listed`
+    says that the rows of people whom COHORT_PERSON_IDS does not name are left alone.
     """
 
     window: Window
     options: StageOptions
     max_deleted_share: float | None
     deletes_left_window: bool = True
+    keeps_left_window: bool = True
     only_listed: frozenset[str] | None = None
     is_dry_run: bool = False
 
@@ -70,6 +72,7 @@ class Stager:
         self._summary = summary
         self._watchers = watchers
         self._heads: dict[str, list[Head]] = {}
+        self._noted: dict[str, str] = {}
 
     def execute(self, stop: threading.Event) -> None:
         """Stages everybody; a dry run only counts, and notes in the summary why a staging would be refused.
@@ -80,6 +83,7 @@ class Stager:
         self._reader.check()
         people = self._reader.person_ids()
         self._heads = self._writer.heads()
+        self._noted = self._writer.left_window()
         self._summary.people = len(people)
         leaving = self._leaving(people, stop)
         self._summary.refusal = self._refusal(leaving)
@@ -152,6 +156,7 @@ class Stager:
     def _stage(self, chunk: Sequence[str]) -> list[str]:
         """Stages one chunk of people and gives those who are in the cohort."""
         versions: dict[str, Version] = {}
+        outside: dict[str, frozenset[ElementPath]] = {}
         cohort: list[str] = []
         for rows in self._reader.read(chunk):
             found = eligibility(rows, self._request.window, self._request.options)
@@ -167,12 +172,15 @@ class Stager:
                 continue
             payload = built.payload
             versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
+            outside[person] = built.left_window if self._request.keeps_left_window else frozenset()
         self._summary.cohort += len(cohort)
-        self._apply(self._changes(versions))
+        self._apply(*self._changes(versions, outside))
         return cohort
 
-    def _changes(self, versions: Mapping[str, Version]) -> list[Change]:
-        """Gives what a chunk changes, in the order of the person ids."""
+    def _changes(
+        self, versions: Mapping[str, Version], outside: Mapping[str, Collection[ElementPath]]
+    ) -> tuple[list[Change], dict[str, str]]:
+        """Gives what a chunk changes, in the order of the person ids, and what is then noted as outside the window."""
         found: list[Change] = []
         doubtful: list[int] = []
         for person, version in sorted(versions.items()):
@@ -180,30 +188,52 @@ class Stager:
             if heads is None:
                 found.append(Insert(person, version))
                 continue
+            is_noted = self._is_still_noted(person, outside[person])
             for head in heads:
-                if head.is_deleted or not changes.is_same(head.hash, version):
+                if head.is_deleted or not (is_noted and changes.is_same(head.hash, version)):
                     doubtful.append(head.id)
                 else:
                     self._summary.words[Word.UNCHANGED] += 1
+        noted: dict[str, str] = {}
         for row, held in self._writer.known(doubtful):
-            change = changes.present(row, versions[row.person_id], held, meaning_of)
+            version, parts = versions[row.person_id], outside[row.person_id]
+            change = changes.present(row, version, held, meaning_of)
+            if not isinstance(change, Update | Restore) and not self._is_still_noted(row.person_id, parts):
+                change = changes.repeated(row, version, held)
             if change is None:
                 self._summary.words[Word.UNCHANGED] += 1
-            else:
-                found.append(change)
-        return found
+                continue
+            found.append(change)
+            if isinstance(change, Update | Restore):
+                self._note_outside(noted, row.person_id, parts, held)
+        return found, noted
+
+    def _is_still_noted(self, person: str, parts: Collection[ElementPath]) -> bool:
+        """Whether all that is noted as outside the window still is in the SSD; what is not has to be purged now."""
+        text = self._noted.get(person)
+        return text is None or all(path in parts for path in read_paths(text))
+
+    def _note_outside(self, noted: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
+        """Notes which of the parts outside the window the receiver holds, or may hold where that is not sure."""
+        payload = None if held.payload is None else _parsed(held.payload)
+        kept = set(parts) if held.is_held else set()
+        if payload is not None:
+            kept &= paths_in(payload)
+        text = paths_text(kept) if kept else ""
+        if text != self._noted.get(person, ""):
+            noted[person] = text
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
         for start in range(0, len(ids), _DELETIONS_IN_A_CHUNK):
             _go_on(stop)
             known: Iterable[tuple[StagedRow, Held]] = self._writer.known(ids[start : start + _DELETIONS_IN_A_CHUNK])
-            found = (changes.absent(row, held) for row, held in known)
-            self._apply([change for change in found if change is not None])
+            found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
+            self._apply(found, {change.person_id: "" for change in found if change.person_id in self._noted})
 
-    def _apply(self, found: Sequence[Change]) -> None:
+    def _apply(self, found: Sequence[Change], noted: Mapping[str, str]) -> None:
         if not self._request.is_dry_run:
-            self._writer.write(found, local_now())
+            self._writer.write(found, local_now(), noted)
         for change in found:
             self._summary.words[change.word] += 1
             if isinstance(change, Rehash):

@@ -5,8 +5,9 @@ The rows of one chunk are changed in one transaction, so that a staging that was
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from api_pipeline.db import ConnectionLost, DatabaseBusy, Parameters
@@ -68,10 +69,17 @@ class Writer:
         previous = self._previous([row for row in rows if children[row.id] not in holdings])
         return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
 
-    def write(self, changes: Sequence[Change], now: datetime) -> None:
+    def left_window(self) -> dict[str, str]:
+        """Gives, by person, what left the time window and is not to be purged, as it is stored."""
+        if not self._store.keeps_left_window():
+            return {}
+        return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}
+
+    def write(self, changes: Sequence[Change], now: datetime, left: Mapping[str, str] = MappingProxyType({})) -> None:
         """Puts the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
         if not changes:
             return
+        left = left if self._store.keeps_left_window() else {}
         with self._store.connection.transaction():
             self._insert([change for change in changes if isinstance(change, Insert)], now)
             for statement, more, rows in (
@@ -83,6 +91,8 @@ class Writer:
             ):
                 assignments = "".join(f", {name} = ?" for name in more)
                 self._store.connection.execute_many(self._sql(statement, more=assignments), rows)
+            self._store.connection.execute_many(self._sql("forget_left_window"), [(person,) for person in left])
+            self._in_groups("note_left_window", [(person, text) for person, text in left.items() if text])
 
     @property
     def _dated(self) -> list[str]:
@@ -98,10 +108,13 @@ class Writer:
             )
             for change in changes
         ]
+        self._in_groups("insert_new", rows, columns=names)
+
+    def _in_groups(self, statement: str, rows: Sequence[Parameters], **pieces: str) -> None:
         for start in range(0, len(rows), _ROWS_IN_A_STATEMENT):
             part = rows[start : start + _ROWS_IN_A_STATEMENT]
             marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
-            sql = self._sql("insert_new", columns=names, values=marks)
+            sql = self._sql(statement, values=marks, **pieces)
             self._store.connection.execute(sql, [value for row in part for value in row])
 
     def _updated(self, change: Update, now: datetime) -> Parameters:
@@ -134,7 +147,8 @@ class Writer:
         return self._store.previous_payloads([row.id for row in sent])
 
     def _sql(self, name: str, **pieces: str) -> str:
-        return load(FILE)[name].sql.format(table=self._store.tables.staging, **pieces)
+        tables = self._store.tables
+        return load(FILE)[name].sql.format(table=tables.staging, left_window=tables.left_window, **pieces)
 
     def _has(self, column: str) -> bool:
         try:

@@ -24,7 +24,9 @@ from tests.support.layouts import LAYOUTS, make_table
 from tests.support.postgres import PostgresServer
 from tests.support.staging import child, fill, staged, table_rows
 
-COMPANIONS = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
+COMPANIONS = (
+    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_runs"),
+)
 SAMPLES = ["SAMPLE1", "SAMPLE2", "SAMPLE3", "SAMPLE4"]
 
 
@@ -229,6 +231,7 @@ def test_grants_in_the_comments_allow_the_nightly_job_and_nothing_more(
                 "UPDATE ssd_api_submission_log SET answer = ''",
                 "DELETE FROM ssd_api_submission_log",
                 "DELETE FROM ssd_api_runs",
+                "DELETE FROM ssd_api_left_window",
             ):
                 with pytest.raises(pyodbc.Error, match="permission denied"):
                     connection.execute(forbidden)
@@ -249,7 +252,9 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         "held": "ssd_api_held",
         "log": "ssd_api_submission_log",
         "unconfirmed": "ssd_api_unconfirmed",
+        "left_window": "ssd_api_left_window",
         "runs": "ssd_api_runs",
+        "people": "'1001'",
         "ids": "1",
         "children": "'1001'",
         "lock_rows": "",
@@ -264,6 +269,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         ("insert_run", "", ["r", "t", "there", "live", "full", None, "2026-11-02 03:00:00"]),
         ("count_due", "", []),
         ("read_due", "", [0]),
+        ("read_left_window", "", []),
         ("read_held", "", ["there"]),
         ("note_unconfirmed", "('there', '1001', 'h', NULL, 'r', LOCALTIMESTAMP)", []),
         ("read_versions", "", []),

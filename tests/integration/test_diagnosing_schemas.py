@@ -14,7 +14,9 @@ from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.layouts import LAYOUTS, make_table
 
-COMPANIONS = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
+COMPANIONS = (
+    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_runs"),
+)
 
 
 def check(database: TestDatabase, folder: Path, *args: str) -> Found:
@@ -32,7 +34,7 @@ def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Pa
     assert found.code == 0
     assert {step["status"] for step in found.steps.values()} == {"ok"}
     assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
-    assert len(found.steps) == 7
+    assert len(found.steps) == 8
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ CREATE TABLE IF NOT EXISTS {unconfirmed} (
     PRIMARY KEY (receiver, la_child_id)
 );
 
+-- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to
+-- be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
+CREATE TABLE IF NOT EXISTS {left_window} (
+    person_id VARCHAR(48) NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
+    elements TEXT NOT NULL  -- a JSON list of paths of names and ids
+);
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 CREATE TABLE IF NOT EXISTS {runs} (
     run_id VARCHAR(36) NOT NULL PRIMARY KEY,
@@ -180,4 +187,5 @@ $$;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO csc_api_service;
 -- GRANT SELECT, INSERT ON {log} TO csc_api_service;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO csc_api_service;
+-- GRANT SELECT ON {left_window} TO csc_api_service;
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO csc_api_service;

@@ -81,6 +81,13 @@ CREATE TABLE IF NOT EXISTS {unconfirmed} (
     PRIMARY KEY (receiver, la_child_id)
 );
 
+-- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to
+-- be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
+CREATE TABLE IF NOT EXISTS {left_window} (
+    person_id TEXT NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
+    elements TEXT NOT NULL  -- a JSON list of paths of names and ids
+);
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 CREATE TABLE IF NOT EXISTS {runs} (
     run_id TEXT NOT NULL PRIMARY KEY,

@@ -94,6 +94,15 @@ CREATE TABLE {unconfirmed} (
 );
 GO
 
+-- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to
+-- be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
+IF OBJECT_ID(N'{left_window}') IS NULL
+CREATE TABLE {left_window} (
+    person_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,  -- as in the staging table
+    elements NVARCHAR(MAX) NOT NULL  -- a JSON list of paths of names and ids
+);
+GO
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 IF OBJECT_ID(N'{runs}') IS NULL
 CREATE TABLE {runs} (
@@ -182,4 +191,5 @@ GO
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT ON {log} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO [DOMAIN\csc_api_service];
+-- GRANT SELECT ON {left_window} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO [DOMAIN\csc_api_service];

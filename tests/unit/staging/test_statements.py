@@ -14,7 +14,10 @@ from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 
 STATEMENTS = load(FILE)
 CONDITIONS = {"only_listed"}
-WRITING = {"insert_new", "update_changed", "restore", "rehash", "delete_held", "delete_unknown"}
+WRITING = {
+    *("insert_new", "update_changed", "restore", "rehash", "delete_held", "delete_unknown"),
+    *("forget_left_window", "note_left_window"),
+}
 PIECES = {
     "ssd": "[ssd].",
     "ssd_table": "ssd_person",
@@ -22,7 +25,7 @@ PIECES = {
     "filter": "",
     "filter_table": "[dbo].[own]",
     "table": "[dbo].[ssd_api_data_staging]",
-    "column": "pers_person_id",
+    "left_window": "[dbo].ssd_api_left_window",
     "columns": "id, person_id",
     "values": "(?, ?), (?, ?)",
     "more": ", last_updated = ?",
@@ -45,7 +48,7 @@ def parsed(statement: Statement, dialect: str = "tsql") -> exp.Expr:
 def test_every_statement_is_t_sql_and_says_what_it_is_for(statement: Statement) -> None:
     tree = parsed(statement)
     assert not list(tree.find_all(exp.Command)), "sqlglot did not understand the statement"
-    assert isinstance(tree, (exp.Insert, exp.Update) if statement.name in WRITING else exp.Select)
+    assert isinstance(tree, (exp.Insert, exp.Update, exp.Delete) if statement.name in WRITING else exp.Select)
     assert statement.purpose.endswith((".", ").", "COHORT_FILTER_TABLE)."))
 
 
@@ -83,7 +86,8 @@ def test_every_reading_statement_takes_the_ends_of_a_chunk_in_pairs() -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_the_statements_are_sql_of_the_other_databases_as_well(dialect: str) -> None:
-    plain = {**PIECES, "ssd": "ssd.", "filter_table": "own", "table": "ssd_api_data_staging", "page": "LIMIT 1"}
+    plain = {**PIECES, "ssd": "ssd.", "filter_table": "own", "table": "staging", "left_window": "left_window"}
+    plain["page"] = "LIMIT 1"
     for statement in STATEMENTS.values():
         sql = statement.sql.format(**plain)
         sql = f"SELECT 1 FROM ssd_person WHERE 1 = 1 {sql}" if statement.name in CONDITIONS else sql

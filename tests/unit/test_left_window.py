@@ -1,0 +1,156 @@
+"""What left the time window stays at the receiver: neither purged nor forgotten."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+
+from api_pipeline.invented import changed, invented_child
+from api_pipeline.left_window import paths_in, paths_text, read_paths, with_kept
+from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
+from api_pipeline.records import ElementPath, Holding, Kind, StagedRow, Unconfirmed
+from tests.properties.model import apply, content
+
+EPISODES = "social_care_episodes"
+PLANS = "child_in_need_plans"
+OLD: ElementPath = (EPISODES, "R1", PLANS, "P1")
+FULL, DELTAS = Policy(deltas=False), Policy(deltas=True)
+
+
+def child(*episodes: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"la_child_id": "1001", **members, EPISODES: list(episodes)}
+
+
+def referral(key: str, *plans: str, **members: Any) -> dict[str, Any]:
+    made = {"social_care_episode_id": key, **members}
+    return {**made, PLANS: [{"child_in_need_plan_id": plan, "start_date": "2024-01-01"} for plan in plans]}
+
+
+def row(payload: dict[str, Any], left: tuple[ElementPath, ...]) -> StagedRow:
+    return StagedRow(1, "1001", "updated", "pending", orjson.dumps(payload).decode(), b"h", True, None, left)
+
+
+def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: ElementPath) -> tuple[Any, Any, int]:
+    """Sends until there is nothing more to send; gives what a receiver holds then, what is noted, and the records."""
+    truth: Any = held
+    noted, sent, staged = orjson.dumps(held).decode(), 0, row(payload, left)
+    while True:
+        record = next_record(staged, parse_payload(staged.json_payload), Holding(held=noted), policy)
+        if isinstance(record, NothingToSend):
+            return truth, orjson.loads(record.held), sent
+        sent += 1
+        assert sent < 5
+        assert record.held_after is not None
+        truth, noted = apply(truth, orjson.loads(record.body)), record.held_after
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+def test_an_element_that_left_the_window_is_neither_purged_nor_forgotten(policy: Policy) -> None:
+    held = child(referral("R1", "P1", "P2", referral_date="2024-01-01"))
+    payload = child(referral("R1", "P2", referral_date="2024-01-02"))
+
+    truth, noted, sent = send(held, payload, policy, OLD)
+
+    wanted = child(referral("R1", "P1", "P2", referral_date="2024-01-02"))
+    assert content(truth) == content(noted) == content(wanted)
+    assert sent == 1
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+def test_where_nothing_else_changed_nothing_is_sent(policy: Policy) -> None:
+    held = child(referral("R1", "P1", "P2"))
+    assert send(held, child(referral("R1", "P2")), policy, OLD)[2] == 0
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+def test_it_is_purged_once_it_vanished_from_the_ssd_as_well(policy: Policy) -> None:
+    held = child(referral("R1", "P1", "P2"))
+    truth, noted, _ = send(held, child(referral("R1", "P2")), policy)
+    assert content(truth) == content(noted) == content(child(referral("R1", "P2")))
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+def test_whole_episodes_and_blocks_are_kept_alike(policy: Policy) -> None:
+    adoption = {"matched_date": "2022-01-01"}
+    held = child(referral("R1", "P1"), referral("R2", adoption=adoption), health_and_wellbeing={"sdq_assessments": []})
+    payload = child(referral("R2", referral_date="2025-01-01"))
+
+    paths = ((EPISODES, "R1"), (EPISODES, "R2", "adoption"), ("health_and_wellbeing",))
+    truth, noted, _ = send(held, payload, policy, *paths)
+
+    wanted = {**held, EPISODES: [held[EPISODES][0], {**held[EPISODES][1], "referral_date": "2025-01-01"}]}
+    assert content(truth) == content(noted) == content(wanted)
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
+    held = child(referral("R1", "P1"), referral("R2"))
+    truth, noted, _ = send(held, child(referral("R2")), policy, OLD)
+    assert content(truth) == content(noted) == content(child(referral("R2")))
+
+
+def test_a_full_record_is_the_payload_as_staged_though_more_is_held_after_it() -> None:
+    payload = child(referral("R1", "P2", referral_date="2024-01-02"))
+    staged = row(payload, (OLD,))
+    holding = Holding(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
+
+    record = next_record(staged, parse_payload(staged.json_payload), holding, FULL)
+
+    assert not isinstance(record, NothingToSend)
+    assert (record.kind, record.body.decode()) == (Kind.FULL, staged.json_payload)
+    assert OLD in paths_in(orjson.loads(record.held_after or ""))
+
+
+def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
+    before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
+    staged = row(child(referral("R1", "P2")), (OLD,))
+    unconfirmed = Unconfirmed("0" * 64, orjson.dumps(between).decode())
+    holding = Holding(held=orjson.dumps(before).decode(), unconfirmed=unconfirmed)
+
+    record = next_record(staged, parse_payload(staged.json_payload), holding, DELTAS)
+
+    assert not isinstance(record, NothingToSend)
+    for held in (before, between):
+        after = apply(held, orjson.loads(record.body))
+        assert after is not None
+        assert content(after) == content(orjson.loads(record.held_after or "")) == content(before)
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTAS])
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_changed_the_receiver_holds_the_payload_and_what_left_the_window(policy: Policy, seed: int) -> None:
+    rng = random.Random(seed)
+    held = invented_child(rng, 1)
+    payload = held
+    for _ in range(rng.randrange(1, 4)):
+        payload = changed(rng, payload)
+    gone = sorted(paths_in(held) - paths_in(payload))
+    left = tuple(path for path in gone if rng.random() < 0.5)
+
+    truth, noted, _ = send(held, payload, policy, *left)
+
+    assert content(truth) == content(noted)
+    rest = content(truth)
+    assert paths_in(content(payload)) <= paths_in(rest)
+    extra = paths_in(rest) - paths_in(content(payload))
+    assert all(any(path[: len(kept)] == kept for kept in left) for path in extra), "only what left the window stays"
+
+
+@pytest.mark.parametrize("text", ["", "x", "null", "{}", "[1]", "[[]]", '[["a", 1]]', '["a"]'])
+def test_what_is_no_list_of_paths_keeps_nothing(text: str) -> None:
+    assert read_paths(text) == ()
+
+
+def test_paths_are_read_as_they_were_written_and_always_written_alike() -> None:
+    paths = {OLD, ("health_and_wellbeing",), (EPISODES, "R2")}
+    assert set(read_paths(paths_text(paths))) == paths
+    assert paths_text(sorted(paths)) == paths_text(sorted(paths, reverse=True))
+
+
+@pytest.mark.parametrize("path", [("unknown",), (EPISODES,), (EPISODES, "R9"), ("la_child_id",), (*OLD, "x", "y")])
+def test_paths_to_nothing_change_nothing(path: ElementPath) -> None:
+    payload = child(referral("R1"))
+    assert with_kept(payload, child(referral("R1", "P1")), [path]) is payload
