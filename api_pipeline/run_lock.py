@@ -7,6 +7,7 @@ database (or the operating system, for SQLite) frees it when the process dies.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 from pathlib import Path
@@ -22,14 +23,24 @@ _PREFIX = "d2i-csc-api"
 class RunLock:
     """Holds the lock until `release` or the end of the process. Made by `take`."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.files: list[sqlite3.Connection] = []
+        self.resources: list[str] = []
 
     def release(self) -> None:
-        """Frees a lock of the embedded database; on a server it ends with its connection."""
+        """Frees the lock. A server that is away frees it by itself, so that this is no fault."""
         for file in self.files:
             file.close()
         self.files.clear()
+        # A lock that ends with its connection ends a moment later, when the next command may have begun.
+        with contextlib.suppress(DatabaseError):
+            if self._connection.dialect is Dialect.POSTGRESQL and self.resources:
+                self._connection.query(load()["unlock_postgresql"].sql)
+            elif self._connection.dialect is Dialect.SQLSERVER:
+                for resource in self.resources:
+                    self._connection.query(load()["unlock_sqlserver"].sql, [f"{_PREFIX}:{resource}"])
+        self.resources.clear()
 
 
 def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> RunLock:
@@ -37,7 +48,7 @@ def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> R
 
     `shard` is (I, N) for run I of N, or None for the whole table. The lock lives as long as `connection`.
     """
-    lock = RunLock()
+    lock = RunLock(connection)
     name = _table_number(connection, table)
     wanted = [(name, shard is not None)]
     if shard is not None:
@@ -49,6 +60,7 @@ def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> R
                 f"Another run is working on the table {table}"
                 f"{f' (shard {shard[0]}/{shard[1]})' if shard else ''}; nothing was done, let it finish first."
             )
+        lock.resources.append(resource)
     return lock
 
 

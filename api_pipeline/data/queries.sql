@@ -209,6 +209,14 @@ DECLARE @result INT;
 EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session', @LockTimeout = 0;
 SELECT CASE WHEN @result >= 0 THEN 1 ELSE 0 END;
 
+-- name: unlock_sqlserver
+-- SQL Server: frees a run lock at the end of a run. By itself the server does so a moment after the connection has ended,
+-- which is too late for a command that follows at once.
+SET NOCOUNT ON;
+DECLARE @result INT;
+EXEC @result = sp_releaseapplock @Resource = ?, @LockOwner = 'Session';
+SELECT @result;
+
 -- name: lock_name_sqlserver
 -- SQL Server: gives the number of the table, so that every way of writing its name takes the same lock.
 SELECT OBJECT_ID(?);
@@ -220,6 +228,11 @@ SELECT CASE WHEN pg_try_advisory_lock(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
 -- name: lock_shared_postgresql
 -- PostgreSQL: takes the run lock of the whole table together with the runs of the other shards.
 SELECT CASE WHEN pg_try_advisory_lock_shared(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
+
+-- name: unlock_postgresql
+-- PostgreSQL: frees the run locks of this session at the end of a run. By itself the server does so a moment after the
+-- connection has ended, which is too late for a command that follows at once.
+SELECT COUNT(*) FROM pg_advisory_unlock_all();
 
 -- name: lock_name_postgresql
 -- PostgreSQL: gives the number of the table, so that every way of writing its name takes the same lock.

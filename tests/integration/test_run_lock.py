@@ -59,6 +59,25 @@ def test_the_lock_keeps_nobody_from_reading_or_writing_the_table(deployed: TestD
     connection.close()
 
 
+@pytest.mark.parametrize("shard", [None, (1, 2)])
+def test_a_lock_that_was_released_is_free_at_once_for_a_command_that_follows(
+    deployed: TestDatabase, shard: tuple[int, int] | None
+) -> None:
+    first, second = connect(deployed.connection_string), connect(deployed.connection_string)
+    run_lock.take(first, deployed.table, shard).release()
+    # The first connection is still open, as it is for the server when a run has just ended.
+    run_lock.take(second, deployed.table, None).release()
+    first.close()
+    second.close()
+
+
+def test_releasing_a_lock_whose_connection_is_gone_is_no_fault(deployed: TestDatabase) -> None:
+    connection = connect(deployed.connection_string)
+    lock = run_lock.take(connection, deployed.table, None)
+    connection.close()
+    lock.release()
+
+
 def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
     program = textwrap.dedent(
         f"""
