@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from benchmarks import stage
 from benchmarks.cases import SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import BenchmarkFailed, Cost, cost_of, free_port, receiver, seconds_to_first_request
+from tests.support.commands import ROOT
 from tests.support.postgres import AS_A_REAL_SERVER, ServerMissing, running_server
 
 _HEAD = (
@@ -25,8 +27,9 @@ _HEAD = (
 )
 _RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 _STARTS = 5
+_EXECUTABLE = ROOT / "dist" / "exe" / ("csc_api_pipeline.exe" if os.name == "nt" else "csc_api_pipeline")
 # What is not measured by the table of runs: from start to the first request, and stagings.
-_OTHER_SETS = ("start", "stage")
+_OTHER_SETS = ("start", "stage", "help")
 
 
 class Bench:
@@ -141,6 +144,16 @@ def _measure_start(bench: Bench) -> None:
             click.echo(f"start to first request, {database}, 10,000 rows due: {statistics.median(seconds):.2f} s")
 
 
+def _measure_help(folder: Path) -> None:
+    programs = {"as a package": [sys.executable, "-m", "api_pipeline"], "as an executable": [str(_EXECUTABLE)]}
+    for name, command in programs.items():
+        if name == "as an executable" and not _EXECUTABLE.is_file():
+            click.echo("No executable: scripts/build-exe makes it.", err=True)
+            continue
+        seconds = [cost_of([[*command, "--help"]], {}, folder).seconds for _ in range(_STARTS)]
+        click.echo(f"--help, {name}: {statistics.median(seconds):.2f} s")
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--smoke", is_flag=True, help="A small one: 300 rows, every database that is there, no timing asked.")
 @click.option("--all", "everything", is_flag=True, help="Every set of cases (about half an hour).")
@@ -181,6 +194,8 @@ def main(
                 _measure(bench, wanted, repeat, skip_missing=smoke)
             if "start" in names:
                 _measure_start(bench)
+            if smoke or "help" in names:
+                _measure_help(folder)
             if smoke or "stage" in names:
                 stage.measure(stage.SMOKE if smoke else stage.CASES, folder, stack, repeat)
         except BenchmarkFailed as failure:
