@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from itertools import zip_longest
 from typing import TypeAlias
 
+from api_pipeline.named_records import named_records
 from api_pipeline.records import Receipt
 
 ACCEPTING = frozenset({200, 201, 202})
@@ -26,10 +26,6 @@ _REASON_LIMIT = 4000
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _TOKEN = re.compile(
     rf"^(?:(\d{{4}}-\d{{2}}-\d{{2}})[_T ](\d{{2}}:\d{{2}}:\d{{2}})(?:\.(\d+))?Z?_)?({_UUID})(?:\.json)?$"
-)
-# A path such as `[3].social_care_episodes[0]` or `$[3].purge`: its first index, and nothing after it, is the record.
-_RECORD_PATH = re.compile(
-    r"(?<![\w\]\[.])(\$\.?|#/?|body\.?|records?\.?|children\.?)?\[(\d{1,5})\](?:[\w$\-.]|\[\d+\])*"
 )
 
 
@@ -119,7 +115,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return _read_receipts(status, body, records)
     reason = _reason(status, body)
     if status in (400, 422):
-        return Malformed(status, reason, named_records(body, records, status))
+        return Malformed(status, reason, named_records(body, records, status, _REASON_LIMIT))
     if status == 401:
         return Unauthorised(status, reason)
     if status == 403:
@@ -169,24 +165,6 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def named_records(body: bytes, records: int, status: int) -> dict[int, str]:
-    """Gives the reason for each record that an error body names as `[n]`, counted from 0.
-
-    Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3 (contract 4). Positions that the
-    batch does not have are passed over.
-    """
-    found: dict[int, list[str]] = {}
-    for text in _messages(body):
-        matches = [match for match in _RECORD_PATH.finditer(text) if int(match.group(2)) < records]
-        for match, following in zip_longest(matches, matches[1:]):
-            end = following.start() if following else len(text)
-            found.setdefault(int(match.group(2)), []).append(text[match.start() : end].strip(" \t\r\n,;"))
-    return {
-        position: f"HTTP {status}: {'; '.join(dict.fromkeys(reasons))}"[:_REASON_LIMIT]
-        for position, reasons in found.items()
-    }
-
-
 def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreadable:
     tokens, is_batch = _tokens(body)
     if tokens is None:
@@ -217,34 +195,6 @@ def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return list(value), False
     return None, False
-
-
-def _messages(body: bytes) -> list[str]:
-    """Gives the texts of an error body: the strings of a JSON document, each key with what stands under it."""
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return [text]
-    return list(_strings(value))
-
-
-def _strings(value: object, prefix: str = "") -> Sequence[str]:
-    if isinstance(value, str):
-        return [f"{prefix}{value}"]
-    if isinstance(value, list):
-        return [text for item in value for text in _strings(item, prefix)]
-    if isinstance(value, dict):
-        path = next((str(value[key]) for key in ("path", "field", "location") if isinstance(value.get(key), str)), "")
-        if _RECORD_PATH.match(path):
-            rest = [text for key, item in value.items() if item != path for text in _strings(item)]
-            return [f"{path}: {'; '.join(rest)}" if rest else path]
-        return [
-            text
-            for key, item in value.items()
-            for text in _strings(item, f"{key}: " if _RECORD_PATH.match(str(key)) else prefix)
-        ]
-    return []
 
 
 def _reason(status: int, body: bytes) -> str:

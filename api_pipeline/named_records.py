@@ -1,0 +1,118 @@
+"""Finds which records of a batch the text of a 400 or 422 names (contract 4). Pure.
+
+The exact form of these texts is not published (receiver facts 4.3). So only what clearly points at a record counts: a
+path at the head of a message, or one that is called a record's. A record that is missed costs a few requests, since the
+rest of the batch is halved; one that is blamed for another's fault would not be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_INDEX = r"\[(?P<index>\d{1,5})\]"
+_REST = r"(?:[\w$\-./]|\[\d+\])*"
+# `[3].social_care_episodes[0]`, `$[3].purge`, `body[3]`: its first index is the record.
+_PATH = re.compile(rf"\s*[\"'`(*\-]*\s*(?:\$\.?|#/?|body\.?)?{_INDEX}{_REST}", re.IGNORECASE)
+_CALLED = r"records?(?:\(s\))?|items?|elements?|entry|entries|rows?|child|children|payloads?|index|position|path|body"
+_FAULT = r"(?:failed|failure|fault|invalid|rejected|refused)(?:\s+(?:at|for|in|with|on))?|errors?\s+(?:at|for|in|with|on)"
+_POINTED = re.compile(
+    rf"(?<![\w.\]])(?:(?:{_CALLED}|{_FAULT})(?:\s+(?:number|no\.?|at))?[\s:='\"(]{{0,3}}\$?)\[(?P<called>\d{{1,5}})\]{_REST}"
+    rf"|(?<![\w.\]])\$?\[(?P<with_member>\d{{1,5}})\](?:\.[A-Za-z]{_REST}|\s*:)",
+    re.IGNORECASE,
+)
+# Further records: named directly after one, or with a member of theirs.
+_NEXT_IN_LIST = re.compile(rf"\s*(?:,|and|&|\|)\s*(?:and\s+)?\$?{_INDEX}{_REST}", re.IGNORECASE)
+_NEXT_WITH_MEMBER = re.compile(rf"(?:,|\band|\|)\s*\$?\[(?P<index>\d{{1,5}})\]\.[A-Za-z]{_REST}", re.IGNORECASE)
+_LINES = re.compile(r"[\r\n;]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One text of an error body; `path` is the path under which it stood there, "" for none."""
+
+    path: str
+    text: str
+
+
+def named_records(body: bytes, records: int, status: int, limit: int) -> dict[int, str]:
+    """Gives the reason for each record that an error body names as `[n]`, counted from 0.
+
+    Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3. Positions that the batch of
+    `records` does not have are passed over. A reason has at most `limit` characters.
+    """
+    found: dict[int, list[str]] = {}
+    for message in _messages(body):
+        for position, reason in _read(message):
+            if position < records:
+                found.setdefault(position, []).append(reason.strip(" \t,"))
+    return {
+        position: f"HTTP {status}: {'; '.join(dict.fromkeys(reasons))}"[:limit] for position, reasons in found.items()
+    }
+
+
+def _read(message: _Message) -> Iterator[tuple[int, str]]:
+    if message.path:
+        index = _PATH.match(message.path)
+        if index:
+            yield int(index["index"]), f"{message.path}: {message.text}" if message.text else message.path
+        return
+    for line in _LINES.split(message.text):
+        yield from _read_line(line)
+
+
+def _read_line(line: str) -> Iterator[tuple[int, str]]:
+    places = _places(line)
+    for number, (start, index) in enumerate(places):
+        end = places[number + 1][0] if number + 1 < len(places) else len(line)
+        yield index, line[start:end]
+
+
+def _places(line: str) -> list[tuple[int, int]]:
+    """Gives start and index of each record that a line names."""
+    first = _PATH.match(line) or _POINTED.search(line)
+    if first is None:
+        return []
+    groups = first.groupdict()
+    places = [(first.start(), int(groups.get("index") or groups.get("called") or groups.get("with_member") or 0))]
+    end = first.end()
+    while following := _NEXT_IN_LIST.match(line, end):
+        places.append((following.start(), int(following["index"])))
+        end = following.end()
+    places += [(later.start(), int(later["index"])) for later in _NEXT_WITH_MEMBER.finditer(line, end)]
+    return places
+
+
+def _messages(body: bytes) -> list[_Message]:
+    """Gives the texts of an error body: the strings of a JSON document, each with the path it stands under."""
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return [_Message("", text)]
+    try:
+        return list(_strings(value, ""))
+    except RecursionError:
+        return [_Message("", text)]
+
+
+def _strings(value: object, path: str) -> Iterator[_Message]:
+    if isinstance(value, str):
+        yield _Message(path, value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item, path)
+    elif isinstance(value, dict):
+        own = next((value[key] for key in ("path", "field", "location", "loc") if _is_path(value.get(key))), "")
+        if own:
+            texts = [message.text for key, item in value.items() if item != own for message in _strings(item, "")]
+            yield _Message(own, "; ".join(texts))
+            return
+        for key, item in value.items():
+            yield from _strings(item, key if _is_path(key) else path)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and _PATH.match(value) is not None

@@ -1,0 +1,84 @@
+"""Which records of a batch an error text names: those it clearly points at, and no other."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.named_records import named_records
+
+
+def named(body: object) -> set[int]:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return set(named_records(text.encode(), 10, 400, 4000))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[3].social_care_episodes[0].closure_date: too long", {3}),
+        ("Record [2].purge is wrong; [4].la_child_id as well", {2, 4}),
+        ("[1].sex is wrong, [2].sex is wrong and [5].sex too", {1, 2, 5}),
+        ("Invalid record(s): [3], [7]", {3, 7}),
+        ("[3], [5] and [6] are invalid", {3, 5, 6}),
+        ("Validation failed for [3]: too long", {3}),
+        ("Validation failed: [3] is invalid", {3}),
+        ("Error at [4]\nError at [5]", {4, 5}),
+        ("Path '[3].child_details.first_name', line 1, position [1].", {3}),
+        ("body[3].sex: [0] or [1] are wanted", {3}),
+        ({"[7].child_details.disabilities[11]": ["too long"]}, {7}),
+        ({"errors": ["[3].a[0]: too long", "$[5].b: unknown"]}, {3, 5}),
+        ({"errors": [{"path": "$[1].sex", "message": "too long"}]}, {1}),
+        ({"detail": [{"loc": "body[3].x[3]", "msg": "m"}]}, {3}),
+        ('"[6].sex is wrong"', {6}),
+    ],
+)
+def test_records_are_found_in_every_shape_of_error_body(body: object, expected: set[int]) -> None:
+    assert named(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"errors": {"[2].child_details.sex": ["The field sex must be [0] or [1]"]}}, {2}),
+        ({"errors": {"[2].child_details.sex": ["wanted; [0] or [1]"]}}, {2}),
+        ({"errors": {"$[2].social_care_episodes[1].purge": ["wrong [4] value"]}}, {2}),
+        ([{"field": "[0]", "message": "[9] is what it says"}], {0}),
+        ("[2].child_details.sex: must be [0] or [1]", {2}),
+        ('[2].disabilities: ["X"] is not valid, allowed [1]', {2}),
+        ("[2026-11-21T10:00:00] ERROR [3] [5].sex is wrong", {5}),
+        ("the field sex must be [0] or [1]", set()),
+        ("social_care_episodes[0] is wrong", set()),
+        ("social_care_episodes[0].child_in_need_plans[1] is wrong", set()),
+        ("child.disabilities[3] is wrong", set()),
+        ("[10] is not in this batch", set()),
+        ("[-1].sex is wrong", set()),
+        ("something is wrong", set()),
+        ({"title": "Bad Request", "status": 400}, set()),
+        ("[]", set()),
+    ],
+)
+def test_a_number_in_brackets_that_is_no_record_blames_nobody(body: object, expected: set[int]) -> None:
+    assert named(body) == expected
+
+
+def test_each_record_gets_its_own_reason() -> None:
+    body = {"errors": {"[3].a": ["too long", "not a date"], "[5].b": ["unknown"]}}
+    assert named_records(json.dumps(body).encode(), 10, 422, 4000) == {
+        3: "HTTP 422: [3].a: too long; [3].a: not a date",
+        5: "HTTP 422: [5].b: unknown",
+    }
+    text = "Record [2].purge is wrong; [4].la_child_id, as well"
+    assert named_records(text.encode(), 10, 400, 4000) == {
+        2: "HTTP 400: Record [2].purge is wrong",
+        4: "HTTP 400: [4].la_child_id, as well",
+    }
+    assert named_records(b"[2] is much too long", 10, 400, 13) == {2: "HTTP 400: [2]"}
+
+
+@given(st.binary(max_size=200) | st.text('[]0123.:,; \n"{}a$').map(str.encode), st.integers(0, 5))
+def test_no_error_body_can_break_the_reader_or_name_a_record_that_is_not_there(body: bytes, records: int) -> None:
+    assert all(0 <= position < records for position in named_records(body, records, 400, 4000))
