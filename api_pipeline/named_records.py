@@ -17,7 +17,8 @@ _REST = r"(?:[\w$\-./]|\[\d+\])*"
 # `[3].social_care_episodes[0]`, `$[3].purge`, `body[3]`: its first index is the record.
 _PATH = re.compile(rf"\s*[\"'`(*\-]*\s*(?:\$\.?|#/?|body\.?)?{_INDEX}{_REST}", re.IGNORECASE)
 _CALLED = r"records?(?:\(s\))?|items?|elements?|entry|entries|rows?|child|children|payloads?|index|position|path|body"
-_FAULT = r"(?:failed|failure|fault|invalid|rejected|refused)(?:\s+(?:at|for|in|with|on))?|errors?\s+(?:at|for|in|with|on)"
+_WHERE = r"(?:at|for|in|with|on)"
+_FAULT = rf"(?:failed|failure|fault|invalid|rejected|refused)(?:\s+{_WHERE})?|errors?\s+{_WHERE}"
 _POINTED = re.compile(
     rf"(?<![\w.\]])(?:(?:{_CALLED}|{_FAULT})(?:\s+(?:number|no\.?|at))?[\s:='\"(]{{0,3}}\$?)\[(?P<called>\d{{1,5}})\]{_REST}"
     rf"|(?<![\w.\]])\$?\[(?P<with_member>\d{{1,5}})\](?:\.[A-Za-z]{_REST}|\s*:)",
