@@ -7,8 +7,9 @@
 -- {table} is the staging table, {left_window} a companion of it, {values} a list of rows of parameters, {page} the end
 -- of a page (see queries.sql).
 --
--- Only plain columns are read: the rules are not in here. Ids are compared as text, because some systems hold one and
--- the same id as a number in one table and as text in another.
+-- Only plain columns are read: the rules are not in here. Ids are compared as text, because Mosaic holds one and the
+-- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
+-- an index on the other column can be used; indexes on person and referral ids make stage faster and are not needed.
 
 -- name: count_rows
 -- Counts the rows of an SSD table: one that is being refilled must not be taken for the truth.
@@ -82,7 +83,7 @@ WHERE cine_person_id >= ? AND cine_person_id <= ?;
 -- Reads the assessments of these referrals.
 SELECT cina_assessment_id, cina_person_id, cina_referral_id, cina_assessment_start_date, cina_assessment_auth_date
 FROM {ssd}ssd_cin_assessments
-WHERE CAST(cina_referral_id AS VARCHAR(100)) IN (
+WHERE cina_referral_id IN (
     SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
@@ -91,9 +92,9 @@ WHERE CAST(cina_referral_id AS VARCHAR(100)) IN (
 -- Reads the factors that these assessments identified.
 SELECT cinf_table_id, cinf_assessment_id, cinf_assessment_factors_json
 FROM {ssd}ssd_assessment_factors
-WHERE CAST(cinf_assessment_id AS VARCHAR(100)) IN (
+WHERE cinf_assessment_id IN (
     SELECT CAST(cina_assessment_id AS VARCHAR(100)) FROM {ssd}ssd_cin_assessments
-    WHERE CAST(cina_referral_id AS VARCHAR(100)) IN (
+    WHERE cina_referral_id IN (
         SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
         WHERE cine_person_id >= ? AND cine_person_id <= ?
     )
@@ -104,7 +105,7 @@ WHERE CAST(cinf_assessment_id AS VARCHAR(100)) IN (
 SELECT {cin_plan_id}, cinp_referral_id, cinp_person_id, cinp_cin_plan_start_date, cinp_cin_plan_end_date
 FROM {ssd}ssd_cin_plans
 WHERE (cinp_person_id >= ? AND cinp_person_id <= ?)
-   OR CAST(cinp_referral_id AS VARCHAR(100)) IN (
+   OR cinp_referral_id IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -123,7 +124,7 @@ WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
 -- Reads the initial child protection conferences of these enquiries.
 SELECT icpc_icpc_id, icpc_s47_enquiry_id, icpc_icpc_date
 FROM {ssd}ssd_initial_cp_conference
-WHERE CAST(icpc_s47_enquiry_id AS VARCHAR(100)) IN (
+WHERE icpc_s47_enquiry_id IN (
     SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)) FROM {ssd}ssd_s47_enquiry
     WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
         SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
@@ -136,7 +137,7 @@ WHERE CAST(icpc_s47_enquiry_id AS VARCHAR(100)) IN (
 SELECT cppl_cp_plan_id, cppl_referral_id, cppl_person_id, cppl_cp_plan_start_date, cppl_cp_plan_end_date
 FROM {ssd}ssd_cp_plans
 WHERE (cppl_person_id >= ? AND cppl_person_id <= ?)
-   OR CAST(cppl_referral_id AS VARCHAR(100)) IN (
+   OR cppl_referral_id IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -148,7 +149,7 @@ SELECT clae_cla_episode_id, clae_person_id, clae_cla_placement_id, clae_cla_id, 
        clae_cla_episode_ceased_reason
 FROM {ssd}ssd_cla_episodes
 WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-   OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+   OR clae_referral_id IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -168,10 +169,10 @@ WHERE CAST(cine_referral_id AS VARCHAR(100)) IN (
 SELECT clap_cla_placement_id, clap_cla_id, clap_cla_placement_start_date, clap_cla_placement_end_date,
        clap_cla_placement_type, clap_cla_placement_postcode, clap_cla_placement_change_reason
 FROM {ssd}ssd_cla_placement
-WHERE CAST(clap_cla_id AS VARCHAR(100)) IN (
+WHERE clap_cla_id IN (
     SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-       OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+       OR clae_referral_id IN (
            SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
@@ -183,10 +184,10 @@ SELECT perm_table_id, perm_person_id, perm_cla_id, perm_adm_decision_date, perm_
        perm_placed_for_adoption_date
 FROM {ssd}ssd_permanence
 WHERE (perm_person_id >= ? AND perm_person_id <= ?)
-   OR CAST(perm_cla_id AS VARCHAR(100)) IN (
+   OR perm_cla_id IN (
     SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-       OR CAST(clae_referral_id AS VARCHAR(100)) IN (
+       OR clae_referral_id IN (
            SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
@@ -204,7 +205,7 @@ WHERE clea_person_id >= ? AND clea_person_id <= ?;
 SELECT invo_involvements_id, invo_professional_id, invo_professional_role_id, invo_referral_id,
        invo_involvement_start_date, invo_involvement_end_date
 FROM {ssd}ssd_involvements
-WHERE CAST(invo_referral_id AS VARCHAR(100)) IN (
+WHERE invo_referral_id IN (
     SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );

@@ -32,7 +32,7 @@ class Index:
 
     def __init__(self) -> None:
         self._exact: dict[str, list[PersonRows]] = {}
-        self._folded: dict[str, set[str]] = {}
+        self._folded: dict[str, list[str]] | None = None
 
     def add(self, identifier: str | None, person: PersonRows) -> None:
         """Notes that an id belongs to a person."""
@@ -41,7 +41,7 @@ class Index:
         owners = self._exact.get(identifier)
         if owners is None:
             self._exact[identifier] = [person]
-            self._folded.setdefault(id_key(identifier), set()).add(identifier)
+            self._folded = None
         elif not any(owner is person for owner in owners):
             owners.append(person)
 
@@ -52,8 +52,16 @@ class Index:
         owners = self._exact.get(identifier)
         if owners is not None:
             return owners
-        candidates = self._folded.get(id_key(identifier), ())
-        return self._exact[next(iter(candidates))] if len(candidates) == 1 else ()
+        candidates = self._by_key().get(id_key(identifier), ())
+        return self._exact[candidates[0]] if len(candidates) == 1 else ()
+
+    def _by_key(self) -> dict[str, list[str]]:
+        # Made when it is first asked for: nearly every id is found as it is written.
+        if self._folded is None:
+            self._folded = {}
+            for identifier in self._exact:
+                self._folded.setdefault(id_key(identifier), []).append(identifier)
+        return self._folded
 
 
 def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRows]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from api_pipeline.errors import DatabaseError
@@ -65,8 +66,13 @@ def _moment(value: object, column: SsdColumn) -> datetime | None:
     if isinstance(value, date):
         return datetime.combine(value, time())
     try:
-        return datetime.fromisoformat(str(value)).replace(tzinfo=None)
+        return _from_text(str(value))
     except ValueError:
         raise DatabaseError(
             f"The SSD column {column.name} holds something that is no date; make it a date column, or correct it."
         ) from None
+
+
+@lru_cache(maxsize=20_000)
+def _from_text(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=None)
