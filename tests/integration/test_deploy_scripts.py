@@ -6,8 +6,8 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pytest
 from api_pipeline import ddl
 from api_pipeline.expected_schema import compare, expected_tables
 from api_pipeline.queries import load
+from api_pipeline.staging.tables import PERSON, SSD_TABLES
 from api_pipeline.tables import Dialect
 from tests.support.catalogue import found_columns, index_names
+from tests.support.council_ssd import council
 from tests.support.databases import ANON, LIVE, TestDatabase, missing
 from tests.support.layouts import LAYOUTS, make_table
 from tests.support.postgres import PostgresServer
@@ -214,35 +216,71 @@ def test_grants_in_the_comments_allow_the_nightly_job_and_nothing_more(
     deployed: TestDatabase, postgres_server: PostgresServer
 ) -> None:
     fill(deployed, deployed.table, [staged("1001")])
-    deployed.execute("DROP ROLE IF EXISTS csc_api_service")
-    deployed.execute("CREATE ROLE csc_api_service LOGIN PASSWORD 'invented'")
-    try:
-        for grant in _grants(ddl.render(Dialect.POSTGRESQL, deployed.table)):
-            deployed.execute(grant)
-        name = str(deployed.rows("SELECT current_database()")[0][0])
-        text = postgres_server.connection_string(name, user="csc_api_service", password="invented")
+    with (
+        account_with_the_grants(deployed, postgres_server, "csc_api_service") as text,
+        closing(pyodbc.connect(text, autocommit=True)) as connection,
+    ):
+        _work_through_a_night(connection)
+        for forbidden in (
+            f"DELETE FROM {LIVE}",
+            f"INSERT INTO {LIVE} (json_payload) VALUES ('{{}}')",
+            f"UPDATE {LIVE} SET json_payload = '{{}}'",
+            f"UPDATE {LIVE} SET current_hash = NULL",
+            "UPDATE ssd_api_submission_log SET answer = ''",
+            "DELETE FROM ssd_api_submission_log",
+            "DELETE FROM ssd_api_runs",
+            "DELETE FROM ssd_api_left_window",
+        ):
+            with pytest.raises(pyodbc.Error, match="permission denied"):
+                connection.execute(forbidden)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_grants_in_the_comments_allow_stage_and_nothing_more(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    ssd = council(deployed, tmp_path)
+    ssd.children("1001", "1002")
+    with account_with_the_grants(deployed, postgres_server, "csc_api_stage") as text:
+        for table in SSD_TABLES:
+            deployed.execute(f"GRANT SELECT ON {table.name} TO csc_api_stage")
+        mine = {"DB_CONNECTION_STRING": text}
+        assert ssd.stage(**mine).code == 0
+        ssd.update(PERSON, "pers_person_id = '1001'", pers_forename="Other")
+        ssd.remove("1002")
+        assert ssd.stage("--allow-deletions", **mine).code == 0
+        assert {person: row["row_state"] for person, row in ssd.rows().items()} == {"1001": "new", "1002": "deleted"}
         with closing(pyodbc.connect(text, autocommit=True)) as connection:
-            _work_through_a_night(connection)
             for forbidden in (
                 f"DELETE FROM {LIVE}",
-                f"INSERT INTO {LIVE} (json_payload) VALUES ('{{}}')",
-                f"UPDATE {LIVE} SET json_payload = '{{}}'",
-                f"UPDATE {LIVE} SET current_hash = NULL",
-                "UPDATE ssd_api_submission_log SET answer = ''",
+                f"UPDATE {LIVE} SET previous_json_payload = NULL",
+                "UPDATE ssd_api_held SET receipt = ''",
                 "DELETE FROM ssd_api_submission_log",
-                "DELETE FROM ssd_api_runs",
-                "DELETE FROM ssd_api_left_window",
+                "DELETE FROM ssd_person",
+                f"SELECT * FROM {ANON}",
             ):
                 with pytest.raises(pyodbc.Error, match="permission denied"):
                     connection.execute(forbidden)
+
+
+@contextmanager
+def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
+    """Makes an account with what the script's comments grant to one of this name, and gives its connection string."""
+    database.execute(f"DROP ROLE IF EXISTS {role}")
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'invented'")
+    try:
+        for grant in _grants(ddl.render(Dialect.POSTGRESQL, database.table), role):
+            database.execute(grant)
+        name = str(database.rows("SELECT current_database()")[0][0])
+        yield server.connection_string(name, user=role, password="invented")
     finally:
-        deployed.execute("DROP OWNED BY csc_api_service")
-        deployed.execute("DROP ROLE csc_api_service")
+        database.execute(f"DROP OWNED BY {role}")
+        database.execute(f"DROP ROLE {role}")
 
 
-def _grants(script: str) -> list[str]:
+def _grants(script: str, role: str) -> list[str]:
     comments = "\n".join(line.removeprefix("-- ") for line in script.splitlines() if line.startswith("-- "))
-    return re.findall(r"^GRANT [^;]+;", comments, re.MULTILINE)
+    return re.findall(rf"^GRANT [^;]+ TO {role};", comments, re.MULTILINE)
 
 
 def _work_through_a_night(connection: pyodbc.Connection) -> None:

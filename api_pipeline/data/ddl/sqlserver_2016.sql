@@ -193,3 +193,14 @@ GO
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT ON {left_window} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO [DOMAIN\csc_api_service];
+
+-- Only where `stage` fills the staging table from the SSD: what it needs, for an account of its own or for the same. It
+-- adds rows, changes payloads and states, and deletes nothing but its own notes. Of the SSD it reads alone: let it SELECT
+-- from each of the SSD's tables as well.
+-- GRANT SELECT, INSERT ON {staging} TO [DOMAIN\csc_api_stage];
+-- GRANT UPDATE (json_payload, partial_json_payload, legacy_id, current_hash, row_state, submission_status,
+--     api_response, last_updated) ON {staging} TO [DOMAIN\csc_api_stage];
+-- GRANT SELECT ON {held} TO [DOMAIN\csc_api_stage];
+-- GRANT SELECT ON {log} TO [DOMAIN\csc_api_stage];
+-- GRANT SELECT ON {unconfirmed} TO [DOMAIN\csc_api_stage];
+-- GRANT SELECT, INSERT, DELETE ON {left_window} TO [DOMAIN\csc_api_stage];
