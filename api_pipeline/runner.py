@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -15,6 +14,7 @@ from api_pipeline.db import Connection, connect
 from api_pipeline.durable import DurableWriteBack
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.findings import Finding
+from api_pipeline.garbage import seldom_collected
 from api_pipeline.journal import Journal, unfinished_shards
 from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
@@ -37,7 +37,6 @@ from api_pipeline.write_back import Destination
 _LOG = logging.getLogger(__name__)
 _LEAST_BUSY_WAIT_S = 5
 _MOST_BUSY_WAIT_S = 30
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +74,11 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
         is_deltas=settings.use_partial_payload,
         started_at=utc_now(),
     )
-    with _seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
+    with seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
         companions = check_tables(store, settings, request)
         with _store(settings) as reader:
             _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
     return summary
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Looks for cycles of dead objects less often: a record is some hundred objects, none of them in a cycle."""
-    before = gc.get_threshold()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def shard_of(settings: Settings) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
+from api_pipeline.garbage import seldom_collected
 from api_pipeline.run_lock import take
 from api_pipeline.settings import Settings, StagingSettings
 from api_pipeline.staging.issues import Issue
@@ -60,7 +61,8 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
         try:
             source = Source(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
             writer = Writer(store, settings.receiver)
-            Stager(Reader(connection, source), writer, _request(staging, call), summary, watchers).execute(stop)
+            with seldom_collected():
+                Stager(Reader(connection, source), writer, _request(staging, call), summary, watchers).execute(stop)
         finally:
             if lock is not None:
                 lock.release()
