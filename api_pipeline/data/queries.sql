@@ -255,10 +255,12 @@ FROM {table}
 GROUP BY row_state, submission_status;
 
 -- name: oldest_pending
--- Finds since when the longest waiting pending row waits.
+-- Finds since when the longest waiting pending row waits. A child that left before anything was sent waits for nothing.
 SELECT MIN(last_updated)
 FROM {table}
-WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending';
+WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'
+       OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL);
 
 -- name: frequent_errors
 -- Counts the rows in error by the beginning of the answer they got, the most frequent first.

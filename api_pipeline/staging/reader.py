@@ -50,6 +50,11 @@ class Reader:
         """Sees that every table and column is there. Errors: DatabaseError naming the table."""
         for table in SSD_TABLES:
             self._see(table)
+        if self._source.filter_table and not self._has_filter():
+            raise DatabaseError(
+                f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
+                "person_id; correct the setting, or make the table."
+            )
 
     def empty_tables(self) -> list[str]:
         """Gives the names of the SSD tables without a row. Errors: DatabaseError."""
@@ -117,6 +122,16 @@ class Reader:
             return False
         return True
 
+    def _has_filter(self) -> bool:
+        try:
+            sql = load("queries.sql")["table_exists"].sql
+            self._connection.query(sql.format(columns="person_id", any_table=self._filter_name()))
+        except (ConnectionLost, DatabaseBusy):
+            raise
+        except DatabaseError:
+            return False
+        return True
+
     def _unusable(self, table: SsdTable) -> DatabaseError:
         missing = [column.name for column in table.columns if not self._has(table, column.name)]
         name = f"{self._names['ssd']}{table.name}"
@@ -133,8 +148,10 @@ class Reader:
     def _filter(self) -> str:
         if not self._source.filter_table:
             return ""
-        name = parse_table_name(self._source.filter_table).sql(self._connection.dialect)
-        return load(FILE)["only_listed"].sql.format(filter_table=name)
+        return load(FILE)["only_listed"].sql.format(filter_table=self._filter_name())
+
+    def _filter_name(self) -> str:
+        return parse_table_name(self._source.filter_table).sql(self._connection.dialect)
 
     def _query(self, name: str, **pieces: str) -> list[tuple[Any, ...]]:
         return self._connection.query(load(FILE)[name].sql.format(**self._names, **pieces))

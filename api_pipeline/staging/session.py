@@ -16,6 +16,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.garbage import seldom_collected
 from api_pipeline.run_lock import take
 from api_pipeline.settings import Settings, StagingSettings
+from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, Watchers
@@ -68,6 +69,12 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
                 lock.release()
     finally:
         connection.close()
+    counts = ", ".join(f"{summary.words[word]} {word.value}" for word in Word)
+    _LOG.info(
+        "%s %s in %.1f s: %d of %d people in the cohort, %d held back; rows: %s",
+        "would stage" if summary.is_dry_run else "staged",
+        *(summary.table, summary.seconds, summary.cohort, summary.people, summary.withheld, counts),
+    )
     return summary
 
 

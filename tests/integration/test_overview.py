@@ -78,6 +78,7 @@ def test_the_oldest_pending_row_is_told_and_rows_that_wait_for_nothing_are_not(d
         staged("1", status="Pending", last_updated=SOME),
         staged("2", status="PENDING ", last_updated=EARLIER),
         staged("3", status="sent", last_updated=datetime(2001, 1, 1)),  # noqa: DTZ001 - the column has no zone
+        staged("4", state="Deleted", last_updated=datetime(2001, 1, 1)),  # noqa: DTZ001 - as above
     ]
     fill(deployed, deployed.table, rows)
     oldest = overview_of(deployed).oldest_pending

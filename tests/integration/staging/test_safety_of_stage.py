@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -225,6 +227,45 @@ def test_a_table_of_ones_own_limits_whom_a_staging_takes(ssd: CouncilSsd) -> Non
     rows = ssd.staged("--allow-deletions", COHORT_FILTER_TABLE=own)
 
     assert rows["1003"]["row_state"] == "deleted"
+
+
+@EMBEDDED
+def test_a_table_of_ones_own_that_is_not_there_is_named(ssd: CouncilSsd) -> None:
+    done = ssd.stage(COHORT_FILTER_TABLE="nobody")
+    assert done.code == 3
+    assert "nobody (COHORT_FILTER_TABLE)" in done.err
+
+
+@EMBEDDED
+def test_a_log_tells_the_counts_of_a_staging(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    log = ssd.folder / "stage.log"
+    assert ssd.stage("--log-file", str(log)).code == 0
+    assert "1 of 1 people in the cohort, 0 held back; rows: 1 new, 0 updated" in log.read_text(encoding="utf-8")
+
+
+@EMBEDDED
+def test_nothing_is_said_where_quiet_is_asked_for(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    assert ssd.stage("--quiet").text == ssd.stage("--dry-run", "--quiet").text == ""
+
+
+@EMBEDDED
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
+@pytest.mark.parametrize("command", [["stage", "--as-of", AS_OF], ["run", "--stage"]])
+def test_a_signal_ends_a_staging_after_the_chunk_under_way(ssd: CouncilSsd, command: list[str]) -> None:
+    ssd.many_children([f"{number:05}" for number in range(8000)])
+    with started_cli(command, ssd.settings, ssd.folder) as process:
+        while process.poll() is None and not ssd.database.count(ssd.database.table):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert "the next staging completes it" in process.stderr.read()
+    count = ssd.database.count(ssd.database.table)
+    assert 0 < count < 8000
+    assert count % stager.PEOPLE_IN_A_CHUNK == 0
+    assert ssd.database.count(ssd.database.table, "submission_status = 'pending'") == count
 
 
 @EMBEDDED
