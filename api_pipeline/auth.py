@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from api_pipeline.transport import proxies_for
 _LIFETIME_IF_UNKNOWN_S = 1800.0
 _RENEW_EARLY_S = 300.0
 _RENEW_EARLY_SHARE = 0.1
+_HEADER_TEXT = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,15 @@ def _token_of(response: requests.Response) -> tuple[str | None, float | None]:
         answer = response.json()
     except ValueError:
         return None, None
-    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+    value = answer.get("access_token") if isinstance(answer, dict) else None
+    # What cannot stand in a header is no token, whatever it is called (RFC 6750).
+    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
         return None, None
     try:
         lifetime = max(0.0, float(answer["expires_in"]))
     except (KeyError, TypeError, ValueError):
         lifetime = None
-    return answer["access_token"], lifetime
+    return value, lifetime
 
 
 def _oauth_code(response: requests.Response) -> str:

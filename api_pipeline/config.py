@@ -86,7 +86,7 @@ def load_settings(
     if purpose.runs:
         faults.extend(interlocks)
     if faults:
-        raise SettingsError(_message(list(dict.fromkeys(faults)), gathered.file, cwd))
+        raise SettingsError(_message(list(dict.fromkeys(faults)), gathered.file or env_file, cwd))
     if purpose in (Purpose.ENDPOINT, Purpose.SMOKE) and interlocks:
         return replace(settings, warnings=(*settings.warnings, *(f"run will refuse: {text}" for text in interlocks)))
     return settings

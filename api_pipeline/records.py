@@ -145,6 +145,11 @@ class Refused:
     http_code: int | None
     may_have_arrived: bool = False
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the answer accepted without receipts for all records, so that nobody knows (contract 4)."""
+        return self.http_code in (200, 201, 202)
+
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:

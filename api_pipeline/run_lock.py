@@ -68,7 +68,8 @@ def _table_number(connection: Connection, table: str) -> str:
     """Gives one name for the table however it is written."""
     if connection.dialect is Dialect.SQLITE:
         files = {str(row[1]): str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql)}
-        plain = table.replace('"', "").lower()
+        # `main.` before a name says no more than the name alone.
+        plain = table.replace('"', "").lower().removeprefix("main.")
         return f"{files['main']}.{plain}"
     sql = load()[f"lock_name_{connection.dialect.value}"].sql
     number = connection.query(sql, [table])[0][0]

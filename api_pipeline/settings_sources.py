@@ -47,12 +47,12 @@ def gather(
     With `only_logging` environment and file are heeded for log settings alone: the command needs nothing else, and
     a fault elsewhere must not stand in its way.
     """
+    faults: list[str] = []
     path = cwd / env_file if env_file else find_env_file(cwd, executable_folder)
     if env_file and path is not None and not path.is_file():
-        gone = f"The settings file {path} given by --env-file does not exist."
-        return Gathered(_one_source(options, Origin.OPTION, cwd, []), None, (gone,))
+        faults.append(f"The settings file {path} given by --env-file does not exist.")
+        path = None
     file = read_env_file(path) if path else None
-    faults: list[str] = []
     found: dict[str, Found] = {}
     if file:
         found |= _one_source(file.values, Origin.FILE, file.path.parent, faults)
@@ -61,7 +61,7 @@ def gather(
     )
     if only_logging:
         found = {name: value for name, value in found.items() if BY_NAME[name].group is Group.LOGGING}
-        faults = []
+        faults = [fault for fault in faults if "--env-file" in fault]
     found |= _one_source(options, Origin.OPTION, cwd, faults)
     if file and not only_logging:
         faults.extend(file.faults)

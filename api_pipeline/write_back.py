@@ -209,7 +209,9 @@ class WriteBack:
             case Accepted(record=record):
                 word_, answer = "accepted", outcome.receipt.id
             case Refused(record=record):
-                word_, answer = "refused", self._mask(outcome.reason)
+                # An accepting status without receipts: nobody knows what the receiver did.
+                word_ = "unknown" if outcome.is_unknown else "refused"
+                answer = self._mask(outcome.reason)
             case Undelivered(record=record):
                 word_, answer = "undelivered", self._mask(outcome.reason)
             case _:

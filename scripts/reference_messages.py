@@ -51,7 +51,7 @@ PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "finding.detail", "str(error)"),
         "str(error).replace('TABLE_NAME', option, 1)",
-        "_message(list(dict.fromkeys(faults)), gathered.file, cwd)",
+        "_message(list(dict.fromkeys(faults)), gathered.file or env_file, cwd)",
         "_sentence(state, text)",
         "_sentence('HY000', text)",
         "_LOST.format(state=state)",

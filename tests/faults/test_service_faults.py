@@ -63,6 +63,7 @@ def test_second_401_in_mid_run_keeps_what_was_accepted(world: World) -> None:
         (token_fault(401, body='{"error": "invalid_client"}'), 4, "CLIENT_SECRET"),
         (token_fault(200, body="<html><title>Log in</title></html>"), 5, "holds no token"),
         (token_fault(200, body='{"token_type": "Bearer"}'), 5, "holds no token"),
+        (token_fault(200, body='{"access_token": "a\\nb"}'), 5, "holds no token"),
         (token_fault(302, headers={"Location": "http://127.0.0.1:9/"}), 5, "holds no token"),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else "",

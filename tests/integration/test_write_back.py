@@ -85,19 +85,25 @@ def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) 
 
 
 def test_every_record_of_a_post_is_in_the_submission_log_without_its_payload(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1"), staged("2"), staged("3")])
+    fill(deployed, deployed.table, [staged("1"), staged("2"), staged("3"), staged("4")])
     with store_of(deployed) as store:
-        one, two, three = (record_of(row) for row in read(store))
-        outcomes = [accepted(one), Refused(two, "HTTP 400: Smith", 400), Undelivered(three, "HTTP 503", 503, True)]
+        one, two, three, four = (record_of(row) for row in read(store))
+        outcomes: list[Outcome] = [
+            accepted(one),
+            Refused(two, "HTTP 400: Smith", 400),
+            Undelivered(three, "HTTP 503", 503, True),
+            Refused(four, "HTTP 200: outcome unknown", 200, True),
+        ]
         write(store, outcomes)
     log = table_rows(deployed, deployed.named("ssd_api_submission_log"))
     assert [(line["person_id"], line["outcome"], line["http_code"], line["answer"]) for line in log] == [
         ("1", "accepted", 200, UUID),
         ("2", "refused", 400, "HTTP 400: ***"),
         ("3", "undelivered", 503, "HTTP 503"),
+        ("4", "unknown", 200, "HTTP 200: outcome unknown"),
     ]
     assert {line["batch"] for line in log} == {7}
-    assert [line["sent_hash"].strip() for line in log] == [record.sent_hash for record in (one, two, three)]
+    assert [line["sent_hash"].strip() for line in log] == [record.sent_hash for record in (one, two, three, four)]
 
 
 def test_an_accepted_delta_is_kept_in_its_column(deployed: TestDatabase) -> None:

@@ -46,6 +46,16 @@ def test_file_asked_for_by_option_must_exist(tmp_path: Path) -> None:
         load_settings({}, {}, tmp_path, env_file=Path("other.env"))
 
 
+def test_missing_file_is_the_only_fault_where_the_environment_has_the_rest(tmp_path: Path) -> None:
+    name, _, value = DATABASE.strip().partition("=")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, {name: value}, tmp_path, env_file=Path("other.env"))
+
+    assert "DB_CONNECTION_STRING" not in str(caught.value)
+    assert "no .env" not in str(caught.value)
+
+
 def test_file_asked_for_by_option_is_read_instead_of_the_usual_one(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("BATCH_SIZE=1\n")
     (tmp_path / "other.env").write_text(DATABASE + "BATCH_SIZE=2\n")

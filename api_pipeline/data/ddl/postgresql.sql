@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS {log} (
     kind VARCHAR(10) NOT NULL,  -- full, delta, purge, deletion
     sent_hash CHAR(64) NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
     http_code INTEGER NULL,  -- null where no answer came
-    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered
+    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered, unknown (an answer without receipts)
     answer TEXT NULL,  -- the receipt, or the reason with the values in it masked
     logged_at TIMESTAMP NOT NULL
 );

@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS {log} (
     kind TEXT NOT NULL,  -- full, delta, purge, deletion
     sent_hash TEXT NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
     http_code INTEGER NULL,  -- null where no answer came
-    outcome TEXT NOT NULL,  -- accepted, refused, undelivered
+    outcome TEXT NOT NULL,  -- accepted, refused, undelivered, unknown (an answer without receipts)
     answer TEXT NULL,  -- the receipt, or the reason with the values in it masked
     logged_at TEXT NOT NULL
 );

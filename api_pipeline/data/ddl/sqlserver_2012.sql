@@ -74,7 +74,7 @@ CREATE TABLE {log} (
     kind VARCHAR(10) NOT NULL,  -- full, delta, purge, deletion
     sent_hash CHAR(64) NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
     http_code INT NULL,  -- null where no answer came
-    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered
+    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered, unknown (an answer without receipts)
     answer NVARCHAR(MAX) NULL,  -- the receipt, or the reason with the values in it masked
     logged_at DATETIME2(3) NOT NULL
 );
