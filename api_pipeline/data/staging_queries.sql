@@ -238,7 +238,7 @@ WHERE id = ?;
 -- A child is back before its deletion was accepted, as the receiver holds it: nothing is to be sent.
 UPDATE {table}
 SET json_payload = ?, current_hash = ?, row_state = 'unchanged', submission_status = 'sent',
-    partial_json_payload = NULL, api_response = COALESCE(?, api_response){more}
+    partial_json_payload = NULL, api_response = ?{more}
 WHERE id = ?;
 
 -- name: rehash

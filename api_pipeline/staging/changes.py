@@ -143,7 +143,7 @@ def _returned(row: StagedRow, version: Version, held: Held, meaning: Meaning) ->
     if held.payload is not None and meaning(held.payload) == version.hash:
         # The text that is held, not the one just built: its ids are those that the receiver knows.
         kept = Version(held.payload, version.hash, version.legacy_id)
-        return Restore(row.id, row.person_id, kept, held.receipt)
+        return Restore(row.id, row.person_id, kept, held.receipt or row.api_response)
     return Update(row.id, row.person_id, version, _state(held), held.kept_answer, Word.RETURNED)
 
 

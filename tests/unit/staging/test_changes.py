@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from api_pipeline.records import StagedRow
@@ -15,6 +17,7 @@ from api_pipeline.staging.changes import (
     Word,
     absent,
     present,
+    repeated,
 )
 
 NOW = Version("now", b"n" * 32, "M1")
@@ -64,6 +67,17 @@ def test_a_child_back_whose_purge_was_accepted_is_new_whatever_its_hash(digest: 
 def test_a_child_back_as_it_is_held_takes_the_text_that_is_held() -> None:
     kept = Version("held: now", NOW.hash, "M1")
     assert present(row("deleted"), NOW, SAME, meaning) == Restore(7, "1001", kept, "receipt")
+
+
+def test_where_no_receipt_is_recorded_the_answer_of_the_row_stays() -> None:
+    change = present(replace(row("deleted"), api_response="answer"), NOW, replace(SAME, receipt=None), meaning)
+    assert isinstance(change, Restore)
+    assert change.receipt == "answer"
+
+
+def test_a_row_whose_payload_stays_is_due_again_where_more_is_held_than_should_be() -> None:
+    kept = Version("before", NOW.hash, "M1")
+    assert repeated(row(), NOW, SAME) == Update(7, "1001", kept, "updated", None)
 
 
 @pytest.mark.parametrize("held", [OTHER, UNSURE])
