@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pyodbc
 
+from api_pipeline.simulator.answer import Answer
 from api_pipeline.tables import Dialect
 from tests.support.databases import TestDatabase
 from tests.support.world import World
@@ -51,6 +53,32 @@ def after_requests(world: World, count: int, happen: Callable[[], object]) -> It
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def before_answer(world: World, number: int, happen: Callable[[], object]) -> Iterator[None]:
+    """Lets something happen after the receiver took the records of a request, and before it answers.
+
+    `number` counts the requests from here on, from 1. So something is accepted that cannot have been written back.
+    """
+    simulator = world.server.simulator
+    handle = simulator.handle
+    lock = threading.Lock()
+    came = 0
+
+    def handle_and_let_happen(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        nonlocal came
+        answer = handle(method, path, headers, body)
+        if path.endswith("/children"):
+            with lock:
+                came += 1
+                is_meant = came == number
+            if is_meant:
+                happen()
+        return answer
+
+    with patch.object(simulator, "handle", handle_and_let_happen):
+        yield
 
 
 def refuse_writes(database: TestDatabase) -> None:

@@ -20,7 +20,15 @@ from api_pipeline import run_lock
 from api_pipeline.db import Connection, ConnectionLost, connect
 from api_pipeline.simulator import Fault, FaultKind, Reading, SimulatorServer
 from api_pipeline.spool import SpooledReceipt
-from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
+from tests.faults.outages import (
+    after_requests,
+    allow_writes,
+    before_answer,
+    cut_connections,
+    let_in,
+    refuse_writes,
+    shut_out,
+)
 from tests.support.databases import TestDatabase, sqlite_database
 from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay, relay_to
@@ -111,7 +119,7 @@ def test_receipts_outlive_a_server_that_stays_away_and_are_written_before_anythi
     world, relay = relayed
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
-    with after_requests(world, 6, relay.cut):
+    with before_answer(world, 6, relay.cut):
         done = world.run(**MID_RUN, DB_RETRY_S=0)
     relay.mend()
     check_spooled_and_recovered(world, done.code, done.text)
@@ -121,7 +129,7 @@ def test_receipts_outlive_a_database_that_lets_nobody_in(postgres_world: World) 
     world = postgres_world
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
-    with after_requests(world, 6, lambda: shut_out(world.database)):
+    with before_answer(world, 6, lambda: shut_out(world.database)):
         done = world.run(**MID_RUN, DB_RETRY_S=1)
     let_in(world.database)
     check_spooled_and_recovered(world, done.code, done.text)
@@ -138,7 +146,7 @@ def test_receipts_outlive_a_postgresql_database_that_refuses_to_write(postgres_w
 def check_refused_writes(world: World) -> None:
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
-    with after_requests(world, 6, lambda: refuse_writes(world.database)):
+    with before_answer(world, 6, lambda: refuse_writes(world.database)):
         done = world.run(**MID_RUN)
     allow_writes(world.database)
     check_spooled_and_recovered(world, done.code, done.text)
@@ -203,7 +211,7 @@ def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keep
             return False
         return True
 
-    with after_requests(world, 5, another_begins_meanwhile):
+    with before_answer(world, 5, another_begins_meanwhile):
         done = world.run(**MID_RUN)
     assert done.code == 3, done.text
     assert "another run had begun" in done.text
@@ -258,15 +266,15 @@ def transactions_until_lost(connection: Connection, attempt: int) -> int:
 
 @contextmanager
 def locked_file(world: World) -> Iterator[threading.Event]:
-    """Lets another writer lock the file once five requests have come, until the event is set."""
+    """Lets another writer lock the file before the fifth request is answered, until the event is set."""
     path = world.database.connection_string.removeprefix("sqlite:///")
     release, is_locked = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with sqlite3.connect(path, timeout=5, isolation_level=None) as other:
+        with sqlite3.connect(path, timeout=60, isolation_level=None) as other:
             other.execute("BEGIN EXCLUSIVE")
             is_locked.set()
-            release.wait(30)
+            release.wait(60)
             other.execute("ROLLBACK")
         other.close()
 
@@ -274,9 +282,9 @@ def locked_file(world: World) -> Iterator[threading.Event]:
 
     def begin() -> None:
         holder.start()
-        is_locked.wait(10)
+        assert is_locked.wait(60)
 
-    with after_requests(world, 5, begin):
+    with before_answer(world, 5, begin):
         yield release
     release.set()
     holder.join()
@@ -454,7 +462,7 @@ def test_spool_that_cannot_be_written_either_is_said_and_the_rows_stay_due(world
     folder = world.folder / "receipts"
     refuse_writes(world.database)
     world.server.simulator.change(latency_s=0.1)
-    with after_requests(world, 1, lambda: folder.write_text("in the way", encoding="utf-8")):
+    with before_answer(world, 1, lambda: folder.write_text("in the way", encoding="utf-8")):
         done = world.run(SPOOL_FOLDER=folder)
     allow_writes(world.database)
     assert done.code == 3, done.text
