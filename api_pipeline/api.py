@@ -6,6 +6,8 @@ that the network can do wrong; only faults that end the run are raised.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,6 +20,8 @@ from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.pacing import LONGEST_RETRY_AFTER_S, Gate
 from api_pipeline.retry import PassingFault, RetryPolicy, retrying
 from api_pipeline.transport import BearerAuth, proxies_for
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class CscReceiver:
         }
         with self._gate.passage(retried=retried):
             self._on_request()
+            began = time.monotonic()
             try:
                 response = self._session.post(
                     endpoint.url,
@@ -122,7 +127,10 @@ class CscReceiver:
                     proxies=proxies_for(endpoint.proxy_url, endpoint.url),
                 )
             except requests.RequestException as error:
-                return _network_fault(error)
+                fault = _network_fault(error)
+                _LOG.info("POST of %d records: %s after %.2f s", records, fault.reason, time.monotonic() - began)
+                return fault
+            _LOG.info("POST of %d records: HTTP %d in %.2f s", records, response.status_code, time.monotonic() - began)
             lowered = {name.lower(): value for name, value in response.headers.items()}
             answer = classify(response.status_code, lowered, response.content, records, datetime.now(timezone.utc))
             # Before this request counts as over: who waits for its place would start within the pause asked for.

@@ -26,9 +26,16 @@ class Journal:
         self._is_kept = store.has_journal()
 
     def begin(self) -> None:
-        """Opens the entry."""
+        """Opens the entry, and says so in the log."""
         summary = self._summary
         shard = self._shard
+        _LOG.info(
+            "%s mode, %s, table %s%s",
+            "testing" if summary.is_testing else "live",
+            "deltas" if summary.is_deltas else "full payloads",
+            summary.table,
+            f", shard {shard[0]}/{shard[1]}" if shard else "",
+        )
         self._write(
             "insert_run",
             summary.run_id,
@@ -43,6 +50,7 @@ class Journal:
     def finish(self, exit_code: int | None = None) -> None:
         """Closes the entry with the counts, and the run's exit code unless another is given."""
         summary = self._summary
+        _log_end(summary)
         message = " ".join(str(error) for error in summary.errors) or None
         self._write(
             "finish_run",
@@ -82,3 +90,23 @@ def unfinished_shards(store: Store) -> list[tuple[int, int]]:
         return []
     found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in store.unfinished_shards())
     return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def _log_end(summary: RunSummary) -> None:
+    _LOG.info(
+        "run ends after %.1f s with exit code %d: %d due, %d accepted (%d deletions), %d unchanged, %d refused before "
+        "sending, %d refused, %d not delivered, %d not tried, %d requests",
+        summary.seconds,
+        summary.exit_code,
+        summary.due,
+        summary.accepted,
+        summary.deleted,
+        summary.unchanged,
+        summary.rejected,
+        summary.refused,
+        summary.undelivered,
+        summary.not_tried,
+        summary.requests,
+    )
+    for error in summary.errors:
+        _LOG.info("what ended the run: %s", error)

@@ -236,15 +236,19 @@ def _resync(row: StagedRow, payload: Payload) -> Record:
 
 
 def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | NothingToSend:
-    """Gives the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at the receiver."""
+    """Gives the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
+
+    It goes even where only something vanished: a receiver that replaces forgets that by it.
+    """
     shape = record_shape()
     held = _read_held(holding.held)
     record = _full(row, payload, {})
     if held is None or record.held_after is None:
         return record
-    after = merged(held, content(payload.data, shape), shape)
-    if holding.unconfirmed is None and after == held:
+    now = content(payload.data, shape)
+    if holding.unconfirmed is None and not compare(held, now, shape, is_full=False):
         return NothingToSend(holding.held or "")
+    after = merged(held, now, shape)
     return Record(
         row,
         payload.la_child_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -99,6 +100,7 @@ class Run:
         self._summary.due = parts.planner.counts.due
         self._summary.nulls_removed = parts.planner.counts.nulls_removed
         self._summary.warnings = parts.planner.counts.warnings
+        self._summary.was_limited = parts.planner.counts.was_limited
 
     def _is_over(self) -> bool:
         parts = self._parts
@@ -147,7 +149,12 @@ class Run:
             parts.write_back.write(number, outcomes)
         except DatabaseError as error:
             self._end_with(error)
+            # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.
+            for outcome in outcomes:
+                if isinstance(outcome, Accepted):
+                    count(self._summary, outcome)
             return
+        _log_batch(number, outcomes)
         follow_ups = []
         children = []
         for outcome in outcomes:
@@ -251,6 +258,16 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
             summary.undelivered += 1
         case Untried():
             pass
+
+
+def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
+    counts = Counter(
+        f"{type(outcome).__name__.lower()} (HTTP {outcome.http_code})"
+        if isinstance(outcome, (Accepted, Refused, Undelivered))
+        else type(outcome).__name__.lower()
+        for outcome in outcomes
+    )
+    _LOG.info("batch %d written back: %s", number, ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
 def _following(outcome: Outcome, policy: Policy) -> Record | AlreadyHeld | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeAlias
 
 from api_pipeline.findings import Finding
 from api_pipeline.patience import Patience, patiently
@@ -22,12 +23,16 @@ _LOCAL_OUTCOMES = 100
 
 @dataclass(slots=True)
 class PlanCounts:
-    """What the planner saw: due rows, null members taken out, findings that were only warnings."""
+    """What the planner saw: due rows, null members taken out, findings that were only warnings.
+
+    `was_limited` is set where more rows were due than the limit allowed to take.
+    """
 
     due: int = 0
     nulls_removed: int = 0
     warnings: int = 0
     last_warning: str = field(default="")
+    was_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,13 @@ class PlanOptions:
     limit: int | None = None
 
 
+_Item: TypeAlias = "tuple[StagedRow, Payload | PayloadFault, Holding]"
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     last_id: int
-    items: Sequence[tuple[StagedRow, Payload | PayloadFault, Holding]]
+    items: Sequence[_Item]
 
 
 class Planner:
@@ -95,7 +103,7 @@ class Planner:
         self._flush_local()
         self._flush()
 
-    def _due_rows(self) -> Iterator[tuple[StagedRow, Payload | PayloadFault, Holding]]:
+    def _due_rows(self) -> Iterator[_Item]:
         """Gives the due rows with their payloads and what the receiver holds, page by page and up to the limit."""
         after_id = -(2**31)
         left = self._options.limit
@@ -103,6 +111,7 @@ class Planner:
             after_id = page.last_id
             for item in page.items:
                 if left is not None and left <= 0:
+                    self.counts.was_limited = True
                     return
                 yield item
                 left = None if left is None else left - 1
@@ -117,12 +126,22 @@ class Planner:
         parsed = [(row, _parse(row)) for row in rows if row.json_payload.strip()]
         holdings = self._holdings([payload.la_child_id for _, payload in parsed if isinstance(payload, Payload)])
         previous = self._previous([row for row, payload in parsed if _child(payload) not in holdings])
-        items = []
+        items: list[_Item] = []
         for row, payload in parsed:
             holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
             if self._is_selected(row, holding):
                 items.append((row, payload, holding))
-        return _Page(rows[-1].id, items)
+        return _Page(rows[-1].id, self._without_history(items))
+
+    def _without_history(self, items: list[_Item]) -> list[_Item]:
+        """Gives the items without deletions of people who have a newer row: the child is back, and must stay."""
+        leaving = sorted({row.person_id for row, _, _ in items if row.is_deleted and row.person_id})
+        living = self._store.newest_living(leaving) if leaving else {}
+        return [
+            item
+            for item in items
+            if not (item[0].is_deleted and living.get(item[0].person_id, item[0].id) > item[0].id)
+        ]
 
     def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
         """Gives what a table of today's tool says was sent, for rows of which the companion tables know nothing."""

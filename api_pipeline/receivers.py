@@ -53,6 +53,12 @@ def transport_options(settings: Settings) -> TransportOptions:
     )
 
 
+def check_transport(settings: Settings) -> None:
+    """Sees, before anything is opened, that certificates and proxy login can be used as set. Errors: SettingsError."""
+    if not settings.testing_mode:
+        make_session(transport_options(settings)).close()
+
+
 def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
     """Gives a receiver whose session can reach nothing but the simulator in this process."""
     from api_pipeline.simulator import invented

@@ -108,6 +108,10 @@ def result_line(summary: RunSummary) -> str:
         return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
     if summary.due == 0:
         return "nothing was due"
+    if summary.was_limited:
+        return (
+            f"all {summary.due} records that --limit allowed passed; the rest is due still and goes with the next run"
+        )
     if summary.is_testing:
         return "every due record passed in testing mode; a live run sends them"
     return "everything due was accepted"

@@ -22,7 +22,7 @@ from api_pipeline.patience import Patience
 from api_pipeline.payload import Policy
 from api_pipeline.pipeline import Progress, Run, RunParts
 from api_pipeline.planning import Planner, PlanOptions
-from api_pipeline.receivers import Hooks, make_receiver
+from api_pipeline.receivers import Hooks, check_transport, make_receiver
 from api_pipeline.retry import FIRST_WAIT_S
 from api_pipeline.run_lock import RunLock, take
 from api_pipeline.schema import Checker
@@ -66,6 +66,7 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
 
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
+    check_transport(settings)
     summary = RunSummary(
         run_id=request.run_id,
         table=settings.table_name,
@@ -174,6 +175,7 @@ def _execute(
     write_back = _write_back(settings, summary, stores)
     journal = Journal(stores.writer, summary, shard_of(settings))
     journal.begin()
+    _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     try:
         _see_one_division(settings, stores.writer)
         write_back.recover()

@@ -151,6 +151,14 @@ class Store:
         """Gives the shards of the runs whose journal entries are not closed, each as the text I/N."""
         return self.connection.query(self.sql("read_unfinished_shards"))
 
+    def newest_living(self, people: Sequence[str]) -> dict[str, int]:
+        """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
+        found: dict[str, int] = {}
+        for part in _chunks(people):
+            sql = self.sql("read_living", people=placeholders(len(part)))
+            found.update((str(row[0]), int(row[1])) for row in self.connection.query(sql, part))
+        return found
+
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""
         found: set[str] = set()
@@ -274,7 +282,7 @@ def _limits(selection: Selection) -> tuple[dict[str, str], list[object]]:
         parameters.append(selection.person_id)
     if selection.shard is not None:
         # Both are whole numbers checked by the settings; as text they let every database use its own arithmetic.
-        pieces["shard"] = f"AND id % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
+        pieces["shard"] = f"AND ABS(id) % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
     return pieces, parameters
 
 

@@ -17,7 +17,7 @@ class RunSummary:
 
     Every due row ends in one of: `accepted` (of which `deleted` were deletions), `unchanged` (nothing to send),
     `rejected` (not sent, its own fault), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs. Times are
-    UTC without a zone.
+    UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take.
     """
 
     run_id: str
@@ -41,6 +41,7 @@ class RunSummary:
     receipts_spooled: int = 0
     receipts_recovered: int = 0
     was_stopped: bool = False
+    was_limited: bool = False
     errors: list[PipelineError] = field(default_factory=list)
 
     @property

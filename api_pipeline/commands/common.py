@@ -83,6 +83,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     `options` are settings by name as the command line gave them (None: not given).
     """
     from api_pipeline.config import load_settings
+    from api_pipeline.errors import PipelineError
     from api_pipeline.logs import LogOptions, set_up_logging
     from api_pipeline.redaction import Redactor
     from api_pipeline.secret_store import CredentialStore
@@ -100,7 +101,12 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     with set_up_logging(logs, sys.stderr, redactor):
         for warning in settings.warnings:
             logging.getLogger(__name__).warning("%s", warning)
-        yield Session(settings, redactor, run_id)
+        try:
+            yield Session(settings, redactor, run_id)
+        except PipelineError as error:
+            # The console is told by the command's end; whoever reads the log alone must learn it too.
+            logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
+            raise
 
 
 @contextmanager

@@ -42,6 +42,14 @@ SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
 FROM {table}
 WHERE id IN ({ids});
 
+-- name: read_living
+-- Finds the newest row of these people that is not deleted: a deletion staged before it is history and not due.
+SELECT person_id, MAX(id)
+FROM {table}
+WHERE person_id IN ({people}) AND json_payload IS NOT NULL
+      AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
+GROUP BY person_id;
+
 -- name: count_due
 -- Counts the rows that read_due would give, for the progress display.
 SELECT COUNT(*)

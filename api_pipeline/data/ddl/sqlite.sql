@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS {held} (
 CREATE TABLE IF NOT EXISTS {log} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL,  -- the run, as in {runs}
-    batch INTEGER NOT NULL,  -- the POST within the run, from 1
+    batch INTEGER NOT NULL,  -- the batch within the run, from 1; what follows purges, from -1 down
     staging_table TEXT NOT NULL,
     staging_id INTEGER NOT NULL,  -- the row's id there
     person_id TEXT NULL,

@@ -66,7 +66,7 @@ IF OBJECT_ID(N'{log}') IS NULL
 CREATE TABLE {log} (
     id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
     run_id VARCHAR(36) NOT NULL,  -- the run, as in {runs}
-    batch INT NOT NULL,  -- the POST within the run, from 1
+    batch INT NOT NULL,  -- the batch within the run, from 1; what follows purges, from -1 down
     staging_table NVARCHAR(255) NOT NULL,
     staging_id BIGINT NOT NULL,  -- the row's id there
     person_id NVARCHAR(48) NULL,

@@ -1,0 +1,96 @@
+"""Tables and settings that invite a mistake: two rows of a child, no purging, a limit, a log that is all one has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.simulator import Reading, SimulatorServer
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, child, row_of, staged, table_rows
+from tests.support.world import World
+
+EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
+    with SimulatorServer() as server:
+        yield World(deployed, server, tmp_path)
+
+
+def test_a_deletion_is_history_where_a_newer_row_of_the_child_lives(world: World) -> None:
+    world.fill([staged("D1", state="Deleted", previous=child("D1"))])
+    assert world.run().code == 0
+    assert world.server.simulator.held("D1") is None
+    world.fill([staged("D1")])
+    for _ in range(3):
+        assert world.run().code == 0
+        assert world.server.simulator.held("D1") == child("D1")
+    old, new = table_rows(world.database, world.database.table)
+    assert (old["row_state"], new["row_state"], new["submission_status"]) == ("deleted", "unchanged", "sent")
+
+
+def test_a_deletion_is_due_where_only_an_older_row_of_the_child_lives(world: World) -> None:
+    world.fill([staged("D1"), staged("D1", state="Deleted", previous=child("D1"))])
+    assert world.run().code == 0
+    assert world.server.simulator.held("D1") is None
+
+
+def test_without_purging_a_payload_goes_even_where_something_only_vanished(world: World) -> None:
+    closed = child("1", social_care_episodes=[{**EPISODE, "closure_date": "2026-02-01"}])
+    world.fill([staged("1", closed)])
+    assert world.run(PURGE_VANISHED="false").code == 0
+    world.server.simulator.change(reading=Reading.REPLACE)
+    opened = child("1", social_care_episodes=[EPISODE])
+    text = json.dumps(opened)
+    change(
+        world.database,
+        world.database.table,
+        "1",
+        json_payload=text,
+        current_hash=b"2" * 32,
+        submission_status="pending",
+    )
+    assert world.run(PURGE_VANISHED="false").code == 0
+    assert world.server.simulator.accepted_records[-1] == text.encode()
+    assert world.server.simulator.held("1") == opened
+    assert "NOT SENT" not in row_of(world.database, world.database.table, "1")["api_response"]
+
+
+def test_a_limit_that_left_rows_behind_says_so(world: World) -> None:
+    world.stage(5)
+    done = world.run("--limit", "3")
+    assert (done.code, "the rest is due still" in done.text) == (0, True)
+    done = world.run("--limit", "2")
+    assert (done.code, "everything due was accepted" in done.text) == (0, True)
+
+
+def test_the_log_tells_a_run_from_its_beginning_to_its_end(world: World) -> None:
+    world.stage(5)
+    log = world.folder / "run.log"
+    assert world.run("--quiet", "--log-file", str(log), BATCH_SIZE=2).code == 0
+    text = log.read_text(encoding="utf-8")
+    for part in ("live mode, full payloads, table", "POST of 2 records: HTTP 20", "batch 3 written back: 1 accepted"):
+        assert part in text
+    assert "exit code 0: 5 due, 5 accepted" in text
+
+
+def test_the_log_tells_why_a_run_did_not_begin(world: World) -> None:
+    log = world.folder / "run.log"
+    assert world.run("--quiet", "--log-file", str(log), TABLE_NAME="no_such_table").code == 3
+    text = log.read_text(encoding="utf-8")
+    assert "ended with exit code 3: The" in text
+    assert "no_such_table" in text
+
+
+def test_a_bundle_that_holds_no_certificates_is_told_before_the_database_is_opened(world: World) -> None:
+    world.stage(1)
+    bundle = world.folder / "bundle.pem"
+    bundle.write_text("no certificate", encoding="ascii")
+    done = world.run(CA_BUNDLE=str(bundle))
+    assert (done.code, "CA_BUNDLE names" in done.text) == (2, True)
+    assert not table_rows(world.database, world.database.named("ssd_api_runs"), "run_id")
