@@ -26,6 +26,7 @@ Parameters: TypeAlias = "Sequence[object]"
 
 SQLITE_PREFIX = "sqlite:///"
 _BUSY_WAIT_S = 30
+_MOST_PREPARED = 12
 _SQLSTATE = re.compile(r"^\w{5}$")
 _LOST_STATES = ("08", "57P", "HYT", "01002")
 _LOST_NATIVE = re.compile(
@@ -66,6 +67,7 @@ class Connection:
     ) -> None:
         self._opener = opener
         self._raw: Any = opener()
+        self._prepared: dict[str, Any] = {}
         self.dialect = dialect
         self.driver = driver
         self.is_microsoft = "msodbcsql" in driver.lower()
@@ -89,6 +91,19 @@ class Connection:
                 return int(cursor.rowcount)
             finally:
                 cursor.close()
+
+    def execute_repeated(self, sql: str, parameters: Parameters) -> None:
+        """Runs a statement that is run again and again with other parameters; the driver keeps it prepared."""
+        with _translated(self._is_gone):
+            cursor = self._prepared.pop(sql, None) or self._raw.cursor()
+            try:
+                cursor.execute(sql, self._bound(parameters))
+            except Exception:
+                cursor.close()
+                raise
+            self._prepared[sql] = cursor
+            if len(self._prepared) > _MOST_PREPARED:
+                self._prepared.pop(next(iter(self._prepared))).close()
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Runs one statement for each row of parameters, as one array where the driver takes arrays."""
@@ -126,6 +141,7 @@ class Connection:
 
     def close(self) -> None:
         """Closes the connection; a connection that is gone already is no fault."""
+        self._prepared.clear()
         try:
             self._raw.close()
         except Exception as error:  # a driver may raise anything on a dead connection

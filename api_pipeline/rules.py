@@ -83,18 +83,21 @@ def cross_field_findings(data: Members, as_of: date, *, may_hold_hex: bool = Tru
 def _look_at(part: Any, about: str, path: str, within: Members, as_of: date, told: list[_Told]) -> None:
     """Shows an object, or each object of an array, to the rules about it; notes what they find and the rule's rank."""
     is_array = isinstance(part, list)
-    for position, item in enumerate(part if is_array else [part]):
-        if isinstance(item, dict):
-            for rank, rule in _rules_about(about):
-                for end in rule.find(item, within, as_of):
-                    place = f"{path}[{position}]{end}" if is_array else f"{path}{end}"
-                    told.append((rank, Finding(rule.severity, place, rule.name, rule.says, None)))
+    rules = _rules_about(about)
+    for position, item in enumerate(part if is_array else (part,)):
+        if not isinstance(item, dict):
+            continue
+        for rank, rule, find in rules:
+            # Nearly always nothing is found.
+            if ends := find(item, within, as_of):
+                start = f"{path}[{position}]" if is_array else path
+                told += ((rank, Finding(rule.severity, start + end, rule.name, rule.says, None)) for end in ends)
 
 
 @cache
-def _rules_about(part: str) -> tuple[tuple[int, Rule], ...]:
+def _rules_about(part: str) -> tuple[tuple[int, Rule, Find], ...]:
     """Gives the rules about a part, each with its rank in the table: findings are told in the table's order."""
-    return tuple((rank, rule) for rank, rule in enumerate(RULES) if rule.about == part)
+    return tuple((rank, rule, rule.find) for rank, rule in enumerate(RULES) if rule.about == part)
 
 
 def _one_birth_date(details: Members, _in: Members, _as_of: date) -> Broken:
@@ -282,8 +285,11 @@ def _date(data: Members, name: str) -> date | None:
 
 def _is_before(one: Members, name: str, other: Members, other_name: str) -> bool:
     """Whether one date is before another; ISO dates compare as texts, and what is no date is the schema's business."""
-    first, second = one.get(name), other.get(other_name)
-    return isinstance(first, str) and isinstance(second, str) and len(first) == len(second) == 10 and first < second
+    first = one.get(name)
+    if first is None:
+        return False
+    second = other.get(other_name)
+    return isinstance(first, str) and isinstance(second, str) and first < second and len(first) == len(second) == 10
 
 
 def _age(born: date, on: date) -> int:

@@ -181,7 +181,7 @@ class Store:
             return
         now = utc_now()
         self._delete_children("forget_unconfirmed", receiver, [child for child, _ in notes])
-        self.insert_rows("note_unconfirmed", [(receiver, child, digest, None, run_id, now) for child, digest in notes])
+        self.insert_alike("note_unconfirmed", (receiver, run_id, now), notes)
 
     def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:
         """Removes these children's notes: the answer is known, or nothing was sent."""
@@ -195,14 +195,20 @@ class Store:
         """Runs an INSERT of `queries.sql` for many rows, a hundred in one statement."""
         for part in _chunks(rows):
             marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
-            self.connection.execute(self.sql(name, values=marks), [value for row in part for value in row])
+            self.connection.execute_repeated(self.sql(name, values=marks), [value for row in part for value in row])
+
+    def insert_alike(self, name: str, shared: Parameters, rows: Sequence[Parameters]) -> None:
+        """Runs an INSERT of `queries.sql` for many rows, a hundred in one statement, that have `shared` in common."""
+        for part in _chunks(rows):
+            sql = self.sql(name, done=_done(part))
+            self.connection.execute_repeated(sql, [*shared, *(value for row in part for value in row)])
 
     def update_rows(self, name: str, rows: Sequence[Parameters]) -> None:
         """Runs an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
         for part in _chunks(rows):
-            done = f"UNION ALL SELECT {placeholders(len(part[0]))} " * len(part)
             ids = [row[0] for row in part]
-            sql = self.sql(name, done=done, ids=placeholders(len(ids)))
+            sql = self.sql(name, done=_done(part), ids=placeholders(len(ids)))
+            # Not kept prepared: PostgreSQL plans it better when it knows the ids (100 microseconds a row against 130).
             self.connection.execute(sql, [value for row in part for value in row] + ids)
 
     def _by_children(self, name: str, receiver: str, children: Sequence[str]) -> Iterable[Row]:
@@ -213,7 +219,7 @@ class Store:
     def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
         for part in _chunks(children):
             sql = self.sql(name, children=placeholders(len(part)))
-            self.connection.execute(sql, [receiver, *part])
+            self.connection.execute_repeated(sql, [receiver, *part])
 
     def _exists(self, table: str, columns: str) -> bool:
         try:
@@ -284,6 +290,10 @@ def _limits(selection: Selection) -> tuple[dict[str, str], list[object]]:
         # Both are whole numbers checked by the settings; as text they let every database use its own arithmetic.
         pieces["shard"] = f"AND ABS(id) % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
     return pieces, parameters
+
+
+def _done(rows: Sequence[Parameters]) -> str:
+    return f"UNION ALL SELECT {placeholders(len(rows[0]))} " * len(rows)
 
 
 def _chunks(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:

@@ -94,8 +94,8 @@ class WriteBack:
             for outcome in known:
                 row_now = rows_now.get(_row_of(outcome).id)
                 if row_now is not None:
-                    self._collect(changes, batch, outcome, row_now)
-            self._apply(changes)
+                    self._collect(changes, outcome, row_now)
+            self._apply(batch, changes)
 
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
         result: dict[int, _RowNow] = {}
@@ -113,7 +113,7 @@ class WriteBack:
                 result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
         return result
 
-    def _collect(self, changes: _Changes, batch: int, outcome: Outcome, now: _RowNow) -> None:
+    def _collect(self, changes: _Changes, outcome: Outcome, now: _RowNow) -> None:
         if self._to.testing:
             self._collect_testing(changes, outcome)
             return
@@ -131,7 +131,7 @@ class WriteBack:
                 self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
             case Untried():
                 pass
-        self._collect_log(changes, batch, outcome)
+        self._collect_log(changes, outcome)
 
     def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
         match outcome:
@@ -204,7 +204,7 @@ class WriteBack:
         elif not record.was_unconfirmed:
             changes.confirmed.append(record.la_child_id)
 
-    def _collect_log(self, changes: _Changes, batch: int, outcome: Outcome) -> None:
+    def _collect_log(self, changes: _Changes, outcome: Outcome) -> None:
         match outcome:
             case Accepted(record=record):
                 word_, answer = "accepted", outcome.receipt.id
@@ -218,9 +218,6 @@ class WriteBack:
                 return
         changes.log.append(
             (
-                self._to.run_id,
-                batch,
-                self._to.table,
                 record.row.id,
                 record.row.person_id,
                 record.la_child_id,
@@ -229,11 +226,10 @@ class WriteBack:
                 outcome.http_code,
                 word_,
                 answer,
-                utc_now(),
             )
         )
 
-    def _apply(self, changes: _Changes) -> None:
+    def _apply(self, batch: int, changes: _Changes) -> None:
         store = self._store
         for statement, rows in changes.rows.items():
             store.connection.execute_many(store.sql(statement), rows)
@@ -244,7 +240,7 @@ class WriteBack:
         receiver = self._to.receiver
         store.remove_held(receiver, list(changes.held))
         store.insert_rows("insert_held", [row for row in changes.held.values() if row is not None])
-        store.insert_rows("insert_log", changes.log)
+        store.insert_alike("insert_log", (self._to.run_id, batch, self._to.table, utc_now()), changes.log)
         store.forget_unconfirmed(receiver, changes.confirmed)
         store.note_unconfirmed(receiver, self._to.run_id, changes.renewed)
         if changes.may_hold:

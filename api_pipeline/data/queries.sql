@@ -108,9 +108,12 @@ DELETE FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: note_unconfirmed
--- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows.
-INSERT INTO {unconfirmed} (receiver, la_child_id, payload_hash, may_hold, run_id, begun_at)
-VALUES {values};
+-- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the notes
+-- have in common is given once; {done} says child and payload of each (see mark_sent).
+INSERT INTO {unconfirmed} (receiver, run_id, begun_at, la_child_id, payload_hash)
+SELECT shared.*, one.*
+FROM (SELECT receiver, run_id, begun_at FROM {unconfirmed} WHERE 1 = 0 UNION ALL SELECT ?, ?, ?) AS shared
+CROSS JOIN (SELECT la_child_id, payload_hash FROM {unconfirmed} WHERE 1 = 0 {done}) AS one;
 
 -- name: note_may_hold
 -- Notes what the receiver holds if it took a record whose answer was lost.
@@ -186,10 +189,14 @@ INSERT INTO {held} (receiver, la_child_id, held_payload, held_hash, receipt, acc
 VALUES {values};
 
 -- name: insert_log
--- Records each record of a POST and its outcome for the audit trail; no payload.
-INSERT INTO {log} (run_id, batch, staging_table, staging_id, person_id, la_child_id, kind, sent_hash, http_code,
-                   outcome, answer, logged_at)
-VALUES {values};
+-- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is given
+-- once; {done} says the rest of each (see mark_sent).
+INSERT INTO {log} (run_id, batch, staging_table, logged_at, staging_id, person_id, la_child_id, kind, sent_hash,
+                   http_code, outcome, answer)
+SELECT shared.*, one.*
+FROM (SELECT run_id, batch, staging_table, logged_at FROM {log} WHERE 1 = 0 UNION ALL SELECT ?, ?, ?, ?) AS shared
+CROSS JOIN (SELECT staging_id, person_id, la_child_id, kind, sent_hash, http_code, outcome, answer
+            FROM {log} WHERE 1 = 0 {done}) AS one;
 
 -- name: insert_run
 -- Opens the journal entry of a run.
