@@ -240,6 +240,11 @@ def has_keys(elements: Any, key: str) -> bool:
     )
 
 
+def has_doubtful_keys(payload: Members, shape: ObjectShape) -> bool:
+    """Whether elements of one of the payload's own arrays, not of arrays within them, cannot be told apart."""
+    return any(_is_doubtful(value, shape.members.get(name)) for name, value in payload.items())
+
+
 def _is_doubtful(value: Any, member: Shape | None) -> bool:
     """Whether a new array could be merged with an empty one that the receiver holds, and its keys would not bear it."""
     return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)

@@ -19,6 +19,7 @@ from api_pipeline.differences import (
     Members,
     compare,
     content,
+    has_doubtful_keys,
     merged,
     overlay,
     prune,
@@ -150,6 +151,9 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
     difference = compare(held, now, shape, is_full=False)
     if not difference:
         return NothingToSend(_text_of(wanted, payload))
+    if [] in known.values() and has_doubtful_keys(now, shape):
+        # An array that is held empty says nothing, and yet a receiver may merge doubtful keys into it.
+        return _resync(row, payload)
     if wants_full:
         # What is equal is sent again too, and has to bear it.
         difference = compare(content(known, shape), content(wanted, shape), shape, is_full=True)
@@ -168,6 +172,8 @@ def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) ->
     shape = record_shape()
     now = wanted = content(payload.data, shape)
     gone: Members = {}
+    if has_doubtful_keys(now, shape):
+        return _resync(row, payload)
     for held in possible:
         difference = compare(held, with_kept(now, held, row.left_window), shape, is_full=True)
         if difference.is_whole or difference.first:

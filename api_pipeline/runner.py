@@ -132,6 +132,7 @@ def check_tables(store: Store, settings: Settings, request: RunRequest) -> bool:
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need companions that are missing.
     """
     store.check_table()
+    store.check_writable()
     if store.has_companions():
         return True
     sentence = (

@@ -16,7 +16,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.left_window import read_paths
 from api_pipeline.queries import load, placeholders
 from api_pipeline.records import ElementPath, Holding, StagedRow, Unconfirmed
-from api_pipeline.tables import TableNames
+from api_pipeline.tables import Dialect, TableNames
 
 PAGE_SIZE = 100
 
@@ -75,6 +75,16 @@ class Store:
             self._probe(self.tables.staging, columns)
         except DatabaseError as error:
             raise type(error)(f"The staging table {self.tables.staging} cannot be used. {error}") from None
+
+    def check_writable(self) -> None:
+        """Sees that the login may write back what a run writes. Errors: DatabaseError naming the table."""
+        if self.connection.dialect is Dialect.SQLITE:
+            # Its files have no logins, and even a change of nothing would wait for another program's writing.
+            return
+        try:
+            self.connection.execute(self.sql("may_write"))
+        except DatabaseError as error:
+            raise type(error)(f"The staging table {self.tables.staging} cannot be written to. {error}") from None
 
     def has_companions(self) -> bool:
         """Whether the tables of what is held, of what was submitted and of what is under way are there."""

@@ -15,6 +15,14 @@ SELECT 1;
 -- Fails where a table (or one of the named columns) is not there; reads no row.
 SELECT {columns} FROM {any_table} WHERE 1 = 0;
 
+-- name: may_write
+-- Changes no row: fails where the login may not write what a run writes back, before anything is sent.
+UPDATE {table}
+SET partial_json_payload = partial_json_payload, submission_status = submission_status,
+    submission_timestamp = submission_timestamp, api_response = api_response, row_state = row_state,
+    previous_json_payload = previous_json_payload, previous_hash = previous_hash
+WHERE 1 = 0;
+
 -- name: read_due
 -- Reads the next page of rows that may be due: those with a payload whose status says so, and every deleted row
 -- (whether the receiver still holds that child is looked up afterwards). Keyset on id, so that no page is read twice.

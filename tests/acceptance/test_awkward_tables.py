@@ -10,6 +10,7 @@ import pytest
 
 from api_pipeline.simulator import Reading, SimulatorServer
 from tests.support.databases import TestDatabase
+from tests.support.postgres import PostgresServer
 from tests.support.staging import change, child, row_of, staged, table_rows
 from tests.support.world import World
 
@@ -94,3 +95,19 @@ def test_a_bundle_that_holds_no_certificates_is_told_before_the_database_is_open
     done = world.run(CA_BUNDLE=str(bundle))
     assert (done.code, "CA_BUNDLE names" in done.text) == (2, True)
     assert not table_rows(world.database, world.database.named("ssd_api_runs"), "run_id")
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_a_login_that_may_not_write_back_sends_nothing(world: World, postgres_server: PostgresServer) -> None:
+    world.stage(3)
+    world.database.execute("CREATE ROLE csc_api_reader LOGIN PASSWORD 'invented'")
+    try:
+        world.database.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO csc_api_reader")
+        name = str(world.database.rows("SELECT current_database()")[0][0])
+        text = postgres_server.connection_string(name, user="csc_api_reader", password="invented")
+        done = world.run(DB_CONNECTION_STRING=text)
+    finally:
+        world.database.execute("DROP OWNED BY csc_api_reader")
+        world.database.execute("DROP ROLE csc_api_reader")
+    assert (done.code, world.requests()) == (3, 0)
+    assert "cannot be written to. The login may not do this" in done.text

@@ -303,6 +303,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
     }
     night: list[tuple[str, str, list[object]]] = [
         ("insert_run", "", ["r", "t", "there", "live", "full", None, "2026-11-02 03:00:00"]),
+        ("may_write", "", []),
         ("count_due", "", []),
         ("read_due", "", [0]),
         ("read_left_window", "", []),

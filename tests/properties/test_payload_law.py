@@ -71,6 +71,14 @@ def test_what_is_sent_leads_from_what_was_held_to_exactly_the_current_payload(
 
 
 @pytest.mark.parametrize("deltas", [True, False])
+def test_doubtful_keys_are_not_merged_into_an_array_that_is_held_empty(deltas: bool) -> None:
+    before: Json = {"la_child_id": "C1", "purge": False, "social_care_episodes": []}
+    twice = [{"social_care_episode_id": "c", "referral_source": source} for source in ("1A", "1B")]
+    now = {"la_child_id": "C1", "social_care_episodes": twice}
+    assert check(before, now, deltas=deltas, reading="merge")[0].kind is Kind.PURGE
+
+
+@pytest.mark.parametrize("deltas", [True, False])
 @many
 @given(seed=seeds)
 def test_parts_that_did_not_change_bear_that_another_did(seed: int, deltas: bool) -> None:
