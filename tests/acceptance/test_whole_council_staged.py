@@ -1,0 +1,46 @@
+"""A whole synthetic council staged: every payload passes the receiver's schema."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+from api_pipeline import ddl
+from api_pipeline.config import load_settings
+from api_pipeline.db import connect
+from api_pipeline.schema import Checker
+from api_pipeline.settings import Purpose
+from api_pipeline.staging.outcome import Watchers
+from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill
+
+TABLE = "ssd_api_data_staging"
+PEOPLE = 10_000
+AS_OF = date(2026, 8, 10)
+
+
+def test_all_payloads_of_ten_thousand_people_pass_the_schema_and_the_code_lists(tmp_path: Path) -> None:
+    text = f"sqlite:///{tmp_path / 'council.db'}"
+    with closing(connect(text, create=True)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        ddl.apply(connection.execute, connection.dialect, TABLE)
+        create_tables(connection.execute, connection.dialect)
+        fill(connection, SyntheticSsd(PEOPLE, AS_OF))
+        settings = load_settings(
+            {"DB_CONNECTION_STRING": text, "TABLE_NAME": TABLE}, {}, tmp_path, purpose=Purpose.STAGE
+        )
+        summary = stage(settings, StageCall(AS_OF), Watchers(), threading.Event())
+        payloads = [row[0] for row in connection.query(f"SELECT json_payload FROM {TABLE}")]
+    assert len(payloads) == summary.cohort - summary.withheld > PEOPLE * 0.5
+    checker = Checker(AS_OF)
+    found = Counter(
+        finding.rule
+        for payload in payloads
+        for finding in checker.check(json.loads(payload), payload)
+        if finding.severity == "schema" or finding.rule == "code_list"
+    )
+    assert not found
