@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-_SEQUENCE, _SET, _EXPLICIT_0 = 0x30, 0x31, 0xA0
+_EXPLICIT_0 = 0xA0
 _UTC_TIME, _BMP_STRING, _UTF8_STRING = 0x17, 0x1E, 0x0C
 _NAMES = {b"\x55\x04\x03": "CN", b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU"}
 

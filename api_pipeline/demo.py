@@ -35,11 +35,6 @@ _UNKNOWN_MEMBER = "no_such_member"
 _CHANGED_SHARE = 0.08
 
 
-class _Silent:
-    def update(self, summary: RunSummary) -> None:
-        """Shows nothing; the demo prints summaries."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Council:
     """Everything the two nights need: where the tables are, who receives, whom to tell, and the day they play on."""
@@ -126,7 +121,7 @@ def _stage(title: str, council: _Council) -> None:
 
 def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:
     settings = _settings(council, Purpose.RUN, deltas=deltas)
-    summary = run(settings, RunRequest(str(uuid.uuid4())), Observers(_Silent()), council.stop)
+    summary = run(settings, RunRequest(str(uuid.uuid4())), Observers(), council.stop)
     council.echo(f"\n{title}")
     for line in summary_lines(summary):
         council.echo(f"  {line}")

@@ -20,8 +20,8 @@ from api_pipeline.answers import (
     Unauthorised,
     Unreadable,
 )
-from api_pipeline.api import CscReceiver, Endpoint
-from api_pipeline.auth import Credentials, TokenKeeper
+from api_pipeline.api import CscReceiver
+from api_pipeline.auth import TokenKeeper
 from api_pipeline.diagnostics import Finding, Report, Status, StepFailed, Walk
 from api_pipeline.diagnostics_path import walk_to
 from api_pipeline.diagnostics_route import Target
@@ -29,7 +29,7 @@ from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, Setti
 from api_pipeline.interlocks import TEST_MARK, is_loopback, is_test_endpoint
 from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
-from api_pipeline.receivers import transport_options
+from api_pipeline.receivers import credentials_of, endpoint_of, transport_options
 from api_pipeline.retry import RetryPolicy
 from api_pipeline.settings import Settings
 from api_pipeline.transport import make_session, proxy_in_use
@@ -109,18 +109,12 @@ def _ask(
     *,
     send_test_record: bool,
 ) -> None:
-    endpoint = Endpoint(
-        url=settings.children_url,
-        supplier_key=settings.supplier_key,
-        user_agent=settings.user_agent,
-        timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
-        proxy_url=settings.proxy_url or None,
-    )
+    endpoint = endpoint_of(settings)
     gate = Gate(1, 0.0, time.monotonic)
     policy = RetryPolicy(1, 0.0)
     tokens = TokenKeeper(
         session,
-        Credentials(settings.token_endpoint, settings.client_id, settings.client_secret, settings.scope),
+        credentials_of(settings),
         timeouts=endpoint.timeouts,
         policy=policy,
         gate=gate,

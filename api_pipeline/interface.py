@@ -35,7 +35,6 @@ from api_pipeline.interface_rows import (
 )
 from api_pipeline.overview import ErrorCount, Overview, PastRun, StateCount
 from api_pipeline.settings import Settings
-from api_pipeline.summary import RunSummary
 
 __all__ = [
     "Count",
@@ -60,11 +59,6 @@ __all__ = [
     "status",
     "validate",
 ]
-
-
-class _Silent:
-    def update(self, summary: RunSummary) -> None:
-        """Shows nothing."""
 
 
 def load_settings(env_file: str | Path | None = None, **settings: str | int | float | bool) -> Settings:
@@ -144,7 +138,7 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
     run_id = str(uuid.uuid4())
     with _logged(settings, run_id) as add_secret, _interruptible() as stop:
         request = RunRequest(run_id, limit, person_id=person_id)
-        summary = run_once(settings, request, Observers(_Silent(), on_token=add_secret), stop)
+        summary = run_once(settings, request, Observers(on_token=add_secret), stop)
     return run_result(summary)
 
 

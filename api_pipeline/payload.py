@@ -147,13 +147,13 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
     shape = record_shape()
     wanted = with_kept(payload.data, known, row.left_window)
     held, now = (content(part, shape) for part in without_common(known, wanted, shape))
-    wants_full = not policy.deltas or _carries_purge(payload)
     difference = compare(held, now, shape, is_full=False)
     if not difference:
         return NothingToSend(_text_of(wanted, payload))
     if [] in known.values() and has_doubtful_keys(now, shape):
         # An array that is held empty says nothing, and yet a receiver may merge doubtful keys into it.
         return _resync(row, payload)
+    wants_full = not policy.deltas or _carries_purge(payload)
     if wants_full:
         # What is equal is sent again too, and has to bear it.
         difference = compare(content(known, shape), content(wanted, shape), shape, is_full=True)

@@ -47,6 +47,13 @@ class Progress(Protocol):
         """Shows the counts as they stand now."""
 
 
+class Silent:
+    """A progress that shows nothing."""
+
+    def update(self, summary: RunSummary) -> None:
+        """Shows nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunParts:
     """What a run is made of; `follow_up_policy` plans the record after an accepted purge."""

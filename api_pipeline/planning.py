@@ -6,7 +6,7 @@ Runs in a thread of its own, ahead of the senders by as much as the window allow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -31,7 +31,6 @@ class PlanCounts:
     due: int = 0
     nulls_removed: int = 0
     warnings: int = 0
-    last_warning: str = field(default="")
     was_limited: bool = False
 
 

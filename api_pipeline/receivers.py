@@ -32,15 +32,23 @@ def make_receiver(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
     if settings.testing_mode:
         return _simulated(settings, gate, hooks)
     session = make_session(transport_options(settings))
-    endpoint = Endpoint(
+    return _assemble(settings, session, endpoint_of(settings), credentials_of(settings), gate, hooks)
+
+
+def endpoint_of(settings: Settings) -> Endpoint:
+    """Gives where records go and what travels with them."""
+    return Endpoint(
         url=settings.children_url,
         supplier_key=settings.supplier_key,
         user_agent=settings.user_agent,
         timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
         proxy_url=settings.proxy_url or None,
     )
-    credentials = Credentials(settings.token_endpoint, settings.client_id, settings.client_secret, settings.scope)
-    return _assemble(settings, session, endpoint, credentials, gate, hooks)
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """Gives where and as whom a token is asked for."""
+    return Credentials(settings.token_endpoint, settings.client_id, settings.client_secret, settings.scope)
 
 
 def transport_options(settings: Settings) -> TransportOptions:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api_pipeline.connection_string import database_named_by
 from api_pipeline.db import Connection, connect
@@ -20,7 +20,7 @@ from api_pipeline.masking import mask_values
 from api_pipeline.pacing import Gate
 from api_pipeline.patience import Patience
 from api_pipeline.payload import Policy
-from api_pipeline.pipeline import Progress, Run, RunParts
+from api_pipeline.pipeline import Progress, Run, RunParts, Silent
 from api_pipeline.planning import Planner, PlanOptions
 from api_pipeline.receivers import Hooks, check_transport, make_receiver
 from api_pipeline.retry import FIRST_WAIT_S
@@ -56,7 +56,7 @@ class RunRequest:
 class Observers:
     """Who is told what: `progress` the counts, `on_due` the number of rows that may be due, `on_token` each token."""
 
-    progress: Progress
+    progress: Progress = field(default_factory=Silent)
     on_due: Callable[[int], None] = lambda _count: None
     on_token: Callable[[str], None] = lambda _token: None
 

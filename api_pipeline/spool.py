@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from api_pipeline.errors import DatabaseError
+from api_pipeline.payload import sha256_hex
 from api_pipeline.records import Accepted, Kind, Outcome, Receipt, Record, StagedRow
-from api_pipeline.write_back import sha256_hex
 
 
 @dataclass(frozen=True, slots=True)

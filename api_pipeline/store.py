@@ -93,16 +93,16 @@ class Store:
             self.tables.log: "run_id, batch, person_id, kind, sent_hash, http_code, answer, logged_at",
             self.tables.unconfirmed: "receiver, la_child_id, payload_hash, may_hold",
         }
-        return all(self._exists(table, columns) for table, columns in needed.items())
+        return all(self.has_columns(table, columns) for table, columns in needed.items())
 
     def has_journal(self) -> bool:
         """Whether the table of past runs is there."""
-        return self._exists(self.tables.runs, "run_id, started_at, finished_at, exit_code")
+        return self.has_columns(self.tables.runs, "run_id, started_at, finished_at, exit_code")
 
     def keeps_left_window(self) -> bool:
         """Whether the table is there of what left the time window of `stage`."""
         if self._keeps_left_window is None:
-            self._keeps_left_window = self._exists(self.tables.left_window, "person_id, elements")
+            self._keeps_left_window = self.has_columns(self.tables.left_window, "person_id, elements")
         return self._keeps_left_window
 
     def left_window(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
@@ -231,7 +231,8 @@ class Store:
             sql = self.sql(name, children=placeholders(len(part)))
             self.connection.execute_repeated(sql, [receiver, *part])
 
-    def _exists(self, table: str, columns: str) -> bool:
+    def has_columns(self, table: str, columns: str) -> bool:
+        """Whether a table is there and has these columns. Errors: DatabaseError where the database is away or busy."""
         try:
             self._probe(table, columns)
         except DatabaseError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_pipeline.payload import sha256_hex
 from api_pipeline.queries import placeholders
 from api_pipeline.records import (
     Accepted,
@@ -245,11 +245,6 @@ class WriteBack:
         store.note_unconfirmed(receiver, self._to.run_id, changes.renewed)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
-
-
-def sha256_hex(text: str) -> str:
-    """Gives the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits (contract 3, `held_hash`)."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _row_of(outcome: Outcome) -> StagedRow:

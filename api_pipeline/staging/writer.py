@@ -10,8 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from api_pipeline.db import ConnectionLost, DatabaseBusy, Parameters
-from api_pipeline.errors import DatabaseError
+from api_pipeline.db import Parameters
 from api_pipeline.payload import PayloadFault, parse_payload
 from api_pipeline.queries import load, placeholders
 from api_pipeline.records import Holding, StagedRow
@@ -39,7 +38,7 @@ class Writer:
         self._store = store
         self._receiver = receiver
         self._has_companions = store.has_companions()
-        self._extra = [name for name in ("legacy_id", "last_updated") if self._has(name)]
+        self._extra = [name for name in ("legacy_id", "last_updated") if store.has_columns(store.tables.staging, name)]
         self._keeps_text_hash = False
 
     def heads(self) -> dict[str, list[Head]]:
@@ -149,16 +148,6 @@ class Writer:
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self._store.tables
         return load(FILE)[name].sql.format(table=tables.staging, left_window=tables.left_window, **pieces)
-
-    def _has(self, column: str) -> bool:
-        try:
-            sql = load()["table_exists"].sql
-            self._store.connection.query(sql.format(columns=column, any_table=self._store.tables.staging))
-        except (ConnectionLost, DatabaseBusy):
-            raise
-        except DatabaseError:
-            return False
-        return True
 
 
 def child_of(row: StagedRow) -> str:

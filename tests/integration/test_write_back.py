@@ -10,6 +10,7 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.errors import DatabaseError
+from api_pipeline.payload import sha256_hex
 from api_pipeline.records import (
     Accepted,
     AlreadyHeld,
@@ -25,7 +26,7 @@ from api_pipeline.records import (
 )
 from api_pipeline.store import Selection, Store
 from api_pipeline.tables import table_names
-from api_pipeline.write_back import Destination, WriteBack, sha256_hex
+from api_pipeline.write_back import Destination, WriteBack
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, row_of, staged, table_rows
 
