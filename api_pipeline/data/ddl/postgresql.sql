@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS {held} (
     held_hash CHAR(64) NOT NULL,  -- SHA-256 of that text, hexadecimal
     receipt VARCHAR(100) NULL,  -- the last receipt of the child
     accepted_at TIMESTAMP NULL,  -- its time
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 
 -- Packs long held payloads in the quick way (lz4), where the server knows it: each is replaced as a whole by the next, and
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS {unconfirmed} (
     may_hold TEXT NULL,  -- what the receiver holds if the record did arrive, where that is known
     run_id VARCHAR(36) NOT NULL,
     begun_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 
 -- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to

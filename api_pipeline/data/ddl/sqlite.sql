@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS {held} (
     held_hash TEXT NOT NULL,  -- SHA-256 of that text, hexadecimal
     receipt TEXT NULL,  -- the last receipt of the child
     accepted_at TEXT NULL,  -- its time
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 
 -- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS {unconfirmed} (
     may_hold TEXT NULL,  -- what the receiver holds if the record did arrive, where that is known
     run_id TEXT NOT NULL,
     begun_at TEXT NOT NULL,
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 
 -- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to

@@ -56,7 +56,7 @@ CREATE TABLE {held} (
     held_hash CHAR(64) NOT NULL,  -- SHA-256 of that text, hexadecimal
     receipt NVARCHAR(100) NULL,  -- the last receipt of the child
     accepted_at DATETIME2(3) NULL,  -- its time
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 GO
 
@@ -90,7 +90,7 @@ CREATE TABLE {unconfirmed} (
     may_hold NVARCHAR(MAX) NULL,  -- what the receiver holds if the record did arrive, where that is known
     run_id VARCHAR(36) NOT NULL,
     begun_at DATETIME2(3) NOT NULL,
-    PRIMARY KEY (receiver, la_child_id)
+    PRIMARY KEY (la_child_id, receiver)
 );
 GO
 
