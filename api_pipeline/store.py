@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row
+from api_pipeline.db import Connection, Parameters, Row, rows_as_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.left_window import read_paths
 from api_pipeline.queries import load, placeholders
@@ -191,7 +191,7 @@ class Store:
             return
         now = utc_now()
         self._delete_children("forget_unconfirmed", receiver, [child for child, _ in notes])
-        self.insert_alike("note_unconfirmed", (receiver, run_id, now), notes)
+        self.write_rows("note_unconfirmed", (str, str), notes, (receiver, run_id, now))
 
     def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:
         """Removes these children's notes: the answer is known, or nothing was sent."""
@@ -201,25 +201,22 @@ class Store:
         """Removes what `receiver` is recorded to hold of these children."""
         self._delete_children("remove_held", receiver, children)
 
-    def insert_rows(self, name: str, rows: Sequence[Parameters]) -> None:
-        """Runs an INSERT of `queries.sql` for many rows, a hundred in one statement."""
-        for part in _chunks(rows):
-            marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
-            self.connection.execute_repeated(self.sql(name, values=marks), [value for row in part for value in row])
+    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters = ()) -> None:
+        """Runs a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
 
-    def insert_alike(self, name: str, shared: Parameters, rows: Sequence[Parameters]) -> None:
-        """Runs an INSERT of `queries.sql` for many rows, a hundred in one statement, that have `shared` in common."""
+        `shared` are the parameters that follow them, the same for all.
+        """
         for part in _chunks(rows):
-            sql = self.sql(name, done=_done(part))
-            self.connection.execute_repeated(sql, [*shared, *(value for row in part for value in row)])
+            sql = self.sql(name, rows=rows_as_table(self.connection.dialect, types, len(part)))
+            self.connection.execute(sql, [*(value for row in part for value in row), *shared])
 
-    def update_rows(self, name: str, rows: Sequence[Parameters]) -> None:
+    def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Runs an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
         for part in _chunks(rows):
             ids = [row[0] for row in part]
-            sql = self.sql(name, done=_done(part), ids=placeholders(len(ids)))
-            # Not kept prepared: PostgreSQL plans it better when it knows the ids (100 microseconds a row against 130).
-            self.connection.execute(sql, [value for row in part for value in row] + ids)
+            table = rows_as_table(self.connection.dialect, types, len(part))
+            sql = self.sql(name, rows=table, ids=placeholders(len(ids)))
+            self.connection.execute(sql, [*(value for row in part for value in row), *ids])
 
     def _by_children(self, name: str, receiver: str, children: Sequence[str]) -> Iterable[Row]:
         for part in _chunks(children):
@@ -229,7 +226,7 @@ class Store:
     def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
         for part in _chunks(children):
             sql = self.sql(name, children=placeholders(len(part)))
-            self.connection.execute_repeated(sql, [receiver, *part])
+            self.connection.execute(sql, [receiver, *part])
 
     def has_columns(self, table: str, columns: str) -> bool:
         """Whether a table is there and has these columns. Errors: DatabaseError where the database is away or busy."""
@@ -301,10 +298,6 @@ def _limits(selection: Selection) -> tuple[dict[str, str], list[object]]:
         # Both are whole numbers checked by the settings; as text they let every database use its own arithmetic.
         pieces["shard"] = f"AND ABS(id) % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
     return pieces, parameters
-
-
-def _done(rows: Sequence[Parameters]) -> str:
-    return f"UNION ALL SELECT {placeholders(len(rows[0]))} " * len(rows)
 
 
 def _chunks(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +24,14 @@ from api_pipeline.records import (
 from api_pipeline.store import Store, as_version, utc_now, word
 
 NOTHING_HELD = "{}"
+# The statements that take a hundred rows at once, and what their columns are.
+_TOGETHER: Mapping[str, tuple[type, ...]] = {
+    "mark_sent": (int, str, datetime),
+    "mark_delta_sent": (int, str, datetime, str),
+    "mark_already_held": (int, str),
+    "mark_failed": (int, str),
+    "mark_testing": (int, str, datetime),
+}
 _DUE = ("pending", "error", "testing")
 
 
@@ -46,6 +54,7 @@ class _Changes:
     """The rows of parameters for each statement of one write-back.
 
     `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
+    `log` has the lines by what they have in common: kind, HTTP code and outcome.
     """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
@@ -54,7 +63,7 @@ class _Changes:
     confirmed: list[str] = field(default_factory=list)
     renewed: list[tuple[str, str]] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
-    log: list[tuple[object, ...]] = field(default_factory=list)
+    log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
 
     def add(self, statement: str, *parameters: object) -> None:
         self.rows.setdefault(statement, []).append(parameters)
@@ -124,10 +133,10 @@ class WriteBack:
                 self._collect_already_held(changes, outcome, now)
             case Rejected(row=row, reason=reason):
                 if now.is_still(row):
-                    changes.add("mark_failed", reason, row.id)
+                    changes.add_together("mark_failed", row.id, reason)
             case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
                 if now.is_still(record.row):
-                    changes.add("mark_failed", reason, record.row.id)
+                    changes.add_together("mark_failed", record.row.id, reason)
                 self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
             case Untried():
                 pass
@@ -137,14 +146,15 @@ class WriteBack:
         match outcome:
             case Accepted(record=record, receipt=receipt):
                 if record.is_last:
-                    changes.add("mark_testing", f"TESTING: simulated receipt {receipt.id}", utc_now(), record.row.id)
+                    text = f"TESTING: simulated receipt {receipt.id}"
+                    changes.add_together("mark_testing", record.row.id, text, utc_now())
             case AlreadyHeld(row=row):
                 text = "TESTING: nothing would be sent, the receiver holds this payload"
-                changes.add("mark_testing", text, utc_now(), row.id)
+                changes.add_together("mark_testing", row.id, text, utc_now())
             case Rejected(row=row, reason=reason):
-                changes.add("mark_failed", reason, row.id)
+                changes.add_together("mark_failed", row.id, reason)
             case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
-                changes.add("mark_failed", f"TESTING: {reason}", record.row.id)
+                changes.add_together("mark_failed", record.row.id, f"TESTING: {reason}")
             case Untried():
                 pass
 
@@ -161,9 +171,11 @@ class WriteBack:
                 changes.add("keep_changed", row.json_payload, row.current_hash, row.id)
         elif record.kind is Kind.DELETION:
             changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
+        elif record.kind is Kind.DELTA and record.body:
+            delta = record.body.decode()
+            changes.add_together("mark_delta_sent", row.id, receipt.id, receipt.received_at, delta)
         else:
-            delta = record.body.decode() if record.kind is Kind.DELTA and record.body else None
-            changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at, delta)
+            changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at)
         held = record.held_after
         if held is None:
             changes.held[record.la_child_id] = None
@@ -195,7 +207,7 @@ class WriteBack:
         receipt: str | None,
         accepted_at: datetime | None,
     ) -> None:
-        changes.held[child] = (self._to.receiver, child, held, digest, receipt, accepted_at or utc_now())
+        changes.held[child] = (child, held, digest, receipt, accepted_at or utc_now())
 
     def _collect_unconfirmed(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
         if may_have_arrived:
@@ -216,31 +228,24 @@ class WriteBack:
                 word_, answer = "undelivered", self._mask(outcome.reason)
             case _:
                 return
-        changes.log.append(
-            (
-                record.row.id,
-                record.row.person_id,
-                record.la_child_id,
-                record.kind.value,
-                record.sent_hash,
-                outcome.http_code,
-                word_,
-                answer,
-            )
-        )
+        line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)
+        changes.log.setdefault((record.kind.value, outcome.http_code, word_), []).append(line)
 
     def _apply(self, batch: int, changes: _Changes) -> None:
         store = self._store
         for statement, rows in changes.rows.items():
             store.connection.execute_many(store.sql(statement), rows)
         for statement, rows in changes.together.items():
-            store.update_rows(statement, rows)
+            store.update_rows(statement, _TOGETHER[statement], rows)
         if not self._to.companions:
             return
         receiver = self._to.receiver
         store.remove_held(receiver, list(changes.held))
-        store.insert_rows("insert_held", [row for row in changes.held.values() if row is not None])
-        store.insert_alike("insert_log", (self._to.run_id, batch, self._to.table, utc_now()), changes.log)
+        held = [row for row in changes.held.values() if row is not None]
+        store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
+        shared = (self._to.run_id, batch, self._to.table, utc_now())
+        for alike, lines in changes.log.items():
+            store.write_rows("insert_log", (int, str, str, str, str), lines, (*shared, *alike))
         store.forget_unconfirmed(receiver, changes.confirmed)
         store.note_unconfirmed(receiver, self._to.run_id, changes.renewed)
         if changes.may_hold:

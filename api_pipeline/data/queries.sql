@@ -2,10 +2,10 @@
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its companions. {ids},
--- {children} and {people} are lists of parameters (?, ?, ...), {values} a list of rows of parameters ((?, ?), (?, ?),
--- ...), {done} the same as UNION ALL SELECT ?, ? UNION ALL SELECT ?, ? ...: values always travel as parameters, never
--- in the text. {page}, {lock_rows} and {locked} are the three places where SQL Server, PostgreSQL
--- and SQLite differ; what they become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
+-- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a list of rows of parameters, VALUES (?, ?),
+-- (?, ?) ...: values always travel as parameters, never in the text. {page}, {lock_rows}, {locked} and {rows} are the
+-- places where SQL Server, PostgreSQL and SQLite differ; what they become is said in db.py. {shard} is empty, or limits
+-- a run to its share of the rows.
 
 -- name: probe
 -- Asks for nothing, to see that the database answers.
@@ -117,11 +117,11 @@ WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: note_unconfirmed
 -- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the notes
--- have in common is given once; {done} says child and payload of each (see mark_sent).
-INSERT INTO {unconfirmed} (receiver, run_id, begun_at, la_child_id, payload_hash)
-SELECT shared.*, one.*
-FROM (SELECT receiver, run_id, begun_at FROM {unconfirmed} WHERE 1 = 0 UNION ALL SELECT ?, ?, ?) AS shared
-CROSS JOIN (SELECT la_child_id, payload_hash FROM {unconfirmed} WHERE 1 = 0 {done}) AS one;
+-- have in common is given once.
+WITH noted (la_child_id, payload_hash) AS ({rows})
+INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at)
+SELECT la_child_id, payload_hash, ?, ?, ?
+FROM noted;
 
 -- name: note_may_hold
 -- Notes what the receiver holds if it took a record whose answer was lost.
@@ -136,23 +136,33 @@ FROM {table} {lock_rows}
 WHERE id IN ({ids}) {locked};
 
 -- name: mark_sent
--- Writes the receipts of accepted records to their rows: they are sent, and what was sent becomes the previous payload.
--- {done} says for each row what is written; its first part is empty, and lends its columns' types to the parameters.
--- The ids stand there twice so that every database finds the rows by their key.
+-- Writes the receipts of accepted full records to their rows: they are sent, and what was sent becomes the previous
+-- payload. The ids stand there twice so that every database finds the rows by their key.
+WITH done (row_id, answer, received_at) AS ({rows})
+UPDATE {table}
+SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
+    submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
+    partial_json_payload = NULL
+FROM done
+WHERE id = done.row_id AND id IN ({ids});
+
+-- name: mark_delta_sent
+-- The same for accepted deltas, which are kept in their column.
+WITH done (row_id, answer, received_at, delta) AS ({rows})
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
     partial_json_payload = done.delta
-FROM (SELECT id AS row_id, api_response AS answer, submission_timestamp AS received_at, partial_json_payload AS delta
-      FROM {table} WHERE 1 = 0 {done}) AS done
+FROM done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_already_held
--- Writes to rows that nothing was sent, because the receiver holds exactly this payload. {done} as in mark_sent.
+-- Writes to rows that nothing was sent, because the receiver holds exactly this payload.
+WITH done (row_id, answer) AS ({rows})
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = NULL
-FROM (SELECT id AS row_id, api_response AS answer FROM {table} WHERE 1 = 0 {done}) AS done
+FROM done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_deletion_sent
@@ -169,16 +179,20 @@ SET previous_json_payload = ?, previous_hash = ?
 WHERE id = ?;
 
 -- name: mark_failed
--- Writes code and reason to the row of a record that was refused or could not be delivered.
+-- Writes code and reason to the rows of records that were refused or could not be delivered.
+WITH done (row_id, answer) AS ({rows})
 UPDATE {table}
-SET submission_status = 'error', api_response = ?
-WHERE id = ?;
+SET submission_status = 'error', api_response = done.answer
+FROM done
+WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_testing
--- Writes the simulated answer of testing mode; nothing else changes, so that a live run sends the row.
+-- Writes the simulated answers of testing mode; nothing else changes, so that a live run sends the rows.
+WITH done (row_id, answer, answered_at) AS ({rows})
 UPDATE {table}
-SET submission_status = 'testing', api_response = ?, submission_timestamp = ?
-WHERE id = ?;
+SET submission_status = 'testing', api_response = done.answer, submission_timestamp = done.answered_at
+FROM done
+WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_pending
 -- Makes a row due whose child was purged at the receiver in order to be sent anew.
@@ -193,18 +207,19 @@ WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: insert_held
 -- Records what the receiver holds now, with the receipt that says so.
-INSERT INTO {held} (receiver, la_child_id, held_payload, held_hash, receipt, accepted_at)
-VALUES {values};
+WITH taken (la_child_id, held_payload, held_hash, receipt, accepted_at) AS ({rows})
+INSERT INTO {held} (la_child_id, held_payload, held_hash, receipt, accepted_at, receiver)
+SELECT la_child_id, held_payload, held_hash, receipt, accepted_at, ?
+FROM taken;
 
 -- name: insert_log
 -- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is given
--- once; {done} says the rest of each (see mark_sent).
-INSERT INTO {log} (run_id, batch, staging_table, logged_at, staging_id, person_id, la_child_id, kind, sent_hash,
-                   http_code, outcome, answer)
-SELECT shared.*, one.*
-FROM (SELECT run_id, batch, staging_table, logged_at FROM {log} WHERE 1 = 0 UNION ALL SELECT ?, ?, ?, ?) AS shared
-CROSS JOIN (SELECT staging_id, person_id, la_child_id, kind, sent_hash, http_code, outcome, answer
-            FROM {log} WHERE 1 = 0 {done}) AS one;
+-- once.
+WITH submitted (staging_id, person_id, la_child_id, sent_hash, answer) AS ({rows})
+INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id, batch, staging_table, logged_at, kind,
+                   http_code, outcome)
+SELECT staging_id, person_id, la_child_id, sent_hash, answer, ?, ?, ?, ?, ?, ?, ?
+FROM submitted;
 
 -- name: insert_run
 -- Opens the journal entry of a run.

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pyodbc
 import pytest
 
 from api_pipeline import ddl
+from api_pipeline.db import rows_as_table
 from api_pipeline.expected_schema import compare, expected_tables
-from api_pipeline.queries import load, placeholders
+from api_pipeline.queries import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
 from api_pipeline.tables import Dialect
 from tests.support.catalogue import found_columns, index_names
@@ -301,32 +303,35 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         "shard": "",
         "page": "LIMIT 10",
     }
-    night: list[tuple[str, str, list[object]]] = [
-        ("insert_run", "", ["r", "t", "there", "live", "full", None, "2026-11-02 03:00:00"]),
-        ("may_write", "", []),
-        ("count_due", "", []),
-        ("read_due", "", [0]),
-        ("read_left_window", "", []),
-        ("read_held", "", ["there"]),
-        ("note_unconfirmed", "UNION ALL SELECT ?, ?", ["there", "r", "2026-11-02 03:00:00", "1001", "h"]),
-        ("read_versions", "", []),
-        ("mark_failed", "", ["reason", 1]),
-        ("mark_testing", "", ["TESTING", None, 1]),
-        ("keep_changed", "", [None, None, 1]),
-        ("mark_sent", "UNION ALL SELECT ?, ?, ?, ?", [1, "receipt", None, None]),
-        ("remove_held", "", ["there"]),
-        ("insert_held", "('there', '1001', '{}', 'h', 'receipt', LOCALTIMESTAMP)", []),
+    night: list[tuple[str, tuple[type, ...], list[object]]] = [
+        ("insert_run", (), ["r", "t", "there", "live", "full", None, "2026-11-02 03:00:00"]),
+        ("may_write", (), []),
+        ("count_due", (), []),
+        ("read_due", (), [0]),
+        ("read_left_window", (), []),
+        ("read_held", (), ["there"]),
+        ("note_unconfirmed", (str, str), ["1001", "h", "there", "r", "2026-11-02 03:00:00"]),
+        ("read_versions", (), []),
+        ("mark_failed", (int, str), [1, "reason"]),
+        ("mark_testing", (int, str, datetime), [1, "TESTING", None]),
+        ("keep_changed", (), [None, None, 1]),
+        ("mark_sent", (int, str, datetime), [1, "receipt", None]),
+        ("mark_delta_sent", (int, str, datetime, str), [1, "receipt", None, "{}"]),
+        ("mark_already_held", (int, str), [1, "NOT SENT"]),
+        ("remove_held", (), ["there"]),
+        ("insert_held", (str, str, str, str, datetime), ["1001", "{}", "h", "receipt", None, "there"]),
         (
             "insert_log",
-            f"UNION ALL SELECT {placeholders(8)}",
-            ["r", 1, "t", "2026-11-02 03:00:00", 1, "1001", "1001", "full", "h", 201, "accepted", "receipt"],
+            (int, str, str, str, str),
+            [1, "1001", "1001", "h", "receipt", "r", 1, "t", "2026-11-02 03:00:00", "full", 201, "accepted"],
         ),
-        ("note_may_hold", "", ["{}", "there", "1001"]),
-        ("forget_unconfirmed", "", ["there"]),
-        ("finish_run", "", ["2026-11-02 03:01:00", 1, 1, 0, 0, 0, 0, 0, 0, None, "r"]),
+        ("note_may_hold", (), ["{}", "there", "1001"]),
+        ("forget_unconfirmed", (), ["there"]),
+        ("finish_run", (), ["2026-11-02 03:01:00", 1, 1, 0, 0, 0, 0, 0, 0, None, "r"]),
     ]
-    for name, rows, parameters in night:
-        connection.execute(load()[name].sql.format(**names, values=rows, done=rows), parameters)
+    for name, types, parameters in night:
+        rows = rows_as_table(Dialect.POSTGRESQL, types, 1)
+        connection.execute(load()[name].sql.format(**names, rows=rows), parameters)
 
 
 def test_printed_script_runs_whole_on_sqlite(tmp_path: Path) -> None:

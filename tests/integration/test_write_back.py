@@ -118,7 +118,7 @@ def test_an_accepted_deletion_leaves_nothing_held(deployed: TestDatabase) -> Non
     fill(deployed, deployed.table, [staged("1", status="Sent", state="Deleted", previous={"la_child_id": "1"})])
     with store_of(deployed) as store:
         row = read(store)[0]
-        store.insert_rows("insert_held", [(HERE, "1", "{}", "", UUID, AT)])
+        store.write_rows("insert_held", (str, str, str, str, datetime), [("1", "{}", "", UUID, AT)], (HERE,))
         write(store, [accepted(record_of(row, Kind.DELETION))])
     line = row_of(deployed, deployed.table, "1")
     assert (line["submission_status"], line["row_state"]) == ("sent", "deleted")

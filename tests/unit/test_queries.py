@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.db import dialect_pieces
+from api_pipeline.db import dialect_pieces, rows_as_table
 from api_pipeline.queries import Statement, load
 from api_pipeline.tables import Dialect
 
@@ -37,7 +37,7 @@ PIECES = {
     "children": "?, ?",
     "people": "?, ?",
     "values": "(?, ?), (?, ?)",
-    "done": "UNION ALL SELECT ?, ?, ?, ? UNION ALL SELECT ?, ?, ?, ? ",
+    "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
     "person": "AND person_id = ?",
     "shard": "AND id % 4 = 0",
     "matching": "AND api_response LIKE ?",
