@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema_rs
 
 from api_pipeline.findings import Finding
-from api_pipeline.rules import cross_field_findings
+from api_pipeline.rules import cross_field_findings, may_hold_hex
 from api_pipeline.structure import schema
 
 _HARMLESS_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
@@ -34,8 +34,8 @@ class Checker:
         if not self._strict.is_valid(data):
             findings = [_finding(error) for error in self._schema.iter_errors(data)]
             findings += [_code_finding(error) for error in self._strict.iter_errors(data) if _is_code(error)]
-        may_hold_hex = text is None or "0x" in text or "0X" in text or "\\u" in text
-        return findings + cross_field_findings(data, self._as_of, may_hold_hex=may_hold_hex)
+        is_searched = text is None or may_hold_hex(text)
+        return findings + cross_field_findings(data, self._as_of, may_hold_hex=is_searched)
 
 
 @cache
