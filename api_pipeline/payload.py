@@ -30,8 +30,8 @@ from api_pipeline.left_window import with_kept
 from api_pipeline.records import Holding, Kind, Record, StagedRow
 from api_pipeline.structure import record_shape
 
-# Deeper than any payload, and well within what Python's own recursion can take.
-_DEEPEST = 64
+# Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
+_DEEPEST = 200
 _CONTAINERS = frozenset({dict, list})
 _PURGES = re.compile(r'"purge"\s*:\s*true')
 
@@ -40,19 +40,32 @@ class PayloadFault(ValueError):
     """A payload that cannot be sent; its text names the fault and quotes no value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Payload:
-    """A staged payload as it was read: its text, its value without null members, and how many of those there were.
+    """A staged payload as it was read: its text, its value (`data`), and how many null members were taken out of that.
 
-    `digest` is the SHA-256 of the text, in hexadecimal.
+    `digest` is the SHA-256 of the text, in hexadecimal; `is_purge` whether it asks to purge the child.
     """
 
     text: str
-    data: Members
     la_child_id: str
     mis_child_id: str | None
+    is_purge: bool
     nulls_removed: int
     digest: str
+    _data: Members | None
+
+    @property
+    def data(self) -> Members:
+        """The payload's value without null members; read from the text again where it was put aside."""
+        if self._data is None:
+            value: Members = orjson.loads(self.text)
+            self._data = without_nulls(value) if self.nulls_removed else value
+        return self._data
+
+    def put_aside(self) -> None:
+        """Lets go of the value: many of them together are more than a processor keeps at hand."""
+        self._data = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,9 @@ def parse_payload(text: str) -> Payload:
         raise PayloadFault("json_payload is not valid JSON") from None
     if not isinstance(value, dict):
         raise PayloadFault("json_payload is not a JSON object")
-    _check_depth(value)
+    # Nothing is nested deeper than there are brackets.
+    if text.count("{") + text.count("[") > _DEEPEST:
+        _check_depth(value)
     # A null can be spelt in one way only, so most texts show at once that there is none.
     nulls = _count_nulls(value) if "null" in text else 0
     data: Members = without_nulls(value) if nulls else value
@@ -91,7 +106,15 @@ def parse_payload(text: str) -> Payload:
     if not isinstance(child, str) or not child.strip():
         raise PayloadFault("json_payload has no la_child_id")
     mis = data.get("mis_child_id")
-    return Payload(text, data, child, mis if isinstance(mis, str) and mis else None, nulls, sha256_hex(text))
+    return Payload(
+        text=text,
+        la_child_id=child,
+        mis_child_id=mis if isinstance(mis, str) and mis else None,
+        is_purge=data.get("purge") is True,
+        nulls_removed=nulls,
+        digest=sha256_hex(text),
+        _data=data,
+    )
 
 
 def held_text(payload: Payload) -> str:
@@ -206,7 +229,7 @@ def _delta(row: StagedRow, payload: Payload, difference: Difference) -> Record:
 
 
 def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes, known_hash: str = "") -> Record:
-    held_after = None if payload.data.get("purge") is True else held_text(payload)
+    held_after = None if payload.is_purge else held_text(payload)
     return Record(
         row,
         payload.la_child_id,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
 
 from api_pipeline.findings import Finding
 from api_pipeline.patience import Patience, patiently
@@ -54,13 +53,18 @@ class PlanOptions:
     limit: int | None = None
 
 
-_Item: TypeAlias = "tuple[StagedRow, Payload | PayloadFault, Holding]"
+@dataclass(frozen=True, slots=True)
+class _Item:
+    row: StagedRow
+    payload: Payload | PayloadFault
+    findings: Sequence[Finding]
+    holding: Holding
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     last_id: int
-    items: Sequence[_Item]
+    items: list[_Item]
 
 
 class Planner:
@@ -85,7 +89,7 @@ class Planner:
         self._checker = checker
         self._on_finding = on_finding
         self._batch: list[Record] = []
-        self._children: set[str] = set()
+        self._moving: set[str] = set()
         self._local: list[Outcome] = []
         self._number = 0
         self.counts = PlanCounts()
@@ -93,53 +97,70 @@ class Planner:
 
     def run(self) -> None:
         """Reads all due rows and puts their records into the window. Errors: DatabaseError."""
-        for row, payload, holding in self._due_rows():
+        for item in self._due_rows():
             self.counts.due += 1
-            if isinstance(payload, PayloadFault):
-                self._decide(Rejected(row, f"Payload refused before sending: {payload}"))
-            elif not self._plan(row, payload, holding):
+            if isinstance(item.payload, PayloadFault):
+                self._decide(Rejected(item.row, f"Payload refused before sending: {item.payload}"))
+            elif reason := self._refusal(item):
+                self._decide(Rejected(item.row, reason))
+            elif not self._plan(item.row, item.payload, item.holding):
                 return
         self._flush_local()
         self._flush()
 
     def _due_rows(self) -> Iterator[_Item]:
-        """Gives the due rows with their payloads and what the receiver holds, page by page and up to the limit."""
+        """Gives the due rows with what is known of them, page by page and up to the limit."""
         after_id = -(2**31)
         left = self._options.limit
-        while page := self._read_page(after_id):
+        while page := self._next_page(after_id):
             after_id = page.last_id
-            for item in page.items:
+            page.items.reverse()
+            while page.items:
                 if left is not None and left <= 0:
                     self.counts.was_limited = True
                     return
-                yield item
+                yield page.items.pop()
                 left = None if left is None else left - 1
 
-    def _read_page(self, after_id: int) -> _Page | None:
+    def _next_page(self, after_id: int) -> _Page | None:
+        # Of these children the page may say what is true no longer when its rows are planned.
+        self._moving = self._window.children() | {record.la_child_id for record in self._batch}
         return patiently(self._store.connection, lambda: self._read_page_once(after_id), self._patience)
 
     def _read_page_once(self, after_id: int) -> _Page | None:
         rows = self._store.read_page(self._options.selection, after_id)
         if not rows:
             return None
-        parsed = [(row, _parse(row)) for row in rows if row.json_payload.strip()]
-        holdings = self._holdings([payload.la_child_id for _, payload in parsed if isinstance(payload, Payload)])
-        previous = self._previous([row for row, payload in parsed if _child(payload) not in holdings])
+        read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
+        holdings = self._holdings([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
+        previous = self._previous([row for row, payload, _ in read if _child(payload) not in holdings])
         items: list[_Item] = []
-        for row, payload in parsed:
+        for row, payload, findings in read:
             holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
             if self._is_selected(row, holding):
-                items.append((row, payload, holding))
+                items.append(_Item(row, payload, findings, holding))
         return _Page(rows[-1].id, self._without_history(items))
+
+    def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadFault, Sequence[Finding]]:
+        """Reads and checks a row's payload in one go, while its value is at hand."""
+        try:
+            payload = parse_payload(row.json_payload)
+        except PayloadFault as fault:
+            return fault, ()
+        options = self._options
+        is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
+        findings = self._checker.check(payload.data, payload.text) if is_checked else ()
+        payload.put_aside()
+        return payload, findings
 
     def _without_history(self, items: list[_Item]) -> list[_Item]:
         """Gives the items without deletions of people who have a newer row: the child is back, and must stay."""
-        leaving = sorted({row.person_id for row, _, _ in items if row.is_deleted and row.person_id})
+        leaving = sorted({item.row.person_id for item in items if item.row.is_deleted and item.row.person_id})
         living = self._store.newest_living(leaving) if leaving else {}
         return [
             item
             for item in items
-            if not (item[0].is_deleted and living.get(item[0].person_id, item[0].id) > item[0].id)
+            if not (item.row.is_deleted and living.get(item.row.person_id, item.row.id) > item.row.id)
         ]
 
     def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
@@ -155,6 +176,9 @@ class Planner:
             return {}
         return self._store.holdings(self._options.receiver, sorted(set(children)))
 
+    def _holding_now(self, row: StagedRow, child: str) -> Holding:
+        return self._holdings([child]).get(child) or _from_previous(row, self._previous([row]).get(row.id))
+
     def _is_selected(self, row: StagedRow, holding: Holding) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
             return True
@@ -162,18 +186,15 @@ class Planner:
 
     def _plan(self, row: StagedRow, payload: Payload, holding: Holding) -> bool:
         """Plans one row's record; False where the window has been closed."""
-        if not row.is_deleted and (reason := self._refusal(row, payload)):
-            return self._decide(Rejected(row, reason))
         child = payload.la_child_id
-        if child in self._children:
-            self._flush()
-        if self._window.holds(child):
-            # Another row of the same child is under way: what is sent now depends on what becomes of that.
+        if child in self._moving:
+            # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
             self._flush()
             if not self._window.wait_until_out(child):
                 return False
-            work = partial(self._holdings, [child])
-            holding = patiently(self._store.connection, work, self._patience).get(child, Holding())
+            work = partial(self._holding_now, row, child)
+            holding = patiently(self._store.connection, work, self._patience)
+        self._moving.add(child)
         record = next_record(row, payload, holding, self._options.policy)
         if isinstance(record, NothingToSend):
             return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
@@ -182,20 +203,17 @@ class Planner:
         takes_away = row.is_deleted or self._options.policy.resync
         note = "" if takes_away else intent_hash(payload, holding)
         self._batch.append(replace(record, intent_hash=note, was_unconfirmed=holding.unconfirmed is not None))
-        self._children.add(child)
         return self._flush() if len(self._batch) >= self._options.batch_size else True
 
-    def _refusal(self, row: StagedRow, payload: Payload) -> str | None:
+    def _refusal(self, item: _Item) -> str | None:
         """Gives why the payload may not be sent, None where it may; every finding is reported."""
-        options = self._options
-        if options.schema_check == "off" and options.schema_codes == "off":
-            return None
+        wanted = {"schema": self._options.schema_check, "code": self._options.schema_codes}
         refusing: list[Finding] = []
-        for finding in self._checker.check(payload.data, payload.text):
-            setting = {"schema": options.schema_check, "code": options.schema_codes}.get(finding.severity, "warn")
+        for finding in item.findings:
+            setting = wanted.get(finding.severity, "warn")
             if setting == "off":
                 continue
-            self._on_finding(row.person_id, finding)
+            self._on_finding(item.row.person_id, finding)
             if setting == "reject":
                 refusing.append(finding)
             else:
@@ -221,7 +239,7 @@ class Planner:
             return True
         self._number += 1
         batch = Batch(self._number, tuple(self._batch))
-        self._batch, self._children = [], set()
+        self._batch = []
         if self._options.notes_intent:
             patiently(self._store.connection, partial(self._note, batch), self._patience)
         if self._window.put(batch):
@@ -233,13 +251,6 @@ class Planner:
         notes = [(record.la_child_id, record.intent_hash) for record in batch.records]
         with self._store.connection.transaction():
             self._store.note_unconfirmed(self._options.receiver, self._options.run_id, notes)
-
-
-def _parse(row: StagedRow) -> Payload | PayloadFault:
-    try:
-        return parse_payload(row.json_payload)
-    except PayloadFault as fault:
-        return fault
 
 
 def _from_previous(row: StagedRow, previous: str | None) -> Holding:

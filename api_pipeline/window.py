@@ -109,10 +109,10 @@ class Window:
             self._children.difference_update(children)
             self._changed.notify_all()
 
-    def holds(self, child: str) -> bool:
-        """Whether a record of this child is under way."""
+    def children(self) -> set[str]:
+        """Gives the children of whom a record is under way now."""
         with self._changed:
-            return child in self._children
+            return set(self._children)
 
     def wait_until_out(self, child: str) -> bool:
         """Waits until no record of this child is under way; False where the window has been closed instead."""

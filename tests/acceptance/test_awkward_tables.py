@@ -41,6 +41,16 @@ def test_a_deletion_is_due_where_only_an_older_row_of_the_child_lives(world: Wor
     assert world.server.simulator.held("D1") is None
 
 
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_a_childs_second_row_is_worked_out_from_what_became_of_the_first(world: World, deltas: str) -> None:
+    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    one = child("1", social_care_episodes=[EPISODE])
+    # Both rows are read before the first is sent, and the first is through before the second's turn comes.
+    world.fill([staged("1", two), *(staged(str(number)) for number in range(2, 20)), staged("1", one)])
+    assert world.run(BATCH_SIZE=1, USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert world.server.simulator.held("1") == one
+
+
 def test_without_purging_a_payload_goes_even_where_something_only_vanished(world: World) -> None:
     closed = child("1", social_care_episodes=[{**EPISODE, "closure_date": "2026-02-01"}])
     world.fill([staged("1", closed)])
