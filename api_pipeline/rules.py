@@ -1,16 +1,18 @@
 """The returns' own rules that one payload can be held against, and the firewall's: warnings, never refusals.
 
-Each rule is a small function that looks at all parts of one kind in a payload; `RULES` is the table. To add a rule,
-write the function and add its line. A payload is walked once, and its parts are shown to the rules about them.
-Specification 6 and 7; the names are those of the CIN census and the SSDA903 return.
+`RULES` is the table: names, sentences, and the part of a payload that each is about. Every payload of every night is
+held against all of them, so for each part there is one function that looks at it once and notes what is broken: to add
+a rule, write its line and its condition. Specification 6 and 7; the names are those of the CIN census and the SSDA903
+return.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from itertools import pairwise
 from operator import mul
 from typing import Any, TypeAlias
@@ -18,11 +20,8 @@ from typing import Any, TypeAlias
 from api_pipeline.findings import Finding
 
 Members: TypeAlias = "Mapping[str, Any]"
-# Parts of one kind: each with what it stands in.
-Parts: TypeAlias = "Sequence[tuple[Members, Members]]"
-# Where a rule is broken: which of the parts, and the end of the path: "" for the part, ".sex" for a member of it.
-Broken: TypeAlias = "Sequence[tuple[int, str]]"
-Find: TypeAlias = "Callable[[Parts, date], Broken]"
+# What was found broken: a rule's name, and the path.
+_Broken: TypeAlias = "list[tuple[str, str]]"
 
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_VALUES = {**{letter: value for value, letter in enumerate(_UPN_LETTERS)}, **{str(n): n for n in range(10)}}
@@ -32,51 +31,93 @@ _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
 _HEX = re.compile(r"0x", re.I)
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _DETAILS = "child_details"
+_HEALTH = "health_and_wellbeing"
 _SDQ = "sdq_assessments"
 _EPISODE = "social_care_episodes"
-_ANYWHERE = "anywhere"
+_ASSESSMENTS = "child_and_family_assessments"
 _ENQUIRIES = "section_47_assessments"
-_ACTIVITY_BLOCKS = (
-    "child_in_need_plans",
-    "child_protection_plans",
-    "child_and_family_assessments",
-    _ENQUIRIES,
-    "child_looked_after_placements",
-)
-_HOLDS: Broken = ()
-_DAY_LENGTH = 10
+_CIN_PLANS = "child_in_need_plans"
+_CP_PLANS = "child_protection_plans"
+_PLACEMENTS = "child_looked_after_placements"
+_ANYWHERE = "anywhere"
+_ACTIVITY_BLOCKS = (_CIN_PLANS, _CP_PLANS, _ASSESSMENTS, _ENQUIRIES, _PLACEMENTS)
+_NOTHING: Mapping[str, Any] = {}
+# ISO dates compare as texts: before the first of them, and after the last.
+_EVER = ""
+_NEVER = "9999-12-31"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: its name in the return, what it says, and what it is about.
-
-    `about` is a kind of part: `child_details`, `sdq_assessments`, `social_care_episodes`, an array of an episode, or
-    `anywhere` for the payload. `find` is given all parts of that kind, and the day; it gives where the rule is broken.
-    """
+    """One rule: its name in the return, what it says, and the part of the payload that it is about."""
 
     name: str
     says: str
     about: str
-    find: Find
     severity: str = "cross_field"
 
 
-def cross_field_findings(data: Members, as_of: date, *, may_hold_hex: bool = True) -> list[Finding]:
-    """Gives what a payload breaks of the rules of the table; parts of another type than expected are passed over.
+RULES: tuple[Rule, ...] = (
+    Rule("CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _DETAILS),
+    Rule("CIN 8750", "the sex of an unborn child must be U", _DETAILS),
+    Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _DETAILS),
+    Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _DETAILS),
+    Rule("CIN 1560Q", "the former UPN does not have the census's form", _DETAILS),
+    Rule("CIN 8790", "the disability NONE must stand alone", _DETAILS),
+    Rule("903 205C, 303, 304", "a UASC end date is for a UASC only, and no later than the 18th birthday", _DETAILS),
+    Rule("SDQ range", "the SDQ score is not between 0 and 40", _SDQ),
+    Rule("CIN 8869", "the factor 21 must stand alone", _ASSESSMENTS),
+    Rule("CIN 8805, 8810", "closure date and closure reason come together", _EPISODE),
+    Rule("CIN 8630", "the closure is before the referral", _EPISODE),
+    Rule("CIN 8608", "the assessment starts after its authorisation", _ASSESSMENTS),
+    Rule("CIN 1103", "the assessment starts before the referral", _ASSESSMENTS),
+    Rule("CIN 1105", "the CP plan starts before the referral", _CP_PLANS),
+    Rule("CIN 2889", "the enquiry starts before the referral", _ENQUIRIES),
+    Rule("CIN 4015", "the CIN plan starts before the referral", _CIN_PLANS),
+    Rule("CIN 4011", "the CIN plan ends before its start", _CIN_PLANS),
+    Rule("CIN 8925", "the CP plan ends before its start", _CP_PLANS),
+    Rule("CIN 8832, 4000, 8831", "there is activity on a referral without further action", _EPISODE),
+    Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE),
+    Rule("903 148", "placement end date and end reason come together", _PLACEMENTS),
+    Rule(
+        "firewall 0x",
+        "the receiver's firewall may take 0x for an attack and forbid the whole batch",
+        _ANYWHERE,
+        "firewall",
+    ),
+)
 
-    `may_hold_hex` is false where the payload's text is known not to hold the firewall's `0x`, which saves the search.
+
+def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
+    """Gives what a payload breaks of the returns' rules, in the table's order.
+
+    `data` has parts only of the types that the schema says, and no dates that are none: see `schema.sound_parts`.
     """
-    parts = _parts_of(data)
-    if not may_hold_hex:
-        del parts[_ANYWHERE]
-    findings: list[Finding] = []
-    for rule in RULES:
-        # Nearly always nothing is found, and no path is needed.
-        if (of_its_kind := parts.get(rule.about)) and (broken := rule.find(of_its_kind, as_of)):
-            paths = _paths_of(data, rule.about)
-            findings += (Finding(rule.severity, paths[n] + end, rule.name, rule.says, None) for n, end in broken)
-    return findings
+    broken: _Broken = []
+    _look_at_details(data.get(_DETAILS, _NOTHING), as_of, broken)
+    for number, item in enumerate(data.get(_HEALTH, _NOTHING).get(_SDQ, ())):
+        if not 0 <= item.get("score", 0) <= 40:
+            broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
+    for number, episode in enumerate(data.get(_EPISODE, ())):
+        _look_at_episode(episode, number, broken)
+    # Nearly always there is nothing.
+    return _as_findings(broken) if broken else []
+
+
+def firewall_findings(data: Members) -> list[Finding]:
+    """Gives where a payload holds what the receiver's firewall may take for an attack."""
+    return _as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
+
+
+def _as_findings(broken: _Broken) -> list[Finding]:
+    ranks = _ranks()
+    ranked = sorted(((ranks[name], path) for name, path in broken), key=lambda found: found[0])
+    return [Finding(RULES[rank].severity, path, RULES[rank].name, RULES[rank].says, None) for rank, path in ranked]
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    return {rule.name: rank for rank, rule in enumerate(RULES)}
 
 
 def may_hold_hex(text: str) -> bool:
@@ -95,93 +136,69 @@ def _follows_zero(text: str, sign: str) -> bool:
     return False
 
 
-def _parts_of(data: Members) -> dict[str, Parts]:
-    """Gives the parts of each kind, in their order; those that are no objects are left out."""
-    episodes = [episode for episode in _array(data, _EPISODE) if type(episode) is dict]
-    parts: dict[str, Parts] = {
-        block: [
-            (item, episode)
-            for episode in episodes
-            if type(items := episode.get(block)) is list
-            for item in items
-            if type(item) is dict
-        ]
-        for block in _ACTIVITY_BLOCKS
-    }
-    parts[_EPISODE] = [(episode, data) for episode in episodes]
-    details, health = data.get(_DETAILS), data.get("health_and_wellbeing")
-    parts[_DETAILS] = [(details, data)] if type(details) is dict else []
-    parts[_SDQ] = (
-        [(item, health) for item in _array(health, _SDQ) if type(item) is dict] if type(health) is dict else []
-    )
-    parts[_ANYWHERE] = [(data, data)]
-    return parts
+def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
+    def tell(rule: str, end: str) -> None:
+        broken.append((rule, f"$.{_DETAILS}{end}"))
+
+    is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
+    if is_born == is_expected and details:
+        tell("CIN 8525Q", "")
+    if is_expected and not is_born and details.get("sex", "U") != "U":
+        tell("CIN 8750", ".sex")
+    if "unique_pupil_number" in details:
+        upn = details["unique_pupil_number"]
+        if not (_UPN.fullmatch(upn) and _has_check_letter(upn)):
+            tell("CIN 1510-1550", ".unique_pupil_number")
+    elif details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1" and _is_of_school_age(details, as_of):
+        tell("CIN 8770Q", ".unique_pupil_number_unknown_reason")
+    if "former_unique_pupil_number" in details and not _FORMER_UPN.fullmatch(details["former_unique_pupil_number"]):
+        tell("CIN 1560Q", ".former_unique_pupil_number")
+    if _is_not_alone("NONE", details.get("disabilities", ())):
+        tell("CIN 8790", ".disabilities")
+    if "uasc_end_date" in details and not _is_uasc_end_right(details):
+        tell("903 205C, 303, 304", ".uasc_end_date")
 
 
-def _paths_of(data: Members, kind: str) -> list[str]:
-    """Gives the paths of the parts of one kind, in the order of `_parts_of`."""
-    if kind == _ANYWHERE:
-        return ["$"]
-    if kind == _DETAILS:
-        return [f"$.{_DETAILS}"]
-    if kind == _SDQ:
-        return _element_paths(f"$.health_and_wellbeing.{_SDQ}", data["health_and_wellbeing"][_SDQ])
-    episodes = data[_EPISODE]
-    paths = _element_paths(f"$.{_EPISODE}", episodes)
-    if kind == _EPISODE:
-        return paths
-    objects = [episode for episode in episodes if type(episode) is dict]
-    return [
-        inner
-        for path, episode in zip(paths, objects, strict=True)
-        for inner in _element_paths(f"{path}.{kind}", _array(episode, kind))
-    ]
+def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
+    def tell(rule: str, end: str) -> None:
+        broken.append((rule, f"$.{_EPISODE}[{number}]{end}"))
 
-
-def _element_paths(path: str, array: Sequence[Any]) -> list[str]:
-    return [f"{path}[{position}]" for position, item in enumerate(array) if type(item) is dict]
-
-
-def _array(data: Members, name: str) -> Sequence[Any]:
-    value = data.get(name)
-    return value if type(value) is list else ()
-
-
-def _one_birth_date(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, "")
-        for n, (details, _) in enumerate(parts)
-        if details and ("date_of_birth" in details) == ("expected_date_of_birth" in details)
-    ]
-
-
-def _unborn_sex(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".sex")
-        for n, (details, _) in enumerate(parts)
-        if "expected_date_of_birth" in details and "date_of_birth" not in details and details.get("sex", "U") != "U"
-    ]
-
-
-def _school_age_reason(parts: Parts, as_of: date) -> Broken:
-    reason = "unique_pupil_number_unknown_reason"
-    return [
-        (n, f".{reason}")
-        for n, (details, _) in enumerate(parts)
-        if details.get(reason, "UN1") == "UN1"
-        and "unique_pupil_number" not in details
-        and (born := _date(details, "date_of_birth")) is not None
-        and 5 <= _age(born, as_of) < 16
-    ]
-
-
-def _upn_form(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".unique_pupil_number")
-        for n, (details, _) in enumerate(parts)
-        if isinstance(upn := details.get("unique_pupil_number"), str)
-        and not (_UPN.fullmatch(upn) and _has_check_letter(upn))
-    ]
+    referral = episode.get("referral_date", _EVER)
+    if ("closure_date" in episode) != ("closure_reason" in episode):
+        tell("CIN 8805, 8810", "")
+    if episode.get("closure_date", _NEVER) < referral:
+        tell("CIN 8630", ".closure_date")
+    if episode.get("referral_no_further_action_flag") is True:
+        for block in _ACTIVITY_BLOCKS:
+            if episode.get(block):
+                tell("CIN 8832, 4000, 8831", f".{block}")
+    for position, item in enumerate(episode.get(_ASSESSMENTS, ())):
+        start = item.get("start_date", _EVER)
+        if start < referral and start:
+            tell("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
+        if item.get("authorisation_date", _NEVER) < start:
+            tell("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
+        if _is_not_alone("21", item.get("factors", ())):
+            tell("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
+    for block, before_referral, before_start in (
+        (_CIN_PLANS, "CIN 4015", "CIN 4011"),
+        (_CP_PLANS, "CIN 1105", "CIN 8925"),
+    ):
+        for position, item in enumerate(episode.get(block, ())):
+            start = item.get("start_date", _EVER)
+            if start < referral and start:
+                tell(before_referral, f".{block}[{position}].start_date")
+            if item.get("end_date", _NEVER) < start:
+                tell(before_start, f".{block}[{position}].end_date")
+    if enquiries := episode.get(_ENQUIRIES):
+        for position, item in enumerate(enquiries):
+            if item.get("start_date", _NEVER) < referral:
+                tell("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
+        if len(enquiries) > 1 and _is_overlapping(enquiries):
+            tell("CIN 8890, 8839", f".{_ENQUIRIES}")
+    for position, item in enumerate(episode.get(_PLACEMENTS, ())):
+        if ("end_date" in item) != ("end_reason" in item):
+            tell("903 148", f".{_PLACEMENTS}[{position}]")
 
 
 def _has_check_letter(upn: str) -> bool:
@@ -189,108 +206,26 @@ def _has_check_letter(upn: str) -> bool:
     return _UPN_LETTERS[sum(map(mul, values, _UPN_WEIGHTS)) % 23] == upn[0]
 
 
-def _former_upn_form(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".former_unique_pupil_number")
-        for n, (details, _) in enumerate(parts)
-        if isinstance(upn := details.get("former_unique_pupil_number"), str) and not _FORMER_UPN.fullmatch(upn)
-    ]
+def _is_of_school_age(details: Members, as_of: date) -> bool:
+    born = _date(details, "date_of_birth")
+    return born is not None and 5 <= _age(born, as_of) < 16
 
 
-def _alone(name: str, code: str) -> Find:
-    """Gives the rule that a code stands alone in its array."""
-
-    def find(parts: Parts, _as_of: date) -> Broken:
-        return [
-            (n, f".{name}")
-            for n, (item, _) in enumerate(parts)
-            if type(codes := item.get(name)) is list and code in codes and len(codes) > 1
-        ]
-
-    return find
+def _is_not_alone(code: str, codes: Sequence[str]) -> bool:
+    return len(codes) > 1 and code in codes
 
 
-def _uasc_end(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".uasc_end_date")
-        for n, (details, _) in enumerate(parts)
-        if "uasc_end_date" in details
-        and (end := _date(details, "uasc_end_date")) is not None
-        and (details.get("uasc_flag") is not True or _is_after_childhood(end, _date(details, "date_of_birth")))
-    ]
+def _is_uasc_end_right(details: Members) -> bool:
+    end, born = _date(details, "uasc_end_date"), _date(details, "date_of_birth")
+    if end is None:
+        return True
+    is_late = born is not None and (end.year - born.year, end.month, end.day) > (18, born.month, born.day)
+    return details.get("uasc_flag") is True and not is_late
 
 
-def _is_after_childhood(day: date, born: date | None) -> bool:
-    return born is not None and (day.year - born.year, day.month, day.day) > (18, born.month, born.day)
-
-
-def _sdq_range(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".score")
-        for n, (item, _) in enumerate(parts)
-        if isinstance(score := item.get("score"), int) and not isinstance(score, bool) and not 0 <= score <= 40
-    ]
-
-
-def _together(one: str, other: str) -> Find:
-    """Gives the rule that two members are there together or not at all."""
-
-    def find(parts: Parts, _as_of: date) -> Broken:
-        return [(n, "") for n, (item, _) in enumerate(parts) if (one in item) != (other in item)]
-
-    return find
-
-
-def _in_order(late: str, early: str) -> Find:
-    """Gives the rule that of two dates of a part `late` is not before `early`."""
-
-    def find(parts: Parts, _as_of: date) -> Broken:
-        return [
-            (n, f".{late}")
-            for n, (item, _) in enumerate(parts)
-            if late in item and _is_before(item[late], item.get(early))
-        ]
-
-    return find
-
-
-def _starts_after_referral(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, ".start_date")
-        for n, (item, episode) in enumerate(parts)
-        if "start_date" in item and _is_before(item["start_date"], episode.get("referral_date"))
-    ]
-
-
-def _activity_without_action(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, f".{block}")
-        for n, (episode, _) in enumerate(parts)
-        if episode.get("referral_no_further_action_flag") is True
-        for block in _ACTIVITY_BLOCKS
-        if episode.get(block)
-    ]
-
-
-def _overlapping_enquiries(parts: Parts, _as_of: date) -> Broken:
-    return [
-        (n, f".{_ENQUIRIES}")
-        for n, (episode, _) in enumerate(parts)
-        if _ENQUIRIES in episode and len(enquiries := _array(episode, _ENQUIRIES)) > 1 and _is_overlapping(enquiries)
-    ]
-
-
-def _is_overlapping(enquiries: Sequence[Any]) -> bool:
-    spells = sorted(
-        (str(item["start_date"]), str(item.get("end_date", "9999-12-31")))
-        for item in enquiries
-        if isinstance(item, dict) and "start_date" in item
-    )
+def _is_overlapping(enquiries: Sequence[Members]) -> bool:
+    spells = sorted((item["start_date"], item.get("end_date", _NEVER)) for item in enquiries if "start_date" in item)
     return any(later[0] < earlier[1] for earlier, later in pairwise(spells))
-
-
-def _firewall(parts: Parts, _as_of: date) -> Broken:
-    return [(n, end) for n, (data, _) in enumerate(parts) for end in _hexadecimal(data, "")]
 
 
 def _hexadecimal(value: Any, path: str) -> Iterator[str]:
@@ -306,80 +241,11 @@ def _hexadecimal(value: Any, path: str) -> Iterator[str]:
             yield from _hexadecimal(item, f"{path}[{position}]")
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _DETAILS, _one_birth_date
-    ),
-    Rule("CIN 8750", "the sex of an unborn child must be U", _DETAILS, _unborn_sex),
-    Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _DETAILS, _school_age_reason),
-    Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _DETAILS, _upn_form),
-    Rule("CIN 1560Q", "the former UPN does not have the census's form", _DETAILS, _former_upn_form),
-    Rule("CIN 8790", "the disability NONE must stand alone", _DETAILS, _alone("disabilities", "NONE")),
-    Rule(
-        "903 205C, 303, 304",
-        "a UASC end date is for a UASC only, and no later than the 18th birthday",
-        _DETAILS,
-        _uasc_end,
-    ),
-    Rule("SDQ range", "the SDQ score is not between 0 and 40", _SDQ, _sdq_range),
-    Rule("CIN 8869", "the factor 21 must stand alone", "child_and_family_assessments", _alone("factors", "21")),
-    Rule(
-        "CIN 8805, 8810",
-        "closure date and closure reason come together",
-        _EPISODE,
-        _together("closure_date", "closure_reason"),
-    ),
-    Rule("CIN 8630", "the closure is before the referral", _EPISODE, _in_order("closure_date", "referral_date")),
-    Rule(
-        "CIN 8608",
-        "the assessment starts after its authorisation",
-        "child_and_family_assessments",
-        _in_order("authorisation_date", "start_date"),
-    ),
-    Rule(
-        "CIN 1103", "the assessment starts before the referral", "child_and_family_assessments", _starts_after_referral
-    ),
-    Rule("CIN 1105", "the CP plan starts before the referral", "child_protection_plans", _starts_after_referral),
-    Rule("CIN 2889", "the enquiry starts before the referral", "section_47_assessments", _starts_after_referral),
-    Rule("CIN 4015", "the CIN plan starts before the referral", "child_in_need_plans", _starts_after_referral),
-    Rule("CIN 4011", "the CIN plan ends before its start", "child_in_need_plans", _in_order("end_date", "start_date")),
-    Rule(
-        "CIN 8925", "the CP plan ends before its start", "child_protection_plans", _in_order("end_date", "start_date")
-    ),
-    Rule(
-        "CIN 8832, 4000, 8831",
-        "there is activity on a referral without further action",
-        _EPISODE,
-        _activity_without_action,
-    ),
-    Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE, _overlapping_enquiries),
-    Rule(
-        "903 148",
-        "placement end date and end reason come together",
-        "child_looked_after_placements",
-        _together("end_date", "end_reason"),
-    ),
-    Rule(
-        "firewall 0x",
-        "the receiver's firewall may take 0x for an attack and forbid the whole batch",
-        _ANYWHERE,
-        _firewall,
-        "firewall",
-    ),
-)
-
-
 def _date(data: Members, name: str) -> date | None:
-    value = data.get(name)
     try:
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return date.fromisoformat(data[name])
+    except (KeyError, ValueError):
         return None
-
-
-def _is_before(one: Any, other: Any) -> bool:
-    """Whether one date is before another; ISO dates compare as texts, and what is no date is the schema's business."""
-    return type(one) is str and type(other) is str and one < other and len(one) == len(other) == _DAY_LENGTH
 
 
 def _age(born: date, on: date) -> int:

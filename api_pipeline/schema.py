@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import jsonschema_rs
 
 from api_pipeline.findings import Finding
-from api_pipeline.rules import cross_field_findings, may_hold_hex
+from api_pipeline.rules import cross_field_findings, firewall_findings, may_hold_hex
 from api_pipeline.structure import schema
 
 _HARMLESS_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
@@ -31,11 +32,16 @@ class Checker:
     def check(self, data: Mapping[str, Any], text: str | None = None) -> list[Finding]:
         """Gives every finding in one payload whose null members have been taken out; `text` is it as it was staged."""
         findings: list[Finding] = []
+        sound = data
         if not self._strict.is_valid(data):
-            findings = [_finding(error) for error in self._schema.iter_errors(data)]
+            errors = list(self._schema.iter_errors(data))
+            findings = [_finding(error) for error in errors]
             findings += [_code_finding(error) for error in self._strict.iter_errors(data) if _is_code(error)]
-        is_searched = text is None or may_hold_hex(text)
-        return findings + cross_field_findings(data, self._as_of, may_hold_hex=is_searched)
+            sound = sound_parts(data, [error.instance_path for error in errors if _is_of_wrong_form(error)])
+        findings += cross_field_findings(sound, self._as_of)
+        if text is None or may_hold_hex(text):
+            findings += firewall_findings(data)
+        return findings
 
 
 @cache
@@ -77,6 +83,34 @@ def legacy_codes(name: str) -> tuple[str, ...]:
 
 def _is_code(error: Any) -> bool:
     return isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum)
+
+
+def _is_of_wrong_form(error: Any) -> bool:
+    kinds = jsonschema_rs.ValidationErrorKind
+    return isinstance(error.kind, (kinds.Type, kinds.Pattern, kinds.Format))
+
+
+def sound_parts(data: Mapping[str, Any], faulty: Sequence[Sequence[str | int]]) -> Mapping[str, Any]:
+    """Gives a copy of a payload without the objects that have a faulty member at one of these paths.
+
+    An array keeps its length, for the sake of other paths: what is taken out of it is replaced by an empty object.
+    """
+    sound: dict[str, Any] = copy.deepcopy(dict(data))
+    for path in faulty:
+        is_member = isinstance(path[-1], str) and len(path) > 1
+        # What an earlier path took out is not there any more.
+        with suppress(KeyError):
+            _take_out(sound, path[:-1] if is_member else path)
+    return sound
+
+
+def _take_out(within: Any, path: Sequence[str | int]) -> None:
+    for step in path[:-1]:
+        within = within[step]
+    if isinstance(within, list):
+        within[int(path[-1])] = {}
+    else:
+        del within[path[-1]]
 
 
 def _finding(error: Any) -> Finding:
