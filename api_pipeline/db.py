@@ -65,6 +65,10 @@ class DatabaseBusy(DatabaseError):
     """Somebody else holds what was needed (a lock, a deadlock's victim); the same may work a moment later."""
 
 
+class KeyTaken(DatabaseError):
+    """A row of this key is there already."""
+
+
 class Connection:
     """One open connection. `dialect` says which database it is; `is_microsoft` whether Microsoft's driver is in use."""
 
@@ -298,6 +302,8 @@ def _is_driver_error(error: Exception) -> bool:
 
 def _as_database_error(error: Exception) -> DatabaseError:
     """Turns a driver's error into ours, by its SQLSTATE alone: the driver's text may quote a row's values."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return KeyTaken(_sentence("23000", str(error)))
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     state = str(error.args[0]) if error.args else ""
@@ -308,9 +314,12 @@ def _as_database_error(error: Exception) -> DatabaseError:
         return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
         return ConnectionLost(_LOST.format(state=state))
+    if state.startswith("23") or _TAKEN.search(text):
+        return KeyTaken(_sentence(state, text))
     return DatabaseError(_sentence(state, text))
 
 
+_TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
 _MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
 _MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)
 _DENIED = re.compile(r"permission denied|permission was denied|readonly database", re.I)

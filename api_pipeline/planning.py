@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from api_pipeline.db import KeyTaken
 from api_pipeline.findings import Finding
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
@@ -202,7 +203,10 @@ class Planner:
         # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
         takes_away = row.is_deleted or self._options.policy.resync
         note = "" if takes_away else intent_hash(payload, holding)
-        self._batch.append(replace(record, intent_hash=note, was_unconfirmed=holding.unconfirmed is not None))
+        was_unconfirmed = holding.unconfirmed is not None
+        self._batch.append(
+            replace(record, intent_hash=note, was_unconfirmed=was_unconfirmed, was_held=holding.is_recorded)
+        )
         return self._flush() if len(self._batch) >= self._options.batch_size else True
 
     def _refusal(self, item: _Item) -> str | None:
@@ -248,9 +252,17 @@ class Planner:
         return False
 
     def _note(self, batch: Batch) -> None:
+        known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
+        try:
+            self._note_once(batch, known)
+        except KeyTaken:
+            # Noted by an earlier try of this, or for another shard's row of the child.
+            self._note_once(batch, [record.la_child_id for record in batch.records])
+
+    def _note_once(self, batch: Batch, replaced: Sequence[str]) -> None:
         notes = [(record.la_child_id, record.intent_hash) for record in batch.records]
         with self._store.connection.transaction():
-            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, notes)
+            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, notes, replaced)
 
 
 def _from_previous(row: StagedRow, previous: str | None) -> Holding:

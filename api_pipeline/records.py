@@ -88,6 +88,7 @@ class Record:
     `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
     `nulls_removed` counts the null members that were taken out. `intent_hash` is what is noted before the POST begins
     (see `Unconfirmed.payload_hash`), and `was_unconfirmed` says that an earlier note of the kind stood there already.
+    `was_held` is false where nothing was recorded of what the receiver holds of the child.
     """
 
     row: StagedRow
@@ -99,6 +100,7 @@ class Record:
     nulls_removed: int = 0
     intent_hash: str = ""
     was_unconfirmed: bool = False
+    was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
 

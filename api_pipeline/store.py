@@ -60,6 +60,7 @@ class Store:
             "left_window": tables.left_window,
         }
         self._keeps_left_window: bool | None = None
+        self._has_left_window: bool | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
         """Gives a named statement of `queries.sql` with the table names and `pieces` put in."""
@@ -108,7 +109,12 @@ class Store:
     def left_window(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
         """Gives, by person, what left the time window and is not to be purged; none where there is no such table."""
         found: dict[str, tuple[ElementPath, ...]] = {}
-        for part in _chunks(people) if self.keeps_left_window() else ():
+        if self._has_left_window is None:
+            # Only `stage` writes it, and never while a run is at work.
+            self._has_left_window = self.keeps_left_window() and bool(
+                self.connection.query(self.sql("has_left_window"))[0][0]
+            )
+        for part in _chunks(people) if self._has_left_window else ():
             sql = self.sql("read_left_window", people=placeholders(len(part)))
             found.update((str(row[0]), read_paths(row[1])) for row in self.connection.query(sql, part))
         return found
@@ -138,11 +144,15 @@ class Store:
 
     def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Holding]:
         """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
-        held = {str(row[0]): (row[1], row[2]) for row in self._by_children("read_held", receiver, children)}
-        notes = {
-            str(row[0]): Unconfirmed(str(row[1] or "").strip(), row[2])
-            for row in self._by_children("read_unconfirmed", receiver, children)
-        }
+        held: dict[str, tuple[str | None, str | None]] = {}
+        notes: dict[str, Unconfirmed] = {}
+        for part in _chunks(children):
+            sql = self.sql("read_held", children=placeholders(len(part)))
+            for child, is_note, text, mark in self.connection.query(sql, [receiver, *part, receiver, *part]):
+                if is_note:
+                    notes[str(child)] = Unconfirmed(str(mark or "").strip(), text)
+                else:
+                    held[str(child)] = (text, mark)
         return {
             child: Holding(
                 held=held.get(child, (None, None))[0],
@@ -185,12 +195,15 @@ class Store:
             result.update((int(row[0]), str(row[1])) for row in self.connection.query(sql, part))
         return result
 
-    def note_unconfirmed(self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]]) -> None:
-        """Notes (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins."""
-        if not notes:
-            return
+    def note_unconfirmed(
+        self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]], replaced: Sequence[str]
+    ) -> None:
+        """Notes (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins.
+
+        `replaced` are the children of whom a note stands already. Errors: KeyTaken where there are others.
+        """
         now = utc_now()
-        self._delete_children("forget_unconfirmed", receiver, [child for child, _ in notes])
+        self._delete_children("forget_unconfirmed", receiver, replaced)
         self.write_rows("note_unconfirmed", (str, str), notes, (receiver, run_id, now))
 
     def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_pipeline.db import KeyTaken
 from api_pipeline.payload import sha256_hex
 from api_pipeline.queries import placeholders
 from api_pipeline.records import (
@@ -54,12 +55,14 @@ class _Changes:
     """The rows of parameters for each statement of one write-back.
 
     `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
-    `log` has the lines by what they have in common: kind, HTTP code and outcome.
+    `log` has the lines by what they have in common: kind, HTTP code and outcome. `replaced` are the children of whom
+    what the receiver holds is recorded already.
     """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     held: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
     renewed: list[tuple[str, str]] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
@@ -97,6 +100,13 @@ class WriteBack:
         known = [outcome for outcome in outcomes if not isinstance(outcome, Untried)]
         if not known:
             return
+        try:
+            self._write(batch, known, is_repeated=False)
+        except KeyTaken:
+            # Written by an earlier try of this whose answer was lost, or for another shard's row of the child.
+            self._write(batch, known, is_repeated=True)
+
+    def _write(self, batch: int, known: Sequence[Outcome], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
             rows_now = self._read_versions([_row_of(outcome).id for outcome in known])
             changes = _Changes()
@@ -104,6 +114,8 @@ class WriteBack:
                 row_now = rows_now.get(_row_of(outcome).id)
                 if row_now is not None:
                     self._collect(changes, outcome, row_now)
+            if is_repeated:
+                changes.replaced.update(changes.held)
             self._apply(batch, changes)
 
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
@@ -177,8 +189,11 @@ class WriteBack:
         else:
             changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at)
         held = record.held_after
+        if record.was_held:
+            changes.replaced.add(record.la_child_id)
         if held is None:
             changes.held[record.la_child_id] = None
+            changes.replaced.add(record.la_child_id)
         else:
             digest = record.known_held_hash or sha256_hex(held)
             self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
@@ -240,14 +255,15 @@ class WriteBack:
         if not self._to.companions:
             return
         receiver = self._to.receiver
-        store.remove_held(receiver, list(changes.held))
+        store.remove_held(receiver, sorted(changes.replaced))
         held = [row for row in changes.held.values() if row is not None]
         store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
         shared = (self._to.run_id, batch, self._to.table, utc_now())
         for alike, lines in changes.log.items():
             store.write_rows("insert_log", (int, str, str, str, str), lines, (*shared, *alike))
         store.forget_unconfirmed(receiver, changes.confirmed)
-        store.note_unconfirmed(receiver, self._to.run_id, changes.renewed)
+        renewed = [child for child, _ in changes.renewed]
+        store.note_unconfirmed(receiver, self._to.run_id, changes.renewed, renewed)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
 

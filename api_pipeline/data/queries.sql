@@ -86,22 +86,26 @@ FROM {log}
 WHERE person_id IN ({people}) AND outcome = 'accepted';
 
 -- name: read_held
--- Reads what the receiver holds of some children, as far as its acceptances tell.
-SELECT la_child_id, held_payload, receipt
+-- Reads what the receiver holds of some children, as far as its acceptances tell (0), and of which of them a record was
+-- sent whose answer was never learnt (1): what it holds if it took that record, and the payload's hash.
+SELECT la_child_id, 0, held_payload, receipt
 FROM {held}
+WHERE receiver = ? AND la_child_id IN ({children})
+UNION ALL
+SELECT la_child_id, 1, may_hold, payload_hash
+FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id IN ({children});
+
+-- name: has_left_window
+-- Sees whether anything left the time window of `stage` and is not to be purged.
+SELECT COUNT(*)
+FROM {left_window};
 
 -- name: read_left_window
 -- Reads which parts of these people's records left the time window of `stage`, so that they are not purged.
 SELECT person_id, elements
 FROM {left_window}
 WHERE person_id IN ({people});
-
--- name: read_unconfirmed
--- Reads of which of these children a record was sent whose answer was never learnt.
-SELECT la_child_id, payload_hash, may_hold
-FROM {unconfirmed}
-WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: read_runs_of_notes
 -- Reads which run sent the last record of some children whose answer is not written yet: only that run's receipt, kept

@@ -66,7 +66,7 @@ def read(store: Store) -> list[StagedRow]:
 def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", partial={"old": 1}), staged("2")])
     with store_of(deployed) as store:
-        store.note_unconfirmed(HERE, "run-1", [("1", "h"), ("2", "h")])
+        store.note_unconfirmed(HERE, "run-1", [("1", "h"), ("2", "h")], [])
         write(store, [accepted(record_of(read(store)[0]))])
     row = row_of(deployed, deployed.table, "1")
     assert (row["submission_status"], row["row_state"]) == ("sent", "unchanged")
@@ -183,7 +183,7 @@ def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_h
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         rows = read(store)
-        store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows])
+        store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], [])
         records = [record_of(row) for row in rows]
         write(
             store, [Undelivered(records[0], "no answer", None, True), Undelivered(records[1], "refused", None, False)]

@@ -75,7 +75,7 @@ def test_every_statement_parses_as_t_sql(name: str) -> None:
         assert {"lock_sqlserver": "sp_getapplock", "unlock_sqlserver": "sp_releaseapplock"}[name] in sql
         return
     (parsed,) = sqlglot.parse(sql, dialect="tsql")
-    assert isinstance(parsed, exp.Select | exp.Insert | exp.Update | exp.Delete)
+    assert isinstance(parsed, exp.Query | exp.Insert | exp.Update | exp.Delete)
     assert not list(parsed.find_all(exp.Command))
 
 
