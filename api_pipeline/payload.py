@@ -312,7 +312,8 @@ def _read(text: str | None) -> Members | None:
 
 def _carries_purge(payload: Payload) -> bool:
     # The text tells most payloads apart from those that must be searched; an escape could hide the word in it.
-    if _PURGES.search(payload.text) is None and "\\u" not in payload.text:
+    text = payload.text
+    if _PURGES.search(text) is None and not ("\\" in text and "\\u" in text):
         return False
     return _has_purge(payload.data)
 

@@ -26,14 +26,14 @@ class Checker:
     """The compiled rules; one serves a whole run. `as_of` is the day that ages are reckoned at."""
 
     def __init__(self, as_of: date | None = None) -> None:
-        self._schema, self._strict = _validators()
+        self._schema, self._strict, self._terse = _validators()
         self._as_of = as_of or date.today()  # noqa: DTZ011 - ages are reckoned in the council's own day
 
     def check(self, data: Mapping[str, Any], text: str | None = None) -> list[Finding]:
         """Gives every finding in one payload whose null members have been taken out; `text` is it as it was staged."""
         findings: list[Finding] = []
         sound = data
-        if not self._strict.is_valid(data):
+        if not self._terse.is_valid(data):
             errors = list(self._schema.iter_errors(data))
             findings = [_finding(error) for error in errors]
             findings += [_code_finding(error) for error in self._strict.iter_errors(data) if _is_code(error)]
@@ -45,10 +45,10 @@ class Checker:
 
 
 @cache
-def _validators() -> tuple[Any, Any]:
+def _validators() -> tuple[Any, Any, Any]:
     plain = schema()
     strict = _with_codes(plain, plain["$defs"])
-    return _compile(plain), _compile(strict)
+    return _compile(plain), _compile(strict), _compile(_terse(strict, strict["$defs"]))
 
 
 def _compile(source: dict[str, Any]) -> Any:
@@ -64,6 +64,23 @@ def _with_codes(node: Any, definitions: Mapping[str, Any]) -> Any:
     result = {name: _with_codes(item, definitions) for name, item in node.items()}
     if "x-codes" in node:
         result["enum"] = copy.copy(definitions[_list_name(node["x-codes"])]["enum"])
+    return result
+
+
+def _terse(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """Gives a schema that finds the same payloads valid in less time: without references, and nothing said twice."""
+    if isinstance(node, list):
+        return [_terse(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {name: _terse(item, definitions) for name, item in node.items() if not name.startswith("x-")}
+    if "$ref" in result:
+        result |= _terse(definitions[_list_name(result.pop("$ref"))], definitions)
+    if result.get("format") == "date":
+        # A date that is one has that pattern.
+        result.pop("pattern", None)
+    if isinstance(result.get("enum"), list):
+        result = {"enum": result["enum"]}
     return result
 
 
