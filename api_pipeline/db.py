@@ -302,8 +302,6 @@ def _is_driver_error(error: Exception) -> bool:
 
 def _as_database_error(error: Exception) -> DatabaseError:
     """Turns a driver's error into ours, by its SQLSTATE alone: the driver's text may quote a row's values."""
-    if isinstance(error, sqlite3.IntegrityError):
-        return KeyTaken(_sentence("23000", str(error)))
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     state = str(error.args[0]) if error.args else ""
@@ -347,6 +345,8 @@ def _from_sqlite(error: sqlite3.Error) -> DatabaseError:
         return DatabaseBusy("The database file is busy; try again when other work on it has ended.")
     if "unable to open" in text or "disk I/O" in text or "closed database" in text:
         return ConnectionLost("The database file cannot be opened; check that its folder exists and may be written to.")
+    if isinstance(error, sqlite3.IntegrityError):
+        return KeyTaken(_sentence("HY000", text))
     if "not a database" in text:
         return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
     return DatabaseError(_sentence("HY000", text))
