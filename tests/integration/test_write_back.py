@@ -10,7 +10,10 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.errors import DatabaseError
-from api_pipeline.payload import sha256_hex
+from api_pipeline.findings import Finding
+from api_pipeline.patience import Patience
+from api_pipeline.payload import Policy, sha256_hex
+from api_pipeline.planning import Planner, PlanOptions
 from api_pipeline.records import (
     Accepted,
     AlreadyHeld,
@@ -24,11 +27,13 @@ from api_pipeline.records import (
     Undelivered,
     Untried,
 )
+from api_pipeline.schema import Checker
 from api_pipeline.store import Selection, Store
 from api_pipeline.tables import table_names
+from api_pipeline.window import Window
 from api_pipeline.write_back import Destination, WriteBack
 from tests.support.databases import TestDatabase
-from tests.support.staging import change, fill, row_of, staged, table_rows
+from tests.support.staging import change, child, fill, row_of, staged, table_rows
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
@@ -193,6 +198,37 @@ def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_h
     noted = holdings["1"].unconfirmed
     assert noted is not None
     assert (noted.payload_hash, noted.may_hold) == (sha256_hex(rows[0].json_payload), rows[0].json_payload)
+
+
+def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2")])
+    with store_of(deployed) as store:
+        store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
+        write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
+        holdings = store.holdings(HERE, ["1", "2"])
+    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
+    assert holdings["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
+    assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
+
+
+def test_a_child_that_another_shard_noted_meanwhile_is_noted_anew(deployed: TestDatabase) -> None:
+    strange = child("1", child_details={"sex": "X", "date_of_birth": "2015-01-01"})
+    fill(deployed, deployed.table, [staged("1", strange), staged("2")])
+    window = Window(4)
+    options = PlanOptions(
+        Selection(), Policy(deltas=False), HERE, "run-1", 100, True, "reject", "warn", notes_intent=True
+    )
+    with store_of(deployed) as store, store_of(deployed) as other:
+
+        def note_it_too(person_id: str, _finding: Finding) -> None:
+            if not other.runs_of_notes(HERE, [person_id]):
+                other.note_unconfirmed(HERE, "run-2", [(person_id, "h")], [])
+
+        Planner(store, options, window, Checker(), Patience(0, lambda: 0, lambda _: None), note_it_too).run()
+        assert store.runs_of_notes(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
+    batch = window.take()
+    assert batch is not None
+    assert [record.la_child_id for record in batch.records] == ["1", "2"]
 
 
 def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed: TestDatabase) -> None:
