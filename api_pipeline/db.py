@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -43,15 +43,15 @@ _DIFFERENCES = {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "WITH (UPDLOCK, ROWLOCK)",
         "locked": "",
-        "rows": "SELECT * FROM ({rows}) AS given ({names})",
+        "rows": "({rows}) AS given ({names})",
     },
     Dialect.POSTGRESQL: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "",
         "locked": "FOR UPDATE",
-        "rows": "{rows}",
+        "rows": "({rows}) AS given",
     },
-    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": "", "rows": "{rows}"},
+    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": "", "rows": "({rows}) AS given"},
 }
 # PostgreSQL takes a parameter in VALUES for text unless the first row says otherwise.
 _TYPED = {(Dialect.POSTGRESQL, int): "CAST(? AS BIGINT)", (Dialect.POSTGRESQL, datetime): "CAST(? AS TIMESTAMP)"}
@@ -180,7 +180,15 @@ class Connection:
                     self._raw.execute(load()["probe"].sql).close()
         except DatabaseError:
             if commit:
+                self._abandon()
                 raise
+
+    def _abandon(self) -> None:
+        """Ends a transaction that could not be committed, so that the next one does not begin inside it."""
+        with suppress(DatabaseError), _translated():
+            self._raw.rollback()
+            if self.dialect is not Dialect.SQLITE:
+                self._raw.autocommit = True
 
 
 def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
@@ -194,10 +202,13 @@ def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
 
 
 def rows_as_table(dialect: Dialect, types: Sequence[type], count: int) -> str:
-    """Gives the SQL that makes a table of `count` rows of parameters whose columns are int, str or datetime."""
+    """Gives the SQL of a table `given` of `count` rows of parameters; `types` are int, str or datetime.
+
+    Its columns are `column1`, `column2` and so on: what two of the three databases call them by themselves.
+    """
     first = ", ".join(_TYPED.get((dialect, kind), "?") for kind in types)
     others = f", ({placeholders(len(types))})" * (count - 1)
-    names = ", ".join(f"value{number}" for number in range(1, len(types) + 1))
+    names = ", ".join(f"column{number}" for number in range(1, len(types) + 1))
     return _DIFFERENCES[dialect]["rows"].format(rows=f"VALUES ({first}){others}", names=names)
 
 

@@ -5,7 +5,7 @@ Runs in a thread of its own, ahead of the senders by as much as the window allow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, i
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
 from api_pipeline.store import Selection, Store, is_due, was_sent
-from api_pipeline.window import Window
+from api_pipeline.window import Window, children_of
 
 _LOCAL_OUTCOMES = 100
 
@@ -101,10 +101,12 @@ class Planner:
         for item in self._due_rows():
             self.counts.due += 1
             if isinstance(item.payload, PayloadFault):
-                self._decide(Rejected(item.row, f"Payload refused before sending: {item.payload}"))
+                goes_on = self._decide(Rejected(item.row, f"Payload refused before sending: {item.payload}"))
             elif reason := self._refusal(item):
-                self._decide(Rejected(item.row, reason))
-            elif not self._plan(item.row, item.payload, item.holding):
+                goes_on = self._decide(Rejected(item.row, reason))
+            else:
+                goes_on = self._plan(item.row, item.payload, item.holding)
+            if not goes_on:
                 return
         self._flush_local()
         self._flush()
@@ -125,7 +127,8 @@ class Planner:
 
     def _next_page(self, after_id: int) -> _Page | None:
         # Of these children the page may say what is true no longer when its rows are planned.
-        self._moving = self._window.children() | {record.la_child_id for record in self._batch}
+        here = {record.la_child_id for record in self._batch} | children_of(self._local)
+        self._moving = self._window.children() | here
         return patiently(self._store.connection, lambda: self._read_page_once(after_id), self._patience)
 
     def _read_page_once(self, after_id: int) -> _Page | None:
@@ -191,6 +194,7 @@ class Planner:
         if child in self._moving:
             # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
             self._flush()
+            self._flush_local()
             if not self._window.wait_until_out(child):
                 return False
             work = partial(self._holding_now, row, child)
@@ -252,17 +256,19 @@ class Planner:
         return False
 
     def _note(self, batch: Batch) -> None:
+        notes = {record.la_child_id: record.intent_hash for record in batch.records}
         known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
         try:
-            self._note_once(batch, known)
+            self._write_notes(notes, known)
         except KeyTaken:
-            # Noted by an earlier try of this, or for another shard's row of the child.
-            self._note_once(batch, [record.la_child_id for record in batch.records])
+            # Noted by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
+            runs = self._store.runs_of_notes(self._options.receiver, list(notes))
+            others = {child: "" for child, run_id in runs.items() if run_id != self._options.run_id}
+            self._write_notes({**notes, **others}, list(notes))
 
-    def _note_once(self, batch: Batch, replaced: Sequence[str]) -> None:
-        notes = [(record.la_child_id, record.intent_hash) for record in batch.records]
+    def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str]) -> None:
         with self._store.connection.transaction():
-            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, notes, replaced)
+            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
 
 
 def _from_previous(row: StagedRow, previous: str | None) -> Holding:

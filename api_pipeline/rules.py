@@ -9,7 +9,7 @@ return.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -22,6 +22,8 @@ from api_pipeline.findings import Finding
 Members: TypeAlias = "Mapping[str, Any]"
 # What was found broken: a rule's name, and the path.
 _Broken: TypeAlias = "list[tuple[str, str]]"
+# Notes a rule as broken, and the end of the path.
+_Tell: TypeAlias = "Callable[[str, str], None]"
 
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_VALUES = {**{letter: value for value, letter in enumerate(_UPN_LETTERS)}, **{str(n): n for n in range(10)}}
@@ -42,6 +44,8 @@ _PLACEMENTS = "child_looked_after_placements"
 _ANYWHERE = "anywhere"
 _ACTIVITY_BLOCKS = (_CIN_PLANS, _CP_PLANS, _ASSESSMENTS, _ENQUIRIES, _PLACEMENTS)
 _NOTHING: Mapping[str, Any] = {}
+# Kinds of plans, each with its rule about starting before the referral and that about ending before the start.
+_PLAN_RULES = ((_CIN_PLANS, ("CIN 4015", "CIN 4011")), (_CP_PLANS, ("CIN 1105", "CIN 8925")))
 # ISO dates compare as texts: before the first of them, and after the last.
 _EVER = ""
 _NEVER = "9999-12-31"
@@ -172,7 +176,19 @@ def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
         for block in _ACTIVITY_BLOCKS:
             if episode.get(block):
                 tell("CIN 8832, 4000, 8831", f".{block}")
-    for position, item in enumerate(episode.get(_ASSESSMENTS, ())):
+    _look_at_assessments(episode.get(_ASSESSMENTS, ()), referral, tell)
+    for block, rules in _PLAN_RULES:
+        if block in episode:
+            _look_at_plans(episode[block], referral, block, rules, tell)
+    if _ENQUIRIES in episode:
+        _look_at_enquiries(episode[_ENQUIRIES], referral, tell)
+    for position, item in enumerate(episode.get(_PLACEMENTS, ())):
+        if ("end_date" in item) != ("end_reason" in item):
+            tell("903 148", f".{_PLACEMENTS}[{position}]")
+
+
+def _look_at_assessments(assessments: Sequence[Members], referral: str, tell: _Tell) -> None:
+    for position, item in enumerate(assessments):
         start = item.get("start_date", _EVER)
         if start < referral and start:
             tell("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
@@ -180,25 +196,24 @@ def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
             tell("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
         if _is_not_alone("21", item.get("factors", ())):
             tell("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
-    for block, before_referral, before_start in (
-        (_CIN_PLANS, "CIN 4015", "CIN 4011"),
-        (_CP_PLANS, "CIN 1105", "CIN 8925"),
-    ):
-        for position, item in enumerate(episode.get(block, ())):
-            start = item.get("start_date", _EVER)
-            if start < referral and start:
-                tell(before_referral, f".{block}[{position}].start_date")
-            if item.get("end_date", _NEVER) < start:
-                tell(before_start, f".{block}[{position}].end_date")
-    if enquiries := episode.get(_ENQUIRIES):
-        for position, item in enumerate(enquiries):
-            if item.get("start_date", _NEVER) < referral:
-                tell("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
-        if len(enquiries) > 1 and _is_overlapping(enquiries):
-            tell("CIN 8890, 8839", f".{_ENQUIRIES}")
-    for position, item in enumerate(episode.get(_PLACEMENTS, ())):
-        if ("end_date" in item) != ("end_reason" in item):
-            tell("903 148", f".{_PLACEMENTS}[{position}]")
+
+
+def _look_at_plans(plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], tell: _Tell) -> None:
+    before_referral, before_start = rules
+    for position, item in enumerate(plans):
+        start = item.get("start_date", _EVER)
+        if start < referral and start:
+            tell(before_referral, f".{block}[{position}].start_date")
+        if item.get("end_date", _NEVER) < start:
+            tell(before_start, f".{block}[{position}].end_date")
+
+
+def _look_at_enquiries(enquiries: Sequence[Members], referral: str, tell: _Tell) -> None:
+    for position, item in enumerate(enquiries):
+        if item.get("start_date", _NEVER) < referral:
+            tell("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
+    if len(enquiries) > 1 and _is_overlapping(enquiries):
+        tell("CIN 8890, 8839", f".{_ENQUIRIES}")
 
 
 def _has_check_letter(upn: str) -> bool:

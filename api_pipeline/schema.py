@@ -76,9 +76,6 @@ def _terse(node: Any, definitions: Mapping[str, Any]) -> Any:
     result = {name: _terse(item, definitions) for name, item in node.items() if not name.startswith("x-")}
     if "$ref" in result:
         result |= _terse(definitions[_list_name(result.pop("$ref"))], definitions)
-    if result.get("format") == "date":
-        # A date that is one has that pattern.
-        result.pop("pattern", None)
     if isinstance(result.get("enum"), list):
         result = {"enum": result["enum"]}
     return result

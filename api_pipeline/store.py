@@ -164,8 +164,11 @@ class Store:
 
     def runs_of_notes(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
         """Gives, by child, which run noted last that it was about to send a record of it to `receiver`."""
-        notes = self._by_children("read_runs_of_notes", receiver, children)
-        return {str(row[0]): str(row[1]).strip() for row in notes}
+        found: dict[str, str] = {}
+        for part in _chunks(children):
+            sql = self.sql("read_runs_of_notes", children=placeholders(len(part)))
+            found.update((str(row[0]), str(row[1]).strip()) for row in self.connection.query(sql, [receiver, *part]))
+        return found
 
     def unfinished_shards(self) -> list[Row]:
         """Gives the shards of the runs whose journal entries are not closed, each as the text I/N."""
@@ -217,11 +220,11 @@ class Store:
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters = ()) -> None:
         """Runs a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
 
-        `shared` are the parameters that follow them, the same for all.
+        `shared` are the parameters that come before them, the same for all.
         """
         for part in _chunks(rows):
             sql = self.sql(name, rows=rows_as_table(self.connection.dialect, types, len(part)))
-            self.connection.execute(sql, [*(value for row in part for value in row), *shared])
+            self.connection.execute(sql, [*shared, *(value for row in part for value in row)])
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Runs an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
@@ -230,11 +233,6 @@ class Store:
             table = rows_as_table(self.connection.dialect, types, len(part))
             sql = self.sql(name, rows=table, ids=placeholders(len(ids)))
             self.connection.execute(sql, [*(value for row in part for value in row), *ids])
-
-    def _by_children(self, name: str, receiver: str, children: Sequence[str]) -> Iterable[Row]:
-        for part in _chunks(children):
-            sql = self.sql(name, children=placeholders(len(part)))
-            yield from self.connection.query(sql, [receiver, *part])
 
     def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
         for part in _chunks(children):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from api_pipeline.errors import PipelineError
-from api_pipeline.records import Batch, Outcome
+from api_pipeline.records import AlreadyHeld, Batch, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Window:
         """Puts in outcomes without waiting for room."""
         with self._changed:
             self._under_way += 1
+            self._children.update(children_of(outcomes))
         self.events.put(Decided(0, outcomes))
 
     def put_follow_up(self, batch: Batch) -> None:
@@ -141,3 +142,8 @@ class Window:
             while self._under_way >= self._limit and not self._is_closed:
                 self._changed.wait()
             return not self._is_closed
+
+
+def children_of(outcomes: Iterable[Outcome]) -> set[str]:
+    """Gives the children of whom something is to be recorded though nothing was sent."""
+    return {outcome.la_child_id for outcome in outcomes if isinstance(outcome, AlreadyHeld)}

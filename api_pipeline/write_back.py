@@ -55,14 +55,15 @@ class _Changes:
     """The rows of parameters for each statement of one write-back.
 
     `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
-    `log` has the lines by what they have in common: kind, HTTP code and outcome. `replaced` are the children of whom
-    what the receiver holds is recorded already.
+    `log` has the lines by what they have in common: kind, HTTP code and outcome. What is held of the children in
+    `replaced` is taken out first; those in `concluded` were not sent, their holding is known from their rows.
     """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     held: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
+    concluded: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
     renewed: list[tuple[str, str]] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
@@ -115,8 +116,16 @@ class WriteBack:
                 if row_now is not None:
                     self._collect(changes, outcome, row_now)
             if is_repeated:
-                changes.replaced.update(changes.held)
+                self._leave_recorded(changes)
             self._apply(batch, changes)
+
+    def _leave_recorded(self, changes: _Changes) -> None:
+        """Replaces what is recorded by what was sent, but not by what was only concluded: that is never newer."""
+        recorded = self._store.holdings(self._to.receiver, sorted(changes.concluded))
+        for child in changes.concluded:
+            if child in recorded and recorded[child].held is not None:
+                del changes.held[child]
+        changes.replaced.update(changes.held)
 
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
         result: dict[int, _RowNow] = {}
@@ -211,6 +220,7 @@ class WriteBack:
         if not outcome.is_recorded:
             digest = sha256_hex(outcome.held)
             self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
+            changes.concluded.add(outcome.la_child_id)
         changes.confirmed.append(outcome.la_child_id)
 
     def _collect_held(

@@ -15,7 +15,7 @@ import click
 
 from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
 from benchmarks import stage
-from benchmarks.cases import SETS, Case
+from benchmarks.cases import PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import BenchmarkFailed, Cost, cost_of, free_port, receiver, seconds_to_first_request
 from tests.support.commands import ROOT
@@ -27,9 +27,10 @@ _HEAD = (
 )
 _RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 _STARTS = 5
+_ROUNDS = 7
 _EXECUTABLE = ROOT / "dist" / "exe" / ("csc_api_pipeline.exe" if os.name == "nt" else "csc_api_pipeline")
-# What is not measured by the table of runs: from start to the first request, and stagings.
-_OTHER_SETS = ("start", "stage", "help")
+# What is not measured case by case: parts by turns, from start to the first request, and stagings.
+_OTHER_SETS = ("parts", "start", "stage", "help")
 
 
 class Bench:
@@ -136,6 +137,22 @@ def _measure(bench: Bench, cases: Iterable[Case], repeat: int, *, skip_missing: 
         click.echo(_line(case, _median([bench.run(case) for _ in range(times)])))
 
 
+def _measure_parts(bench: Bench, rounds: int) -> None:
+    """Measures what parts of the program cost, by turns: a machine that grows busier does so for all of them."""
+    whole, *without = PARTS
+    costs: dict[Case, list[Cost]] = {case: [] for case in PARTS}
+    for _ in range(rounds):
+        for case in PARTS:
+            costs[case].append(bench.run(case))
+    click.echo(f"{_HEAD}\n{_RULE}")
+    for case in PARTS:
+        click.echo(_line(case, _median(costs[case])))
+    for case in without:
+        added = [100 * (one.seconds / other.seconds - 1) for one, other in zip(costs[whole], costs[case], strict=True)]
+        shown = ", ".join(f"{percent:.0f}" for percent in sorted(added))
+        click.echo(f"in comparison with {case.name}: +{statistics.median(added):.0f} % (rounds: {shown})")
+
+
 def _measure_start(bench: Bench) -> None:
     for database in ("sqlite", "postgresql"):
         case = Case(rows=10_000, database=database)
@@ -185,13 +202,15 @@ def main(
     if not names and not cases:
         raise click.UsageError("Say what to measure: --smoke, --all, --set or --rows.")
     wanted = [*(found for name in names for found in SETS.get(name, ())), *cases]
-    needs_postgres = "start" in names or any(found.database == "postgresql" for found in wanted)
+    needs_postgres = bool({"parts", "start"} & set(names)) or any(found.database == "postgresql" for found in wanted)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2i-csc-api-bench-")))
         bench = Bench(folder, stack, postgres_too=needs_postgres)
         try:
             if wanted:
                 _measure(bench, wanted, repeat, skip_missing=smoke)
+            if "parts" in names:
+                _measure_parts(bench, max(repeat, _ROUNDS))
             if "start" in names:
                 _measure_start(bench)
             if smoke or "help" in names:

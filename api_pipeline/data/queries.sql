@@ -2,10 +2,10 @@
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its companions. {ids},
--- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a list of rows of parameters, VALUES (?, ?),
--- (?, ?) ...: values always travel as parameters, never in the text. {page}, {lock_rows}, {locked} and {rows} are the
--- places where SQL Server, PostgreSQL and SQLite differ; what they become is said in db.py. {shard} is empty, or limits
--- a run to its share of the rows.
+-- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
+-- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
+-- {lock_rows}, {locked} and {rows} are the places where SQL Server, PostgreSQL and SQLite differ; what they become is
+-- said in db.py. {shard} is empty, or limits a run to its share of the rows.
 
 -- name: probe
 -- Asks for nothing, to see that the database answers.
@@ -122,10 +122,9 @@ WHERE receiver = ? AND la_child_id IN ({children});
 -- name: note_unconfirmed
 -- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the notes
 -- have in common is given once.
-WITH noted (la_child_id, payload_hash) AS ({rows})
 INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at)
-SELECT la_child_id, payload_hash, ?, ?, ?
-FROM noted;
+SELECT column1, column2, ?, ?, ?
+FROM {rows};
 
 -- name: note_may_hold
 -- Notes what the receiver holds if it took a record whose answer was lost.
@@ -142,31 +141,28 @@ WHERE id IN ({ids}) {locked};
 -- name: mark_sent
 -- Writes the receipts of accepted full records to their rows: they are sent, and what was sent becomes the previous
 -- payload. The ids stand there twice so that every database finds the rows by their key.
-WITH done (row_id, answer, received_at) AS ({rows})
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
     partial_json_payload = NULL
-FROM done
+FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_delta_sent
 -- The same for accepted deltas, which are kept in their column.
-WITH done (row_id, answer, received_at, delta) AS ({rows})
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
     partial_json_payload = done.delta
-FROM done
+FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at, column4 AS delta FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_already_held
 -- Writes to rows that nothing was sent, because the receiver holds exactly this payload.
-WITH done (row_id, answer) AS ({rows})
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = NULL
-FROM done
+FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_deletion_sent
@@ -184,18 +180,16 @@ WHERE id = ?;
 
 -- name: mark_failed
 -- Writes code and reason to the rows of records that were refused or could not be delivered.
-WITH done (row_id, answer) AS ({rows})
 UPDATE {table}
 SET submission_status = 'error', api_response = done.answer
-FROM done
+FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_testing
 -- Writes the simulated answers of testing mode; nothing else changes, so that a live run sends the rows.
-WITH done (row_id, answer, answered_at) AS ({rows})
 UPDATE {table}
 SET submission_status = 'testing', api_response = done.answer, submission_timestamp = done.answered_at
-FROM done
+FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS answered_at FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
 -- name: mark_pending
@@ -211,19 +205,17 @@ WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: insert_held
 -- Records what the receiver holds now, with the receipt that says so.
-WITH taken (la_child_id, held_payload, held_hash, receipt, accepted_at) AS ({rows})
 INSERT INTO {held} (la_child_id, held_payload, held_hash, receipt, accepted_at, receiver)
-SELECT la_child_id, held_payload, held_hash, receipt, accepted_at, ?
-FROM taken;
+SELECT column1, column2, column3, column4, column5, ?
+FROM {rows};
 
 -- name: insert_log
 -- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is given
 -- once.
-WITH submitted (staging_id, person_id, la_child_id, sent_hash, answer) AS ({rows})
 INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id, batch, staging_table, logged_at, kind,
                    http_code, outcome)
-SELECT staging_id, person_id, la_child_id, sent_hash, answer, ?, ?, ?, ?, ?, ?, ?
-FROM submitted;
+SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?, ?, ?, ?
+FROM {rows};
 
 -- name: insert_run
 -- Opens the journal entry of a run.

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.simulator import Reading, SimulatorServer
+from api_pipeline.simulator.faults import Fault, FaultKind, When
 from tests.support.databases import TestDatabase
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change, child, row_of, staged, table_rows
-from tests.support.world import World
+from tests.support.world import World, recorded
 
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 
@@ -49,6 +50,48 @@ def test_a_childs_second_row_is_worked_out_from_what_became_of_the_first(world: 
     world.fill([staged("1", two), *(staged(str(number)) for number in range(2, 20)), staged("1", one)])
     assert world.run(BATCH_SIZE=1, USE_PARTIAL_PAYLOAD=deltas).code == 0
     assert world.server.simulator.held("1") == one
+
+
+def test_what_was_only_concluded_of_a_child_never_replaces_what_was_sent_after(world: World) -> None:
+    one = child("1", social_care_episodes=[EPISODE])
+    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    world.fill([staged("1", one)])
+    assert world.run().code == 0
+    # As today's tool leaves it: the row alone says what was sent.
+    world.database.execute(f"DELETE FROM {world.database.named('ssd_api_held')}")
+    world.database.execute(f"DELETE FROM {world.database.named('ssd_api_submission_log')}")
+    change(world.database, world.database.table, "1", submission_status="pending")
+    world.fill([staged("1", two), *(staged(str(number)) for number in range(2, 12))])
+    assert world.run(BATCH_SIZE=1).code == 0
+    assert world.server.simulator.held("1") == two
+    assert {"la_child_id": "1", **recorded(world.database)["1"]} == two
+
+
+def test_a_row_that_needs_no_sending_takes_no_note_of_the_childs_other_row_away(world: World) -> None:
+    one = child("1", social_care_episodes=[EPISODE])
+    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    world.fill([staged("1", one)])
+    assert world.run().code == 0
+    change(world.database, world.database.table, "1", submission_status="error")
+    world.fill([staged("1", two), *(staged(str(number)) for number in range(2, 6))])
+    world.server.simulator.add_fault(Fault(kind=FaultKind.DROP, when=When.AFTER_ACCEPTING))
+    assert world.run(BATCH_SIZE=1, MAX_ATTEMPTS=1).code == 5
+    newest = max(row["id"] for row in table_rows(world.database, world.database.table) if row["person_id"] == "1")
+    world.database.execute(
+        f"UPDATE {world.database.table} SET submission_status = 'pending', json_payload = ? WHERE id = ?",
+        [json.dumps({**one, "mis_child_id": "M1"}), newest],
+    )
+    assert world.run().code == 0
+    assert world.server.simulator.held("1") == {**one, "mis_child_id": "M1"}
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("option", ["UseDeclareFetch=1", "UseServerSidePrepare=0"])
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_options_of_postgresqls_driver_keep_nothing_from_being_sent(world: World, option: str, deltas: str) -> None:
+    world.stage(15)
+    text = f"{world.database.connection_string};{option}"
+    assert world.run(DB_CONNECTION_STRING=text, BATCH_SIZE=10, USE_PARTIAL_PAYLOAD=deltas).code == 0
 
 
 def test_without_purging_a_payload_goes_even_where_something_only_vanished(world: World) -> None:

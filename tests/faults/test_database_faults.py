@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from api_pipeline import run_lock
-from api_pipeline.db import Connection, ConnectionLost, connect
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, connect
 from api_pipeline.simulator import Fault, FaultKind, Reading, SimulatorServer
 from api_pipeline.spool import SpooledReceipt
 from tests.faults.outages import (
@@ -288,6 +288,27 @@ def locked_file(world: World) -> Iterator[threading.Event]:
         yield release
     release.set()
     holder.join()
+
+
+def test_commit_that_met_a_reader_can_be_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "council.db"
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("CREATE TABLE line (number INTEGER)")
+    reader.executemany("INSERT INTO line VALUES (?)", [(number,) for number in range(1000)])
+    reading = reader.execute("SELECT number FROM line")
+    reading.fetchone()
+    connection = connect(f"sqlite:///{path}", busy_wait_s=0.1)
+    try:
+        for _ in range(2):
+            with pytest.raises(DatabaseBusy), connection.transaction():
+                connection.execute("INSERT INTO line VALUES (1000)")
+        reading.close()
+        with connection.transaction():
+            connection.execute("INSERT INTO line VALUES (1000)")
+        assert connection.query("SELECT COUNT(*) FROM line") == [(1001,)]
+    finally:
+        connection.close()
+        reader.close()
 
 
 def test_file_that_is_locked_for_a_while_is_waited_for(embedded_world: World) -> None:

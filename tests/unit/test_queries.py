@@ -36,7 +36,6 @@ PIECES = {
     "ids": "?, ?",
     "children": "?, ?",
     "people": "?, ?",
-    "values": "(?, ?), (?, ?)",
     "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
     "person": "AND person_id = ?",
     "shard": "AND id % 4 = 0",
