@@ -8,8 +8,16 @@ from dataclasses import replace
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.patience import Patience, patiently
-from api_pipeline.payload import Payload, PayloadFault, held_text, parse_payload
-from api_pipeline.records import Outcome, Record, StagedRow
+from api_pipeline.payload import (
+    NothingToSend,
+    Payload,
+    PayloadFault,
+    Policy,
+    held_text,
+    next_record,
+    parse_payload,
+)
+from api_pipeline.records import Holding, Outcome, Record, StagedRow
 from api_pipeline.spool import Spool, SpooledReceipt, by_row, recovered
 from api_pipeline.store import DUE_STATUSES, Store
 from api_pipeline.summary import RunSummary
@@ -19,7 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class DurableWriteBack:
-    """Writes outcomes so that no receipt is lost. `retake_lock` takes the run lock on a new connection."""
+    """Writes outcomes so that no receipt is lost.
+
+    `policy` is what records are planned by; `retake_lock` takes the run lock on a new connection.
+    """
 
     def __init__(
         self,
@@ -27,6 +38,7 @@ class DurableWriteBack:
         destination: Destination,
         spool: Spool,
         *,
+        policy: Policy,
         patience: Patience,
         mask: Callable[[str], str],
         retake_lock: Callable[[], None],
@@ -35,6 +47,7 @@ class DurableWriteBack:
         self._store = store
         self._to = destination
         self._spool = spool
+        self._policy = policy
         self._patience = patience
         self._mask = mask
         self._write_back = WriteBack(store, destination, mask)
@@ -84,12 +97,14 @@ class DurableWriteBack:
         """Writes saved receipts under the run and the batch they belong to, and gives their number."""
         rows = {row.id: row for row in self._store.read_rows(list(receipts))}
         runs = self._runs_of_notes(list(receipts.values()))
+        holdings = self._holdings(list(receipts.values()))
         batches: dict[tuple[str, int], list[Outcome]] = {}
         for row_id, receipt in receipts.items():
             row = rows.get(row_id)
             if row is None or not _is_newest(receipt, row, runs):
                 continue
-            accepted = recovered(receipt, row, _held_text(row.json_payload))
+            holding = holdings.get(receipt.la_child_id, Holding())
+            accepted = recovered(receipt, row, _held_after(row, holding, self._policy))
             if accepted is not None:
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
         for (run_id, batch), outcomes in batches.items():
@@ -100,6 +115,11 @@ class DurableWriteBack:
         if not self._to.companions:
             return None
         return self._store.runs_of_notes(self._to.receiver, [receipt.la_child_id for receipt in receipts])
+
+    def _holdings(self, receipts: Sequence[SpooledReceipt]) -> dict[str, Holding]:
+        if not self._to.companions:
+            return {}
+        return self._store.holdings(self._to.receiver, sorted({receipt.la_child_id for receipt in receipts}))
 
     def forget(self, records: Sequence[Record]) -> None:
         """Removes the notes of records that were never sent; a note that stays behind does no harm."""
@@ -126,9 +146,14 @@ def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | N
     return runs.get(receipt.la_child_id) == receipt.run_id
 
 
-def _held_text(text: str) -> str | None:
+def _held_after(row: StagedRow, holding: Holding, policy: Policy) -> str | None:
+    """Gives what the receiver holds after the record that was planned of this row, upon this holding."""
     try:
-        payload: Payload = parse_payload(text)
+        payload: Payload = parse_payload(row.json_payload)
     except PayloadFault:
         return None
-    return held_text(payload)
+    record = next_record(row, payload, holding, policy)
+    # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
+    if isinstance(record, NothingToSend) or not record.is_last:
+        return held_text(payload)
+    return record.held_after

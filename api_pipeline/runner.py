@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from api_pipeline.connection_string import database_named_by
 from api_pipeline.db import Connection, connect
@@ -232,6 +232,7 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Dur
             database_named_by(settings.connection_string),
             shard_of(settings),
         ),
+        policy=_policy(settings),
         patience=patience_of(settings),
         mask=mask_values,
         retake_lock=stores.lock.retake,
@@ -269,7 +270,7 @@ def _parts(
         gate=gate,
         receiver=receiver,
         write_back=write_back,
-        follow_up_policy=Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished),
+        follow_up_policy=_policy(settings),
         senders=settings.max_in_flight,
         give_up_after=settings.give_up_after_failed_batches,
         stop=stop,
@@ -278,12 +279,14 @@ def _parts(
     )
 
 
+def _policy(settings: Settings) -> Policy:
+    return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished)
+
+
 def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, companions: bool) -> PlanOptions:
     return PlanOptions(
         selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
-        policy=Policy(
-            deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished, resync=request.resync
-        ),
+        policy=replace(_policy(settings), resync=request.resync),
         receiver=settings.receiver,
         run_id=summary.run_id,
         batch_size=settings.batch_size,

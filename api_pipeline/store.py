@@ -130,9 +130,8 @@ class Store:
         name = "read_all" if selection.every_row else "read_due"
         pieces, limits = _limits(selection)
         pieces["page"] = self.connection.page(size)["page"]
-        rows = [_staged_row(row) for row in self.connection.query(self.sql(name, **pieces), [after_id, *limits])]
-        left = self.left_window([row.person_id for row in rows])
-        return [replace(row, left_window=left[row.person_id]) if row.person_id in left else row for row in rows]
+        rows = self.connection.query(self.sql(name, **pieces), [after_id, *limits])
+        return self._with_left_window([_staged_row(row) for row in rows])
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Gives some rows as they stand now, in no particular order."""
@@ -140,7 +139,11 @@ class Store:
         for part in _chunks(ids):
             sql = self.sql("read_rows", ids=placeholders(len(part)))
             result.extend(_staged_row(row) for row in self.connection.query(sql, part))
-        return result
+        return self._with_left_window(result)
+
+    def _with_left_window(self, rows: list[StagedRow]) -> list[StagedRow]:
+        left = self.left_window([row.person_id for row in rows])
+        return [replace(row, left_window=left[row.person_id]) if row.person_id in left else row for row in rows]
 
     def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Holding]:
         """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""

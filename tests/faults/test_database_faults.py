@@ -32,10 +32,11 @@ from tests.faults.outages import (
 from tests.support.databases import TestDatabase, sqlite_database
 from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay, relay_to
-from tests.support.staging import change, child, hash_of, table_rows, text_of
-from tests.support.world import World
+from tests.support.staging import change, child, hash_of, staged, table_rows, text_of
+from tests.support.world import World, recorded
 
 MID_RUN = {"BATCH_SIZE": 2, "MAX_IN_FLIGHT": 4}
+EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 MANY = 120
 KEPT = {*SpooledReceipt.__dataclass_fields__}
 
@@ -187,6 +188,33 @@ def check_spooled_and_recovered(world: World, code: int, text: str) -> None:
 def lost(after: dict[str, str], before: dict[str, str]) -> dict[str, str]:
     """Gives the rows that the run with the dead receiver tried in vain."""
     return {person: word for person, word in after.items() if before[person] == "untouched" and word[:5] == "error"}
+
+
+@pytest.mark.parametrize("purging", ["true", "false"])
+def test_recovered_receipt_says_as_much_of_what_is_held_as_one_written_at_once(
+    embedded_world: World, purging: str
+) -> None:
+    world = embedded_world
+    second = {**EPISODE, "social_care_episode_id": "E2"}
+    world.fill([staged("1", child("1", social_care_episodes=[EPISODE, second]))])
+    assert world.run(PURGE_VANISHED=purging).code == 0
+    # The second episode left the payload, but is to stay at the receiver.
+    if purging == "true":
+        world.database.execute(
+            f"INSERT INTO {world.database.named('ssd_api_left_window')} (person_id, elements) VALUES (?, ?)",
+            ["1", '[["social_care_episodes", "E2"]]'],
+        )
+    now = child("1", social_care_episodes=[{**EPISODE, "referral_source": "1A"}])
+    change(world.database, world.database.table, "1", json_payload=text_of(now), submission_status="pending")
+    with before_answer(world, 1, lambda: refuse_writes(world.database)):
+        assert world.run(PURGE_VANISHED=purging).code == 3
+    allow_writes(world.database)
+    assert spooled(world)
+    world.server.simulator.add_fault(Fault(FaultKind.DROP, times=None))
+    world.run(PURGE_VANISHED=purging)
+    assert no_spool(world)
+    held = recorded(world.database)["1"]
+    assert [episode["social_care_episode_id"] for episode in held["social_care_episodes"]] == ["E1", "E2"]
 
 
 def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keeps_its_receipts(
