@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -186,3 +187,9 @@ def all_of_schema(node: Json) -> set[str]:
         found |= all_of_schema(member)
         found |= all_of_schema(member.get("items", {}))
     return found
+
+
+@given(text=st.text(), times=st.sampled_from([0, 1, 100, 2047, 2048, 5000]))
+def test_a_text_of_any_length_has_the_hash_of_its_bytes(text: str, times: int) -> None:
+    long = text * times
+    assert sha256_hex(long) == sha256(long.encode("utf-8")).hexdigest()
