@@ -34,24 +34,20 @@ _LOST_NATIVE = re.compile(
 )
 _LOST = "The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
 
-# What differs between the databases beyond DDL and the run lock: the end of a page, how a row is kept still while its
-# version is compared (SQLite's transaction is opened for writing, and needs no row lock), and rows of parameters as a
-# table. VALUES is one part of a statement however many rows it has: as so many SELECTs joined by UNION ALL, a hundred
-# rows take PostgreSQL ten times as long to plan.
+# What differs between the databases beyond DDL and the run lock, and `rows_as_table`: the end of a page, and how a row
+# is kept still while its version is compared. SQLite needs no row lock: its transaction is opened for writing.
 _DIFFERENCES = {
     Dialect.SQLSERVER: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "WITH (UPDLOCK, ROWLOCK)",
         "locked": "",
-        "rows": "({rows}) AS given ({names})",
     },
     Dialect.POSTGRESQL: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "",
         "locked": "FOR UPDATE",
-        "rows": "({rows}) AS given",
     },
-    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": "", "rows": "({rows}) AS given"},
+    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": ""},
 }
 # PostgreSQL takes a parameter in VALUES for text unless the first row says otherwise.
 _TYPED = {(Dialect.POSTGRESQL, int): "CAST(? AS BIGINT)", (Dialect.POSTGRESQL, datetime): "CAST(? AS TIMESTAMP)"}
@@ -194,22 +190,22 @@ class Connection:
 def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
     """Gives the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows."""
     pieces = _DIFFERENCES[dialect]
-    return {
-        "page": pieces["page"].format(size=size),
-        "lock_rows": pieces["lock_rows"],
-        "locked": pieces["locked"],
-    }
+    return {**pieces, "page": pieces["page"].format(size=size)}
 
 
 def rows_as_table(dialect: Dialect, types: Sequence[type], count: int) -> str:
     """Gives the SQL of a table `given` of `count` rows of parameters; `types` are int, str or datetime.
 
-    Its columns are `column1`, `column2` and so on: what two of the three databases call them by themselves.
+    Its columns are `column1`, `column2` and so on: what two of the three databases call them by themselves. VALUES is
+    one part of a statement however many rows it has; as SELECTs joined by UNION ALL, a hundred rows take PostgreSQL
+    ten times as long to plan.
     """
     first = ", ".join(_TYPED.get((dialect, kind), "?") for kind in types)
     others = f", ({placeholders(len(types))})" * (count - 1)
-    names = ", ".join(f"column{number}" for number in range(1, len(types) + 1))
-    return _DIFFERENCES[dialect]["rows"].format(rows=f"VALUES ({first}){others}", names=names)
+    names = ""
+    if dialect is Dialect.SQLSERVER:
+        names = f" ({', '.join(f'column{number}' for number in range(1, len(types) + 1))})"
+    return f"(VALUES ({first}){others}) AS given{names}"
 
 
 def connect(

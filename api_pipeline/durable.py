@@ -119,7 +119,7 @@ class DurableWriteBack:
     def _holdings(self, receipts: Sequence[SpooledReceipt]) -> dict[str, Holding]:
         if not self._to.companions:
             return {}
-        return self._store.holdings(self._to.receiver, sorted({receipt.la_child_id for receipt in receipts}))
+        return self._store.holdings(self._to.receiver, [receipt.la_child_id for receipt in receipts])
 
     def forget(self, records: Sequence[Record]) -> None:
         """Removes the notes of records that were never sent; a note that stays behind does no harm."""

@@ -178,7 +178,7 @@ class Planner:
     def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
         if not self._options.companions:
             return {}
-        return self._store.holdings(self._options.receiver, sorted(set(children)))
+        return self._store.holdings(self._options.receiver, children)
 
     def _holding_now(self, row: StagedRow, child: str) -> Holding:
         return self._holdings([child]).get(child) or _from_previous(row, self._previous([row]).get(row.id))

@@ -6,7 +6,7 @@ What is written back stands in `write_back.py`. Statements come from `data/queri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TypeVar
@@ -114,9 +114,8 @@ class Store:
             self._has_left_window = self.keeps_left_window() and bool(
                 self.connection.query(self.sql("has_left_window"))[0][0]
             )
-        for part in _chunks(people) if self._has_left_window else ():
-            sql = self.sql("read_left_window", people=placeholders(len(part)))
-            found.update((str(row[0]), read_paths(row[1])) for row in self.connection.query(sql, part))
+        if self._has_left_window:
+            found.update((str(row[0]), read_paths(row[1])) for row in self._by_values("read_left_window", people))
         return found
 
     def count(self, selection: Selection) -> int:
@@ -135,11 +134,7 @@ class Store:
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Gives some rows as they stand now, in no particular order."""
-        result: list[StagedRow] = []
-        for part in _chunks(ids):
-            sql = self.sql("read_rows", ids=placeholders(len(part)))
-            result.extend(_staged_row(row) for row in self.connection.query(sql, part))
-        return self._with_left_window(result)
+        return self._with_left_window([_staged_row(row) for row in self._by_values("read_rows", ids)])
 
     def _with_left_window(self, rows: list[StagedRow]) -> list[StagedRow]:
         left = self.left_window([row.person_id for row in rows])
@@ -149,13 +144,12 @@ class Store:
         """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
         held: dict[str, tuple[str | None, str | None]] = {}
         notes: dict[str, Unconfirmed] = {}
-        for part in _chunks(children):
-            sql = self.sql("read_held", children=placeholders(len(part)))
-            for child, is_note, text, mark in self.connection.query(sql, [receiver, *part, receiver, *part]):
-                if is_note:
-                    notes[str(child)] = Unconfirmed(str(mark or "").strip(), text)
-                else:
-                    held[str(child)] = (text, mark)
+        asked = sorted(set(children))
+        for child, is_note, text, mark in self._by_values("read_held", asked, lambda part: [receiver, *part] * 2):
+            if is_note:
+                notes[str(child)] = Unconfirmed(str(mark or "").strip(), text)
+            else:
+                held[str(child)] = (text, mark)
         return {
             child: Holding(
                 held=held.get(child, (None, None))[0],
@@ -167,11 +161,8 @@ class Store:
 
     def runs_of_notes(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
         """Gives, by child, which run noted last that it was about to send a record of it to `receiver`."""
-        found: dict[str, str] = {}
-        for part in _chunks(children):
-            sql = self.sql("read_runs_of_notes", children=placeholders(len(part)))
-            found.update((str(row[0]), str(row[1]).strip()) for row in self.connection.query(sql, [receiver, *part]))
-        return found
+        rows = self._by_values("read_runs_of_notes", children, lambda part: [receiver, *part])
+        return {str(row[0]): str(row[1]).strip() for row in rows}
 
     def unfinished_shards(self) -> list[Row]:
         """Gives the shards of the runs whose journal entries are not closed, each as the text I/N."""
@@ -179,27 +170,15 @@ class Store:
 
     def newest_living(self, people: Sequence[str]) -> dict[str, int]:
         """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
-        found: dict[str, int] = {}
-        for part in _chunks(people):
-            sql = self.sql("read_living", people=placeholders(len(part)))
-            found.update((str(row[0]), int(row[1])) for row in self.connection.query(sql, part))
-        return found
+        return {str(row[0]): int(row[1]) for row in self._by_values("read_living", people)}
 
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""
-        found: set[str] = set()
-        for part in _chunks(people):
-            sql = self.sql("read_accepted_before", people=placeholders(len(part)))
-            found.update(str(row[0]) for row in self.connection.query(sql, part))
-        return found
+        return {str(row[0]) for row in self._by_values("read_accepted_before", people)}
 
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
         """Gives `previous_json_payload` by row id, where there is one."""
-        result: dict[int, str] = {}
-        for part in _chunks(ids):
-            sql = self.sql("read_previous", ids=placeholders(len(part)))
-            result.update((int(row[0]), str(row[1])) for row in self.connection.query(sql, part))
-        return result
+        return {int(row[0]): str(row[1]) for row in self._by_values("read_previous", ids)}
 
     def note_unconfirmed(
         self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]], replaced: Sequence[str]
@@ -220,7 +199,7 @@ class Store:
         """Removes what `receiver` is recorded to hold of these children."""
         self._delete_children("remove_held", receiver, children)
 
-    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters = ()) -> None:
+    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
         """Runs a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
 
         `shared` are the parameters that come before them, the same for all.
@@ -236,6 +215,18 @@ class Store:
             table = rows_as_table(self.connection.dialect, types, len(part))
             sql = self.sql(name, rows=table, ids=placeholders(len(ids)))
             self.connection.execute(sql, [*(value for row in part for value in row), *ids])
+
+    def _by_values(
+        self, name: str, values: Sequence[_Value], parameters: Callable[[Sequence[_Value]], Parameters] = list
+    ) -> Iterator[Row]:
+        """Gives the rows of a statement that asks for ids, people or children, a hundred in one statement.
+
+        `parameters` makes a statement's parameters of its part of the values.
+        """
+        for part in _chunks(values):
+            marks = placeholders(len(part))
+            sql = self.sql(name, ids=marks, people=marks, children=marks)
+            yield from self.connection.query(sql, parameters(part))
 
     def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
         for part in _chunks(children):

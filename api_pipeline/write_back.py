@@ -22,7 +22,7 @@ from api_pipeline.records import (
     Untried,
     Version,
 )
-from api_pipeline.store import Store, as_version, utc_now, word
+from api_pipeline.store import DUE_STATUSES, Store, as_version, utc_now, word
 
 NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
@@ -33,7 +33,6 @@ _TOGETHER: Mapping[str, tuple[type, ...]] = {
     "mark_failed": (int, str),
     "mark_testing": (int, str, datetime),
 }
-_DUE = ("pending", "error", "testing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class _Changes:
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
-    held: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
+    held: dict[str, tuple[object, ...]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     concluded: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
@@ -121,7 +120,7 @@ class WriteBack:
 
     def _leave_recorded(self, changes: _Changes) -> None:
         """Replaces what is recorded by what was sent, but not by what was only concluded: that is never newer."""
-        recorded = self._store.holdings(self._to.receiver, sorted(changes.concluded))
+        recorded = self._store.holdings(self._to.receiver, list(changes.concluded))
         for child in changes.concluded:
             if child in recorded and recorded[child].held is not None:
                 del changes.held[child]
@@ -183,7 +182,7 @@ class WriteBack:
         record, receipt = outcome.record, outcome.receipt
         row = record.row
         if not record.is_last:
-            if now.submission_status not in _DUE and now.row_state != "deleted":
+            if now.submission_status not in DUE_STATUSES and now.row_state != "deleted":
                 changes.add("mark_pending", row.id)
         elif not now.is_still(row):
             if record.kind is Kind.DELETION:
@@ -198,12 +197,9 @@ class WriteBack:
         else:
             changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at)
         held = record.held_after
-        if record.was_held:
+        if record.was_held or held is None:
             changes.replaced.add(record.la_child_id)
-        if held is None:
-            changes.held[record.la_child_id] = None
-            changes.replaced.add(record.la_child_id)
-        else:
+        if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
             self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
         if record.is_last:
@@ -266,7 +262,7 @@ class WriteBack:
             return
         receiver = self._to.receiver
         store.remove_held(receiver, sorted(changes.replaced))
-        held = [row for row in changes.held.values() if row is not None]
+        held = list(changes.held.values())
         store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
         shared = (self._to.run_id, batch, self._to.table, utc_now())
         for alike, lines in changes.log.items():

@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,8 +193,3 @@ def _sha256(text: str) -> bytes:
     from hashlib import sha256
 
     return sha256(text.encode("utf-8")).digest()
-
-
-def staging_of(shop: Shop, dataset: Dataset) -> AbstractContextManager[Staging]:
-    """Gives a fresh staging table with this data from a shop."""
-    return shop.staging(dataset)

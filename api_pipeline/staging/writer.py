@@ -64,7 +64,7 @@ class Writer:
         children = {row.id: child_of(row) for row in rows}
         holdings: dict[str, Holding] = {}
         if self._has_companions:
-            holdings = self._store.holdings(self._receiver, sorted(set(children.values())))
+            holdings = self._store.holdings(self._receiver, list(children.values()))
         previous = self._previous([row for row in rows if children[row.id] not in holdings])
         return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
 
