@@ -71,7 +71,7 @@ def test_proxy_that_wants_a_password_and_gets_none(
         "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
         "or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated"
     )
-    assert guarded.requests()[-1] == f"TCP_DENIED/407 CONNECT {place(server)}"
+    assert f"TCP_DENIED/407 CONNECT {place(server)}" in guarded.requests()
 
 
 def test_proxy_that_gets_a_wrong_password(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tests.support.tls import HERE, Authority, closed_port
 
 _STARTUP_S = 30.0
 _NOTE_S = 10.0
+_MARK = ".mark.invalid:443"
 _HELPERS = (Path("/usr/lib/squid"), Path("/usr/lib64/squid"))
 _ATTEMPTS = 3
 
@@ -39,20 +41,32 @@ class Squid:
         return f"http://{HERE}:{self.port}"
 
     def requests(self) -> list[str]:
-        """Gives the proxy's notes of what was asked of it, as `TCP_TUNNEL/200 CONNECT HOST:PORT`.
+        """Gives the notes of a plain HTTP proxy on what was asked of it, as `TCP_TUNNEL/200 CONNECT HOST:PORT`.
 
-        Those of tunnels are written when they end.
+        Those of tunnels are written when they end. A proxy answers first and notes it then, so a request of our own is
+        made and its note waited for: what was answered before it is noted by then.
         """
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        notes = [line.split()[3:7] for line in lines]
-        return [f"{result} {method} {place}" for result, _, method, place in notes if method != "-"]
+        mark = f"{uuid.uuid4()}{_MARK}"
+        with socket.create_connection((HERE, self.port), timeout=_NOTE_S) as asking:
+            asking.sendall(f"CONNECT {mark} HTTP/1.0\r\n\r\n".encode("ascii"))
+            asking.recv(1)
+        until = time.monotonic() + _NOTE_S
+        while not any(note.endswith(mark) for note in self._notes()):
+            assert time.monotonic() < until, f"the proxy noted nothing within {_NOTE_S} s"
+            time.sleep(0.02)
+        return [note for note in self._notes() if not note.endswith(_MARK)]
 
     def tunnelled(self, place: str) -> int:
         """Gives how many tunnels to `HOST:PORT` there were, once the last of them is noted: that is when it ends."""
         until = time.monotonic() + _NOTE_S
-        while time.monotonic() < until and self.requests()[-1:] != [f"TCP_TUNNEL/200 CONNECT {place}"]:
+        while time.monotonic() < until and self._notes()[-1:] != [f"TCP_TUNNEL/200 CONNECT {place}"]:
             time.sleep(0.02)
-        return self.requests().count(f"TCP_TUNNEL/200 CONNECT {place}")
+        return self._notes().count(f"TCP_TUNNEL/200 CONNECT {place}")
+
+    def _notes(self) -> list[str]:
+        lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True) if self.log.exists() else []
+        notes = [line.split()[3:7] for line in lines if line.endswith("\n")]
+        return [f"{result} {method} {place}" for result, _, method, place in notes if method != "-"]
 
 
 @contextmanager
