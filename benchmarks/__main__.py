@@ -137,20 +137,20 @@ def _measure(bench: Bench, cases: Iterable[Case], repeat: int, *, skip_missing: 
         click.echo(_line(case, _median([bench.run(case) for _ in range(times)])))
 
 
-def _measure_parts(bench: Bench, rounds: int) -> None:
+def _measure_parts(bench: Bench, cases: Sequence[Case], rounds: int) -> None:
     """Measures what parts of the program cost, by turns: a machine that grows busier does so for all of them."""
-    whole, *without = PARTS
-    costs: dict[Case, list[Cost]] = {case: [] for case in PARTS}
+    whole, *without = cases
+    costs: dict[Case, list[Cost]] = {case: [] for case in cases}
     for _ in range(rounds):
-        for case in PARTS:
+        for case in cases:
             costs[case].append(bench.run(case))
     click.echo(f"{_HEAD}\n{_RULE}")
-    for case in PARTS:
+    for case in cases:
         click.echo(_line(case, _median(costs[case])))
     for case in without:
         added = [100 * (one.seconds / other.seconds - 1) for one, other in zip(costs[whole], costs[case], strict=True)]
-        shown = ", ".join(f"{percent:.0f}" for percent in sorted(added))
-        click.echo(f"in comparison with {case.name}: +{statistics.median(added):.0f} % (rounds: {shown})")
+        shown = ", ".join(f"{round(percent)}" for percent in sorted(added))
+        click.echo(f"in comparison with {case.name}: {round(statistics.median(added)):+d} % (rounds: {shown})")
 
 
 def _measure_start(bench: Bench) -> None:
@@ -173,7 +173,7 @@ def _measure_help(folder: Path) -> None:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--smoke", is_flag=True, help="A small one: 300 rows, every database that is there, no timing asked.")
-@click.option("--all", "everything", is_flag=True, help="Every set of cases (about half an hour).")
+@click.option("--all", "everything", is_flag=True, help="Every set of cases (more than half an hour).")
 @click.option("--set", "sets", multiple=True, type=click.Choice([*SETS, *_OTHER_SETS]), help="One named set of cases.")
 @click.option("--rows", multiple=True, type=click.IntRange(1, 1_000_000), help="A case of your own, with the rest:")
 @click.option("--size", type=click.IntRange(500), default=6500, show_default=True, help="Bytes of one payload.")
@@ -210,7 +210,8 @@ def main(
             if wanted:
                 _measure(bench, wanted, repeat, skip_missing=smoke)
             if "parts" in names:
-                _measure_parts(bench, max(repeat, _ROUNDS))
+                for turns in PARTS:
+                    _measure_parts(bench, turns, max(repeat, _ROUNDS))
             if "start" in names:
                 _measure_start(bench)
             if smoke or "help" in names:
