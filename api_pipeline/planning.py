@@ -15,6 +15,7 @@ from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
+from api_pipeline.several_rows import deletions_overtaken, newer_than_failed
 from api_pipeline.store import Selection, Store, is_due, was_sent
 from api_pipeline.window import Window, children_of
 
@@ -39,7 +40,7 @@ class PlanOptions:
     """How rows are planned: `receiver` is the key of its holdings; `companions` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
-    `notes_intent` whether records are noted before they are sent (not in testing mode).
+    `testing` whether nothing is sent, so that nothing is noted before it either.
     """
 
     selection: Selection
@@ -50,16 +51,19 @@ class PlanOptions:
     companions: bool
     schema_check: str
     schema_codes: str
-    notes_intent: bool
+    testing: bool
     limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
+    """A due row. `newer` is the id of a newer row of its person that may have been sent already, if there is one."""
+
     row: StagedRow
     payload: Payload | PayloadFault
     findings: Sequence[Finding]
     holding: Holding
+    newer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Planner:
         self._on_finding = on_finding
         self._batch: list[Record] = []
         self._moving: set[str] = set()
+        self._again: set[int] = set()
         self._local: list[Outcome] = []
         self._number = 0
         self.counts = PlanCounts()
@@ -105,7 +110,7 @@ class Planner:
             elif reason := self._refusal(item):
                 goes_on = self._decide(Rejected(item.row, reason))
             else:
-                goes_on = self._plan(item.row, item.payload, item.holding)
+                goes_on = self._plan(item, item.payload)
             if not goes_on:
                 return
         self._flush_local()
@@ -129,10 +134,15 @@ class Planner:
         # Of these children the page may say what is true no longer when its rows are planned.
         here = {record.la_child_id for record in self._batch} | children_of(self._local)
         self._moving = self._window.children() | here
-        return patiently(self._store.connection, lambda: self._read_page_once(after_id), self._patience)
+        # Those behind are read here; those ahead are due by now, and their page is still to come.
+        behind = sorted(row_id for row_id in self._again if row_id <= after_id)
+        page = patiently(self._store.connection, lambda: self._read_page_once(after_id, behind), self._patience)
+        self._again.clear()
+        return page
 
-    def _read_page_once(self, after_id: int) -> _Page | None:
-        rows = self._store.read_page(self._options.selection, after_id)
+    def _read_page_once(self, after_id: int, behind: Sequence[int]) -> _Page | None:
+        page = self._store.read_page(self._options.selection, after_id)
+        rows = [*self._store.read_rows(behind), *page]
         if not rows:
             return None
         read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
@@ -143,7 +153,14 @@ class Planner:
             holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
             if self._is_selected(row, holding):
                 items.append(_Item(row, payload, findings, holding))
-        return _Page(rows[-1].id, self._without_history(items))
+        return _Page(page[-1].id if page else after_id, self._beside_others(items))
+
+    def _beside_others(self, items: list[_Item]) -> list[_Item]:
+        """Gives the items that are due although their people have other rows, with those rows."""
+        rows = [item.row for item in items]
+        history = deletions_overtaken(self._store, rows)
+        newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
+        return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadFault, Sequence[Finding]]:
         """Reads and checks a row's payload in one go, while its value is at hand."""
@@ -156,16 +173,6 @@ class Planner:
         findings = self._checker.check(payload.data, payload.text) if is_checked else ()
         payload.put_aside()
         return payload, findings
-
-    def _without_history(self, items: list[_Item]) -> list[_Item]:
-        """Gives the items without deletions of people who have a newer row: the child is back, and must stay."""
-        leaving = sorted({item.row.person_id for item in items if item.row.is_deleted and item.row.person_id})
-        living = self._store.newest_living(leaving) if leaving else {}
-        return [
-            item
-            for item in items
-            if not (item.row.is_deleted and living.get(item.row.person_id, item.row.id) > item.row.id)
-        ]
 
     def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
         """Gives what a table of today's tool says was sent, for rows of which the companion tables know nothing."""
@@ -188,9 +195,9 @@ class Planner:
             return True
         return is_due(row, holding)
 
-    def _plan(self, row: StagedRow, payload: Payload, holding: Holding) -> bool:
+    def _plan(self, item: _Item, payload: Payload) -> bool:
         """Plans one row's record; False where the window has been closed."""
-        child = payload.la_child_id
+        row, holding, child = item.row, item.holding, payload.la_child_id
         if child in self._moving:
             # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
             self._flush()
@@ -203,6 +210,8 @@ class Planner:
         record = next_record(row, payload, holding, self._options.policy)
         if isinstance(record, NothingToSend):
             return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
+        if item.newer is not None:
+            self._renew(item.newer)
         self.counts.nulls_removed += record.nulls_removed
         # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
         takes_away = row.is_deleted or self._options.policy.resync
@@ -212,6 +221,17 @@ class Planner:
             replace(record, intent_hash=note, was_unconfirmed=was_unconfirmed, was_held=holding.is_recorded)
         )
         return self._flush() if len(self._batch) >= self._options.batch_size else True
+
+    def _renew(self, newer: int) -> None:
+        """Makes the newer row of a person due before the older one goes out, so that it follows in this run or a later.
+
+        That the older one is due says the contract (3); that the receiver keeps the newest, its reader expects.
+        """
+        if self._options.testing:
+            return
+        patiently(self._store.connection, partial(self._store.mark_due_again, newer), self._patience)
+        if self._options.selection.is_ours(newer):
+            self._again.add(newer)
 
     def _refusal(self, item: _Item) -> str | None:
         """Gives why the payload may not be sent, None where it may; every finding is reported."""
@@ -248,7 +268,7 @@ class Planner:
         self._number += 1
         batch = Batch(self._number, tuple(self._batch))
         self._batch = []
-        if self._options.notes_intent:
+        if self._options.companions and not self._options.testing:
             patiently(self._store.connection, partial(self._note, batch), self._patience)
         if self._window.put(batch):
             return True

@@ -293,7 +293,7 @@ def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, 
         companions=companions,
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
-        notes_intent=companions and not settings.testing_mode,
+        testing=settings.testing_mode,
         limit=request.limit,
     )
 

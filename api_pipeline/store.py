@@ -38,6 +38,10 @@ class Selection:
     person_id: str | None = None
     shard: tuple[int, int] | None = None
 
+    def is_ours(self, row_id: int) -> bool:
+        """Whether a row is of this run's share."""
+        return self.shard is None or abs(row_id) % self.shard[1] == self.shard[0] - 1
+
 
 def utc_now() -> datetime:
     """Gives the time for companion tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
@@ -171,6 +175,10 @@ class Store:
     def newest_living(self, people: Sequence[str]) -> dict[str, int]:
         """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
         return {str(row[0]): int(row[1]) for row in self._by_values("read_living", people)}
+
+    def mark_due_again(self, row_id: int) -> None:
+        """Makes a row due that is sent; any other stays as it is."""
+        self.connection.execute(self.sql("mark_due_again", ids=placeholders(1)), [row_id])
 
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""

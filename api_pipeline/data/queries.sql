@@ -51,7 +51,8 @@ FROM {table}
 WHERE id IN ({ids});
 
 -- name: read_living
--- Finds the newest row of these people that is not deleted: a deletion staged before it is history and not due.
+-- Finds the newest row of these people that is not deleted: a deletion staged before it is history and not due, and an
+-- older row that failed before must not have the last word.
 SELECT person_id, MAX(id)
 FROM {table}
 WHERE person_id IN ({people}) AND json_payload IS NOT NULL
@@ -197,6 +198,13 @@ WHERE id = done.row_id AND id IN ({ids});
 UPDATE {table}
 SET submission_status = 'pending'
 WHERE id = ?;
+
+-- name: mark_due_again
+-- Makes sent rows due again because an older row of the same person, which failed before, is about to go out over them.
+UPDATE {table}
+SET submission_status = 'pending'
+WHERE id IN ({ids}) AND LOWER(LTRIM(RTRIM(submission_status))) = 'sent'
+      AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
 
 -- name: remove_held
 -- Takes out what the receiver held of some children, before what it holds now is put in.

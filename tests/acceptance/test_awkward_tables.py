@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api_pipeline.simulator import Reading, SimulatorServer
 from api_pipeline.simulator.faults import Fault, FaultKind, When
+from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change, child, row_of, staged, table_rows
@@ -83,6 +85,59 @@ def test_a_row_that_needs_no_sending_takes_no_note_of_the_childs_other_row_away(
     )
     assert world.run().code == 0
     assert world.server.simulator.held("1") == {**one, "mis_child_id": "M1"}
+
+
+def rows_of(world: World, person: str) -> list[dict[str, Any]]:
+    return [row for row in table_rows(world.database, world.database.table) if row["person_id"] == person]
+
+
+@pytest.fixture
+def overtaken(world: World) -> World:
+    """A failed row of a child, many others, and a newer row of the child that was sent."""
+    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    one = child("1", social_care_episodes=[EPISODE])
+    world.fill([staged("1", two), *(staged(f"C{number}") for number in range(120)), staged("1", one)])
+    world.server.simulator.add_fault(Fault(status=503))
+    assert world.run(BATCH_SIZE=1, MAX_ATTEMPTS=1).code == 5
+    assert [row["submission_status"] for row in rows_of(world, "1")] == ["error", "sent"]
+    assert world.server.simulator.held("1") == one
+    return world
+
+
+@pytest.mark.parametrize("deltas", ["false", "true"])
+@pytest.mark.parametrize("command", [(), ("requeue",)])
+def test_a_failed_row_does_not_have_the_last_word_over_a_newer_one(
+    overtaken: World, command: tuple[str, ...], deltas: str
+) -> None:
+    if command:
+        assert invoke_cli(list(command), overtaken.environment(), overtaken.folder).code == 0
+    newest = rows_of(overtaken, "1")[1]
+    assert overtaken.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
+    assert {"la_child_id": "1", **recorded(overtaken.database)["1"]} == json.loads(newest["json_payload"])
+    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "sent"]
+
+
+def test_a_run_that_ends_between_a_failed_row_and_the_newer_one_leaves_the_newer_one_due(overtaken: World) -> None:
+    newest = rows_of(overtaken, "1")[1]
+    assert overtaken.run("--limit", "1").code == 0
+    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "pending"]
+    assert overtaken.run().code == 0
+    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
+
+
+def test_a_failed_row_that_is_refused_again_leaves_the_newer_one_as_it_is(overtaken: World) -> None:
+    newest = rows_of(overtaken, "1")[1]
+    overtaken.server.simulator.add_fault(Fault(status=422))
+    assert overtaken.run().code == 1
+    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
+    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["error", "sent"]
+
+
+def test_testing_mode_makes_no_newer_row_due(overtaken: World) -> None:
+    newest = rows_of(overtaken, "1")[1]
+    assert overtaken.run("--testing", "--table", overtaken.database.table).code == 0
+    assert rows_of(overtaken, "1")[1] == newest
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)

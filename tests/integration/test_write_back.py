@@ -79,7 +79,7 @@ def planner_of(store: Store, window: Window, on_finding: Callable[[str, Finding]
         companions=True,
         schema_check="reject",
         schema_codes="warn",
-        notes_intent=True,
+        testing=False,
     )
     return Planner(store, options, window, Checker(), Patience(0, lambda: 0, lambda _: None), on_finding)
 
