@@ -94,17 +94,35 @@ class WriteBack:
         self._store = store
         self._to = destination
         self._mask = mask
+        self._is_in_doubt = False
 
     def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
-        """Writes the outcomes of one POST in one transaction. Errors: DatabaseError, and then nothing is written."""
+        """Writes the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
+
+        Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
+        """
         known = [outcome for outcome in outcomes if not isinstance(outcome, Untried)]
-        if not known:
+        if not known or (self._is_in_doubt and self._is_written(batch, known)):
+            self._is_in_doubt = False
             return
+        self._is_in_doubt = True
         try:
             self._write(batch, known, is_repeated=False)
         except KeyTaken:
-            # Written by an earlier try of this whose answer was lost, or for another shard's row of the child.
+            # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
             self._write(batch, known, is_repeated=True)
+        self._is_in_doubt = False
+
+    def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
+        """Whether an earlier try of this, whose answer was lost, is in the log and so in the database as a whole."""
+        if not self._to.companions or self._to.testing:
+            return False
+        changes = _Changes()
+        for outcome in known:
+            self._collect_log(changes, outcome)
+        ours = {(line[0], line[3]) for lines in changes.log.values() for line in lines}
+        logged = self._store.connection.query(self._store.sql("read_logged"), [self._to.run_id, batch])
+        return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
 
     def _write(self, batch: int, known: Sequence[Outcome], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():

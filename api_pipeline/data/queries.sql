@@ -225,6 +225,12 @@ INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id
 SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?, ?, ?, ?
 FROM {rows};
 
+-- name: read_logged
+-- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written again.
+SELECT staging_id, sent_hash
+FROM {log}
+WHERE run_id = ? AND batch = ?;
+
 -- name: insert_run
 -- Opens the journal entry of a run.
 INSERT INTO {runs} (run_id, staging_table, receiver, mode, payloads, shard, started_at)

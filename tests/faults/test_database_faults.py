@@ -114,6 +114,21 @@ def test_server_that_is_away_for_a_while_is_waited_for(relayed: tuple[World, Rel
     assert world.server.simulator.stats().records_accepted == MANY
 
 
+def test_commits_whose_answers_are_lost_leave_each_record_in_the_log_once(relayed: tuple[World, Relay]) -> None:
+    world, relay = relayed
+    persons = world.stage(40)
+    world.server.simulator.add_fault(Fault(status=422, first=2, last=6))
+    relay.lose_answers(b"COMMIT\x00", {2, 5, 6, 9, 13, 16})
+    done = world.run(BATCH_SIZE=5)
+    assert done.code == 1, done.text
+    log = world.database.rows(
+        f"SELECT person_id, outcome, answer FROM {world.database.named('ssd_api_submission_log')}"
+    )
+    assert len({(person, answer) for person, _, answer in log}) == len(log)
+    assert {person for person, _, _ in log} == set(persons)
+    assert [outcome for _, outcome, _ in log].count("accepted") == world.server.simulator.stats().records_accepted
+
+
 def test_receipts_outlive_a_server_that_stays_away_and_are_written_before_anything_else(
     relayed: tuple[World, Relay],
 ) -> None:

@@ -16,6 +16,8 @@ class Relay:
         self._target = target
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._lost: tuple[bytes, set[int]] = (b"", set())
+        self._seen = 0
         self._listener = self._listen(0)
         self.port = int(self._listener.getsockname()[1])
 
@@ -31,6 +33,11 @@ class Relay:
         """Lets connections through again."""
         self._listener = self._listen(self.port)
 
+    def lose_answers(self, text: bytes, numbers: set[int]) -> None:
+        """Breaks the connection in place of passing on an answer with this text, the first being number 1."""
+        self._lost = (text, numbers)
+        self._seen = 0
+
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
@@ -43,17 +50,27 @@ class Relay:
                 server = socket.create_connection(("127.0.0.1", self._target))
                 with self._lock:
                     self._open |= {client, server}
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                for one, other, is_answer in ((client, server, False), (server, client, True)):
+                    threading.Thread(target=self._pass, args=(one, other, is_answer), daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+    def _pass(self, one: socket.socket, other: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while some := one.recv(65536):
+                if is_answer and self._is_to_be_lost(some):
+                    break
                 other.sendall(some)
         with self._lock:
             self._open -= {one, other}
         self._shut(one)
         self._shut(other)
+
+    def _is_to_be_lost(self, answer: bytes) -> bool:
+        text, numbers = self._lost
+        if not text or text not in answer:
+            return False
+        with self._lock:
+            self._seen += 1
+            return self._seen in numbers
 
     @staticmethod
     def _shut(connection: socket.socket) -> None:
