@@ -5,21 +5,24 @@ Runs in a thread of its own, ahead of the senders by as much as the window allow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from api_pipeline.db import KeyTaken
 from api_pipeline.findings import Finding
+from api_pipeline.first_night import child_held, concluded_holdings, take_over
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
 from api_pipeline.several_rows import deletions_overtaken, newer_than_failed
-from api_pipeline.store import Selection, Store, is_due, was_sent
+from api_pipeline.store import Selection, Store, is_due
 from api_pipeline.window import Window, children_of
 
 _LOCAL_OUTCOMES = 100
+_UNKNOWN = Holding(is_recorded=False)
 
 
 @dataclass(slots=True)
@@ -147,13 +150,13 @@ class Planner:
             return None
         read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
         holdings = self._holdings([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
-        previous = self._previous([row for row, payload, _ in read if _child(payload) not in holdings])
+        concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in holdings])
         items: list[_Item] = []
         for row, payload, findings in read:
-            holding = holdings.get(_child(payload)) or _from_previous(row, previous.get(row.id))
+            holding = holdings.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, holding):
                 items.append(_Item(row, payload, findings, holding))
-        return _Page(page[-1].id if page else after_id, self._beside_others(items))
+        return _Page(page[-1].id if page else after_id, self._beside_others(self._taken_over(items, concluded)))
 
     def _beside_others(self, items: list[_Item]) -> list[_Item]:
         """Gives the items that are due although their people have other rows, with those rows."""
@@ -164,23 +167,34 @@ class Planner:
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadFault, Sequence[Finding]]:
         """Reads and checks a row's payload in one go, while its value is at hand."""
-        try:
-            payload = parse_payload(row.json_payload)
-        except PayloadFault as fault:
-            return fault, ()
+        payload = _read(row.json_payload)
+        if isinstance(payload, PayloadFault):
+            return payload, ()
         options = self._options
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
         findings = self._checker.check(payload.data, payload.text) if is_checked else ()
         payload.put_aside()
         return payload, findings
 
-    def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
-        """Gives what a table of today's tool says was sent, for rows of which the companion tables know nothing."""
-        sent = [row for row in rows if was_sent(row)]
-        if not (self._options.companions and sent):
-            return {}
-        known = self._store.accepted_before([row.person_id for row in sent])
-        return self._store.previous_payloads([row.id for row in sent if row.person_id not in known])
+    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Holding]:
+        return concluded_holdings(self._store, rows) if self._options.companions else {}
+
+    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Holding]) -> list[_Item]:
+        """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
+        found = {item.row.id: child_held(concluded[item.row.id]) for item in items if item.row.id in concluded}
+        counts = Counter(found.values())
+        sure = {row_id: child for row_id, child in found.items() if child and counts[child] == 1}
+        if self._options.testing or not sure:
+            return items
+        held = {child: concluded[row_id] for row_id, child in sure.items()}
+        take_over(self._store, self._options.receiver, held)
+        recorded = {row_id: replace(concluded[row_id], is_recorded=True) for row_id in sure}
+        return [
+            replace(item, holding=recorded[item.row.id])
+            if item.row.id in sure and item.holding is concluded[item.row.id]
+            else item
+            for item in items
+        ]
 
     def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
         if not self._options.companions:
@@ -188,7 +202,7 @@ class Planner:
         return self._store.holdings(self._options.receiver, children)
 
     def _holding_now(self, row: StagedRow, child: str) -> Holding:
-        return self._holdings([child]).get(child) or _from_previous(row, self._previous([row]).get(row.id))
+        return self._holdings([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
 
     def _is_selected(self, row: StagedRow, holding: Holding) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
@@ -291,9 +305,16 @@ class Planner:
             self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
 
 
-def _from_previous(row: StagedRow, previous: str | None) -> Holding:
-    """Gives what a table of today's tool says of a child that the companion table does not know yet (contract 3)."""
-    return Holding(held=previous, receipt=row.api_response, is_recorded=False)
+def _base(concluded: Holding | None, child: str) -> Holding:
+    """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
+    return concluded if concluded is not None and child_held(concluded) == child else _UNKNOWN
+
+
+def _read(text: str) -> Payload | PayloadFault:
+    try:
+        return parse_payload(text)
+    except PayloadFault as fault:
+        return fault
 
 
 def _child(payload: Payload | PayloadFault) -> str:

@@ -23,7 +23,9 @@ PAGE_SIZE = 100
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
 DUE_STATUSES = frozenset({"pending", "error", "testing"})
-_RECEIPT = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+# At the beginning of an answer; or where a rehearsal wrote its own answer in place of it.
+_RECEIPT = re.compile(r"(?:^|\(sent before: )([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}[^)]*)", re.I)
+_LONGEST_RECEIPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +270,18 @@ def is_due(row: StagedRow, holding: Holding) -> bool:
     return holding.held is not None or holding.unconfirmed is not None or row.has_previous
 
 
-def was_sent(row: StagedRow) -> bool:
-    """Whether the row is or was `sent`, so that its previous payload tells what was sent (contract 3).
+def last_receipt(row: StagedRow) -> str | None:
+    """Gives the receipt in the row's last answer, at most 100 characters of it; None where there is none.
 
     Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it is no receipt.
     """
-    return row.submission_status == "sent" or bool(row.api_response and _RECEIPT.match(row.api_response.strip()))
+    found = _RECEIPT.search((row.api_response or "").strip())
+    return found[1].strip()[:_LONGEST_RECEIPT] if found else None
+
+
+def was_sent(row: StagedRow) -> bool:
+    """Whether the row is or was `sent`, so that its previous payload tells what was sent (contract 3)."""
+    return row.submission_status == "sent" or last_receipt(row) is not None
 
 
 def word(value: object) -> str:

@@ -22,7 +22,7 @@ from api_pipeline.records import (
     Untried,
     Version,
 )
-from api_pipeline.store import DUE_STATUSES, Store, as_version, utc_now, word
+from api_pipeline.store import DUE_STATUSES, Store, as_version, last_receipt, utc_now, word
 
 NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
@@ -181,18 +181,25 @@ class WriteBack:
         self._collect_log(changes, outcome)
 
     def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
+        row = _row_of(outcome)
+        if not (row.is_deleted or row.submission_status in DUE_STATUSES):
+            # A rehearsal of a resync takes rows that are sent, and must leave them so.
+            return
+        # The receipt of today's tool may be all that tells what the receiver holds.
+        receipt = last_receipt(row)
+        before = f" (sent before: {receipt})" if receipt else ""
         match outcome:
-            case Accepted(record=record, receipt=receipt):
+            case Accepted(record=record, receipt=simulated):
                 if record.is_last:
-                    text = f"TESTING: simulated receipt {receipt.id}"
-                    changes.add_together("mark_testing", record.row.id, text, utc_now())
-            case AlreadyHeld(row=row):
-                text = "TESTING: nothing would be sent, the receiver holds this payload"
+                    text = f"TESTING: simulated receipt {simulated.id}{before}"
+                    changes.add_together("mark_testing", row.id, text, utc_now())
+            case AlreadyHeld():
+                text = f"TESTING: nothing would be sent, the receiver holds this payload{before}"
                 changes.add_together("mark_testing", row.id, text, utc_now())
-            case Rejected(row=row, reason=reason):
-                changes.add_together("mark_failed", row.id, reason)
-            case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
-                changes.add_together("mark_failed", record.row.id, f"TESTING: {reason}")
+            case Rejected(reason=reason):
+                changes.add_together("mark_failed", row.id, f"{reason}{before}")
+            case Refused(reason=reason) | Undelivered(reason=reason):
+                changes.add_together("mark_failed", row.id, f"TESTING: {reason}{before}")
             case Untried():
                 pass
 

@@ -1,0 +1,105 @@
+"""The first nights on a table that today's tool left, where the row alone tells what the receiver holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.simulator import Fault, SimulatorServer
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, child, hash_of, row_of, staged, text_of
+from tests.support.world import World, recorded
+
+RECEIPT = "debcba2e-6f0d-4c56-9b3a-0f3f6f2a7d11_2026-05-04 02:00:11.json"
+EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
+OLD = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+NEW = child("1", social_care_episodes=[EPISODE])
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
+    with SimulatorServer() as server:
+        yield World(deployed, server, tmp_path)
+
+
+@pytest.fixture
+def inherited(world: World) -> World:
+    """A child whom the receiver holds, and a table in which only today's tool's receipt says so."""
+    world.fill([staged("1", OLD)])
+    assert world.run().code == 0
+    for table in ("ssd_api_held", "ssd_api_submission_log"):
+        world.database.execute(f"DELETE FROM {world.database.named(table)}")
+    change(world.database, world.database.table, "1", api_response=RECEIPT)
+    stage(world, NEW)
+    return world
+
+
+def stage(world: World, payload: dict[str, Any] | str) -> None:
+    change(
+        world.database,
+        world.database.table,
+        "1",
+        json_payload=text_of(payload),
+        current_hash=hash_of(payload),
+        row_state="updated",
+        submission_status="pending",
+    )
+
+
+def rehearse(world: World) -> None:
+    for _ in range(2):
+        assert world.run("--testing", "--table", world.database.table).code == 0
+    row = row_of(world.database, world.database.table, "1")
+    assert row["submission_status"] == "testing"
+    assert row["api_response"].startswith("TESTING")
+    assert recorded(world.database) == {}
+
+
+def fail(world: World) -> None:
+    world.server.simulator.add_fault(Fault(status=503))
+    assert world.run(MAX_ATTEMPTS=1).code == 5
+
+
+def be_refused(world: World) -> None:
+    world.server.simulator.add_fault(Fault(status=422))
+    assert world.run().code == 1
+
+
+def break_the_schema(world: World) -> None:
+    stage(world, {**NEW, "unheard_of": 1})
+    assert world.run().code == 1
+    stage(world, NEW)
+
+
+def break_the_json(world: World) -> None:
+    stage(world, "{")
+    assert world.run().code == 1
+    stage(world, NEW)
+
+
+@pytest.mark.parametrize("deltas", ["false", "true"])
+@pytest.mark.parametrize("before", [rehearse, fail, be_refused, break_the_schema, break_the_json])
+def test_nothing_makes_the_program_forget_what_todays_tool_sent(inherited: World, before: Any, deltas: str) -> None:
+    before(inherited)
+    assert inherited.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert inherited.server.simulator.held("1") == NEW
+    assert {"la_child_id": "1", **recorded(inherited.database)["1"]} == NEW
+
+
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_what_was_sent_under_another_id_is_no_base_for_the_child(inherited: World, deltas: str) -> None:
+    renamed = {**OLD, "la_child_id": "NEW1"}
+    stage(inherited, renamed)
+    assert inherited.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert inherited.server.simulator.held("NEW1") == renamed
+
+
+def test_a_long_answer_in_a_sent_row_is_no_receipt(inherited: World) -> None:
+    stage(inherited, OLD)
+    change(inherited.database, inherited.database.table, "1", submission_status="sent", api_response="taken " * 40)
+    inherited.fill([staged("2")])
+    assert inherited.run("--resync").code == 0
+    assert inherited.server.simulator.held("1") == OLD
