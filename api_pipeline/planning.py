@@ -18,7 +18,7 @@ from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, i
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
 from api_pipeline.several_rows import deletions_overtaken, newer_than_failed
-from api_pipeline.store import Selection, Store, is_due
+from api_pipeline.store import DUE_STATUSES, Selection, Store, is_due
 from api_pipeline.window import Window, children_of
 
 _LOCAL_OUTCOMES = 100
@@ -243,7 +243,7 @@ class Planner:
         """
         if self._options.testing:
             return
-        patiently(self._store.connection, partial(self._store.mark_due_again, newer), self._patience)
+        patiently(self._store.connection, partial(self._store.mark_due_again, [newer]), self._patience)
         if self._options.selection.is_ours(newer):
             self._again.add(newer)
 
@@ -292,17 +292,24 @@ class Planner:
     def _note(self, batch: Batch) -> None:
         notes = {record.la_child_id: record.intent_hash for record in batch.records}
         known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
+        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
+        sent = [record.row.id for record in batch.records if not _is_due_by_itself(record.row)]
         try:
-            self._write_notes(notes, known)
+            self._write_notes(notes, known, sent)
         except KeyTaken:
             # Noted by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
             runs = self._store.runs_of_notes(self._options.receiver, list(notes))
             others = {child: "" for child, run_id in runs.items() if run_id != self._options.run_id}
-            self._write_notes({**notes, **others}, list(notes))
+            self._write_notes({**notes, **others}, list(notes), sent)
 
-    def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str]) -> None:
+    def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
         with self._store.connection.transaction():
+            self._store.mark_due_again(sent)
             self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
+
+
+def _is_due_by_itself(row: StagedRow) -> bool:
+    return row.is_deleted or row.submission_status in DUE_STATUSES
 
 
 def _base(concluded: Holding | None, child: str) -> Holding:

@@ -178,9 +178,10 @@ class Store:
         """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
         return {str(row[0]): int(row[1]) for row in self._by_values("read_living", people)}
 
-    def mark_due_again(self, row_id: int) -> None:
-        """Makes a row due that is sent; any other stays as it is."""
-        self.connection.execute(self.sql("mark_due_again", ids=placeholders(1)), [row_id])
+    def mark_due_again(self, ids: Sequence[int]) -> None:
+        """Makes those of these rows due that are sent; any other stays as it is."""
+        for part in _chunks(ids):
+            self.connection.execute(self.sql("mark_due_again", ids=placeholders(len(part))), part)
 
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""

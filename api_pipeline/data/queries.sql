@@ -200,7 +200,8 @@ SET submission_status = 'pending'
 WHERE id = ?;
 
 -- name: mark_due_again
--- Makes sent rows due again because an older row of the same person, which failed before, is about to go out over them.
+-- Makes sent rows due again: before an older row of the same person, which failed before, goes out over them, and before
+-- the child is purged at the receiver by a resync.
 UPDATE {table}
 SET submission_status = 'pending'
 WHERE id IN ({ids}) AND LOWER(LTRIM(RTRIM(submission_status))) = 'sent'

@@ -1,0 +1,73 @@
+"""A resync purges children whose rows are sent. Whatever cuts it short, the next ordinary run sends them again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.simulator import Fault, FaultKind, SimulatorServer
+from api_pipeline.simulator.faults import When
+from tests.faults.outages import allow_writes, before_answer, refuse_writes
+from tests.support.databases import TestDatabase
+from tests.support.staging import child
+from tests.support.world import World, recorded
+
+PERSONS = ("P0000", "P0001", "P0002")
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
+    """Three children who were sent."""
+    with SimulatorServer() as server:
+        world = World(deployed, server, tmp_path)
+        world.stage(len(PERSONS))
+        assert world.run().code == 0
+        world.remember()
+        yield world
+
+
+def check_all_are_back(world: World) -> None:
+    until = time.monotonic() + 10
+    while (done := world.run()).code == 75 and time.monotonic() < until:
+        # The server has not yet noticed that the killed run is gone.
+        time.sleep(0.1)
+    assert done.code == 0, done.text
+    for person in PERSONS:
+        assert world.server.simulator.held(person) == child(person)
+        assert {"la_child_id": person, **recorded(world.database)[person]} == child(person)
+    assert {row["submission_status"] for row in world.rows().values()} == {"sent"}
+
+
+def test_a_resync_that_is_killed_after_the_purge_loses_no_child(world: World) -> None:
+    with world.started("--resync", BATCH_SIZE=2) as process, before_answer(world, 1, process.kill):
+        process.wait(30)
+    assert world.server.simulator.held("P0000") is None
+    check_all_are_back(world)
+
+
+def test_a_resync_whose_purge_could_not_be_written_back_loses_no_child(world: World) -> None:
+    try:
+        with before_answer(world, 1, lambda: refuse_writes(world.database)):
+            assert world.run("--resync", BATCH_SIZE=2).code == 3
+    finally:
+        allow_writes(world.database)
+    check_all_are_back(world)
+
+
+def test_a_resync_whose_answer_was_lost_before_a_signal_loses_no_child(world: World) -> None:
+    simulator = world.server.simulator
+    simulator.add_fault(Fault(kind=FaultKind.ANSWER, status=502, when=When.AFTER_ACCEPTING))
+    simulator.add_fault(Fault(kind=FaultKind.ANSWER, status=503, retry_after_s=30.0, times=None))
+    before = world.requests()
+    with world.started("--resync", BATCH_SIZE=1, MAX_ATTEMPTS=3) as process:
+        until = time.monotonic() + 30
+        while world.requests() < before + 2 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(30) == 130
+    simulator.clear_faults()
+    assert simulator.held("P0000") is None
+    check_all_are_back(world)
