@@ -68,10 +68,20 @@ class DurableWriteBack:
                 self._retake_lock,
             )
         except DatabaseError as error:
-            self._has_failed = True
-            saved = self._save(batch, outcomes)
-            where = f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
-            raise type(error)(f"{error}{where}") from None
+            raise type(error)(f"{error}{self._kept(batch, outcomes)}") from None
+        except Exception as fault:
+            # Whatever it is, no receipt may be lost by it, of this batch or of those in flight.
+            _LOG.debug("writing back failed", exc_info=True)
+            raise DatabaseError(
+                f"The answers of a batch could not be written back by a fault of the program ({type(fault).__name__}); "
+                f"report it.{self._kept(batch, outcomes)}"
+            ) from None
+
+    def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
+        """Keeps receipts in the file, as those of all later batches will be, and gives the sentence that says so."""
+        self._has_failed = True
+        saved = self._save(batch, outcomes)
+        return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
 
     def recover(self) -> None:
         """Writes the receipts that an earlier run had to spool, before anything else is sent. Errors: DatabaseError.

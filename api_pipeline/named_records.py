@@ -50,8 +50,14 @@ def named_records(body: bytes, records: int, status: int, limit: int) -> dict[in
             if position < records:
                 found.setdefault(position, []).append(reason.strip(" \t,"))
     return {
-        position: f"HTTP {status}: {'; '.join(dict.fromkeys(reasons))}"[:limit] for position, reasons in found.items()
+        position: _storable(f"HTTP {status}: {'; '.join(dict.fromkeys(reasons))}")[:limit]
+        for position, reasons in found.items()
     }
+
+
+def _storable(text: str) -> str:
+    """Gives a text without what JSON can spell and no database takes: half a pair of surrogates, and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _read(message: _Message) -> Iterator[tuple[int, str]]:

@@ -31,6 +31,8 @@ from api_pipeline.records import Holding, Kind, Record, StagedRow
 from api_pipeline.structure import record_shape
 
 # Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
+# What the companion tables take.
+_LONGEST_ID = 48
 _DEEPEST = 200
 _LONGEST_PIECE = 2047
 _CONTAINERS = frozenset({dict, list})
@@ -106,6 +108,8 @@ def parse_payload(text: str) -> Payload:
     child = data.get("la_child_id")
     if not isinstance(child, str) or not child.strip():
         raise PayloadFault("json_payload has no la_child_id")
+    if len(child) > _LONGEST_ID:
+        raise PayloadFault(f"la_child_id has more than {_LONGEST_ID} characters")
     mis = data.get("mis_child_id")
     return Payload(
         text=text,
@@ -177,7 +181,7 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
     wanted = with_kept(payload.data, known, row.left_window)
     held, now = (content(part, shape) for part in without_common(known, wanted, shape))
     difference = compare(held, now, shape, is_full=False)
-    if not difference:
+    if not difference and not payload.is_purge:
         return NothingToSend(_text_of(wanted, payload))
     if [] in known.values() and has_doubtful_keys(now, shape):
         # An array that is held empty says nothing, and yet a receiver may merge doubtful keys into it.
@@ -284,6 +288,7 @@ def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | N
     if holding.unconfirmed is None and not compare(held, now, shape, is_full=False):
         return NothingToSend(holding.held or "")
     after = merged(held, now, shape)
+    noted = holding.unconfirmed
     return Record(
         row,
         payload.la_child_id,
@@ -291,6 +296,8 @@ def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | N
         record.body,
         orjson.dumps(after).decode(),
         nulls_removed=payload.nulls_removed,
+        # What an earlier record added, if it arrived, this one leaves there.
+        leaves_doubt=noted is not None and noted.payload_hash != payload.digest,
     )
 
 

@@ -88,7 +88,8 @@ class Record:
     `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
     `nulls_removed` counts the null members that were taken out. `intent_hash` is what is noted before the POST begins
     (see `Unconfirmed.payload_hash`), and `was_unconfirmed` says that an earlier note of the kind stood there already.
-    `was_held` is false where nothing was recorded of what the receiver holds of the child.
+    `was_held` is false where nothing was recorded of what the receiver holds of the child. `leaves_doubt` says that
+    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
     """
 
     row: StagedRow
@@ -103,6 +104,7 @@ class Record:
     was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
+    leaves_doubt: bool = False
 
     @property
     def sent_hash(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from api_pipeline.connection_string import redacted_connection_string, redacted_url
 from api_pipeline.settings_values import Shard
@@ -128,8 +129,9 @@ class Settings:
 
     @property
     def receiver(self) -> str:
-        """The key under which the table of held payloads knows this receiver."""
-        return self.children_url
+        """The key under which the table of held payloads knows this receiver, however its host is written."""
+        parts = urlsplit(self.children_url)
+        return parts._replace(netloc=parts.netloc.lower()).geturl()
 
     @property
     def secrets(self) -> tuple[str, ...]:

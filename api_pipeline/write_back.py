@@ -87,6 +87,9 @@ class _RowNow:
         return self.version == read and (self.row_state == "deleted") == row.is_deleted
 
 
+_GONE = _RowNow(row_state="", submission_status="", version=None)
+
+
 class WriteBack:
     """Writes outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
 
@@ -129,9 +132,8 @@ class WriteBack:
             rows_now = self._read_versions([_row_of(outcome).id for outcome in known])
             changes = _Changes()
             for outcome in known:
-                row_now = rows_now.get(_row_of(outcome).id)
-                if row_now is not None:
-                    self._collect(changes, outcome, row_now)
+                # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
+                self._collect(changes, outcome, rows_now.get(_row_of(outcome).id, _GONE))
             if is_repeated:
                 self._leave_recorded(changes)
             self._apply(batch, changes)
@@ -227,10 +229,12 @@ class WriteBack:
         if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
             self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
-        if record.is_last:
-            changes.confirmed.append(record.la_child_id)
-        else:
+        if not record.is_last:
             changes.renewed.append((record.la_child_id, sha256_hex(row.json_payload)))
+        elif record.leaves_doubt:
+            changes.renewed.append((record.la_child_id, ""))
+        else:
+            changes.confirmed.append(record.la_child_id)
 
     def _collect_already_held(self, changes: _Changes, outcome: AlreadyHeld, now: _RowNow) -> None:
         row = outcome.row

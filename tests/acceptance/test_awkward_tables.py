@@ -11,10 +11,11 @@ import pytest
 
 from api_pipeline.simulator import Reading, SimulatorServer
 from api_pipeline.simulator.faults import Fault, FaultKind, When
+from tests.faults.outages import before_answer
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.postgres import PostgresServer
-from tests.support.staging import change, child, row_of, staged, table_rows
+from tests.support.staging import change, child, hash_of, row_of, staged, table_rows
 from tests.support.world import World, recorded
 
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
@@ -168,6 +169,81 @@ def test_without_purging_a_payload_goes_even_where_something_only_vanished(world
     assert world.server.simulator.accepted_records[-1] == text.encode()
     assert world.server.simulator.held("1") == opened
     assert "NOT SENT" not in row_of(world.database, world.database.table, "1")["api_response"]
+
+
+def test_without_purging_a_lost_answer_leaves_the_holding_in_doubt(world: World) -> None:
+    first, second = child("1", mis_child_id="M1"), child("1", mis_child_id="M2", social_care_episodes=[EPISODE])
+    world.fill([staged("1", first)])
+    assert world.run(PURGE_VANISHED="false").code == 0
+    for payload, code in ((second, 5), (first, 0), ({**second, "mis_child_id": "M1"}, 0), (first, 0)):
+        change(
+            world.database,
+            world.database.table,
+            "1",
+            json_payload=json.dumps(payload),
+            current_hash=hash_of(payload),
+            submission_status="pending",
+        )
+        if code:
+            world.server.simulator.add_fault(Fault(kind=FaultKind.DROP, when=When.AFTER_ACCEPTING))
+        assert world.run(PURGE_VANISHED="false", MAX_ATTEMPTS=1).code == code
+        assert "NOT SENT" not in (row_of(world.database, world.database.table, "1")["api_response"] or "")
+        assert (world.server.simulator.held("1") or {})["mis_child_id"] == payload["mis_child_id"]
+
+
+def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World) -> None:
+    world.fill([staged("1")])
+    assert world.run().code == 0
+    payload = child("1", purge=True)
+    change(
+        world.database,
+        world.database.table,
+        "1",
+        json_payload=json.dumps(payload),
+        current_hash=hash_of(payload),
+        submission_status="pending",
+    )
+    assert world.run().code == 0
+    assert world.server.simulator.held("1") is None
+    assert "1" not in recorded(world.database)
+
+
+def test_what_was_sent_of_a_row_that_is_gone_is_recorded_all_the_same(world: World) -> None:
+    world.fill([staged("1"), staged("2")])
+    gone = f"DELETE FROM {world.database.table} WHERE person_id = '1'"
+    with before_answer(world, 1, lambda: world.database.execute(gone)):
+        assert world.run().code == 0
+    assert {"la_child_id": "1", **recorded(world.database)["1"]} == child("1")
+    log = world.database.rows(f"SELECT person_id, outcome FROM {world.database.named('ssd_api_submission_log')}")
+    assert sorted(tuple(line) for line in log) == [("1", "accepted"), ("2", "accepted")]
+
+
+@pytest.mark.parametrize("state", ["New", "Deleted"])
+def test_an_id_that_no_table_takes_stops_its_own_row_alone(world: World, state: str) -> None:
+    long = "X" * 49
+    world.fill([staged("1", child(long), state=state, previous=child(long)), staged("2")])
+    assert world.run(SCHEMA_CHECK="warn").code == 1
+    assert row_of(world.database, world.database.table, "2")["submission_status"] == "sent"
+    assert "la_child_id" in row_of(world.database, world.database.table, "1")["api_response"]
+
+
+@pytest.mark.parametrize("odd", ["\\ud83d", "\\u0000"])
+def test_an_answer_that_no_database_takes_is_stored_as_near_as_can_be(world: World, odd: str) -> None:
+    persons = world.stage(6)
+    body = json.dumps({"errors": [{"path": "[0].child_details.first_name", "message": "value AnODD is odd"}]}).replace(
+        "ODD", odd
+    )
+    world.server.simulator.add_fault(Fault(status=400, first=2, last=2, body=body))
+    assert world.run(BATCH_SIZE=2).code == 1
+    world.check({**dict.fromkeys(persons, "sent"), persons[2]: r"error: value An\? is odd"})
+
+
+def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> None:
+    world.fill([staged("1")])
+    assert world.run().code == 0
+    change(world.database, world.database.table, "1", submission_status="pending")
+    assert world.run(API_ENDPOINT=world.server.base_url.replace("http://", "HTTP://")).code == 0
+    assert "NOT SENT" in row_of(world.database, world.database.table, "1")["api_response"]
 
 
 def test_a_limit_that_left_rows_behind_says_so(world: World) -> None:
