@@ -67,6 +67,7 @@ class Store:
         }
         self._keeps_left_window: bool | None = None
         self._has_left_window: bool | None = None
+        self._delta_as: str | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
         """Gives a named statement of `queries.sql` with the table names and `pieces` put in."""
@@ -224,8 +225,17 @@ class Store:
         for part in _chunks(rows):
             ids = [row[0] for row in part]
             table = rows_as_table(self.connection.dialect, types, len(part))
-            sql = self.sql(name, rows=table, ids=placeholders(len(ids)))
+            sql = self.sql(name, rows=table, ids=placeholders(len(ids)), delta=self._delta())
             self.connection.execute(sql, [*(value for row in part for value in row), *ids])
+
+    def _delta(self) -> str:
+        """Gives the SQL for a delta as the column of deltas takes it."""
+        if self._delta_as is None:
+            kind = ""
+            if self.connection.dialect is Dialect.POSTGRESQL:
+                kind = str(self.connection.query(self.sql("type_of_deltas_postgresql"), [self.tables.staging])[0][0])
+            self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
+        return self._delta_as
 
     def _by_values(
         self, name: str, values: Sequence[_Value], parameters: Callable[[Sequence[_Value]], Parameters] = list

@@ -4,7 +4,7 @@
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its companions. {ids},
 -- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
 -- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
--- {lock_rows}, {locked} and {rows} are the places where SQL Server, PostgreSQL and SQLite differ; what they become is
+-- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they become is
 -- said in db.py. {shard} is empty, or limits a run to its share of the rows.
 
 -- name: probe
@@ -154,9 +154,15 @@ WHERE id = done.row_id AND id IN ({ids});
 UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
-    partial_json_payload = done.delta
+    partial_json_payload = {delta}
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at, column4 AS delta FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
+
+-- name: type_of_deltas_postgresql
+-- PostgreSQL: gives the type of the column for deltas, which takes no text as it is where it is JSONB.
+SELECT format_type(atttypid, NULL)
+FROM pg_attribute
+WHERE attrelid = to_regclass(?) AND attname = 'partial_json_payload';
 
 -- name: mark_already_held
 -- Writes to rows that nothing was sent, because the receiver holds exactly this payload.

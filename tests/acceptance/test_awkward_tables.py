@@ -14,6 +14,7 @@ from api_pipeline.simulator.faults import Fault, FaultKind, When
 from tests.faults.outages import before_answer
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.layouts import make_table
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change, child, hash_of, row_of, staged, table_rows
 from tests.support.world import World, recorded
@@ -236,6 +237,29 @@ def test_an_answer_that_no_database_takes_is_stored_as_near_as_can_be(world: Wor
     world.server.simulator.add_fault(Fault(status=400, first=2, last=2, body=body))
     assert world.run(BATCH_SIZE=2).code == 1
     world.check({**dict.fromkeys(persons, "sent"), persons[2]: r"error: value An\? is odd"})
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_a_table_whose_payloads_are_jsonb_gets_through_its_nights(database: TestDatabase, tmp_path: Path) -> None:
+    make_table(database, database.table, "older", text="JSONB", time="TIMESTAMPTZ")
+    database.deploy()
+    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    one = child("1", social_care_episodes=[{**EPISODE, "referral_source": "1A"}])
+    with SimulatorServer() as server:
+        world = World(database, server, tmp_path)
+        columns = "person_id, json_payload, submission_status, row_state"
+        stage = f"INSERT INTO {database.table} ({columns}) VALUES ('1', ?, 'Pending', 'New')"
+        database.execute(stage, [json.dumps(two)])
+        assert world.run(USE_PARTIAL_PAYLOAD="true").code == 0
+        database.execute(
+            f"UPDATE {database.table} SET json_payload = ?, submission_status = 'pending'", [json.dumps(one)]
+        )
+        assert world.run(USE_PARTIAL_PAYLOAD="true").code == 0
+        assert server.simulator.held("1") == one
+        assert b'"purge":true' in server.simulator.accepted_records[-1]
+        database.execute(f"UPDATE {database.table} SET row_state = 'Deleted'")
+        assert world.run(USE_PARTIAL_PAYLOAD="true").code == 0
+        assert server.simulator.held("1") is None
 
 
 def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> None:

@@ -319,6 +319,9 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         ("mark_sent", (int, str, datetime), [1, "receipt", None]),
         ("mark_delta_sent", (int, str, datetime, str), [1, "receipt", None, "{}"]),
         ("mark_already_held", (int, str), [1, "NOT SENT"]),
+        ("mark_due_again", (), []),
+        ("type_of_deltas_postgresql", (), ["ssd_api_data_staging"]),
+        ("read_logged", (), ["r", 1]),
         ("remove_held", (), ["there"]),
         ("insert_held", (str, str, str, str, datetime), ["there", "1001", "{}", "h", "receipt", None]),
         (
@@ -332,7 +335,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
     ]
     for name, types, parameters in night:
         rows = rows_as_table(Dialect.POSTGRESQL, types, 1)
-        connection.execute(load()[name].sql.format(**names, rows=rows), parameters)
+        connection.execute(load()[name].sql.format(**names, rows=rows, delta="done.delta"), parameters)
 
 
 def test_printed_script_runs_whole_on_sqlite(tmp_path: Path) -> None:

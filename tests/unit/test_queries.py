@@ -37,6 +37,7 @@ PIECES = {
     "children": "?, ?",
     "people": "?, ?",
     "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
+    "delta": "done.delta",
     "person": "AND person_id = ?",
     "shard": "AND id % 4 = 0",
     "matching": "AND api_response LIKE ?",
