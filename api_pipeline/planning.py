@@ -29,10 +29,13 @@ _UNKNOWN = Holding(is_recorded=False)
 class PlanCounts:
     """What the planner saw: due rows, null members taken out, findings that were only warnings.
 
-    `was_limited` is set where more rows were due than the limit allowed to take.
+    `was_limited` is set where more rows were due than the limit allowed to take. `last_id` is that of the last row
+    seen, None where there was none; `is_complete` says that every due row was seen, or as many as the limit allowed.
     """
 
     due: int = 0
+    last_id: int | None = None
+    is_complete: bool = False
     nulls_removed: int = 0
     warnings: int = 0
     was_limited: bool = False
@@ -104,10 +107,16 @@ class Planner:
         self.counts = PlanCounts()
         self.unsent: tuple[Record, ...] = ()
 
+    @property
+    def selection(self) -> Selection:
+        """Which rows the plan is for."""
+        return self._options.selection
+
     def run(self) -> None:
         """Reads all due rows and puts their records into the window. Errors: DatabaseError."""
         for item in self._due_rows():
             self.counts.due += 1
+            self.counts.last_id = item.row.id
             if isinstance(item.payload, PayloadFault):
                 goes_on = self._decide(Rejected(item.row, f"Payload refused before sending: {item.payload}"))
             elif reason := self._refusal(item):
@@ -116,6 +125,7 @@ class Planner:
                 goes_on = self._plan(item, item.payload)
             if not goes_on:
                 return
+        self.counts.is_complete = True
         self._flush_local()
         self._flush()
 

@@ -182,6 +182,7 @@ def _execute(
         write_back.recover()
         parts = _parts(settings, request, observers, stop, summary, stores, write_back)
         Run(parts, summary).execute()
+        summary.due += _not_come_to(stores.writer, parts.planner, request)
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()
@@ -191,6 +192,18 @@ def _execute(
         summary.errors.append(error)
     summary.finished_at = utc_now()
     journal.finish()
+
+
+def _not_come_to(store: Store, planner: Planner, request: RunRequest) -> int:
+    """Gives how many due rows a run that ended early has not even read, as far as the database still tells."""
+    counts = planner.counts
+    if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
+        return 0
+    try:
+        return store.count_after(planner.selection, counts.last_id)
+    except DatabaseError as error:
+        _LOG.debug("the rows left over could not be counted: %s", error)
+        return 0
 
 
 def _see_one_division(settings: Settings, store: Store) -> None:

@@ -131,6 +131,11 @@ class Store:
         pieces, parameters = _limits(selection)
         return int(self.connection.query(self.sql(name, **pieces), parameters)[0][0])
 
+    def count_after(self, selection: Selection, last_id: int) -> int:
+        """Gives how many rows behind `last_id` are due by their status; deleted rows are not counted."""
+        pieces, parameters = _limits(selection)
+        return int(self.connection.query(self.sql("count_due_after", **pieces), [last_id, *parameters])[0][0])
+
     def read_page(self, selection: Selection, after_id: int, size: int = PAGE_SIZE) -> list[StagedRow]:
         """Gives the next rows by `id` that may be due, at most `size`; empty at the end."""
         name = "read_all" if selection.every_row else "read_due"

@@ -67,6 +67,14 @@ WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
        OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted') {person} {shard};
 
+-- name: count_due_after
+-- Counts the living rows that a run which ended early did not come to, for its summary.
+SELECT COUNT(*)
+FROM {table}
+WHERE id > ? AND json_payload IS NOT NULL
+  AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person} {shard};
+
 -- name: count_all
 -- Counts the rows that read_all would give.
 SELECT COUNT(*)
@@ -298,6 +306,14 @@ SELECT CAST(to_regclass(?) AS OID);
 -- run lock is free again; by itself it asks after two hours. Holds for this session only.
 SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalives_interval', '10', FALSE),
        set_config('tcp_keepalives_count', '5', FALSE);
+
+-- name: lock_timeout_postgresql
+-- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session only.
+SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
+
+-- name: lock_timeout_sqlserver
+-- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session only.
+SET LOCK_TIMEOUT {milliseconds};
 
 -- name: lock_name_sqlite
 -- SQLite: gives the database's file, beside which the lock file stands.

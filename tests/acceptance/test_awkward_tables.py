@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,18 @@ def test_a_limit_that_left_rows_behind_says_so(world: World) -> None:
     assert (done.code, "the rest is due still" in done.text) == (0, True)
     done = world.run("--limit", "2")
     assert (done.code, "everything due was accepted" in done.text) == (0, True)
+
+
+def test_a_run_that_ends_early_counts_the_rows_that_it_never_came_to(world: World) -> None:
+    world.stage(330)
+    change(world.database, world.database.table, "P0329", submission_status="sent")
+    world.server.simulator.add_fault(Fault(status=401, times=None))
+    done = world.run(BATCH_SIZE=10)
+    assert done.code == 4
+    assert re.search(r"^ +due +329$", done.text, re.MULTILINE)
+    assert re.search(r"^ +not tried +329$", done.text, re.MULTILINE)
+    runs = world.database.rows(f"SELECT due, not_tried FROM {world.database.named('ssd_api_runs')}")
+    assert [tuple(run) for run in runs] == [(329, 329)]
 
 
 def test_the_log_tells_a_run_from_its_beginning_to_its_end(world: World) -> None:

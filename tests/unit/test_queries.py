@@ -38,6 +38,7 @@ PIECES = {
     "people": "?, ?",
     "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
     "delta": "done.delta",
+    "milliseconds": "30000",
     "person": "AND person_id = ?",
     "shard": "AND id % 4 = 0",
     "matching": "AND api_response LIKE ?",
@@ -75,7 +76,8 @@ def test_every_statement_parses_as_t_sql(name: str) -> None:
         assert {"lock_sqlserver": "sp_getapplock", "unlock_sqlserver": "sp_releaseapplock"}[name] in sql
         return
     (parsed,) = sqlglot.parse(sql, dialect="tsql")
-    assert isinstance(parsed, exp.Query | exp.Insert | exp.Update | exp.Delete)
+    kinds = exp.Set if name == "lock_timeout_sqlserver" else exp.Query | exp.Insert | exp.Update | exp.Delete
+    assert isinstance(parsed, kinds)
     assert not list(parsed.find_all(exp.Command))
 
 
