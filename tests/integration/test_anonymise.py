@@ -20,6 +20,7 @@ from api_pipeline.anonymising.twin import SomethingSurvived, Wanted, fill_twin
 from api_pipeline.db import connect
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.killed import wait_until_lock_is_free
 from tests.support.layouts import make_table
 from tests.support.staging import child, fill, staged, table_rows
 
@@ -300,4 +301,5 @@ def test_a_twin_that_a_run_works_on_is_left_alone(deployed: TestDatabase, tmp_pa
         process.kill()
     assert done.code == 75, done.text
     assert twin_rows(deployed) == before
+    wait_until_lock_is_free(deployed, deployed.anon_table)
     assert run(deployed, tmp_path, "--replace").code == 0

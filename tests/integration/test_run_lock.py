@@ -9,6 +9,7 @@ from api_pipeline.db import connect
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.tables import Dialect, table_names
 from tests.support.databases import TestDatabase
+from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import change, fill, row_of, staged
 
 
@@ -103,8 +104,8 @@ def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
         run_lock.take(connection, deployed.table, None)
     process.kill()
     process.communicate()
-    run_lock.take(connection, deployed.table, None).release()
     connection.close()
+    wait_until_lock_is_free(deployed)
 
 
 def test_a_table_that_is_not_there_is_named(deployed: TestDatabase) -> None:

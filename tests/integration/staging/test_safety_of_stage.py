@@ -20,6 +20,7 @@ from api_pipeline.tables import Dialect
 from tests.support.commands import started_cli
 from tests.support.council_ssd import AS_OF, CouncilSsd, child_rows, council, fill_synthetic, with_plan
 from tests.support.databases import TestDatabase
+from tests.support.killed import wait_until_lock_is_free
 from tests.support.ssd import RUN_DATE, address, cp_plan, disability, person, rows
 
 EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -196,6 +197,8 @@ def _kill_while_it_changes(ssd: CouncilSsd, where: str) -> int:
             time.sleep(0.01)
         process.kill()
         assert process.wait(60) != 0, "it was done before it could be killed"
+    # What the server was still at has come to its end by then.
+    wait_until_lock_is_free(ssd.database)
     return ssd.database.count(ssd.database.table, where)
 
 
