@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from api_pipeline.simulator import Fault, FaultKind
+from tests.support.killed import wait_until_lock_is_free
 from tests.support.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
 
 MANY = 120
+# Longer than any test lasts: what is held up so long is answered when the test says so, by `simulator.interrupt`.
+HELD_UP_S = 50.0
 
 
 def wait_for_requests(world: World, count: int, process: subprocess.Popen[str]) -> None:
@@ -22,6 +26,19 @@ def wait_for_requests(world: World, count: int, process: subprocess.Popen[str]) 
     while world.requests() < count and process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
     assert process.poll() is None, "the run ended before it was to be stopped"
+    assert world.requests() >= count, "the requests did not come"
+
+
+def wait_for_word(process: subprocess.Popen[str], word: str) -> None:
+    """Reads what the run says until a line has the word in it."""
+    assert process.stderr is not None
+    # A run that never says it is ended, so that the test fails instead of waiting for ever.
+    bound = threading.Timer(20, process.kill)
+    bound.start()
+    try:
+        assert any(word in line for line in process.stderr), f"the run never said {word!r}"
+    finally:
+        bound.cancel()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -30,13 +47,14 @@ def test_signal_lets_no_request_start_and_writes_back_what_is_in_flight(
     world: World, number: signal.Signals, in_flight: int
 ) -> None:
     persons = world.stage(MANY)
-    # An answer takes longer than a busy machine to notice a signal, so that what comes after that was in flight.
-    world.server.simulator.change(latency_s=0.5)
+    # A window's worth is answered at once, and the next is in flight until the run has said that it heard the signal.
+    world.server.simulator.add_fault(Fault(FaultKind.SLOW, first=in_flight + 1, delay_s=HELD_UP_S))
     with world.started(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight) as process:
         wait_for_requests(world, 2 * in_flight, process)
         process.send_signal(number)
-        time.sleep(0.25)
+        wait_for_word(process, "stopping:")
         requests = world.requests()
+        world.server.simulator.interrupt()
         assert process.wait(timeout=20) == 130
         assert process.stdout is not None
         assert "not tried" in process.stdout.read()
@@ -54,12 +72,10 @@ def test_second_signal_stops_at_once(world: World) -> None:
     with world.started(READ_TIMEOUT_S=30) as process:
         wait_for_requests(world, 1, process)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        wait_for_word(process, "stopping:")
         assert process.poll() is None
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
-        assert time.monotonic() - began < 2
     world.check(dict.fromkeys(persons, "untouched"))
     finish(world, persons)
 
@@ -86,10 +102,14 @@ def test_run_that_is_killed_outright_on_postgresql_is_finished_by_the_next(postg
 def check_kill(world: World, requests: int) -> None:
     persons = world.stage(MANY)
     world.server.simulator.change(latency_s=0.02)
+    # However late the kill comes, the run is not over by then.
+    world.server.simulator.add_fault(Fault(FaultKind.SLOW, first=requests + 8, delay_s=HELD_UP_S))
     with world.started(BATCH_SIZE=2, MAX_IN_FLIGHT=4) as process:
         wait_for_requests(world, requests, process)
         process.kill()
         process.wait(timeout=10)
+    # What the server was still at has come to its end by then.
+    wait_until_lock_is_free(world.database)
     words = world.words()
     # Every row that is called sent has a receipt that the receiver gave, and is held in that version.
     world.check(words)
@@ -117,12 +137,13 @@ def test_second_run_on_the_same_postgresql_table_ends_with_75(postgres_world: Wo
 
 def check_second_run(world: World) -> None:
     persons = world.stage(20)
-    world.server.simulator.change(latency_s=0.1)
+    world.server.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=HELD_UP_S))
     with world.started(BATCH_SIZE=2) as process:
         wait_for_requests(world, 1, process)
         second = world.run()
         assert second.code == 75, second.text
         assert "Another run" in second.text
+        world.server.simulator.interrupt()
         assert process.wait(timeout=20) == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == len(persons)

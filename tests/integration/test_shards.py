@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.simulator import Fault, FaultKind, SimulatorServer
 from api_pipeline.store import Selection, Store
 from api_pipeline.tables import table_names
 from tests.support.databases import TestDatabase
+from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import fill, staged
 from tests.support.world import World
 
-# A run that is killed at the end of a test, or that waits for one, must not last long.
-SLOW = 0.15
+# Holds up the first request, and with it the run, until `simulator.interrupt`, or the test's end.
+HELD_UP = Fault(FaultKind.SLOW, delay_s=50.0)
 
 
 @pytest.fixture
@@ -96,13 +97,14 @@ def test_second_run_that_could_meet_the_same_rows_ends_with_75(
     world: World, at_work: tuple[str, ...], second: tuple[str, ...]
 ) -> None:
     world.stage(20)
-    world.server.simulator.change(latency_s=SLOW)
+    world.server.simulator.add_fault(HELD_UP)
     with world.started(*at_work, BATCH_SIZE=2) as process:
         wait_for_a_request(world, process)
         requests = world.server.simulator.stats().records_accepted
         done = world.run(*second)
         assert done.code == 75, done.text
         assert "Another run" in done.text
+        world.server.simulator.interrupt()
         assert process.wait(timeout=30) == 0
     accepted = world.server.simulator.stats().records_accepted
     assert accepted > requests
@@ -112,7 +114,7 @@ def test_second_run_that_could_meet_the_same_rows_ends_with_75(
 @on_both_kinds
 def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(world: World) -> None:
     persons = world.stage(20)
-    world.server.simulator.change(latency_s=SLOW)
+    world.server.simulator.add_fault(HELD_UP)
     with world.started("--shard", "1/2", BATCH_SIZE=2) as process:
         wait_for_a_request(world, process)
         other = world.run("--shard", "1/4")
@@ -120,6 +122,7 @@ def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(worl
         assert "shard 1/2" in other.text
         same = world.run("--shard", "2/2")
         assert same.code == 0, same.text
+        world.server.simulator.interrupt()
         assert process.wait(timeout=30) == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == 20
@@ -131,14 +134,12 @@ def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(worl
 @pytest.mark.skipif(sys.platform == "win32", reason="the run is killed in the manner of POSIX")
 def test_shard_that_was_killed_keeps_nobody_from_dividing_the_table_anew(world: World) -> None:
     persons = world.stage(20)
-    world.server.simulator.change(latency_s=SLOW)
+    world.server.simulator.add_fault(HELD_UP)
     with world.started("--shard", "1/2", BATCH_SIZE=2) as process:
         wait_for_a_request(world, process)
         process.kill()
         process.wait(timeout=10)
-    # A server takes a moment to notice that its client is gone.
-    time.sleep(0.3)
-    world.server.simulator.change(latency_s=0.0)
+    wait_until_lock_is_free(world.database)
     for index in range(1, 5):
         done = world.run("--shard", f"{index}/4")
         assert done.code == 0, done.text
@@ -150,3 +151,4 @@ def wait_for_a_request(world: World, process: subprocess.Popen[str]) -> None:
     while world.requests() < 1 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.005)
     assert process.poll() is None, "the run ended before the second one began"
+    assert world.requests() >= 1, "no request came"
