@@ -33,6 +33,7 @@ ALONE = 3
 BATCH = 2
 MANY = 24
 HIT = 6  # the request that is hit in mid-run: more than a window's worth before it and after it
+IN_TIME_S = 1.0  # a busy machine answers within this, and a test that waits for it does not last long
 MID_RUN = {"BATCH_SIZE": BATCH, "MAX_IN_FLIGHT": 4}
 
 
@@ -103,14 +104,14 @@ PASSING += [
     Line("a drop before anything is accepted", Fault(FaultKind.DROP), "sent", 0, 2),
     Line("a drop after all was accepted", Fault(FaultKind.DROP, when=When.AFTER_ACCEPTING), "sent", 0, 2),
     Line("a 500 after all was accepted", answer(500, when=When.AFTER_ACCEPTING), "sent", 0, 2),
-    Line("no answer in time", Fault(FaultKind.HANG), "sent", 0, 2, {"READ_TIMEOUT_S": 0.4}),
+    Line("no answer in time", Fault(FaultKind.HANG), "sent", 0, 2, {"READ_TIMEOUT_S": IN_TIME_S}),
     Line(
         "no answer in time though all was accepted",
         Fault(FaultKind.HANG, when=When.AFTER_ACCEPTING),
         "sent",
         0,
         2,
-        {"READ_TIMEOUT_S": 0.4},
+        {"READ_TIMEOUT_S": IN_TIME_S},
     ),
     Line("one 401", answer(401), "sent", 0, 2),
     Line("one 413", answer(413), "sent", 0, 3),
@@ -130,7 +131,7 @@ OUTLASTING = [
         Fault(FaultKind.HANG, times=None),
         "error: ^network fault: no answer within READ_TIMEOUT_S",
         5,
-        settings={"READ_TIMEOUT_S": 0.1},
+        settings={"READ_TIMEOUT_S": IN_TIME_S},
     ),
 ]
 
