@@ -73,6 +73,9 @@ def contents(files: Iterable[Path], executables: Iterable[Path]) -> dict[str, by
     held = {path.name: path.read_bytes() for path in files}
     for name in (".env.example", "README.md", "CHANGELOG.md", "LICENSE"):
         held[name] = (ROOT / name).read_bytes()
+    for path in sorted((ROOT / "docs" / "schedules").iterdir()):
+        if path.is_file():
+            held[f"schedules/{path.name}"] = path.read_bytes()
     for dialect in Dialect:
         for version in ddl.VERSIONS if dialect is Dialect.SQLSERVER else ddl.VERSIONS[:1]:
             held[f"sql/{ddl.script_name(dialect, version)}"] = ddl.render(dialect, TABLE, version).encode("utf-8")

@@ -86,6 +86,9 @@ def test_release_holds_what_a_council_needs_and_the_sum_of_each_file(tmp_path: P
     assert {name for name in held if name.startswith("sql/")} == {
         *("sql/sqlserver_2012.sql", "sql/sqlserver_2016.sql", "sql/postgresql.sql", "sql/sqlite.sql")
     }
+    for path in (ROOT / "docs" / "schedules").glob("csc*"):
+        assert held[f"schedules/{path.name}"] == path.read_bytes()
+    assert {"schedules/csc-api.xml", "schedules/csc-api.service", "schedules/csc-api.timer"} <= held.keys()
     assert (out / "release-notes.md").read_text(encoding="utf-8").strip()
 
 
