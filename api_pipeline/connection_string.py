@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 HIDDEN = "***"
+SQLITE_PREFIX = "sqlite:///"
 
 _SHOWN = frozenset(
     {
@@ -28,8 +29,13 @@ _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
 def is_embedded(text: str) -> bool:
-    """Whether `text` names the embedded database (sqlite:///PATH)."""
-    return text.lower().startswith("sqlite:///")
+    """Whether `text` names the embedded database (sqlite:///PATH, the prefix in any case of letters)."""
+    return text.lower().startswith(SQLITE_PREFIX)
+
+
+def embedded_path(text: str) -> str:
+    """Gives the path of the file that holds the embedded database, of a text that names one."""
+    return text[len(SQLITE_PREFIX) :]
 
 
 def pairs(text: str) -> Iterator[tuple[str, str]]:
@@ -79,7 +85,7 @@ def in_braces(value: str) -> str:
 def database_named_by(text: str) -> str:
     """Gives the part of a connection string that says which server and database it means, without user and password."""
     if is_embedded(text):
-        return text
+        return f"{SQLITE_PREFIX}{embedded_path(text)}"
     named = ((re.sub(r"[ _]", "", keyword).lower(), value.lower()) for keyword, value in pairs(text))
     return ";".join(sorted(f"{keyword}={value}" for keyword, value in named if keyword in _WHERE))
 

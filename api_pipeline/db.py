@@ -14,7 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from api_pipeline.connection_string import embedded_path, is_embedded
 from api_pipeline.errors import DatabaseError
+from api_pipeline.paths import is_folder, is_there
 from api_pipeline.queries import load, placeholders
 from api_pipeline.tables import Dialect
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[Any, ...]"
 Parameters: TypeAlias = "Sequence[object]"
 
-SQLITE_PREFIX = "sqlite:///"
 _BUSY_WAIT_S = 30
 _LONGEST_TEXT = 2**30
 _SQLSTATE = re.compile(r"^\w{5}$")
@@ -217,13 +218,17 @@ def connect(
 
     Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
     """
-    if connection_string.startswith(SQLITE_PREFIX):
-        return _connect_sqlite(Path(connection_string[len(SQLITE_PREFIX) :]), busy_wait_s, create=create)
+    if is_embedded(connection_string):
+        return _connect_sqlite(Path(embedded_path(connection_string)), busy_wait_s, create=create)
     return _connect_odbc(connection_string, timeout_s)
 
 
 def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
-    if not create and not path.is_file():
+    if is_folder(path):
+        raise DatabaseError(
+            f"DB_CONNECTION_STRING names {path}, which is a folder; wanted is the path of a file in it."
+        )
+    if not create and not is_there(path):
         raise DatabaseError(
             f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
             "or make it with: d2i-csc-api deploy-schema --apply"

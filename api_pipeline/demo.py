@@ -15,7 +15,8 @@ from pathlib import Path
 
 from api_pipeline import ddl
 from api_pipeline.config import load_settings
-from api_pipeline.db import SQLITE_PREFIX, Connection, connect
+from api_pipeline.connection_string import SQLITE_PREFIX
+from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.reporting import summary_lines
 from api_pipeline.runner import Observers, RunRequest, run

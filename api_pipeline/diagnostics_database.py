@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api_pipeline.connection_string import is_embedded
+from api_pipeline.connection_string import embedded_path, is_embedded
 from api_pipeline.db import Connection, connect
 from api_pipeline.diagnostics import Finding, Report, Status, StepFailed, Walk
 from api_pipeline.errors import DatabaseError
@@ -100,7 +100,8 @@ def _name_everything(walk: Walk, settings: Settings, connection: Connection) -> 
     walk.add("server", Status.OK, facts.server or facts.data_source or "none: the database is a file")
     with walk.step("database") as finding:
         if connection.dialect is Dialect.SQLITE:
-            finding.detail = facts.database or settings.connection_string.removeprefix("sqlite:///")
+            named = settings.connection_string
+            finding.detail = embedded_path(named) if is_embedded(named) else facts.database or "its data source's"
         else:
             _ask(connection, f"database_{connection.dialect.value}", finding)
     with walk.step("login") as finding:

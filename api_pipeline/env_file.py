@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from api_pipeline.paths import is_folder, is_there
 from api_pipeline.setting import Kind
 from api_pipeline.settings_table import SETTINGS, canonical_name
 
@@ -40,7 +41,8 @@ def find_env_file(cwd: Path, executable_folder: Path | None) -> Path | None:
     "executable."""
     folders = [cwd] if executable_folder is None else [cwd, executable_folder]
     candidates = (folder / name for folder in folders for name in FILE_NAMES)
-    return next((path for path in candidates if path.is_file()), None)
+    # One that may not be looked at counts as found: to pass it over would be to run with other settings than it has.
+    return next((path for path in candidates if is_there(path) and not is_folder(path)), None)
 
 
 def read_env_file(path: Path) -> EnvFile:
@@ -50,7 +52,11 @@ def read_env_file(path: Path) -> EnvFile:
         data = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return EnvFile(path, {}, (f"The settings file {path} cannot be read ({reason}).",))
+        fault = (
+            f"The settings file {path} cannot be read ({reason}); the account that runs the command must be let read "
+            "it and enter its folder."
+        )
+        return EnvFile(path, {}, (fault,))
     text, warning = _decode(data)
     if text is None:
         return EnvFile(path, {}, (f"The settings file {path} is not text; save it as UTF-8.",))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api_pipeline.connection_string import pairs
+from api_pipeline.paths import is_there
 
 _NO_DRIVER_STATES = frozenset({"IM002", "IM003", "IM004", "IM005", "IM012", "IM014"})
 _LOGIN_STATES = frozenset({"28000", "28P01"})
@@ -89,7 +90,7 @@ def installed_drivers() -> list[str]:
 
 def is_driver_here(driver: str) -> bool:
     """Whether an ODBC driver, named as in a connection string or by its library, is on this machine."""
-    return driver.lower() in (name.lower() for name in installed_drivers()) or Path(driver).is_file()
+    return driver.lower() in (name.lower() for name in installed_drivers()) or is_there(Path(driver))
 
 
 def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str]) -> str:

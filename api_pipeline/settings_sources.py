@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from api_pipeline.connection_string import HIDDEN, redacted_connection_string, redacted_url
 from api_pipeline.env_file import EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.paths import is_folder, is_there
 from api_pipeline.setting import Group
 from api_pipeline.settings_table import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings_values import Found, Origin
@@ -48,10 +50,7 @@ def gather(
     a fault elsewhere must not stand in its way.
     """
     faults: list[str] = []
-    path = cwd / env_file if env_file else find_env_file(cwd, executable_folder)
-    if env_file and path is not None and not path.is_file():
-        faults.append(f"The settings file {path} given by --env-file does not exist.")
-        path = None
+    path = _given_file(cwd / env_file, faults) if env_file else find_env_file(cwd, executable_folder)
     file = read_env_file(path) if path else None
     found: dict[str, Found] = {}
     if file:
@@ -67,6 +66,16 @@ def gather(
         faults.extend(file.faults)
     warnings = _file_warnings(file) if file else ()
     return Gathered(found, file.path if file else None, tuple(faults), warnings)
+
+
+def _given_file(path: Path, faults: list[str]) -> Path | None:
+    if is_folder(path):
+        faults.append(f"The settings file {path} given by --env-file is a folder; wanted is a file in it.")
+        return None
+    if not is_there(path):
+        faults.append(f"The settings file {path} given by --env-file does not exist.")
+        return None
+    return path
 
 
 def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: Iterable[str]) -> Gathered:
@@ -120,13 +129,22 @@ def _file_warnings(file: EnvFile) -> tuple[str, ...]:
         alike = difflib.get_close_matches(name.upper(), _all_names(), n=1, cutoff=_ALIKE)
         if alike:
             warnings.append(f"{name} in {file.path.name} is no setting and has no effect; {alike[0]} is one.")
-    secrets = {setting for name, text in file.values.items() if text.strip() and (setting := canonical_name(name))}
-    if secrets & set(SECRET_NAMES) and readable_by_others(file.path):
+    holds_secret = any(_is_secret(canonical_name(name), text.strip()) for name, text in file.values.items())
+    if holds_secret and readable_by_others(file.path):
         warnings.append(
             f"The settings file {file.path} holds a secret and may be read by others; "
             "let only the account that runs the command read it."
         )
     return tuple(warnings)
+
+
+def _is_secret(setting: str | None, text: str) -> bool:
+    """Whether a value needs to be kept from others; a connection or proxy without password tells nothing."""
+    if setting == "DB_CONNECTION_STRING":
+        return HIDDEN in redacted_connection_string(text)
+    if setting == "PROXY_URL":
+        return redacted_url(text) != text
+    return bool(text) and setting in SECRET_NAMES
 
 
 def _all_names() -> list[str]:

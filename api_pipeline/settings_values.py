@@ -9,7 +9,8 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from api_pipeline.connection_string import is_embedded, pairs, redacted_url
+from api_pipeline.connection_string import embedded_path, is_embedded, pairs, redacted_url
+from api_pipeline.paths import is_folder, is_there
 from api_pipeline.setting import Kind, Setting
 from api_pipeline.settings_table import BY_NAME
 
@@ -113,7 +114,7 @@ class Values:
             self.refuse(name)
             return None
         path = found.base / Path(found.text).expanduser()
-        if BY_NAME[name].kind is Kind.FILE and not path.is_file():
+        if BY_NAME[name].kind is Kind.FILE and (is_folder(path) or not is_there(path)):
             self.refuse(name)
             return None
         return path
@@ -201,7 +202,7 @@ def _is_connection(text: str) -> bool:
     if not _is_one_line(text):
         return False
     if is_embedded(text):
-        return len(text) > len("sqlite:///")
+        return bool(embedded_path(text))
     return "://" not in text.split("=", 1)[0] and any(keyword for keyword, _ in pairs(text))
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api_pipeline import ddl
-from api_pipeline.db import SQLITE_PREFIX, Connection, connect
+from api_pipeline.connection_string import SQLITE_PREFIX
+from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.invented import invented_child
+from api_pipeline.paths import is_there
 
 TABLE = "ssd_api_data_staging"
 UNKNOWN_MEMBER = "no_such_member"
@@ -44,7 +46,7 @@ def make_trial_table(path: Path, children: int) -> str:
 
     Errors: SettingsError where the file is there already or its folder cannot be written to.
     """
-    if path.exists():
+    if is_there(path):
         raise SettingsError(f"The file {path} is there already and stays as it is; name another, or delete it first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

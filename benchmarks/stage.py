@@ -18,7 +18,8 @@ from typing import Protocol
 import click
 
 from api_pipeline import ddl
-from api_pipeline.db import SQLITE_PREFIX, Connection, connect
+from api_pipeline.connection_string import SQLITE_PREFIX
+from api_pipeline.db import Connection, connect
 from api_pipeline.simulator import LA_CODE
 from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.tables import Dialect

@@ -35,10 +35,11 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
 
 def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, quiet: bool) -> None:
     from api_pipeline import ddl
-    from api_pipeline.db import SQLITE_PREFIX, connect
+    from api_pipeline.connection_string import is_embedded
+    from api_pipeline.db import connect
     from api_pipeline.tables import Dialect
 
-    if not is_applied and connection_string.startswith(SQLITE_PREFIX):
+    if not is_applied and is_embedded(connection_string):
         click.echo(ddl.render(Dialect.SQLITE, table))
         return
     connection = connect(connection_string, create=is_applied)

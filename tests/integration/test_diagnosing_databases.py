@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import microsoft
+from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.postgres import DRIVER, PostgresServer
@@ -69,6 +70,25 @@ def test_database_file_that_is_not_there(tmp_path: Path) -> None:
         f"The database file {path} does not exist; correct DB_CONNECTION_STRING, or make it with: "
         "d2i-csc-api deploy-schema --apply"
     )
+
+
+def test_folder_instead_of_a_database_file_is_told_to_be_one(tmp_path: Path) -> None:
+    found = connect(tmp_path, f"sqlite:///{tmp_path}")
+
+    assert (found.code, found.failed) == (3, "connect")
+    assert found.sentence == (
+        f"DB_CONNECTION_STRING names {tmp_path}, which is a folder; wanted is the path of a file in it."
+    )
+
+
+def test_prefix_of_the_embedded_database_may_be_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "council.db"
+    settings = {"DB_CONNECTION_STRING": f"SQLITE:///{path}"}
+
+    assert "CREATE TABLE" in invoke_cli(["deploy-schema"], settings, tmp_path).out
+    assert invoke_cli(["deploy-schema", "--apply"], settings, tmp_path).code == 0
+    found = diagnose("test-db-connection", settings, tmp_path)
+    assert (found.code, found.steps["database"]["detail"]) == (0, str(path))
 
 
 def test_missing_setting(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_run_sends_with_the_secret_of_the_store(deployed: TestDatabase, store: P
 @pytest.mark.parametrize(("mode", "is_warned"), [(0o644, True), (0o640, True), (0o600, False)])
 def test_settings_file_that_others_may_read_is_warned_of(mode: int, is_warned: bool, tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text("DB_CONNECTION_STRING=sqlite:///x.db\n", encoding="utf-8")
+    file.write_text("DB_CONNECTION_STRING=sqlite:///x.db\nCLIENT_SECRET=geheim\n", encoding="utf-8")
     file.chmod(mode)
     done = run_cli(["test-db-connection"], {}, tmp_path)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,20 @@ import pytest
 from api_pipeline.config import Settings, load_settings
 from api_pipeline.env_file import find_env_file, read_env_file
 from api_pipeline.errors import SettingsError
+from tests.support.commands import clean_environment
 
 DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"
+# Root may enter every folder, unless these rights are taken from it.
+_WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all")
+
+
+def as_an_ordinary_account() -> tuple[str, ...]:
+    """Gives what stands before a command so that a folder's mode binds it, whoever runs the tests."""
+    if os.getuid() != 0:
+        return ()
+    if shutil.which(_WITHOUT_RIGHTS[0]) is None:
+        pytest.skip("root may enter every folder here: there is no setpriv")
+    return _WITHOUT_RIGHTS
 
 
 def values_of(folder: Path, text: str) -> dict[str, str]:
@@ -150,7 +165,7 @@ def test_setting_that_stands_twice_is_warned_of_and_the_last_one_holds(tmp_path:
 @pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may read")
 def test_secret_in_a_file_that_others_may_read_is_warned_of(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.write_text(DATABASE)
+    path.write_text(f"{DATABASE}CLIENT_SECRET=geheim\n")
     for mode, is_warned in ((0o600, False), (0o640, True), (0o604, True)):
         path.chmod(mode)
         warnings = load_settings({}, {}, tmp_path).warnings
@@ -173,3 +188,64 @@ def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> N
     (tmp_path / "council.pem").write_text("x")
 
     assert load(tmp_path, DATABASE + "CA_BUNDLE='council.pem'\n").ca_bundle == tmp_path / "council.pem"
+
+
+def test_a_folder_given_for_the_file_is_told_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"given by --env-file is a folder; wanted is a file in it"):
+        load_settings({}, {}, tmp_path, env_file=tmp_path)
+
+
+def test_a_name_that_no_disk_takes_is_a_file_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"given by --env-file does not exist"):
+        load_settings({}, {}, tmp_path, env_file=Path("x" * 5000))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may read")
+@pytest.mark.parametrize("arguments", [[], ["--env-file", "{folder}/.env"]])
+def test_a_file_in_a_folder_that_may_not_be_entered_is_named_with_the_reason(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(DATABASE)
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    program = f"import os; os.chmod('.', 0); from api_pipeline.cli import main; main({['status', *given]!r})"
+    try:
+        done = subprocess.run(
+            [*as_an_ordinary_account(), sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=clean_environment({}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        tmp_path.chmod(0o700)
+
+    assert done.returncode == 2, done.stderr
+    assert f"The settings file {tmp_path / '.env'} cannot be read (Permission denied); the account" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may read")
+@pytest.mark.parametrize(
+    ("text", "is_warned"),
+    [
+        ("DB_CONNECTION_STRING=sqlite:///x.db", False),
+        (
+            "DB_CONNECTION_STRING=Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d;Trusted_Connection=yes",
+            False,
+        ),
+        ("DB_CONNECTION_STRING=Driver={ODBC Driver 18 for SQL Server};Server=s;UID=u;PWD=geheim", True),
+        ("SQL_CONN_STR=Driver={ODBC Driver 18 for SQL Server};Server=s;UID=u;PWD=geheim", True),
+        ("DB_CONNECTION_STRING=sqlite:///x.db\nPROXY_URL=http://proxy.example:8080", False),
+        ("DB_CONNECTION_STRING=sqlite:///x.db\nPROXY_URL=http://u:geheim@proxy.example:8080", True),
+        ("DB_CONNECTION_STRING=sqlite:///x.db\nCLIENT_SECRET=", False),
+        ("DB_CONNECTION_STRING=sqlite:///x.db\nCLIENT_SECRET=geheim", True),
+    ],
+)
+def test_only_a_file_with_a_secret_in_it_is_warned_of(text: str, is_warned: bool, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{text}\n")
+    (tmp_path / ".env").chmod(0o644)
+
+    warnings = load_settings({}, {}, tmp_path).warnings
+
+    assert [("may be read by others" in warning) for warning in warnings] == ([True] if is_warned else [])

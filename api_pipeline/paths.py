@@ -1,0 +1,29 @@
+"""What stands at a path, asked so that a folder that may not be entered is no fault of the program.
+
+`Path.is_file` and its kin raise an error there in some versions of Python and answer no in others, and "no" would send
+the operator to look for a file that is where it should be.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+
+def is_there(path: Path) -> bool:
+    """Whether something stands there, or may: true too where this account may not look. Opening it then says so."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder stands there, as far as this account may see."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
