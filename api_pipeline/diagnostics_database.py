@@ -120,7 +120,8 @@ def _ask(connection: Connection, name: str, finding: Finding) -> None:
 
 def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> None:
     failed: StepFailed | None = None
-    for table in expected_tables(connection.dialect, settings.table_name):
+    deltas = settings.use_partial_payload
+    for table in expected_tables(connection.dialect, settings.table_name, deltas=deltas):
         try:
             with walk.step(table.name) as finding:
                 found = found_columns(connection, table.name)

@@ -125,19 +125,21 @@ _WHY_LEFT_WINDOW = "what left the time window of stage; without it such parts ar
 _WHY_RUNS = "the journal of runs, which status shows"
 
 
-def expected_tables(dialect: Dialect, table_name: str) -> tuple[ExpectedTable, ...]:
+def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) -> tuple[ExpectedTable, ...]:
     """Gives the staging table that TABLE_NAME names, and its companions, as the pipeline wants them.
 
+    With `deltas` the companions without which a run of deltas refuses to start are required, as the staging table is.
     Errors: SettingsError where `table_name` is no table name.
     """
     names = table_names(table_name, dialect)
     script = script_name(dialect)
     bodies = dict(_TABLE.findall(render(dialect, table_name)))
+    of_deltas = Need.REQUIRED if deltas else Need.RECOMMENDED
     wanted = (
         (names.staging, Need.REQUIRED, "the rows that are to be sent"),
-        (names.held, Need.RECOMMENDED, _WHY_HELD),
-        (names.log, Need.RECOMMENDED, _WHY_LOG),
-        (names.unconfirmed, Need.RECOMMENDED, _WHY_UNCONFIRMED),
+        (names.held, of_deltas, _WHY_HELD),
+        (names.log, of_deltas, _WHY_LOG),
+        (names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
         (names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
         (names.runs, Need.RECOMMENDED, _WHY_RUNS),
     )

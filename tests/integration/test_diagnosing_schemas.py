@@ -10,6 +10,7 @@ import sqlglot
 from api_pipeline.ddl import script_name
 from api_pipeline.queries import Statement, load
 from api_pipeline.tables import Dialect
+from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.layouts import LAYOUTS, make_table
@@ -62,6 +63,31 @@ def test_missing_companions_are_remarks_and_one_command_adds_them(deployed: Test
 
     deployed.deploy()
     assert named(check(deployed, tmp_path), "ssd_api_held")["status"] == "ok"
+
+
+@pytest.mark.parametrize("companion", ["ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"])
+def test_what_deltas_cannot_do_without_fails_where_the_settings_ask_for_deltas(
+    deployed: TestDatabase, tmp_path: Path, companion: str
+) -> None:
+    deployed.execute(f"DROP TABLE {deployed.named(companion)}")
+    deltas = {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}
+
+    found = diagnose("test-schema", deltas, tmp_path)
+    refused = invoke_cli(["run", "--table", deployed.table], deltas, tmp_path)
+
+    assert refused.code == 2, refused.text
+    assert (found.code, named(found, companion)["status"]) == (3, "failed")
+    assert "d2i-csc-api deploy-schema --apply makes it" in named(found, companion)["advice"]
+    assert check(deployed, tmp_path).code == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("companion", ["ssd_api_left_window", "ssd_api_runs"])
+def test_what_deltas_can_do_without_stays_a_remark(deployed: TestDatabase, tmp_path: Path, companion: str) -> None:
+    deployed.execute(f"DROP TABLE {deployed.named(companion)}")
+    found = diagnose("test-schema", {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}, tmp_path)
+
+    assert (found.code, named(found, companion)["status"]) == (0, "remark")
 
 
 def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestDatabase, tmp_path: Path) -> None:
