@@ -34,6 +34,9 @@ _SEED = 20260101
 _BROKEN_EVERY = 97
 _UNKNOWN_MEMBER = "no_such_member"
 _CHANGED_SHARE = 0.08
+# SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
+_MARK = b"CSCD"
+_MARK_AT = 68
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threadi
     echo(f"Demo in {folder.resolve()}: an invented council, an embedded database, an embedded receiver.")
     connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
     try:
+        connection.execute(f"PRAGMA application_id = {int.from_bytes(_MARK, 'big')}")
         ddl.apply(connection.execute, connection.dialect, TABLE)
         create_tables(connection.execute, connection.dialect)
         today = date.today()  # noqa: DTZ011 - the council's own day
@@ -133,13 +137,27 @@ def _new_database(folder: Path) -> Path:
     path = folder / "demo.db"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("demo.db*"):
-            old.unlink()
+        if path.exists() and not _is_of_a_demo(path):
+            raise SettingsError(
+                f"The file {path} is there already and was not made by this demo, so it stays as it is; name another "
+                "folder with --folder, or move the file away."
+            )
+        for ending in ("", "-journal", "-wal", "-shm"):
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(
             f"The folder {folder} cannot be written to ({type(error).__name__}); name another with --folder."
         ) from None
     return path
+
+
+def _is_of_a_demo(path: Path) -> bool:
+    """Whether a file is a demo's database: it bears the mark, or has nothing in it as a demo cut short leaves it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_MARK_AT + len(_MARK))
+    return not head or (head.startswith(b"SQLite format 3\x00") and head[_MARK_AT:] == _MARK)
 
 
 def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> Settings:
@@ -216,10 +234,12 @@ def _show_receipts(council: _Council) -> None:
 
 
 def _show_refused(council: _Council) -> None:
-    council.echo("\nRefused, with the reason that the table keeps:")
-    for person, reason in council.connection.query(
+    refused = council.connection.query(
         f"SELECT person_id, api_response FROM {TABLE} WHERE submission_status = 'error' ORDER BY id LIMIT 3"  # noqa: S608 - a constant name
-    ):
+    )
+    if refused:
+        council.echo("\nRefused, with the reason that the table keeps:")
+    for person, reason in refused:
         council.echo(f"  {person:<14} {reason}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -90,3 +91,37 @@ def test_lines_fit_a_terminal_and_plain_letters(told: tuple[Completed, Path]) ->
 
     assert shown.isascii()
     assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_it_may_be_repeated_in_its_folder_and_says_nothing_of_refusals_where_there_are_none(tmp_path: Path) -> None:
+    few = ["demo", "--folder", "here", "--children", "5"]
+    assert invoke_cli(few, {}, tmp_path).code == 0
+
+    done = invoke_cli(few, {}, tmp_path)
+
+    assert done.code == 0, done.text
+    assert "Refused, with the reason" not in done.out
+
+
+def a_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE precious (id INTEGER)")
+
+
+def a_text(path: Path) -> None:
+    path.write_text("nothing for a database", encoding="utf-8")
+
+
+@pytest.mark.parametrize("make", [a_database, a_text, Path.mkdir])
+def test_a_file_that_no_demo_made_is_never_replaced(make: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "demo.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+
+    done = invoke_cli(["demo", "--folder", str(tmp_path)], {}, tmp_path)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Error: The file {path} is there already and was not made by this demo")
+    assert path.exists()
+    assert (path.read_bytes() if path.is_file() else b"") == before
+    assert [each.name for each in tmp_path.iterdir()] == ["demo.db"]
