@@ -78,19 +78,33 @@ class TableNames:
     left_window: str
 
 
-def parse_table_name(table_name: str) -> QualifiedName:
+def parse_table_name(table_name: str, option: str = "TABLE_NAME") -> QualifiedName:
     """Takes a TABLE_NAME apart: `table`, `schema.table`, `[schema].[table]` (contract 2).
 
-    Errors: SettingsError where it holds anything but letters, digits, `_`, one dot and brackets around a part.
+    `option` is what the name was given by. Errors: SettingsError, naming that, where the name holds anything but
+    letters, digits, `_`, one dot and brackets around a part.
     """
     found = _NAME.fullmatch(table_name)
     if found is None:
         raise SettingsError(
-            f"TABLE_NAME is {table_name!r}, which is no table name; wanted is table or schema.table of letters, digits "
+            f"{option} is {table_name!r}, which is no table name; wanted is table or schema.table of letters, digits "
             "and _, where a part may stand in [ ]."
         )
     schema = found["schema"]
     return QualifiedName(_identifier(schema) if schema else None, _identifier(found["table"]))
+
+
+def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:
+    """Gives what stands before a table's name for a schema as SSD_SCHEMA has it: `schema.` or `database.schema.`.
+
+    `option` is what the schema was given by. Errors: SettingsError, naming that, where it is no schema's name.
+    """
+    if _NAME.fullmatch(schema) is None:
+        raise SettingsError(
+            f"{option} is {schema!r}, which is no schema; wanted is a schema name, or database.schema, of letters, "
+            "digits and _, where a part may stand in [ ]."
+        )
+    return f"{parse_table_name(schema).sql(dialect)}."
 
 
 def table_names(table_name: str, dialect: Dialect) -> TableNames:

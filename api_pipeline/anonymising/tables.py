@@ -29,13 +29,15 @@ _OPTIONAL = ("legacy_id", "last_updated")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A live table and its twin.
+    """A live table and its twin, and by which option or setting each was named.
 
     Errors: SettingsError where the twin's name does not end in _anon, or the live table's does.
     """
 
     source: QualifiedName
     twin: QualifiedName
+    source_option: str = "TABLE_NAME"
+    twin_option: str = "TABLE_NAME"
 
     def __post_init__(self) -> None:
         if is_anonymised(self.source.table.text):
@@ -64,8 +66,10 @@ def pair_of(configured: str, source: str | None = None, target: str | None = Non
 
     Errors: SettingsError where a name is none, the target does not end in _anon, or the source does.
     """
-    live = _named("--source", source) if source else twins(parse_table_name(configured))[0]
-    return Pair(live, _named("--target", target) if target else twins(live)[1])
+    live = parse_table_name(source, "--source") if source else twins(parse_table_name(configured))[0]
+    twin = parse_table_name(target, "--target") if target else twins(live)[1]
+    source_option = "--source" if source else "TABLE_NAME"
+    return Pair(live, twin, source_option, "--target" if target else source_option)
 
 
 class TwinTables:
@@ -73,6 +77,7 @@ class TwinTables:
 
     def __init__(self, connection: Connection, pair: Pair) -> None:
         self._connection = connection
+        self._pair = pair
         self.source = pair.source.sql(connection.dialect)
         self.twin = pair.twin.sql(connection.dialect)
         self._read_legacy_id = "NULL"
@@ -142,14 +147,9 @@ class TwinTables:
         try:
             self._connection.query(self._sql("has_columns", columns=", ".join(columns), table=table))
         except DatabaseError as error:
-            raise type(error)(f"The table {table} cannot be used. {error}") from None
-
-
-def _named(option: str, name: str) -> QualifiedName:
-    try:
-        return parse_table_name(name)
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("TABLE_NAME", option, 1)) from None
+            option = self._pair.source_option if table == self.source else self._pair.twin_option
+            reason = str(error).replace("TABLE_NAME", option, 1)
+            raise type(error)(f"The table {table} cannot be used. {reason}") from None
 
 
 def _plain(name: QualifiedName) -> str:

@@ -16,7 +16,11 @@ from api_pipeline.commands.common import Common, pass_common
     show_default=True,
     help="The database that is to run the script.",
 )
-@click.option("--schema", metavar="NAME", help="Schema of the SSD's tables, where they are not in the default one.")
+@click.option(
+    "--schema",
+    metavar="NAME",
+    help="Schema of the SSD's tables, or database.schema, where they are not in the default one.",
+)
 def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: ARG001 - every command takes the common options
     """Print a read-only SQL script that checks the SSD's tables: ids, lengths, codes and dates.
 

@@ -18,7 +18,7 @@ from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from api_pipeline.staging.values import text_of, typed_rows
-from api_pipeline.tables import parse_table_name
+from api_pipeline.tables import parse_table_name, schema_prefix
 
 FILE = "staging_queries.sql"
 _BY_NAME = {table.name: table for table in SSD_TABLES}
@@ -158,4 +158,4 @@ class Reader:
 
 
 def _prefix(schema: str, connection: Connection) -> str:
-    return f"{parse_table_name(schema).sql(connection.dialect)}." if schema else ""
+    return schema_prefix(schema, connection.dialect) if schema else ""

@@ -255,7 +255,7 @@ SCENES: dict[str, list[Scene]] = {
         *on_database("anonymise"),
     ],
     "deploy-schema": [Scene("deploy-schema"), Scene("deploy-schema --apply"), *on_database("deploy-schema --apply")],
-    "preflight": [Scene("preflight"), Scene("preflight --dialect sqlite --schema x.y", 2)],
+    "preflight": [Scene("preflight"), Scene("preflight --dialect sqlite --schema x.y.z", 2)],
     "demo": [Scene("demo --children 30 --folder demo")],
     "simulate-api": [Scene("simulate-api --port 0", None, serves=True)],
     "test-db-connection": [

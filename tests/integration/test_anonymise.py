@@ -279,6 +279,19 @@ def test_a_twin_that_is_not_there_is_named(deployed: TestDatabase, tmp_path: Pat
     assert "rehearsal_anon" in done.err
 
 
+@pytest.mark.parametrize("option", ["--source", "--target"])
+def test_a_table_that_is_not_there_is_blamed_on_the_option_that_named_it(
+    deployed: TestDatabase, tmp_path: Path, option: str
+) -> None:
+    name = deployed.named("nosuch" if option == "--source" else "nosuch_anon")
+
+    done = run(deployed, tmp_path, option, name)
+
+    assert done.code == 3
+    assert f"check {option}, or make the tables" in done.err
+    assert "TABLE_NAME" not in done.err
+
+
 def test_a_twin_that_a_run_works_on_is_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     program = textwrap.dedent(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -17,6 +18,7 @@ from api_pipeline.staging.preflight.script import ROWS_IN_ALL, all_rules
 from api_pipeline.staging.synthetic import create_tables
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from api_pipeline.tables import Dialect
+from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 
 Rows: TypeAlias = "dict[str, list[dict[str, Any]]]"
@@ -343,3 +345,20 @@ def _results(database: TestDatabase, table: str) -> list[dict[str, Any]]:
     statement = statements(database.dialect, database.schema)[position]
     names = ("table_name", "column_name", "rule", "effect", "found", "example_key")
     return [dict(zip(names, row, strict=True)) for row in database.rows(statement)]
+
+
+def test_a_schema_that_is_none_is_named_by_the_option(tmp_path: Path) -> None:
+    done = invoke_cli(["preflight", "--schema", "a;b"], {}, tmp_path)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(
+        "Error: --schema is 'a;b', which is no schema; wanted is a schema name, or database.schema"
+    )
+
+
+@pytest.mark.parametrize("schema", ["dbo", "db.dbo", "[HDM].[ssd]"])
+def test_a_schema_may_have_the_forms_of_the_setting(tmp_path: Path, schema: str) -> None:
+    done = invoke_cli(["preflight", "--schema", schema], {}, tmp_path)
+
+    assert done.code == 0, done.text
+    assert f"FROM {schema}.ssd_person AS t" in done.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from api_pipeline.tables import Dialect, parse_table_name
+from api_pipeline.tables import Dialect, parse_table_name, schema_prefix
 
 LETTERS_AND_DIGITS = "A-Za-z0-9"
 _ID_LENGTH = 60
@@ -14,14 +14,15 @@ _WHITE_SPACE = (9, 10, 13)
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """Writes expressions for one database; `schema` is that of the SSD's tables, None for none."""
+    """Writes expressions for one database; `schema` is that of the SSD's tables as --schema has it, None for none."""
 
     dialect: Dialect
     schema: str | None = None
 
     def table(self, name: str) -> str:
         """Gives a table's name with its schema. Errors: SettingsError where the schema is no name."""
-        return parse_table_name(f"{self.schema}.{name}" if self.schema else name).sql(self.dialect)
+        table = parse_table_name(name).sql(self.dialect)
+        return f"{schema_prefix(self.schema, self.dialect, '--schema')}{table}" if self.schema else table
 
     def literal(self, text: str) -> str:
         """Gives a text as a literal; what is asked for is ASCII, so that it needs no mark of its kind."""
