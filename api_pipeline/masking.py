@@ -10,6 +10,8 @@ from itertools import islice
 
 from api_pipeline.connection_string import HIDDEN
 
+OWN_REFUSAL = "Payload refused before sending: "
+"""How an answer begins that is not the receiver's but our own check's, which quotes no value."""
 LONGEST = 1000
 """Letters of a masked text that are kept: enough to see the rule, whatever page a proxy sends."""
 
@@ -33,6 +35,7 @@ _DATE = re.compile(
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.IGNORECASE)
 _NUMBER_IN_GROUPS = re.compile(r"\b\d(?:[ -]?\d){5,}\b")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_UNKNOWN_MEMBERS = re.compile(r"(unknown members: )([^;]*)")
 _PATH_SIGNS = re.compile(r"[\[\]./$]+")
 _PLAIN_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*(?:'t|'s)?")
 
@@ -61,7 +64,12 @@ def mask_values(text: str) -> str:
     addresses, numbers of four digits and more, words that mix letters and digits, and every word with a capital or
     a letter outside a to z that is not a word rules are made of (contract 6). A JSON text keeps its form. The
     answer is on one line and has at most `LONGEST` letters and an ellipsis.
+
+    The reasons of our own check (`OWN_REFUSAL`) stay whole: patterns and codes in them are the rule itself. Only the
+    names of unknown members, which come from the payload, are masked like any word.
     """
+    if text.startswith(OWN_REFUSAL):
+        return _shortened(_UNKNOWN_MEMBERS.sub(lambda found: found[1] + _mask_text(found[2]), text[:_LONGEST_READ]))
     pieces: list[str] = []
     position = 0
     text = text[:_LONGEST_READ]
@@ -78,7 +86,11 @@ def mask_values(text: str) -> str:
         pieces.append(json.dumps(_mask_json(value), ensure_ascii=False))
         position = end
     pieces.append(_mask_text(text[position:]))
-    masked = " ".join("".join(pieces).split())
+    return _shortened("".join(pieces))
+
+
+def _shortened(text: str) -> str:
+    masked = " ".join(text.split())
     return masked if len(masked) <= LONGEST else masked[:LONGEST] + "..."
 
 

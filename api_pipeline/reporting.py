@@ -83,7 +83,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
     ]
     lines += [f"  {name:<24}{count:>9}" for name, count in counts]
     extras = [
-        (summary.purges, "records were purged first, because something without a purge flag had vanished"),
+        (summary.purges, "records went in two steps, the first of them a purge"),
         (summary.nulls_removed, "null members were taken out of payloads"),
         (summary.warnings, "findings in payloads were only warnings (see: d2i-csc-api validate)"),
         (summary.receipts_recovered, "receipts of an earlier run were written back first"),
@@ -132,6 +132,7 @@ def status_lines(overview: Overview, table: str) -> list[str]:
         lines.append("Last runs (times are UTC)")
         lines.append(
             f"  {'began':<20}{'mode':<9}{'payloads':<9}{'due':>8}{'accepted':>9}{'failed':>8}{'left':>8}{'exit':>6}"
+            f"  {'run id':<36}"
         )
         lines += [_run_line(run) for run in overview.runs]
     return lines
@@ -143,6 +144,7 @@ def _run_line(run: PastRun) -> str:
     return (
         f"  {began:<20}{run.mode:<9}{run.payloads:<9}{_shown(run.due):>8}{_shown(run.accepted):>9}"
         f"{_shown(failed):>8}{_shown(run.not_tried):>8}{_shown(run.exit_code):>6}"
+        f"  {run.run_id:<36}"
     )
 
 
@@ -151,9 +153,15 @@ def _shown(count: int | None) -> str:
 
 
 def print_summary(summary: RunSummary, *, quiet: bool) -> None:
-    """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault."""
+    """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault.
+
+    Errors that ended the run are left to whoever prints them on standard error, so that none is read twice.
+    """
     lines = summary_lines(summary)
+    is_told_as_error = bool(summary.errors) and not summary.was_stopped
+    if is_told_as_error:
+        lines[-1] = f"Result: ended by a fault, told below (exit code {summary.exit_code})"
     if quiet:
-        lines = lines[-1:] if summary.exit_code else []
+        lines = lines[-1:] if summary.exit_code and not is_told_as_error else []
     for line in lines:
         click.echo(line)

@@ -123,6 +123,20 @@ def open_store(settings: Settings) -> Iterator[Store]:
         connection.close()
 
 
+def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuses an option that is given without a text: an empty variable of a script must not mean every row.
+
+    Errors: SettingsError.
+    """
+    if value is not None and not value.strip():
+        from api_pipeline.errors import SettingsError
+
+        raise SettingsError(
+            f"{option.opts[0]} is given without a text, so nothing was done; give it one, or leave the option out."
+        )
+    return value
+
+
 def executable_folder() -> Path | None:
     """Gives the folder of the packaged executable, None where Python runs the program."""
     return Path(sys.executable).parent if getattr(sys, "frozen", False) else None

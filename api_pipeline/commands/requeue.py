@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, open_store, pass_common, session
+from api_pipeline.commands.common import Common, not_empty, open_store, pass_common, session
 
 
 @click.command("requeue")
 @pass_common
 @click.option("--table", metavar="NAME", help="Staging table.")
-@click.option("--person-id", metavar="ID", help="Only the rows of this person.")
-@click.option("--matching", metavar="TEXT", help="Only rows whose answer holds this text.")
+@click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
+@click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""
     from api_pipeline.overview import requeue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, session
 
 if TYPE_CHECKING:
     from api_pipeline.settings import Settings
@@ -30,7 +30,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most so many due rows.")
 @click.option("--shard", metavar="I/N", help="Work on the I-th of N shares of the table.")
 @click.option("--resync", is_flag=True, help="Purge each child at the receiver and send it whole.")
-@click.option("--person-id", metavar="ID", help="Only the rows of this person.")
+@click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
 @click.option("--stage", "stages", is_flag=True, help="First fill the staging table from the SSD, as stage does.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
 def command(

@@ -1,6 +1,7 @@
 """`status` and `requeue` on every database."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -219,3 +220,49 @@ def test_a_letter_that_the_console_cannot_show_is_escaped_and_ends_nothing(
     done = run_cli(["status"], {**deployed.settings, "PYTHONIOENCODING": "cp1252"}, tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "(for example \\u0416-7)" in done.out
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_run_id_that_report_asks_for_stands_in_the_table_of_runs(deployed: TestDatabase, tmp_path: Path) -> None:
+    journal(deployed, "0a1b2c3d-run", "2026-11-03 02:00:00")
+
+    done = command(deployed, tmp_path, "status")
+
+    assert "run id" in done.out
+    assert done.out.splitlines()[-1].split()[-1] == "0a1b2c3d-run"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("member", ["no_such_member", "m1234567"])
+def test_the_rule_that_our_own_check_refused_by_is_shown_whole(
+    deployed: TestDatabase, tmp_path: Path, member: str
+) -> None:
+    payload = {"la_child_id": "1", "mis_child_id": "Featherstonehaugh 1999", member: 1}
+    fill(deployed, deployed.table, [staged("P1", payload)])
+
+    assert command(deployed, tmp_path, "run", "--table", deployed.table).code == 1
+    told = command(deployed, tmp_path, "status", "--table", deployed.table).out
+
+    answer = str(row_of(deployed, deployed.table, "P1")["api_response"])
+    pattern = re.search(r"the text has characters or a form that (\S+) does not allow", answer)
+    assert pattern is not None, answer
+    assert f"{pattern[1]} does not allow" in told
+    assert "Featherstonehaugh" not in answer + told
+    assert ("m1234567" in answer) == (member == "m1234567")
+    assert "m1234567" not in told
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "arguments", [["requeue", "--matching", ""], ["requeue", "--person-id", " "], ["run", "--person-id", ""]]
+)
+def test_an_option_from_an_empty_variable_is_refused_and_takes_no_row(
+    deployed: TestDatabase, tmp_path: Path, arguments: list[str]
+) -> None:
+    fill(deployed, deployed.table, [refused("1", "x"), refused("2", "y")])
+
+    done = command(deployed, tmp_path, *arguments, "--table", deployed.table)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Error: {arguments[1]} is given without a text, so nothing was done;")
+    assert statuses(deployed) == {"1": "error", "2": "error"}

@@ -162,6 +162,17 @@ def test_when_quiet_only_a_fault_is_told(counts: dict[str, object], quiet: bool,
     assert not told or told[-1].startswith("Result: ")
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_fault_that_ended_the_run_is_left_to_the_line_on_standard_error(quiet: bool) -> None:
+    @click.command()
+    def command() -> None:
+        print_summary(summary(errors=[AuthenticationRefused("The key is refused.")]), quiet=quiet)
+
+    told = CliRunner().invoke(command).output
+    assert "The key is refused." not in told
+    assert told.splitlines()[-1:] == ([] if quiet else ["Result: ended by a fault, told below (exit code 4)"])
+
+
 def an_overview() -> Overview:
     return Overview(
         counts=[StateCount("new", "pending", 12), StateCount("", "", 1)],
@@ -178,8 +189,9 @@ def test_the_state_of_the_table_is_shown_in_columns() -> None:
     assert lines[3].split() == ["(none)", "(none)", "1"]
     assert "Oldest pending row: 2026-11-02 03:04:05" in lines
     assert "         3 x HTTP 400: surname is too long  (for example 1001)" in lines
-    assert lines[-2].split() == ["2026-11-20", "02:00:04", "live", "deltas", "10", "6", "3", "1", "5"]
-    assert lines[-1].split() == ["2026-11-19", "02:00:04", "live", "deltas", "?", "?", "?", "?", "?"]
+    ids = [run.run_id for run in an_overview().runs]
+    assert lines[-2].split() == ["2026-11-20", "02:00:04", "live", "deltas", "10", "6", "3", "1", "5", ids[0]]
+    assert lines[-1].split() == ["2026-11-19", "02:00:04", "live", "deltas", "?", "?", "?", "?", "?", ids[1]]
     header, *rows = lines[-3:]
     assert {len(line) for line in rows} == {len(header)}
 
