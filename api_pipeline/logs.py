@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
+from api_pipeline import __version__
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.masking import mask_values
 from api_pipeline.redaction import Redactor
@@ -275,7 +276,8 @@ def _event_log_handler() -> logging.Handler:
     if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
         raise SettingsError(
             "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
-            '"csc-api-pipeline[eventlog]"); wanted is that, or LOG_FILE, or LOG_TO=syslog elsewhere.'
+            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); wanted is that, or LOG_FILE, or '
+            "LOG_TO=syslog elsewhere."
         )
     try:
         return NTEventLogHandler("d2i-csc-api")

@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_auth_from_url, select_proxy
 
+from api_pipeline import __version__
 from api_pipeline.errors import SettingsError
 
 _DIRECT = {"http": "", "https": ""}
@@ -197,6 +198,6 @@ def _require_integrated_login() -> None:
     except ImportError:
         raise SettingsError(
             "PROXY_AUTH is integrated, but the package that logs in to a proxy as the current user is not part of "
-            'this installation; add it with: pip install "csc-api-pipeline[ntlm]", or put user and password into '
-            "PROXY_URL and set PROXY_AUTH=basic."
+            f'this installation; add it with: pip install "csc_api_pipeline-{__version__}-py3-none-any.whl[ntlm]", or '
+            "put user and password into PROXY_URL and set PROXY_AUTH=basic."
         ) from None

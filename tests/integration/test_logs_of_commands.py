@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline import __version__
 from api_pipeline.logs import LogOptions, set_up_logging
 from api_pipeline.redaction import Redactor
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.simulator import Fault, SimulatorServer, Target
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 
@@ -75,7 +76,8 @@ def test_event_log_elsewhere_than_on_windows_ends_the_run_before_anything_is_sen
     done = world.run(LOG_TO="eventlog")
 
     assert done.code == 2
-    assert 'needs Windows and the package pywin32 (pip install "csc-api-pipeline[eventlog]")' in done.err
+    assert 'needs Windows and the package pywin32 (pip install "csc_api_pipeline-' in done.err
+    assert f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"' in done.err
     assert world.requests() == 0
 
 
@@ -99,3 +101,16 @@ def test_event_log_is_told_each_event_by_its_level_and_without_secrets(
     assert source == ("source", "d2i-csc-api", "Application")
     assert [(name, kind) for name, kind, _ in events] == [("d2i-csc-api", 4), ("d2i-csc-api", 2), ("d2i-csc-api", 1)]
     assert events[1][2].endswith(" WARNING run-9 batch 4 ***")
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_the_fault_that_ended_a_run_is_printed_once(world: World, options: list[str]) -> None:
+    world.stage(1)
+    world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+
+    done = world.run(*options)
+
+    assert done.code == 4
+    assert done.err.count("The token service refused the credentials") == 1
+    assert "The token service refused the credentials" not in done.out
+    assert bool(done.out) is not bool(options)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from api_pipeline import __version__
 from api_pipeline.simulator import SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
@@ -230,7 +231,7 @@ def test_integrated_login_without_its_package_says_what_to_install(
     found = walk(server, council, tmp_path, PROXY_AUTH="integrated")
 
     assert (found.code, found.failed) == (2, "settings")
-    assert 'pip install "csc-api-pipeline[ntlm]"' in found.sentence
+    assert f'pip install "csc_api_pipeline-{__version__}-py3-none-any.whl[ntlm]"' in found.sentence
     assert "set PROXY_AUTH=basic" in found.sentence
 
 
