@@ -27,10 +27,10 @@ _HELPERS = {"StepFailed": None, "fault": 5, "PayloadFault": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "config": {"load_settings": 2, "_connection": 2, "_ignored": None, "_contradictions": 2},
-    "env_file": {"_parse": None, "_decode": None},
+    "env_file": {"read_env_file": 2, "_parse": None, "_decode": None},
     "interlocks": {"endpoint_faults": 2, "table_faults": 2},
     "settings_values": {"refuse": 2, "missing": 2},
-    "settings_sources": {"gather": 2, "_one_source": 2, "_file_warnings": None},
+    "settings_sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None},
     "odbc_faults": {"_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
     "db": {"_sentence": 3, "_LOST": 3},
     "diagnostics_database": {"_way_to_server": None},
@@ -50,7 +50,6 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "finding.detail", "str(error)"),
-        "str(error).replace('TABLE_NAME', option, 1)",
         "_message(list(dict.fromkeys(faults)), gathered.file or env_file, cwd)",
         "_sentence(state, text)",
         "_sentence('HY000', text)",
@@ -62,7 +61,7 @@ PASSED_ON = frozenset(
 # Parts of sentences that say nothing alone.
 _FRAGMENT = re.compile(
     r"the login's default|the database server|the proxy opens|if it is a proxy|it, because|; or USER|Deltas \(USE|"
-    r"^the invented child was accepted|^; and"
+    r"^the invented child was accepted|^; and|^The settings file \.\.\. \.\.\.$"
 )
 _LEAST_WORDS = 3
 _DATABASE_CODE = 3
@@ -92,7 +91,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("", "", _OPERATOR),
 )
 _AREAS: tuple[tuple[str, str], ...] = (
-    ("config|interlocks|settings|env_file|^tables$|transport|interface", "Settings"),
+    ("config|interlocks|settings|env_file|^tables$|transport|interface|commands.common", "Settings"),
     ("odbc_faults|^db$|^store$|diagnostics_database|run_lock", "Database"),
     ("expected_schema|ddl|deploy_schema", "Tables and columns"),
     ("diagnostics_route|diagnostics_tls", "The way to the receiver"),
