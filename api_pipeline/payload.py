@@ -185,15 +185,16 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
         return NothingToSend(_text_of(wanted, payload))
     if [] in known.values() and has_doubtful_keys(now, shape):
         # An array that is held empty says nothing, and yet a receiver may merge doubtful keys into it.
-        return _resync(row, payload)
+        return _followed_by(_resync(row, payload), wanted, payload)
     wants_full = not policy.deltas or _carries_purge(payload)
     if wants_full:
         # What is equal is sent again too, and has to bear it.
         difference = compare(content(known, shape), content(wanted, shape), shape, is_full=True)
     if difference.is_whole:
-        return _resync(row, payload)
+        return _followed_by(_resync(row, payload), wanted, payload)
     if difference.first:
-        return _purge_first(row, payload, content(known, shape), difference)
+        purge = _purge_first(row, payload, content(known, shape), difference)
+        return _followed_by(purge, wanted, payload)
     if not wants_full:
         return _holding(_delta(row, payload, difference), wanted, payload)
     gone = difference.gone if policy.deltas or policy.purge_vanished else {}
@@ -261,6 +262,11 @@ def _holding(record: Record, wanted: Members, payload: Payload) -> Record:
     if wanted is payload.data or record.held_after is None:
         return record
     return replace(record, held_after=_text_of(wanted, payload), known_held_hash="")
+
+
+def _followed_by(purge: Record, wanted: Members, payload: Payload) -> Record:
+    """Gives a purge with what is to follow it, where that is more than the payload: what left the time window alone."""
+    return purge if wanted is payload.data else replace(purge, follow_up=_text_of(wanted, payload))
 
 
 def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:

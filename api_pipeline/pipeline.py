@@ -282,7 +282,7 @@ def _following(outcome: Outcome, policy: Policy) -> Record | AlreadyHeld | None:
     if not isinstance(outcome, Accepted) or outcome.record.is_last:
         return None
     record = outcome.record
-    payload = parse_payload(record.row.json_payload)
+    payload = parse_payload(record.follow_up or record.row.json_payload)
     following = next_record(record.row, payload, Holding(held=record.held_after), policy)
     if isinstance(following, NothingToSend):
         return AlreadyHeld(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)

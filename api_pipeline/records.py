@@ -89,7 +89,8 @@ class Record:
     `nulls_removed` counts the null members that were taken out. `intent_hash` is what is noted before the POST begins
     (see `Unconfirmed.payload_hash`), and `was_unconfirmed` says that an earlier note of the kind stood there already.
     `was_held` is false where nothing was recorded of what the receiver holds of the child. `leaves_doubt` says that
-    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
+    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted. `follow_up` is the
+    payload that follows a purge, "" where it is the row's.
     """
 
     row: StagedRow
@@ -105,6 +106,7 @@ class Record:
     known_hash: str = ""
     known_held_hash: str = ""
     leaves_doubt: bool = False
+    follow_up: str = ""
 
     @property
     def sent_hash(self) -> str:

@@ -240,6 +240,34 @@ def test_an_answer_that_no_database_takes_is_stored_as_near_as_can_be(world: Wor
     world.check({**dict.fromkeys(persons, "sent"), persons[2]: r"error: value An\? is odd"})
 
 
+@pytest.mark.parametrize("deltas", ["false", "true"])
+@pytest.mark.parametrize("gone", ["closure", "identifier"])
+def test_what_left_the_time_window_stays_though_all_around_it_is_purged_first(
+    world: World, deltas: str, gone: str
+) -> None:
+    plan = {"child_in_need_plan_id": "OLD", "start_date": "2019-01-01", "end_date": "2019-05-01"}
+    closed = {**EPISODE, "closure_date": "2026-02-01", "closure_reason": "RC1"} if gone == "closure" else EPISODE
+    members = {"mis_child_id": "M1"} if gone == "identifier" else {}
+    world.fill([staged("1", child("1", social_care_episodes=[{**closed, "child_in_need_plans": [plan]}], **members))])
+    assert world.run().code == 0
+    left = json.dumps([["social_care_episodes", "E1", "child_in_need_plans", "OLD"]])
+    keep = f"INSERT INTO {world.database.named('ssd_api_left_window')} (person_id, elements) VALUES ('1', ?)"
+    world.database.execute(keep, [left])
+    payload = child("1", social_care_episodes=[EPISODE])
+    change(
+        world.database,
+        world.database.table,
+        "1",
+        json_payload=json.dumps(payload),
+        current_hash=hash_of(payload),
+        submission_status="pending",
+    )
+    assert world.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    expected = child("1", social_care_episodes=[{**EPISODE, "child_in_need_plans": [plan]}])
+    assert world.server.simulator.held("1") == expected
+    assert {"la_child_id": "1", **recorded(world.database)["1"]} == expected
+
+
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 def test_a_table_whose_payloads_are_jsonb_gets_through_its_nights(database: TestDatabase, tmp_path: Path) -> None:
     make_table(database, database.table, "older", text="JSONB", time="TIMESTAMPTZ")
