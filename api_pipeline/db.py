@@ -50,6 +50,11 @@ _DIFFERENCES = {
     },
     Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": ""},
 }
+# What a session begins with. Without it a statement waits for ever where somebody left a transaction open.
+_OPENING = {
+    Dialect.SQLSERVER: ("lock_timeout_sqlserver",),
+    Dialect.POSTGRESQL: ("notice_lost_client_postgresql", "lock_timeout_postgresql"),
+}
 # PostgreSQL takes a parameter in VALUES for text unless the first row says otherwise.
 _TYPED = {(Dialect.POSTGRESQL, int): "CAST(? AS BIGINT)", (Dialect.POSTGRESQL, datetime): "CAST(? AS TIMESTAMP)"}
 
@@ -214,13 +219,13 @@ def connect(
 ) -> Connection:
     """Opens an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
 
-    `busy_wait_s` is how long one statement waits, in seconds, while another program locks the embedded database.
+    `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked.
 
     Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
     """
     if is_embedded(connection_string):
         return _connect_sqlite(Path(embedded_path(connection_string)), busy_wait_s, create=create)
-    return _connect_odbc(connection_string, timeout_s)
+    return _connect_odbc(connection_string, timeout_s, busy_wait_s)
 
 
 def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
@@ -243,7 +248,7 @@ def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connecti
     return Connection(opener, Dialect.SQLITE, "sqlite3")
 
 
-def _connect_odbc(connection_string: str, timeout_s: int) -> Connection:
+def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) -> Connection:
     import pyodbc
 
     # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
@@ -259,8 +264,9 @@ def _connect_odbc(connection_string: str, timeout_s: int) -> Connection:
         if dialect is Dialect.POSTGRESQL:
             # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
             opened.maxwrite = _LONGEST_TEXT
-            with _translated():
-                opened.execute(load()["notice_lost_client_postgresql"].sql).close()
+        with _translated():
+            for name in _OPENING.get(dialect, ()):
+                opened.execute(load()[name].sql.format(milliseconds=round(busy_wait_s * 1000))).close()
         return opened
 
     return Connection(opener, dialect, driver)
@@ -320,7 +326,7 @@ def _as_database_error(error: Exception) -> DatabaseError:
     text = str(error.args[-1]) if error.args else ""
     if not _SQLSTATE.match(state):
         state = "HY000"
-    if "database is locked" in text or state in ("40001", "40P01", "55P03"):
+    if _BUSY.search(text) or state in ("40001", "40P01", "55P03"):
         return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
         return ConnectionLost(_LOST.format(state=state))
@@ -329,6 +335,7 @@ def _as_database_error(error: Exception) -> DatabaseError:
     return DatabaseError(_sentence(state, text))
 
 
+_BUSY = re.compile(r"database is locked|Lock request time ?out|\(1222\)", re.I)
 _TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
 _MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
 _MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)
