@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import databases
 from tests.support.databases import TestDatabase, missing
@@ -16,6 +17,10 @@ from tests.support.postgres import PostgresServer, ServerMissing, running_server
 _KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc", *databases.EXTERNAL_KIND]
 # What a test is tried on that need not be tried on every kind: the embedded database, and one that is a server.
 _BOTH = {"sqlite", "postgresql-odbc"}
+
+# A busy machine may stop for longer than an example is given; what fails is printed so that it can be had again.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)
