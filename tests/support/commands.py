@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +103,7 @@ def invoke_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Comple
     os.chdir(cwd)
     try:
         with (
+            _signal_handlers_kept(),
             patch.dict(os.environ, clean_environment(env), clear=True),
             patch.object(sys, "argv", ["d2i-csc-api", *args]),
             contextlib.redirect_stdout(out),
@@ -110,6 +113,21 @@ def invoke_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Comple
     finally:
         os.chdir(before)
     return Completed(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Takes out the handlers that a run leaves behind: its process ends with it, but this one goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    before = [(number, signal.getsignal(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _exit_code(main: object) -> int:
