@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,23 @@ def simulator_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("simulator")]
 
 
+def wait_for_simulator_threads(count: int) -> None:
+    """Sees that so many threads are left; one that ends takes a moment for it."""
+    wait_until(lambda: len(simulator_threads()) == count)
+    assert len(simulator_threads()) == count
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Waits up to five seconds for what the test then asserts."""
+    deadline = time.monotonic() + 5
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
 def test_records_are_accepted_over_one_connection_kept_alive(client: Client) -> None:
     assert [client.post(child(f"A{n}")).status_code for n in range(5)] == [200] * 5
     assert set(client.ask("held")) == {f"A{n}" for n in range(5)}
-    assert len(simulator_threads()) == 2
+    wait_for_simulator_threads(2)
 
 
 def test_names_arrive_byte_for_byte(server: SimulatorServer, client: Client) -> None:
@@ -119,6 +132,8 @@ def test_hanging_request_is_never_answered(client: Client, server: SimulatorServ
     server.simulator.add_fault(Fault(FaultKind.HANG, when=when))
     with pytest.raises(requests.ReadTimeout):
         client.post(child(), timeout=0.2)
+    # The client may have gone before the request was looked at.
+    wait_until(lambda: server.simulator.stats().answers == {0: 1})
     assert (server.simulator.held("A1") is not None) is (when is When.AFTER_ACCEPTING)
     assert client.post(child()).status_code == 200
 
@@ -180,16 +195,14 @@ def test_server_ends_at_once_and_leaves_no_thread_behind(server: SimulatorServer
     threads = [threading.Thread(target=send) for _ in range(2)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 5
-    while server.simulator.stats().requests < 2 and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: server.simulator.stats().requests == 2)
     began = time.monotonic()
     server.stop()
     for thread in threads:
         thread.join()
     assert time.monotonic() - began < 3
     assert outcomes == [requests.ConnectionError] * 2
-    assert simulator_threads() == []
+    wait_for_simulator_threads(0)
 
 
 def test_client_that_goes_away_is_no_news(
@@ -340,7 +353,7 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path: Path, capfd: pytest.Captur
         with pytest.raises(requests.exceptions.SSLError):
             Client(server)
         client.session.close()
-    assert simulator_threads() == []
+    wait_for_simulator_threads(0)
     assert capfd.readouterr().err == ""
 
 
@@ -367,9 +380,7 @@ def test_server_for_rehearsals_tells_its_settings_and_ends_when_asked() -> None:
     options = Options(keep_payloads=False, conditions=Conditions(reading=Reading.REPLACE))
     thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, options, lines.append, stop))
     thread.start()
-    deadline = time.monotonic() + 5
-    while not any("/_control/" in line for line in lines) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: any("/_control/" in line for line in lines))
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
     token = requests.post(settings["TOKEN_ENDPOINT"], data={**FORM, "client_id": settings["CLIENT_ID"]}, timeout=5)
     assert token.status_code == 200
@@ -378,16 +389,14 @@ def test_server_for_rehearsals_tells_its_settings_and_ends_when_asked() -> None:
     stop.set()
     thread.join(5)
     assert lines[-1] == "Stopped: 0 requests came, 0 records were accepted, 0 children are held."
-    assert simulator_threads() == []
+    wait_for_simulator_threads(0)
 
 
 def test_server_for_rehearsals_ends_when_it_is_told_to_die() -> None:
     lines: list[str] = []
     thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, Options(), lines.append))
     thread.start()
-    deadline = time.monotonic() + 5
-    while not any("/_control/" in line for line in lines) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: any("/_control/" in line for line in lines))
     origin = (
         next(line for line in lines if line.startswith("TOKEN_ENDPOINT="))
         .split("=")[1]

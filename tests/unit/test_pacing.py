@@ -26,6 +26,13 @@ def in_threads(count: int, work: object) -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
+def wait_for_waiting(gate: Gate, count: int) -> None:
+    until = time.monotonic() + 10
+    while len(gate._waiting) < count and time.monotonic() < until:
+        time.sleep(0.001)
+    assert len(gate._waiting) == count
+
+
 def test_no_more_requests_are_under_way_than_the_width() -> None:
     gate = Gate(3, 0.0, time.monotonic)
     under_way, most, lock = [0], [0], threading.Lock()
@@ -109,7 +116,7 @@ def test_a_retried_request_goes_before_a_new_one() -> None:
             thread = threading.Thread(target=send, args=(name,), kwargs={"retried": retried})
             thread.start()
             threads.append(thread)
-            time.sleep(0.05)
+            wait_for_waiting(gate, len(threads))
     for thread in threads:
         thread.join(5)
     assert order == ["retried", "new"]
