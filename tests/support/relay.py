@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Another program may be given the port that was free meanwhile; most give it back soon.
+_LONGEST_S = 5.0
+
 
 class Relay:
-    """Passes bytes between whoever connects to `port` on the loopback address and the server on `target`."""
+    """Passes bytes between whoever connects to `port` on the loopback address and the server on `target`.
+
+    `trouble` is why `mend` failed, for who made it in another thread.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -18,6 +25,7 @@ class Relay:
         self._open: set[socket.socket] = set()
         self._lost: tuple[bytes, set[int]] = (b"", set())
         self._seen = 0
+        self.trouble: OSError | None = None
         self._listener = self._listen(0)
         self.port = int(self._listener.getsockname()[1])
 
@@ -30,8 +38,18 @@ class Relay:
             self._open.clear()
 
     def mend(self) -> None:
-        """Lets connections through again."""
-        self._listener = self._listen(self.port)
+        """Lets connections through again. Errors: OSError where another program has its port."""
+        until = time.monotonic() + _LONGEST_S
+        while True:
+            try:
+                self._listener = self._listen(self.port)
+            except OSError as error:
+                if time.monotonic() > until:
+                    self.trouble = error
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def lose_answers(self, text: bytes, numbers: set[int]) -> None:
         """Breaks the connection in place of passing on an answer with this text, the first being number 1."""
@@ -81,9 +99,11 @@ class Relay:
 
 @contextmanager
 def relay_to(port: int) -> Iterator[Relay]:
-    """Gives a relay to the server on `port`, and cuts it at the end."""
+    """Gives a relay to the server on `port`, and cuts it at the end. Errors: OSError where it could not be mended."""
     relay = Relay(port)
     try:
         yield relay
     finally:
         relay.cut()
+    if relay.trouble is not None:
+        raise relay.trouble
