@@ -72,10 +72,14 @@ need_venv() {
         "$FIRST_PY" -m venv --without-pip "$new"
         "$PY" -m pip --python "$new/$BIN/python" install --quiet --requirement "$new.txt"
         touch "$new/${stamp##*/}"
-        if [ ! -e "$stamp" ]; then
-            rm -rf "$ROOT/.venv/$1"
-            mv "$new" "$ROOT/.venv/$1"
-        fi
+        (
+            # Whoever comes second must not take away what the first works with already.
+            if command -v flock >/dev/null; then flock 9; fi
+            if [ ! -e "$stamp" ]; then
+                rm -rf "$ROOT/.venv/$1"
+                mv "$new" "$ROOT/.venv/$1"
+            fi
+        ) 9>"$ROOT/.venv/$1.lock"
         rm -rf "$new" "$new.txt"
     fi
 }
