@@ -17,7 +17,7 @@ from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
-from api_pipeline.several_rows import deletions_overtaken, newer_than_failed
+from api_pipeline.several_rows import deletions_overtaken, in_their_turn, newer_than_failed
 from api_pipeline.store import DUE_STATUSES, Selection, Store, is_due
 from api_pipeline.window import Window, children_of
 
@@ -158,6 +158,7 @@ class Planner:
         rows = [*self._store.read_rows(behind), *page]
         if not rows:
             return None
+        rows = in_their_turn(self._store, self._options.selection, rows)
         read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
         holdings = self._holdings([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
         concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in holdings])

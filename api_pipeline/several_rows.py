@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api_pipeline.records import StagedRow
-from api_pipeline.store import Store, was_sent
+from api_pipeline.store import Selection, Store, was_sent
 
 
 def deletions_overtaken(store: Store, rows: Sequence[StagedRow]) -> set[int]:
@@ -28,6 +28,20 @@ def newer_than_failed(store: Store, rows: Sequence[StagedRow]) -> dict[int, int]
     newest = {row.id: living.get(row.person_id, row.id) for row in failed}
     here = {row.id for row in rows}
     return {row_id: other for row_id, other in newest.items() if other > row_id and other not in here}
+
+
+def in_their_turn(store: Store, selection: Selection, rows: Sequence[StagedRow]) -> list[StagedRow]:
+    """Gives the rows without those of whose person another shard has an older row yet to try: they go another time.
+
+    Must be asked before what the receiver holds is read: what the older row did to it is recorded with its outcome.
+    """
+    if selection.shard is None:
+        return list(rows)
+    others: dict[str, list[int]] = {}
+    for person, row_id in store.waiting(sorted({row.person_id for row in rows if row.person_id})):
+        if not selection.is_ours(row_id):
+            others.setdefault(person, []).append(row_id)
+    return [row for row in rows if row.id < min(others.get(row.person_id, [row.id + 1]))]
 
 
 def _has_failed(row: StagedRow) -> bool:

@@ -184,6 +184,11 @@ class Store:
         """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
         return {str(row[0]): int(row[1]) for row in self._by_values("read_living", people)}
 
+    def waiting(self, people: Sequence[str]) -> list[tuple[str, int]]:
+        """Gives person and id of the rows of these people that are pending, not deleted and not blank."""
+        rows = self._by_values("read_waiting", people)
+        return [(str(row[0]), int(row[1])) for row in rows if str(row[2]).strip()]
+
     def mark_due_again(self, ids: Sequence[int]) -> None:
         """Makes those of these rows due that are sent; any other stays as it is."""
         for part in _chunks(ids):

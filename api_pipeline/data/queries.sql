@@ -59,6 +59,15 @@ WHERE person_id IN ({people}) AND json_payload IS NOT NULL
       AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
 GROUP BY person_id;
 
+-- name: read_waiting
+-- Finds the rows of these people that wait for their first try: where shards share the rows of a person, the older one
+-- goes out first. A blank payload, which its beginning tells, is never tried.
+SELECT person_id, id, CAST(json_payload AS VARCHAR(60))
+FROM {table}
+WHERE person_id IN ({people}) AND json_payload IS NOT NULL
+  AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'testing')
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
+
 -- name: count_due
 -- Counts the rows that read_due would give, for the progress display.
 SELECT COUNT(*)

@@ -241,6 +241,19 @@ def test_an_answer_that_no_database_takes_is_stored_as_near_as_can_be(world: Wor
 
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
+def test_a_shard_leaves_a_row_whose_older_one_another_shard_has_yet_to_try(world: World, deltas: str) -> None:
+    older = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    newer = child("1", social_care_episodes=[EPISODE])
+    world.fill([staged("2", "  "), staged("2"), staged("1", older), staged("1", newer)])
+    parts = sorted(("1/2", "2/2"), key=lambda shard: rows_of(world, "1")[1]["id"] % 2 != int(shard[0]) - 1)
+    for shard, states in zip((*parts, parts[0]), (["Pending"] * 2, ["sent", "Pending"], ["sent"] * 2), strict=True):
+        assert world.run("--shard", shard, USE_PARTIAL_PAYLOAD=deltas).code == 0
+        assert [row["submission_status"] for row in rows_of(world, "1")] == states
+    assert world.server.simulator.held("1") == newer
+    assert [row["submission_status"] for row in rows_of(world, "2")] == ["Pending", "sent"]
+
+
+@pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("gone", ["closure", "identifier"])
 def test_what_left_the_time_window_stays_though_all_around_it_is_purged_first(
     world: World, deltas: str, gone: str
