@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.simulator import Reading, SimulatorServer
 from api_pipeline.simulator.faults import Fault, FaultKind, When
 from tests.faults.outages import before_answer
-from tests.support.commands import invoke_cli
+from tests.support.commands import ROOT, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.layouts import make_table
 from tests.support.postgres import PostgresServer
@@ -251,6 +251,25 @@ def test_a_shard_leaves_a_row_whose_older_one_another_shard_has_yet_to_try(world
         assert [row["submission_status"] for row in rows_of(world, "1")] == states
     assert world.server.simulator.held("1") == newer
     assert [row["submission_status"] for row in rows_of(world, "2")] == ["Pending", "sent"]
+
+
+def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world: World) -> None:
+    world.fill([staged("OLD1"), staged("2")])
+    assert world.run().code == 0
+    table = world.database.table
+    world.database.execute(
+        f"UPDATE {table} SET person_id = 'NEW1', submission_status = 'pending' WHERE person_id = 'OLD1'"
+    )
+    change(world.database, table, "NEW1", json_payload=json.dumps(child("NEW1")), current_hash=b"n" * 32)
+    assert world.run().code == 0
+    page = (ROOT / "docs" / "what-is-sent.md").read_text(encoding="utf-8")
+    section = page.split("## When a child's id changes")[1].split("\n## ")[0]
+    found, deletion = re.findall(r"```sql\n(.+?);\n```", section, re.DOTALL)
+    assert [row[1] for row in world.database.rows(found)] == ["OLD1"]
+    world.database.execute(deletion)
+    assert world.run().code == 0
+    assert [world.server.simulator.held(one) for one in ("OLD1", "NEW1")] == [None, child("NEW1")]
+    assert world.database.rows(found) == []
 
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
