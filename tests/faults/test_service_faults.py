@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
 
@@ -12,6 +11,7 @@ import pytest
 from api_pipeline.simulator import Fault, FaultKind, LoggedRequest
 from api_pipeline.simulator.faults import Target
 from tests.faults.outages import after_requests, before_answer
+from tests.support.tls import closed_port
 from tests.support.world import World
 
 
@@ -240,13 +240,6 @@ def test_slow_answer_holds_up_nobody_elses(world: World) -> None:
     assert done.code == 0, done.text
     world.check(dict.fromkeys(persons, "sent"))
     assert enough.is_set()
-
-
-def closed_port() -> int:
-    """Gives a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_nothing_of_a_token_is_printed(world: World) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.databases import missing
-from tests.support.tls import HERE, Authority, closed_port
+from tests.support.tls import HERE, Authority, free_port
 
 _STARTUP_S = 30.0
 _NOTE_S = 10.0
@@ -194,7 +194,7 @@ def _hand_over(folder: Path) -> None:
 
 def _start(program: str, folder: Path, lines: Sequence[str]) -> tuple[subprocess.Popen[bytes], Squid]:
     for _ in range(_ATTEMPTS):
-        proxy = Squid(closed_port(), folder / "access.log")
+        proxy = Squid(free_port(), folder / "access.log")
         always = [
             *("visible_hostname proxy.test", "pid_filename none", "cache deny all", "shutdown_lifetime 0 seconds"),
             *("access_log stdio:{folder}/access.log", "cache_log {folder}/cache.log", "coredump_dir {folder}"),

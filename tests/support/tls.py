@@ -18,6 +18,7 @@ import trustme
 from api_pipeline.simulator import Simulator, SimulatorServer
 
 HERE = "127.0.0.1"
+_KEPT: list[socket.socket] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,15 @@ def _serve(listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None,
 
 
 def closed_port() -> int:
-    """Gives a port on which nothing listens."""
+    """Gives a port on which nothing listens, nor will: it is kept from every other program until this one ends."""
+    kept = socket.socket()
+    kept.bind((HERE, 0))
+    _KEPT.append(kept)
+    return int(kept.getsockname()[1])
+
+
+def free_port() -> int:
+    """Gives a port to listen on. Another program may take it first."""
     with socket.socket() as probe:
         probe.bind((HERE, 0))
         return int(probe.getsockname()[1])
