@@ -19,7 +19,7 @@ from api_pipeline.auth import Token, TokenKeeper
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.pacing import LONGEST_RETRY_AFTER_S, Gate
 from api_pipeline.retry import PassingFault, RetryPolicy, retrying
-from api_pipeline.transport import BearerAuth, proxies_for
+from api_pipeline.transport import BearerAuth, proxies_for, read_within
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,14 +125,16 @@ class CscReceiver:
                     timeout=endpoint.timeouts,
                     allow_redirects=False,
                     proxies=proxies_for(endpoint.proxy_url, endpoint.url),
+                    stream=True,
                 )
+                content = read_within(response, endpoint.timeouts[1])
             except requests.RequestException as error:
                 fault = _network_fault(error)
                 _LOG.info("POST of %d records: %s after %.2f s", records, fault.reason, time.monotonic() - began)
                 return fault
             _LOG.info("POST of %d records: HTTP %d in %.2f s", records, response.status_code, time.monotonic() - began)
             lowered = {name.lower(): value for name, value in response.headers.items()}
-            answer = classify(response.status_code, lowered, response.content, records, datetime.now(timezone.utc))
+            answer = classify(response.status_code, lowered, content, records, datetime.now(timezone.utc))
             # Before this request counts as over: who waits for its place would start within the pause asked for.
             if isinstance(answer, Passing) and answer.retry_after_s is not None:
                 self._gate.hold(answer.retry_after_s)

@@ -197,7 +197,7 @@ _PACE = (
         "READ_TIMEOUT_S",
         Group.PACE,
         Kind.NUMBER,
-        "How long to wait for an answer, in seconds.",
+        "How long to wait for an answer to begin, and then for all of it, in seconds.",
         default="60",
         low=0.001,
         high=3600,

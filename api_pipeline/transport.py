@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_auth_from_url, select_proxy
@@ -19,6 +21,7 @@ from requests.utils import get_auth_from_url, select_proxy
 from api_pipeline import __version__
 from api_pipeline.errors import SettingsError
 
+_PIECE = 65_536
 _DIRECT = {"http": "", "https": ""}
 
 
@@ -121,6 +124,31 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     return context
+
+
+def read_within(response: requests.Response, seconds: float) -> bytes:
+    """Gives the body of an answer that was asked for as a stream, if it comes whole within `seconds`.
+
+    The library's own limit is that of one wait: a byte now and then would hold up a run for ever. Errors:
+    requests.RequestException, ReadTimeout where the body takes longer.
+    """
+    if not (isinstance(response.raw, urllib3.HTTPResponse) and hasattr(response.raw, "read1")):
+        # The simulated receiver, which is no further away than memory; or urllib3 before version 2.
+        return response.content
+    until = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces.append(piece)
+            if time.monotonic() > until:
+                raise requests.exceptions.ReadTimeout("the body came too slowly")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(type(error).__name__) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(type(error).__name__) from None
+    finally:
+        response.close()
+    return b"".join(pieces)
 
 
 def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:

@@ -253,6 +253,12 @@ def test_a_shard_leaves_a_row_whose_older_one_another_shard_has_yet_to_try(world
     assert [row["submission_status"] for row in rows_of(world, "2")] == ["Pending", "sent"]
 
 
+def _sql_of(page: str, heading: str) -> str:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    statements: list[str] = re.findall(r"```sql\n(.+?);\n```", text.split(heading)[1], re.DOTALL)
+    return statements[0]
+
+
 def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world: World) -> None:
     world.fill([staged("OLD1"), staged("2")])
     assert world.run().code == 0
@@ -262,9 +268,8 @@ def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world
     )
     change(world.database, table, "NEW1", json_payload=json.dumps(child("NEW1")), current_hash=b"n" * 32)
     assert world.run().code == 0
-    page = (ROOT / "docs" / "what-is-sent.md").read_text(encoding="utf-8")
-    section = page.split("## When a child's id changes")[1].split("\n## ")[0]
-    found, deletion = re.findall(r"```sql\n(.+?);\n```", section, re.DOTALL)
+    found = _sql_of("security.md", "### Whom does DfE hold who has no row")
+    deletion = _sql_of("what-is-sent.md", "## When a child's id changes")
     assert [row[1] for row in world.database.rows(found)] == ["OLD1"]
     world.database.execute(deletion)
     assert world.run().code == 0
