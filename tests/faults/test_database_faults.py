@@ -10,11 +10,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyodbc
 import pytest
 
 from api_pipeline import run_lock
@@ -153,6 +154,21 @@ def test_receipts_outlive_a_database_that_lets_nobody_in(postgres_world: World) 
     let_in(world.database)
     wait_until_lock_is_free(world.database)
     check_spooled_and_recovered(world, done.code, done.text, may_be_written_too=True)
+
+
+@pytest.mark.parametrize("number", range(20, 32))
+def test_run_names_its_file_of_receipts_whoever_loses_the_database_first(
+    relayed: tuple[World, Relay], number: int
+) -> None:
+    world, relay = relayed
+    world.stage(MANY)
+    world.server.simulator.change(latency_s=0.1)
+    relay.lose_answers(b"COMMIT\x00", {number}, for_good=True)
+    done = world.run(**MID_RUN, DB_RETRY_S=0)
+    relay.mend()
+    assert done.code == 3, done.text
+    if not no_spool(world):
+        assert str(spool_of(world)) in done.text
 
 
 def test_receipts_outlive_a_database_that_refuses_to_write(world: World) -> None:
@@ -612,3 +628,20 @@ def test_receipts_are_kept_where_the_companion_tables_are_missing_too(
     assert world.requests() == requests
     assert {person: row["api_response"] for person, row in world.rows().items()} == receipts
     assert without_companions.count(world.database.table, "submission_status = 'sent'") == 4
+
+
+def test_transaction_that_somebody_left_open_ends_the_run_within_its_bound(
+    postgres_world: World, postgres_server: PostgresServer
+) -> None:
+    world = postgres_world
+    persons = world.stage(4)
+    with closing(pyodbc.connect(world.database.connection_string)) as other:
+        other.execute(f"UPDATE {world.database.table} SET legacy_id = '1' WHERE person_id = ?", [persons[1]])
+        done = world.run(BATCH_SIZE=2, DB_RETRY_S=0)
+        assert done.code == 3, done.text
+        other.rollback()
+    receipts = spooled(world)
+    assert {line["person_id"] for line in receipts} >= set(persons[:2])
+    assert world.run().code == 0
+    world.check(dict.fromkeys(persons, "sent"))
+    assert world.server.simulator.stats().records_accepted == len(persons)

@@ -24,6 +24,7 @@ class Relay:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._lost: tuple[bytes, set[int]] = (b"", set())
+        self._loses_all = False
         self._seen = 0
         self.trouble: OSError | None = None
         self._listener = self._listen(0)
@@ -51,9 +52,13 @@ class Relay:
             else:
                 return
 
-    def lose_answers(self, text: bytes, numbers: set[int]) -> None:
-        """Breaks the connection in place of passing on an answer with this text, the first being number 1."""
+    def lose_answers(self, text: bytes, numbers: set[int], *, for_good: bool = False) -> None:
+        """Breaks the connection in place of passing on an answer with this text, the first being number 1.
+
+        `for_good` breaks every connection then, until `mend`.
+        """
         self._lost = (text, numbers)
+        self._loses_all = for_good
         self._seen = 0
 
     def _listen(self, port: int) -> socket.socket:
@@ -75,6 +80,8 @@ class Relay:
         with contextlib.suppress(OSError):
             while some := one.recv(65536):
                 if is_answer and self._is_to_be_lost(some):
+                    if self._loses_all:
+                        self.cut()
                     break
                 other.sendall(some)
         with self._lock:
