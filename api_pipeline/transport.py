@@ -148,7 +148,8 @@ def read_within(response: requests.Response, seconds: float) -> bytes:
         raise requests.exceptions.ConnectionError(type(error).__name__) from None
     finally:
         response.close()
-    return b"".join(pieces)
+    # A look at the answer from a hook of the session has read it already.
+    return b"".join(pieces) or response.content
 
 
 def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
