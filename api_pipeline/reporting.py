@@ -155,13 +155,10 @@ def _shown(count: int | None) -> str:
 def print_summary(summary: RunSummary, *, quiet: bool) -> None:
     """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault.
 
-    Errors that ended the run are left to whoever prints them on standard error, so that none is read twice.
+    What ended a run stands on standard error as well: a task may keep one of the two, and either says what to do next.
     """
     lines = summary_lines(summary)
-    is_told_as_error = bool(summary.errors) and not summary.was_stopped
-    if is_told_as_error:
-        lines[-1] = f"Result: ended by a fault, told below (exit code {summary.exit_code})"
     if quiet:
-        lines = lines[-1:] if summary.exit_code and not is_told_as_error else []
+        lines = lines[-1:] if summary.exit_code else []
     for line in lines:
         click.echo(line)
