@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.db import KeyTaken
@@ -11,29 +12,38 @@ from api_pipeline.records import Holding, StagedRow
 from api_pipeline.store import Store, last_receipt, utc_now, was_sent
 
 
-def concluded_holdings(store: Store, rows: Sequence[StagedRow]) -> dict[int, Holding]:
-    """Gives, by row id, what the receiver holds of children of whom the companion tables know nothing.
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
 
-    It is the previous payload of a row that is or was sent, if nothing of its person was accepted since those tables
-    were made.
+    child: str
+    holding: Holding
+
+
+def sent_payloads(store: Store, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
+    """Gives the previous payloads of rows that are or were sent, by row id.
+
+    With a submission log they tell nothing of people of whom it has an acceptance: what is held of them is recorded.
     """
-    sent = {row.id: row for row in rows if was_sent(row)}
-    if not sent:
-        return {}
-    known = store.accepted_before([row.person_id for row in sent.values()])
-    previous = store.previous_payloads([row.id for row in sent.values() if row.person_id not in known])
+    sent = [row for row in rows if was_sent(row) and row.has_previous]
+    if has_log and sent:
+        accepted = store.accepted_before([row.person_id for row in sent])
+        sent = [row for row in sent if row.person_id not in accepted]
+    return store.previous_payloads([row.id for row in sent])
+
+
+def concluded_holdings(store: Store, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
+    """Gives, by row id, what the receiver holds of children of whom the companion tables know nothing."""
+    receipts = {row.id: last_receipt(row) for row in rows}
     return {
-        row_id: Holding(held=text, receipt=last_receipt(sent[row_id]), is_recorded=False)
-        for row_id, text in previous.items()
+        row_id: Concluded(_child_in(text), Holding(held=text, receipt=receipts[row_id], is_recorded=False))
+        for row_id, text in sent_payloads(store, rows, has_log=True).items()
     }
 
 
-def child_held(holding: Holding) -> str:
-    """Gives the `la_child_id` of what is held, "" where nothing is held or it has none."""
-    if holding.held is None:
-        return ""
+def _child_in(text: str) -> str:
     try:
-        return parse_payload(holding.held).la_child_id
+        return parse_payload(text).la_child_id
     except PayloadFault:
         return ""
 

@@ -12,13 +12,14 @@ from functools import partial
 
 from api_pipeline.db import KeyTaken
 from api_pipeline.findings import Finding
-from api_pipeline.first_night import child_held, concluded_holdings, take_over
+from api_pipeline.first_night import Concluded, concluded_holdings, take_over
+from api_pipeline.masking import OWN_REFUSAL
 from api_pipeline.patience import Patience, patiently
 from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.records import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
 from api_pipeline.schema import Checker
 from api_pipeline.several_rows import deletions_overtaken, in_their_turn, newer_than_failed
-from api_pipeline.store import DUE_STATUSES, Selection, Store, is_due
+from api_pipeline.store import Selection, Store, is_due, may_be_due
 from api_pipeline.window import Window, children_of
 
 _LOCAL_OUTCOMES = 100
@@ -118,7 +119,7 @@ class Planner:
             self.counts.due += 1
             self.counts.last_id = item.row.id
             if isinstance(item.payload, PayloadFault):
-                goes_on = self._decide(Rejected(item.row, f"Payload refused before sending: {item.payload}"))
+                goes_on = self._decide(Rejected(item.row, f"{OWN_REFUSAL}{item.payload}"))
             elif reason := self._refusal(item):
                 goes_on = self._decide(Rejected(item.row, reason))
             else:
@@ -187,22 +188,20 @@ class Planner:
         payload.put_aside()
         return payload, findings
 
-    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Holding]:
+    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
         return concluded_holdings(self._store, rows) if self._options.companions else {}
 
-    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Holding]) -> list[_Item]:
+    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Concluded]) -> list[_Item]:
         """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
-        found = {item.row.id: child_held(concluded[item.row.id]) for item in items if item.row.id in concluded}
-        counts = Counter(found.values())
-        sure = {row_id: child for row_id, child in found.items() if child and counts[child] == 1}
+        found = {item.row.id: concluded[item.row.id] for item in items if item.row.id in concluded}
+        counts = Counter(one.child for one in found.values())
+        sure = {row_id: one for row_id, one in found.items() if one.child and counts[one.child] == 1}
         if self._options.testing or not sure:
             return items
-        held = {child: concluded[row_id] for row_id, child in sure.items()}
-        take_over(self._store, self._options.receiver, held)
-        recorded = {row_id: replace(concluded[row_id], is_recorded=True) for row_id in sure}
+        take_over(self._store, self._options.receiver, {one.child: one.holding for one in sure.values()})
         return [
-            replace(item, holding=recorded[item.row.id])
-            if item.row.id in sure and item.holding is concluded[item.row.id]
+            replace(item, holding=replace(item.holding, is_recorded=True))
+            if item.row.id in sure and item.holding is sure[item.row.id].holding
             else item
             for item in items
         ]
@@ -275,7 +274,7 @@ class Planner:
             return None
         shown = "; ".join(f"{finding.path}: {finding.rule}: {finding.message}" for finding in refusing[:10])
         more = f"; and {len(refusing) - 10} more" if len(refusing) > 10 else ""
-        return f"Payload refused before sending: {shown}{more}"
+        return f"{OWN_REFUSAL}{shown}{more}"
 
     def _decide(self, outcome: Outcome) -> bool:
         self._local.append(outcome)
@@ -304,7 +303,7 @@ class Planner:
         notes = {record.la_child_id: record.intent_hash for record in batch.records}
         known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
         # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-        sent = [record.row.id for record in batch.records if not _is_due_by_itself(record.row)]
+        sent = [record.row.id for record in batch.records if not may_be_due(record.row)]
         try:
             self._write_notes(notes, known, sent)
         except KeyTaken:
@@ -319,13 +318,9 @@ class Planner:
             self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
 
 
-def _is_due_by_itself(row: StagedRow) -> bool:
-    return row.is_deleted or row.submission_status in DUE_STATUSES
-
-
-def _base(concluded: Holding | None, child: str) -> Holding:
+def _base(concluded: Concluded | None, child: str) -> Holding:
     """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
-    return concluded if concluded is not None and child_held(concluded) == child else _UNKNOWN
+    return concluded.holding if concluded is not None and concluded.child == child else _UNKNOWN
 
 
 def _read(text: str) -> Payload | PayloadFault:

@@ -122,7 +122,7 @@ class Store:
                 self.connection.query(self.sql("has_left_window"))[0][0]
             )
         if self._has_left_window:
-            found.update((str(row[0]), read_paths(row[1])) for row in self._by_values("read_left_window", people))
+            found.update((str(row[0]), read_paths(row[1])) for row in self.by_values("read_left_window", people))
         return found
 
     def count(self, selection: Selection) -> int:
@@ -146,7 +146,7 @@ class Store:
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Gives some rows as they stand now, in no particular order."""
-        return self._with_left_window([_staged_row(row) for row in self._by_values("read_rows", ids)])
+        return self._with_left_window([_staged_row(row) for row in self.by_values("read_rows", ids)])
 
     def _with_left_window(self, rows: list[StagedRow]) -> list[StagedRow]:
         left = self.left_window([row.person_id for row in rows])
@@ -157,7 +157,7 @@ class Store:
         held: dict[str, tuple[str | None, str | None]] = {}
         notes: dict[str, Unconfirmed] = {}
         asked = sorted(set(children))
-        for child, is_note, text, mark in self._by_values("read_held", asked, lambda part: [receiver, *part] * 2):
+        for child, is_note, text, mark in self.by_values("read_held", asked, lambda part: [receiver, *part] * 2):
             if is_note:
                 notes[str(child)] = Unconfirmed(str(mark or "").strip(), text)
             else:
@@ -173,7 +173,7 @@ class Store:
 
     def runs_of_notes(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
         """Gives, by child, which run noted last that it was about to send a record of it to `receiver`."""
-        rows = self._by_values("read_runs_of_notes", children, lambda part: [receiver, *part])
+        rows = self.by_values("read_runs_of_notes", children, lambda part: [receiver, *part])
         return {str(row[0]): str(row[1]).strip() for row in rows}
 
     def unfinished_shards(self) -> list[Row]:
@@ -182,25 +182,24 @@ class Store:
 
     def newest_living(self, people: Sequence[str]) -> dict[str, int]:
         """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
-        return {str(row[0]): int(row[1]) for row in self._by_values("read_living", people)}
+        return {str(row[0]): int(row[1]) for row in self.by_values("read_living", people)}
 
     def waiting(self, people: Sequence[str]) -> list[tuple[str, int]]:
         """Gives person and id of the rows of these people that are pending, not deleted and not blank."""
-        rows = self._by_values("read_waiting", people)
+        rows = self.by_values("read_waiting", people)
         return [(str(row[0]), int(row[1])) for row in rows if str(row[2]).strip()]
 
     def mark_due_again(self, ids: Sequence[int]) -> None:
         """Makes those of these rows due that are sent; any other stays as it is."""
-        for part in _chunks(ids):
-            self.connection.execute(self.sql("mark_due_again", ids=placeholders(len(part))), part)
+        self._change_by_values("mark_due_again", ids)
 
     def accepted_before(self, people: Sequence[str]) -> set[str]:
         """Gives which of these people (`person_id`) the submission log has an acceptance of."""
-        return {str(row[0]) for row in self._by_values("read_accepted_before", people)}
+        return {str(row[0]) for row in self.by_values("read_accepted_before", people)}
 
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
         """Gives `previous_json_payload` by row id, where there is one."""
-        return {int(row[0]): str(row[1]) for row in self._by_values("read_previous", ids)}
+        return {int(row[0]): str(row[1]) for row in self.by_values("read_previous", ids)}
 
     def note_unconfirmed(
         self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]], replaced: Sequence[str]
@@ -210,16 +209,16 @@ class Store:
         `replaced` are the children of whom a note stands already. Errors: KeyTaken where there are others.
         """
         now = utc_now()
-        self._delete_children("forget_unconfirmed", receiver, replaced)
+        self.forget_unconfirmed(receiver, replaced)
         self.write_rows("note_unconfirmed", (str, str), notes, (receiver, run_id, now))
 
     def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:
         """Removes these children's notes: the answer is known, or nothing was sent."""
-        self._delete_children("forget_unconfirmed", receiver, children)
+        self._change_by_values("forget_unconfirmed", children, lambda part: [receiver, *part])
 
     def remove_held(self, receiver: str, children: Sequence[str]) -> None:
         """Removes what `receiver` is recorded to hold of these children."""
-        self._delete_children("remove_held", receiver, children)
+        self._change_by_values("remove_held", children, lambda part: [receiver, *part])
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
         """Runs a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
@@ -247,22 +246,32 @@ class Store:
             self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
         return self._delta_as
 
-    def _by_values(
-        self, name: str, values: Sequence[_Value], parameters: Callable[[Sequence[_Value]], Parameters] = list
+    def by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        **pieces: str,
     ) -> Iterator[Row]:
         """Gives the rows of a statement that asks for ids, people or children, a hundred in one statement.
 
-        `parameters` makes a statement's parameters of its part of the values.
+        `parameters` makes a statement's parameters of its part of the values; `pieces` are other parts of its SQL.
         """
         for part in _chunks(values):
-            marks = placeholders(len(part))
-            sql = self.sql(name, ids=marks, people=marks, children=marks)
-            yield from self.connection.query(sql, parameters(part))
+            yield from self.connection.query(self._sql_of(name, len(part), **pieces), parameters(part))
 
-    def _delete_children(self, name: str, receiver: str, children: Sequence[str]) -> None:
-        for part in _chunks(children):
-            sql = self.sql(name, children=placeholders(len(part)))
-            self.connection.execute(sql, [receiver, *part])
+    def _change_by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+    ) -> None:
+        for part in _chunks(values):
+            self.connection.execute(self._sql_of(name, len(part)), parameters(part))
+
+    def _sql_of(self, name: str, count: int, **pieces: str) -> str:
+        marks = placeholders(count)
+        return self.sql(name, ids=marks, people=marks, children=marks, **pieces)
 
     def has_columns(self, table: str, columns: str) -> bool:
         """Whether a table is there and has these columns. Errors: DatabaseError where the database is away or busy."""
@@ -277,6 +286,11 @@ class Store:
     def _probe(self, table: str, columns: str) -> None:
         sql = load()["table_exists"].sql.format(columns=columns, any_table=table)
         self.connection.query(sql)
+
+
+def may_be_due(row: StagedRow) -> bool:
+    """Whether the row's own words make it due; of a deleted row what the receiver holds decides (`is_due`)."""
+    return row.is_deleted or row.submission_status in DUE_STATUSES
 
 
 def is_due(row: StagedRow, holding: Holding) -> bool:

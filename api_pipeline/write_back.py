@@ -8,7 +8,6 @@ from datetime import datetime
 
 from api_pipeline.db import KeyTaken
 from api_pipeline.payload import sha256_hex
-from api_pipeline.queries import placeholders
 from api_pipeline.records import (
     Accepted,
     AlreadyHeld,
@@ -22,7 +21,7 @@ from api_pipeline.records import (
     Untried,
     Version,
 )
-from api_pipeline.store import DUE_STATUSES, Store, as_version, last_receipt, utc_now, word
+from api_pipeline.store import DUE_STATUSES, Store, as_version, last_receipt, may_be_due, utc_now, word
 
 NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
@@ -149,17 +148,10 @@ class WriteBack:
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
         result: dict[int, _RowNow] = {}
         pieces = self._store.connection.page(0)
-        for start in range(0, len(ids), 100):
-            part = ids[start : start + 100]
-            sql = self._store.sql(
-                "read_versions",
-                ids=placeholders(len(part)),
-                lock_rows=pieces["lock_rows"],
-                locked=pieces["locked"],
-            )
-            for row in self._store.connection.query(sql, part):
-                version = as_version(row[3]) if row[3] is not None else row[4]
-                result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
+        rows = self._store.by_values("read_versions", ids, lock_rows=pieces["lock_rows"], locked=pieces["locked"])
+        for row in rows:
+            version = as_version(row[3]) if row[3] is not None else row[4]
+            result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
         return result
 
     def _collect(self, changes: _Changes, outcome: Outcome, now: _RowNow) -> None:
@@ -184,7 +176,7 @@ class WriteBack:
 
     def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
         row = _row_of(outcome)
-        if not (row.is_deleted or row.submission_status in DUE_STATUSES):
+        if not may_be_due(row):
             # A rehearsal of a resync takes rows that are sent, and must leave them so.
             return
         # The receipt of today's tool may be all that tells what the receiver holds.

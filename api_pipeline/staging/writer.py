@@ -11,12 +11,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from api_pipeline.db import Parameters
+from api_pipeline.first_night import sent_payloads
 from api_pipeline.payload import PayloadFault, parse_payload
 from api_pipeline.queries import load, placeholders
 from api_pipeline.records import Holding, StagedRow
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
-from api_pipeline.store import Store, as_version, was_sent, word
+from api_pipeline.store import Store, as_version, word
 
 _HEADS_IN_A_PAGE = 5000
 # One statement of many rows: a driver that takes no arrays would send one for each row.
@@ -65,7 +66,8 @@ class Writer:
         holdings: dict[str, Holding] = {}
         if self._has_companions:
             holdings = self._store.holdings(self._receiver, list(children.values()))
-        previous = self._previous([row for row in rows if children[row.id] not in holdings])
+        unknown = [row for row in rows if children[row.id] not in holdings]
+        previous = sent_payloads(self._store, unknown, has_log=self._has_companions)
         return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
 
     def left_window(self) -> dict[str, str]:
@@ -136,14 +138,6 @@ class Writer:
 
     def _hash(self, digest: bytes) -> bytes | str:
         return digest.hex() if self._keeps_text_hash else digest
-
-    def _previous(self, rows: Sequence[StagedRow]) -> dict[int, str]:
-        """Gives what the table itself says was sent, for rows of which the companion tables know nothing."""
-        sent = [row for row in rows if was_sent(row) and row.has_previous]
-        if self._has_companions and sent:
-            accepted = self._store.accepted_before([row.person_id for row in sent])
-            sent = [row for row in sent if row.person_id not in accepted]
-        return self._store.previous_payloads([row.id for row in sent])
 
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self._store.tables

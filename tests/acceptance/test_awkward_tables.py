@@ -17,7 +17,7 @@ from tests.support.commands import ROOT, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.layouts import make_table
 from tests.support.postgres import PostgresServer
-from tests.support.staging import change, child, hash_of, row_of, staged, table_rows
+from tests.support.staging import change, child, row_of, staged, table_rows
 from tests.support.world import World, recorded
 
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
@@ -159,14 +159,7 @@ def test_without_purging_a_payload_goes_even_where_something_only_vanished(world
     world.server.simulator.change(reading=Reading.REPLACE)
     opened = child("1", social_care_episodes=[EPISODE])
     text = json.dumps(opened)
-    change(
-        world.database,
-        world.database.table,
-        "1",
-        json_payload=text,
-        current_hash=b"2" * 32,
-        submission_status="pending",
-    )
+    world.restage("1", text)
     assert world.run(PURGE_VANISHED="false").code == 0
     assert world.server.simulator.accepted_records[-1] == text.encode()
     assert world.server.simulator.held("1") == opened
@@ -178,14 +171,7 @@ def test_without_purging_a_lost_answer_leaves_the_holding_in_doubt(world: World)
     world.fill([staged("1", first)])
     assert world.run(PURGE_VANISHED="false").code == 0
     for payload, code in ((second, 5), (first, 0), ({**second, "mis_child_id": "M1"}, 0), (first, 0)):
-        change(
-            world.database,
-            world.database.table,
-            "1",
-            json_payload=json.dumps(payload),
-            current_hash=hash_of(payload),
-            submission_status="pending",
-        )
+        world.restage("1", payload)
         if code:
             world.server.simulator.add_fault(Fault(kind=FaultKind.DROP, when=When.AFTER_ACCEPTING))
         assert world.run(PURGE_VANISHED="false", MAX_ATTEMPTS=1).code == code
@@ -197,14 +183,7 @@ def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World
     world.fill([staged("1")])
     assert world.run().code == 0
     payload = child("1", purge=True)
-    change(
-        world.database,
-        world.database.table,
-        "1",
-        json_payload=json.dumps(payload),
-        current_hash=hash_of(payload),
-        submission_status="pending",
-    )
+    world.restage("1", payload)
     assert world.run().code == 0
     assert world.server.simulator.held("1") is None
     assert "1" not in recorded(world.database)
@@ -291,14 +270,7 @@ def test_what_left_the_time_window_stays_though_all_around_it_is_purged_first(
     keep = f"INSERT INTO {world.database.named('ssd_api_left_window')} (person_id, elements) VALUES ('1', ?)"
     world.database.execute(keep, [left])
     payload = child("1", social_care_episodes=[EPISODE])
-    change(
-        world.database,
-        world.database.table,
-        "1",
-        json_payload=json.dumps(payload),
-        current_hash=hash_of(payload),
-        submission_status="pending",
-    )
+    world.restage("1", payload)
     assert world.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
     expected = child("1", social_care_episodes=[{**EPISODE, "child_in_need_plans": [plan]}])
     assert world.server.simulator.held("1") == expected

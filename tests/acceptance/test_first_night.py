@@ -10,7 +10,7 @@ import pytest
 
 from api_pipeline.simulator import Fault, SimulatorServer
 from tests.support.databases import TestDatabase
-from tests.support.staging import change, child, hash_of, row_of, staged, text_of
+from tests.support.staging import change, child, row_of, staged
 from tests.support.world import World, recorded
 
 RECEIPT = "debcba2e-6f0d-4c56-9b3a-0f3f6f2a7d11_2026-05-04 02:00:11.json"
@@ -33,20 +33,8 @@ def inherited(world: World) -> World:
     for table in ("ssd_api_held", "ssd_api_submission_log"):
         world.database.execute(f"DELETE FROM {world.database.named(table)}")
     change(world.database, world.database.table, "1", api_response=RECEIPT)
-    stage(world, NEW)
+    world.restage("1", NEW)
     return world
-
-
-def stage(world: World, payload: dict[str, Any] | str) -> None:
-    change(
-        world.database,
-        world.database.table,
-        "1",
-        json_payload=text_of(payload),
-        current_hash=hash_of(payload),
-        row_state="updated",
-        submission_status="pending",
-    )
 
 
 def rehearse(world: World) -> None:
@@ -69,15 +57,15 @@ def be_refused(world: World) -> None:
 
 
 def break_the_schema(world: World) -> None:
-    stage(world, {**NEW, "unheard_of": 1})
+    world.restage("1", {**NEW, "unheard_of": 1})
     assert world.run().code == 1
-    stage(world, NEW)
+    world.restage("1", NEW)
 
 
 def break_the_json(world: World) -> None:
-    stage(world, "{")
+    world.restage("1", "{")
     assert world.run().code == 1
-    stage(world, NEW)
+    world.restage("1", NEW)
 
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
@@ -92,13 +80,13 @@ def test_nothing_makes_the_program_forget_what_todays_tool_sent(inherited: World
 @pytest.mark.parametrize("deltas", ["false", "true"])
 def test_what_was_sent_under_another_id_is_no_base_for_the_child(inherited: World, deltas: str) -> None:
     renamed = {**OLD, "la_child_id": "NEW1"}
-    stage(inherited, renamed)
+    inherited.restage("1", renamed)
     assert inherited.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
     assert inherited.server.simulator.held("NEW1") == renamed
 
 
 def test_a_long_answer_in_a_sent_row_is_no_receipt(inherited: World) -> None:
-    stage(inherited, OLD)
+    inherited.restage("1", OLD)
     change(inherited.database, inherited.database.table, "1", submission_status="sent", api_response="taken " * 40)
     inherited.fill([staged("2")])
     assert inherited.run("--resync").code == 0

@@ -16,7 +16,7 @@ from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUP
 from tests.properties.model import content
 from tests.support.commands import Completed, invoke_cli, run_cli, started_cli
 from tests.support.databases import TestDatabase
-from tests.support.staging import Staged, fill, staged, table_rows
+from tests.support.staging import Staged, change, fill, hash_of, staged, table_rows, text_of
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 # Columns that a run may write; of an untouched row none of them may have changed either.
@@ -43,6 +43,18 @@ class World:
         """Puts rows in and remembers how they stood before the run."""
         fill(self.database, self.database.table, rows)
         self.remember()
+
+    def restage(self, person: str, payload: dict[str, Any] | str) -> None:
+        """Changes a person's rows as a build does that finds another payload."""
+        change(
+            self.database,
+            self.database.table,
+            person,
+            json_payload=text_of(payload),
+            current_hash=hash_of(payload),
+            row_state="updated",
+            submission_status="pending",
+        )
 
     def remember(self) -> None:
         """Notes how the rows stand now, as what an untouched row must look like later."""
