@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from api_pipeline._version import __version__
+
 if TYPE_CHECKING:
     from api_pipeline.interface import (
         PipelineError,
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
         validate,
     )
 
-__version__ = "0.1.0"
 
 __all__ = [
     "PipelineError",

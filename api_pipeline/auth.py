@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import requests
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.pacing import Gate, Stopped
-from api_pipeline.retry import PassingFault, RetryPolicy, retrying
-from api_pipeline.transport import proxies_for
+from api_pipeline.transport.rate_limit import Gate, Stopped
+from api_pipeline.transport.retry import PassingFault, RetryPolicy, retrying
+from api_pipeline.transport.session import proxies_for
 
 # Without `expires_in` nobody knows how long a token lives; the usual lifetime is an hour or more.
 _LIFETIME_IF_UNKNOWN_S = 1800.0

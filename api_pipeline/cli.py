@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from api_pipeline import __version__
+from api_pipeline._version import __version__
 from api_pipeline.commands.common import Common, common_options, take_common
 from api_pipeline.errors import PipelineError
 

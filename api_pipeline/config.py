@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from api_pipeline import __version__
-from api_pipeline.connection_string import redacted_connection_string, trusted_connection_string
+from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
-from api_pipeline.interlocks import endpoint_faults, is_anonymised, is_loopback, is_test_endpoint, table_faults
-from api_pipeline.setting import Needed
-from api_pipeline.settings import CheckLevel, LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
-from api_pipeline.settings_sources import Gathered, SecretReader, gather, with_stored_secrets
-from api_pipeline.settings_table import BY_NAME, SETTINGS
-from api_pipeline.settings_values import Shard, Values
+from api_pipeline.settings.definition import Needed
+from api_pipeline.settings.definitions import BY_NAME, SETTINGS
+from api_pipeline.settings.model import CheckLevel, LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
+from api_pipeline.settings.safety import endpoint_faults, is_anonymised, is_loopback, is_test_endpoint, table_faults
+from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
+from api_pipeline.settings.values import Shard, Values
+from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 
 __all__ = [
     "Purpose",

@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from api_pipeline.connection_string import embedded_path, is_embedded
 from api_pipeline.errors import DatabaseError
-from api_pipeline.paths import is_folder, is_there
-from api_pipeline.queries import load, placeholders
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.connection_string import embedded_path, is_embedded
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.paths import is_folder, is_there
+from api_pipeline.sql.statements import load, placeholders
 
 if TYPE_CHECKING:
     import pyodbc
@@ -278,7 +278,7 @@ def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
     try:
         return pyodbc.connect(connection_string, autocommit=True, timeout=timeout_s)
     except pyodbc.Error as error:
-        from api_pipeline.odbc_faults import explain_connection_fault
+        from api_pipeline.sql.odbc_errors import explain_connection_fault
 
         raise ConnectionLost(explain_connection_fault(error, connection_string)) from None
 

@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from api_pipeline import ddl
+from api_pipeline.assembly import Observers, RunRequest, run
 from api_pipeline.config import load_settings
-from api_pipeline.connection_string import SQLITE_PREFIX
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.reporting import summary_lines
-from api_pipeline.runner import Observers, RunRequest, run
-from api_pipeline.settings import Purpose, Settings
-from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from api_pipeline.reports.console import summary_lines
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from api_pipeline.sandbox.synthetic_ssd import Night, SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.sql import ddl
+from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.staging import report as stage_report
 from api_pipeline.staging.outcome import Watchers
 from api_pipeline.staging.session import StageCall, stage
-from api_pipeline.staging.synthetic import Night, SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.staging.tables import SSD_TABLES
-from api_pipeline.summary import RunSummary
 
 TABLE = "ssd_api_data_staging"
 _SEED = 20260101

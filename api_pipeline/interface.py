@@ -21,7 +21,8 @@ from pathlib import Path
 from types import FrameType
 
 from api_pipeline.errors import PipelineError, SettingsError
-from api_pipeline.interface_rows import (
+from api_pipeline.outbox.status import ErrorCount, Overview, PastRun, StateCount
+from api_pipeline.reports.result_tables import (
     Count,
     Diagnosis,
     RuleFinding,
@@ -33,8 +34,7 @@ from api_pipeline.interface_rows import (
     run_result,
     validation_result,
 )
-from api_pipeline.overview import ErrorCount, Overview, PastRun, StateCount
-from api_pipeline.settings import Settings
+from api_pipeline.settings.model import Settings
 
 __all__ = [
     "Count",
@@ -71,8 +71,8 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
     """
     from api_pipeline.config import Purpose
     from api_pipeline.config import load_settings as load
-    from api_pipeline.secret_store import CredentialStore
-    from api_pipeline.settings_table import canonical_name
+    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.definitions import canonical_name
 
     unknown = sorted(name for name in settings if canonical_name(name) is None)
     if unknown:
@@ -87,9 +87,9 @@ def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:
 
     The way to the receiver is walked where the settings name one; else one row says that it was skipped.
     """
-    from api_pipeline.diagnostics_database import check_connection, check_schema
-    from api_pipeline.diagnostics_endpoint import check_endpoint
-    from api_pipeline.redaction import Redactor
+    from api_pipeline.diagnostics.database import check_connection, check_schema
+    from api_pipeline.diagnostics.endpoint import check_endpoint
+    from api_pipeline.logs.redaction import Redactor
 
     redactor = Redactor.for_settings(settings)
     reports = [check_connection(settings), check_schema(settings)]
@@ -104,11 +104,11 @@ def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Pat
     Sends nothing and changes nothing. `csv_path` gets one line a finding: person id, place and rule, never a value.
     Errors: DatabaseError; SettingsError where the file cannot be written.
     """
-    from api_pipeline.commands.common import open_store
-    from api_pipeline.schema import Checker
-    from api_pipeline.store import Selection
-    from api_pipeline.validation import Levels
-    from api_pipeline.validation import validate as check
+    from api_pipeline.assembly import open_store
+    from api_pipeline.diagnostics.payloads import Levels
+    from api_pipeline.diagnostics.payloads import validate as check
+    from api_pipeline.outbox.staging_table import Selection
+    from api_pipeline.payloads.schema_check import Checker
 
     levels = Levels(settings.schema_check, settings.schema_codes)
     path = None if csv_path is None else Path(csv_path)
@@ -132,8 +132,8 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
     An interrupt (Ctrl-C, a notebook's stop button) lets what is in flight be written back first.
     Errors: DatabaseError, AlreadyRunning; faults in mid-run stand in the result.
     """
-    from api_pipeline.runner import Observers, RunRequest
-    from api_pipeline.runner import run as run_once
+    from api_pipeline.assembly import Observers, RunRequest
+    from api_pipeline.assembly import run as run_once
 
     run_id = str(uuid.uuid4())
     with _logged(settings, run_id) as add_secret, _interruptible() as stop:
@@ -144,9 +144,9 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
 
 def status(settings: Settings, *, runs: int = 5) -> Overview:
     """Gives the table at a glance: rows by state, oldest pending row, frequent errors (masked), the last runs."""
-    from api_pipeline.commands.common import open_store
-    from api_pipeline.masking import mask_values
-    from api_pipeline.overview import overview
+    from api_pipeline.assembly import open_store
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.status import overview
 
     with open_store(settings) as store:
         return overview(store, settings.table_name, mask_values, runs=runs)
@@ -157,7 +157,7 @@ def make_trial_database(path: str | Path, children: int = 200) -> str:
 
     Gives its DB_CONNECTION_STRING; the table is `ssd_api_data_staging`. Errors: SettingsError where the file is there.
     """
-    from api_pipeline.trial_table import make_trial_table
+    from api_pipeline.sandbox.sample_table import make_trial_table
 
     return make_trial_table(Path(path), children)
 
@@ -169,8 +169,8 @@ def _as_text(value: str | int | float | bool) -> str:
 @contextmanager
 def _logged(settings: Settings, run_id: str) -> Iterator[Callable[[str], None]]:
     """Logs as the settings say, faults alone to the screen; gives the way to name a further secret to be hidden."""
-    from api_pipeline.logs import LogOptions, set_up_logging
-    from api_pipeline.redaction import Redactor
+    from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.logs.redaction import Redactor
 
     redactor = Redactor.for_settings(settings)
     with set_up_logging(LogOptions.from_settings(settings, run_id, quiet=True), sys.stderr, redactor):

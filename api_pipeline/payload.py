@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.differences import (
+from api_pipeline.model import Holding, Kind, Record, StagedRow
+from api_pipeline.payloads.diff import (
     Difference,
     Members,
     compare,
@@ -26,9 +27,8 @@ from api_pipeline.differences import (
     without_common,
     without_nulls,
 )
-from api_pipeline.left_window import with_kept
-from api_pipeline.records import Holding, Kind, Record, StagedRow
-from api_pipeline.structure import record_shape
+from api_pipeline.payloads.retained import with_kept
+from api_pipeline.payloads.shape import record_shape
 
 # Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
 # What the companion tables take.

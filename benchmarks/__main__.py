@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
 from benchmarks import stage
 from benchmarks.cases import PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyodbc
 
-from api_pipeline import ddl
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.tables import Dialect
+from api_pipeline.sandbox.invented_children import changed, invented_child
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect
 from benchmarks.cases import Case
 from tests.support.postgres import PostgresServer
 

@@ -17,12 +17,12 @@ from typing import Protocol
 
 import click
 
-from api_pipeline import ddl
-from api_pipeline.connection_string import SQLITE_PREFIX
 from api_pipeline.db import Connection, connect
-from api_pipeline.simulator import LA_CODE
-from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill, write_night
-from api_pipeline.tables import Dialect
+from api_pipeline.sandbox.simulator import LA_CODE
+from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.sql import ddl
+from api_pipeline.sql.connection_string import SQLITE_PREFIX
+from api_pipeline.sql.identifiers import Dialect
 from benchmarks.measure import BenchmarkFailed, Cost, cost_of
 from tests.support.postgres import AS_A_REAL_SERVER, PostgresServer, ServerMissing, running_server
 

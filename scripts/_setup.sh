@@ -49,7 +49,7 @@ last_commit_time() {
 # need_wheel: leaves in $WHEEL the wheel that scripts/build makes; where it is not there, or older than the source, it
 # is made first.
 need_wheel() {
-    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' api_pipeline/__init__.py)
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' api_pipeline/_version.py)
     WHEEL="dist/csc_api_pipeline-$version-py3-none-any.whl"
     if [ ! -e "$WHEEL" ] || [ -n "$(find pyproject.toml api_pipeline -type f ! -name '*.pyc' -newer "$WHEEL")" ]; then
         scripts/build

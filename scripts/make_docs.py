@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api_pipeline.settings_docs import env_example, settings_reference
+from api_pipeline.settings.reference import env_example, settings_reference
 from scripts import reference_messages
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page

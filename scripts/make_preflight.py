@@ -10,8 +10,8 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from api_pipeline import __version__
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.preflight import render
-from api_pipeline.tables import Dialect
 
 _README = """\
 Pre-flight checks for csc-api-pipeline {version}

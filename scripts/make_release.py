@@ -19,8 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from api_pipeline import __version__, ddl  # noqa: E402 - the version in this checkout, not in an installed package
-from api_pipeline.tables import Dialect  # noqa: E402
+from api_pipeline import __version__  # noqa: E402
+from api_pipeline.sql import ddl  # noqa: E402 - the version in this checkout, not in an installed package
+from api_pipeline.sql.identifiers import Dialect  # noqa: E402
 
 TABLE = "ssd_api_data_staging"
 SUMS = "SHA256SUMS.txt"

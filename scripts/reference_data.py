@@ -8,12 +8,12 @@ from dataclasses import fields
 from importlib.resources import files
 from typing import Any
 
-from api_pipeline import ddl
-from api_pipeline.queries import load
-from api_pipeline.rules import RULES
+from api_pipeline.payloads.census_rules import RULES
+from api_pipeline.payloads.shape import schema
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect, table_names
+from api_pipeline.sql.statements import load
 from api_pipeline.staging.field_reference import field_reference
-from api_pipeline.structure import schema
-from api_pipeline.tables import Dialect, table_names
 from scripts.reference_commands import MADE, PROGRAM, cell
 
 TABLE = "ssd_api_data_staging"

@@ -9,8 +9,8 @@ import click
 from api_pipeline.commands.common import Common, pass_common, session
 
 if TYPE_CHECKING:
-    from api_pipeline.anonymising.tables import Pair
-    from api_pipeline.anonymising.twin import Outcome, Wanted
+    from api_pipeline.anonymise.tables import Pair
+    from api_pipeline.anonymise.twin import Outcome, Wanted
 
 
 @click.command("anonymise")
@@ -26,11 +26,11 @@ def command(common: Common, source: str | None, target: str | None, **wanted_opt
 
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
     """
-    from api_pipeline.anonymising.keyed import RunKey
-    from api_pipeline.anonymising.tables import pair_of
-    from api_pipeline.anonymising.twin import Wanted, fill_twin
+    from api_pipeline.anonymise.keyed import RunKey
+    from api_pipeline.anonymise.tables import pair_of
+    from api_pipeline.anonymise.twin import Wanted, fill_twin
     from api_pipeline.db import connect
-    from api_pipeline.settings import Purpose
+    from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE) as started:
         settings = started.settings

@@ -13,8 +13,8 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, as_json: bool) -> None:
     """Open the configured database, run SELECT 1, and name driver, server, database, login and server version."""
-    from api_pipeline.diagnostics_database import check_connection
-    from api_pipeline.settings import Purpose
+    from api_pipeline.diagnostics.database import check_connection
+    from api_pipeline.settings.model import Purpose
 
     with settings_failing("test-db-connection", as_json=as_json), session(common, Purpose.DATABASE) as started:
         report = check_connection(started.settings)

@@ -14,8 +14,8 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, send_test_record: bool, as_json: bool) -> None:
     """Walk to the receiver: DNS, TCP, proxy, TLS, token, one harmless authorised request; stop at the first fault."""
-    from api_pipeline.diagnostics_endpoint import check_endpoint, check_may_send_record
-    from api_pipeline.settings import Purpose
+    from api_pipeline.diagnostics.endpoint import check_endpoint, check_may_send_record
+    from api_pipeline.settings.model import Purpose
 
     with settings_failing("test-endpoint", as_json=as_json), session(common, Purpose.ENDPOINT) as started:
         if send_test_record:

@@ -14,8 +14,8 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Compare the staging table and its companions with what is expected; say what is missing and what adds it."""
-    from api_pipeline.diagnostics_database import check_schema
-    from api_pipeline.settings import Purpose
+    from api_pipeline.diagnostics.database import check_schema
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with settings_failing("test-schema", as_json=as_json), session(common, Purpose.DATABASE, options) as started:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from api_pipeline.diagnostics import Report
+    from api_pipeline.diagnostics.steps import Report
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) 
 
     `is_one_of_many` is for a command whose JSON holds several tests. Errors: SettingsError.
     """
-    from api_pipeline.diagnostics import as_summary, settings_report
+    from api_pipeline.diagnostics.steps import as_summary, settings_report
     from api_pipeline.errors import SettingsError
 
     try:
@@ -33,7 +33,7 @@ def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) 
 
 def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
     """Prints a report as lines, unless it is wanted for machines, or nothing is wrong and quiet was asked for."""
-    from api_pipeline.diagnostics import report_lines
+    from api_pipeline.diagnostics.steps import report_lines
 
     if as_json or (quiet and report.is_ok):
         return
@@ -56,6 +56,6 @@ def exit_unless_ok(code: int) -> None:
 
 
 def _document(report: Report) -> dict[str, object]:
-    from api_pipeline.diagnostics import as_document
+    from api_pipeline.diagnostics.steps import as_document
 
     return as_document(report)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from api_pipeline.redaction import Redactor
-    from api_pipeline.settings import Purpose, Settings
-    from api_pipeline.store import Store
+    from api_pipeline.logs.redaction import Redactor
+    from api_pipeline.settings.model import Purpose, Settings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -84,9 +83,9 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     """
     from api_pipeline.config import load_settings
     from api_pipeline.errors import PipelineError
-    from api_pipeline.logs import LogOptions, set_up_logging
-    from api_pipeline.redaction import Redactor
-    from api_pipeline.secret_store import CredentialStore
+    from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.logs.redaction import Redactor
+    from api_pipeline.settings.credential_store import CredentialStore
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     settings = load_settings(
@@ -107,20 +106,6 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
             # The console is told by the command's end; whoever reads the log alone must learn it too.
             logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
             raise
-
-
-@contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """Opens the database and gives its staging table. Errors: DatabaseError."""
-    from api_pipeline.db import connect
-    from api_pipeline.store import Store
-    from api_pipeline.tables import table_names
-
-    connection = connect(settings.connection_string)
-    try:
-        yield Store(connection, table_names(settings.table_name, connection.dialect))
-    finally:
-        connection.close()
 
 
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:

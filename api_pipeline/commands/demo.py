@@ -18,7 +18,7 @@ def command(common: Common, folder: Path | None, children: int) -> None:
     """Run the whole job on an embedded database and an embedded receiver, from nothing, in a few seconds."""
     from api_pipeline.commands.run import stop_on_signals
     from api_pipeline.demo import default_folder, demo
-    from api_pipeline.settings import Purpose
+    from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.NOTHING):
         stop = threading.Event()

@@ -18,9 +18,9 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--table", metavar="NAME", help="Staging table.")
 def command(common: Common, is_applied: bool, dialect: str | None, table: str | None) -> None:
     """Print the script that makes the tables for the database in use, or run it with --apply; never drops anything."""
-    from api_pipeline import ddl
-    from api_pipeline.settings import Purpose
-    from api_pipeline.tables import Dialect
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.sql import ddl
+    from api_pipeline.sql.identifiers import Dialect
 
     if dialect is not None and is_applied:
         raise click.UsageError("--dialect prints a script for another database; it does not go with --apply.")
@@ -34,10 +34,10 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
 
 
 def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, quiet: bool) -> None:
-    from api_pipeline import ddl
-    from api_pipeline.connection_string import is_embedded
     from api_pipeline.db import connect
-    from api_pipeline.tables import Dialect
+    from api_pipeline.sql import ddl
+    from api_pipeline.sql.connection_string import is_embedded
+    from api_pipeline.sql.identifiers import Dialect
 
     if not is_applied and is_embedded(connection_string):
         click.echo(ddl.render(Dialect.SQLITE, table))

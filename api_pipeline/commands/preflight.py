@@ -27,7 +27,7 @@ def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: 
     It needs neither settings nor a connection. Run what it prints in your database's own tool: each rule gives one row,
     with the number of rows that break it and the key of one of them.
     """
+    from api_pipeline.sql.identifiers import Dialect
     from api_pipeline.staging.preflight import render
-    from api_pipeline.tables import Dialect
 
     click.echo(render(Dialect(dialect), schema), nl=False)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, open_store, pass_common, session
+from api_pipeline.commands.common import Common, pass_common, session
 
 if TYPE_CHECKING:
-    from api_pipeline.settings import Settings
-    from api_pipeline.summary import RunSummary
+    from api_pipeline.run_summary import RunSummary
+    from api_pipeline.settings.model import Settings
 
 
 @click.command("report")
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 @click.option("--table", metavar="NAME", help="Staging table.")
 def command(common: Common, run_id: str | None, folder: Path, table: str | None) -> None:
     """Write the last run, or another, as one HTML page: what was due, what became of it, errors by rule, history."""
-    from api_pipeline.masking import mask_values
-    from api_pipeline.run_report import gather, write_report
-    from api_pipeline.settings import Purpose
+    from api_pipeline.assembly import open_store
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.reports.run_report import gather, write_report
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
@@ -52,9 +53,10 @@ def report_on(summary: RunSummary, settings: Settings, folder: Path) -> Told:
 
     The run is over and its rows are written: a fault here becomes the sentence, and never the run's exit code.
     """
+    from api_pipeline.assembly import open_store
     from api_pipeline.errors import PipelineError
-    from api_pipeline.masking import mask_values
-    from api_pipeline.run_report import gather, write_report
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.reports.run_report import gather, write_report
 
     try:
         with open_store(settings) as store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, open_store, pass_common, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, session
 
 
 @click.command("requeue")
@@ -14,8 +14,9 @@ from api_pipeline.commands.common import Common, not_empty, open_store, pass_com
 @click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""
-    from api_pipeline.overview import requeue
-    from api_pipeline.settings import Purpose
+    from api_pipeline.assembly import open_store
+    from api_pipeline.outbox.status import requeue
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:

@@ -15,7 +15,7 @@ import click
 from api_pipeline.commands.common import Common, not_empty, pass_common, session
 
 if TYPE_CHECKING:
-    from api_pipeline.settings import Settings
+    from api_pipeline.settings.model import Settings
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
@@ -63,10 +63,10 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
+    from api_pipeline.assembly import Observers, RunRequest, run
     from api_pipeline.commands.report import report_on
-    from api_pipeline.reporting import RunProgress, print_summary
-    from api_pipeline.runner import Observers, RunRequest, run
-    from api_pipeline.settings import Purpose
+    from api_pipeline.reports.console import RunProgress, print_summary
+    from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.STAGE_AND_RUN if stages else Purpose.RUN, options) as started:
         stop = threading.Event()

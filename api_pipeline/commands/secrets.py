@@ -19,7 +19,7 @@ def command() -> None:
 @click.argument("name")
 def set_secret(common: Common, name: str) -> None:
     """Keep the secret setting NAME; it is asked for without echo, or read from standard input where that is piped."""
-    from api_pipeline.secret_store import CredentialStore, secret_setting
+    from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)
     if sys.stdin.isatty():
@@ -35,7 +35,7 @@ def set_secret(common: Common, name: str) -> None:
 @pass_common
 def list_secrets(common: Common) -> None:
     """Name the secret settings that are in the store; their values are never shown."""
-    from api_pipeline.secret_store import CredentialStore
+    from api_pipeline.settings.credential_store import CredentialStore
 
     names = CredentialStore().names()
     for name in names:
@@ -49,7 +49,7 @@ def list_secrets(common: Common) -> None:
 @click.argument("name")
 def delete_secret(common: Common, name: str) -> None:
     """Take the secret setting NAME out of the store."""
-    from api_pipeline.secret_store import CredentialStore, secret_setting
+    from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)
     was_there = CredentialStore().delete(setting)

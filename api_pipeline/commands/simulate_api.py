@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Serve the embedded receiver on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
     from api_pipeline.commands.run import stop_on_signals
-    from api_pipeline.settings import Purpose
-    from api_pipeline.simulator import Conditions, Options, Reading, run_server
+    from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_server
+    from api_pipeline.settings.model import Purpose
 
     conditions = Conditions(latency_s=latency_ms / 1000, rate_limit=rate_limit, reading=Reading(reading))
     options = Options(token_lifetime_s=token_lifetime, check_schema=check, keep_payloads=keep, conditions=conditions)

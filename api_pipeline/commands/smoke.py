@@ -16,10 +16,10 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Test database, staging table and endpoint, each to its end, and sum up; sends no record."""
-    from api_pipeline.diagnostics import as_summary, exit_code_of, summary_table
-    from api_pipeline.diagnostics_database import check_connection, check_schema
-    from api_pipeline.diagnostics_endpoint import check_endpoint
-    from api_pipeline.settings import Purpose
+    from api_pipeline.diagnostics.database import check_connection, check_schema
+    from api_pipeline.diagnostics.endpoint import check_endpoint
+    from api_pipeline.diagnostics.steps import as_summary, exit_code_of, summary_table
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with (

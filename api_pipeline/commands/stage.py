@@ -13,7 +13,7 @@ import click
 from api_pipeline.commands.common import Common, pass_common, session
 
 if TYPE_CHECKING:
-    from api_pipeline.settings import Settings
+    from api_pipeline.settings.model import Settings
     from api_pipeline.staging.outcome import StageSummary
     from api_pipeline.staging.session import StageCall
 
@@ -40,7 +40,7 @@ def command(
     Nothing is sent. Exit code 3 if the SSD looks half loaded; then nothing is changed.
     """
     from api_pipeline.commands.run import stop_on_signals
-    from api_pipeline.settings import Purpose
+    from api_pipeline.settings.model import Purpose
     from api_pipeline.staging.session import StageCall
 
     stop = threading.Event()

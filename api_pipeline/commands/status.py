@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from api_pipeline.commands.common import Common, open_store, pass_common, session
+from api_pipeline.commands.common import Common, pass_common, session
 
 
 @click.command("status")
@@ -16,10 +16,11 @@ from api_pipeline.commands.common import Common, open_store, pass_common, sessio
 @click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""
-    from api_pipeline.masking import mask_values
-    from api_pipeline.overview import overview
-    from api_pipeline.reporting import status_lines
-    from api_pipeline.settings import Purpose
+    from api_pipeline.assembly import open_store
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.status import overview
+    from api_pipeline.reports.console import status_lines
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:

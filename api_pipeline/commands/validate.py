@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, open_store, pass_common, session
+from api_pipeline.commands.common import Common, pass_common, session
 
 
 @click.command("validate")
@@ -19,10 +19,11 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
 
     Exit code 1 if a record would be refused.
     """
-    from api_pipeline.schema import Checker
-    from api_pipeline.settings import Purpose
-    from api_pipeline.store import Selection
-    from api_pipeline.validation import Levels, validate
+    from api_pipeline.assembly import open_store
+    from api_pipeline.diagnostics.payloads import Levels, validate
+    from api_pipeline.outbox.staging_table import Selection
+    from api_pipeline.payloads.schema_check import Checker
+    from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from api_pipeline.records import StagedRow
+from api_pipeline.model import StagedRow
 
 
 class Word(str, Enum):

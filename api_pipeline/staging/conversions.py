@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from api_pipeline.schema import code_list, legacy_codes
+from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.staging.fields import BY_PATH
 
 BLANK: Final = ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api_pipeline.schema import code_list, legacy_codes
+from api_pipeline.payloads.schema_check import code_list, legacy_codes
+from api_pipeline.payloads.shape import schema
 from api_pipeline.staging import fields, issues
 from api_pipeline.staging.fields import FIELDS, Field
-from api_pipeline.structure import schema
 
 
 def field_reference() -> str:

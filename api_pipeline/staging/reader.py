@@ -12,13 +12,13 @@ from typing import Any
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
 from api_pipeline.errors import DatabaseError
-from api_pipeline.queries import load
+from api_pipeline.sql.identifiers import parse_table_name, schema_prefix
+from api_pipeline.sql.statements import load
 from api_pipeline.staging import tables
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from api_pipeline.staging.values import text_of, typed_rows
-from api_pipeline.tables import parse_table_name, schema_prefix
 
 FILE = "staging_queries.sql"
 _BY_NAME = {table.name: table for table in SSD_TABLES}

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.garbage import seldom_collected
-from api_pipeline.run_lock import take
-from api_pipeline.settings import Settings, StagingSettings
+from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.outbox.run_lock import take
+from api_pipeline.outbox.staging_table import Store
+from api_pipeline.settings.model import Settings, StagingSettings
+from api_pipeline.sql.identifiers import table_names
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
@@ -24,8 +26,6 @@ from api_pipeline.staging.reader import Reader, Source
 from api_pipeline.staging.stager import Stager, StageRequest
 from api_pipeline.staging.window import window_for
 from api_pipeline.staging.writer import Writer
-from api_pipeline.store import Store
-from api_pipeline.tables import table_names
 
 _LOG = logging.getLogger(__name__)
 ISSUE_COLUMNS = ("rule", "person_id", "field", "where")

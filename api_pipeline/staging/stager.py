@@ -15,10 +15,10 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.differences import without_nulls
 from api_pipeline.errors import Interrupted
-from api_pipeline.left_window import paths_in, paths_text, read_paths
-from api_pipeline.records import ElementPath, StagedRow
+from api_pipeline.model import ElementPath, StagedRow
+from api_pipeline.payloads.diff import without_nulls
+from api_pipeline.payloads.retained import paths_in, paths_text, read_paths
 from api_pipeline.staging import changes, guard, tables
 from api_pipeline.staging.build import Withheld, build_payload
 from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Restore, Update, Version, Word

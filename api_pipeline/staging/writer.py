@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from api_pipeline.db import Parameters
-from api_pipeline.first_night import sent_payloads
+from api_pipeline.model import Holding, StagedRow
+from api_pipeline.outbox.adoption import sent_payloads
+from api_pipeline.outbox.staging_table import Store, as_version, word
 from api_pipeline.payload import PayloadFault, parse_payload
-from api_pipeline.queries import load, placeholders
-from api_pipeline.records import Holding, StagedRow
+from api_pipeline.sql.statements import load, placeholders
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
-from api_pipeline.store import Store, as_version, word
 
 _HEADS_IN_A_PAGE = 5000
 # One statement of many rows: a driver that takes no arrays would send one for each row.

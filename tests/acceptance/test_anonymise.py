@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.invented_children import changed, invented_child
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.acceptance.test_no_secret_anywhere import PERSONAL, ROWS, found_in
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.simulator import Reading, SimulatorServer
-from api_pipeline.simulator.faults import Fault, FaultKind, When
+from api_pipeline.sandbox.simulator import Reading, SimulatorServer
+from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, When
 from tests.faults.outages import before_answer
 from tests.support.commands import ROOT, invoke_cli
 from tests.support.databases import TestDatabase

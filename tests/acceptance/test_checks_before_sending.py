@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import Options, Simulator, SimulatorServer
+from api_pipeline.sandbox.simulator import Options, Simulator, SimulatorServer
 from tests.acceptance.test_ten_nights import settings_of
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import Fault, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
 from tests.support.commands import Completed, clean_environment, run_cli
 from tests.support.databases import TestDatabase, missing
 from tests.support.staging import fill, staged, table_rows

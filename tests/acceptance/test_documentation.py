@@ -15,8 +15,8 @@ import pytest
 
 from api_pipeline.cli import cli
 from api_pipeline.errors import PipelineError
-from api_pipeline.settings_table import SETTINGS, canonical_name
-from api_pipeline.tables import Dialect, table_names
+from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.sql.identifiers import Dialect, table_names
 from scripts.check_site import faults
 from scripts.make_docs import pages as made_pages
 from tests.support.commands import ROOT

@@ -12,12 +12,12 @@ from pathlib import Path
 import click
 import pytest
 
-from api_pipeline import ddl
 from api_pipeline.cli import cli
 from api_pipeline.db import connect
-from api_pipeline.simulator import SimulatorServer
-from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill
-from api_pipeline.trial_table import make_trial_table
+from api_pipeline.sandbox.sample_table import make_trial_table
+from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
+from api_pipeline.sql import ddl
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.documents import DOCS, Shown, blocks, shown_commands
 from tests.support.world import live_settings

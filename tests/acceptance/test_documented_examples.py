@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.model import Holding, StagedRow
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
-from api_pipeline.records import Holding, StagedRow
-from api_pipeline.schema import Checker
+from api_pipeline.payloads.schema_check import Checker
 from tests.support.documents import DOCS, blocks, prose
 
 PAGE = DOCS / "what-is-sent.md"

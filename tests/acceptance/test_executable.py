@@ -18,8 +18,8 @@ import pytest
 
 from api_pipeline import __version__
 from api_pipeline.cli import _COMMANDS
-from api_pipeline.settings_table import SETTINGS
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.settings.definitions import SETTINGS
 from tests.support.commands import ROOT, Completed
 from tests.support.databases import TestDatabase, missing
 from tests.support.staging import child, fill, row_of, staged, table_rows

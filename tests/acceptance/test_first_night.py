@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.simulator import Fault, SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, row_of, staged
 from tests.support.world import World, recorded

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.staging.tables import CIN_PLAN
 from tests.properties.model import content
 from tests.support.commands import Completed

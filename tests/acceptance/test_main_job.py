@@ -10,15 +10,8 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.simulator import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    LA_CODE,
-    SCOPE,
-    SUPPLIER_KEY,
-    SimulatorServer,
-)
-from api_pipeline.simulator.answer import Answer
+from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from api_pipeline.sandbox.simulator.answer import Answer
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows

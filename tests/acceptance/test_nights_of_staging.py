@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 import pytest
 
-from api_pipeline.records import ElementPath
-from api_pipeline.simulator import Fault, FaultKind, SimulatorServer, When
+from api_pipeline.model import ElementPath
+from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer, When
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
 from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.meaning import meaning_hash
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, Professional, id_key
-from api_pipeline.staging.synthetic import ALL_CASES, SyntheticSsd
 from api_pipeline.staging.tables import CIN_EPISODE, PROFESSIONAL, SSD_TABLES
 from api_pipeline.staging.values import typed_rows
 from api_pipeline.staging.window import window_for

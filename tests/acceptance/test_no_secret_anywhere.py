@@ -19,7 +19,7 @@ import click
 import pytest
 
 from api_pipeline.cli import cli
-from api_pipeline.simulator import (
+from api_pipeline.sandbox.simulator import (
     LA_CODE,
     Answer,
     Fault,

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline import __version__, ddl
-from api_pipeline.tables import Dialect
+from api_pipeline import __version__
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect
 from tests.acceptance.test_executable import executable
 from tests.support.commands import ROOT
 from tests.support.databases import missing

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.commands import ROOT, clean_environment
 from tests.support.databases import TestDatabase
 from tests.support.world import World

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.simulator import (
+from api_pipeline.sandbox.invented_children import changed, invented_child
+from api_pipeline.sandbox.simulator import (
     CLIENT_ID,
     CLIENT_SECRET,
     LA_CODE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import PipelineError
-from api_pipeline.simulator import Fault, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
 from scripts.reference_messages import PAGE, Message, Reader, Unreadable, messages, shown
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase

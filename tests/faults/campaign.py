@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from api_pipeline.simulator import Fault, FaultKind, Reading, ReceiptShape, Refusal, Simulator, SimulatorServer
-from api_pipeline.simulator import When as At
-from api_pipeline.simulator.faults import Target
-from api_pipeline.tables import Dialect
+from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, ReceiptShape, Refusal, Simulator, SimulatorServer
+from api_pipeline.sandbox.simulator import When as At
+from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sql.identifiers import Dialect
 from tests.faults.council import Council
 from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
 from tests.support.commands import Completed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.databases import (
     EXTERNAL,
     EXTERNAL_KIND,

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from api_pipeline.invented import changed, invented_child
+from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, hash_of, staged, text_of
 

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import pyodbc
 
-from api_pipeline.simulator.answer import Answer
-from api_pipeline.tables import Dialect
+from api_pipeline.sandbox.simulator.answer import Answer
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 

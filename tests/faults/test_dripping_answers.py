@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 

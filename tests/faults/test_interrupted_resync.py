@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import Fault, FaultKind, SimulatorServer
-from api_pipeline.simulator.faults import When
+from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
+from api_pipeline.sandbox.simulator.faults import When
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.support.databases import TestDatabase
 from tests.support.staging import child

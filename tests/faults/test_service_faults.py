@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from api_pipeline.simulator import Fault, FaultKind, LoggedRequest
-from api_pipeline.simulator.faults import Target
+from api_pipeline.sandbox.simulator import Fault, FaultKind, LoggedRequest
+from api_pipeline.sandbox.simulator.faults import Target
 from tests.faults.outages import after_requests, before_answer
 from tests.support.tls import closed_port
 from tests.support.world import World

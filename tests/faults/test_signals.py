@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from api_pipeline.simulator import Fault, FaultKind
+from api_pipeline.sandbox.simulator import Fault, FaultKind
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.world import World
 

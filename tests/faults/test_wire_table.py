@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.simulator import Fault, FaultKind, ReceiptShape, Refusal, RefusalForm, When
+from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape, Refusal, RefusalForm, When
 from tests.support.staging import child, staged
 from tests.support.world import World
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.anonymising.keyed import RunKey
-from api_pipeline.anonymising.record import LiveRecord, TwinRecord, anonymise
-from api_pipeline.anonymising.tables import PAGE_SIZE, pair_of
-from api_pipeline.anonymising.twin import SomethingSurvived, Wanted, fill_twin
+from api_pipeline.anonymise.keyed import RunKey
+from api_pipeline.anonymise.record import LiveRecord, TwinRecord, anonymise
+from api_pipeline.anonymise.tables import PAGE_SIZE, pair_of
+from api_pipeline.anonymise.twin import SomethingSurvived, Wanted, fill_twin
 from api_pipeline.db import connect
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -296,7 +296,7 @@ def test_a_twin_that_a_run_works_on_is_left_alone(deployed: TestDatabase, tmp_pa
     fill(deployed, deployed.table, [staged("1")])
     program = textwrap.dedent(
         f"""
-        from api_pipeline import run_lock
+        from api_pipeline.outbox import run_lock
         from api_pipeline.db import connect
         connection = connect({deployed.connection_string!r})
         lock = run_lock.take(connection, {deployed.anon_table!r}, None)

@@ -15,12 +15,12 @@ from typing import Any
 import pyodbc
 import pytest
 
-from api_pipeline import ddl
 from api_pipeline.db import rows_as_table
-from api_pipeline.expected_schema import compare, expected_tables
-from api_pipeline.queries import load
+from api_pipeline.sql import ddl
+from api_pipeline.sql.expected_tables import compare, expected_tables
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
-from api_pipeline.tables import Dialect
 from tests.support.catalogue import found_columns, index_names
 from tests.support.council_ssd import council
 from tests.support.databases import ANON, LIVE, TestDatabase, missing

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from api_pipeline.ddl import script_name
-from api_pipeline.queries import Statement, load
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.ddl import script_name
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import Statement, load
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose

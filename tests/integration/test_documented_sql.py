@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import sqlglot
 
-from api_pipeline import ddl
-from api_pipeline.simulator import SimulatorServer
-from api_pipeline.tables import Dialect
+from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import invoke_cli
 from tests.support.databases import LIVE, TestDatabase, as_moment
 from tests.support.documents import DOCS, blocks

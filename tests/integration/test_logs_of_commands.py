@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline import __version__
-from api_pipeline.logs import LogOptions, set_up_logging
-from api_pipeline.redaction import Redactor
-from api_pipeline.simulator import Fault, SimulatorServer, Target
+from api_pipeline.logs.handlers import LogOptions, set_up_logging
+from api_pipeline.logs.redaction import Redactor
+from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 
@@ -90,7 +90,7 @@ def test_event_log_is_told_each_event_by_its_level_and_without_secrets(
     (tmp_path / "win32evtlog.py").write_text(_EVENT_LOG, encoding="ascii")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "platform", "win32")
-    log = logging.getLogger("api_pipeline.pipeline")
+    log = logging.getLogger("api_pipeline.delivery.run")
     with set_up_logging(LogOptions("run-9", log_to="eventlog"), None, Redactor(["hush-hush"])):
         log.info("batch 3 accepted")
         log.warning("batch 4 hush-hush")

@@ -12,10 +12,10 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.errors import DatabaseError
-from api_pipeline.masking import mask_values
-from api_pipeline.overview import Overview, StateCount, overview, requeue
-from api_pipeline.store import Store
-from api_pipeline.tables import table_names
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.staging_table import Store
+from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
+from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, row_of, staged, table_rows

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from api_pipeline.schema import code_list
+from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.sandbox.synthetic_ssd import create_tables
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.preflight import statements
 from api_pipeline.staging.preflight.rules import Rule
 from api_pipeline.staging.preflight.script import ROWS_IN_ALL, all_rules
-from api_pipeline.staging.synthetic import create_tables
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
-from api_pipeline.tables import Dialect
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 

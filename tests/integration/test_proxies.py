@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from api_pipeline import __version__
-from api_pipeline.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.squid import (

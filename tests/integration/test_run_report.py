@@ -12,11 +12,11 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.masking import mask_values
-from api_pipeline.run_report import RuleErrors, RunReport, gather, write_report
-from api_pipeline.store import Store
-from api_pipeline.summary import RunSummary
-from api_pipeline.tables import table_names
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.staging_table import Store
+from api_pipeline.reports.run_report import RuleErrors, RunReport, gather, write_report
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
@@ -208,7 +208,7 @@ def test_a_report_that_cannot_be_written_leaves_the_runs_exit_code_alone(
 def test_many_rows_in_error_are_read_up_to_a_limit(
     deployed: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_pipeline.run_report._MOST_READ", 20)
+    monkeypatch.setattr("api_pipeline.reports.run_report._MOST_READ", 20)
     fill(
         deployed, deployed.table, [staged(str(number), status="error", response="HTTP 400: x") for number in range(25)]
     )

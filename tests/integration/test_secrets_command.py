@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import CLIENT_SECRET, SimulatorServer
+from api_pipeline.sandbox.simulator import CLIENT_SECRET, SimulatorServer
 from tests.support.commands import Completed, clean_environment, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.simulator import Fault, FaultKind, SimulatorServer
-from api_pipeline.store import Selection, Store
-from api_pipeline.tables import table_names
+from api_pipeline.outbox.staging_table import Selection, Store
+from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
+from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import fill, staged

@@ -16,7 +16,7 @@ import requests
 import trustme
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.simulator import (
+from api_pipeline.sandbox.simulator import (
     BASE_PATH,
     CLIENT_ID,
     CLIENT_SECRET,

@@ -12,9 +12,9 @@ from sqlglot import exp
 
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.staging.synthetic import ALL_CASES, SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.tables import PROFESSIONAL, SSD_TABLES, SsdTable
-from api_pipeline.tables import Dialect
 from tests.support.databases import TestDatabase
 
 AS_OF = date(2026, 8, 10)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.simulator import Fault, FaultKind, ReceiptShape, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape, SimulatorServer, Target
 from tests.support.diagnosing import Found, diagnose
 from tests.support.tls import (
     Authority,

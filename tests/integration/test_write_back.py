@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from api_pipeline.db import connect
+from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.work_queue import Window
 from api_pipeline.errors import DatabaseError
-from api_pipeline.findings import Finding
-from api_pipeline.patience import Patience
-from api_pipeline.payload import Policy, sha256_hex
-from api_pipeline.planning import Planner, PlanOptions
-from api_pipeline.records import (
+from api_pipeline.model import (
     Accepted,
     AlreadyHeld,
     Kind,
@@ -28,11 +26,13 @@ from api_pipeline.records import (
     Undelivered,
     Untried,
 )
-from api_pipeline.schema import Checker
-from api_pipeline.store import Selection, Store
-from api_pipeline.tables import table_names
-from api_pipeline.window import Window
-from api_pipeline.write_back import Destination, WriteBack
+from api_pipeline.outbox.db_retry import Patience
+from api_pipeline.outbox.staging_table import Selection, Store
+from api_pipeline.outbox.write_back import Destination, WriteBack
+from api_pipeline.payload import Policy, sha256_hex
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, row_of, staged, table_rows
 

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.anonymising.check import survivors
-from api_pipeline.anonymising.keyed import RunKey, shuffled
-from api_pipeline.anonymising.record import LiveRecord, TwinRecord, anonymise
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.schema import Checker
+from api_pipeline.anonymise.check import survivors
+from api_pipeline.anonymise.keyed import RunKey, shuffled
+from api_pipeline.anonymise.record import LiveRecord, TwinRecord, anonymise
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import SCHEMA, Json, node_of
 
 # No invented identifier holds 0 or X.

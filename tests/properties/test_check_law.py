@@ -13,9 +13,9 @@ import jsonschema_rs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.invented import invented_child
-from api_pipeline.schema import Checker
-from api_pipeline.structure import schema
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.shape import schema
+from api_pipeline.sandbox.invented_children import invented_child
 
 CHECKER = Checker(date(2026, 11, 21))
 RECEIVER = jsonschema_rs.Draft202012Validator(schema(), validate_formats=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api_pipeline.model import Holding, Kind, Record, StagedRow, Unconfirmed
 from api_pipeline.payload import (
     NothingToSend,
     Policy,
@@ -18,7 +19,6 @@ from api_pipeline.payload import (
     parse_payload,
     sha256_hex,
 )
-from api_pipeline.records import Holding, Kind, Record, StagedRow, Unconfirmed
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
 
 ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import conversions
 from api_pipeline.staging.fields import FIELDS, Conversion, Field
 from api_pipeline.staging.preflight.dialects import Sql
 from api_pipeline.staging.preflight.rules import codes_of, field_rules
-from api_pipeline.tables import Dialect
 
 _SQL = Sql(Dialect.SQLITE)
 _IN_CODES = {Conversion.CODE, Conversion.START_REASON, Conversion.UNKNOWN_REASON, Conversion.DISABILITIES}

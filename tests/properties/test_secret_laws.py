@@ -15,11 +15,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api_pipeline.config import load_settings
-from api_pipeline.connection_string import in_braces, pairs, redacted_connection_string
-from api_pipeline.env_file import read_env_file
-from api_pipeline.logs import LogOptions, set_up_logging
-from api_pipeline.masking import mask_values
-from api_pipeline.redaction import SHORTEST_SECRET, Redactor
+from api_pipeline.logs.handlers import LogOptions, set_up_logging
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.logs.redaction import SHORTEST_SECRET, Redactor
+from api_pipeline.settings.env_file import read_env_file
+from api_pipeline.sql.connection_string import in_braces, pairs, redacted_connection_string
 
 # what may stand on one line of a settings file
 letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
@@ -99,7 +99,7 @@ def test_known_password_is_never_logged(password: str, form: str) -> None:
     redactor.add_credentials("job", password)
     stream = io.StringIO()
     with set_up_logging(LogOptions("r"), stream, redactor):
-        log = logging.getLogger("api_pipeline.pipeline")
+        log = logging.getLogger("api_pipeline.delivery.run")
         if form == "argument":
             log.info("<%s>", written)
         else:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.payload import parse_payload
-from api_pipeline.schema import Checker, code_list
+from api_pipeline.payloads.schema_check import Checker, code_list
+from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import IssueRule
@@ -19,7 +20,6 @@ from api_pipeline.staging.meaning import meaning_hash, payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
 from api_pipeline.staging.tables import PERSON, SSD_TABLES, ColumnKind, SsdColumn
-from api_pipeline.structure import schema
 from tests.support.ssd import RUN_DATE, WINDOW
 
 many = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from api_pipeline.db import connect
+from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
-from api_pipeline.staging.synthetic import SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SSD_TABLES, SsdTable
-from api_pipeline.tables import Dialect
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.ssd import cin_plan, episode, person, rows

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NoReturn
 import pyodbc
 import pytest
 
-from api_pipeline import ddl
-from api_pipeline.tables import Dialect
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.postgres import PostgresServer
 
 SQLITE_DRIVER = "SQLite3"

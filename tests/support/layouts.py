@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.databases import TestDatabase
 
 # {id}, {text}, ... are the database's own types.

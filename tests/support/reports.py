@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from api_pipeline.overview import PastRun, StateCount
-from api_pipeline.run_report import RuleErrors, RunReport
+from api_pipeline.outbox.status import PastRun, StateCount
+from api_pipeline.reports.run_report import RuleErrors, RunReport
 
 BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone
 

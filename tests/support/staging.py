@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.databases import TestDatabase, as_moment
 
 Payload: TypeAlias = "dict[str, Any] | str | None"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import trustme
 
-from api_pipeline.simulator import Simulator, SimulatorServer
+from api_pipeline.sandbox.simulator import Simulator, SimulatorServer
 
 HERE = "127.0.0.1"
 _KEPT: list[socket.socket] = []

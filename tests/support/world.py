@@ -12,7 +12,15 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, Simulator, SimulatorServer
+from api_pipeline.sandbox.simulator import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    LA_CODE,
+    SCOPE,
+    SUPPLIER_KEY,
+    Simulator,
+    SimulatorServer,
+)
 from tests.properties.model import content
 from tests.support.commands import Completed, invoke_cli, run_cli, started_cli
 from tests.support.databases import TestDatabase

@@ -10,15 +10,15 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.anonymising.fields import Items, Kind, Leaf, Members, drawn_codes, record_fields
-from api_pipeline.anonymising.keyed import RunKey
-from api_pipeline.anonymising.record import LiveRecord, anonymise
-from api_pipeline.anonymising.tables import pair_of
-from api_pipeline.anonymising.twin import Outcome, RowList, Wanted
+from api_pipeline.anonymise.fields import Items, Kind, Leaf, Members, drawn_codes, record_fields
+from api_pipeline.anonymise.keyed import RunKey
+from api_pipeline.anonymise.record import LiveRecord, anonymise
+from api_pipeline.anonymise.tables import pair_of
+from api_pipeline.anonymise.twin import Outcome, RowList, Wanted
 from api_pipeline.commands.anonymise import sentences
-from api_pipeline.queries import Statement, load
-from api_pipeline.schema import Checker
-from api_pipeline.structure import schema
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.shape import schema
+from api_pipeline.sql.statements import Statement, load
 
 KEY = RunKey(b"k" * 32)
 PAIR = pair_of("ssd.Staging")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.answers import (
+from api_pipeline.csc_api.answers import (
     Final,
     Forbidden,
     Malformed,
@@ -15,8 +15,8 @@ from api_pipeline.answers import (
     Unreadable,
     classify,
     parse_receipt,
-    retry_after_seconds,
 )
+from api_pipeline.transport.retry_after import retry_after_seconds
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
 UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from api_pipeline.certificates import Certificate, read_certificate
+from api_pipeline.transport.certificates import Certificate, read_certificate
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=timezone.utc)
 COUNCIL = [(NameOID.COUNTRY_NAME, "GB"), (NameOID.ORGANIZATION_NAME, "Invented Council"), (NameOID.COMMON_NAME, "Root")]

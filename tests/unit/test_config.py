@@ -13,7 +13,7 @@ import pytest
 
 from api_pipeline.config import Purpose, Settings, load_settings
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings_values import Shard
+from api_pipeline.settings.values import Shard
 
 SQLITE = "sqlite:///council.db"
 RECEIVER = "https://receiver.example/receiver-test/1"

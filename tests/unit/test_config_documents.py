@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from api_pipeline.config import load_settings
-from api_pipeline.env_file import read_env_file
-from api_pipeline.settings_docs import env_example, settings_reference
-from api_pipeline.settings_table import SETTINGS, canonical_name
+from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.settings.env_file import read_env_file
+from api_pipeline.settings.reference import env_example, settings_reference
 
 COMMITTED = Path(__file__).parents[2] / ".env.example"
 OF_THE_CONTRACT = (

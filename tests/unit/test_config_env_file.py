@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.config import Settings, load_settings
-from api_pipeline.env_file import find_env_file, read_env_file
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.env_file import find_env_file, read_env_file
 from tests.support.commands import clean_environment
 
 DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from api_pipeline.diagnostics import (
+from api_pipeline.diagnostics.steps import (
     Report,
     Status,
     Step,

@@ -6,15 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from api_pipeline.expected_schema import (
-    ExpectedTable,
-    FoundColumn,
-    Need,
-    SchemaFinding,
-    compare,
-    expected_tables,
-)
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.expected_tables import ExpectedTable, FoundColumn, Need, SchemaFinding, compare, expected_tables
+from api_pipeline.sql.identifiers import Dialect
 
 TABLE = "ssd_api_data_staging"
 _TODAY = {

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.left_window import paths_in, paths_text, read_paths, with_kept
+from api_pipeline.model import ElementPath, Holding, Kind, StagedRow, Unconfirmed
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
-from api_pipeline.records import ElementPath, Holding, Kind, StagedRow, Unconfirmed
+from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
+from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import apply, content
 
 EPISODES = "social_care_episodes"

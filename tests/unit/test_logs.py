@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline import logs
 from api_pipeline.config import load_settings
 from api_pipeline.errors import DatabaseError, SettingsError
-from api_pipeline.logs import LogOptions, RedactingFilter, printable, set_up_logging
-from api_pipeline.redaction import Redactor
-from api_pipeline.settings import LogFormat
+from api_pipeline.logs import handlers as logs
+from api_pipeline.logs.handlers import LogOptions, RedactingFilter, printable, set_up_logging
+from api_pipeline.logs.redaction import Redactor
+from api_pipeline.settings.model import LogFormat
 
 OPTIONS = LogOptions(run_id="run-7")
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
-log = logging.getLogger("api_pipeline.pipeline")
+log = logging.getLogger("api_pipeline.delivery.run")
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def test_json_line_is_one_object_with_run_id(tmp_path: Path) -> None:
     event = json.loads(stream.getvalue())
     assert event["message"] == 'said "no" | and Łódź'
     assert (event["level"], event["run_id"], event["mode"]) == ("WARNING", "run-8", "live")
-    assert event["logger"] == "api_pipeline.pipeline"
+    assert event["logger"] == "api_pipeline.delivery.run"
     assert re.fullmatch(TIME, event["time"])
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from api_pipeline.masking import LONGEST, mask_values
+from api_pipeline.logs.masking import LONGEST, mask_values
 
 
 @pytest.mark.parametrize(

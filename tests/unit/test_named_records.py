@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.named_records import named_records
+from api_pipeline.csc_api.error_paths import named_records
 
 
 def named(body: object) -> set[int]:

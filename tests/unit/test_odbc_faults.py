@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyodbc
 import pytest
 
-from api_pipeline.odbc_faults import connection_facts, explain_connection_fault
+from api_pipeline.sql.odbc_errors import connection_facts, explain_connection_fault
 
 MICROSOFT = "[Microsoft][ODBC Driver 18 for SQL Server]"
 TRUSTED = "Driver={ODBC Driver 18 for SQL Server};Server=sql01\\ssd,1444;Database=HDM;Trusted_Connection=yes"

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from api_pipeline.pacing import Gate, Stopped
+from api_pipeline.transport.rate_limit import Gate, Stopped
 
 
 class Clock:

@@ -9,8 +9,8 @@ import sqlglot
 from sqlglot import exp
 
 from api_pipeline.db import dialect_pieces, rows_as_table
-from api_pipeline.queries import Statement, load
-from api_pipeline.tables import Dialect
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import Statement, load
 
 STATEMENTS = load()
 STAGING = "ssd_api_data_staging"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.overview import ErrorCount, Overview, StateCount
-from api_pipeline.reporting import RunProgress, print_summary, result_line, status_lines, summary_lines
-from api_pipeline.summary import RunSummary
+from api_pipeline.outbox.status import ErrorCount, Overview, StateCount
+from api_pipeline.reports.console import RunProgress, print_summary, result_line, status_lines, summary_lines
+from api_pipeline.run_summary import RunSummary
 from tests.support.reports import killed_run, past_run
 
 BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone

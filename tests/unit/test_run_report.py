@@ -11,12 +11,12 @@ import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.masking import mask_values
-from api_pipeline.overview import PastRun, StateCount
-from api_pipeline.queries import Statement, load
-from api_pipeline.report_chart import chart
-from api_pipeline.report_page import page
-from api_pipeline.run_report import PEOPLE_SHOWN, RuleErrors, group_by_rule
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.status import PastRun, StateCount
+from api_pipeline.reports.html_page import page
+from api_pipeline.reports.run_report import PEOPLE_SHOWN, RuleErrors, group_by_rule
+from api_pipeline.reports.svg_chart import chart
+from api_pipeline.sql.statements import Statement, load
 from tests.support.reports import BEGAN, killed_run, past_run, people, report
 
 _VOID = {"meta", "wbr", "line", "rect"}

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.findings import Finding
-from api_pipeline.invented import changed, invented_child
-from api_pipeline.rules import RULES
-from api_pipeline.schema import Checker
+from api_pipeline.payloads.census_rules import RULES
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.sandbox.invented_children import changed, invented_child
 
 Json = dict[str, Any]
 AS_OF = date(2026, 11, 21)

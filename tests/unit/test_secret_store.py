@@ -15,7 +15,7 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from api_pipeline.config import Purpose, load_settings
 from api_pipeline.errors import SettingsError
-from api_pipeline.secret_store import SERVICE, CredentialStore, secret_setting
+from api_pipeline.settings.credential_store import SERVICE, CredentialStore, secret_setting
 
 
 class MemoryKeyring(KeyringBackend):

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from api_pipeline.simulator import (
+from api_pipeline.sandbox.simulator import (
     BASE_PATH,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -36,7 +36,7 @@ from api_pipeline.simulator import (
     When,
     invented,
 )
-from api_pipeline.simulator.adapter import InProcessAdapter
+from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 
 RECEIPT = re.compile(r"\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d\d_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 PATH = f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.simulator import Reading
-from api_pipeline.simulator.merging import BLOCKS, KEYS, held_after
+from api_pipeline.sandbox.simulator import Reading
+from api_pipeline.sandbox.simulator.merging import BLOCKS, KEYS, held_after
 
 MERGE, REPLACE = Reading.MERGE, Reading.REPLACE
 

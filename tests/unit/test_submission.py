@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.answers import Answer, Final, Forbidden, Malformed, Passing, Receipts, TooLarge, Unreadable
+from api_pipeline.csc_api.answers import Answer, Final, Forbidden, Malformed, Passing, Receipts, TooLarge, Unreadable
+from api_pipeline.delivery.batch_delivery import Admission, Delivery
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.records import Accepted, Batch, Kind, Outcome, Receipt, Record, Refused, StagedRow, Undelivered
-from api_pipeline.submission import Admission, Delivery
+from api_pipeline.model import Accepted, Batch, Kind, Outcome, Receipt, Record, Refused, StagedRow, Undelivered
 
 
 def record(number: int) -> Record:

@@ -10,9 +10,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline import ddl
 from api_pipeline.errors import SettingsError
-from api_pipeline.tables import Dialect
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import ROOT
 
 _GUARD = re.compile(r"IF (?P<condition>.+)\n(?P<body>(?:CREATE|INSERT)\b.*)", re.DOTALL)

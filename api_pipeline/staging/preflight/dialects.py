@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from api_pipeline.tables import Dialect, parse_table_name, schema_prefix
+from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 
 LETTERS_AND_DIGITS = "A-Za-z0-9"
 _ID_LENGTH = 60

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from api_pipeline.schema import code_list, legacy_codes
+from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.staging.fields import BY_PATH, Conversion, Field
 from api_pipeline.staging.preflight.dialects import LETTERS_AND_DIGITS, Sql
 

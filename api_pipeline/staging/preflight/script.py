@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.fields import FIELDS
 from api_pipeline.staging.preflight.dialects import Sql
 from api_pipeline.staging.preflight.relations import relation_rules
 from api_pipeline.staging.preflight.rules import Rule, field_rules
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
-from api_pipeline.tables import Dialect
 
 # `rule` alone is a reserved word of SQL Server.
 COLUMNS = ("table_name", "column_name", "rule_name", "effect", "found", "example_key")

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.run_lock import take
+from api_pipeline.outbox.run_lock import take
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import stager
-from api_pipeline.staging.synthetic import ALL_CASES, SyntheticSsd
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
-from api_pipeline.tables import Dialect
 from tests.support.commands import started_cli
 from tests.support.council_ssd import AS_OF, CouncilSsd, child_rows, council, fill_synthetic, with_plan
 from tests.support.databases import TestDatabase

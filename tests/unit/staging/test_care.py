@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.schema import code_list, legacy_codes
+from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import window_for

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from api_pipeline.records import StagedRow
+from api_pipeline.model import StagedRow
 from api_pipeline.staging.changes import (
     Delete,
     Held,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api_pipeline.schema import code_list
-from api_pipeline.settings_table import BY_NAME
+from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.staging.issues import Issue, IssueRule
 from api_pipeline.staging.options import UASC_VALUES, StageOptions
 from tests.support.ssd import (

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.schema import code_list
+from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.payloads.shape import schema
 from api_pipeline.staging import issues
 from api_pipeline.staging.field_reference import field_reference, specification_number
 from api_pipeline.staging.fields import FIELDS, SENTENCES, Conversion, Field
 from api_pipeline.staging.tables import SSD_TABLES
-from api_pipeline.structure import schema
 
 
 def leaves(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:

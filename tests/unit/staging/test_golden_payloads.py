@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.schema import Checker
+from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue

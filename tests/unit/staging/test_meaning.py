@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.meaning import VOLATILE, meaning_hash
 from api_pipeline.staging.window import window_for
-from api_pipeline.structure import schema
 from tests.support.ssd import RUN_DATE, assessment, built, cin_plan, episode, factors, person, rows
 from tests.unit.staging.test_payload import full_rows, unborn
 

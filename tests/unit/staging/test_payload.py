@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from api_pipeline.payload import parse_payload
-from api_pipeline.schema import Checker
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.build import Built, build_payload
 from api_pipeline.staging.issues import SENTENCES, IssueRule
 from api_pipeline.staging.meaning import payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
-from api_pipeline.structure import schema
 from tests.support.ssd import (
     DEFAULTS,
     RUN_DATE,

@@ -14,12 +14,12 @@ import sqlglot
 from sqlglot import exp
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.fields import FIELDS, Conversion
 from api_pipeline.staging.preflight import render, statements
 from api_pipeline.staging.preflight.rules import field_rules
 from api_pipeline.staging.preflight.script import COLUMNS, all_rules
 from api_pipeline.staging.tables import SSD_TABLES
-from api_pipeline.tables import Dialect
 from tests.support.commands import ROOT, invoke_cli
 
 _SQLGLOT = {Dialect.SQLSERVER: "tsql", Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}

@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.queries import Statement, load
+from api_pipeline.sql.statements import Statement, load
 from api_pipeline.staging.reader import FILE
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 

@@ -11,9 +11,9 @@ from datetime import date, datetime
 
 import pytest
 
-from api_pipeline.staging.synthetic import ALL_CASES, Change, SyntheticSsd, create_tables
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, Change, SyntheticSsd, create_tables
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.tables import SSD_TABLES, ColumnKind
-from api_pipeline.tables import Dialect
 
 AS_OF = date(2026, 8, 10)
 START, END = "2024-04-01 00:00:00", "2026-08-11 00:00:00"

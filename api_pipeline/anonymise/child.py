@@ -1,0 +1,162 @@
+"""What is invented for one child: names, postcodes, numbers, codes and one shift of all dates, by the key of the run.
+
+The same value of the same child becomes the same invention, in whatever payload it stands, and two values become two:
+so what is a change between two payloads stays one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, timedelta
+from functools import cache
+from itertools import count
+
+from api_pipeline.anonymise.fields import drawn_codes, kept_codes
+from api_pipeline.anonymise.keyed import RunKey, shuffled
+from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.sandbox.invented_children import invented_upn
+
+LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
+SCORES = range(41)
+
+_LONGEST_IDENTIFIER = 20
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NOT_A_SIGN = re.compile(r"[\W_]+")
+_CONSONANTS, _VOWELS, _SYLLABLES = "bdfghjklmnprstvz", "aeiou\u00e9\u00f3\u0175", 4
+# No postcode area of the United Kingdom begins with Q, V or X. No X behind a digit: 0x trips a firewall.
+_AREAS, _LETTERS = "QVX", "ABDEFGHJLNPQRSTUWYZ"
+
+
+def normalised(value: object) -> str:
+    """Gives a value as it is compared: letters and digits alone, whatever their case."""
+    text = str(value)
+    return (text if text.isalnum() else _NOT_A_SIGN.sub("", text)).casefold()
+
+
+def read_date(value: object) -> date | None:
+    """Gives a date written as the schema wants it (YYYY-MM-DD), None for anything else."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+class Child:
+    """The inventions for one child. `taken` are the original's values (normalised), none of which is invented again."""
+
+    def __init__(self, key: RunKey, la_child_id: str, taken: Collection[str]) -> None:
+        self._key = key
+        self._child = la_child_id
+        self._taken = taken
+        # What was made already: most values stand in both payloads of a row.
+        self._made: dict[tuple[str | int, str], str] = {}
+        self._images: dict[str, dict[str, str]] = {}
+        self._scores: list[int] = []
+        days = LEAST_SHIFT_DAYS + key.number("dates", la_child_id) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
+        # Backwards only, so that nothing comes to lie in the future that did not lie there.
+        self._shift = timedelta(days=-days)
+
+    def identifier(self, value: str, longest: int) -> str:
+        """Gives the identifier that stands for `value` in this run, for whichever child: workers have many."""
+        length = min(longest or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
+        return self._fresh(length, value, lambda attempt: self._key.identifier(length, "identifier", value, attempt))
+
+    def name(self, value: str) -> str:
+        """Gives an invented name; some have letters that a rehearsal should meet."""
+        return self._fresh("name", value, lambda attempt: _name(self._number("name", value, attempt)))
+
+    def postcode(self, value: str) -> str:
+        """Gives a postcode that nobody has."""
+        return self._fresh("postcode", value, lambda attempt: _postcode(self._number("postcode", value, attempt)))
+
+    def upn(self, value: str) -> str:
+        """Gives a unique pupil number of the census's form."""
+        return self._fresh("upn", value, lambda attempt: _upn(self._number("upn", value, attempt)))
+
+    def date(self, value: date) -> date | None:
+        """Gives the date moved by the child's shift, None where the calendar ends before."""
+        try:
+            return value + self._shift
+        except OverflowError:
+            return None
+
+    def code(self, name: str, value: str) -> str:
+        """Gives a code of the list `name`; a text that is not in the list becomes any of its codes."""
+        return self.codes(name, [value])[0]
+
+    def codes(self, name: str, values: Sequence[str]) -> list[str]:
+        """Gives codes of the list for several values, as many different ones as there are while the list has enough."""
+        listed = self._images_of(name)
+        images = {value: listed[value] for value in values if value in listed}
+        for value in values:
+            if value not in images:
+                order = list(listed.values())[: len(drawn_codes(name))]
+                images[value] = _unused(order, self._number("code", name, value), set(images.values()))
+        return [images[value] for value in values]
+
+    def score(self, value: int) -> int:
+        """Gives another score of the census's range, and a different one for a different score of it."""
+        order = self._scores = self._scores or shuffled(SCORES, self._number("scores"))
+        place = order.index(value) if value in SCORES else self._number("score", str(value))
+        return order[(place + 1) % len(order)]
+
+    def _images_of(self, name: str) -> dict[str, str]:
+        """Gives what each code of a list becomes for this child; those that are drawn come first."""
+        if name not in self._images:
+            pool = drawn_codes(name)
+            drawn = dict(zip(pool, shuffled(pool, self._number("codes", name)), strict=True))
+            self._images[name] = drawn | {code: code for code in kept_codes(name)}
+        return self._images[name]
+
+    def _number(self, *parts: str) -> int:
+        return self._key.number(self._child, *parts)
+
+    def _fresh(self, kind: str | int, value: str, make: Callable[[str], str]) -> str:
+        known = self._made.get((kind, value))
+        if known is None:
+            known = next(made for attempt in count() if normalised(made := make(str(attempt))) not in self._taken)
+            self._made[kind, value] = known
+        return known
+
+
+def is_listed(name: str, value: object) -> bool:
+    """Whether a value is a code of the list `name`."""
+    return isinstance(value, str) and value in _listed(name)
+
+
+@cache
+def _listed(name: str) -> frozenset[str]:
+    return frozenset(code_list(name))
+
+
+def _unused(order: Sequence[str], number: int, used: Collection[str]) -> str:
+    start = number % len(order)
+    turned = [*order[start:], *order[:start]]
+    return next((code for code in turned if code not in used), turned[0])
+
+
+def _name(number: int) -> str:
+    signs = []
+    for _ in range(_SYLLABLES):
+        number, consonant = divmod(number, len(_CONSONANTS))
+        number, vowel = divmod(number, len(_VOWELS))
+        signs += [_CONSONANTS[consonant], _VOWELS[vowel]]
+    return "".join(signs).capitalize()
+
+
+def _postcode(number: int) -> str:
+    number, area = divmod(number, len(_AREAS))
+    number, second = divmod(number, len(_LETTERS))
+    number, district = divmod(number, 99)
+    number, sector = divmod(number, 10)
+    number, first = divmod(number, len(_LETTERS))
+    last = number % len(_LETTERS)
+    return f"{_AREAS[area]}{_LETTERS[second]}{district + 1} {sector}{_LETTERS[first]}{_LETTERS[last]}"
+
+
+def _upn(number: int) -> str:
+    return invented_upn(random.Random(number))  # noqa: S311 - the keyed hash is what cannot be guessed

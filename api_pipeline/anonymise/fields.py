@@ -1,0 +1,119 @@
+"""What each member of a payload is to the anonymising: an identifier, a name, a date, a code ..., read from the schema.
+
+A member that is not here is never copied: its text could be anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeAlias
+
+from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.payloads.shape import schema
+
+
+class Kind(Enum):
+    """What a value is."""
+
+    IDENTIFIER = "identifier"
+    UPN = "unique pupil number"
+    NAME = "name"
+    POSTCODE = "postcode"
+    DATE = "date"
+    CODE = "code"
+    FLAG = "flag"
+    SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value. `length` is the longest identifier the schema takes, `code_list` the name of a code's list."""
+
+    kind: Kind
+    length: int = 0
+    code_list: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """An object with its known members."""
+
+    by_name: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """An array of objects of one kind, or of codes of one list."""
+
+    each: Leaf | Members
+
+
+Field: TypeAlias = "Leaf | Members | Items"
+
+_TEXTS = {
+    "la_child_id": Kind.IDENTIFIER,
+    "mis_child_id": Kind.IDENTIFIER,
+    "worker_id": Kind.IDENTIFIER,
+    "unique_pupil_number": Kind.UPN,
+    "former_unique_pupil_number": Kind.UPN,
+    "first_name": Kind.NAME,
+    "surname": Kind.NAME,
+    "postcode": Kind.POSTCODE,
+}
+# Codes that keep their meaning: "nothing", what must stand alone, "not of school age", and sex (specification 7).
+_KEPT_CODES = {
+    "code_sex": frozenset(("M", "F", "U")),
+    "code_disability": frozenset(("NONE",)),
+    "code_assessment_factor": frozenset(("21",)),
+    "code_upn_unknown_reason": frozenset(("UN1",)),
+}
+
+
+@cache
+def record_fields() -> Members:
+    """Gives what every member of a record is, from the packaged schema."""
+    return _members(schema())
+
+
+def kept_codes(name: str) -> frozenset[str]:
+    """Gives the codes of a list that stay as they are."""
+    return _KEPT_CODES.get(name, frozenset())
+
+
+@cache
+def drawn_codes(name: str) -> tuple[str, ...]:
+    """Gives the codes of a list that others are drawn from; all of them where every code keeps its meaning."""
+    codes = code_list(name)
+    return tuple(code for code in codes if code not in kept_codes(name)) or codes
+
+
+def _members(node: Mapping[str, Any]) -> Members:
+    found = {name: _field(name, member) for name, member in node["properties"].items()}
+    return Members({name: field for name, field in found.items() if field is not None})
+
+
+def _field(name: str, node: Mapping[str, Any]) -> Field | None:
+    """Gives what a member is, None for a text that is not listed here: a later schema may bring one."""
+    if "$ref" in node:
+        node = schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        kind = Kind.DATE if node.get("format") == "date" else Kind.IDENTIFIER
+        return Leaf(kind, length=node.get("maxLength", 0))
+    if "x-codes" in node:
+        return Leaf(Kind.CODE, code_list=node["x-codes"].rsplit("/", 1)[-1])
+    match node["type"]:
+        case "object":
+            return _members(node)
+        case "array":
+            each = _field(name, node["items"])
+            if isinstance(each, Members) or (isinstance(each, Leaf) and each.kind is Kind.CODE):
+                return Items(each)
+            return None
+        case "boolean":
+            return Leaf(Kind.FLAG)
+        case "integer":
+            return Leaf(Kind.SCORE)
+        case _:
+            return Leaf(_TEXTS[name], length=node.get("maxLength", 0)) if name in _TEXTS else None

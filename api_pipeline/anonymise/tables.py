@@ -1,0 +1,167 @@
+"""The two tables of `anonymise`: which they are, and their statements. Only the twin is ever written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_pipeline.anonymise.record import LiveRecord, TwinRecord
+from api_pipeline.db import Connection, Row
+from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.outbox.staging_table import word
+from api_pipeline.settings.safety import ANONYMISED_ENDING, is_anonymised
+from api_pipeline.sql.ddl import twins
+from api_pipeline.sql.identifiers import QualifiedName, parse_table_name
+from api_pipeline.sql.statements import load, placeholders
+
+PAGE_SIZE = 200
+_FIRST_ID = -(2**31)
+_READ = ("id", "person_id", "json_payload", "previous_json_payload", "row_state")
+_WRITTEN = (
+    *("person_id", "previous_json_payload", "json_payload", "partial_json_payload", "current_hash", "previous_hash"),
+    *("submission_status", "submission_timestamp", "api_response", "row_state"),
+)
+_RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent"
+# Tables of earlier builds may lack these; the twin then goes without.
+_OPTIONAL = ("legacy_id", "last_updated")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A live table and its twin, and by which option or setting each was named.
+
+    Errors: SettingsError where the twin's name does not end in _anon, or the live table's does.
+    """
+
+    source: QualifiedName
+    twin: QualifiedName
+    source_option: str = "TABLE_NAME"
+    twin_option: str = "TABLE_NAME"
+
+    def __post_init__(self) -> None:
+        if is_anonymised(self.source.table.text):
+            raise SettingsError(
+                f"The source {self.source.table.text} is itself a twin; wanted is the live table to make one from."
+            )
+        if not is_anonymised(self.twin.table.text):
+            raise SettingsError(
+                f"The target {self.twin.table.text} does not end in {ANONYMISED_ENDING}; nothing was done. Invented "
+                "records are only ever written to a table whose name ends so."
+            )
+
+    @property
+    def source_name(self) -> str:
+        """The live table's name for a sentence."""
+        return _plain(self.source)
+
+    @property
+    def twin_name(self) -> str:
+        """The twin's name for a sentence."""
+        return _plain(self.twin)
+
+
+def pair_of(configured: str, source: str | None = None, target: str | None = None) -> Pair:
+    """Gives the tables to work on: those named by --source and --target, else TABLE_NAME's live table and its twin.
+
+    Errors: SettingsError where a name is none, the target does not end in _anon, or the source does.
+    """
+    live = parse_table_name(source, "--source") if source else twins(parse_table_name(configured))[0]
+    twin = parse_table_name(target, "--target") if target else twins(live)[1]
+    source_option = "--source" if source else "TABLE_NAME"
+    return Pair(live, twin, source_option, "--target" if target else source_option)
+
+
+class TwinTables:
+    """The two tables by their statements."""
+
+    def __init__(self, connection: Connection, pair: Pair) -> None:
+        self._connection = connection
+        self._pair = pair
+        self.source = pair.source.sql(connection.dialect)
+        self.twin = pair.twin.sql(connection.dialect)
+        self._read_legacy_id = "NULL"
+        self._columns: tuple[str, ...] = _WRITTEN
+        self._now = datetime.now()  # noqa: DTZ005 - the column keeps the server's local time
+
+    def check(self) -> None:
+        """Sees that both tables have their columns. Errors: DatabaseError naming the table."""
+        self._require(self.source, _READ)
+        self._require(self.twin, ("id", *_WRITTEN))
+        if self._has(self.source, ("legacy_id",)):
+            self._read_legacy_id = "legacy_id"
+        self._columns = (*_WRITTEN, *(name for name in _OPTIONAL if self._has(self.twin, (name,))))
+
+    def count_twin(self) -> int:
+        """Gives how many rows the twin holds."""
+        return int(self._connection.query(self._sql("count_twin"))[0][0])
+
+    def empty_twin(self) -> None:
+        """Takes all rows out of the twin."""
+        self._connection.execute(self._sql("empty_twin"))
+
+    def pages(self) -> Iterator[list[LiveRecord]]:
+        """Gives the live rows by `id`, page by page; rows without a payload are among them."""
+        pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
+        after = _FIRST_ID
+        while rows := self._connection.query(self._sql("read_page", **pieces), [after]):
+            after = int(rows[-1][0])
+            yield [_live_record(row) for row in rows]
+
+    def insert(self, records: Sequence[TwinRecord], *, as_sent: bool) -> None:
+        """Puts records into the twin. Nothing has been sent of these children, so all wait to be sent.
+
+        `as_sent` gives a receipt to those with a previous payload: a run then takes that for held (contract 3).
+        """
+        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=placeholders(len(self._columns)))
+        self._connection.execute_many(sql, [self._values(record, as_sent) for record in records])
+
+    def _values(self, record: TwinRecord, as_sent: bool) -> list[object]:
+        values: dict[str, object] = {
+            "person_id": record.person_id,
+            "legacy_id": record.legacy_id,
+            "previous_json_payload": record.previous_json_payload,
+            "json_payload": record.json_payload,
+            "current_hash": record.current_hash,
+            "previous_hash": record.previous_hash,
+            "submission_status": "pending",
+            "api_response": _RECEIPT if as_sent and record.previous_json_payload is not None else None,
+            "row_state": record.row_state,
+            "last_updated": self._now,
+        }
+        return [values.get(name) for name in self._columns]
+
+    def _sql(self, name: str, **pieces: str) -> str:
+        return load("anonymise_queries.sql")[name].sql.format(source=self.source, twin=self.twin, **pieces)
+
+    def _has(self, table: str, columns: Sequence[str]) -> bool:
+        try:
+            self._require(table, columns)
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            return False
+        return True
+
+    def _require(self, table: str, columns: Sequence[str]) -> None:
+        try:
+            self._connection.query(self._sql("has_columns", columns=", ".join(columns), table=table))
+        except DatabaseError as error:
+            option = self._pair.source_option if table == self.source else self._pair.twin_option
+            reason = str(error).replace("TABLE_NAME", option, 1)
+            raise type(error)(f"The table {table} cannot be used. {reason}") from None
+
+
+def _plain(name: QualifiedName) -> str:
+    return f"{name.schema.text}.{name.table.text}" if name.schema else name.table.text
+
+
+def _live_record(row: Row) -> LiveRecord:
+    return LiveRecord(
+        id=int(row[0]),
+        person_id=None if row[1] is None else str(row[1]),
+        legacy_id=None if row[2] is None else str(row[2]),
+        json_payload="" if row[3] is None else str(row[3]),
+        previous_json_payload=None if row[4] is None else str(row[4]),
+        row_state=word(row[5]),
+    )

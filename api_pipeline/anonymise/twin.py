@@ -1,0 +1,149 @@
+"""Fills the twin of a live staging table with invented records: all of them, or, if anything survived, none.
+
+The live table is read in pages; memory stays flat. Everything is written in one transaction, so that a twin is never
+half of one run and half of another, and a refusal leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from api_pipeline.anonymise.check import survivors
+from api_pipeline.anonymise.keyed import RunKey
+from api_pipeline.anonymise.record import Anonymise, LiveRecord, TwinRecord, anonymise
+from api_pipeline.anonymise.tables import Pair, TwinTables
+from api_pipeline.db import Connection
+from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
+from api_pipeline.outbox import run_lock
+from api_pipeline.payload import PayloadFault
+
+_NAMED_ROWS = 10
+
+
+class SomethingSurvived(PipelineError):
+    """A record did not come out of the anonymising as it should; nothing has been written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: at most `limit` records, rows of the twin taken out first (`replace`), or only tried.
+
+    With `as_sent` previous payloads look as if they had been accepted, so that changes to them can be rehearsed.
+    """
+
+    limit: int | None = None
+    replace: bool = False
+    dry_run: bool = False
+    as_sent: bool = False
+
+
+@dataclass(slots=True)
+class RowList:
+    """How many rows something is true of, and the ids of the first of them."""
+
+    count: int = 0
+    ids: list[int] = field(default_factory=list)
+
+    def add(self, row: int) -> None:
+        """Counts one more row."""
+        self.count += 1
+        if len(self.ids) < _NAMED_ROWS:
+            self.ids.append(row)
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.ids))
+        return f"id {shown}{' and others' if self.count > len(self.ids) else ''}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of it: records made, rows whose payload is blank or cannot be read, rows something survived in.
+
+    `left_out` counts members and values that the schema does not know, in all records together; `replaced` the rows of
+    the twin that were taken out; `places` where something survived.
+    """
+
+    records: int = 0
+    replaced: int = 0
+    left_out: int = 0
+    unreadable: RowList = field(default_factory=RowList)
+    survived: RowList = field(default_factory=RowList)
+    places: set[str] = field(default_factory=set)
+
+
+def fill_twin(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, make: Anonymise = anonymise) -> Outcome:
+    """Fills the twin and gives what became of it; `make` makes one record of one.
+
+    Errors: SettingsError (the twin has rows and --replace was not given), SomethingSurvived, DatabaseError,
+    AlreadyRunning; after each of them the twin is as it was.
+    """
+    tables = TwinTables(connection, pair)
+    tables.check()
+    lock = run_lock.take(connection, tables.twin, None)
+    try:
+        before = tables.count_twin()
+        if before and not wanted.replace:
+            raise SettingsError(
+                f"The twin {tables.twin} holds {before} {'row' if before == 1 else 'rows'}; nothing was done. "
+                "Give --replace to have them removed and invented ones put in."
+            )
+        if wanted.dry_run:
+            return _fill(tables, wanted, key, make)
+        with connection.transaction():
+            if before:
+                tables.empty_twin()
+            outcome = _fill(tables, wanted, key, make)
+    finally:
+        lock.release()
+    outcome.replaced = before
+    return outcome
+
+
+def _fill(tables: TwinTables, wanted: Wanted, key: RunKey, make: Anonymise) -> Outcome:
+    outcome = Outcome()
+    for page in tables.pages():
+        made: list[TwinRecord] = []
+        for live in page:
+            if wanted.limit is not None and outcome.records == wanted.limit:
+                break
+            twin = _checked(live, key, make, outcome)
+            if twin is not None:
+                made.append(twin)
+                outcome.records += 1
+                outcome.left_out += twin.left_out
+        # After the first refusal nothing will be kept; the rest is read to name every row at once.
+        if not (wanted.dry_run or outcome.survived.count):
+            tables.insert(made, as_sent=wanted.as_sent)
+        if wanted.limit is not None and outcome.records == wanted.limit:
+            break
+    _judge(tables, outcome)
+    return outcome
+
+
+def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -> TwinRecord | None:
+    try:
+        twin = make(live, key)
+        places = survivors(live, twin)
+    except PayloadFault:
+        outcome.unreadable.add(live.id)
+        return None
+    if places:
+        outcome.survived.add(live.id)
+        outcome.places.update(places)
+    return twin
+
+
+def _judge(tables: TwinTables, outcome: Outcome) -> None:
+    """Lets nothing be kept of a run in which something survived, or that found nothing to make a twin of."""
+    if outcome.survived.count:
+        places = ", ".join(sorted(outcome.places))
+        raise SomethingSurvived(
+            f"Nothing was written to {tables.twin}: in {outcome.survived.count} of {outcome.records} records something "
+            f"of the original survived ({outcome.survived} of {tables.source}, at {places}); "
+            "this is a fault of the program, please report this sentence."
+        )
+    if not outcome.records:
+        raise DatabaseError(
+            f"Nothing was written to {tables.twin}: {tables.source} has no row with a payload that can be read; stage "
+            "the children first, or name the live table with --source."
+        )

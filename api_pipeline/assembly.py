@@ -1,0 +1,350 @@
+"""Puts a run together from the settings, keeps its lock and its journal entry, and takes it apart again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import requests
+
+from api_pipeline.auth import Credentials
+from api_pipeline.csc_api.client import CscReceiver, Endpoint
+from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver
+from api_pipeline.db import Connection, connect
+from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.run import Progress, Run, RunParts, Silent
+from api_pipeline.delivery.work_queue import Window
+from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
+from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.db_retry import Patience
+from api_pipeline.outbox.receipt_spool import Spool
+from api_pipeline.outbox.reliable_write_back import DurableWriteBack
+from api_pipeline.outbox.run_journal import Journal, unfinished_shards
+from api_pipeline.outbox.run_lock import RunLock, take
+from api_pipeline.outbox.staging_table import Selection, Store, utc_now
+from api_pipeline.outbox.write_back import Destination
+from api_pipeline.payload import Policy
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.settings.model import Settings
+from api_pipeline.sql.connection_string import database_named_by
+from api_pipeline.sql.identifiers import table_names
+from api_pipeline.transport.rate_limit import Gate
+from api_pipeline.transport.retry import FIRST_WAIT_S
+
+_LOG = logging.getLogger(__name__)
+_LEAST_BUSY_WAIT_S = 5
+_MOST_BUSY_WAIT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one call asks for beyond the settings: the most rows, and whether to purge and send whole (`resync`).
+
+    `run_id` names the run in every log line and in the tables.
+    """
+
+    run_id: str
+    limit: int | None = None
+    resync: bool = False
+    person_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told what: `progress` the counts, `on_due` the number of rows that may be due, `on_token` each token."""
+
+    progress: Progress = field(default_factory=Silent)
+    on_due: Callable[[int], None] = lambda _count: None
+    on_token: Callable[[str], None] = lambda _token: None
+
+
+def run(settings: Settings, request: RunRequest, observers: Observers, stop: threading.Event) -> RunSummary:
+    """Does the main job once and gives what it did; faults that ended it stand in the summary.
+
+    Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
+    """
+    check_transport(settings)
+    summary = RunSummary(
+        run_id=request.run_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        is_testing=settings.testing_mode,
+        is_deltas=settings.use_partial_payload,
+        started_at=utc_now(),
+    )
+    with seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
+        companions = check_tables(store, settings, request)
+        with _store(settings) as reader:
+            _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
+    return summary
+
+
+def shard_of(settings: Settings) -> tuple[int, int] | None:
+    """Gives (I, N) where the settings ask for one shard of several, else None."""
+    shard = settings.shard
+    return (shard.index, shard.count) if shard.count > 1 else None
+
+
+@contextmanager
+def locked(store: Store, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
+    """Holds the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
+    keeper = LockKeeper(store, shard)
+    keeper.take()
+    try:
+        yield keeper
+    finally:
+        keeper.release()
+
+
+class LockKeeper:
+    """Takes the run lock, and takes it again after the connection it hung on was lost."""
+
+    def __init__(self, store: Store, shard: tuple[int, int] | None) -> None:
+        self._store = store
+        self._shard = shard
+        self._lock: RunLock | None = None
+
+    def take(self) -> None:
+        """Takes the lock. Errors: AlreadyRunning, DatabaseError."""
+        self.release()
+        self._lock = take(self._store.connection, self._store.tables.staging, self._shard)
+
+    def retake(self) -> None:
+        """Takes the lock on a new connection. Errors: DatabaseError, also where another run was quicker."""
+        try:
+            self.take()
+        except AlreadyRunning as error:
+            raise DatabaseError(f"When the database came back, another run had begun. {error}") from None
+
+    def release(self) -> None:
+        """Frees the lock."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def check_tables(store: Store, settings: Settings, request: RunRequest) -> bool:
+    """Sees that the tables are there and gives whether the companion tables are.
+
+    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need companions that are missing.
+    """
+    store.check_table()
+    store.check_writable()
+    if store.has_companions():
+        return True
+    sentence = (
+        f"The companion tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
+        "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
+    )
+    if settings.use_partial_payload or request.resync:
+        what = "--resync needs" if request.resync else "Deltas (USE_PARTIAL_PAYLOAD=true) need"
+        raise SettingsError(f"{what} the tables of what the receiver holds. {sentence}")
+    _LOG.warning("%s. Without them full payloads are sent as staged, and nothing is purged or logged.", sentence)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    writer: Store
+    reader: Store
+    lock: LockKeeper
+    companions: bool
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Store]:
+    # Reading and writing back are two connections of one run, which wait for each other in the embedded database.
+    busy_wait_s = min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
+    connection: Connection = connect(settings.connection_string, busy_wait_s=busy_wait_s)
+    try:
+        yield Store(connection, table_names(settings.table_name, connection.dialect))
+    finally:
+        connection.close()
+
+
+def _execute(
+    settings: Settings,
+    request: RunRequest,
+    observers: Observers,
+    stop: threading.Event,
+    summary: RunSummary,
+    stores: _Stores,
+) -> None:
+    write_back = _write_back(settings, summary, stores)
+    journal = Journal(stores.writer, summary, shard_of(settings))
+    journal.begin()
+    _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
+    try:
+        _see_one_division(settings, stores.writer)
+        write_back.recover()
+        parts = _parts(settings, request, observers, stop, summary, stores, write_back)
+        Run(parts, summary).execute()
+        summary.due += _not_come_to(stores.writer, parts.planner, request)
+    except AlreadyRunning as error:
+        summary.errors.append(error)
+        summary.finished_at = utc_now()
+        journal.finish(error.exit_code)
+        raise
+    except PipelineError as error:
+        summary.errors.append(error)
+    summary.finished_at = utc_now()
+    journal.finish()
+
+
+def _not_come_to(store: Store, planner: Planner, request: RunRequest) -> int:
+    """Gives how many due rows a run that ended early has not even read, as far as the database still tells."""
+    counts = planner.counts
+    if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
+        return 0
+    try:
+        return store.count_after(planner.selection, counts.last_id)
+    except DatabaseError as error:
+        _LOG.debug("the rows left over could not be counted: %s", error)
+        return 0
+
+
+def _see_one_division(settings: Settings, store: Store) -> None:
+    """Sees that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
+
+    Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
+    journal names the candidates, for each run writes itself in before it looks; whether they live, their locks tell.
+    """
+    own = shard_of(settings)
+    if own is None:
+        return
+    for index, count in unfinished_shards(store):
+        if count == own[1]:
+            continue
+        with _store(settings) as other:
+            try:
+                take(other.connection, other.tables.staging, (index, count)).release()
+            except AlreadyRunning:
+                raise AlreadyRunning(
+                    f"A run is working on shard {index}/{count} of the table {store.tables.staging}, so shard "
+                    f"{own[0]}/{own[1]} cannot; nothing was done. All runs must divide the table into as many shards."
+                ) from None
+
+
+def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> DurableWriteBack:
+    destination = Destination(
+        run_id=summary.run_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        companions=stores.companions,
+        testing=settings.testing_mode,
+    )
+    return DurableWriteBack(
+        stores.writer,
+        destination,
+        Spool(
+            settings.spool_folder,
+            settings.table_name,
+            database_named_by(settings.connection_string),
+            shard_of(settings),
+        ),
+        policy=_policy(settings),
+        patience=patience_of(settings),
+        mask=mask_values,
+        retake_lock=stores.lock.retake,
+        summary=summary,
+    )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Gives how long a database that is away is waited for."""
+    return Patience(settings.db_retry_s, time.monotonic, time.sleep)
+
+
+def _parts(
+    settings: Settings,
+    request: RunRequest,
+    observers: Observers,
+    stop: threading.Event,
+    summary: RunSummary,
+    stores: _Stores,
+    write_back: DurableWriteBack,
+) -> RunParts:
+    def on_request() -> None:
+        summary.requests += 1
+
+    gate = Gate(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic, stop.is_set)
+    hooks = Hooks(on_request, observers.on_token)
+    receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
+    # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
+    window = Window(3 * settings.max_in_flight + 1)
+    options = _plan_options(settings, request, summary, stores.companions)
+    observers.on_due(stores.writer.count(options.selection))
+    planner = Planner(stores.reader, options, window, Checker(), patience_of(settings), _log_finding)
+    return RunParts(
+        planner=planner,
+        window=window,
+        gate=gate,
+        receiver=receiver,
+        write_back=write_back,
+        follow_up_policy=_policy(settings),
+        senders=settings.max_in_flight,
+        give_up_after=settings.give_up_after_failed_batches,
+        stop=stop,
+        progress=observers.progress,
+        pause=lambda: gate.sleep(FIRST_WAIT_S),
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished)
+
+
+def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, companions: bool) -> PlanOptions:
+    return PlanOptions(
+        selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
+        policy=replace(_policy(settings), resync=request.resync),
+        receiver=settings.receiver,
+        run_id=summary.run_id,
+        batch_size=settings.batch_size,
+        companions=companions,
+        schema_check=settings.schema_check,
+        schema_codes=settings.schema_codes,
+        testing=settings.testing_mode,
+        limit=request.limit,
+    )
+
+
+def _log_finding(person_id: str, finding: Finding) -> None:
+    _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
+
+
+def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
+    """Gives a receiver whose session can reach nothing but the simulator in this process."""
+    from api_pipeline.sandbox.simulator import invented
+    from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
+
+    session = requests.Session()
+    session.adapters.clear()
+    session.trust_env = False
+    session.mount("https://", InProcessAdapter(invented.simulator()))
+    endpoint = Endpoint(
+        url=invented.CHILDREN_URL,
+        supplier_key=invented.SUPPLIER_KEY,
+        user_agent=settings.user_agent,
+        timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
+    )
+    credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
+    return assemble(settings, session, endpoint, credentials, gate, hooks)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Opens the database and gives its staging table. Errors: DatabaseError."""
+
+    connection = connect(settings.connection_string)
+    try:
+        yield Store(connection, table_names(settings.table_name, connection.dialect))
+    finally:
+        connection.close()

@@ -1,0 +1,183 @@
+"""Reads the receiver's answers: what each status and body means (contract 4). Pure.
+
+`classify` turns one HTTP answer into one of the `Answer` classes; whether to try again, halve or stop is decided by
+those who call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from api_pipeline.csc_api.error_paths import named_records
+from api_pipeline.model import Receipt
+from api_pipeline.transport.retry_after import retry_after_seconds
+
+ACCEPTING = frozenset({200, 201, 202})
+PASSING = frozenset({408, 425, 429})
+# A gateway that says one of these has not let the request through; of other faults nobody knows.
+_NOT_LET_THROUGH = frozenset({425, 429, 503})
+_REASON_LIMIT = 4000
+
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_TOKEN = re.compile(
+    rf"^(?:(\d{{4}}-\d{{2}}-\d{{2}})[_T ](\d{{2}}:\d{{2}}:\d{{2}})(?:\.(\d+))?Z?_)?({_UUID})(?:\.json)?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The records were accepted: one receipt for each, in order."""
+
+    code: int
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An accepting status without receipts that can be read: nobody knows what became of the records."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """400 or 422: one record or more is refused. `named` gives the reason by position, empty where none is named.
+
+    `may_have_arrived`, here and in the classes below, is set where an earlier try of the request got no clear answer.
+    """
+
+    code: int
+    reason: str
+    named: Mapping[int, str] = field(default_factory=dict)
+    may_have_arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """403: key, scope or LA code; or a firewall that dislikes one record."""
+
+    code: int
+    reason: str
+    may_have_arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """413: too many records, or too many bytes."""
+
+    code: int
+    reason: str
+    may_have_arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorised:
+    """401: the token is missing, expired or not valid."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A fault that may pass. `retry_after_s` is what the answer asked for, in seconds, or None."""
+
+    code: int | None
+    reason: str
+    retry_after_s: float | None
+    may_have_arrived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """204, a redirect or another 4xx: the batch is refused and trying again would not help."""
+
+    code: int
+    reason: str
+    may_have_arrived: bool = False
+
+
+Answer: TypeAlias = "Receipts | Unreadable | Malformed | Forbidden | TooLarge | Unauthorised | Passing | Final"
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
+    """Gives the meaning of one HTTP answer to a POST of `records` records.
+
+    `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against.
+    """
+    if status in ACCEPTING:
+        return _read_receipts(status, body, records)
+    reason = _reason(status, body)
+    if status in (400, 422):
+        return Malformed(status, reason, named_records(body, records, status, _REASON_LIMIT))
+    if status == 401:
+        return Unauthorised(status, reason)
+    if status == 403:
+        return Forbidden(status, reason)
+    if status == 413:
+        return TooLarge(status, reason)
+    if status in PASSING or status >= 500:
+        wait = retry_after_seconds(headers.get("retry-after"), now)
+        return Passing(status, reason, wait, may_have_arrived=status not in _NOT_LET_THROUGH)
+    if 300 <= status < 400:
+        return Final(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
+    return Final(status, reason)
+
+
+def parse_receipt(text: str) -> Receipt | None:
+    """Gives the receipt in one token (`2026-01-31_02:03:04.05_<uuid>.json`, or the UUID alone), None if it is none."""
+    found = _TOKEN.match(text.strip())
+    if not found:
+        return None
+    day, time, fraction, uuid = found.groups()
+    received_at = None
+    if day:
+        micro = int((fraction or "0")[:6].ljust(6, "0"))
+        try:
+            received_at = datetime.fromisoformat(f"{day} {time}").replace(microsecond=micro)
+        except ValueError:
+            received_at = None
+    return Receipt(uuid.lower(), received_at)
+
+
+def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreadable:
+    tokens, is_batch = _tokens(body)
+    if tokens is None:
+        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+    receipts = [parse_receipt(token) for token in tokens]
+    read = tuple(receipt for receipt in receipts if receipt is not None)
+    if not read or len(read) != len(receipts):
+        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+    if is_batch and len(read) == 1:
+        return Receipts(status, read * records)
+    if len(read) != records:
+        reason = f"HTTP {status}: {len(read)} receipts came for {records} records; outcome unknown"
+        return Unreadable(status, reason)
+    return Receipts(status, read)
+
+
+def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
+    """Gives the tokens of an accepting body, and whether one token may stand for the whole batch."""
+    text = body.decode("utf-8-sig", "replace").strip()
+    if not text:
+        return None, False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text.split(), False
+    if isinstance(value, str):
+        return value.split(), True
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return list(value), False
+    return None, False
+
+
+def _reason(status: int, body: bytes) -> str:
+    text = " ".join(body[: _REASON_LIMIT * 2].decode("utf-8-sig", "replace").split())
+    return f"HTTP {status}: {text}"[:_REASON_LIMIT] if text else f"HTTP {status} without a text"

@@ -1,0 +1,334 @@
+"""From rows to batches: what is due, what the receiver holds, what is to be sent, whether it may be.
+
+Runs in a thread of its own, ahead of the senders by as much as the window allows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from api_pipeline.db import KeyTaken
+from api_pipeline.delivery.work_queue import Window, children_of
+from api_pipeline.logs.masking import OWN_REFUSAL
+from api_pipeline.model import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
+from api_pipeline.outbox.adoption import Concluded, concluded_holdings, take_over
+from api_pipeline.outbox.db_retry import Patience, patiently
+from api_pipeline.outbox.staging_table import Selection, Store, is_due, may_be_due
+from api_pipeline.outbox.superseded import deletions_overtaken, in_their_turn, newer_than_failed
+from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+
+_LOCAL_OUTCOMES = 100
+_UNKNOWN = Holding(is_recorded=False)
+
+
+@dataclass(slots=True)
+class PlanCounts:
+    """What the planner saw: due rows, null members taken out, findings that were only warnings.
+
+    `was_limited` is set where more rows were due than the limit allowed to take. `last_id` is that of the last row
+    seen, None where there was none; `is_complete` says that every due row was seen, or as many as the limit allowed.
+    """
+
+    due: int = 0
+    last_id: int | None = None
+    is_complete: bool = False
+    nulls_removed: int = 0
+    warnings: int = 0
+    was_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How rows are planned: `receiver` is the key of its holdings; `companions` whether they are kept.
+
+    `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
+    `testing` whether nothing is sent, so that nothing is noted before it either.
+    """
+
+    selection: Selection
+    policy: Policy
+    receiver: str
+    run_id: str
+    batch_size: int
+    companions: bool
+    schema_check: str
+    schema_codes: str
+    testing: bool
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A due row. `newer` is the id of a newer row of its person that may have been sent already, if there is one."""
+
+    row: StagedRow
+    payload: Payload | PayloadFault
+    findings: Sequence[Finding]
+    holding: Holding
+    newer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    last_id: int
+    items: list[_Item]
+
+
+class Planner:
+    """Fills the window with batches. `on_finding` is told of each fault of a payload: person id and finding.
+
+    `unsent` holds the records of a batch that was made ready but found the window closed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        options: PlanOptions,
+        window: Window,
+        checker: Checker,
+        patience: Patience,
+        on_finding: Callable[[str, Finding], None],
+    ) -> None:
+        self._store = store
+        self._patience = patience
+        self._options = options
+        self._window = window
+        self._checker = checker
+        self._on_finding = on_finding
+        self._batch: list[Record] = []
+        self._moving: set[str] = set()
+        self._again: set[int] = set()
+        self._local: list[Outcome] = []
+        self._number = 0
+        self.counts = PlanCounts()
+        self.unsent: tuple[Record, ...] = ()
+
+    @property
+    def selection(self) -> Selection:
+        """Which rows the plan is for."""
+        return self._options.selection
+
+    def run(self) -> None:
+        """Reads all due rows and puts their records into the window. Errors: DatabaseError."""
+        for item in self._due_rows():
+            self.counts.due += 1
+            self.counts.last_id = item.row.id
+            if isinstance(item.payload, PayloadFault):
+                goes_on = self._decide(Rejected(item.row, f"{OWN_REFUSAL}{item.payload}"))
+            elif reason := self._refusal(item):
+                goes_on = self._decide(Rejected(item.row, reason))
+            else:
+                goes_on = self._plan(item, item.payload)
+            if not goes_on:
+                return
+        self.counts.is_complete = True
+        self._flush_local()
+        self._flush()
+
+    def _due_rows(self) -> Iterator[_Item]:
+        """Gives the due rows with what is known of them, page by page and up to the limit."""
+        after_id = -(2**31)
+        left = self._options.limit
+        while page := self._next_page(after_id):
+            after_id = page.last_id
+            page.items.reverse()
+            while page.items:
+                if left is not None and left <= 0:
+                    self.counts.was_limited = True
+                    return
+                yield page.items.pop()
+                left = None if left is None else left - 1
+
+    def _next_page(self, after_id: int) -> _Page | None:
+        # Of these children the page may say what is true no longer when its rows are planned.
+        here = {record.la_child_id for record in self._batch} | children_of(self._local)
+        self._moving = self._window.children() | here
+        # Those behind are read here; those ahead are due by now, and their page is still to come.
+        behind = sorted(row_id for row_id in self._again if row_id <= after_id)
+        page = patiently(self._store.connection, lambda: self._read_page_once(after_id, behind), self._patience)
+        self._again.clear()
+        return page
+
+    def _read_page_once(self, after_id: int, behind: Sequence[int]) -> _Page | None:
+        page = self._store.read_page(self._options.selection, after_id)
+        rows = [*self._store.read_rows(behind), *page]
+        if not rows:
+            return None
+        rows = in_their_turn(self._store, self._options.selection, rows)
+        read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
+        holdings = self._holdings([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
+        concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in holdings])
+        items: list[_Item] = []
+        for row, payload, findings in read:
+            holding = holdings.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
+            if self._is_selected(row, holding):
+                items.append(_Item(row, payload, findings, holding))
+        return _Page(page[-1].id if page else after_id, self._beside_others(self._taken_over(items, concluded)))
+
+    def _beside_others(self, items: list[_Item]) -> list[_Item]:
+        """Gives the items that are due although their people have other rows, with those rows."""
+        rows = [item.row for item in items]
+        history = deletions_overtaken(self._store, rows)
+        newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
+        return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
+
+    def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadFault, Sequence[Finding]]:
+        """Reads and checks a row's payload in one go, while its value is at hand."""
+        payload = _read(row.json_payload)
+        if isinstance(payload, PayloadFault):
+            return payload, ()
+        options = self._options
+        is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
+        findings = self._checker.check(payload.data, payload.text) if is_checked else ()
+        payload.put_aside()
+        return payload, findings
+
+    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
+        return concluded_holdings(self._store, rows) if self._options.companions else {}
+
+    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Concluded]) -> list[_Item]:
+        """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
+        found = {item.row.id: concluded[item.row.id] for item in items if item.row.id in concluded}
+        counts = Counter(one.child for one in found.values())
+        sure = {row_id: one for row_id, one in found.items() if one.child and counts[one.child] == 1}
+        if self._options.testing or not sure:
+            return items
+        take_over(self._store, self._options.receiver, {one.child: one.holding for one in sure.values()})
+        return [
+            replace(item, holding=replace(item.holding, is_recorded=True))
+            if item.row.id in sure and item.holding is sure[item.row.id].holding
+            else item
+            for item in items
+        ]
+
+    def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
+        if not self._options.companions:
+            return {}
+        return self._store.holdings(self._options.receiver, children)
+
+    def _holding_now(self, row: StagedRow, child: str) -> Holding:
+        return self._holdings([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
+
+    def _is_selected(self, row: StagedRow, holding: Holding) -> bool:
+        if self._options.selection.every_row and not row.is_deleted:
+            return True
+        return is_due(row, holding)
+
+    def _plan(self, item: _Item, payload: Payload) -> bool:
+        """Plans one row's record; False where the window has been closed."""
+        row, holding, child = item.row, item.holding, payload.la_child_id
+        if child in self._moving:
+            # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
+            self._flush()
+            self._flush_local()
+            if not self._window.wait_until_out(child):
+                return False
+            work = partial(self._holding_now, row, child)
+            holding = patiently(self._store.connection, work, self._patience)
+        self._moving.add(child)
+        record = next_record(row, payload, holding, self._options.policy)
+        if isinstance(record, NothingToSend):
+            return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
+        if item.newer is not None:
+            self._renew(item.newer)
+        self.counts.nulls_removed += record.nulls_removed
+        # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
+        takes_away = row.is_deleted or self._options.policy.resync
+        note = "" if takes_away else intent_hash(payload, holding)
+        was_unconfirmed = holding.unconfirmed is not None
+        self._batch.append(
+            replace(record, intent_hash=note, was_unconfirmed=was_unconfirmed, was_held=holding.is_recorded)
+        )
+        return self._flush() if len(self._batch) >= self._options.batch_size else True
+
+    def _renew(self, newer: int) -> None:
+        """Makes the newer row of a person due before the older one goes out, so that it follows in this run or a later.
+
+        That the older one is due says the contract (3); that the receiver keeps the newest, its reader expects.
+        """
+        if self._options.testing:
+            return
+        patiently(self._store.connection, partial(self._store.mark_due_again, [newer]), self._patience)
+        if self._options.selection.is_ours(newer):
+            self._again.add(newer)
+
+    def _refusal(self, item: _Item) -> str | None:
+        """Gives why the payload may not be sent, None where it may; every finding is reported."""
+        wanted = {"schema": self._options.schema_check, "code": self._options.schema_codes}
+        refusing: list[Finding] = []
+        for finding in item.findings:
+            setting = wanted.get(finding.severity, "warn")
+            if setting == "off":
+                continue
+            self._on_finding(item.row.person_id, finding)
+            if setting == "reject":
+                refusing.append(finding)
+            else:
+                self.counts.warnings += 1
+        if not refusing:
+            return None
+        shown = "; ".join(f"{finding.path}: {finding.rule}: {finding.message}" for finding in refusing[:10])
+        more = f"; and {len(refusing) - 10} more" if len(refusing) > 10 else ""
+        return f"{OWN_REFUSAL}{shown}{more}"
+
+    def _decide(self, outcome: Outcome) -> bool:
+        self._local.append(outcome)
+        return self._flush_local() if len(self._local) >= _LOCAL_OUTCOMES else True
+
+    def _flush_local(self) -> bool:
+        if not self._local:
+            return True
+        outcomes, self._local = self._local, []
+        return self._window.put_decided(outcomes)
+
+    def _flush(self) -> bool:
+        if not self._batch:
+            return True
+        self._number += 1
+        batch = Batch(self._number, tuple(self._batch))
+        self._batch = []
+        if self._options.companions and not self._options.testing:
+            patiently(self._store.connection, partial(self._note, batch), self._patience)
+        if self._window.put(batch):
+            return True
+        self.unsent = batch.records
+        return False
+
+    def _note(self, batch: Batch) -> None:
+        notes = {record.la_child_id: record.intent_hash for record in batch.records}
+        known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
+        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
+        sent = [record.row.id for record in batch.records if not may_be_due(record.row)]
+        try:
+            self._write_notes(notes, known, sent)
+        except KeyTaken:
+            # Noted by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
+            runs = self._store.runs_of_notes(self._options.receiver, list(notes))
+            others = {child: "" for child, run_id in runs.items() if run_id != self._options.run_id}
+            self._write_notes({**notes, **others}, list(notes), sent)
+
+    def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
+        with self._store.connection.transaction():
+            self._store.mark_due_again(sent)
+            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
+
+
+def _base(concluded: Concluded | None, child: str) -> Holding:
+    """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
+    return concluded.holding if concluded is not None and concluded.child == child else _UNKNOWN
+
+
+def _read(text: str) -> Payload | PayloadFault:
+    try:
+        return parse_payload(text)
+    except PayloadFault as fault:
+        return fault
+
+
+def _child(payload: Payload | PayloadFault) -> str:
+    return payload.la_child_id if isinstance(payload, Payload) else ""

@@ -1,0 +1,230 @@
+"""`test-endpoint`: the whole way to the receiver, by the very session, token and request that a run uses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import requests
+
+from api_pipeline.auth import TokenKeeper
+from api_pipeline.csc_api.answers import (
+    Answer,
+    Final,
+    Forbidden,
+    Malformed,
+    Passing,
+    Receipts,
+    TooLarge,
+    Unauthorised,
+    Unreadable,
+)
+from api_pipeline.csc_api.client import CscReceiver
+from api_pipeline.csc_api.factory import credentials_of, endpoint_of, transport_options
+from api_pipeline.diagnostics.network_path import walk_to
+from api_pipeline.diagnostics.route import Target
+from api_pipeline.diagnostics.steps import Finding, Report, Status, StepFailed, Walk
+from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.settings.model import Settings
+from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
+from api_pipeline.transport.rate_limit import Gate
+from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.session import make_session, proxy_in_use
+
+_PORTAL = "whoever holds the council's account at the DfE portal"
+_REFUSED_RECORD = 1
+
+
+def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_test_record: bool = False) -> Report:
+    """Walks settings, DNS, TCP, proxy, TLS, token and an authorised request with an empty array; stops at a fault.
+
+    `send_test_record` also sends the one invented child (see `check_may_send_record`). `on_token` is told each token.
+    """
+    walk = Walk("test-endpoint")
+    try:
+        with walk.step("settings") as finding:
+            session = make_session(transport_options(settings))
+            finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}"
+        with session:
+            _walk_ways(walk, settings, session)
+            _ask(walk, settings, session, on_token, send_test_record=send_test_record)
+    except StepFailed:
+        pass
+    return walk.report()
+
+
+def check_may_send_record(settings: Settings) -> None:
+    """Sees that a test record would go to a test endpoint or to this machine. Errors: SettingsError."""
+    if not (is_test_endpoint(settings.api_endpoint) or is_loopback(settings.api_endpoint)):
+        raise SettingsError(
+            f"--send-test-record sends an invented child, and API_ENDPOINT is neither a test endpoint (its URL would "
+            f"contain {TEST_MARK}) nor this machine; nothing was sent. Leave the option out to test this endpoint."
+        )
+
+
+def invented_record(la_code: str) -> bytes:
+    """Gives the one invented child that is safe for the test receiver; its ids tell the authorities apart."""
+    details = {
+        "unique_pupil_number": "A123456789012",
+        "first_name": "John",
+        "surname": "Doe",
+        "date_of_birth": "2022-06-14",
+        "sex": "M",
+        "ethnicity": "WBRI",
+        "postcode": "AB12 3DE",
+        "purge": False,
+    }
+    record = {"la_child_id": f"Fake1234{la_code}", "mis_child_id": f"MIS{la_code}", "purge": False}
+    return json.dumps({**record, "child_details": details}).encode()
+
+
+class _Pages:
+    """Notes whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none."""
+
+    was_last = False
+
+    def __call__(self, response: requests.Response, **_: object) -> None:
+        kind = response.headers.get("Content-Type", "").lower()
+        self.was_last = "html" in kind or response.content.lstrip()[:1] == b"<"
+
+
+def _walk_ways(walk: Walk, settings: Settings, session: requests.Session) -> None:
+    options = transport_options(settings)
+    seen: set[tuple[str, int]] = set()
+    for label, url in (("", settings.children_url), ("token service", settings.token_endpoint)):
+        target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
+        if (target.host, target.port) not in seen:
+            walk_to(walk, target, options, settings.connect_timeout_s)
+        seen.add((target.host, target.port))
+
+
+def _ask(
+    walk: Walk,
+    settings: Settings,
+    session: requests.Session,
+    on_token: Callable[[str], None],
+    *,
+    send_test_record: bool,
+) -> None:
+    endpoint = endpoint_of(settings)
+    gate = Gate(1, 0.0, time.monotonic)
+    policy = RetryPolicy(1, 0.0)
+    tokens = TokenKeeper(
+        session,
+        credentials_of(settings),
+        timeouts=endpoint.timeouts,
+        policy=policy,
+        gate=gate,
+        clock=time.monotonic,
+        proxy_url=endpoint.proxy_url,
+        on_token=on_token,
+    )
+    receiver = CscReceiver(session, endpoint, tokens, policy=policy, gate=gate)
+    pages = _Pages()
+    session.hooks["response"].append(pages)
+    with walk.step("token") as finding:
+        _fetch_token(tokens, settings)
+        finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
+    with walk.step("request") as finding:
+        answer = _post(receiver, [])
+        _judge(answer, finding)
+        if pages.was_last:
+            _judge_page(answer, finding)
+    if send_test_record:
+        with walk.step("test record") as finding:
+            _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
+
+
+def _fetch_token(tokens: TokenKeeper, settings: Settings) -> None:
+    try:
+        tokens.token()
+    except AuthenticationRefused as error:
+        advice = f"{_PORTAL} can look up client id, secret and scope, and make a new secret where it has run out."
+        raise StepFailed(str(error), advice, error.exit_code) from None
+    except ServiceUnavailable as error:
+        host = urlsplit(settings.token_endpoint).hostname
+        advice = f"check TOKEN_ENDPOINT; if it is right, try later, or ask the council's network team about {host}."
+        raise StepFailed(str(error), advice, error.exit_code) from None
+
+
+def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
+    try:
+        return receiver.post(records)
+    except AuthenticationRefused as error:
+        raise StepFailed(str(error), f"{_PORTAL} can look up the scope.", error.exit_code) from None
+
+
+def _judge(answer: Answer, finding: Finding) -> None:
+    """Reads the answer to an empty array: any that judges the body shows that we were let in."""
+    match answer:
+        case Forbidden() | Unauthorised():
+            raise _not_let_in(answer.code)
+        case Passing():
+            raise StepFailed(
+                f"The receiver did not answer as it should ({_said(answer)}).",
+                "such faults usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
+                ServiceUnavailable.exit_code,
+            )
+        case Final() if answer.code != 204:
+            raise StepFailed(
+                f"There is no receiver at this address ({_said(answer)}).",
+                _address_advice(answer),
+                ServiceUnavailable.exit_code,
+            )
+        case Receipts() | Unreadable() | Malformed() | TooLarge() | Final():
+            finding.detail = f"the receiver let us in (HTTP {answer.code} to an empty array, no record was sent)"
+
+
+def _judge_page(answer: Answer, finding: Finding) -> None:
+    if isinstance(answer, (Receipts, Unreadable)):
+        raise StepFailed(
+            f"What answered is a web page, not the receiver (HTTP {answer.code}).",
+            "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT.",
+            ServiceUnavailable.exit_code,
+        )
+    finding.status = Status.REMARK
+    finding.advice = (
+        "the answer is a web page, which the receiver does not write: ask the council's network team whether a "
+        "firewall or proxy answers in its place."
+    )
+
+
+def _judge_record(answer: Answer, finding: Finding) -> None:
+    match answer:
+        case Receipts(receipts=receipts):
+            finding.detail = f"the invented child was accepted, receipt {receipts[0].id}"
+        case Malformed() | TooLarge():
+            raise StepFailed(
+                f"The invented child was refused ({_said(answer)}).",
+                "the receiver's rules may have changed: check for a newer version of this program.",
+                _REFUSED_RECORD,
+            )
+        case Unreadable():
+            finding.status = Status.REMARK
+            finding.detail = f"the invented child was taken, but the answer holds no receipt (HTTP {answer.code})"
+            finding.advice = "a run would mark such records error; report the answer to this program's makers."
+        case _:
+            _judge(answer, finding)
+
+
+def _not_let_in(code: int) -> StepFailed:
+    return StepFailed(
+        f"The receiver refused us (HTTP {code}), although the token was had.",
+        f"check SUPPLIER_KEY, SCOPE and LA_CODE; {_PORTAL} sees which subscription they belong to.",
+        AuthenticationRefused.exit_code,
+    )
+
+
+def _address_advice(answer: Final) -> str:
+    if 300 <= answer.code < 400:
+        return "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT."
+    if answer.code == 407:
+        return "the proxy wants a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
+    return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
+
+
+def _said(answer: Passing | Final | Malformed | TooLarge) -> str:
+    return mask_values(answer.reason)[:200]

@@ -1,0 +1,125 @@
+"""`validate`: checks every pending payload against the schema, the code lists and the returns' rules; sends nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.model import StagedRow
+from api_pipeline.outbox.staging_table import Selection, Store
+from api_pipeline.payload import PayloadFault, parse_payload
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+
+_EXAMPLES = 5
+
+
+@dataclass(slots=True)
+class RuleCount:
+    """How often one rule was broken, by how many children, and a few of their person ids."""
+
+    severity: str
+    rule: str
+    place: str
+    message: str
+    findings: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, person_id: str) -> None:
+        """Counts one more finding."""
+        self.findings += 1
+        if len(self.examples) < _EXAMPLES and person_id not in self.examples:
+            self.examples.append(person_id)
+
+
+@dataclass(slots=True)
+class Validation:
+    """What was found: rows checked, rows that would not be sent, null members that would be taken out, rules broken."""
+
+    rows: int = 0
+    refused_rows: int = 0
+    nulls: int = 0
+    rules: dict[tuple[str, str, str], RuleCount] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """SCHEMA_CHECK and SCHEMA_CODES: "reject", "warn" or "off"."""
+
+    schema: str
+    codes: str
+
+    def refuses(self, finding: Finding) -> bool:
+        """Whether a record with this finding is not sent."""
+        return {"schema": self.schema, "code": self.codes}.get(finding.severity) == "reject"
+
+
+def validate(store: Store, selection: Selection, checker: Checker, levels: Levels, csv_path: Path | None) -> Validation:
+    """Checks every row that may be due (or every row) and gives the findings by rule.
+
+    `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
+    Errors: DatabaseError, SettingsError (the CSV file cannot be written).
+    """
+    result = Validation()
+    if csv_path is None:
+        for row in _rows(store, selection):
+            _check(result, row, checker, levels)
+        return result
+    try:
+        # A spreadsheet on Windows takes a file with this mark as UTF-8.
+        with csv_path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["person_id", "class", "path", "rule", "message", "code_list"])
+            for row in _rows(store, selection):
+                for finding in _check(result, row, checker, levels):
+                    writer.writerow(
+                        [
+                            row.person_id,
+                            finding.severity,
+                            finding.path,
+                            finding.rule,
+                            finding.message,
+                            finding.code_list or "",
+                        ]
+                    )
+    except OSError as error:
+        raise SettingsError(
+            f"The file {csv_path} cannot be written ({type(error).__name__}); name another with --csv."
+        ) from None
+    return result
+
+
+def _rows(store: Store, selection: Selection) -> Iterator[StagedRow]:
+    after_id = -(2**31)
+    while page := store.read_page(selection, after_id):
+        after_id = page[-1].id
+        yield from (row for row in page if row.json_payload.strip() and not row.is_deleted)
+
+
+def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels) -> list[Finding]:
+    result.rows += 1
+    findings: list[Finding]
+    try:
+        payload = parse_payload(row.json_payload)
+    except PayloadFault as fault:
+        findings = [Finding(severity="schema", path="$", rule="readable", message=str(fault), code_list=None)]
+        result.refused_rows += 1
+    else:
+        findings = checker.check(payload.data, payload.text)
+        result.nulls += payload.nulls_removed
+        result.refused_rows += any(levels.refuses(finding) for finding in findings)
+    for finding in findings:
+        place = _without_positions(finding.path)
+        key = (finding.severity, finding.rule, place)
+        count = result.rules.setdefault(key, RuleCount(finding.severity, finding.rule, place, finding.message))
+        count.add(row.person_id)
+    return findings
+
+
+def _without_positions(path: str) -> str:
+    """Gives a path without the positions in arrays, so that findings of one rule count together."""
+    parts = path.split("[")
+    return parts[0] + "".join("[]" + part.split("]", 1)[-1] for part in parts[1:])

@@ -1,0 +1,171 @@
+"""How a server is reached: name lookup, connection, and a tunnel opened through the proxy as a run opens it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPConnection
+
+from api_pipeline.diagnostics.steps import StepFailed
+from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.transport.session import TransportOptions, proxy_headers
+
+NETWORK_TEAM = "the council's network team"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to be reached: what it is called here, its URL, and the URL of the proxy on the way or None."""
+
+    label: str
+    url: str
+    proxy: str | None
+
+    @property
+    def host(self) -> str:
+        """The server's host name or address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return _port(self.url)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether TLS is spoken to it."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def has_secured_proxy(self) -> bool:
+        """Whether TLS is spoken to the proxy, so that the server's own TLS would run inside it."""
+        return self.proxy is not None and urlsplit(self.proxy).scheme == "https"
+
+    @property
+    def first(self) -> tuple[str, int]:
+        """Host and port of whatever this machine itself connects to: the proxy, or the server."""
+        return (urlsplit(self.proxy).hostname or "", _port(self.proxy)) if self.proxy else (self.host, self.port)
+
+    @property
+    def first_label(self) -> str:
+        """What is connected to, in words."""
+        host, port = self.first
+        return f"{'the proxy ' if self.proxy else ''}{host}:{port}"
+
+
+def fault(detail: str, advice: str) -> StepFailed:
+    """Gives the end of a step on the way: what happened, and what to do; exit code 5."""
+    return StepFailed(detail, advice, ServiceUnavailable.exit_code)
+
+
+def resolve(target: Target) -> str:
+    """Gives the addresses of what is connected to, in words. Errors: StepFailed."""
+    host, port = target.first
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        setting = "PROXY_URL (or the system's proxy setting)" if target.proxy else "the endpoint's setting"
+        raise fault(
+            f"The name {host} was not found.",
+            f"check its spelling in {setting}; if it is right, this server may not look up outside names: ask "
+            f"{NETWORK_TEAM} about DNS, or whether a proxy must be used (PROXY_URL).",
+        ) from None
+    addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+    return f"{host} is {', '.join(addresses[:4])}"
+
+
+def connect(target: Target, timeout_s: float) -> socket.socket:
+    """Gives a connection to the proxy, or to the server where there is none. Errors: StepFailed."""
+    try:
+        return socket.create_connection(target.first, timeout=timeout_s)
+    except ConnectionRefusedError:
+        raise fault(
+            f"The connection to {target.first_label} was refused.",
+            f"nothing listens on that port, or a firewall turns it away: check the port, then ask {NETWORK_TEAM}.",
+        ) from None
+    except OSError as error:
+        label = _capital(target.first_label)
+        is_silent = isinstance(error, TimeoutError)
+        raise fault(
+            f"{label} did not answer within {timeout_s:g} s." if is_silent else f"{label} cannot be reached.",
+            f"a firewall usually drops such connections: ask {NETWORK_TEAM} to let this server out to "
+            f"{target.host}, port {target.port}, or to name the proxy to use (PROXY_URL).",
+        ) from None
+
+
+def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s: float) -> socket.socket:
+    """Gives a socket that leads through the proxy, opened and logged in to as a run does it. Errors: StepFailed."""
+    connection = _tunnel_connection(target, options, timeout_s)
+    connection.set_tunnel(target.host, target.port, headers=proxy_headers(proxy))
+    try:
+        connection.connect()
+    except TimeoutError:
+        connection.close()
+        raise fault(
+            f"{_capital(target.first_label)} opened no way to {target.host} within {timeout_s:g} s.",
+            f"check the endpoint's name; if it is right, ask {NETWORK_TEAM} whether the proxy can reach it.",
+        ) from None
+    except (OSError, ValueError) as error:
+        connection.close()
+        raise _proxy_fault(str(error), target, options) from None
+    except Exception as error:  # urllib3 has exceptions of its own for a proxy that goes away
+        connection.close()
+        raise _proxy_fault(type(error).__name__, target, options) from None
+    opened: socket.socket = connection.sock
+    return opened
+
+
+def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: float) -> HTTPConnection:
+    host, port = target.first
+    if options.proxy_auth == "integrated":
+        from api_pipeline.transport.proxy_login import IntegratedProbe
+
+        return IntegratedProbe(host, port, timeout=timeout_s)
+    return HTTPConnection(host, port, timeout=timeout_s)
+
+
+def _proxy_fault(text: str, target: Target, options: TransportOptions) -> StepFailed:
+    proxy = _capital(target.first_label)
+    if "407" in text:
+        return fault(f"{proxy} wants a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options))
+    if "403" in text or "Forbidden" in text:
+        return fault(
+            f"{proxy} forbids the way to {target.host} (HTTP 403).",
+            f"ask {NETWORK_TEAM} to allow {target.host}, port {target.port}, for this server and account.",
+        )
+    if any(code in text for code in ("500", "502", "503", "504")):
+        return fault(
+            f"{proxy} could not reach {target.host} itself.",
+            f"check the endpoint's name and port; if they are right, ask {NETWORK_TEAM}.",
+        )
+    return fault(
+        f"{proxy} did not open a way to {target.host}.",
+        f"check that it is a proxy and its port (PROXY_URL, or the system's setting); then ask {NETWORK_TEAM}.",
+    )
+
+
+def _login_given(target: Target, options: TransportOptions) -> str:
+    if options.proxy_auth == "integrated":
+        return "did not accept the account that runs this program"
+    return "did not accept the one in its URL" if proxy_headers(target.proxy or "") else "none was given"
+
+
+def _login_advice(options: TransportOptions) -> str:
+    if options.proxy_auth == "integrated":
+        return f"ask {NETWORK_TEAM} whether this account may use the proxy, and which logins the proxy takes."
+    return (
+        "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
+        f"or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated; {NETWORK_TEAM} knows which."
+    )
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _capital(label: str) -> str:
+    # A host name keeps its own spelling.
+    return f"T{label[1:]}" if label.startswith("the ") else label

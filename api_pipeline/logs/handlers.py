@@ -1,0 +1,288 @@
+"""Log set-up: one line for each event, with run id and time, redacted in one place whatever it is written to.
+
+Contract 6. Payloads, names, dates of birth, postcodes, secrets and tokens have no place in a log; a caller that logs
+the receiver's words masks them first (`masking.mask_values`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import util
+from logging.handlers import NTEventLogHandler, RotatingFileHandler, SysLogHandler
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO, TypeAlias
+
+from api_pipeline._version import __version__
+from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.logs.redaction import Redactor
+from api_pipeline.settings.model import LogFormat, LogTarget, Settings
+
+if TYPE_CHECKING:
+    _StreamHandler: TypeAlias = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # takes no type parameter before Python 3.11
+
+FILE_BYTES = 5_000_000
+OLD_FILES = 5
+SYSLOG_SOCKETS = (Path("/dev/log"), Path("/var/run/syslog"))
+
+_OURS = __name__.partition(".")[0]
+_ONE_LINE = dict.fromkeys((*range(32), *range(127, 160)), "?") | dict.fromkeys(
+    (0x0A, 0x0D, 0x85, 0x2028, 0x2029), " | "
+)
+_ONE_LINE[0x09] = " "
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What is logged where.
+
+    `console_level` is a level of `logging`; files and system logs take INFO and above, or everything when `debug`.
+    """
+
+    run_id: str
+    console_level: int = logging.INFO
+    debug: bool = False
+    is_testing: bool = False
+    log_file: Path | None = None
+    log_format: LogFormat = "text"
+    log_to: LogTarget = ""
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, run_id: str, *, verbose: bool = False, quiet: bool = False
+    ) -> LogOptions:
+        """The options that the settings and the switches of the command line ask for; quiet leaves errors alone."""
+        debug = settings.debug or verbose
+        level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
+        return cls(
+            run_id=run_id,
+            console_level=level,
+            debug=debug,
+            is_testing=settings.testing_mode,
+            log_file=settings.log_file,
+            log_format=settings.log_format,
+            log_to=settings.log_to,
+        )
+
+
+class Logging:
+    """The handlers of one command; leaving the `with` block takes them off again."""
+
+    def __init__(self, handlers: list[logging.Handler]) -> None:
+        self._handlers = handlers
+        self._root = logging.getLogger()
+        self._level_before = self._root.level
+        for handler in handlers:
+            self._root.addHandler(handler)
+        self._root.setLevel(min((handler.level for handler in handlers), default=logging.WARNING))
+
+    def __enter__(self) -> Logging:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the handlers; asking twice does no harm."""
+        for handler in self._handlers:
+            self._root.removeHandler(handler)
+            with suppress(OSError):  # what a full disk did not take is lost, and the run has been told so
+                handler.close()
+        self._handlers = []
+        self._root.setLevel(self._level_before)
+
+
+def set_up_logging(
+    options: LogOptions,
+    stream: TextIO | None,
+    redactor: Redactor,
+    syslog_sockets: tuple[Path, ...] = SYSLOG_SOCKETS,
+) -> Logging:
+    """Starts logging to `stream` (the console's stderr; None: there is none) and to what the options name.
+
+    Raises SettingsError where the log file or the system's log cannot be used. Use it as a context manager.
+    """
+    kept_level = logging.DEBUG if options.debug else logging.INFO
+    handlers: list[logging.Handler] = []
+    if stream is not None:
+        handlers.append(_ConsoleHandler(stream))
+        handlers[0].setLevel(options.console_level)
+    if options.log_file is not None:
+        handlers.append(_file_handler(options.log_file))
+        handlers[-1].setLevel(kept_level)
+    if options.log_to:
+        system = _syslog_handler(syslog_sockets) if options.log_to == "syslog" else _event_log_handler()
+        system.setLevel(kept_level)
+        handlers.append(system)
+    redacting = RedactingFilter(redactor, debug=options.debug)
+    formatter = _JsonFormatter(options) if options.log_format == "json" else _TextFormatter(options)
+    for handler in handlers:
+        handler.addFilter(redacting)
+        handler.setFormatter(formatter)
+    return Logging(handlers)
+
+
+class RedactingFilter(logging.Filter):
+    """The one place of redaction: every record of every handler passes it, and leaves it as one plain line.
+
+    Tracebacks are kept in debug only; the words of an exception that is not ours are masked, since a driver may quote
+    what it was given. Other packages' chatter below WARNING is dropped unless in debug.
+    """
+
+    def __init__(self, redactor: Redactor, *, debug: bool) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._debug = debug
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged; it is changed in place."""
+        is_ours = record.name.partition(".")[0] == _OURS
+        if not is_ours and record.levelno < logging.WARNING and not self._debug:
+            return False
+        if getattr(record, "is_redacted", False):
+            return True
+        text = _message(record)
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f" ({type(record.exc_info[1]).__name__})"
+            if self._debug:
+                text += "\n" + _trace(record.exc_info[1])
+        record.msg = self._redactor(text).strip().translate(_ONE_LINE)
+        record.args = None
+        record.exc_info = record.exc_text = record.stack_info = None
+        record.is_redacted = True
+        return True
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """`text` as the stream's encoding can write it: letters that it lacks become backslash escapes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return str(record.msg)
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback with its causes, oldest first; words of exceptions that are not ours are masked."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        words = str(current) if isinstance(current, PipelineError) else mask_values(str(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{frames}{type(current).__name__}: {words}")
+        hidden = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or hidden
+    return "\n".join(reversed(parts))
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, options: LogOptions) -> None:
+        super().__init__()
+        self._run_id = options.run_id
+        self._is_testing = options.is_testing
+
+    @staticmethod
+    def _time(record: logging.LogRecord) -> str:
+        return datetime.fromtimestamp(record.created, timezone.utc).astimezone().isoformat(timespec="milliseconds")
+
+
+class _TextFormatter(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        mark = "[TESTING] " if self._is_testing else ""
+        return f"{self._time(record)} {record.levelname} {self._run_id} {mark}{record.getMessage()}"
+
+
+class _JsonFormatter(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        event = {
+            "time": self._time(record),
+            "level": record.levelname,
+            "run_id": self._run_id,
+            "mode": "testing" if self._is_testing else "live",
+            "logger": record.name,
+            "message": ("[TESTING] " if self._is_testing else "") + record.getMessage(),
+        }
+        return json.dumps(event, ensure_ascii=False)
+
+
+class _ConsoleHandler(_StreamHandler):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), self.stream)
+
+
+class _FileHandler(RotatingFileHandler):
+    def doRollover(self) -> None:  # noqa: N802 - the library's name
+        # On Windows a file that another process has open cannot be renamed: then it grows on, and no line is lost.
+        try:
+            super().doRollover()
+        except OSError:
+            if self.stream is None:
+                self.stream = self._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
+        # A full disk must neither stop a run nor fill the console with tracebacks.
+        if sys.stderr is not None and not getattr(self, "has_complained", False):
+            self.has_complained = True
+            reason = type(sys.exc_info()[1]).__name__
+            sys.stderr.write(f"The log file cannot be written any more ({reason}); the run goes on without it.\n")
+
+
+def _file_handler(path: Path) -> logging.Handler:
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        return _FileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError(
+            f"LOG_FILE {path} cannot be opened ({reason}); wanted is a file in an existing folder that may be written."
+        ) from None
+
+
+def _syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
+    for socket in sockets:
+        if socket.exists():
+            try:
+                handler = SysLogHandler(address=str(socket))
+            except OSError:
+                continue
+            handler.ident = "d2i-csc-api: "
+            handler.append_nul = False
+            return handler
+    raise SettingsError(
+        "LOG_TO is syslog, but this machine has no syslog that can be used; wanted is a machine that has, or LOG_FILE "
+        "(or, on Windows, LOG_TO=eventlog)."
+    )
+
+
+def _event_log_handler() -> logging.Handler:
+    if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
+        raise SettingsError(
+            "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
+            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); wanted is that, or LOG_FILE, or '
+            "LOG_TO=syslog elsewhere."
+        )
+    try:
+        return NTEventLogHandler("d2i-csc-api")
+    except Exception as error:  # pywin32 raises its own kind, which is not known elsewhere
+        raise SettingsError(
+            f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); wanted is an account that "
+            "may register the source d2i-csc-api, or LOG_FILE."
+        ) from None

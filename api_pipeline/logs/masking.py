@@ -1,0 +1,152 @@
+"""Personal values are taken out of the receiver's error texts here, before such a text is logged or printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from importlib import resources
+from itertools import islice
+
+from api_pipeline.sql.connection_string import HIDDEN
+
+OWN_REFUSAL = "Payload refused before sending: "
+"""How an answer begins that is not the receiver's but our own check's, which quotes no value."""
+LONGEST = 1000
+"""Letters of a masked text that are kept: enough to see the rule, whatever page a proxy sends."""
+
+_LONGEST_READ = 100_000
+_MOST_ATTEMPTS = 50
+_SHORTEST_HIDDEN_NUMBER = 4
+
+_QUOTED = re.compile(
+    r"""(?:"(?:[^"\\]|\\.)*"?|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))*'?|`[^`]*`?|\u201c[^\u201d]*\u201d?"""
+    r"""|\u2018(?:[^\u2019]|\u2019(?=\w))*\u2019?|\u00ab[^\u00bb]*\u00bb?)""",
+    re.DOTALL,
+)
+_EMAIL = re.compile(r"(?<!\S)[^\s@]*@\S*")
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATE = re.compile(
+    rf"\b\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?)?"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?"
+    rf"|\b{_MONTH}[ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?",
+    re.IGNORECASE,
+)
+_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.IGNORECASE)
+_NUMBER_IN_GROUPS = re.compile(r"\b\d(?:[ -]?\d){5,}\b")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_UNKNOWN_MEMBERS = re.compile(r"(unknown members: )([^;]*)")
+_PATH_SIGNS = re.compile(r"[\[\]./$]+")
+_PLAIN_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*(?:'t|'s)?")
+
+# What a rule may say with a capital, and no family name among it.
+_RULE_WORDS = frozenset(
+    """
+    A And Any Array At Bad Be Boolean But By Cannot Code Content Could Data Date Does Duplicate Each Empty Enum Error
+    Errors Expected Failed Failure Failures False First For Forbidden Format From GUID Got HTML HTTP HTTPS Has ID If In
+    Incorrect Input Instance Integer Internal Invalid Is It Item Items JSON Last Length Maximum Message Minimum Missing
+    Must NULL None Not Null Number Object Of On One Only Or Path Pattern Payload Property Properties Reason Receipt
+    Record Records Request Required Response Rule Schema Server Service Should Status String Supplied Text The There
+    This Title Too Trace True Type UPN URL UTC UTF UUID Unauthorized Unauthorised Unexpected Unique Unknown
+    Unprocessable Unsupported Validation Value Values Was Were XML You Your
+    additionalProperties anyOf allOf oneOf exclusiveMaximum exclusiveMinimum maxItems maxLength minItems minLength
+    multipleOf statusCode traceId errorCode activityId uniqueItems
+    READ_TIMEOUT_S CONNECT_TIMEOUT_S
+    UN1 UN2 UN3 UN4 UN5 UN6 UN7 UN8 UN9 UN10 sha256 utf8 base64
+    """.split()  # noqa: SIM905 - as a list it would fill pages
+)
+
+
+def mask_values(text: str) -> str:
+    """An error text of the receiver without values: rule words, JSON paths, short numbers and codes stay.
+
+    Everything in quotes goes, save a name or path of the payload's own properties; so do dates, postcodes, e-mail
+    addresses, numbers of four digits and more, words that mix letters and digits, and every word with a capital or
+    a letter outside a to z that is not a word rules are made of (contract 6). A JSON text keeps its form. The
+    answer is on one line and has at most `LONGEST` letters and an ellipsis.
+
+    The reasons of our own check (`OWN_REFUSAL`) stay whole: patterns and codes in them are the rule itself. Only the
+    names of unknown members, which come from the payload, are masked like any word.
+    """
+    if text.startswith(OWN_REFUSAL):
+        return _shortened(_UNKNOWN_MEMBERS.sub(lambda found: found[1] + _mask_text(found[2]), text[:_LONGEST_READ]))
+    pieces: list[str] = []
+    position = 0
+    text = text[:_LONGEST_READ]
+    for opening in islice(re.finditer(r"[\[{]", text), _MOST_ATTEMPTS):
+        if opening.start() < position:
+            continue
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            continue
+        if not _is_message(value):
+            continue
+        pieces.append(_mask_text(text[position : opening.start()]))
+        pieces.append(json.dumps(_mask_json(value), ensure_ascii=False))
+        position = end
+    pieces.append(_mask_text(text[position:]))
+    return _shortened("".join(pieces))
+
+
+def _shortened(text: str) -> str:
+    masked = " ".join(text.split())
+    return masked if len(masked) <= LONGEST else masked[:LONGEST] + "..."
+
+
+def _is_message(value: object) -> bool:
+    """Whether a decoded JSON value is a message rather than the position of a record, such as [3]."""
+    if isinstance(value, list):
+        return any(not isinstance(item, int) for item in value)
+    return isinstance(value, dict)
+
+
+def _mask_json(value: object) -> object:
+    if isinstance(value, dict):
+        return {_mask_text(str(key)): _mask_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask_json(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return _mask_text(value)
+    return value if len(str(value)) < _SHORTEST_HIDDEN_NUMBER else HIDDEN
+
+
+def _mask_text(text: str) -> str:
+    text = _QUOTED.sub(_mask_quoted, text)
+    for pattern in (_EMAIL, _DATE, _POSTCODE, _NUMBER_IN_GROUPS):
+        text = pattern.sub(HIDDEN, text)
+    return _WORD.sub(_mask_word, text)
+
+
+def _mask_quoted(match: re.Match[str]) -> str:
+    inner = match[0].strip("\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb")
+    parts = [part for part in _PATH_SIGNS.split(inner) if part]
+    if parts and all(part in _property_names() or re.fullmatch("[0-9]{1,3}", part) for part in parts):
+        return match[0]
+    return f"'{HIDDEN}'"
+
+
+def _mask_word(match: re.Match[str]) -> str:
+    word = match[0]
+    is_rule = word in _RULE_WORDS or word in _property_names() or _PLAIN_WORD.fullmatch(word)
+    is_short_number = word.isascii() and word.isdigit() and len(word) < _SHORTEST_HIDDEN_NUMBER
+    return word if is_rule or is_short_number else HIDDEN
+
+
+@lru_cache(maxsize=1)
+def _property_names() -> frozenset[str]:
+    """Every property name of the payload schema: a value that reads like one tells nothing about a child."""
+    schema = json.loads(resources.files("api_pipeline.data").joinpath("csc_payload.schema.json").read_text("utf-8"))
+    names: set[str] = set()
+    waiting: list[object] = [schema]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            properties = item.get("properties")
+            names.update(properties if isinstance(properties, dict) else ())
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return frozenset(names)

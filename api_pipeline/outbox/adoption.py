@@ -1,0 +1,71 @@
+"""What a table of today's tool says was sent, taken over into the table of what the receiver holds (contract 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_pipeline.db import KeyTaken
+from api_pipeline.model import Holding, StagedRow
+from api_pipeline.outbox.staging_table import Store, last_receipt, utc_now, was_sent
+from api_pipeline.payload import PayloadFault, parse_payload, sha256_hex
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
+
+    child: str
+    holding: Holding
+
+
+def sent_payloads(store: Store, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
+    """Gives the previous payloads of rows that are or were sent, by row id.
+
+    With a submission log they tell nothing of people of whom it has an acceptance: what is held of them is recorded.
+    """
+    sent = [row for row in rows if was_sent(row) and row.has_previous]
+    if has_log and sent:
+        accepted = store.accepted_before([row.person_id for row in sent])
+        sent = [row for row in sent if row.person_id not in accepted]
+    return store.previous_payloads([row.id for row in sent])
+
+
+def concluded_holdings(store: Store, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
+    """Gives, by row id, what the receiver holds of children of whom the companion tables know nothing."""
+    receipts = {row.id: last_receipt(row) for row in rows}
+    return {
+        row_id: Concluded(_child_in(text), Holding(held=text, receipt=receipts[row_id], is_recorded=False))
+        for row_id, text in sent_payloads(store, rows, has_log=True).items()
+    }
+
+
+def _child_in(text: str) -> str:
+    try:
+        return parse_payload(text).la_child_id
+    except PayloadFault:
+        return ""
+
+
+def take_over(store: Store, receiver: str, concluded: Mapping[str, Holding]) -> None:
+    """Records what was concluded, by `la_child_id`, before an answer of this run overwrites the row's receipt.
+
+    What is recorded already stays. Errors: DatabaseError.
+    """
+    try:
+        _insert(store, receiver, concluded)
+    except KeyTaken:
+        # By another shard, for its row of a child; or by an earlier try of this whose answer was lost.
+        recorded = store.holdings(receiver, list(concluded))
+        missing = {
+            child: held for child, held in concluded.items() if child not in recorded or not recorded[child].held
+        }
+        _insert(store, receiver, missing)
+
+
+def _insert(store: Store, receiver: str, concluded: Mapping[str, Holding]) -> None:
+    now = utc_now()
+    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in concluded.items()]
+    with store.connection.transaction():
+        store.write_rows("insert_held", (str, str, str, str, datetime), rows, (receiver,))

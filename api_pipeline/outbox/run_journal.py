@@ -1,0 +1,112 @@
+"""The journal: one entry a run in the table of runs, begun when it starts and closed with its counts when it ends."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from api_pipeline.db import ConnectionLost
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staging_table import Store
+from api_pipeline.run_summary import RunSummary
+
+_LOG = logging.getLogger(__name__)
+
+
+class Journal:
+    """The entry of a run, where the table of runs is there; a fault in it never stops a run.
+
+    `shard` is (I, N) for run I of N, or None for the whole table.
+    """
+
+    def __init__(self, store: Store, summary: RunSummary, shard: tuple[int, int] | None) -> None:
+        self._store = store
+        self._summary = summary
+        self._shard = shard
+        self._is_kept = store.has_journal()
+
+    def begin(self) -> None:
+        """Opens the entry, and says so in the log."""
+        summary = self._summary
+        shard = self._shard
+        _LOG.info(
+            "%s mode, %s, table %s%s",
+            "testing" if summary.is_testing else "live",
+            "deltas" if summary.is_deltas else "full payloads",
+            summary.table,
+            f", shard {shard[0]}/{shard[1]}" if shard else "",
+        )
+        self._write(
+            "insert_run",
+            summary.run_id,
+            summary.table,
+            summary.receiver,
+            "testing" if summary.is_testing else "live",
+            "deltas" if summary.is_deltas else "full",
+            f"{shard[0]}/{shard[1]}" if shard else None,
+            summary.started_at,
+        )
+
+    def finish(self, exit_code: int | None = None) -> None:
+        """Closes the entry with the counts, and the run's exit code unless another is given."""
+        summary = self._summary
+        _log_end(summary)
+        message = " ".join(str(error) for error in summary.errors) or None
+        self._write(
+            "finish_run",
+            summary.finished_at,
+            summary.due,
+            summary.accepted,
+            summary.rejected + summary.refused,
+            summary.undelivered,
+            summary.deleted,
+            summary.unchanged,
+            summary.not_tried,
+            summary.exit_code if exit_code is None else exit_code,
+            message,
+            summary.run_id,
+        )
+
+    def _write(self, statement: str, *parameters: object) -> None:
+        if not self._is_kept:
+            return
+        connection = self._store.connection
+        try:
+            try:
+                connection.execute(self._store.sql(statement), parameters)
+            except ConnectionLost:
+                if statement != "finish_run":
+                    raise
+                # Nothing hangs on the old connection any more, the run lock neither.
+                connection.reopen()
+                connection.execute(self._store.sql(statement), parameters)
+        except DatabaseError as error:
+            _LOG.warning("the journal entry of this run could not be written: %s", error)
+
+
+def unfinished_shards(store: Store) -> list[tuple[int, int]]:
+    """Gives the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
+    if not store.has_journal():
+        return []
+    found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in store.unfinished_shards())
+    return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def _log_end(summary: RunSummary) -> None:
+    _LOG.info(
+        "run ends after %.1f s with exit code %d: %d due, %d accepted (%d deletions), %d unchanged, %d refused before "
+        "sending, %d refused, %d not delivered, %d not tried, %d requests",
+        summary.seconds,
+        summary.exit_code,
+        summary.due,
+        summary.accepted,
+        summary.deleted,
+        summary.unchanged,
+        summary.rejected,
+        summary.refused,
+        summary.undelivered,
+        summary.not_tried,
+        summary.requests,
+    )
+    for error in summary.errors:
+        _LOG.info("what ended the run: %s", error)

@@ -1,0 +1,114 @@
+"""The run lock: two runs never work on one table (and shard) at once.
+
+A run on the whole table takes the table's lock for itself; a run on a shard shares the table's lock with the other
+shards and takes its shard's for itself. The lock is on a name, so that nobody else is kept from the table, and the
+database (or the operating system, for SQLite) frees it when the process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from pathlib import Path
+
+from api_pipeline.db import Connection
+from api_pipeline.errors import AlreadyRunning, DatabaseError
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+
+_PREFIX = "d2i-csc-api"
+
+
+class RunLock:
+    """Holds the lock until `release` or the end of the process. Made by `take`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.files: list[sqlite3.Connection] = []
+        self.resources: list[str] = []
+
+    def release(self) -> None:
+        """Frees the lock. A server that is away frees it by itself, so that this is no fault."""
+        for file in self.files:
+            file.close()
+        self.files.clear()
+        # A lock that ends with its connection ends a moment later, when the next command may have begun.
+        with contextlib.suppress(DatabaseError):
+            if self._connection.dialect is Dialect.POSTGRESQL and self.resources:
+                self._connection.query(load()["unlock_postgresql"].sql)
+            elif self._connection.dialect is Dialect.SQLSERVER:
+                for resource in self.resources:
+                    self._connection.query(load()["unlock_sqlserver"].sql, [f"{_PREFIX}:{resource}"])
+        self.resources.clear()
+
+
+def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> RunLock:
+    """Takes the lock of `table` (as it stands in SQL) for this run. Errors: AlreadyRunning, DatabaseError.
+
+    `shard` is (I, N) for run I of N, or None for the whole table. The lock lives as long as `connection`.
+    """
+    lock = RunLock(connection)
+    name = _table_number(connection, table)
+    wanted = [(name, shard is not None)]
+    if shard is not None:
+        wanted.append((f"{name}.shard-{shard[0]}-of-{shard[1]}", False))
+    for resource, shared in wanted:
+        if not _try(connection, lock, resource, shared=shared):
+            lock.release()
+            raise AlreadyRunning(
+                f"Another run is working on the table {table}"
+                f"{f' (shard {shard[0]}/{shard[1]})' if shard else ''}; nothing was done, let it finish first."
+            )
+        lock.resources.append(resource)
+    return lock
+
+
+def _table_number(connection: Connection, table: str) -> str:
+    """Gives one name for the table however it is written."""
+    if connection.dialect is Dialect.SQLITE:
+        files = {str(row[1]): str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql)}
+        # `main.` before a name says no more than the name alone.
+        plain = table.replace('"', "").lower().removeprefix("main.")
+        return f"{files['main']}.{plain}"
+    sql = load()[f"lock_name_{connection.dialect.value}"].sql
+    number = connection.query(sql, [table])[0][0]
+    if number is None:
+        raise DatabaseError(
+            f"The table {table} does not exist in this database; check TABLE_NAME, or make it with: "
+            "d2i-csc-api deploy-schema"
+        )
+    return str(number)
+
+
+def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) -> bool:
+    if connection.dialect is Dialect.SQLITE:
+        return _try_file(lock, resource, shared=shared)
+    if connection.dialect is Dialect.SQLSERVER:
+        mode = "Shared" if shared else "Exclusive"
+        sql = load()["lock_sqlserver"].sql
+        return bool(connection.query(sql, [f"{_PREFIX}:{resource}", mode])[0][0])
+    digest = hashlib.sha256(f"{_PREFIX}:{resource}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    sql = load()["lock_shared_postgresql" if shared else "lock_postgresql"].sql
+    return bool(connection.query(sql, [key])[0][0])
+
+
+def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:
+    """Locks an empty SQLite file beside the database: SQLite locks files alike on Windows and Linux."""
+    path = Path(f"{resource}.run-lock")
+    try:
+        file = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error:
+        raise DatabaseError(
+            f"The lock file {path} cannot be opened; the account needs to write in the database's folder."
+        ) from None
+    try:
+        file.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
+        if shared:
+            file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        file.close()
+        return False
+    lock.files.append(file)
+    return True

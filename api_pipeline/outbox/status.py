@@ -1,0 +1,141 @@
+"""The state of the table at a glance, and rows put back: what `status` and `requeue` do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staging_table import Store, word
+
+_ERROR_GROUPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many rows have these two status words."""
+
+    row_state: str
+    submission_status: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCount:
+    """How many rows got this answer (values masked), and the person id of one of them."""
+
+    answer: str
+    rows: int
+    person_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One entry of the journal; counts are None while the run lasts or where it was killed. Times are UTC."""
+
+    run_id: str
+    mode: str
+    payloads: str
+    shard: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    due: int | None
+    accepted: int | None
+    refused: int | None
+    undelivered: int | None
+    deleted: int | None
+    unchanged: int | None
+    not_tried: int | None
+    exit_code: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The table at a glance. `oldest_pending` is the `last_updated` of the row that waits longest, as text."""
+
+    counts: list[StateCount]
+    oldest_pending: str | None
+    errors: list[ErrorCount]
+    runs: list[PastRun]
+
+
+def overview(store: Store, table: str, mask: Callable[[str], str], *, runs: int = 5, errors: int = 10) -> Overview:
+    """Gives the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
+    store.check_table()
+    counts: Counter[tuple[str, str]] = Counter()
+    for state, status, rows in store.connection.query(store.sql("count_by_state")):
+        counts[(word(state), word(status))] += int(rows)
+    return Overview(
+        counts=[StateCount(state, status, rows) for (state, status), rows in sorted(counts.items())],
+        oldest_pending=_oldest_pending(store),
+        errors=_frequent_errors(store, mask)[:errors],
+        runs=past_runs(store, table, runs),
+    )
+
+
+def past_runs(store: Store, table: str, most: int) -> list[PastRun]:
+    """Gives the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
+    if not store.has_journal():
+        return []
+    sql = store.sql("last_runs", page=store.connection.page(most)["page"])
+    return [_past_run(row) for row in store.connection.query(sql, [table])]
+
+
+def requeue(store: Store, *, person_id: str | None = None, matching: str | None = None) -> int:
+    """Puts rows in error back to pending and gives how many. Errors: DatabaseError.
+
+    `person_id` limits it to one person, `matching` to answers that hold this text (whatever its case).
+    """
+    store.check_table()
+    pieces = {"person": "", "matching": ""}
+    parameters: list[object] = []
+    if person_id is not None:
+        pieces["person"] = "AND person_id = ?"
+        parameters.append(person_id)
+    if matching is not None:
+        pieces["matching"] = "AND LOWER(api_response) LIKE ? ESCAPE '!'"
+        parameters.append(f"%{_literal(matching.lower())}%")
+    with store.connection.transaction():
+        rows = int(store.connection.query(store.sql("count_requeue", **pieces), parameters)[0][0])
+        store.connection.execute(store.sql("requeue", **pieces), parameters)
+    return rows
+
+
+def _oldest_pending(store: Store) -> str | None:
+    try:
+        value = store.connection.query(store.sql("oldest_pending"))[0][0]
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        return None  # a table of one's own making need not have last_updated
+    return None if value is None else str(value)
+
+
+def _frequent_errors(store: Store, mask: Callable[[str], str]) -> list[ErrorCount]:
+    sql = store.sql("frequent_errors", page=store.connection.page(_ERROR_GROUPS)["page"])
+    counts: Counter[str] = Counter()
+    people: dict[str, str] = {}
+    for answer, rows, person in store.connection.query(sql):
+        text = mask(str(answer or "(no answer stored)"))
+        counts[text] += int(rows)
+        people.setdefault(text, str(person or ""))
+    return [ErrorCount(text, rows, people[text]) for text, rows in counts.most_common()]
+
+
+def _past_run(row: tuple[object, ...]) -> PastRun:
+    values = [_time(value) if position in (4, 5) else value for position, value in enumerate(row)]
+    return PastRun(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
+
+
+def _time(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _literal(text: str) -> str:
+    """Gives a text for LIKE in which no character has a meaning of its own, on any of the databases."""
+    for character in "!%_[":
+        text = text.replace(character, f"!{character}")
+    return text

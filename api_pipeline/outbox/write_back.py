@@ -1,0 +1,303 @@
+"""Writes the outcomes of one POST back, in one transaction: staging table, holdings, submission log (contract 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline.db import KeyTaken
+from api_pipeline.model import (
+    Accepted,
+    AlreadyHeld,
+    Kind,
+    Outcome,
+    Record,
+    Refused,
+    Rejected,
+    StagedRow,
+    Undelivered,
+    Untried,
+    Version,
+)
+from api_pipeline.outbox.staging_table import DUE_STATUSES, Store, as_version, last_receipt, may_be_due, utc_now, word
+from api_pipeline.payload import sha256_hex
+
+NOTHING_HELD = "{}"
+# The statements that take a hundred rows at once, and what their columns are.
+_TOGETHER: Mapping[str, tuple[type, ...]] = {
+    "mark_sent": (int, str, datetime),
+    "mark_delta_sent": (int, str, datetime, str),
+    "mark_already_held": (int, str),
+    "mark_failed": (int, str),
+    "mark_testing": (int, str, datetime),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
+
+    `companions` is whether holdings and log are kept; `testing` writes simulated answers only (contract 3).
+    """
+
+    run_id: str
+    table: str
+    receiver: str
+    companions: bool
+    testing: bool
+
+
+@dataclass(slots=True)
+class _Changes:
+    """The rows of parameters for each statement of one write-back.
+
+    `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
+    `log` has the lines by what they have in common: kind, HTTP code and outcome. What is held of the children in
+    `replaced` is taken out first; those in `concluded` were not sent, their holding is known from their rows.
+    """
+
+    rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
+    together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
+    held: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    concluded: set[str] = field(default_factory=set)
+    confirmed: list[str] = field(default_factory=list)
+    renewed: list[tuple[str, str]] = field(default_factory=list)
+    may_hold: list[tuple[object, ...]] = field(default_factory=list)
+    log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
+
+    def add(self, statement: str, *parameters: object) -> None:
+        self.rows.setdefault(statement, []).append(parameters)
+
+    def add_together(self, statement: str, row_id: int, *parameters: object) -> None:
+        self.together.setdefault(statement, []).append((row_id, *parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class _RowNow:
+    row_state: str
+    submission_status: str
+    version: Version
+
+    def is_still(self, row: StagedRow) -> bool:
+        """Whether the row is in the version that was read; leaving or rejoining the cohort is a change as well."""
+        read = row.current_hash if row.current_hash is not None else row.json_payload
+        return self.version == read and (self.row_state == "deleted") == row.is_deleted
+
+
+_GONE = _RowNow(row_state="", submission_status="", version=None)
+
+
+class WriteBack:
+    """Writes outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
+
+    def __init__(self, store: Store, destination: Destination, mask: Callable[[str], str]) -> None:
+        self._store = store
+        self._to = destination
+        self._mask = mask
+        self._is_in_doubt = False
+
+    def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        """Writes the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
+
+        Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
+        """
+        known = [outcome for outcome in outcomes if not isinstance(outcome, Untried)]
+        if not known or (self._is_in_doubt and self._is_written(batch, known)):
+            self._is_in_doubt = False
+            return
+        self._is_in_doubt = True
+        try:
+            self._write(batch, known, is_repeated=False)
+        except KeyTaken:
+            # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
+            self._write(batch, known, is_repeated=True)
+        self._is_in_doubt = False
+
+    def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
+        """Whether an earlier try of this, whose answer was lost, is in the log and so in the database as a whole."""
+        if not self._to.companions or self._to.testing:
+            return False
+        changes = _Changes()
+        for outcome in known:
+            self._collect_log(changes, outcome)
+        ours = {(line[0], line[3]) for lines in changes.log.values() for line in lines}
+        logged = self._store.connection.query(self._store.sql("read_logged"), [self._to.run_id, batch])
+        return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
+
+    def _write(self, batch: int, known: Sequence[Outcome], *, is_repeated: bool) -> None:
+        with self._store.connection.transaction():
+            rows_now = self._read_versions([_row_of(outcome).id for outcome in known])
+            changes = _Changes()
+            for outcome in known:
+                # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
+                self._collect(changes, outcome, rows_now.get(_row_of(outcome).id, _GONE))
+            if is_repeated:
+                self._leave_recorded(changes)
+            self._apply(batch, changes)
+
+    def _leave_recorded(self, changes: _Changes) -> None:
+        """Replaces what is recorded by what was sent, but not by what was only concluded: that is never newer."""
+        recorded = self._store.holdings(self._to.receiver, list(changes.concluded))
+        for child in changes.concluded:
+            if child in recorded and recorded[child].held is not None:
+                del changes.held[child]
+        changes.replaced.update(changes.held)
+
+    def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
+        result: dict[int, _RowNow] = {}
+        pieces = self._store.connection.page(0)
+        rows = self._store.by_values("read_versions", ids, lock_rows=pieces["lock_rows"], locked=pieces["locked"])
+        for row in rows:
+            version = as_version(row[3]) if row[3] is not None else row[4]
+            result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
+        return result
+
+    def _collect(self, changes: _Changes, outcome: Outcome, now: _RowNow) -> None:
+        if self._to.testing:
+            self._collect_testing(changes, outcome)
+            return
+        match outcome:
+            case Accepted():
+                self._collect_accepted(changes, outcome, now)
+            case AlreadyHeld():
+                self._collect_already_held(changes, outcome, now)
+            case Rejected(row=row, reason=reason):
+                if now.is_still(row):
+                    changes.add_together("mark_failed", row.id, reason)
+            case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
+                if now.is_still(record.row):
+                    changes.add_together("mark_failed", record.row.id, reason)
+                self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
+            case Untried():
+                pass
+        self._collect_log(changes, outcome)
+
+    def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
+        row = _row_of(outcome)
+        if not may_be_due(row):
+            # A rehearsal of a resync takes rows that are sent, and must leave them so.
+            return
+        # The receipt of today's tool may be all that tells what the receiver holds.
+        receipt = last_receipt(row)
+        before = f" (sent before: {receipt})" if receipt else ""
+        match outcome:
+            case Accepted(record=record, receipt=simulated):
+                if record.is_last:
+                    text = f"TESTING: simulated receipt {simulated.id}{before}"
+                    changes.add_together("mark_testing", row.id, text, utc_now())
+            case AlreadyHeld():
+                text = f"TESTING: nothing would be sent, the receiver holds this payload{before}"
+                changes.add_together("mark_testing", row.id, text, utc_now())
+            case Rejected(reason=reason):
+                changes.add_together("mark_failed", row.id, f"{reason}{before}")
+            case Refused(reason=reason) | Undelivered(reason=reason):
+                changes.add_together("mark_failed", row.id, f"TESTING: {reason}{before}")
+            case Untried():
+                pass
+
+    def _collect_accepted(self, changes: _Changes, outcome: Accepted, now: _RowNow) -> None:
+        record, receipt = outcome.record, outcome.receipt
+        row = record.row
+        if not record.is_last:
+            if now.submission_status not in DUE_STATUSES and now.row_state != "deleted":
+                changes.add("mark_pending", row.id)
+        elif not now.is_still(row):
+            if record.kind is Kind.DELETION:
+                changes.add("keep_changed", None, None, row.id)
+            else:
+                changes.add("keep_changed", row.json_payload, row.current_hash, row.id)
+        elif record.kind is Kind.DELETION:
+            changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
+        elif record.kind is Kind.DELTA and record.body:
+            delta = record.body.decode()
+            changes.add_together("mark_delta_sent", row.id, receipt.id, receipt.received_at, delta)
+        else:
+            changes.add_together("mark_sent", row.id, receipt.id, receipt.received_at)
+        held = record.held_after
+        if record.was_held or held is None:
+            changes.replaced.add(record.la_child_id)
+        if held is not None:
+            digest = record.known_held_hash or sha256_hex(held)
+            self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
+        if not record.is_last:
+            changes.renewed.append((record.la_child_id, sha256_hex(row.json_payload)))
+        elif record.leaves_doubt:
+            changes.renewed.append((record.la_child_id, ""))
+        else:
+            changes.confirmed.append(record.la_child_id)
+
+    def _collect_already_held(self, changes: _Changes, outcome: AlreadyHeld, now: _RowNow) -> None:
+        row = outcome.row
+        if now.is_still(row):
+            receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
+            answer = f"NOT SENT: the receiver holds exactly this payload{receipt}"
+            changes.add_together("mark_already_held", row.id, answer)
+        if not outcome.is_recorded:
+            digest = sha256_hex(outcome.held)
+            self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
+            changes.concluded.add(outcome.la_child_id)
+        changes.confirmed.append(outcome.la_child_id)
+
+    def _collect_held(
+        self,
+        changes: _Changes,
+        child: str,
+        held: str,
+        digest: str,
+        receipt: str | None,
+        accepted_at: datetime | None,
+    ) -> None:
+        changes.held[child] = (child, held, digest, receipt, accepted_at or utc_now())
+
+    def _collect_unconfirmed(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
+        if may_have_arrived:
+            held = record.held_after if record.held_after is not None else NOTHING_HELD
+            changes.may_hold.append((held, self._to.receiver, record.la_child_id))
+        elif not record.was_unconfirmed:
+            changes.confirmed.append(record.la_child_id)
+
+    def _collect_log(self, changes: _Changes, outcome: Outcome) -> None:
+        match outcome:
+            case Accepted(record=record):
+                word_, answer = "accepted", outcome.receipt.id
+            case Refused(record=record):
+                # An accepting status without receipts: nobody knows what the receiver did.
+                word_ = "unknown" if outcome.is_unknown else "refused"
+                answer = self._mask(outcome.reason)
+            case Undelivered(record=record):
+                word_, answer = "undelivered", self._mask(outcome.reason)
+            case _:
+                return
+        line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)
+        changes.log.setdefault((record.kind.value, outcome.http_code, word_), []).append(line)
+
+    def _apply(self, batch: int, changes: _Changes) -> None:
+        store = self._store
+        for statement, rows in changes.rows.items():
+            store.connection.execute_many(store.sql(statement), rows)
+        for statement, rows in changes.together.items():
+            store.update_rows(statement, _TOGETHER[statement], rows)
+        if not self._to.companions:
+            return
+        receiver = self._to.receiver
+        store.remove_held(receiver, sorted(changes.replaced))
+        held = list(changes.held.values())
+        store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
+        shared = (self._to.run_id, batch, self._to.table, utc_now())
+        for alike, lines in changes.log.items():
+            store.write_rows("insert_log", (int, str, str, str, str), lines, (*shared, *alike))
+        store.forget_unconfirmed(receiver, changes.confirmed)
+        renewed = [child for child, _ in changes.renewed]
+        store.note_unconfirmed(receiver, self._to.run_id, changes.renewed, renewed)
+        if changes.may_hold:
+            store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
+
+
+def _row_of(outcome: Outcome) -> StagedRow:
+    match outcome:
+        case Rejected(row=row) | AlreadyHeld(row=row):
+            return row
+        case Accepted(record=record) | Refused(record=record) | Undelivered(record=record) | Untried(record=record):
+            return record.row

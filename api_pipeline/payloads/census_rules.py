@@ -1,0 +1,267 @@
+"""The returns' own rules that one payload can be held against, and the firewall's: warnings, never refusals.
+
+`RULES` is the table: names, sentences, and the part of a payload that each is about. Every payload of every night is
+held against all of them, so for each part there is one function that looks at it once and notes what is broken: to add
+a rule, write its line and its condition. Specification 6 and 7; the names are those of the CIN census and the SSDA903
+return.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from itertools import pairwise
+from operator import mul
+from typing import Any, TypeAlias
+
+from api_pipeline.payloads.finding import Finding
+
+Members: TypeAlias = "Mapping[str, Any]"
+# What was found broken: a rule's name, and the path.
+_Broken: TypeAlias = "list[tuple[str, str]]"
+# Notes a rule as broken, and the end of the path.
+_Tell: TypeAlias = "Callable[[str, str], None]"
+
+_UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
+_UPN_VALUES = {**{letter: value for value, letter in enumerate(_UPN_LETTERS)}, **{str(n): n for n in range(10)}}
+_UPN_WEIGHTS = range(2, 14)
+_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
+_FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
+_HEX = re.compile(r"0x", re.I)
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_DETAILS = "child_details"
+_HEALTH = "health_and_wellbeing"
+_SDQ = "sdq_assessments"
+_EPISODE = "social_care_episodes"
+_ASSESSMENTS = "child_and_family_assessments"
+_ENQUIRIES = "section_47_assessments"
+_CIN_PLANS = "child_in_need_plans"
+_CP_PLANS = "child_protection_plans"
+_PLACEMENTS = "child_looked_after_placements"
+_ANYWHERE = "anywhere"
+_ACTIVITY_BLOCKS = (_CIN_PLANS, _CP_PLANS, _ASSESSMENTS, _ENQUIRIES, _PLACEMENTS)
+_NOTHING: Mapping[str, Any] = {}
+# Kinds of plans, each with its rule about starting before the referral and that about ending before the start.
+_PLAN_RULES = ((_CIN_PLANS, ("CIN 4015", "CIN 4011")), (_CP_PLANS, ("CIN 1105", "CIN 8925")))
+# ISO dates compare as texts: before the first of them, and after the last.
+_EVER = ""
+_NEVER = "9999-12-31"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: its name in the return, what it says, and the part of the payload that it is about."""
+
+    name: str
+    says: str
+    about: str
+    severity: str = "cross_field"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _DETAILS),
+    Rule("CIN 8750", "the sex of an unborn child must be U", _DETAILS),
+    Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _DETAILS),
+    Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _DETAILS),
+    Rule("CIN 1560Q", "the former UPN does not have the census's form", _DETAILS),
+    Rule("CIN 8790", "the disability NONE must stand alone", _DETAILS),
+    Rule("903 205C, 303, 304", "a UASC end date is for a UASC only, and no later than the 18th birthday", _DETAILS),
+    Rule("SDQ range", "the SDQ score is not between 0 and 40", _SDQ),
+    Rule("CIN 8869", "the factor 21 must stand alone", _ASSESSMENTS),
+    Rule("CIN 8805, 8810", "closure date and closure reason come together", _EPISODE),
+    Rule("CIN 8630", "the closure is before the referral", _EPISODE),
+    Rule("CIN 8608", "the assessment starts after its authorisation", _ASSESSMENTS),
+    Rule("CIN 1103", "the assessment starts before the referral", _ASSESSMENTS),
+    Rule("CIN 1105", "the CP plan starts before the referral", _CP_PLANS),
+    Rule("CIN 2889", "the enquiry starts before the referral", _ENQUIRIES),
+    Rule("CIN 4015", "the CIN plan starts before the referral", _CIN_PLANS),
+    Rule("CIN 4011", "the CIN plan ends before its start", _CIN_PLANS),
+    Rule("CIN 8925", "the CP plan ends before its start", _CP_PLANS),
+    Rule("CIN 8832, 4000, 8831", "there is activity on a referral without further action", _EPISODE),
+    Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE),
+    Rule("903 148", "placement end date and end reason come together", _PLACEMENTS),
+    Rule(
+        "firewall 0x",
+        "the receiver's firewall may take 0x for an attack and forbid the whole batch",
+        _ANYWHERE,
+        "firewall",
+    ),
+)
+
+
+def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
+    """Gives what a payload breaks of the returns' rules, in the table's order.
+
+    `data` has parts only of the types that the schema says, and no dates that are none: see `schema.sound_parts`.
+    """
+    broken: _Broken = []
+    _look_at_details(data.get(_DETAILS, _NOTHING), as_of, broken)
+    for number, item in enumerate(data.get(_HEALTH, _NOTHING).get(_SDQ, ())):
+        if not 0 <= item.get("score", 0) <= 40:
+            broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
+    for number, episode in enumerate(data.get(_EPISODE, ())):
+        _look_at_episode(episode, number, broken)
+    # Nearly always there is nothing.
+    return _as_findings(broken) if broken else []
+
+
+def firewall_findings(data: Members) -> list[Finding]:
+    """Gives where a payload holds what the receiver's firewall may take for an attack."""
+    return _as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
+
+
+def _as_findings(broken: _Broken) -> list[Finding]:
+    ranks = _ranks()
+    ranked = sorted(((ranks[name], path) for name, path in broken), key=lambda found: found[0])
+    return [Finding(RULES[rank].severity, path, RULES[rank].name, RULES[rank].says, None) for rank, path in ranked]
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    return {rule.name: rank for rank, rule in enumerate(RULES)}
+
+
+def may_hold_hex(text: str) -> bool:
+    """Whether the firewall's `0x` can be in a payload of this text; in most one look at each x shows that it is not."""
+    if "\\" in text and "\\u" in text:
+        return True
+    return any(_follows_zero(text, sign) for sign in "xX")
+
+
+def _follows_zero(text: str, sign: str) -> bool:
+    at = text.find(sign)
+    while at >= 0:
+        if text[at - 1] == "0":
+            return True
+        at = text.find(sign, at + 1)
+    return False
+
+
+def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
+    def tell(rule: str, end: str) -> None:
+        broken.append((rule, f"$.{_DETAILS}{end}"))
+
+    is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
+    if is_born == is_expected and details:
+        tell("CIN 8525Q", "")
+    if is_expected and not is_born and details.get("sex", "U") != "U":
+        tell("CIN 8750", ".sex")
+    if "unique_pupil_number" in details:
+        upn = details["unique_pupil_number"]
+        if not (_UPN.fullmatch(upn) and _has_check_letter(upn)):
+            tell("CIN 1510-1550", ".unique_pupil_number")
+    elif details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1" and _is_of_school_age(details, as_of):
+        tell("CIN 8770Q", ".unique_pupil_number_unknown_reason")
+    if "former_unique_pupil_number" in details and not _FORMER_UPN.fullmatch(details["former_unique_pupil_number"]):
+        tell("CIN 1560Q", ".former_unique_pupil_number")
+    if _is_not_alone("NONE", details.get("disabilities", ())):
+        tell("CIN 8790", ".disabilities")
+    if "uasc_end_date" in details and not _is_uasc_end_right(details):
+        tell("903 205C, 303, 304", ".uasc_end_date")
+
+
+def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
+    def tell(rule: str, end: str) -> None:
+        broken.append((rule, f"$.{_EPISODE}[{number}]{end}"))
+
+    referral = episode.get("referral_date", _EVER)
+    if ("closure_date" in episode) != ("closure_reason" in episode):
+        tell("CIN 8805, 8810", "")
+    if episode.get("closure_date", _NEVER) < referral:
+        tell("CIN 8630", ".closure_date")
+    if episode.get("referral_no_further_action_flag") is True:
+        for block in _ACTIVITY_BLOCKS:
+            if episode.get(block):
+                tell("CIN 8832, 4000, 8831", f".{block}")
+    _look_at_assessments(episode.get(_ASSESSMENTS, ()), referral, tell)
+    for block, rules in _PLAN_RULES:
+        if block in episode:
+            _look_at_plans(episode[block], referral, block, rules, tell)
+    if _ENQUIRIES in episode:
+        _look_at_enquiries(episode[_ENQUIRIES], referral, tell)
+    for position, item in enumerate(episode.get(_PLACEMENTS, ())):
+        if ("end_date" in item) != ("end_reason" in item):
+            tell("903 148", f".{_PLACEMENTS}[{position}]")
+
+
+def _look_at_assessments(assessments: Sequence[Members], referral: str, tell: _Tell) -> None:
+    for position, item in enumerate(assessments):
+        start = item.get("start_date", _EVER)
+        if start < referral and start:
+            tell("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
+        if item.get("authorisation_date", _NEVER) < start:
+            tell("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
+        if _is_not_alone("21", item.get("factors", ())):
+            tell("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
+
+
+def _look_at_plans(plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], tell: _Tell) -> None:
+    before_referral, before_start = rules
+    for position, item in enumerate(plans):
+        start = item.get("start_date", _EVER)
+        if start < referral and start:
+            tell(before_referral, f".{block}[{position}].start_date")
+        if item.get("end_date", _NEVER) < start:
+            tell(before_start, f".{block}[{position}].end_date")
+
+
+def _look_at_enquiries(enquiries: Sequence[Members], referral: str, tell: _Tell) -> None:
+    for position, item in enumerate(enquiries):
+        if item.get("start_date", _NEVER) < referral:
+            tell("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
+    if len(enquiries) > 1 and _is_overlapping(enquiries):
+        tell("CIN 8890, 8839", f".{_ENQUIRIES}")
+
+
+def _has_check_letter(upn: str) -> bool:
+    values = [_UPN_VALUES[sign] for sign in upn[1:]]
+    return _UPN_LETTERS[sum(map(mul, values, _UPN_WEIGHTS)) % 23] == upn[0]
+
+
+def _is_of_school_age(details: Members, as_of: date) -> bool:
+    born = _date(details, "date_of_birth")
+    return born is not None and 5 <= _age(born, as_of) < 16
+
+
+def _is_not_alone(code: str, codes: Sequence[str]) -> bool:
+    return len(codes) > 1 and code in codes
+
+
+def _is_uasc_end_right(details: Members) -> bool:
+    end, born = _date(details, "uasc_end_date"), _date(details, "date_of_birth")
+    if end is None:
+        return True
+    is_late = born is not None and (end.year - born.year, end.month, end.day) > (18, born.month, born.day)
+    return details.get("uasc_flag") is True and not is_late
+
+
+def _is_overlapping(enquiries: Sequence[Members]) -> bool:
+    spells = sorted((item["start_date"], item.get("end_date", _NEVER)) for item in enquiries if "start_date" in item)
+    return any(later[0] < earlier[1] for earlier, later in pairwise(spells))
+
+
+def _hexadecimal(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if _HEX.search(value):
+            yield path
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            shown = name if _PLAIN_NAME.fullmatch(name) else "(unknown member)"
+            yield from _hexadecimal(item, f"{path}.{shown}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _hexadecimal(item, f"{path}[{position}]")
+
+
+def _date(data: Members, name: str) -> date | None:
+    try:
+        return date.fromisoformat(data[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def _age(born: date, on: date) -> int:
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

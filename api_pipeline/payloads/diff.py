@@ -1,0 +1,283 @@
+"""How two payloads of a child differ, in the terms in which a receiver can be told (contract 4). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import orjson
+
+from api_pipeline.payloads.shape import KeyedShape, ObjectShape, Shape
+
+Members: TypeAlias = "dict[str, Any]"
+_IDENTIFIER_ALONE = {"la_child_id"}
+PURGED: Mapping[str, Any] = {"purge": True}
+
+
+@dataclass(slots=True)
+class Difference:
+    """What leads from what is held to what is current, for one object.
+
+    `changes`: members that are new or differ, elements with their key. `gone`: keyed elements and blocks that are
+    held no longer, as purge markers. `first`: markers of what must be purged before, because something in it vanished
+    that has no purge flag of its own. `is_whole`: that is this very object.
+    """
+
+    changes: Members = field(default_factory=dict)
+    gone: Members = field(default_factory=dict)
+    first: Members = field(default_factory=dict)
+    is_whole: bool = False
+
+    def __bool__(self) -> bool:
+        return self.is_whole or bool(self.changes or self.gone or self.first)
+
+
+_WHOLE = Difference(is_whole=True)
+
+
+def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
+    """Gives what a payload says of a child: without null members, purge flags, purged parts and empty keyed arrays."""
+    result: Members = {}
+    for name, value in payload.items():
+        if value is None or (name == "purge" and shape.can_be_purged):
+            continue
+        if not isinstance(value, (dict, list)):
+            result[name] = value
+            continue
+        member = shape.members.get(name)
+        if isinstance(member, ObjectShape) and isinstance(value, dict):
+            if value.get("purge") is not True:
+                result[name] = content(value, member)
+        elif isinstance(member, KeyedShape) and isinstance(value, list):
+            if elements := _elements(value, member):
+                result[name] = elements
+        else:
+            result[name] = without_nulls(value)
+    return result
+
+
+def without_common(held: Members, now: Members, shape: ObjectShape) -> tuple[Members, Members]:
+    """Gives two payloads without what their keyed arrays have word for word in common: that differs in nothing.
+
+    One such element stays in each array, so that an array is empty only where it was. Most of a child's payload is the
+    same from night to night, and need not be looked into.
+    """
+    held, now = dict(held), dict(now)
+    for name, member in shape.members.items():
+        before, value = held.get(name), now.get(name)
+        if not isinstance(member, KeyedShape) or not (has_keys(before, member.key) and has_keys(value, member.key)):
+            continue
+        texts = _texts(before, member.key)
+        common = {key for key, text in _texts(value, member.key).items() if texts.get(key) == text}
+        if common:
+            common.pop()
+            held[name] = [element for element in before or () if element[member.key] not in common]
+            now[name] = [element for element in value or () if element[member.key] not in common]
+    return held, now
+
+
+def _texts(elements: Any, key: str) -> dict[str, bytes]:
+    # Equal texts are more than equal values: Python takes 1 and True for the same.
+    return {element[key]: orjson.dumps(element) for element in elements if element.get("purge") is not True}
+
+
+def without_nulls(value: Any) -> Any:
+    """Gives a JSON value without the null members of its objects, at any depth."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def compare(held: Members, now: Members, shape: ObjectShape, *, is_full: bool) -> Difference:
+    """Gives how the contents `held` and `now` of one object differ.
+
+    `is_full` says that unchanged parts will be sent as well, which an array with doubtful keys does not bear.
+    """
+    result = Difference()
+    for name, before in held.items():
+        if name not in now and not _note_gone(result, name, before, shape):
+            return _WHOLE
+    for name, value in now.items():
+        if name not in held:
+            if _is_doubtful(value, shape.members.get(name)) and held.keys() != _IDENTIFIER_ALONE:
+                return _WHOLE
+            result.changes[name] = value
+        elif type(value) is str and value == held[name]:
+            continue
+        elif not _note_change(result, name, held[name], value, shape, is_full=is_full):
+            return _WHOLE
+    return result
+
+
+def prune(held: Members, first: Members, shape: ObjectShape) -> Members:
+    """Gives what is left of `held` once the marked parts are purged."""
+    result = dict(held)
+    for name, marker in first.items():
+        member = shape.members.get(name)
+        if isinstance(member, ObjectShape):
+            if marker.get("purge") is True:
+                result.pop(name, None)
+            else:
+                result[name] = prune(held[name], marker, member)
+        elif isinstance(member, KeyedShape):
+            result[name] = _prune_elements(held[name], marker, member)
+    return {name: value for name, value in result.items() if value != [] or name not in first}
+
+
+def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
+    """Gives `base` with purge markers put in where they belong; nothing that `base` has is changed."""
+    result = dict(base)
+    for name, marker in markers.items():
+        member = shape.members.get(name)
+        if name not in base:
+            result[name] = marker
+        elif isinstance(member, ObjectShape) and isinstance(base[name], dict):
+            result[name] = overlay(base[name], marker, member)
+        elif isinstance(member, KeyedShape) and isinstance(base[name], list):
+            result[name] = _overlay_elements(base[name], marker, member)
+    return result
+
+
+def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
+    """Gives what a merging receiver holds after a record that marks nothing as purged."""
+    result = dict(held)
+    for name, value in record.items():
+        member, before = shape.members.get(name), held.get(name)
+        if isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
+            result[name] = merged(before, value, member)
+        elif isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
+            result[name] = _merged_elements(before, value, member)
+        else:
+            result[name] = value
+    return result
+
+
+def _merged_elements(before: Any, value: list[Members], shape: KeyedShape) -> list[Members]:
+    by_key: dict[str, Members] = {element[shape.key]: element for element in before}
+    for element in value:
+        earlier = by_key.get(element[shape.key])
+        by_key[element[shape.key]] = element if earlier is None else merged(earlier, element, shape.element)
+    return list(by_key.values())
+
+
+def _note_gone(result: Difference, name: str, before: Any, shape: ObjectShape) -> bool:
+    """Notes that a member is held no longer; False where only purging its object can take it away."""
+    member = shape.members.get(name)
+    if isinstance(member, ObjectShape) and isinstance(before, dict):
+        result.gone[name] = dict(PURGED)
+        return True
+    if isinstance(member, KeyedShape) and has_keys(before, member.key):
+        result.gone[name] = [{member.key: element[member.key], **PURGED} for element in before]
+        return True
+    return False
+
+
+def _note_change(result: Difference, name: str, before: Any, value: Any, shape: ObjectShape, *, is_full: bool) -> bool:
+    member = shape.members.get(name)
+    if isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
+        inner = compare(before, value, member, is_full=is_full)
+        if inner.is_whole:
+            result.first[name] = dict(PURGED)
+        else:
+            _take_in(result, name, inner)
+        return True
+    if isinstance(member, KeyedShape) and isinstance(before, list) and isinstance(value, list):
+        if not (has_keys(before, member.key) and has_keys(value, member.key)):
+            return before == value and not is_full
+        _compare_elements(result, name, before, value, member, is_full=is_full)
+        return True
+    if before != value or type(before) is not type(value):
+        result.changes[name] = value
+    return True
+
+
+def _compare_elements(
+    result: Difference, name: str, before: list[Members], value: list[Members], shape: KeyedShape, *, is_full: bool
+) -> None:
+    key = shape.key
+    held = {element[key]: element for element in before}
+    changes, gone, first = [], [], []
+    for element in value:
+        earlier = held.pop(element[key], None)
+        if earlier is None:
+            changes.append(element)
+            continue
+        inner = compare(earlier, element, shape.element, is_full=is_full)
+        identity = {key: element[key]}
+        if inner.is_whole:
+            first.append({**identity, **PURGED})
+            continue
+        if inner.changes:
+            changes.append({**identity, **inner.changes})
+        if inner.gone:
+            gone.append({**identity, **inner.gone})
+        if inner.first:
+            first.append({**identity, **inner.first})
+    gone.extend({key: identifier, **PURGED} for identifier in held)
+    for target, found in ((result.changes, changes), (result.gone, gone), (result.first, first)):
+        if found:
+            target[name] = found
+
+
+def _take_in(result: Difference, name: str, inner: Difference) -> None:
+    for target, found in ((result.changes, inner.changes), (result.gone, inner.gone), (result.first, inner.first)):
+        if found:
+            target[name] = found
+
+
+def has_keys(elements: Any, key: str) -> bool:
+    """Whether an array's elements can be told apart: each an object with a key of its own."""
+    if not isinstance(elements, list):
+        return False
+    keys = [element.get(key) for element in elements if isinstance(element, dict)]
+    return (
+        len(keys) == len(elements)
+        and all(isinstance(identifier, str) for identifier in keys)
+        and len(set(keys)) == len(keys)
+    )
+
+
+def has_doubtful_keys(payload: Members, shape: ObjectShape) -> bool:
+    """Whether elements of one of the payload's own arrays, not of arrays within them, cannot be told apart."""
+    return any(_is_doubtful(value, shape.members.get(name)) for name, value in payload.items())
+
+
+def _is_doubtful(value: Any, member: Shape | None) -> bool:
+    """Whether a new array could be merged with an empty one that the receiver holds, and its keys would not bear it."""
+    return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)
+
+
+def _elements(value: list[Any], shape: KeyedShape) -> list[Any]:
+    return [
+        content(element, shape.element) if isinstance(element, dict) else element
+        for element in value
+        if not (isinstance(element, dict) and element.get("purge") is True)
+    ]
+
+
+def _prune_elements(held: list[Members], markers: list[Members], shape: KeyedShape) -> list[Members]:
+    by_key = {marker[shape.key]: marker for marker in markers}
+    left = []
+    for element in held:
+        marker = by_key.get(element[shape.key])
+        if marker is None:
+            left.append(element)
+        elif marker.get("purge") is not True:
+            left.append(
+                prune(element, {name: part for name, part in marker.items() if name != shape.key}, shape.element)
+            )
+    return left
+
+
+def _overlay_elements(base: list[Any], markers: list[Members], shape: KeyedShape) -> list[Any]:
+    by_key = {marker[shape.key]: marker for marker in markers}
+    result = []
+    for element in base:
+        key = element.get(shape.key) if isinstance(element, dict) else None
+        marker = by_key.pop(key, None) if isinstance(key, str) else None
+        is_open = marker is not None and marker.get("purge") is not True
+        result.append(overlay(element, marker, shape.element) if marker and is_open else element)
+    return [*result, *by_key.values()]

@@ -1,0 +1,164 @@
+"""What the operator sees of a run: progress while it lasts, the summary at its end. Plain where it is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import click
+
+from api_pipeline.outbox.status import Overview, PastRun
+from api_pipeline.run_summary import RunSummary
+
+_LINE_EVERY_S = 10.0
+_REDRAW_EVERY_S = 0.2
+_WIDTH = 30
+
+
+class RunProgress:
+    """Shows how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._clock = clock
+        self._started = clock()
+        self._shown = clock()
+        self._total = 0
+        self._is_terminal = stream.isatty()
+
+    def set_total(self, rows: int) -> None:
+        """Says how many rows may be due."""
+        self._total = rows
+
+    def update(self, summary: RunSummary) -> None:
+        """Shows the counts as they stand now, not more often than an eye or a log needs."""
+        if self._quiet:
+            return
+        now = self._clock()
+        if now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
+            return
+        self._shown = now
+        text = self._text(summary, now - self._started)
+        if self._is_terminal:
+            self._stream.write(f"\r{text}\x1b[K")
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the bar, so that the summary stands alone."""
+        if self._is_terminal and not self._quiet:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def _text(self, summary: RunSummary, seconds: float) -> str:
+        done = summary.decided
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", about {max(0, self._total - done) / rate:.0f} s left" if rate and self._total else ""
+        mode = "TESTING " if summary.is_testing else ""
+        if not self._is_terminal:
+            return f"{mode}{done} of about {self._total} records done, {rate:.0f} a second{left}"
+        share = min(1.0, done / self._total) if self._total else 0.0
+        bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, ".")
+        return f"{mode}[{bar}] {done}/{self._total} records, {rate:.0f} a second{left}"
+
+
+def summary_lines(summary: RunSummary) -> list[str]:
+    """Gives the summary of a run: one line a count, then what to do next. Plain ASCII."""
+    lines = [f"Run {summary.run_id} on {summary.table}, {summary.seconds:.1f} s"]
+    if summary.is_testing:
+        lines.append("TESTING mode: nothing left this machine, the receiver was simulated.")
+    counts = [
+        ("due", summary.due),
+        ("accepted", summary.accepted),
+        ("  of these deletions", summary.deleted),
+        ("nothing to send", summary.unchanged),
+        ("refused before sending", summary.rejected),
+        ("refused by the receiver", summary.refused),
+        ("not delivered", summary.undelivered),
+        ("not tried", summary.not_tried),
+        ("requests", summary.requests),
+    ]
+    lines += [f"  {name:<24}{count:>9}" for name, count in counts]
+    extras = [
+        (summary.purges, "records went in two steps, the first of them a purge"),
+        (summary.nulls_removed, "null members were taken out of payloads"),
+        (summary.warnings, "findings in payloads were only warnings (see: d2i-csc-api validate)"),
+        (summary.receipts_recovered, "receipts of an earlier run were written back first"),
+        (summary.receipts_spooled, "receipts could not be written and are kept in a file for the next run"),
+    ]
+    lines += [f"  {count} {text}" for count, text in extras if count]
+    return [*lines, f"Result: {result_line(summary)} (exit code {summary.exit_code})"]
+
+
+def result_line(summary: RunSummary) -> str:
+    """Gives one sentence: what came of the run and what to do next."""
+    if summary.was_stopped:
+        return f"stopped by a signal; {summary.not_tried} rows were not tried and go with the next run"
+    if summary.errors:
+        return " ".join(str(error) for error in summary.errors)
+    if summary.undelivered:
+        return (
+            f"the receiver could not be reached or kept failing for {summary.undelivered} records; "
+            "they are tried again by the next run"
+        )
+    if summary.in_error:
+        return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
+    if summary.due == 0:
+        return "nothing was due"
+    if summary.was_limited:
+        return (
+            f"all {summary.due} records that --limit allowed passed; the rest is due still and goes with the next run"
+        )
+    if summary.is_testing:
+        return "every due record passed in testing mode; a live run sends them"
+    return "everything due was accepted"
+
+
+def status_lines(overview: Overview, table: str) -> list[str]:
+    """Gives the state of the table as a few small tables. Plain ASCII."""
+    lines = [f"Table {table}", f"  {'row_state':<12}{'submission_status':<20}{'rows':>10}"]
+    lines += [
+        f"  {count.row_state or '(none)':<12}{count.submission_status or '(none)':<20}{count.rows:>10}"
+        for count in overview.counts
+    ]
+    lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or its time is not kept'}")
+    if overview.errors:
+        lines.append("Most frequent errors (values are masked)")
+        lines += [f"  {error.rows:>8} x {error.answer}  (for example {error.person_id})" for error in overview.errors]
+    if overview.runs:
+        lines.append("Last runs (times are UTC)")
+        lines.append(
+            f"  {'began':<20}{'mode':<9}{'payloads':<9}{'due':>8}{'accepted':>9}{'failed':>8}{'left':>8}{'exit':>6}"
+            f"  {'run id':<36}"
+        )
+        lines += [_run_line(run) for run in overview.runs]
+    return lines
+
+
+def _run_line(run: PastRun) -> str:
+    failed = None if run.refused is None else run.refused + (run.undelivered or 0)
+    began = run.started_at.isoformat(" ", "seconds")
+    return (
+        f"  {began:<20}{run.mode:<9}{run.payloads:<9}{_shown(run.due):>8}{_shown(run.accepted):>9}"
+        f"{_shown(failed):>8}{_shown(run.not_tried):>8}{_shown(run.exit_code):>6}"
+        f"  {run.run_id:<36}"
+    )
+
+
+def _shown(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+def print_summary(summary: RunSummary, *, quiet: bool) -> None:
+    """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault.
+
+    What ended a run stands on standard error as well: a task may keep one of the two, and either says what to do next.
+    """
+    lines = summary_lines(summary)
+    if quiet:
+        lines = lines[-1:] if summary.exit_code else []
+    for line in lines:
+        click.echo(line)

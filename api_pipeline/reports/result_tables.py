@@ -1,0 +1,187 @@
+"""The rows that the Python interface gives, and how they show as a table in a notebook or on a console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+from api_pipeline.diagnostics.payloads import Validation
+from api_pipeline.diagnostics.steps import Report
+from api_pipeline.logs.redaction import Redactor
+from api_pipeline.reports.console import result_line
+from api_pipeline.run_summary import RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One step of a look at the surroundings. `status` is ok, remark, failed or skipped; `seconds` how long it took."""
+
+    test: str
+    step: str
+    status: str
+    detail: str
+    advice: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """One rule that payloads break: how often, where, and person ids as examples; never a value.
+
+    `severity` is schema, code, cross_field or firewall.
+    """
+
+    severity: str
+    rule: str
+    place: str
+    message: str
+    findings: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """What a check of the payloads found: rows checked, rows that would not be sent, null members, rules broken."""
+
+    rows: int
+    refused_rows: int
+    nulls: int
+    rules: tuple[RuleFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One line of a run's summary."""
+
+    what: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did. `due` is the sum of all outcomes; `result` is one sentence; `exit_code` is the command's."""
+
+    run_id: str
+    table: str
+    is_testing: bool
+    due: int
+    accepted: int
+    deleted: int
+    unchanged: int
+    rejected: int
+    refused: int
+    undelivered: int
+    not_tried: int
+    requests: int
+    seconds: float
+    exit_code: int
+    result: str
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """Gives the counts as rows, in the summary's words."""
+        return (
+            Count("due", self.due),
+            Count("accepted", self.accepted),
+            Count("of these deletions", self.deleted),
+            Count("nothing to send", self.unchanged),
+            Count("refused before sending", self.rejected),
+            Count("refused by the receiver", self.refused),
+            Count("not delivered", self.undelivered),
+            Count("not tried", self.not_tried),
+        )
+
+
+class Table:
+    """Rows as a table: in HTML where a notebook shows it, as plain text where it is printed."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.columns = tuple(columns)
+        self.rows = tuple(tuple(row) for row in rows)
+
+    def __str__(self) -> str:
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[number]) for line in lines) for number in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def as_table(rows: Iterable[Any]) -> Table:
+    """Gives rows (dataclasses of one kind) as a table with a column for each field. No rows, no columns."""
+    found = list(rows)
+    if not found:
+        return Table((), ())
+    names = [field.name for field in fields(found[0])]
+    return Table(
+        [name.replace("_", " ") for name in names],
+        [[_cell(getattr(row, name)) for name in names] for row in found],
+    )
+
+
+def diagnoses(reports: Sequence[Report], redactor: Redactor) -> tuple[Diagnosis, ...]:
+    """Gives the steps of several tests as rows, without secrets."""
+    rows = [
+        Diagnosis(
+            report.test,
+            step.name,
+            step.status.value.lower(),
+            redactor(step.detail),
+            redactor(step.advice),
+            round(step.seconds, 3),
+        )
+        for report in reports
+        for step in report.steps
+    ]
+    if not any(report.test == "test-endpoint" for report in reports):
+        detail = "API_ENDPOINT and TOKEN_ENDPOINT are not set; testing mode needs neither"
+        rows.append(Diagnosis("test-endpoint", "settings", "skipped", detail, "", 0.0))
+    return tuple(rows)
+
+
+def validation_result(validation: Validation) -> ValidationResult:
+    """Gives the result of a check, the most frequent rules first."""
+    ordered = sorted(validation.rules.values(), key=lambda rule: (rule.severity, -rule.findings))
+    rules = tuple(
+        RuleFinding(rule.severity, rule.rule, rule.place, rule.message, rule.findings, tuple(rule.examples))
+        for rule in ordered
+    )
+    return ValidationResult(validation.rows, validation.refused_rows, validation.nulls, rules)
+
+
+def run_result(summary: RunSummary) -> RunResult:
+    """Gives the summary of a run that has ended."""
+    return RunResult(
+        run_id=summary.run_id,
+        table=summary.table,
+        is_testing=summary.is_testing,
+        due=summary.due,
+        accepted=summary.accepted,
+        deleted=summary.deleted,
+        unchanged=summary.unchanged,
+        rejected=summary.rejected,
+        refused=summary.refused,
+        undelivered=summary.undelivered,
+        not_tried=summary.not_tried,
+        requests=summary.requests,
+        seconds=summary.seconds,
+        exit_code=summary.exit_code,
+        result=result_line(summary),
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)

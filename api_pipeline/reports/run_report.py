@@ -1,0 +1,208 @@
+"""What one run did, gathered from journal, submission log and staging table, and written as one HTML page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from api_pipeline.db import Row
+from api_pipeline.errors import SettingsError
+from api_pipeline.outbox.staging_table import Store, utc_now
+from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.sql.statements import load
+
+RUNS_SHOWN = 30
+PEOPLE_SHOWN = 40
+_MOST_READ = 10_000
+_NO_ANSWER = "(no answer stored)"
+_AND_MORE = re.compile(r"and \d+ more")
+_POSITION = re.compile(r"\[\d+\]")
+
+
+@dataclass(slots=True)
+class RuleErrors:
+    """One rule (values masked) and whom it stopped.
+
+    `in_error` counts rows of the table that are in error for it now, `in_run` the records of the run that were sent and
+    came back with it. `people` holds person ids in the order in which they were met, each once.
+    """
+
+    rule: str
+    in_error: int = 0
+    in_run: int = 0
+    people: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """All that the page says. `run` is None where no run is recorded; times are UTC without a zone.
+
+    `runs` are the latest runs on the table, newest first. `rows_in_error` counts all rows in error; of them
+    `errors_read` were read for the groups in `errors`.
+    """
+
+    table: str
+    made_at: datetime
+    run: PastRun | None
+    receiver: str | None
+    has_journal: bool
+    has_log: bool
+    counts: list[StateCount]
+    errors: list[RuleErrors]
+    errors_read: int
+    runs: list[PastRun]
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether nothing left the machine."""
+        return self.run is not None and self.run.mode == "testing"
+
+    @property
+    def rows_in_error(self) -> int:
+        """How many rows of the table are in error now."""
+        return sum(count.rows for count in self.counts if count.submission_status == "error")
+
+
+def gather(
+    store: Store,
+    table: str,
+    mask: Callable[[str], str],
+    *,
+    run_id: str | None = None,
+    summary: RunSummary | None = None,
+) -> RunReport:
+    """Gives the report of the run `run_id`, or of the last one on `table`; `mask` takes values out of answers.
+
+    `summary` is the run that has just ended: it is reported even where there is no journal to read it from.
+    Errors: DatabaseError; SettingsError where `run_id` is not in the journal or was a run on another table.
+    """
+    now = overview(store, table, mask, runs=RUNS_SHOWN)
+    has_journal, has_log = store.has_journal(), store.has_companions()
+    entry = _journal_entry(store, now, run_id, table) if has_journal else None
+    if entry is None and summary is not None:
+        entry = _as_past_run(summary), summary.receiver
+    if entry is None and run_id is not None:
+        raise SettingsError(f"The journal knows no run {run_id}; see the latest with: d2i-csc-api status")
+    run, receiver = entry or (None, None)
+    logged = _rows(store, "logged_failures", [run.run_id]) if has_log and run else []
+    failing = _rows(store, "rows_in_error", [])
+    return RunReport(
+        table=table,
+        made_at=utc_now(),
+        run=run,
+        receiver=receiver,
+        has_journal=has_journal,
+        has_log=has_log,
+        counts=now.counts,
+        errors=group_by_rule(failing, logged, mask),
+        errors_read=len(failing),
+        runs=now.runs,
+    )
+
+
+def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[[str], str]) -> list[RuleErrors]:
+    """Gives errors by rule, the most frequent first, from (answer, person id) of rows in error and of logged failures.
+
+    An answer that names several rules counts for each of them; positions in lists are taken out of a rule.
+    """
+    groups: dict[str, RuleErrors] = {}
+    known: dict[str, list[str]] = {}
+    for rows, is_logged in ((failing, False), (logged, True)):
+        for answer, person in rows:
+            text = str(answer or _NO_ANSWER)
+            rules = known.get(text)
+            if rules is None:
+                rules = known[text] = _rules(mask(text))
+            for rule in rules:
+                group = groups.setdefault(rule, RuleErrors(rule))
+                group.in_run += is_logged
+                group.in_error += not is_logged
+                group.people[str(person or "(no person id)")] = None
+    return sorted(groups.values(), key=lambda group: (-max(group.in_error, group.in_run), group.rule))
+
+
+def write_report(report: RunReport, folder: Path) -> Path:
+    """Writes the page into `folder`, which is made where it is missing, and gives its path. Errors: SettingsError."""
+    from api_pipeline.reports.html_page import page
+
+    path = folder / _file_name(report)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(report), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SettingsError(
+            f"The report cannot be written into the folder {folder} ({type(error).__name__}); "
+            "name another, or let this account write there."
+        ) from None
+    return path
+
+
+def _journal_entry(store: Store, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
+    """Gives a run and its receiver as the journal has them, None where it does not know the run."""
+    wanted = run_id or (now.runs[0].run_id if now.runs else None)
+    rows = _rows(store, "read_run", [wanted]) if wanted else []
+    if not rows:
+        return None
+    *values, worked_on, receiver = rows[0]
+    if str(worked_on) != table:
+        raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
+    values[4:6] = map(_moment, values[4:6])
+    return PastRun(*values), str(receiver)
+
+
+def _moment(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _as_past_run(summary: RunSummary) -> PastRun:
+    return PastRun(
+        run_id=summary.run_id,
+        mode="testing" if summary.is_testing else "live",
+        payloads="deltas" if summary.is_deltas else "full",
+        shard=None,
+        started_at=summary.started_at,
+        finished_at=summary.finished_at,
+        due=summary.due,
+        accepted=summary.accepted,
+        refused=summary.rejected + summary.refused,
+        undelivered=summary.undelivered,
+        deleted=summary.deleted,
+        unchanged=summary.unchanged,
+        not_tried=summary.not_tried,
+        exit_code=summary.exit_code,
+        message=" ".join(str(error) for error in summary.errors) or None,
+    )
+
+
+def _rows(store: Store, name: str, parameters: list[object]) -> list[Row]:
+    return store.connection.query(_sql(store, name), parameters)
+
+
+def _sql(store: Store, name: str) -> str:
+    statement = load("report_queries.sql")[name].sql
+    names = store.tables
+    return statement.format(
+        table=names.staging, log=names.log, runs=names.runs, page=store.connection.page(_MOST_READ)["page"]
+    )
+
+
+def _rules(answer: str) -> list[str]:
+    """Takes a masked answer such as `HTTP 400: first; second` apart into its rules, each with the code before it."""
+    answer = _POSITION.sub("[]", answer)
+    code, separator, rest = answer.partition(": ")
+    if not separator or "{" in rest:
+        return [answer]
+    parts = [part for part in rest.split("; ") if part and not _AND_MORE.fullmatch(part)]
+    return list(dict.fromkeys(f"{code}: {part}" for part in parts)) or [answer]
+
+
+def _file_name(report: RunReport) -> str:
+    if report.run is None:
+        return f"csc-api-report-{report.made_at:%Y-%m-%d-%H%M%S}.html"
+    # Two runs may begin in one second (shards), so part of the id stands in the name.
+    ending = re.sub(r"[^0-9A-Za-z]", "", report.run.run_id)[:8]
+    return f"csc-api-run-{report.run.started_at:%Y-%m-%d-%H%M%S}-{ending}.html"

@@ -1,0 +1,115 @@
+"""The chart of the last runs: one inline SVG, drawn without script, readable at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from api_pipeline.outbox.status import PastRun
+
+_TOP = 26
+_BASE = 176
+_HEIGHT = 222
+_LEAST = 2.0
+_SERIES = ("accepted", "unchanged", "refused", "undelivered", "not_tried")
+NAMES = {
+    "accepted": "accepted",
+    "unchanged": "nothing to send",
+    "refused": "refused",
+    "undelivered": "not delivered",
+    "not_tried": "not tried",
+}
+
+
+def chart(runs: Sequence[PastRun], most: int, reported: str | None) -> str:
+    """Gives the SVG for `runs`, oldest first, with room for `most` of them; the run `reported` is marked.
+
+    Places across are shares of the width and places down are pixels: letters keep their size on a telephone.
+    """
+    highest = max((_total(run) for run in runs), default=0)
+    step = 100 / most
+    bars = [_bar(run, step * (most - len(runs) + place), step, highest, reported) for place, run in enumerate(runs)]
+    return "\n".join(
+        [
+            f'<svg class="chart" role="img" aria-labelledby="chart-title chart-text" width="100%" height="{_HEIGHT}">',
+            f'<title id="chart-title">Records in the last {len(runs)} runs</title>',
+            f'<desc id="chart-text">{escape(_words(runs, highest))}</desc>',
+            f'<line class="grid" x1="0" x2="100%" y1="{_TOP}" y2="{_TOP}"/>',
+            f'<line class="grid" x1="0" x2="100%" y1="{(_TOP + _BASE) / 2:g}" y2="{(_TOP + _BASE) / 2:g}"/>',
+            f'<text class="axis" x="0" y="{_TOP - 8}">{highest:,} records</text>',
+            *bars,
+            f'<line class="base" x1="0" x2="100%" y1="{_BASE}" y2="{_BASE}"/>',
+            *_dates(runs, step * (most - len(runs))),
+            "</svg>",
+        ]
+    )
+
+
+def _bar(run: PastRun, left: float, step: float, highest: int, reported: str | None) -> str:
+    is_testing = run.mode == "testing"
+    classes = "bar testing" if is_testing else "bar"
+    parts = [f'<g class="{classes}"><title>{escape(_told(run))}</title>']
+    if run.run_id == reported:
+        parts.append(
+            f'<rect class="reported" x="{left:.2f}%" y="{_TOP}" width="{step:.2f}%" height="{_BASE - _TOP + 22}"/>'
+        )
+    bottom = float(_BASE)
+    for name in _SERIES:
+        count = getattr(run, name) or 0
+        if count:
+            # A single refused record among thousands must still be seen.
+            height = min(max(_LEAST, (_BASE - _TOP) * count / highest), bottom - _TOP + _LEAST * len(_SERIES))
+            bottom -= height
+            parts.append(
+                f'<rect class="s-{name.replace("_", "-")}" x="{left + step * 0.14:.2f}%" y="{bottom:.1f}" '
+                f'width="{step * 0.72:.2f}%" height="{height:.1f}"/>'
+            )
+    sign = _sign(run)
+    parts.append(
+        f'<text class="sign {"good" if sign == _GOOD else "bad"}" x="{left + step / 2:.2f}%" y="{_BASE + 16}">'
+        f"{sign}</text></g>"
+    )
+    return "".join(parts)
+
+
+_GOOD, _BAD, _OPEN = "\u2713", "!", "?"
+
+
+def _sign(run: PastRun) -> str:
+    if run.exit_code is None:
+        return _OPEN
+    return _BAD if run.exit_code else _GOOD
+
+
+def _dates(runs: Sequence[PastRun], left: float) -> list[str]:
+    if not runs:
+        return []
+    first, last = _day(runs[0]), _day(runs[-1])
+    labels = [f'<text class="axis end" x="100%" y="{_HEIGHT - 8}">{last}</text>']
+    if len(runs) > 1:
+        # Where the bars begin far to the right the two dates would stand on each other.
+        x = min(left, 60.0)
+        labels.insert(0, f'<text class="axis" x="{x:.2f}%" y="{_HEIGHT - 8}">{first}</text>')
+    return labels
+
+
+def _day(run: PastRun) -> str:
+    return f"{run.started_at.day} {run.started_at:%b %Y}"
+
+
+def _total(run: PastRun) -> int:
+    return sum(getattr(run, name) or 0 for name in _SERIES)
+
+
+def _told(run: PastRun) -> str:
+    counts = ", ".join(f"{getattr(run, name) or 0:,} {NAMES[name]}" for name in _SERIES if getattr(run, name))
+    mode = " (testing)" if run.mode == "testing" else ""
+    return f"{run.started_at:%Y-%m-%d %H:%M}{mode}: {counts or 'nothing was due'}"
+
+
+def _words(runs: Sequence[PastRun], highest: int) -> str:
+    clean = sum(run.exit_code == 0 for run in runs)
+    return (
+        f"One bar for each run, oldest on the left. {clean} of {len(runs)} runs ended with exit code 0. "
+        f"The largest had {highest:,} records. The table below holds the same figures."
+    )

@@ -1,0 +1,69 @@
+"""Serves a simulator until it is stopped: what the command `simulate-api` does."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from api_pipeline.sandbox.simulator.core import Simulator
+from api_pipeline.sandbox.simulator.http import SimulatorServer
+from api_pipeline.sandbox.simulator.options import Options
+
+_LOOK_EVERY_S = 0.2
+_SELDOM = 1_000_000
+
+
+def run_server(
+    host: str, port: int, options: Options, echo: Callable[[str], None], stop: threading.Event | None = None
+) -> None:
+    """Serves until `stop` is set, Ctrl-C or `/_control/die`; tells by `echo` what to set, and at the end what came.
+
+    Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
+    """
+    stop = stop or threading.Event()
+    with _seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:
+        echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
+        for line in settings_lines(server):
+            echo(line)
+        echo(
+            f"It reads records as {options.conditions.reading.value}; ask and steer it under {server.origin}/_control/"
+        )
+        try:
+            # On Windows, Ctrl-C cannot interrupt a wait without end.
+            while not stop.wait(_LOOK_EVERY_S) and not server.stopping.is_set():
+                continue
+        except KeyboardInterrupt:
+            pass
+    stats = server.simulator.stats()
+    echo(
+        f"Stopped: {stats.requests} requests came, {stats.records_accepted} records were accepted, "
+        f"{stats.children_held} children are held."
+    )
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    # Each batch makes some ten thousand objects without a cycle among them; looking for cycles all the time would
+    # take nearly as long as reading the JSON.
+    before = gc.get_threshold()
+    gc.set_threshold(_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def settings_lines(server: SimulatorServer) -> list[str]:
+    """Gives the lines of a `.env` file that point the pipeline at a server."""
+    options = server.simulator.options
+    return [
+        f"API_ENDPOINT={server.base_url}",
+        f"TOKEN_ENDPOINT={server.token_url}",
+        f"CLIENT_ID={options.client_id}",
+        f"CLIENT_SECRET={options.client_secret}",
+        f"SCOPE={options.scope}",
+        f"SUPPLIER_KEY={options.supplier_key}",
+        f"LA_CODE={options.la_codes[0]}",
+    ]

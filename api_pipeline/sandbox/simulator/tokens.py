@@ -1,0 +1,81 @@
+"""The token endpoint: OAuth 2.0 client credentials, as the Microsoft identity platform answers them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from api_pipeline.sandbox.simulator.answer import Answer, json_answer
+from api_pipeline.sandbox.simulator.options import Options
+
+_NEVER_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class TokenOffice:
+    """Issues tokens and knows which are good. Safe to use from several threads at once."""
+
+    def __init__(self, options: Options, clock: Callable[[], float]) -> None:
+        self._options = options
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._good_until: dict[str, float] = {}
+        self._issued = 0
+
+    @property
+    def issued(self) -> int:
+        """How many tokens have been issued since the last reset."""
+        return self._issued
+
+    def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Gives the answer to a request for a token. `headers` has lower-case names."""
+        if method != "POST":
+            return _fault(405, "invalid_request", "The token endpoint takes POST only.")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+            return _fault(400, "invalid_request", "The body must be application/x-www-form-urlencoded.")
+        form = {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        for name in ("grant_type", "client_id", "client_secret", "scope"):
+            if name not in form:
+                return _fault(400, "invalid_request", f"The parameter {name} is missing.")
+        if form["grant_type"] != "client_credentials":
+            return _fault(400, "unsupported_grant_type", "The grant type must be client_credentials.")
+        if (form["client_id"], form["client_secret"]) != (self._options.client_id, self._options.client_secret):
+            return _fault(401, "invalid_client", "The client id or the client secret is not valid.")
+        if form["scope"] != self._options.scope:
+            return _fault(400, "invalid_scope", "The scope is not valid.")
+        return self._issue()
+
+    def is_good(self, authorization: str) -> bool:
+        """Whether an Authorization header carries a token that was issued here and has not expired."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return False
+        with self._lock:
+            return self._clock() < self._good_until.get(token.strip(), float("-inf"))
+
+    def expire_all(self) -> None:
+        """Makes every token that was issued worthless."""
+        with self._lock:
+            self._good_until.clear()
+
+    def reset(self) -> None:
+        """Makes every token worthless and counts from nought again."""
+        with self._lock:
+            self._good_until.clear()
+            self._issued = 0
+
+    def _issue(self) -> Answer:
+        lifetime = self._options.token_lifetime_s
+        token = secrets.token_urlsafe(48)
+        with self._lock:
+            now = self._clock()
+            self._good_until = {known: until for known, until in self._good_until.items() if until > now}
+            self._good_until[token] = now + lifetime
+            self._issued += 1
+        told = int(lifetime) if lifetime == int(lifetime) else lifetime
+        return json_answer(200, {"token_type": "Bearer", "expires_in": told, "access_token": token}, _NEVER_STORE)
+
+
+def _fault(status: int, code: str, description: str) -> Answer:
+    return json_answer(status, {"error": code, "error_description": description}, _NEVER_STORE)

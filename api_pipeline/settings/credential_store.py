@@ -1,0 +1,89 @@
+"""Secrets in the operating system's credential store (Windows Credential Manager and its kin), through keyring."""
+
+from __future__ import annotations
+
+import logging
+from types import ModuleType
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.definitions import SECRET_NAMES, canonical_name
+
+SERVICE = "d2i-csc-api"
+
+_log = logging.getLogger(__name__)
+
+
+def secret_setting(name: str) -> str:
+    """The secret setting that `name` (in any case of letters, or an alias) stands for; SettingsError where none is."""
+    canonical = canonical_name(name.strip().upper())
+    if canonical not in SECRET_NAMES:
+        raise SettingsError(f"{name} is not a secret setting; wanted is one of {', '.join(SECRET_NAMES)}.")
+    return canonical
+
+
+class CredentialStore:
+    """The credential store of whoever runs the command, under the service name `d2i-csc-api`.
+
+    keyring is imported when the store is first asked, because finding its back end is slow.
+    """
+
+    def get(self, name: str) -> str | None:
+        """The secret, or None: also where the store cannot be used, so that a run does not depend on it."""
+        try:
+            secret = _keyring().get_password(SERVICE, name)
+        except Exception as error:  # a back end may raise what it likes, and none of it may stop a run
+            _log.debug("The credential store cannot be asked for %s (%s).", name, type(error).__name__)
+            return None
+        return str(secret) if secret else None
+
+    def set(self, name: str, secret: str) -> str:
+        """Keeps a secret and answers the setting's name; SettingsError where it is blank or cannot be kept."""
+        setting = secret_setting(name)
+        value = secret.strip()
+        if not value:
+            raise SettingsError(f"Nothing was given for {setting}; nothing was stored.")
+        try:
+            keyring = _keyring()
+            keyring.set_password(SERVICE, setting, value)
+            is_kept = keyring.get_password(SERVICE, setting) == value
+        except Exception as error:
+            raise _unusable(f"keep {setting}", error) from None
+        if not is_kept:
+            raise SettingsError(f"The credential store did not keep {setting}; put it into the .env file instead.")
+        return setting
+
+    def delete(self, name: str) -> bool:
+        """Takes a secret out of the store; whether it was there. SettingsError where the store cannot be used."""
+        setting = secret_setting(name)
+        try:
+            keyring = _keyring()
+            if not keyring.get_password(SERVICE, setting):
+                return False
+            keyring.delete_password(SERVICE, setting)
+        except Exception as error:
+            raise _unusable(f"delete {setting}", error) from None
+        return True
+
+    def names(self) -> tuple[str, ...]:
+        """The secret settings that are in the store, never their values; SettingsError where it cannot be used."""
+        try:
+            keyring = _keyring()
+            return tuple(name for name in SECRET_NAMES if keyring.get_password(SERVICE, name))
+        except Exception as error:
+            raise _unusable("list its secrets", error) from None
+
+
+def _keyring() -> ModuleType:
+    import keyring  # slow to import, and only commands that need a secret ask for it
+
+    return keyring
+
+
+def _unusable(action: str, error: Exception) -> SettingsError:
+    if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
+        reason = "this machine or account has none that can be used"
+    else:
+        reason = type(error).__name__
+    return SettingsError(
+        f"The credential store could not {action} ({reason}); put the secret into the .env file instead."
+    )

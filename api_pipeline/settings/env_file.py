@@ -1,0 +1,147 @@
+"""The `.env` file: found, decoded whatever Notepad saved it as, and read without surprises."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from api_pipeline.settings.definition import Kind
+from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.sql.paths import is_folder, is_there
+
+FILE_NAMES = (".env", "env.txt")
+
+_OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
+_PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (Kind.PATH, Kind.FILE))
+_QUOTED_PATH = re.compile(rf"""^(\s*(?:export\s+)?(?:{_PATH_NAMES})\s*=\s*)(["'])(.*)\2([ \t]*)$""", re.MULTILINE)
+_QUOTED_VALUE = re.compile(r"""^(\s*(?:export\s+)?[A-Za-z_]\w*[ \t]*=[ \t]*)(["'])(.*)$""", re.MULTILINE)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What a `.env` file says: names and values as written, and what was wrong with it.
+
+    `faults` are sentences that end a command, `warnings` sentences that do not. Neither holds a value.
+    """
+
+    path: Path
+    values: dict[str, str]
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def find_env_file(cwd: Path, executable_folder: Path | None) -> Path | None:
+    """The settings file of contract 2: `.env`, else `env.txt`, in the working folder, else beside the "
+    "executable."""
+    folders = [cwd] if executable_folder is None else [cwd, executable_folder]
+    candidates = (folder / name for folder in folders for name in FILE_NAMES)
+    # One that may not be looked at counts as found: to pass it over would be to run with other settings than it has.
+    return next((path for path in candidates if is_there(path) and not is_folder(path)), None)
+
+
+def read_env_file(path: Path) -> EnvFile:
+    """What the file says; a file that cannot be opened or decoded comes back as a fault, never as an "
+    "exception."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        fault = (
+            f"The settings file {path} cannot be read ({reason}); the account that runs the command must be let read "
+            "it and enter its folder."
+        )
+        return EnvFile(path, {}, (fault,))
+    text, warning = _decode(data)
+    if text is None:
+        return EnvFile(path, {}, (f"The settings file {path} is not text; save it as UTF-8.",))
+    values, faults, warnings = _parse(text, path.name)
+    if warning:
+        warnings.insert(0, f"The settings file {path} {warning}")
+    return EnvFile(path, values, tuple(faults), tuple(warnings))
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether others than the owner may read or change the file; always false on Windows, whose modes do "
+    "not tell."""
+    if os.name != "posix":
+        return False
+    return bool(path.stat().st_mode & _OTHERS)
+
+
+def _decode(data: bytes) -> tuple[str | None, str]:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _attempt(data, "utf-16"), ""
+    if b"\x00" in data:
+        little = data[1:2] == b"\x00"
+        return _attempt(data, "utf-16-le" if little else "utf-16-be"), ""
+    text = _attempt(data, "utf-8-sig")
+    if text is not None:
+        return text, ""
+    return _attempt(data, "cp1252"), (
+        "is not UTF-8; it was read as Windows-1252 (ANSI). Save it as UTF-8 to be sure of every letter."
+    )
+
+
+def _attempt(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[str]]:
+
+    from dotenv.parser import parse_stream  # slow to import, and not every command has a file
+
+    values: dict[str, str] = {}
+    faults: list[str] = []
+    warnings: list[str] = []
+    for binding in parse_stream(StringIO(_with_plain_backslashes(text.replace("\r\n", "\n")))):
+        raw = binding.original.string
+        line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
+        if binding.error or (binding.key is not None and binding.value is None and raw.strip()):
+            name = _name_in(raw)
+            sentence = f"Line {line} of {file_name} cannot be read{f' ({name})' if name else ''}; wanted is NAME=value"
+            (faults if name else warnings).append(f"{sentence}, with a quote closed where one is opened.")
+            continue
+        if binding.key is None or binding.value is None:
+            continue
+        if canonical_name(binding.key) and ("\n" in binding.value or "\r" in binding.value):
+            faults.append(f"{binding.key} on line {line} of {file_name} has a quote that is not closed on its line.")
+            continue
+        if values.get(binding.key, "").strip() not in ("", binding.value.strip()) and canonical_name(binding.key):
+            warnings.append(f"{binding.key} stands more than once in {file_name}; the last one holds.")
+        values[binding.key] = binding.value
+    return values, faults, warnings
+
+
+def _name_in(raw: str) -> str | None:
+    match = _OURS.match(raw)
+    return match[1] if match and canonical_name(match[1]) else None
+
+
+def _with_plain_backslashes(text: str) -> str:
+    """`text` in which a backslash in a quoted value means itself: a folder called \\new must not become a new line.
+
+    The parser decodes \\n, \\t and their kin in double quotes. Only \\\\ and an escaped quote are left to it; in a path
+    every backslash stands for itself, also before the closing quote.
+    """
+
+    def path_line(match: re.Match[str]) -> str:
+        return match[1] + match[2] + match[3].replace("\\", "\\\\") + match[2] + match[4]
+
+    def value_line(match: re.Match[str]) -> str:
+        name, quote, rest = match.groups()
+        return name + quote + re.sub(rf"\\(\\|{quote})|\\", lambda part: part[0] if part[1] else r"\\", rest)
+
+    lines = []
+    for line in text.split("\n"):
+        as_path = _QUOTED_PATH.sub(path_line, line)
+        lines.append(as_path if as_path != line else _QUOTED_VALUE.sub(value_line, line))
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""The settings as one object, built once by `config.load_settings` and passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from api_pipeline.settings.values import Shard
+from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
+
+CheckLevel: TypeAlias = Literal["reject", "warn", "off"]
+LogFormat: TypeAlias = Literal["text", "json"]
+LogTarget: TypeAlias = Literal["", "syslog", "eventlog"]
+ProxyAuth: TypeAlias = Literal["basic", "integrated"]
+
+_RECEIVER_PATH = "/children_social_care_data/{la_code}/children"
+
+
+class Purpose(Enum):
+    """What a command is about to do, which decides which settings it needs."""
+
+    RUN = "run"
+    STAGE = "stage"
+    STAGE_AND_RUN = "stage and run"
+    DATABASE = "database"
+    ENDPOINT = "endpoint"
+    SMOKE = "smoke"
+    NOTHING = "nothing"
+
+    @property
+    def needs_database(self) -> bool:
+        """Whether the database must be known."""
+        return self not in (Purpose.ENDPOINT, Purpose.NOTHING)
+
+    @property
+    def stages(self) -> bool:
+        """Whether the staging table is filled with the records of real children."""
+        return self in (Purpose.STAGE, Purpose.STAGE_AND_RUN)
+
+    @property
+    def runs(self) -> bool:
+        """Whether records are sent."""
+        return self in (Purpose.RUN, Purpose.STAGE_AND_RUN)
+
+    def needs_receiver(self, *, testing: bool) -> bool:
+        """Whether endpoint and credentials must be known."""
+        return self in (Purpose.ENDPOINT, Purpose.SMOKE) or (self.runs and not testing)
+
+    def secrets_needed(self, *, testing: bool) -> tuple[str, ...]:
+        """The secret settings that are worth asking the credential store for."""
+        database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
+        receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
+        return database + receiver
+
+
+@dataclass(frozen=True, slots=True)
+class StagingSettings:
+    """The settings of `stage`, of which `run` needs none."""
+
+    ssd_schema: str
+    cohort_months_back: int
+    cohort_year_start_month: int
+    cohort_person_ids: tuple[str, ...]
+    cohort_filter_table: str
+    cohort_include_cp_plans: bool
+    cohort_include_disabled: bool
+    one_block_per_child: bool
+    purge_left_window: bool
+    delete_left_window: bool
+    max_deleted_share: float
+    uasc_values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything a command may know of its settings, checked.
+
+    A text that is not set is "", a path that is not set is None. Times are in the unit that the name ends in.
+    `warnings` are sentences for the operator that stop nothing. The representation shows no secret.
+    """
+
+    connection_string: str
+    table_name: str
+    api_endpoint: str
+    token_endpoint: str
+    client_id: str
+    client_secret: str
+    scope: str
+    supplier_key: str
+    la_code: str
+    testing_mode: bool
+    allow_live_data_to_test: bool
+    use_partial_payload: bool
+    purge_vanished: bool
+    schema_check: CheckLevel
+    schema_codes: CheckLevel
+    shard: Shard
+    batch_size: int
+    max_in_flight: int
+    min_post_gap_ms: int
+    max_attempts: int
+    retry_max_wait_s: float
+    connect_timeout_s: float
+    read_timeout_s: float
+    give_up_after_failed_batches: int
+    db_retry_s: float
+    proxy_url: str
+    proxy_auth: ProxyAuth
+    ca_bundle: Path | None
+    user_agent: str
+    log_file: Path | None
+    log_format: LogFormat
+    log_to: LogTarget
+    debug: bool
+    spool_folder: Path
+    staging: StagingSettings
+    env_file: Path | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def children_url(self) -> str:
+        """Where records are POSTed; the receiver's path is added unless it is there already (contract 2)."""
+        base = self.api_endpoint.rstrip("/")
+        path = _RECEIVER_PATH.format(la_code=self.la_code)
+        return base if not base or base.endswith(path) else base + path
+
+    @property
+    def receiver(self) -> str:
+        """The key under which the table of held payloads knows this receiver, however its host is written."""
+        parts = urlsplit(self.children_url)
+        return parts._replace(netloc=parts.netloc.lower()).geturl()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret values as they were given, for redaction."""
+        given = (self.connection_string, self.client_secret, self.supplier_key, self.proxy_url)
+        return tuple(value for value in given if value)
+
+    def __repr__(self) -> str:
+        shown = {
+            "connection_string": redacted_connection_string(self.connection_string),
+            "client_secret": "***" if self.client_secret else "",
+            "supplier_key": "***" if self.supplier_key else "",
+            "proxy_url": redacted_url(self.proxy_url),
+        }
+        parts = (f"{item.name}={shown.get(item.name, getattr(self, item.name))!r}" for item in fields(self))
+        return f"Settings({', '.join(parts)})"

@@ -1,0 +1,87 @@
+"""The two texts that are made from the settings table: `.env.example` and the settings reference."""
+
+from __future__ import annotations
+
+import textwrap
+
+from api_pipeline.settings.definition import Group, Kind, Needed, Setting
+from api_pipeline.settings.definitions import SETTINGS
+
+_HEAD = """\
+Settings of d2i-csc-api. Copy this file to `.env` (or `env.txt`) in the folder where the command is run, and
+fill in what you need. A setting left blank, or with a # before it, has its default.
+
+An option on the command line beats an environment variable, which beats the operating system's credential
+store (d2i-csc-api secrets set NAME), which beats this file.
+
+A value that holds a blank followed by #, or that begins with a quote, stands in quotes: 'like # this' or
+"like # this". Inside quotes a quote of the same sort is written \\' or \\", and two backslashes stand for one
+(not in paths, where a backslash is a backslash); nothing else is special, $ least of all.
+A relative path counts from this file's folder.
+
+Save the file as UTF-8, and see to it that nobody but the account that runs the command can read it.
+"""
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every setting with its meaning, what is accepted and its default."""
+    parts = [_comment(_HEAD)]
+    for group in Group:
+        parts.append(f"# ---- {group.value} ----\n")
+        parts.extend(_env_entry(setting) for setting in SETTINGS if setting.group is group)
+    return "\n".join(parts)
+
+
+def settings_reference() -> str:
+    """The settings reference in Markdown: one table for each group."""
+    parts = [
+        "# Settings\n",
+        "An option beats an environment variable, which beats the operating system's credential store, which "
+        "beats the `.env` file. A blank value means the default. A secret is never shown or logged, and may "
+        "be kept by `d2i-csc-api secrets set NAME` instead of in a file.\n",
+        "A relative path in the `.env` file counts from that file's folder, elsewhere from the working folder.\n",
+    ]
+    for group in Group:
+        parts.append(f"## {group.value}\n")
+        rows = ["| name | meaning | accepted | default |", "|---|---|---|---|"]
+        rows.extend(_reference_row(setting) for setting in SETTINGS if setting.group is group)
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _comment(text: str) -> str:
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+
+
+def _env_entry(setting: Setting) -> str:
+    lines = textwrap.wrap(setting.meaning, 108)
+    if setting.kind not in (Kind.TEXT, Kind.PATH, Kind.CONNECTION, Kind.TABLE, Kind.PROXY, Kind.URL):
+        lines.append(f"Wanted: {setting.wanted}.")
+    if setting.aliases:
+        lines.append(f"Another name for it: {', '.join(setting.aliases)}.")
+    if setting.needed is not Needed.NEVER or setting.default_note:
+        lines.append(f"Default: {_default_in_words(setting)}.")
+    if setting.example:
+        lines.append(f"Example: {setting.name}={setting.example}")
+    is_open = setting.needed is not Needed.NEVER or setting.name == "TESTING_MODE"
+    return _comment("\n".join(lines)) + f"{'' if is_open else '# '}{setting.name}={setting.default}\n"
+
+
+def _default_in_words(setting: Setting) -> str:
+    if setting.needed is Needed.DATABASE:
+        return "none, needed for every command that opens the database"
+    if setting.needed is Needed.LIVE:
+        return "none, needed when live"
+    return setting.default_note or setting.default or "none"
+
+
+def _reference_row(setting: Setting) -> str:
+    names = " or ".join(f"`{name}`" for name in (setting.name, *setting.aliases))
+    secret = " **Secret.**" if setting.secret else ""
+    default = f"`{setting.default}`" if setting.default else _default_in_words(setting)
+    cells = (names, setting.meaning + secret, setting.wanted, default)
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,151 @@
+"""Where settings come from: option, environment, credential store, `.env` file; the first that has a value wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from api_pipeline.settings.definition import Group
+from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
+from api_pipeline.settings.env_file import EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.settings.values import Found, Origin
+from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
+from api_pipeline.sql.paths import is_folder, is_there
+
+_ENVIRONMENT_ONLY = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+_ALIKE = 0.8
+
+
+class SecretReader(Protocol):
+    """Anything that can be asked for a secret by the name of its setting."""
+
+    def get(self, name: str) -> str | None:
+        """The secret, or None where it is not there or the store cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the sources say, by the settings' own names, and what was wrong with the sources themselves."""
+
+    found: Mapping[str, Found]
+    file: Path | None
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def gather(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    cwd: Path,
+    executable_folder: Path | None,
+    env_file: Path | None,
+    *,
+    only_logging: bool,
+) -> Gathered:
+    """What options, environment and `.env` file say; the credential store is asked later, once the mode is known.
+
+    With `only_logging` environment and file are heeded for log settings alone: the command needs nothing else, and
+    a fault elsewhere must not stand in its way.
+    """
+    faults: list[str] = []
+    path = _given_file(cwd / env_file, faults) if env_file else find_env_file(cwd, executable_folder)
+    file = read_env_file(path) if path else None
+    found: dict[str, Found] = {}
+    if file:
+        found |= _one_source(file.values, Origin.FILE, file.path.parent, faults)
+    found |= _one_source(
+        {name: _unquoted(name, text) for name, text in environ.items()}, Origin.ENVIRONMENT, cwd, faults
+    )
+    if only_logging:
+        found = {name: value for name, value in found.items() if BY_NAME[name].group is Group.LOGGING}
+        faults = [fault for fault in faults if "--env-file" in fault]
+    found |= _one_source(options, Origin.OPTION, cwd, faults)
+    if file and not only_logging:
+        faults.extend(file.faults)
+    warnings = _file_warnings(file) if file else ()
+    return Gathered(found, file.path if file else None, tuple(faults), warnings)
+
+
+def _given_file(path: Path, faults: list[str]) -> Path | None:
+    if is_folder(path):
+        faults.append(f"The settings file {path} given by --env-file is a folder; wanted is a file in it.")
+        return None
+    if not is_there(path):
+        faults.append(f"The settings file {path} given by --env-file does not exist.")
+        return None
+    return path
+
+
+def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: Iterable[str]) -> Gathered:
+    """`gathered` with the secrets that the store has and that neither option nor environment gives."""
+    if store is None:
+        return gathered
+    found = dict(gathered.found)
+    for name in names:
+        if name in found and found[name].origin in (Origin.OPTION, Origin.ENVIRONMENT):
+            continue
+        secret = store.get(name)
+        if secret and secret.strip():
+            found[name] = Found(secret.strip(), Origin.STORE, Path())
+    return replace(gathered, found=found)
+
+
+def _one_source(given: Mapping[str, str | None], origin: Origin, base: Path, faults: list[str]) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for setting in SETTINGS:
+        names = [name for name in (setting.name, *setting.aliases) if (given.get(name) or "").strip()]
+        texts = {(given[name] or "").strip() for name in names}
+        if len(texts) > 1:
+            faults.append(
+                f"{' and '.join(names)} mean the same setting and contradict each other in {origin.value}; wanted is "
+                "one of them."
+            )
+        if names:
+            found[setting.name] = Found((given[names[0]] or "").strip(), origin, base)
+    return found
+
+
+def _unquoted(name: str, text: str) -> str:
+    """`text` without the quotes that `set NAME="value"` leaves in a Windows environment variable."""
+    plain = text.strip()
+    may_be_quoted = canonical_name(name) is not None and name not in ("CLIENT_SECRET", "SUPPLIER_KEY")
+    if may_be_quoted and len(plain) > 1 and plain[0] == plain[-1] == '"':
+        return plain[1:-1]
+    return text
+
+
+def _file_warnings(file: EnvFile) -> tuple[str, ...]:
+    import difflib  # wanted once, and slow to import
+
+    warnings = list(file.warnings)
+    for name in file.values:
+        if canonical_name(name):
+            continue
+        if name.upper() in _ENVIRONMENT_ONLY:
+            warnings.append(f"{name} in {file.path.name} has no effect; set it in the environment, or use PROXY_URL.")
+            continue
+        alike = difflib.get_close_matches(name.upper(), _all_names(), n=1, cutoff=_ALIKE)
+        if alike:
+            warnings.append(f"{name} in {file.path.name} is no setting and has no effect; {alike[0]} is one.")
+    holds_secret = any(_is_secret(canonical_name(name), text.strip()) for name, text in file.values.items())
+    if holds_secret and readable_by_others(file.path):
+        warnings.append(
+            f"The settings file {file.path} holds a secret and may be read by others; "
+            "let only the account that runs the command read it."
+        )
+    return tuple(warnings)
+
+
+def _is_secret(setting: str | None, text: str) -> bool:
+    """Whether a value needs to be kept from others; a connection or proxy without password tells nothing."""
+    if setting == "DB_CONNECTION_STRING":
+        return HIDDEN in redacted_connection_string(text)
+    if setting == "PROXY_URL":
+        return redacted_url(text) != text
+    return bool(text) and setting in SECRET_NAMES
+
+
+def _all_names() -> list[str]:
+    return [name for setting in SETTINGS for name in (setting.name, *setting.aliases)]

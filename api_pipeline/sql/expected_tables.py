@@ -1,0 +1,270 @@
+"""What the staging table and its companions must look like, and how a table that is there differs (contract 1, 3).
+
+Names, types and purposes of the columns are read from the packaged scripts, so that the two cannot disagree. Said here
+is only what the pipeline asks of a staging table that others made: less than the script would give it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from api_pipeline.sql.ddl import render, script_name
+from api_pipeline.sql.identifiers import Dialect, table_names
+
+UNLIMITED = 2**30 - 1
+_TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\S+) \(\n(.*?)\n\);", re.DOTALL)
+_COLUMN = re.compile(r"^    (?P<name>[a-z_]+) (?P<definition>.+?),?(?:  -- (?P<purpose>.*))?$")
+_SIZE = re.compile(r"\((\d+)\)")
+
+
+class ColumnKind(str, Enum):
+    """What a column holds, whatever a database calls the type."""
+
+    INTEGER = "whole numbers"
+    TEXT = "text"
+    BINARY = "bytes"
+    TIMESTAMP = "a time"
+    OTHER = "something else"
+    UNDECLARED = "anything"
+
+
+class Need(str, Enum):
+    """Whether the pipeline cannot work without something, or works better with it."""
+
+    REQUIRED = "required"
+    RECOMMENDED = "recommended"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundColumn:
+    """A column as the database describes it: the type's name, its length in characters (or bytes), and nullability.
+
+    `size` may be None, 0, -1 or very large for a type without limit; a length in the type's name counts as well.
+    """
+
+    name: str
+    type_name: str
+    size: int | None
+    is_nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedColumn:
+    """A column the pipeline looks for.
+
+    `kinds` are the kinds that do, the best first; another than the first gets a remark. `min_length` is in characters
+    (bytes), UNLIMITED where no limit will do, None where length does not matter. `must_accept_null` is whether the
+    pipeline writes nulls into it. `definition` is the column's type in the packaged script.
+    """
+
+    name: str
+    kinds: tuple[ColumnKind, ...]
+    need: Need
+    why: str
+    definition: str
+    min_length: int | None = None
+    must_accept_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTable:
+    """A table the pipeline looks for, its name as it stands in SQL, and the packaged script that makes it."""
+
+    name: str
+    need: Need
+    why: str
+    script: str
+    columns: tuple[ExpectedColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFinding:
+    """One difference: what it is (`message`) and what to do about it (`remedy`).
+
+    `column` is None where it is about the whole table.
+    """
+
+    table: str
+    column: str | None
+    need: Need
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of one column of the staging table, where that is less or more than the script gives it."""
+
+    need: Need = Need.REQUIRED
+    min_length: int | None = None
+    must_accept_null: bool = False
+
+
+_STAGING: dict[str, _Asked] = {
+    "id": _Asked(),
+    "person_id": _Asked(min_length=20),
+    "legacy_id": _Asked(Need.RECOMMENDED),
+    "previous_json_payload": _Asked(min_length=UNLIMITED, must_accept_null=True),
+    "json_payload": _Asked(min_length=UNLIMITED),
+    "partial_json_payload": _Asked(min_length=UNLIMITED, must_accept_null=True),
+    "current_hash": _Asked(min_length=32),
+    "previous_hash": _Asked(min_length=32, must_accept_null=True),
+    "submission_status": _Asked(min_length=len("pending")),
+    "submission_timestamp": _Asked(must_accept_null=True),
+    "api_response": _Asked(min_length=UNLIMITED),
+    "row_state": _Asked(min_length=len("unchanged")),
+    "last_updated": _Asked(Need.RECOMMENDED),
+}
+_WHY_HELD = "what a receiver holds of a child; without it deltas are refused and vanished parts cannot be purged"
+_WHY_LOG = "the audit trail of every record sent; without it deltas are refused"
+_WHY_UNCONFIRMED = "which records were under way when a run was cut off; without it deltas are refused"
+_WHY_LEFT_WINDOW = "what left the time window of stage; without it such parts are purged as if they were deleted"
+_WHY_RUNS = "the journal of runs, which status shows"
+
+
+def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) -> tuple[ExpectedTable, ...]:
+    """Gives the staging table that TABLE_NAME names, and its companions, as the pipeline wants them.
+
+    With `deltas` the companions without which a run of deltas refuses to start are required, as the staging table is.
+    Errors: SettingsError where `table_name` is no table name.
+    """
+    names = table_names(table_name, dialect)
+    script = script_name(dialect)
+    bodies = dict(_TABLE.findall(render(dialect, table_name)))
+    of_deltas = Need.REQUIRED if deltas else Need.RECOMMENDED
+    wanted = (
+        (names.staging, Need.REQUIRED, "the rows that are to be sent"),
+        (names.held, of_deltas, _WHY_HELD),
+        (names.log, of_deltas, _WHY_LOG),
+        (names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
+        (names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
+        (names.runs, Need.RECOMMENDED, _WHY_RUNS),
+    )
+    return tuple(
+        ExpectedTable(name, need, why, script, _columns(bodies[name], dialect, is_staging=name == names.staging))
+        for name, need, why in wanted
+    )
+
+
+def compare(found: Sequence[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
+    """Gives the differences between a table and what is expected of it, in the order of the script's columns.
+
+    `found` is empty where there is no such table. Columns that nobody expects are left alone.
+    """
+    if not found:
+        message = f"The table {expected.name} does not exist: {expected.why}."
+        remedy = f"d2i-csc-api deploy-schema --apply makes it (packaged script {expected.script})"
+        return [SchemaFinding(expected.name, None, expected.need, message, remedy)]
+    there = {column.name.lower(): column for column in found}
+    findings: list[SchemaFinding] = []
+    for column in expected.columns:
+        if column.name in there:
+            findings.extend(_differences(there[column.name], column, expected))
+        else:
+            findings.append(_missing(column, expected))
+    return findings
+
+
+def kind_of(type_name: str) -> ColumnKind:
+    """Gives what a column of this type holds; the names are those of ODBC drivers, catalogues and SQLite."""
+    name = type_name.lower()
+    if not name:
+        return ColumnKind.UNDECLARED
+    if "timestamp" in name or "datetime" in name:
+        return ColumnKind.TIMESTAMP
+    if any(word in name for word in ("char", "text", "json", "clob", "uuid", "uniqueidentifier", "xml")):
+        return ColumnKind.TEXT
+    if any(word in name for word in ("binary", "bytea", "blob", "image")):
+        return ColumnKind.BINARY
+    if any(word in name for word in ("int", "serial", "numeric", "decimal")):
+        return ColumnKind.INTEGER
+    return ColumnKind.OTHER
+
+
+def _columns(body: str, dialect: Dialect, *, is_staging: bool) -> tuple[ExpectedColumn, ...]:
+    found = (_COLUMN.match(line) for line in body.splitlines())
+    return tuple(_column(match, dialect, is_staging=is_staging) for match in found if match)
+
+
+def _column(match: re.Match[str], dialect: Dialect, *, is_staging: bool) -> ExpectedColumn:
+    name, definition = match["name"], match["definition"]
+    may_be_null = "NOT NULL" not in definition and "PRIMARY KEY" not in definition
+    asked = _STAGING[name] if is_staging else _Asked(min_length=_length(definition), must_accept_null=may_be_null)
+    return ExpectedColumn(
+        name=name,
+        kinds=_kinds(name, definition, dialect),
+        need=asked.need,
+        why=match["purpose"] or "",
+        definition=definition,
+        # SQLite keeps any length, whatever a column's type says.
+        min_length=None if dialect is Dialect.SQLITE else asked.min_length,
+        must_accept_null=asked.must_accept_null,
+    )
+
+
+def _kinds(name: str, definition: str, dialect: Dialect) -> tuple[ColumnKind, ...]:
+    kind = kind_of(definition.split("(")[0].split()[0])
+    if name in ("current_hash", "previous_hash"):
+        return (ColumnKind.BINARY, ColumnKind.TEXT)
+    if dialect is Dialect.SQLITE and (name.endswith(("_at", "_timestamp")) or name == "last_updated"):
+        return (kind, ColumnKind.TIMESTAMP)
+    return (kind,)
+
+
+def _length(definition: str) -> int | None:
+    size = _SIZE.search(definition)
+    if size:
+        # The 3 of DATETIME2(3) is a number of decimals.
+        return int(size[1]) if kind_of(definition) in (ColumnKind.TEXT, ColumnKind.BINARY) else None
+    return UNLIMITED if "MAX" in definition or definition.startswith("TEXT") else None
+
+
+def _size_of(column: FoundColumn) -> int:
+    name = column.type_name.lower()
+    written = _SIZE.search(name)
+    if written:
+        return int(written[1])
+    if not column.size or column.size < 0 or any(word in name for word in ("text", "json", "max", "bytea", "xml")):
+        return UNLIMITED
+    return column.size
+
+
+def _differences(found: FoundColumn, column: ExpectedColumn, table: ExpectedTable) -> list[SchemaFinding]:
+    def finding(need: Need, message: str) -> SchemaFinding:
+        remedy = f"the packaged script {table.script} has it as: {column.name} {column.definition}"
+        return SchemaFinding(table.name, column.name, need, f"{table.name}.{column.name} {message}", remedy)
+
+    kind = kind_of(found.type_name)
+    if kind is not ColumnKind.UNDECLARED and kind not in column.kinds:
+        return [finding(column.need, f"is {found.type_name}, which does not hold {column.kinds[0].value}.")]
+    findings = []
+    if (kind, column.kinds[0]) == (ColumnKind.TEXT, ColumnKind.BINARY):
+        findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}; it works, but bytes are compared exactly."))
+    if "json" in found.type_name.lower():
+        said = "the database rewrites JSON, so that a payload is not sent byte for byte as it was staged."
+        findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}: {said}"))
+    if column.min_length is not None and _size_of(found) < column.min_length:
+        wanted = "no limit" if column.min_length == UNLIMITED else f"at least {column.min_length}"
+        findings.append(finding(column.need, f"holds {_size_of(found)} characters or bytes; wanted is {wanted}."))
+    if column.must_accept_null and not found.is_nullable:
+        findings.append(finding(column.need, "refuses null, which the pipeline writes into it."))
+    return findings
+
+
+def _missing(column: ExpectedColumn, table: ExpectedTable) -> SchemaFinding:
+    purpose = f": {column.why}" if column.why else ""
+    definition = column.definition
+    if "PRIMARY KEY" not in definition:
+        # Rows that are there have no value for it, and a default would give them one: they would seem to be pending.
+        definition = definition.partition(" DEFAULT ")[0].replace("NOT NULL", "NULL")
+    return SchemaFinding(
+        table.name,
+        column.name,
+        column.need,
+        f"The table {table.name} has no column {column.name} ({column.need.value}){purpose}.",
+        f"no packaged script alters a table that exists: add it, with the type that {table.script} gives it, by "
+        f"ALTER TABLE {table.name} ADD {column.name} {definition}",
+    )

@@ -1,0 +1,200 @@
+"""Says in a sentence what an ODBC connection fault means, by its SQLSTATE and the driver's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from api_pipeline.sql.connection_string import pairs
+from api_pipeline.sql.paths import is_there
+
+_NO_DRIVER_STATES = frozenset({"IM002", "IM003", "IM004", "IM005", "IM012", "IM014"})
+_LOGIN_STATES = frozenset({"28000", "28P01"})
+_CANNOT_LOAD = re.compile(r"can't open lib|specified driver could not be loaded", re.I)
+_CERTIFICATE = re.compile(r"certificate", re.I)
+_NO_COMMON_ENCRYPTION = re.compile(
+    r"legacy sigalg|unsupported protocol|common algorithm|handshake failure|encryption not supported", re.I
+)
+_ENCRYPTION = re.compile(r"SSL Provider|SSL routines", re.I)
+_LOGIN = re.compile(r"login failed|authentication failed|no password supplied|role .* does not exist|pg_hba", re.I)
+_WINDOWS_LOGIN = re.compile(r"SSPI|Kerberos", re.I)
+_NO_DATABASE = re.compile(r"cannot open database|database .* does not exist|connect failed \(14\)", re.I)
+_NO_HOST = re.compile(r"could not translate host|no such host|name or service not known|0x2AF9|11001", re.I)
+_REFUSED = re.compile(r"connection refused|actively refused|0x274D|10061", re.I)
+_WRONG_SERVICE = re.compile(r"protocol error in TDS|expected authentication request|invalid response", re.I)
+_SQL_SERVER_DRIVER = re.compile(r"sql server|msodbcsql|sqlncli", re.I)
+_USUAL_PORTS = (("sqlserver", 1433), ("postgresql", 5432))
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFacts:
+    """What a connection string says, without anything secret; "" for what it leaves out.
+
+    `login` is its kind: trusted, a named login, an Entra ID login, none. `port` is None where it cannot be told, as
+    for a named instance of SQL Server.
+    """
+
+    driver: str
+    data_source: str
+    server: str
+    port: int | None
+    database: str
+    login: str
+
+    @property
+    def host(self) -> str:
+        """The server's host name alone: no protocol, instance or port."""
+        return re.split(r"[\\,]", self.server.partition(":")[2] if _has_protocol(self.server) else self.server)[0]
+
+
+def connection_facts(connection_string: str) -> ConnectionFacts:
+    """Gives what an ODBC connection string says about driver, server, database and login; never a password."""
+    values: dict[str, str] = {}
+    for keyword, value in pairs(connection_string):
+        values.setdefault(re.sub(r"[ _]", "", keyword).lower(), value)
+    server = _first(values, "server", "servername", "address", "addr", "networkaddress")
+    driver = values.get("driver", "")
+    return ConnectionFacts(
+        driver=driver,
+        data_source=_first(values, "dsn", "filedsn"),
+        server=server,
+        port=_port(values, server, driver),
+        database=_first(values, "database", "initialcatalog", "dbq"),
+        login=_login(values),
+    )
+
+
+def explain_connection_fault(error: Exception, connection_string: str) -> str:
+    """Gives one sentence: what failed, on which driver, server and database, and what to do next.
+
+    The driver's own text is read but not repeated, since it may quote the connection string.
+    """
+    state = str(error.args[0]) if error.args else "HY000"
+    text = str(error.args[1]) if len(error.args) > 1 else ""
+    facts = connection_facts(connection_string)
+    if state in _NO_DRIVER_STATES or _CANNOT_LOAD.search(text):
+        sentence = _driver_sentence(state, facts, installed_drivers())
+    else:
+        sentence = _server_sentence(state, text, facts)
+    return f"{sentence} (SQLSTATE {state})"
+
+
+def installed_drivers() -> list[str]:
+    """Gives the names of the ODBC drivers installed on this machine."""
+    import pyodbc
+
+    return list(pyodbc.drivers())
+
+
+def is_driver_here(driver: str) -> bool:
+    """Whether an ODBC driver, named as in a connection string or by its library, is on this machine."""
+    return driver.lower() in (name.lower() for name in installed_drivers()) or is_there(Path(driver))
+
+
+def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str]) -> str:
+    there = ", ".join(installed) or "none"
+    if facts.data_source and not facts.driver:
+        return (
+            f"There is no ODBC data source {facts.data_source} for this account, or its driver is missing; installed "
+            f"drivers are: {there}. Set it up as a system data source, or name driver and server in "
+            "DB_CONNECTION_STRING."
+        )
+    if not facts.driver:
+        return (
+            f"DB_CONNECTION_STRING names no ODBC driver; installed are: {there}. Begin it with Driver={{...}}, one of "
+            "these."
+        )
+    if state == "IM014":
+        return (
+            f"The ODBC driver {facts.driver} was built for another architecture than this program (32 or 64 bits); "
+            "install the 64-bit driver."
+        )
+    if is_driver_here(facts.driver):
+        return (
+            f"The ODBC driver {facts.driver} is registered, but its library or one that it needs cannot be loaded; "
+            "install the driver anew."
+        )
+    return (
+        f"The ODBC driver {facts.driver} is not installed on this machine; installed are: {there}. Install it (for "
+        "SQL Server: Microsoft's ODBC Driver 18), or name one of these in DB_CONNECTION_STRING."
+    )
+
+
+def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
+    server = facts.server or facts.data_source or "the database server"
+    database = facts.database or "the login's default database"
+    if _NO_DATABASE.search(text) or state == "3D000":
+        where = (
+            f"The server {server} has no database {database}" if facts.server else f"There is no database {database}"
+        )
+        return f"{where}, or this login may not open it; check the name, and the login's access to it."
+    if state in _LOGIN_STATES or _LOGIN.search(text):
+        return (
+            f"The server {server} refused the login to {database} ({facts.login}); check user and password in "
+            "DB_CONNECTION_STRING, or, for a trusted connection, the account that runs this program."
+        )
+    if _WINDOWS_LOGIN.search(text):
+        return (
+            f"The account that runs this program could not show the server {server} who it is (trusted connection); "
+            "run it as a domain account that may log in there, or ask the database administrator about the server's "
+            "service principal name (SPN)."
+        )
+    if _CERTIFICATE.search(text) and not _NO_COMMON_ENCRYPTION.search(text):
+        return (
+            f"The server {server} showed a certificate that this machine does not trust, and ODBC Driver 18 insists on "
+            "one that it does; have the council's certificate authority installed here, or a certificate that fits on "
+            "the server. TrustServerCertificate=yes in DB_CONNECTION_STRING goes without the check: the database "
+            "administrator's decision."
+        )
+    if _ENCRYPTION.search(text) or _NO_COMMON_ENCRYPTION.search(text):
+        return (
+            f"The server {server} and this machine's ODBC driver have no encryption (TLS 1.2 or later) in common; "
+            "ask the database administrator whether the server has TLS 1.2, and which Encrypt= it wants."
+        )
+    return _network_sentence(state, text, server)
+
+
+def _network_sentence(state: str, text: str, server: str) -> str:
+    if _NO_HOST.search(text):
+        return f"The server {server} was not found by its name; check the spelling, the network and its DNS."
+    if _REFUSED.search(text):
+        return f"The server {server} refused the connection; check that the database service runs there, and its port."
+    if _WRONG_SERVICE.search(text):
+        return f"What answers at {server} is no such database server; check name and port."
+    if state.startswith("HYT"):
+        return (
+            f"The server {server} did not answer in time; check name (and instance or port), that it is up, and that "
+            "no firewall stands between."
+        )
+    return f"The server {server} cannot be reached or did not let us in; check name, port, network and that it is up."
+
+
+def _first(values: dict[str, str], *keywords: str) -> str:
+    return next((values[keyword] for keyword in keywords if values.get(keyword)), "")
+
+
+def _has_protocol(server: str) -> bool:
+    return re.match(r"(?i)(tcp|np|lpc|admin):", server) is not None
+
+
+def _port(values: dict[str, str], server: str, driver: str) -> int | None:
+    written = values.get("port") or server.partition(",")[2]
+    if written.strip().isdigit():
+        return int(written)
+    if written or "\\" in server or server.lower().startswith(("np:", "lpc:")):
+        return None
+    kind = "sqlserver" if _SQL_SERVER_DRIVER.search(driver) else "postgresql" if "postgres" in driver.lower() else ""
+    return dict(_USUAL_PORTS).get(kind)
+
+
+def _login(values: dict[str, str]) -> str:
+    trusted = _first(values, "trustedconnection", "integratedsecurity").lower()
+    if trusted in ("yes", "true", "sspi", "1"):
+        return "trusted connection, as the account that runs this program"
+    kind = values.get("authentication", "")
+    user = _first(values, "uid", "user", "userid", "username")
+    if kind and kind.lower() != "sqlpassword":
+        return f"{kind}{f', user {user}' if user else ''}"
+    return f"login {user} with a password" if user else "none named"

@@ -1,0 +1,232 @@
+"""The HTTP session that every request of ours goes through: trust, proxy, no redirects, no stray credentials."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests.utils import get_auth_from_url, select_proxy
+
+from api_pipeline._version import __version__
+from api_pipeline.errors import SettingsError
+
+_PIECE = 65_536
+_DIRECT = {"http": "", "https": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """How to reach the outside: PEM file or None for the system's trust store, proxy URL or None for the system's.
+
+    `connections` is how many are kept alive; `proxy_auth` is "basic" or "integrated" (as the current user).
+    """
+
+    ca_bundle: str | None = None
+    proxy_url: str | None = None
+    proxy_auth: str = "basic"
+    connections: int = 1
+
+
+class BearerAuth(AuthBase):
+    """Sets the headers of one request; being an explicit login, it keeps requests from using a .netrc file."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Puts the headers into the request."""
+        request.headers.update(self._headers)
+        return request
+
+
+class _TrustingAdapter(HTTPAdapter):
+    """Checks certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE would have instead."""
+
+    def __init__(self, context: ssl.SSLContext, connections: int, *, is_integrated: bool) -> None:
+        self._context = context
+        self._is_integrated = is_integrated
+        super().__init__(pool_connections=4, pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **keywords: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **keywords)
+
+    def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=self._context, proxy_ssl_context=self._context, **keywords
+        )
+        if self._is_integrated:
+            from api_pipeline.transport.proxy_login import IntegratedPool
+
+            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": IntegratedPool}
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        return proxy_headers(proxy)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        conn.cert_reqs = "CERT_REQUIRED"
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        return super().send(request, stream=stream, timeout=timeout, verify=True, cert=None, proxies=proxies)
+
+
+def make_session(options: TransportOptions) -> requests.Session:
+    """Gives a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
+    is_integrated = options.proxy_auth == "integrated"
+    if is_integrated:
+        _require_integrated_login()
+    session = requests.Session()
+    adapter = _TrustingAdapter(tls_context(options.ca_bundle), options.connections, is_integrated=is_integrated)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Gives a TLS 1.2+ context that trusts `ca_bundle` (a PEM file), else what the operating system trusts.
+
+    Errors: SettingsError where the file holds no certificates.
+    """
+    if ca_bundle is None:
+        import truststore
+
+        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Councils are often handed the issuing authority alone, without the root above it.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cafile=ca_bundle)
+        except (OSError, ssl.SSLError):
+            raise SettingsError(
+                f"CA_BUNDLE names {ca_bundle}, which cannot be read as certificates; give the path of a PEM file."
+            ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    return context
+
+
+def read_within(response: requests.Response, seconds: float) -> bytes:
+    """Gives the body of an answer that was asked for as a stream, if it comes whole within `seconds`.
+
+    The library's own limit is that of one wait: a byte now and then would hold up a run for ever. Errors:
+    requests.RequestException, ReadTimeout where the body takes longer.
+    """
+    if not (isinstance(response.raw, urllib3.HTTPResponse) and hasattr(response.raw, "read1")):
+        # The simulated receiver, which is no further away than memory; or urllib3 before version 2.
+        return response.content
+    until = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces.append(piece)
+            if time.monotonic() > until:
+                raise requests.exceptions.ReadTimeout("the body came too slowly")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(type(error).__name__) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(type(error).__name__) from None
+    finally:
+        response.close()
+    # A look at the answer from a hook of the session has read it already.
+    return b"".join(pieces) or response.content
+
+
+def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
+    """Gives the proxies for one request to `url`.
+
+    PROXY_URL is used unless NO_PROXY names the host; without it the system's proxy is, except towards this machine.
+    """
+    if proxy_url is None:
+        return dict(_DIRECT) if is_loopback(urlsplit(url).hostname or "") else {}
+    if _is_exempt(url):
+        return dict(_DIRECT)
+    return {"http": proxy_url, "https": proxy_url}
+
+
+def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
+    """Gives the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
+    merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
+    proxy: str | None = select_proxy(url, merged["proxies"])
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """Gives the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
+    user, password = get_auth_from_url(proxy)
+    if not user:
+        return {}
+    text = f"{user}:{password}"
+    try:
+        login = text.encode("latin-1")
+    except UnicodeEncodeError:
+        login = text.encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(login).decode('ascii')}"}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_exempt(url: str) -> bool:
+    """Whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
+
+    Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    items = (item.strip().lower() for item in getproxies_environment().get("no", "").split(","))
+    return any(item == "*" or _names(item.removesuffix(f":{port}"), host) for item in items if item)
+
+
+def _names(item: str, host: str) -> bool:
+    # Windows writes an ending as *.council.gov.uk, others as .council.gov.uk, and both mean the bare name too.
+    name = item.removeprefix("*").removeprefix(".")
+    return host == name or host.endswith(f".{name}") or _is_in_range(host, item.strip("[]"))
+
+
+def _is_in_range(host: str, text: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(text, strict=False)
+    except ValueError:
+        return False
+
+
+def _require_integrated_login() -> None:
+    try:
+        import spnego  # noqa: F401 - only whether it is there is asked
+    except ImportError:
+        raise SettingsError(
+            "PROXY_AUTH is integrated, but the package that logs in to a proxy as the current user is not part of "
+            f'this installation; add it with: pip install "csc_api_pipeline-{__version__}-py3-none-any.whl[ntlm]", or '
+            "put user and password into PROXY_URL and set PROXY_AUTH=basic."
+        ) from None
