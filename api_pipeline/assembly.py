@@ -16,17 +16,17 @@ from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver
 from api_pipeline.db import Connection, connect
 from api_pipeline.delivery.planner import Planner, PlanOptions
-from api_pipeline.delivery.run import Progress, Run, RunParts, Silent
-from api_pipeline.delivery.work_queue import Window
+from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
+from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.db_retry import Patience
-from api_pipeline.outbox.receipt_spool import Spool
-from api_pipeline.outbox.reliable_write_back import DurableWriteBack
-from api_pipeline.outbox.run_journal import Journal, unfinished_shards
+from api_pipeline.outbox.db_retry import RetryBudget
+from api_pipeline.outbox.receipt_spool import ReceiptSpool
+from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
 from api_pipeline.outbox.run_lock import RunLock, take
-from api_pipeline.outbox.staging_table import Selection, Store, utc_now
+from api_pipeline.outbox.staging_table import Selection, StagingTable, utc_now
 from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
@@ -35,7 +35,7 @@ from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import database_named_by
 from api_pipeline.sql.identifiers import table_names
-from api_pipeline.transport.rate_limit import Gate
+from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import FIRST_WAIT_S
 
 _LOG = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class RunRequest:
 class Observers:
     """Who is told what: `progress` the counts, `on_due` the number of rows that may be due, `on_token` each token."""
 
-    progress: Progress = field(default_factory=Silent)
+    progress: RunProgress = field(default_factory=NoProgress)
     on_due: Callable[[int], None] = lambda _count: None
     on_token: Callable[[str], None] = lambda _token: None
 
@@ -93,7 +93,7 @@ def shard_of(settings: Settings) -> tuple[int, int] | None:
 
 
 @contextmanager
-def locked(store: Store, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
+def locked(store: StagingTable, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
     """Holds the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
     keeper = LockKeeper(store, shard)
     keeper.take()
@@ -106,7 +106,7 @@ def locked(store: Store, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
 class LockKeeper:
     """Takes the run lock, and takes it again after the connection it hung on was lost."""
 
-    def __init__(self, store: Store, shard: tuple[int, int] | None) -> None:
+    def __init__(self, store: StagingTable, shard: tuple[int, int] | None) -> None:
         self._store = store
         self._shard = shard
         self._lock: RunLock | None = None
@@ -130,7 +130,7 @@ class LockKeeper:
             self._lock = None
 
 
-def check_tables(store: Store, settings: Settings, request: RunRequest) -> bool:
+def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
     """Sees that the tables are there and gives whether the companion tables are.
 
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need companions that are missing.
@@ -152,19 +152,19 @@ def check_tables(store: Store, settings: Settings, request: RunRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Stores:
-    writer: Store
-    reader: Store
+    writer: StagingTable
+    reader: StagingTable
     lock: LockKeeper
     companions: bool
 
 
 @contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
+def _store(settings: Settings) -> Iterator[StagingTable]:
     # Reading and writing back are two connections of one run, which wait for each other in the embedded database.
     busy_wait_s = min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
     connection: Connection = connect(settings.connection_string, busy_wait_s=busy_wait_s)
     try:
-        yield Store(connection, table_names(settings.table_name, connection.dialect))
+        yield StagingTable(connection, table_names(settings.table_name, connection.dialect))
     finally:
         connection.close()
 
@@ -178,7 +178,7 @@ def _execute(
     stores: _Stores,
 ) -> None:
     write_back = _write_back(settings, summary, stores)
-    journal = Journal(stores.writer, summary, shard_of(settings))
+    journal = RunJournal(stores.writer, summary, shard_of(settings))
     journal.begin()
     _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     try:
@@ -198,7 +198,7 @@ def _execute(
     journal.finish()
 
 
-def _not_come_to(store: Store, planner: Planner, request: RunRequest) -> int:
+def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:
     """Gives how many due rows a run that ended early has not even read, as far as the database still tells."""
     counts = planner.counts
     if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
@@ -210,7 +210,7 @@ def _not_come_to(store: Store, planner: Planner, request: RunRequest) -> int:
         return 0
 
 
-def _see_one_division(settings: Settings, store: Store) -> None:
+def _see_one_division(settings: Settings, store: StagingTable) -> None:
     """Sees that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
 
     Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
@@ -232,7 +232,7 @@ def _see_one_division(settings: Settings, store: Store) -> None:
                 ) from None
 
 
-def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> DurableWriteBack:
+def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> ReliableWriteBack:
     destination = Destination(
         run_id=summary.run_id,
         table=settings.table_name,
@@ -240,10 +240,10 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Dur
         companions=stores.companions,
         testing=settings.testing_mode,
     )
-    return DurableWriteBack(
+    return ReliableWriteBack(
         stores.writer,
         destination,
-        Spool(
+        ReceiptSpool(
             settings.spool_folder,
             settings.table_name,
             database_named_by(settings.connection_string),
@@ -257,9 +257,9 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Dur
     )
 
 
-def patience_of(settings: Settings) -> Patience:
+def patience_of(settings: Settings) -> RetryBudget:
     """Gives how long a database that is away is waited for."""
-    return Patience(settings.db_retry_s, time.monotonic, time.sleep)
+    return RetryBudget(settings.db_retry_s, time.monotonic, time.sleep)
 
 
 def _parts(
@@ -269,16 +269,16 @@ def _parts(
     stop: threading.Event,
     summary: RunSummary,
     stores: _Stores,
-    write_back: DurableWriteBack,
+    write_back: ReliableWriteBack,
 ) -> RunParts:
     def on_request() -> None:
         summary.requests += 1
 
-    gate = Gate(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic, stop.is_set)
+    gate = RateLimiter(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic, stop.is_set)
     hooks = Hooks(on_request, observers.on_token)
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
-    window = Window(3 * settings.max_in_flight + 1)
+    window = WorkQueue(3 * settings.max_in_flight + 1)
     options = _plan_options(settings, request, summary, stores.companions)
     observers.on_due(stores.writer.count(options.selection))
     planner = Planner(stores.reader, options, window, Checker(), patience_of(settings), _log_finding)
@@ -320,7 +320,7 @@ def _log_finding(person_id: str, finding: Finding) -> None:
     _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
 
 
-def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
+def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiver:
     """Gives a receiver whose session can reach nothing but the simulator in this process."""
     from api_pipeline.sandbox.simulator import invented
     from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
@@ -340,11 +340,11 @@ def _simulated(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
+def open_store(settings: Settings) -> Iterator[StagingTable]:
     """Opens the database and gives its staging table. Errors: DatabaseError."""
 
     connection = connect(settings.connection_string)
     try:
-        yield Store(connection, table_names(settings.table_name, connection.dialect))
+        yield StagingTable(connection, table_names(settings.table_name, connection.dialect))
     finally:
         connection.close()

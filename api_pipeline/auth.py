@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import requests
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.transport.rate_limit import Gate, Stopped
-from api_pipeline.transport.retry import PassingFault, RetryPolicy, retrying
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.transport.retry import RetryPolicy, TransientError, retrying
 from api_pipeline.transport.session import proxies_for
 
 # Without `expires_in` nobody knows how long a token lives; the usual lifetime is an hour or more.
@@ -46,7 +46,7 @@ class Token:
         return f"Token(generation={self.generation})"
 
 
-class TokenKeeper:
+class TokenProvider:
     """Gives every sender the same token; of many that find it lapsed, one fetches and the others wait."""
 
     def __init__(
@@ -56,7 +56,7 @@ class TokenKeeper:
         *,
         timeouts: tuple[float, float],
         policy: RetryPolicy,
-        gate: Gate,
+        gate: RateLimiter,
         clock: Callable[[], float],
         proxy_url: str | None = None,
         on_token: Callable[[str], None] = lambda _token: None,
@@ -106,7 +106,7 @@ class TokenKeeper:
                 # No request can do without a token: those who wait for it here must not ask again.
                 self._gate.stop()
                 raise
-            except PassingFault as fault:
+            except TransientError as fault:
                 self._gate.stop()
                 raise ServiceUnavailable(
                     f"No token could be had: {fault.reason}; nothing was sent that needs one, so run again when the "
@@ -135,13 +135,13 @@ class TokenKeeper:
                 proxies=proxies_for(self._proxy_url, credentials.token_endpoint),
             )
         except requests.RequestException as error:
-            raise PassingFault(_unreachable(error), None, None, may_have_arrived=False) from None
+            raise TransientError(_unreachable(error), None, None, may_have_arrived=False) from None
         return self._read(response)
 
     def _read(self, response: requests.Response) -> tuple[str, float]:
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
-            raise PassingFault.of_response(response, f"the token service answered HTTP {status}")
+            raise TransientError.of_response(response, f"the token service answered HTTP {status}")
         if 400 <= status < 500:
             raise AuthenticationRefused(
                 f"The token service refused the credentials (HTTP {status}{_oauth_code(response)}); check CLIENT_ID, "

@@ -16,7 +16,7 @@ Version: TypeAlias = "bytes | str | None"
 ElementPath: TypeAlias = "tuple[str, ...]"
 
 
-class Kind(str, Enum):
+class RecordKind(str, Enum):
     """What a record in a POST is (contract 3, `ssd_api_submission_log`)."""
 
     FULL = "full"
@@ -52,7 +52,7 @@ class StagedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Unconfirmed:
+class InDoubt:
     """A record whose POST began and whose answer was never learnt (a kill, a dropped connection).
 
     `payload_hash` is the SHA-256 (hex) of the current payload it was built from, "" where it can never match.
@@ -64,7 +64,7 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Baseline:
     """What a receiver holds of one child, as far as its acceptances tell.
 
     `held` is that payload as JSON text, or None where it is not known. `unconfirmed` is set where a later record may
@@ -72,7 +72,7 @@ class Holding:
     """
 
     held: str | None = None
-    unconfirmed: Unconfirmed | None = None
+    unconfirmed: InDoubt | None = None
     receipt: str | None = None
     is_recorded: bool = True
 
@@ -95,7 +95,7 @@ class Record:
 
     row: StagedRow
     la_child_id: str
-    kind: Kind
+    kind: RecordKind
     body: bytes
     held_after: str | None
     is_last: bool = True
@@ -140,7 +140,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The record's own fault, or an answer that cannot be read as acceptance.
 
     `may_have_arrived` is true where the receiver could have taken the record all the same.
@@ -158,7 +158,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
+class DeliveryFailed:
     """A fault of the service or the network that outlasted all attempts."""
 
     record: Record
@@ -168,14 +168,7 @@ class Undelivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Untried:
-    """The run stopped before the record's answer was known; its row is left as it was."""
-
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Invalid:
     """A row that was not sent because its payload cannot be: not JSON, no identifier, a breach of the schema."""
 
     row: StagedRow
@@ -183,7 +176,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class AlreadyHeld:
+class UpToDate:
     """A row that was not sent because the receiver holds exactly this payload.
 
     `is_recorded` is false where that was concluded from the row's previous payload and is yet to be recorded.
@@ -196,4 +189,4 @@ class AlreadyHeld:
     is_recorded: bool
 
 
-Outcome: TypeAlias = "Accepted | Refused | Undelivered | Untried | Rejected | AlreadyHeld"
+Outcome: TypeAlias = "Accepted | Rejected | DeliveryFailed | Invalid | UpToDate"

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.model import Holding, Kind, Record, StagedRow
+from api_pipeline.model import Baseline, Record, RecordKind, StagedRow
 from api_pipeline.payloads.diff import (
     Difference,
     Members,
@@ -39,7 +39,7 @@ _CONTAINERS = frozenset({dict, list})
 _PURGES = re.compile(r'"purge"\s*:\s*true')
 
 
-class PayloadFault(ValueError):
+class PayloadError(ValueError):
     """A payload that cannot be sent; its text names the fault and quotes no value."""
 
 
@@ -96,9 +96,9 @@ def parse_payload(text: str) -> Payload:
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        raise PayloadFault("json_payload is not valid JSON") from None
+        raise PayloadError("json_payload is not valid JSON") from None
     if not isinstance(value, dict):
-        raise PayloadFault("json_payload is not a JSON object")
+        raise PayloadError("json_payload is not a JSON object")
     # Nothing is nested deeper than there are brackets.
     if text.count("{") + text.count("[") > _DEEPEST:
         _check_depth(value)
@@ -107,9 +107,9 @@ def parse_payload(text: str) -> Payload:
     data: Members = without_nulls(value) if nulls else value
     child = data.get("la_child_id")
     if not isinstance(child, str) or not child.strip():
-        raise PayloadFault("json_payload has no la_child_id")
+        raise PayloadError("json_payload has no la_child_id")
     if len(child) > _LONGEST_ID:
-        raise PayloadFault(f"la_child_id has more than {_LONGEST_ID} characters")
+        raise PayloadError(f"la_child_id has more than {_LONGEST_ID} characters")
     mis = data.get("mis_child_id")
     return Payload(
         text=text,
@@ -137,8 +137,8 @@ def sha256_hex(text: str) -> str:
     return digest.hexdigest()
 
 
-def intent_hash(payload: Payload, holding: Holding) -> str:
-    """Gives what is noted before a record of this payload is sent (see `records.Unconfirmed`).
+def intent_hash(payload: Payload, holding: Baseline) -> str:
+    """Gives what is noted before a record of this payload is sent (see `records.InDoubt`).
 
     "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
     """
@@ -148,10 +148,10 @@ def intent_hash(payload: Payload, holding: Holding) -> str:
 
 def deletion_record(row: StagedRow, payload: Payload) -> Record:
     """Gives the record that removes a child: the identifiers and `purge: true`."""
-    return Record(row, payload.la_child_id, Kind.DELETION, _deletion_body(payload), None)
+    return Record(row, payload.la_child_id, RecordKind.DELETION, _deletion_body(payload), None)
 
 
-def next_record(row: StagedRow, payload: Payload, holding: Holding, policy: Policy) -> Record | NothingToSend:
+def next_record(row: StagedRow, payload: Payload, holding: Baseline, policy: Policy) -> Record | NothingToSend:
     """Gives the next record to send for a row, or that nothing differs from what the receiver holds."""
     if row.is_deleted:
         return deletion_record(row, payload)
@@ -224,14 +224,14 @@ def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
     elif payload.nulls_removed:
         body = orjson.dumps(payload.data)
     else:
-        return _last(row, payload, Kind.FULL, payload.text.encode("utf-8"), payload.digest)
-    return _last(row, payload, Kind.FULL, body)
+        return _last(row, payload, RecordKind.FULL, payload.text.encode("utf-8"), payload.digest)
+    return _last(row, payload, RecordKind.FULL, body)
 
 
 def _delta(row: StagedRow, payload: Payload, difference: Difference) -> Record:
     changes = overlay(difference.changes, difference.gone, record_shape())
     body = orjson.dumps({"la_child_id": payload.la_child_id, **changes})
-    delta = _last(row, payload, Kind.DELTA, body)
+    delta = _last(row, payload, RecordKind.DELTA, body)
     # A text has no more characters than bytes, and a full record is no shorter unless nulls are taken out.
     if len(body) < len(payload.text) and not payload.nulls_removed:
         return delta
@@ -239,7 +239,7 @@ def _delta(row: StagedRow, payload: Payload, difference: Difference) -> Record:
     return delta if len(body) < len(full.body) else full
 
 
-def _last(row: StagedRow, payload: Payload, kind: Kind, body: bytes, known_hash: str = "") -> Record:
+def _last(row: StagedRow, payload: Payload, kind: RecordKind, body: bytes, known_hash: str = "") -> Record:
     held_after = None if payload.is_purge else held_text(payload)
     return Record(
         row,
@@ -272,15 +272,15 @@ def _followed_by(purge: Record, wanted: Members, payload: Payload) -> Record:
 def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:
     body = orjson.dumps({"la_child_id": payload.la_child_id, **difference.first})
     held_after = orjson.dumps(prune(held, difference.first, record_shape())).decode()
-    return Record(row, payload.la_child_id, Kind.PURGE, body, held_after, is_last=False)
+    return Record(row, payload.la_child_id, RecordKind.PURGE, body, held_after, is_last=False)
 
 
 def _resync(row: StagedRow, payload: Payload) -> Record:
     held_after = orjson.dumps({"la_child_id": payload.la_child_id}).decode()
-    return Record(row, payload.la_child_id, Kind.PURGE, _deletion_body(payload), held_after, is_last=False)
+    return Record(row, payload.la_child_id, RecordKind.PURGE, _deletion_body(payload), held_after, is_last=False)
 
 
-def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | NothingToSend:
+def _as_staged(row: StagedRow, payload: Payload, holding: Baseline) -> Record | NothingToSend:
     """Gives the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
     It goes even where only something vanished: a receiver that replaces forgets that by it.
@@ -298,7 +298,7 @@ def _as_staged(row: StagedRow, payload: Payload, holding: Holding) -> Record | N
     return Record(
         row,
         payload.la_child_id,
-        Kind.FULL,
+        RecordKind.FULL,
         record.body,
         orjson.dumps(after).decode(),
         nulls_removed=payload.nulls_removed,
@@ -350,7 +350,7 @@ def _check_depth(value: Members) -> None:
         level = [inner for inner in members if type(inner) in _CONTAINERS]
         if not level:
             return
-    raise PayloadFault("json_payload is nested too deeply")
+    raise PayloadError("json_payload is nested too deeply")
 
 
 def _count_nulls(value: Any) -> int:

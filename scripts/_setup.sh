@@ -9,8 +9,11 @@ case "$(uname -s)" in
     *) BIN=bin ;;
 esac
 PY="$ROOT/.venv/$BIN/python"
-# On Windows python3 may be a mere signpost to a shop.
-if python3 -c '' 2>/dev/null; then FIRST_PY=python3; else FIRST_PY=python; fi
+# find_python: leaves in $FIRST_PY the Python that makes virtual environments. On Windows `python3` may only open the shop.
+find_python() {
+    if python3 -c '' 2>/dev/null; then FIRST_PY=python3; else FIRST_PY=python; fi
+}
+find_python
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # need_debian PACKAGE...: installs the Debian packages that are not there yet.
@@ -31,7 +34,11 @@ need_debian() {
 # need_python EXTRAS: makes the virtual environment and installs the project with these extras, once for each state of
 # pyproject.toml.
 need_python() {
-    if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then need_debian python3-venv; fi
+    if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then
+        need_debian python3-venv
+        # Before the package was there, the machine may have had no Python at all.
+        find_python
+    fi
     [ -x "$PY" ] || "$FIRST_PY" -m venv "$ROOT/.venv"
     stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(cksum < pyproject.toml | tr ' ' '-')"
     if [ ! -e "$stamp" ]; then

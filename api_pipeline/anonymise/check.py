@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from api_pipeline.anonymise.child import SCORES, is_listed, normalised, read_date
-from api_pipeline.anonymise.fields import Field, Items, Kind, Leaf, Members, record_fields
+from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
 from api_pipeline.anonymise.record import LiveRecord, TwinRecord, previous_data
 from api_pipeline.payload import parse_payload
 
@@ -76,8 +76,8 @@ def _is_harmless(known: Field | None, value: Any) -> bool:
         return True
     if not isinstance(known, Leaf):
         return False
-    return (known.kind is Kind.CODE and is_listed(known.code_list, value)) or (
-        known.kind is Kind.SCORE and value in SCORES
+    return (known.kind is FieldKind.CODE and is_listed(known.code_list, value)) or (
+        known.kind is FieldKind.SCORE and value in SCORES
     )
 
 
@@ -108,13 +108,13 @@ def _step(path: str, known: Members, name: str) -> str:
 
 def _leaf(leaf: Leaf, value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
     match leaf.kind:
-        case Kind.FLAG:
+        case FieldKind.FLAG:
             is_well = isinstance(value, bool)
-        case Kind.CODE:
+        case FieldKind.CODE:
             is_well = is_listed(leaf.code_list, value) or value == original == ""
-        case Kind.SCORE:
+        case FieldKind.SCORE:
             is_well = type(value) is int and value in SCORES and value != original
-        case Kind.DATE:
+        case FieldKind.DATE:
             is_well = _has_moved(value, original, comparison)
         case _:
             return _text(value, path, comparison) if value != "" else []

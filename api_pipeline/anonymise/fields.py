@@ -15,7 +15,7 @@ from api_pipeline.payloads.schema_check import code_list
 from api_pipeline.payloads.shape import schema
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """What a value is."""
 
     IDENTIFIER = "identifier"
@@ -32,7 +32,7 @@ class Kind(Enum):
 class Leaf:
     """A value. `length` is the longest identifier the schema takes, `code_list` the name of a code's list."""
 
-    kind: Kind
+    kind: FieldKind
     length: int = 0
     code_list: str = ""
 
@@ -54,14 +54,14 @@ class Items:
 Field: TypeAlias = "Leaf | Members | Items"
 
 _TEXTS = {
-    "la_child_id": Kind.IDENTIFIER,
-    "mis_child_id": Kind.IDENTIFIER,
-    "worker_id": Kind.IDENTIFIER,
-    "unique_pupil_number": Kind.UPN,
-    "former_unique_pupil_number": Kind.UPN,
-    "first_name": Kind.NAME,
-    "surname": Kind.NAME,
-    "postcode": Kind.POSTCODE,
+    "la_child_id": FieldKind.IDENTIFIER,
+    "mis_child_id": FieldKind.IDENTIFIER,
+    "worker_id": FieldKind.IDENTIFIER,
+    "unique_pupil_number": FieldKind.UPN,
+    "former_unique_pupil_number": FieldKind.UPN,
+    "first_name": FieldKind.NAME,
+    "surname": FieldKind.NAME,
+    "postcode": FieldKind.POSTCODE,
 }
 # Codes that keep their meaning: "nothing", what must stand alone, "not of school age", and sex (specification 7).
 _KEPT_CODES = {
@@ -99,21 +99,21 @@ def _field(name: str, node: Mapping[str, Any]) -> Field | None:
     """Gives what a member is, None for a text that is not listed here: a later schema may bring one."""
     if "$ref" in node:
         node = schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-        kind = Kind.DATE if node.get("format") == "date" else Kind.IDENTIFIER
+        kind = FieldKind.DATE if node.get("format") == "date" else FieldKind.IDENTIFIER
         return Leaf(kind, length=node.get("maxLength", 0))
     if "x-codes" in node:
-        return Leaf(Kind.CODE, code_list=node["x-codes"].rsplit("/", 1)[-1])
+        return Leaf(FieldKind.CODE, code_list=node["x-codes"].rsplit("/", 1)[-1])
     match node["type"]:
         case "object":
             return _members(node)
         case "array":
             each = _field(name, node["items"])
-            if isinstance(each, Members) or (isinstance(each, Leaf) and each.kind is Kind.CODE):
+            if isinstance(each, Members) or (isinstance(each, Leaf) and each.kind is FieldKind.CODE):
                 return Items(each)
             return None
         case "boolean":
-            return Leaf(Kind.FLAG)
+            return Leaf(FieldKind.FLAG)
         case "integer":
-            return Leaf(Kind.SCORE)
+            return Leaf(FieldKind.SCORE)
         case _:
             return Leaf(_TEXTS[name], length=node.get("maxLength", 0)) if name in _TEXTS else None

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from api_pipeline.anonymise.child import Child, normalised, read_date
-from api_pipeline.anonymise.fields import Field, Kind, Leaf, Members, record_fields
+from api_pipeline.anonymise.fields import Field, FieldKind, Leaf, Members, record_fields
 from api_pipeline.anonymise.keyed import RunKey
-from api_pipeline.payload import PayloadFault, parse_payload
+from api_pipeline.payload import PayloadError, parse_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def previous_data(live: LiveRecord) -> dict[str, Any] | None:
         return None
     try:
         return parse_payload(str(live.previous_json_payload)).data
-    except PayloadFault:
+    except PayloadError:
         return None
 
 
@@ -149,11 +149,11 @@ class _Walk:
         return [self.members(each, value if isinstance(value, dict) else {}) for value in values]
 
     def _leaf(self, leaf: Leaf, value: Any) -> Any:
-        if leaf.kind is Kind.FLAG:
+        if leaf.kind is FieldKind.FLAG:
             return value if isinstance(value, bool) else _LEFT_OUT
-        if leaf.kind is Kind.SCORE:
+        if leaf.kind is FieldKind.SCORE:
             return self._score(value)
-        if leaf.kind is Kind.DATE:
+        if leaf.kind is FieldKind.DATE:
             moved = None if (found := read_date(value)) is None else self._child.date(found)
             return _LEFT_OUT if moved is None else moved.isoformat()
         if not isinstance(value, str):
@@ -167,13 +167,13 @@ class _Walk:
 
     def _text(self, leaf: Leaf, value: str) -> str:
         match leaf.kind:
-            case Kind.CODE:
+            case FieldKind.CODE:
                 return self._child.code(leaf.code_list, value)
-            case Kind.NAME:
+            case FieldKind.NAME:
                 return self._child.name(value)
-            case Kind.POSTCODE:
+            case FieldKind.POSTCODE:
                 return self._child.postcode(value)
-            case Kind.UPN:
+            case FieldKind.UPN:
                 return self._child.upn(value)
             case _:
                 return self._child.identifier(value, leaf.length)

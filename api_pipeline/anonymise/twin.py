@@ -15,7 +15,7 @@ from api_pipeline.anonymise.tables import Pair, TwinTables
 from api_pipeline.db import Connection
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.outbox import run_lock
-from api_pipeline.payload import PayloadFault
+from api_pipeline.payload import PayloadError
 
 _NAMED_ROWS = 10
 
@@ -124,7 +124,7 @@ def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -
     try:
         twin = make(live, key)
         places = survivors(live, twin)
-    except PayloadFault:
+    except PayloadError:
         outcome.unreadable.add(live.id)
         return None
     if places:

@@ -57,10 +57,10 @@ def stage_once(
 ) -> StageSummary:
     """Stages once, shows how far it is, and prints what was done. Errors: those of `staging.session.stage`."""
     from api_pipeline.staging.outcome import Watchers
-    from api_pipeline.staging.report import Listing, Progress, print_summary
+    from api_pipeline.staging.report import Listing, StageProgress, print_summary
     from api_pipeline.staging.session import issues_file, stage
 
-    progress = Progress(sys.stderr, quiet=common.quiet)
+    progress = StageProgress(sys.stderr, quiet=common.quiet)
     listing = Listing(is_wanted=call.is_dry_run and not common.quiet)
     with issues_file(issues_csv) as write_issue:
         summary = stage(settings, call, Watchers(listing.add, write_issue, progress.update), stop)

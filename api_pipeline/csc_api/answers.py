@@ -85,7 +85,7 @@ class Unauthorised:
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class Transient:
     """A fault that may pass. `retry_after_s` is what the answer asked for, in seconds, or None."""
 
     code: int | None
@@ -95,7 +95,7 @@ class Passing:
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class PermanentError:
     """204, a redirect or another 4xx: the batch is refused and trying again would not help."""
 
     code: int
@@ -103,7 +103,9 @@ class Final:
     may_have_arrived: bool = False
 
 
-Answer: TypeAlias = "Receipts | Unreadable | Malformed | Forbidden | TooLarge | Unauthorised | Passing | Final"
+Answer: TypeAlias = (
+    "Receipts | Unreadable | Malformed | Forbidden | TooLarge | Unauthorised | Transient | PermanentError"
+)
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
@@ -124,10 +126,10 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return TooLarge(status, reason)
     if status in PASSING or status >= 500:
         wait = retry_after_seconds(headers.get("retry-after"), now)
-        return Passing(status, reason, wait, may_have_arrived=status not in _NOT_LET_THROUGH)
+        return Transient(status, reason, wait, may_have_arrived=status not in _NOT_LET_THROUGH)
     if 300 <= status < 400:
-        return Final(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
-    return Final(status, reason)
+        return PermanentError(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
+    return PermanentError(status, reason)
 
 
 def parse_receipt(text: str) -> Receipt | None:

@@ -14,20 +14,20 @@ from datetime import datetime, timezone
 
 import requests
 
-from api_pipeline.auth import Token, TokenKeeper
+from api_pipeline.auth import Token, TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
-    Final,
     Forbidden,
     Malformed,
-    Passing,
+    PermanentError,
     TooLarge,
+    Transient,
     Unauthorised,
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, Gate
-from api_pipeline.transport.retry import PassingFault, RetryPolicy, retrying
+from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, RateLimiter
+from api_pipeline.transport.retry import RetryPolicy, TransientError, retrying
 from api_pipeline.transport.session import BearerAuth, proxies_for, read_within
 
 _LOG = logging.getLogger(__name__)
@@ -54,10 +54,10 @@ class CscReceiver:
         self,
         session: requests.Session,
         endpoint: Endpoint,
-        tokens: TokenKeeper,
+        tokens: TokenProvider,
         *,
         policy: RetryPolicy,
-        gate: Gate,
+        gate: RateLimiter,
         on_request: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
@@ -70,7 +70,7 @@ class CscReceiver:
     def post(self, records: Sequence[bytes]) -> Answer:
         """Sends 0 to BATCH_SIZE records (JSON objects as UTF-8) as one array and gives what came of it.
 
-        A fault that may pass is repeated; after the last try it is given as `Passing`. A first 401 is met with a new
+        A fault that may pass is repeated; after the last try it is given as `Transient`. A first 401 is met with a new
         token. Errors: AuthenticationRefused, ServiceUnavailable (the token service), Stopped.
         """
         body = b"[" + b",".join(records) + b"]"
@@ -80,9 +80,9 @@ class CscReceiver:
         def attempt() -> Answer:
             answer = self._attempt_with_token(body, len(records), retried=retried[0])
             retried[0] = True
-            if isinstance(answer, Passing):
+            if isinstance(answer, Transient):
                 arrived[0] = arrived[0] or answer.may_have_arrived
-                raise PassingFault(
+                raise TransientError(
                     answer.reason, answer.code, answer.retry_after_s, may_have_arrived=answer.may_have_arrived
                 )
             self._gate.widen()
@@ -90,10 +90,10 @@ class CscReceiver:
 
         try:
             answer = retrying(self._policy, self._gate)(attempt)
-        except PassingFault as fault:
+        except TransientError as fault:
             _check_patience(fault)
-            return Passing(fault.http_code, fault.reason, fault.retry_after_s, may_have_arrived=arrived[0])
-        if arrived[0] and isinstance(answer, (Malformed, Forbidden, TooLarge, Final)):
+            return Transient(fault.http_code, fault.reason, fault.retry_after_s, may_have_arrived=arrived[0])
+        if arrived[0] and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
             return replace(answer, may_have_arrived=True)
         return answer
 
@@ -110,7 +110,7 @@ class CscReceiver:
                 f"The receiver refused a fresh token (HTTP {answer.code}); check SCOPE and API_ENDPOINT, and whether "
                 "this machine's clock is right."
             )
-        if not isinstance(answer, Passing):
+        if not isinstance(answer, Transient):
             self._tokens.note_taken(token)
         return answer
 
@@ -145,12 +145,12 @@ class CscReceiver:
             lowered = {name.lower(): value for name, value in response.headers.items()}
             answer = classify(response.status_code, lowered, content, records, datetime.now(timezone.utc))
             # Before this request counts as over: who waits for its place would start within the pause asked for.
-            if isinstance(answer, Passing) and answer.retry_after_s is not None:
+            if isinstance(answer, Transient) and answer.retry_after_s is not None:
                 self._gate.hold(answer.retry_after_s)
             return answer
 
 
-def _network_fault(error: requests.RequestException) -> Passing:
+def _network_fault(error: requests.RequestException) -> Transient:
     """Gives a connection fault as a value; its text could quote a URL with a password, so only its kind is told."""
     never_left = isinstance(
         error, (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
@@ -165,10 +165,10 @@ def _network_fault(error: requests.RequestException) -> Passing:
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
     if what is None:
         what = "the receiver could not be reached" if refused else "the connection was lost before an answer came"
-    return Passing(None, f"network fault: {what}", None, may_have_arrived=not (never_left or refused))
+    return Transient(None, f"network fault: {what}", None, may_have_arrived=not (never_left or refused))
 
 
-def _check_patience(fault: PassingFault) -> None:
+def _check_patience(fault: TransientError) -> None:
     if fault.retry_after_s is not None and fault.retry_after_s > LONGEST_RETRY_AFTER_S:
         raise ServiceUnavailable(
             f"The receiver asks to wait {fault.retry_after_s / 3600:.1f} hours (HTTP {fault.http_code}), longer than a "

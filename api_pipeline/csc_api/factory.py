@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import requests
 
-from api_pipeline.auth import Credentials, TokenKeeper
+from api_pipeline.auth import Credentials, TokenProvider
 from api_pipeline.config import Settings
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
-from api_pipeline.transport.rate_limit import Gate
+from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 
@@ -27,7 +27,7 @@ class Hooks:
     on_token: Callable[[str], None] = lambda _token: None
 
 
-def make_receiver(settings: Settings, gate: Gate, hooks: Hooks) -> CscReceiver:
+def make_receiver(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiver:
     """Gives the receiver that the settings name. Errors: SettingsError (CA_BUNDLE, PROXY_AUTH)."""
     session = make_session(transport_options(settings))
     return assemble(settings, session, endpoint_of(settings), credentials_of(settings), gate, hooks)
@@ -70,12 +70,12 @@ def assemble(
     session: requests.Session,
     endpoint: Endpoint,
     credentials: Credentials,
-    gate: Gate,
+    gate: RateLimiter,
     hooks: Hooks,
 ) -> CscReceiver:
     """Gives the receiver over a session that is made already."""
     policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
-    tokens = TokenKeeper(
+    tokens = TokenProvider(
         session,
         credentials,
         timeouts=endpoint.timeouts,

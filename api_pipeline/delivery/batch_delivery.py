@@ -15,17 +15,17 @@ from typing import Protocol
 
 from api_pipeline.csc_api.answers import (
     Answer,
-    Final,
     Forbidden,
     Malformed,
-    Passing,
+    PermanentError,
     Receipts,
     TooLarge,
+    Transient,
     Unauthorised,
     Unreadable,
 )
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.model import Accepted, Batch, Outcome, Record, Refused, Undelivered
+from api_pipeline.model import Accepted, Batch, DeliveryFailed, Outcome, Record, Rejected
 
 # So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,
 # and the rest of the batch is given that reason without being asked.
@@ -41,7 +41,7 @@ class Receiver(Protocol):
         """Sends the records as one request."""
 
 
-class Admission:
+class AccessProbe:
     """Knows whether this run has been let in: something was accepted, or a probe met another answer than 403.
 
     One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
@@ -85,7 +85,7 @@ class Delivery:
     def __init__(
         self,
         receiver: Receiver,
-        admission: Admission,
+        admission: AccessProbe,
         report: Callable[[Sequence[Outcome]], None],
         pause: Callable[[], None],
     ) -> None:
@@ -190,23 +190,23 @@ class Delivery:
                 pairs = zip(records, receipts, strict=True)
                 self._report([Accepted(record, receipt, code) for record, receipt in pairs])
             case Unreadable(code=code, reason=reason):
-                self._report([Refused(record, reason, code, may_have_arrived=True) for record in records])
-            case Passing(code=lost_code, reason=reason, may_have_arrived=arrived):
+                self._report([Rejected(record, reason, code, may_have_arrived=True) for record in records])
+            case Transient(code=lost_code, reason=reason, may_have_arrived=arrived):
                 self._undelivered += len(records)
                 uncertain = self._uncertain
                 self._report(
-                    [Undelivered(one, reason, lost_code, arrived or one.la_child_id in uncertain) for one in records]
+                    [DeliveryFailed(one, reason, lost_code, arrived or one.la_child_id in uncertain) for one in records]
                 )
             case Malformed(code=code, reason=reason, named=named):
                 self._refuse(records, named.get(0, reason), code)
             case Forbidden(code=code, reason=reason) | TooLarge(code=code, reason=reason):
                 self._refuse(records, reason, code)
-            case Final(code=code, reason=reason) | Unauthorised(code=code, reason=reason):
+            case PermanentError(code=code, reason=reason) | Unauthorised(code=code, reason=reason):
                 self._report([self._refused(record, reason, code) for record in records])
 
-    def _refused(self, record: Record, reason: str, code: int) -> Refused:
+    def _refused(self, record: Record, reason: str, code: int) -> Rejected:
         """Gives the refusal of a record that an earlier, lost answer may have accepted all the same."""
-        return Refused(record, reason, code, may_have_arrived=record.la_child_id in self._uncertain)
+        return Rejected(record, reason, code, may_have_arrived=record.la_child_id in self._uncertain)
 
     def _refuse(self, records: list[Record], reason: str, code: int) -> None:
         key = _VALUES.sub("#", reason)
@@ -222,7 +222,7 @@ class Delivery:
 
     def _post(self, records: Sequence[Record]) -> Answer:
         answer = self._receiver.post([record.body for record in records])
-        if isinstance(answer, (Malformed, Forbidden, TooLarge, Final, Passing)) and answer.may_have_arrived:
+        if isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError, Transient)) and answer.may_have_arrived:
             self._uncertain.update(record.la_child_id for record in records)
         return answer
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from api_pipeline.db import KeyTaken
-from api_pipeline.delivery.work_queue import Window, children_of
+from api_pipeline.delivery.work_queue import WorkQueue, children_of
 from api_pipeline.logs.masking import OWN_REFUSAL
-from api_pipeline.model import AlreadyHeld, Batch, Holding, Outcome, Record, Rejected, StagedRow
-from api_pipeline.outbox.adoption import Concluded, concluded_holdings, take_over
-from api_pipeline.outbox.db_retry import Patience, patiently
-from api_pipeline.outbox.staging_table import Selection, Store, is_due, may_be_due
+from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, StagedRow, UpToDate
+from api_pipeline.outbox.adoption import Adopted, concluded_holdings, take_over
+from api_pipeline.outbox.db_retry import RetryBudget, patiently
+from api_pipeline.outbox.staging_table import Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import deletions_overtaken, in_their_turn, newer_than_failed
-from api_pipeline.payload import NothingToSend, Payload, PayloadFault, Policy, intent_hash, next_record, parse_payload
+from api_pipeline.payload import NothingToSend, Payload, PayloadError, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 
 _LOCAL_OUTCOMES = 100
-_UNKNOWN = Holding(is_recorded=False)
+_UNKNOWN = Baseline(is_recorded=False)
 
 
 @dataclass(slots=True)
@@ -67,9 +67,9 @@ class _Item:
     """A due row. `newer` is the id of a newer row of its person that may have been sent already, if there is one."""
 
     row: StagedRow
-    payload: Payload | PayloadFault
+    payload: Payload | PayloadError
     findings: Sequence[Finding]
-    holding: Holding
+    holding: Baseline
     newer: int | None = None
 
 
@@ -87,11 +87,11 @@ class Planner:
 
     def __init__(
         self,
-        store: Store,
+        store: StagingTable,
         options: PlanOptions,
-        window: Window,
+        window: WorkQueue,
         checker: Checker,
-        patience: Patience,
+        patience: RetryBudget,
         on_finding: Callable[[str, Finding], None],
     ) -> None:
         self._store = store
@@ -118,10 +118,10 @@ class Planner:
         for item in self._due_rows():
             self.counts.due += 1
             self.counts.last_id = item.row.id
-            if isinstance(item.payload, PayloadFault):
-                goes_on = self._decide(Rejected(item.row, f"{OWN_REFUSAL}{item.payload}"))
+            if isinstance(item.payload, PayloadError):
+                goes_on = self._decide(Invalid(item.row, f"{OWN_REFUSAL}{item.payload}"))
             elif reason := self._refusal(item):
-                goes_on = self._decide(Rejected(item.row, reason))
+                goes_on = self._decide(Invalid(item.row, reason))
             else:
                 goes_on = self._plan(item, item.payload)
             if not goes_on:
@@ -177,10 +177,10 @@ class Planner:
         newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
         return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
 
-    def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadFault, Sequence[Finding]]:
+    def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
         """Reads and checks a row's payload in one go, while its value is at hand."""
         payload = _read(row.json_payload)
-        if isinstance(payload, PayloadFault):
+        if isinstance(payload, PayloadError):
             return payload, ()
         options = self._options
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
@@ -188,10 +188,10 @@ class Planner:
         payload.put_aside()
         return payload, findings
 
-    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
+    def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
         return concluded_holdings(self._store, rows) if self._options.companions else {}
 
-    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Concluded]) -> list[_Item]:
+    def _taken_over(self, items: list[_Item], concluded: Mapping[int, Adopted]) -> list[_Item]:
         """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
         found = {item.row.id: concluded[item.row.id] for item in items if item.row.id in concluded}
         counts = Counter(one.child for one in found.values())
@@ -206,15 +206,15 @@ class Planner:
             for item in items
         ]
 
-    def _holdings(self, children: Sequence[str]) -> dict[str, Holding]:
+    def _holdings(self, children: Sequence[str]) -> dict[str, Baseline]:
         if not self._options.companions:
             return {}
         return self._store.holdings(self._options.receiver, children)
 
-    def _holding_now(self, row: StagedRow, child: str) -> Holding:
+    def _holding_now(self, row: StagedRow, child: str) -> Baseline:
         return self._holdings([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
 
-    def _is_selected(self, row: StagedRow, holding: Holding) -> bool:
+    def _is_selected(self, row: StagedRow, holding: Baseline) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
             return True
         return is_due(row, holding)
@@ -233,7 +233,7 @@ class Planner:
         self._moving.add(child)
         record = next_record(row, payload, holding, self._options.policy)
         if isinstance(record, NothingToSend):
-            return self._decide(AlreadyHeld(row, child, record.held, holding.receipt, holding.is_recorded))
+            return self._decide(UpToDate(row, child, record.held, holding.receipt, holding.is_recorded))
         if item.newer is not None:
             self._renew(item.newer)
         self.counts.nulls_removed += record.nulls_removed
@@ -318,17 +318,17 @@ class Planner:
             self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
 
 
-def _base(concluded: Concluded | None, child: str) -> Holding:
+def _base(concluded: Adopted | None, child: str) -> Baseline:
     """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
     return concluded.holding if concluded is not None and concluded.child == child else _UNKNOWN
 
 
-def _read(text: str) -> Payload | PayloadFault:
+def _read(text: str) -> Payload | PayloadError:
     try:
         return parse_payload(text)
-    except PayloadFault as fault:
+    except PayloadError as fault:
         return fault
 
 
-def _child(payload: Payload | PayloadFault) -> str:
+def _child(payload: Payload | PayloadError) -> str:
     return payload.la_child_id if isinstance(payload, Payload) else ""

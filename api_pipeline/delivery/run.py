@@ -14,40 +14,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from api_pipeline.delivery.batch_delivery import Admission, Delivery, Receiver
+from api_pipeline.delivery.batch_delivery import AccessProbe, Delivery, Receiver
 from api_pipeline.delivery.planner import Planner
-from api_pipeline.delivery.work_queue import BatchEnded, Decided, Halted, PlanningEnded, Window
+from api_pipeline.delivery.work_queue import BatchEnded, Decided, Halted, PlanningEnded, WorkQueue
 from api_pipeline.errors import DatabaseError, PipelineError, ServiceUnavailable
 from api_pipeline.model import (
     Accepted,
-    AlreadyHeld,
+    Baseline,
     Batch,
-    Holding,
-    Kind,
+    DeliveryFailed,
+    Invalid,
     Outcome,
     Record,
-    Refused,
+    RecordKind,
     Rejected,
-    Undelivered,
-    Untried,
+    UpToDate,
 )
-from api_pipeline.outbox.reliable_write_back import DurableWriteBack
+from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.run_summary import RunSummary
-from api_pipeline.transport.rate_limit import Gate, Stopped
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.2
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Is told how far the run is."""
 
     def update(self, summary: RunSummary) -> None:
         """Shows the counts as they stand now."""
 
 
-class Silent:
+class NoProgress:
     """A progress that shows nothing."""
 
     def update(self, summary: RunSummary) -> None:
@@ -59,15 +58,15 @@ class RunParts:
     """What a run is made of; `follow_up_policy` plans the record after an accepted purge."""
 
     planner: Planner
-    window: Window
-    gate: Gate
+    window: WorkQueue
+    gate: RateLimiter
     receiver: Receiver
-    write_back: DurableWriteBack
+    write_back: ReliableWriteBack
     follow_up_policy: Policy
     senders: int
     give_up_after: int
     stop: threading.Event
-    progress: Progress
+    progress: RunProgress
     pause: Callable[[], None]
 
 
@@ -77,7 +76,7 @@ class Run:
     def __init__(self, parts: RunParts, summary: RunSummary) -> None:
         self._parts = parts
         self._summary = summary
-        self._admission = Admission(parts.receiver)
+        self._admission = AccessProbe(parts.receiver)
         self._lost_in_a_row = 0
         self._counting = threading.Lock()
         self._is_planned = False
@@ -256,46 +255,44 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
                 summary.purges += 1
                 return
             summary.accepted += 1
-            summary.deleted += record.kind is Kind.DELETION
-        case AlreadyHeld():
+            summary.deleted += record.kind is RecordKind.DELETION
+        case UpToDate():
             summary.unchanged += 1
-        case Rejected():
+        case Invalid():
             summary.rejected += 1
-        case Refused():
+        case Rejected():
             summary.refused += 1
-        case Undelivered():
+        case DeliveryFailed():
             summary.undelivered += 1
-        case Untried():
-            pass
 
 
 def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
     counts = Counter(
         f"{type(outcome).__name__.lower()} (HTTP {outcome.http_code})"
-        if isinstance(outcome, (Accepted, Refused, Undelivered))
+        if isinstance(outcome, (Accepted, Rejected, DeliveryFailed))
         else type(outcome).__name__.lower()
         for outcome in outcomes
     )
     _LOG.info("batch %d written back: %s", number, ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
-def _following(outcome: Outcome, policy: Policy) -> Record | AlreadyHeld | None:
+def _following(outcome: Outcome, policy: Policy) -> Record | UpToDate | None:
     """Gives what follows an accepted purge, planned from what the receiver holds after it; None after all else."""
     if not isinstance(outcome, Accepted) or outcome.record.is_last:
         return None
     record = outcome.record
     payload = parse_payload(record.follow_up or record.row.json_payload)
-    following = next_record(record.row, payload, Holding(held=record.held_after), policy)
+    following = next_record(record.row, payload, Baseline(held=record.held_after), policy)
     if isinstance(following, NothingToSend):
-        return AlreadyHeld(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)
+        return UpToDate(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)
     return replace(following, intent_hash=record.intent_hash)
 
 
 def _child_of(outcome: Outcome) -> str:
     match outcome:
-        case Accepted(record=record) | Refused(record=record) | Undelivered(record=record) | Untried(record=record):
+        case Accepted(record=record) | Rejected(record=record) | DeliveryFailed(record=record):
             return record.la_child_id
-        case AlreadyHeld(la_child_id=child):
+        case UpToDate(la_child_id=child):
             return child
-        case Rejected():
+        case Invalid():
             return ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from api_pipeline.errors import PipelineError
-from api_pipeline.model import AlreadyHeld, Batch, Outcome
+from api_pipeline.model import Batch, Outcome, UpToDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Halted:
 Event: TypeAlias = "Decided | BatchEnded | PlanningEnded | Halted"
 
 
-class Window:
+class WorkQueue:
     """Shared by the planner, the senders and the run. `limit` is how many pieces of work may be under way."""
 
     def __init__(self, limit: int) -> None:
@@ -146,4 +146,4 @@ class Window:
 
 def children_of(outcomes: Iterable[Outcome]) -> set[str]:
     """Gives the children of whom something is to be recorded though nothing was sent."""
-    return {outcome.la_child_id for outcome in outcomes if isinstance(outcome, AlreadyHeld)}
+    return {outcome.la_child_id for outcome in outcomes if isinstance(outcome, UpToDate)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.diagnostics.steps import Finding, Report, Status, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
@@ -114,7 +114,7 @@ def _name_everything(walk: Walk, settings: Settings, connection: Connection) -> 
         _ask(connection, f"version_{connection.dialect.value}", finding)
 
 
-def _ask(connection: Connection, name: str, finding: Finding) -> None:
+def _ask(connection: Connection, name: str, finding: StepResult) -> None:
     finding.detail = " ".join(str(connection.query(load(_QUERIES)[name].sql)[0][0]).split())
 
 
@@ -133,7 +133,7 @@ def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> N
         raise failed
 
 
-def _judge(differences: list[SchemaFinding], finding: Finding, all_well: str) -> None:
+def _judge(differences: list[SchemaFinding], finding: StepResult, all_well: str) -> None:
     finding.detail = "\n".join(difference.message for difference in differences) or all_well
     remedies = "; ".join(dict.fromkeys(difference.remedy for difference in differences))
     if any(difference.need is Need.REQUIRED for difference in differences):

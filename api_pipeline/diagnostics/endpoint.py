@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 import requests
 
-from api_pipeline.auth import TokenKeeper
+from api_pipeline.auth import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
-    Final,
     Forbidden,
     Malformed,
-    Passing,
+    PermanentError,
     Receipts,
     TooLarge,
+    Transient,
     Unauthorised,
     Unreadable,
 )
@@ -25,12 +25,12 @@ from api_pipeline.csc_api.client import CscReceiver
 from api_pipeline.csc_api.factory import credentials_of, endpoint_of, transport_options
 from api_pipeline.diagnostics.network_path import walk_to
 from api_pipeline.diagnostics.route import Target
-from api_pipeline.diagnostics.steps import Finding, Report, Status, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
-from api_pipeline.transport.rate_limit import Gate
+from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import make_session, proxy_in_use
 
@@ -110,9 +110,9 @@ def _ask(
     send_test_record: bool,
 ) -> None:
     endpoint = endpoint_of(settings)
-    gate = Gate(1, 0.0, time.monotonic)
+    gate = RateLimiter(1, 0.0, time.monotonic)
     policy = RetryPolicy(1, 0.0)
-    tokens = TokenKeeper(
+    tokens = TokenProvider(
         session,
         credentials_of(settings),
         timeouts=endpoint.timeouts,
@@ -138,7 +138,7 @@ def _ask(
             _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
 
 
-def _fetch_token(tokens: TokenKeeper, settings: Settings) -> None:
+def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:
     try:
         tokens.token()
     except AuthenticationRefused as error:
@@ -157,28 +157,28 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
         raise StepFailed(str(error), f"{_PORTAL} can look up the scope.", error.exit_code) from None
 
 
-def _judge(answer: Answer, finding: Finding) -> None:
+def _judge(answer: Answer, finding: StepResult) -> None:
     """Reads the answer to an empty array: any that judges the body shows that we were let in."""
     match answer:
         case Forbidden() | Unauthorised():
             raise _not_let_in(answer.code)
-        case Passing():
+        case Transient():
             raise StepFailed(
                 f"The receiver did not answer as it should ({_said(answer)}).",
                 "such faults usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
                 ServiceUnavailable.exit_code,
             )
-        case Final() if answer.code != 204:
+        case PermanentError() if answer.code != 204:
             raise StepFailed(
                 f"There is no receiver at this address ({_said(answer)}).",
                 _address_advice(answer),
                 ServiceUnavailable.exit_code,
             )
-        case Receipts() | Unreadable() | Malformed() | TooLarge() | Final():
+        case Receipts() | Unreadable() | Malformed() | TooLarge() | PermanentError():
             finding.detail = f"the receiver let us in (HTTP {answer.code} to an empty array, no record was sent)"
 
 
-def _judge_page(answer: Answer, finding: Finding) -> None:
+def _judge_page(answer: Answer, finding: StepResult) -> None:
     if isinstance(answer, (Receipts, Unreadable)):
         raise StepFailed(
             f"What answered is a web page, not the receiver (HTTP {answer.code}).",
@@ -192,7 +192,7 @@ def _judge_page(answer: Answer, finding: Finding) -> None:
     )
 
 
-def _judge_record(answer: Answer, finding: Finding) -> None:
+def _judge_record(answer: Answer, finding: StepResult) -> None:
     match answer:
         case Receipts(receipts=receipts):
             finding.detail = f"the invented child was accepted, receipt {receipts[0].id}"
@@ -218,7 +218,7 @@ def _not_let_in(code: int) -> StepFailed:
     )
 
 
-def _address_advice(answer: Final) -> str:
+def _address_advice(answer: PermanentError) -> str:
     if 300 <= answer.code < 400:
         return "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT."
     if answer.code == 407:
@@ -226,5 +226,5 @@ def _address_advice(answer: Final) -> str:
     return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
 
 
-def _said(answer: Passing | Final | Malformed | TooLarge) -> str:
+def _said(answer: Transient | PermanentError | Malformed | TooLarge) -> str:
     return mask_values(answer.reason)[:200]

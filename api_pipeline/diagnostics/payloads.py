@@ -9,8 +9,8 @@ from pathlib import Path
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import Selection, Store
-from api_pipeline.payload import PayloadFault, parse_payload
+from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 
@@ -57,7 +57,9 @@ class Levels:
         return {"schema": self.schema, "code": self.codes}.get(finding.severity) == "reject"
 
 
-def validate(store: Store, selection: Selection, checker: Checker, levels: Levels, csv_path: Path | None) -> Validation:
+def validate(
+    store: StagingTable, selection: Selection, checker: Checker, levels: Levels, csv_path: Path | None
+) -> Validation:
     """Checks every row that may be due (or every row) and gives the findings by rule.
 
     `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
@@ -92,7 +94,7 @@ def validate(store: Store, selection: Selection, checker: Checker, levels: Level
     return result
 
 
-def _rows(store: Store, selection: Selection) -> Iterator[StagedRow]:
+def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
     after_id = -(2**31)
     while page := store.read_page(selection, after_id):
         after_id = page[-1].id
@@ -104,7 +106,7 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
     findings: list[Finding]
     try:
         payload = parse_payload(row.json_payload)
-    except PayloadFault as fault:
+    except PayloadError as fault:
         findings = [Finding(severity="schema", path="$", rule="readable", message=str(fault), code_list=None)]
         result.refused_rows += 1
     else:

@@ -60,7 +60,7 @@ class StepFailed(Exception):
 
 
 @dataclass(slots=True)
-class Finding:
+class StepResult:
     """What the step under way has found so far; the step's own code fills it in."""
 
     detail: str = ""
@@ -78,9 +78,9 @@ class Walk:
     exit_code: int = 0
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Finding]:
+    def step(self, name: str) -> Iterator[StepResult]:
         """Times one step. Errors: StepFailed, after it was noted; a PipelineError becomes one."""
-        finding = Finding()
+        finding = StepResult()
         started = self.clock()
         try:
             yield finding

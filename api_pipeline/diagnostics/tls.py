@@ -7,7 +7,7 @@ import ssl
 from datetime import datetime, timezone
 
 from api_pipeline.diagnostics.route import NETWORK_TEAM, Target, connect, fault, open_tunnel
-from api_pipeline.diagnostics.steps import Finding, Status, StepFailed
+from api_pipeline.diagnostics.steps import Status, StepFailed, StepResult
 from api_pipeline.transport.certificates import Certificate, read_certificate
 from api_pipeline.transport.session import TransportOptions, tls_context
 
@@ -15,7 +15,7 @@ _EXPIRES_SOON_DAYS = 21
 
 
 def shake_hands(
-    plain: socket.socket, target: Target, options: TransportOptions, timeout_s: float, finding: Finding
+    plain: socket.socket, target: Target, options: TransportOptions, timeout_s: float, finding: StepResult
 ) -> None:
     """Speaks TLS over a connection as a run does, and notes protocol and certificate. Errors: StepFailed."""
     context = tls_context(options.ca_bundle)
@@ -50,7 +50,7 @@ def _described(certificate: Certificate) -> str:
     )
 
 
-def _remark(certificate: Certificate, target: Target, finding: Finding) -> None:
+def _remark(certificate: Certificate, target: Target, finding: StepResult) -> None:
     days = (certificate.expires - datetime.now(timezone.utc)).days
     if not certificate.is_public:
         finding.status = Status.REMARK

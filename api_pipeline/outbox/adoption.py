@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.db import KeyTaken
-from api_pipeline.model import Holding, StagedRow
-from api_pipeline.outbox.staging_table import Store, last_receipt, utc_now, was_sent
-from api_pipeline.payload import PayloadFault, parse_payload, sha256_hex
+from api_pipeline.model import Baseline, StagedRow
+from api_pipeline.outbox.staging_table import StagingTable, last_receipt, utc_now, was_sent
+from api_pipeline.payload import PayloadError, parse_payload, sha256_hex
 
 
 @dataclass(frozen=True, slots=True)
-class Concluded:
+class Adopted:
     """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
 
     child: str
-    holding: Holding
+    holding: Baseline
 
 
-def sent_payloads(store: Store, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
+def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
     """Gives the previous payloads of rows that are or were sent, by row id.
 
     With a submission log they tell nothing of people of whom it has an acceptance: what is held of them is recorded.
@@ -32,11 +32,11 @@ def sent_payloads(store: Store, rows: Sequence[StagedRow], *, has_log: bool) -> 
     return store.previous_payloads([row.id for row in sent])
 
 
-def concluded_holdings(store: Store, rows: Sequence[StagedRow]) -> dict[int, Concluded]:
+def concluded_holdings(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Gives, by row id, what the receiver holds of children of whom the companion tables know nothing."""
     receipts = {row.id: last_receipt(row) for row in rows}
     return {
-        row_id: Concluded(_child_in(text), Holding(held=text, receipt=receipts[row_id], is_recorded=False))
+        row_id: Adopted(_child_in(text), Baseline(held=text, receipt=receipts[row_id], is_recorded=False))
         for row_id, text in sent_payloads(store, rows, has_log=True).items()
     }
 
@@ -44,11 +44,11 @@ def concluded_holdings(store: Store, rows: Sequence[StagedRow]) -> dict[int, Con
 def _child_in(text: str) -> str:
     try:
         return parse_payload(text).la_child_id
-    except PayloadFault:
+    except PayloadError:
         return ""
 
 
-def take_over(store: Store, receiver: str, concluded: Mapping[str, Holding]) -> None:
+def take_over(store: StagingTable, receiver: str, concluded: Mapping[str, Baseline]) -> None:
     """Records what was concluded, by `la_child_id`, before an answer of this run overwrites the row's receipt.
 
     What is recorded already stays. Errors: DatabaseError.
@@ -64,7 +64,7 @@ def take_over(store: Store, receiver: str, concluded: Mapping[str, Holding]) -> 
         _insert(store, receiver, missing)
 
 
-def _insert(store: Store, receiver: str, concluded: Mapping[str, Holding]) -> None:
+def _insert(store: StagingTable, receiver: str, concluded: Mapping[str, Baseline]) -> None:
     now = utc_now()
     rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in concluded.items()]
     with store.connection.transaction():

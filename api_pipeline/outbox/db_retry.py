@@ -15,7 +15,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryBudget:
     """How long a database that is away is waited for, in seconds; `clock` is monotonic."""
 
     seconds: float
@@ -26,7 +26,7 @@ class Patience:
 def patiently(
     connection: Connection,
     work: Callable[[], _Result],
-    patience: Patience,
+    patience: RetryBudget,
     after_reopen: Callable[[], None] = lambda: None,
 ) -> _Result:
     """Gives what `work` gives, repeating it while the database is away or busy. `work` must be safe to repeat.

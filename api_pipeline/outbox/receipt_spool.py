@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Accepted, Kind, Outcome, Receipt, Record, StagedRow
+from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.payload import sha256_hex
 
 
@@ -37,7 +37,7 @@ class SpooledReceipt:
     received_at: str | None
 
 
-class Spool:
+class ReceiptSpool:
     """The spool file in `folder` of one staging table of one database, or of one shard (I, N) of it.
 
     `database` names the server and the database, so that two of them with a table of one name have a file each.
@@ -137,14 +137,14 @@ def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Acce
 
     `held` is what the receiver holds after an accepted record of this row's payload.
     """
-    if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == Kind.DELETION) != row.is_deleted:
+    if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
         return None
     record = Record(
         row=row,
         la_child_id=receipt.la_child_id,
-        kind=Kind(receipt.kind),
+        kind=RecordKind(receipt.kind),
         body=b"",
-        held_after=None if receipt.kind == Kind.DELETION else held,
+        held_after=None if receipt.kind == RecordKind.DELETION else held,
         known_hash=receipt.sent_hash,
     )
     at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Holding, Outcome, Record, StagedRow
-from api_pipeline.outbox.db_retry import Patience, patiently
-from api_pipeline.outbox.receipt_spool import Spool, SpooledReceipt, by_row, recovered
-from api_pipeline.outbox.staging_table import DUE_STATUSES, Store
+from api_pipeline.model import Baseline, Outcome, Record, StagedRow
+from api_pipeline.outbox.db_retry import RetryBudget, patiently
+from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
+from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import (
     NothingToSend,
     Payload,
-    PayloadFault,
+    PayloadError,
     Policy,
     held_text,
     next_record,
@@ -26,7 +26,7 @@ from api_pipeline.run_summary import RunSummary
 _LOG = logging.getLogger(__name__)
 
 
-class DurableWriteBack:
+class ReliableWriteBack:
     """Writes outcomes so that no receipt is lost.
 
     `policy` is what records are planned by; `retake_lock` takes the run lock on a new connection.
@@ -34,12 +34,12 @@ class DurableWriteBack:
 
     def __init__(
         self,
-        store: Store,
+        store: StagingTable,
         destination: Destination,
-        spool: Spool,
+        spool: ReceiptSpool,
         *,
         policy: Policy,
-        patience: Patience,
+        patience: RetryBudget,
         mask: Callable[[str], str],
         retake_lock: Callable[[], None],
         summary: RunSummary,
@@ -113,7 +113,7 @@ class DurableWriteBack:
             row = rows.get(row_id)
             if row is None or not _is_newest(receipt, row, runs):
                 continue
-            holding = holdings.get(receipt.la_child_id, Holding())
+            holding = holdings.get(receipt.la_child_id, Baseline())
             accepted = recovered(receipt, row, _held_after(row, holding, self._policy))
             if accepted is not None:
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
@@ -126,7 +126,7 @@ class DurableWriteBack:
             return None
         return self._store.runs_of_notes(self._to.receiver, [receipt.la_child_id for receipt in receipts])
 
-    def _holdings(self, receipts: Sequence[SpooledReceipt]) -> dict[str, Holding]:
+    def _holdings(self, receipts: Sequence[SpooledReceipt]) -> dict[str, Baseline]:
         if not self._to.companions:
             return {}
         return self._store.holdings(self._to.receiver, [receipt.la_child_id for receipt in receipts])
@@ -156,11 +156,11 @@ def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | N
     return runs.get(receipt.la_child_id) == receipt.run_id
 
 
-def _held_after(row: StagedRow, holding: Holding, policy: Policy) -> str | None:
+def _held_after(row: StagedRow, holding: Baseline, policy: Policy) -> str | None:
     """Gives what the receiver holds after the record that was planned of this row, upon this holding."""
     try:
         payload: Payload = parse_payload(row.json_payload)
-    except PayloadFault:
+    except PayloadError:
         return None
     record = next_record(row, payload, holding, policy)
     # A record that followed a purge was planned upon what was left then: the payload alone is held after it.

@@ -7,19 +7,19 @@ import re
 
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.staging_table import Store
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
 
 
-class Journal:
+class RunJournal:
     """The entry of a run, where the table of runs is there; a fault in it never stops a run.
 
     `shard` is (I, N) for run I of N, or None for the whole table.
     """
 
-    def __init__(self, store: Store, summary: RunSummary, shard: tuple[int, int] | None) -> None:
+    def __init__(self, store: StagingTable, summary: RunSummary, shard: tuple[int, int] | None) -> None:
         self._store = store
         self._summary = summary
         self._shard = shard
@@ -84,7 +84,7 @@ class Journal:
             _LOG.warning("the journal entry of this run could not be written: %s", error)
 
 
-def unfinished_shards(store: Store) -> list[tuple[int, int]]:
+def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
     """Gives the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
     if not store.has_journal():
         return []

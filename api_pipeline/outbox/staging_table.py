@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from api_pipeline.db import Connection, Parameters, Row, rows_as_table
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import ElementPath, Holding, StagedRow, Unconfirmed
+from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
 from api_pipeline.payloads.retained import read_paths
 from api_pipeline.sql.identifiers import Dialect, TableNames
 from api_pipeline.sql.statements import load, placeholders
@@ -51,7 +51,7 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class Store:
+class StagingTable:
     """One connection's view of the staging table and its companions."""
 
     def __init__(self, connection: Connection, tables: TableNames) -> None:
@@ -152,18 +152,18 @@ class Store:
         left = self.left_window([row.person_id for row in rows])
         return [replace(row, left_window=left[row.person_id]) if row.person_id in left else row for row in rows]
 
-    def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Holding]:
+    def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Baseline]:
         """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
         held: dict[str, tuple[str | None, str | None]] = {}
-        notes: dict[str, Unconfirmed] = {}
+        notes: dict[str, InDoubt] = {}
         asked = sorted(set(children))
         for child, is_note, text, mark in self.by_values("read_held", asked, lambda part: [receiver, *part] * 2):
             if is_note:
-                notes[str(child)] = Unconfirmed(str(mark or "").strip(), text)
+                notes[str(child)] = InDoubt(str(mark or "").strip(), text)
             else:
                 held[str(child)] = (text, mark)
         return {
-            child: Holding(
+            child: Baseline(
                 held=held.get(child, (None, None))[0],
                 unconfirmed=notes.get(child),
                 receipt=held.get(child, (None, None))[1],
@@ -293,7 +293,7 @@ def may_be_due(row: StagedRow) -> bool:
     return row.is_deleted or row.submission_status in DUE_STATUSES
 
 
-def is_due(row: StagedRow, holding: Holding) -> bool:
+def is_due(row: StagedRow, holding: Baseline) -> bool:
     """Whether a row that was read is due (contract 3), given what the receiver holds of its child.
 
     A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.

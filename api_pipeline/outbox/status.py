@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.staging_table import Store, word
+from api_pipeline.outbox.staging_table import StagingTable, word
 
 _ERROR_GROUPS = 200
 
@@ -62,7 +62,9 @@ class Overview:
     runs: list[PastRun]
 
 
-def overview(store: Store, table: str, mask: Callable[[str], str], *, runs: int = 5, errors: int = 10) -> Overview:
+def overview(
+    store: StagingTable, table: str, mask: Callable[[str], str], *, runs: int = 5, errors: int = 10
+) -> Overview:
     """Gives the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
     store.check_table()
     counts: Counter[tuple[str, str]] = Counter()
@@ -76,7 +78,7 @@ def overview(store: Store, table: str, mask: Callable[[str], str], *, runs: int 
     )
 
 
-def past_runs(store: Store, table: str, most: int) -> list[PastRun]:
+def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """Gives the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
     if not store.has_journal():
         return []
@@ -84,7 +86,7 @@ def past_runs(store: Store, table: str, most: int) -> list[PastRun]:
     return [_past_run(row) for row in store.connection.query(sql, [table])]
 
 
-def requeue(store: Store, *, person_id: str | None = None, matching: str | None = None) -> int:
+def requeue(store: StagingTable, *, person_id: str | None = None, matching: str | None = None) -> int:
     """Puts rows in error back to pending and gives how many. Errors: DatabaseError.
 
     `person_id` limits it to one person, `matching` to answers that hold this text (whatever its case).
@@ -104,7 +106,7 @@ def requeue(store: Store, *, person_id: str | None = None, matching: str | None 
     return rows
 
 
-def _oldest_pending(store: Store) -> str | None:
+def _oldest_pending(store: StagingTable) -> str | None:
     try:
         value = store.connection.query(store.sql("oldest_pending"))[0][0]
     except DatabaseError as error:
@@ -114,7 +116,7 @@ def _oldest_pending(store: Store) -> str | None:
     return None if value is None else str(value)
 
 
-def _frequent_errors(store: Store, mask: Callable[[str], str]) -> list[ErrorCount]:
+def _frequent_errors(store: StagingTable, mask: Callable[[str], str]) -> list[ErrorCount]:
     sql = store.sql("frequent_errors", page=store.connection.page(_ERROR_GROUPS)["page"])
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}

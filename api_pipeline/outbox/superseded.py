@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import Selection, Store, was_sent
+from api_pipeline.outbox.staging_table import Selection, StagingTable, was_sent
 
 
-def deletions_overtaken(store: Store, rows: Sequence[StagedRow]) -> set[int]:
+def deletions_overtaken(store: StagingTable, rows: Sequence[StagedRow]) -> set[int]:
     """Gives the ids of deleted rows whose person has a newer living row: the child is back, and must stay."""
     deleted = [row for row in rows if row.is_deleted]
     living = _newest_living(store, deleted)
     return {row.id for row in deleted if living.get(row.person_id, row.id) > row.id}
 
 
-def newer_than_failed(store: Store, rows: Sequence[StagedRow]) -> dict[int, int]:
+def newer_than_failed(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, int]:
     """Gives, by the id of a row that an earlier run tried in vain, the id of its person's newest living row.
 
     Where that one is newer and not among `rows`, it may have been sent meanwhile.
@@ -30,7 +30,7 @@ def newer_than_failed(store: Store, rows: Sequence[StagedRow]) -> dict[int, int]
     return {row_id: other for row_id, other in newest.items() if other > row_id and other not in here}
 
 
-def in_their_turn(store: Store, selection: Selection, rows: Sequence[StagedRow]) -> list[StagedRow]:
+def in_their_turn(store: StagingTable, selection: Selection, rows: Sequence[StagedRow]) -> list[StagedRow]:
     """Gives the rows without those of whose person another shard has an older row yet to try: they go another time.
 
     Must be asked before what the receiver holds is read: what the older row did to it is recorded with its outcome.
@@ -49,6 +49,6 @@ def _has_failed(row: StagedRow) -> bool:
     return not row.is_deleted and (row.submission_status == "error" or is_put_back)
 
 
-def _newest_living(store: Store, rows: Sequence[StagedRow]) -> dict[str, int]:
+def _newest_living(store: StagingTable, rows: Sequence[StagedRow]) -> dict[str, int]:
     people = sorted({row.person_id for row in rows if row.person_id})
     return store.newest_living(people) if people else {}

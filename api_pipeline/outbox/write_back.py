@@ -9,18 +9,25 @@ from datetime import datetime
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import (
     Accepted,
-    AlreadyHeld,
-    Kind,
+    DeliveryFailed,
+    Invalid,
     Outcome,
     Record,
-    Refused,
+    RecordKind,
     Rejected,
     StagedRow,
-    Undelivered,
-    Untried,
+    UpToDate,
     Version,
 )
-from api_pipeline.outbox.staging_table import DUE_STATUSES, Store, as_version, last_receipt, may_be_due, utc_now, word
+from api_pipeline.outbox.staging_table import (
+    DUE_STATUSES,
+    StagingTable,
+    as_version,
+    last_receipt,
+    may_be_due,
+    utc_now,
+    word,
+)
 from api_pipeline.payload import sha256_hex
 
 NOTHING_HELD = "{}"
@@ -92,7 +99,7 @@ _GONE = _RowNow(row_state="", submission_status="", version=None)
 class WriteBack:
     """Writes outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
 
-    def __init__(self, store: Store, destination: Destination, mask: Callable[[str], str]) -> None:
+    def __init__(self, store: StagingTable, destination: Destination, mask: Callable[[str], str]) -> None:
         self._store = store
         self._to = destination
         self._mask = mask
@@ -103,16 +110,15 @@ class WriteBack:
 
         Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
         """
-        known = [outcome for outcome in outcomes if not isinstance(outcome, Untried)]
-        if not known or (self._is_in_doubt and self._is_written(batch, known)):
+        if not outcomes or (self._is_in_doubt and self._is_written(batch, outcomes)):
             self._is_in_doubt = False
             return
         self._is_in_doubt = True
         try:
-            self._write(batch, known, is_repeated=False)
+            self._write(batch, outcomes, is_repeated=False)
         except KeyTaken:
             # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
-            self._write(batch, known, is_repeated=True)
+            self._write(batch, outcomes, is_repeated=True)
         self._is_in_doubt = False
 
     def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
@@ -161,17 +167,15 @@ class WriteBack:
         match outcome:
             case Accepted():
                 self._collect_accepted(changes, outcome, now)
-            case AlreadyHeld():
+            case UpToDate():
                 self._collect_already_held(changes, outcome, now)
-            case Rejected(row=row, reason=reason):
+            case Invalid(row=row, reason=reason):
                 if now.is_still(row):
                     changes.add_together("mark_failed", row.id, reason)
-            case Refused(record=record, reason=reason) | Undelivered(record=record, reason=reason):
+            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
                 if now.is_still(record.row):
                     changes.add_together("mark_failed", record.row.id, reason)
                 self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
-            case Untried():
-                pass
         self._collect_log(changes, outcome)
 
     def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
@@ -187,15 +191,13 @@ class WriteBack:
                 if record.is_last:
                     text = f"TESTING: simulated receipt {simulated.id}{before}"
                     changes.add_together("mark_testing", row.id, text, utc_now())
-            case AlreadyHeld():
+            case UpToDate():
                 text = f"TESTING: nothing would be sent, the receiver holds this payload{before}"
                 changes.add_together("mark_testing", row.id, text, utc_now())
-            case Rejected(reason=reason):
+            case Invalid(reason=reason):
                 changes.add_together("mark_failed", row.id, f"{reason}{before}")
-            case Refused(reason=reason) | Undelivered(reason=reason):
+            case Rejected(reason=reason) | DeliveryFailed(reason=reason):
                 changes.add_together("mark_failed", row.id, f"TESTING: {reason}{before}")
-            case Untried():
-                pass
 
     def _collect_accepted(self, changes: _Changes, outcome: Accepted, now: _RowNow) -> None:
         record, receipt = outcome.record, outcome.receipt
@@ -204,13 +206,13 @@ class WriteBack:
             if now.submission_status not in DUE_STATUSES and now.row_state != "deleted":
                 changes.add("mark_pending", row.id)
         elif not now.is_still(row):
-            if record.kind is Kind.DELETION:
+            if record.kind is RecordKind.DELETION:
                 changes.add("keep_changed", None, None, row.id)
             else:
                 changes.add("keep_changed", row.json_payload, row.current_hash, row.id)
-        elif record.kind is Kind.DELETION:
+        elif record.kind is RecordKind.DELETION:
             changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
-        elif record.kind is Kind.DELTA and record.body:
+        elif record.kind is RecordKind.DELTA and record.body:
             delta = record.body.decode()
             changes.add_together("mark_delta_sent", row.id, receipt.id, receipt.received_at, delta)
         else:
@@ -228,7 +230,7 @@ class WriteBack:
         else:
             changes.confirmed.append(record.la_child_id)
 
-    def _collect_already_held(self, changes: _Changes, outcome: AlreadyHeld, now: _RowNow) -> None:
+    def _collect_already_held(self, changes: _Changes, outcome: UpToDate, now: _RowNow) -> None:
         row = outcome.row
         if now.is_still(row):
             receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
@@ -262,11 +264,11 @@ class WriteBack:
         match outcome:
             case Accepted(record=record):
                 word_, answer = "accepted", outcome.receipt.id
-            case Refused(record=record):
+            case Rejected(record=record):
                 # An accepting status without receipts: nobody knows what the receiver did.
                 word_ = "unknown" if outcome.is_unknown else "refused"
                 answer = self._mask(outcome.reason)
-            case Undelivered(record=record):
+            case DeliveryFailed(record=record):
                 word_, answer = "undelivered", self._mask(outcome.reason)
             case _:
                 return
@@ -297,7 +299,7 @@ class WriteBack:
 
 def _row_of(outcome: Outcome) -> StagedRow:
     match outcome:
-        case Rejected(row=row) | AlreadyHeld(row=row):
+        case Invalid(row=row) | UpToDate(row=row):
             return row
-        case Accepted(record=record) | Refused(record=record) | Undelivered(record=record) | Untried(record=record):
+        case Accepted(record=record) | Rejected(record=record) | DeliveryFailed(record=record):
             return record.row

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
-from api_pipeline.outbox.staging_table import Store, utc_now
+from api_pipeline.outbox.staging_table import StagingTable, utc_now
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.statements import load
@@ -68,7 +68,7 @@ class RunReport:
 
 
 def gather(
-    store: Store,
+    store: StagingTable,
     table: str,
     mask: Callable[[str], str],
     *,
@@ -141,7 +141,7 @@ def write_report(report: RunReport, folder: Path) -> Path:
     return path
 
 
-def _journal_entry(store: Store, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
+def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
     """Gives a run and its receiver as the journal has them, None where it does not know the run."""
     wanted = run_id or (now.runs[0].run_id if now.runs else None)
     rows = _rows(store, "read_run", [wanted]) if wanted else []
@@ -178,11 +178,11 @@ def _as_past_run(summary: RunSummary) -> PastRun:
     )
 
 
-def _rows(store: Store, name: str, parameters: list[object]) -> list[Row]:
+def _rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
     return store.connection.query(_sql(store, name), parameters)
 
 
-def _sql(store: Store, name: str) -> str:
+def _sql(store: StagingTable, name: str) -> str:
     statement = load("report_queries.sql")[name].sql
     names = store.tables
     return statement.format(

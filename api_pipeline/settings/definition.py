@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(Enum):
+class SettingKind(Enum):
     """What a value must look like."""
 
     TEXT = "text"
@@ -57,7 +57,7 @@ class Setting:
 
     name: str
     group: Group
-    kind: Kind
+    kind: SettingKind
     meaning: str
     default: str = ""
     default_note: str = ""
@@ -72,26 +72,26 @@ class Setting:
     @property
     def wanted(self) -> str:
         """What is wanted, in words that fit after "wanted is"."""
-        if self.kind in (Kind.INTEGER, Kind.NUMBER) and self.low is not None and self.high is not None:
+        if self.kind in (SettingKind.INTEGER, SettingKind.NUMBER) and self.low is not None and self.high is not None:
             return f"{self.kind.value} from {self.low:g} to {self.high:.12g}"
-        if self.kind is Kind.CHOICE:
+        if self.kind is SettingKind.CHOICE:
             return "one of " + ", ".join(self.choices)
         return _WANTED[self.kind]
 
 
-_WANTED: dict[Kind, str] = {
-    Kind.TEXT: "a text on one line",
-    Kind.HEADER: "a text on one line, of letters, digits and signs that can stand in an HTTP header",
-    Kind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",
-    Kind.URL: "a URL that begins with https:// and names a host, without user, password or fragment",
-    Kind.PROXY: "a URL such as http://proxy.example:8080, or http://user:password@proxy.example:8080 with "
+_WANTED: dict[SettingKind, str] = {
+    SettingKind.TEXT: "a text on one line",
+    SettingKind.HEADER: "a text on one line, of letters, digits and signs that can stand in an HTTP header",
+    SettingKind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",
+    SettingKind.URL: "a URL that begins with https:// and names a host, without user, password or fragment",
+    SettingKind.PROXY: "a URL such as http://proxy.example:8080, or http://user:password@proxy.example:8080 with "
     "signs such as @ : / in the password written as %40 %3A %2F",
-    Kind.LA_CODE: "three digits, for example 845",
-    Kind.TABLE: "a table name, or schema.table, of letters, digits and _ (a part may stand in [ ])",
-    Kind.SCHEMA: "a schema name, or database.schema, of letters, digits and _ (a part may stand in [ ])",
-    Kind.BOOLEAN: "true or false",
-    Kind.FILE: "the path of a file that exists and can be read",
-    Kind.PATH: "a path",
-    Kind.SHARD: "I/N with 1 <= I <= N, for example 2/4",
-    Kind.LIST: "words with commas between",
+    SettingKind.LA_CODE: "three digits, for example 845",
+    SettingKind.TABLE: "a table name, or schema.table, of letters, digits and _ (a part may stand in [ ])",
+    SettingKind.SCHEMA: "a schema name, or database.schema, of letters, digits and _ (a part may stand in [ ])",
+    SettingKind.BOOLEAN: "true or false",
+    SettingKind.FILE: "the path of a file that exists and can be read",
+    SettingKind.PATH: "a path",
+    SettingKind.SHARD: "I/N with 1 <= I <= N, for example 2/4",
+    SettingKind.LIST: "words with commas between",
 }

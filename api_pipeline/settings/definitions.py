@@ -7,7 +7,7 @@ settings too, because each may come from an option, the environment or the `.env
 from __future__ import annotations
 
 from api_pipeline._version import __version__
-from api_pipeline.settings.definition import Group, Kind, Needed, Setting
+from api_pipeline.settings.definition import Group, Needed, Setting, SettingKind
 
 _CHECK = ("reject", "warn", "off")
 
@@ -15,7 +15,7 @@ _DATABASE = (
     Setting(
         "DB_CONNECTION_STRING",
         Group.DATABASE,
-        Kind.CONNECTION,
+        SettingKind.CONNECTION,
         "Where the staging table is: an ODBC connection string, or sqlite:///PATH for the embedded database. "
         "A value with ; or } in it stands in braces, and } is doubled there: PWD={a;b}}c}.",
         example="Driver={ODBC Driver 18 for SQL Server};Server=SERVER;Database=DB;Trusted_Connection=yes",
@@ -26,7 +26,7 @@ _DATABASE = (
     Setting(
         "USER_SERVER",
         Group.DATABASE,
-        Kind.TEXT,
+        SettingKind.TEXT,
         "Instead of DB_CONNECTION_STRING: the SQL Server to log in to as the current Windows user, through "
         "the newest SQL Server ODBC driver that is installed. Goes with USER_DATABASE.",
         example="YOURSERVER",
@@ -34,14 +34,14 @@ _DATABASE = (
     Setting(
         "USER_DATABASE",
         Group.DATABASE,
-        Kind.TEXT,
+        SettingKind.TEXT,
         "The database on USER_SERVER.",
         example="YOURDATABASE",
     ),
     Setting(
         "TABLE_NAME",
         Group.DATABASE,
-        Kind.TABLE,
+        SettingKind.TABLE,
         "The staging table, optionally schema.table.",
         default_note="ssd_api_data_staging_anon when testing, ssd_api_data_staging when live",
         example="ssd_api_data_staging_anon",
@@ -52,7 +52,7 @@ _RECEIVER = (
     Setting(
         "API_ENDPOINT",
         Group.RECEIVER,
-        Kind.URL,
+        SettingKind.URL,
         "The receiver's base URL. /children_social_care_data/{LA_CODE}/children is added unless it is there "
         "already. http:// is accepted for this machine alone.",
         example="https://receiver.example/children-in-social-care-data-receiver-test/1",
@@ -61,27 +61,27 @@ _RECEIVER = (
     Setting(
         "TOKEN_ENDPOINT",
         Group.RECEIVER,
-        Kind.URL,
+        SettingKind.URL,
         "Where an access token is fetched: the portal's OAuth token endpoint. http:// is accepted for this "
         "machine alone.",
         example="https://login.example/TENANT/oauth2/v2.0/token",
         needed=Needed.LIVE,
     ),
-    Setting("CLIENT_ID", Group.RECEIVER, Kind.TEXT, "The portal's OAuth Client ID.", needed=Needed.LIVE),
+    Setting("CLIENT_ID", Group.RECEIVER, SettingKind.TEXT, "The portal's OAuth Client ID.", needed=Needed.LIVE),
     Setting(
         "CLIENT_SECRET",
         Group.RECEIVER,
-        Kind.TEXT,
+        SettingKind.TEXT,
         "The portal's Native OAuth Application-flow primary or secondary key. Better kept in the operating "
         "system's credential store: d2i-csc-api secrets set CLIENT_SECRET.",
         secret=True,
         needed=Needed.LIVE,
     ),
-    Setting("SCOPE", Group.RECEIVER, Kind.TEXT, "The portal's OAuth Scope.", needed=Needed.LIVE),
+    Setting("SCOPE", Group.RECEIVER, SettingKind.TEXT, "The portal's OAuth Scope.", needed=Needed.LIVE),
     Setting(
         "SUPPLIER_KEY",
         Group.RECEIVER,
-        Kind.HEADER,
+        SettingKind.HEADER,
         "The portal's Subscription primary or secondary key, sent as header SupplierKey. It may be kept in "
         "the credential store as well.",
         secret=True,
@@ -90,7 +90,7 @@ _RECEIVER = (
     Setting(
         "LA_CODE",
         Group.RECEIVER,
-        Kind.LA_CODE,
+        SettingKind.LA_CODE,
         "The local authority's code, three digits.",
         example="845",
         needed=Needed.LIVE,
@@ -101,14 +101,14 @@ _MODE = (
     Setting(
         "TESTING_MODE",
         Group.MODE,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: nothing leaves this machine, the receiver's answers are simulated. false: live.",
         default="true",
     ),
     Setting(
         "ALLOW_LIVE_DATA_TO_TEST",
         Group.MODE,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: a live run may send a table whose name does not end in _anon to a test endpoint (its URL "
         "contains -test). DfE's test endpoint is for invented data only.",
         default="false",
@@ -116,14 +116,14 @@ _MODE = (
     Setting(
         "USE_PARTIAL_PAYLOAD",
         Group.MODE,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: only what changed since the receiver's last acceptance is sent (deltas). false: full payloads.",
         default="false",
     ),
     Setting(
         "PURGE_VANISHED",
         Group.MODE,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: a full payload also says which parts the receiver holds that are no longer in the record, so "
         "that it removes them. false: full payloads go as they are staged.",
         default="true",
@@ -131,7 +131,7 @@ _MODE = (
     Setting(
         "SCHEMA_CHECK",
         Group.MODE,
-        Kind.CHOICE,
+        SettingKind.CHOICE,
         "What happens to a record that breaks the payload schema: reject (not sent, marked error), warn "
         "(sent, and logged) or off (not checked).",
         default="reject",
@@ -140,7 +140,7 @@ _MODE = (
     Setting(
         "SCHEMA_CODES",
         Group.MODE,
-        Kind.CHOICE,
+        SettingKind.CHOICE,
         "The same for values that are not in their code list.",
         default="warn",
         choices=_CHECK,
@@ -148,19 +148,19 @@ _MODE = (
     Setting(
         "SHARD",
         Group.MODE,
-        Kind.SHARD,
+        SettingKind.SHARD,
         "I/N: this run sends only the I-th of N parts of the table, so that N runs may share the work.",
         default="1/1",
     ),
 )
 
 _PACE = (
-    Setting("BATCH_SIZE", Group.PACE, Kind.INTEGER, "Records in one POST.", default="100", low=1, high=100),
-    Setting("MAX_IN_FLIGHT", Group.PACE, Kind.INTEGER, "POSTs under way at once.", default="1", low=1, high=16),
+    Setting("BATCH_SIZE", Group.PACE, SettingKind.INTEGER, "Records in one POST.", default="100", low=1, high=100),
+    Setting("MAX_IN_FLIGHT", Group.PACE, SettingKind.INTEGER, "POSTs under way at once.", default="1", low=1, high=16),
     Setting(
         "MIN_POST_GAP_MS",
         Group.PACE,
-        Kind.INTEGER,
+        SettingKind.INTEGER,
         "Least time between the starts of two POSTs, in milliseconds.",
         default="0",
         low=0,
@@ -169,7 +169,7 @@ _PACE = (
     Setting(
         "MAX_ATTEMPTS",
         Group.PACE,
-        Kind.INTEGER,
+        SettingKind.INTEGER,
         "How often one POST is tried when it meets a fault that may pass.",
         default="5",
         low=1,
@@ -178,7 +178,7 @@ _PACE = (
     Setting(
         "RETRY_MAX_WAIT_S",
         Group.PACE,
-        Kind.NUMBER,
+        SettingKind.NUMBER,
         "Longest wait between two tries, in seconds.",
         default="120",
         low=0,
@@ -187,7 +187,7 @@ _PACE = (
     Setting(
         "CONNECT_TIMEOUT_S",
         Group.PACE,
-        Kind.NUMBER,
+        SettingKind.NUMBER,
         "How long to wait for a connection, in seconds.",
         default="10",
         low=0.001,
@@ -196,7 +196,7 @@ _PACE = (
     Setting(
         "READ_TIMEOUT_S",
         Group.PACE,
-        Kind.NUMBER,
+        SettingKind.NUMBER,
         "How long to wait for an answer to begin, and then for all of it, in seconds.",
         default="60",
         low=0.001,
@@ -205,7 +205,7 @@ _PACE = (
     Setting(
         "GIVE_UP_AFTER_FAILED_BATCHES",
         Group.PACE,
-        Kind.INTEGER,
+        SettingKind.INTEGER,
         "After so many batches in a row were lost to faults of the service, the run stops and leaves the rest pending.",
         default="3",
         low=1,
@@ -214,7 +214,7 @@ _PACE = (
     Setting(
         "DB_RETRY_S",
         Group.PACE,
-        Kind.NUMBER,
+        SettingKind.NUMBER,
         "How long a database that went away in mid-run is waited for, in seconds. Receipts that cannot be written "
         "even then are kept in a file (SPOOL_FOLDER) for the next run.",
         default="30",
@@ -227,7 +227,7 @@ _NETWORK = (
     Setting(
         "PROXY_URL",
         Group.NETWORK,
-        Kind.PROXY,
+        SettingKind.PROXY,
         "The proxy for the token request and the POSTs alike; user and password may stand in it.",
         default_note="the system's proxy (HTTPS_PROXY and NO_PROXY of the environment are obeyed)",
         example="http://proxy.example:8080",
@@ -236,7 +236,7 @@ _NETWORK = (
     Setting(
         "PROXY_AUTH",
         Group.NETWORK,
-        Kind.CHOICE,
+        SettingKind.CHOICE,
         "How to log in to the proxy: basic (user and password of PROXY_URL) or integrated (as the current "
         "Windows user; needs the optional extra ntlm).",
         default="basic",
@@ -245,14 +245,14 @@ _NETWORK = (
     Setting(
         "CA_BUNDLE",
         Group.NETWORK,
-        Kind.FILE,
+        SettingKind.FILE,
         "A PEM file of certificate authorities to trust.",
         default_note="the operating system's trust store",
     ),
     Setting(
         "USER_AGENT",
         Group.NETWORK,
-        Kind.HEADER,
+        SettingKind.HEADER,
         "How this program names itself to the receiver.",
         default_note=f"d2i-csc-api/{__version__}",
     ),
@@ -262,14 +262,14 @@ _LOGGING = (
     Setting(
         "LOG_FILE",
         Group.LOGGING,
-        Kind.PATH,
+        SettingKind.PATH,
         "A log file; it is rotated at 5 MB and five old ones are kept.",
         default_note="none",
     ),
     Setting(
         "LOG_FORMAT",
         Group.LOGGING,
-        Kind.CHOICE,
+        SettingKind.CHOICE,
         "text, or json (one JSON object a line) for log collectors.",
         default="text",
         choices=("text", "json"),
@@ -277,16 +277,16 @@ _LOGGING = (
     Setting(
         "LOG_TO",
         Group.LOGGING,
-        Kind.CHOICE,
+        SettingKind.CHOICE,
         "Also log to the system: syslog (Linux, macOS) or eventlog (Windows; needs the package pywin32).",
         default_note="nothing more",
         choices=("syslog", "eventlog"),
     ),
-    Setting("DEBUG", Group.LOGGING, Kind.BOOLEAN, "true: verbose output.", default="false"),
+    Setting("DEBUG", Group.LOGGING, SettingKind.BOOLEAN, "true: verbose output.", default="false"),
     Setting(
         "SPOOL_FOLDER",
         Group.LOGGING,
-        Kind.PATH,
+        SettingKind.PATH,
         "Where receipts are kept that could not be written back because the database went away; the next run "
         "writes them back first.",
         default_note="the folder of the .env file, else the working folder",
@@ -297,14 +297,14 @@ _STAGING = (
     Setting(
         "SSD_SCHEMA",
         Group.STAGING,
-        Kind.SCHEMA,
+        SettingKind.SCHEMA,
         "The schema in which the SSD tables are, optionally database.schema.",
         default_note="none: the login's default schema",
     ),
     Setting(
         "COHORT_MONTHS_BACK",
         Group.STAGING,
-        Kind.INTEGER,
+        SettingKind.INTEGER,
         "How many months the window reaches back before the year's start is taken.",
         default="24",
         low=0,
@@ -313,7 +313,7 @@ _STAGING = (
     Setting(
         "COHORT_YEAR_START_MONTH",
         Group.STAGING,
-        Kind.INTEGER,
+        SettingKind.INTEGER,
         "The month on whose first day a reporting year begins.",
         default="4",
         low=1,
@@ -322,42 +322,42 @@ _STAGING = (
     Setting(
         "COHORT_PERSON_IDS",
         Group.STAGING,
-        Kind.LIST,
+        SettingKind.LIST,
         "Only these person ids, with commas between: a few children for a first rehearsal.",
         default_note="everybody in the cohort",
     ),
     Setting(
         "COHORT_FILTER_TABLE",
         Group.STAGING,
-        Kind.TABLE,
+        SettingKind.TABLE,
         "A table of your own with a column person_id: only these people are taken.",
         default_note="no filter",
     ),
     Setting(
         "COHORT_INCLUDE_CP_PLANS",
         Group.STAGING,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: children with a child protection plan in the window and nothing else are taken as well.",
         default="false",
     ),
     Setting(
         "COHORT_INCLUDE_DISABLED",
         Group.STAGING,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: children with a disability code and nothing else are taken as well.",
         default="false",
     ),
     Setting(
         "ONE_BLOCK_PER_CHILD",
         Group.STAGING,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: adoption and care-leaver blocks go into the latest episode only. false: into every episode.",
         default="false",
     ),
     Setting(
         "PURGE_LEFT_WINDOW",
         Group.STAGING,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: an item that left the time window is purged at the receiver. false: only items that vanished "
         "from the SSD are.",
         default="false",
@@ -365,14 +365,14 @@ _STAGING = (
     Setting(
         "DELETE_LEFT_WINDOW",
         Group.STAGING,
-        Kind.BOOLEAN,
+        SettingKind.BOOLEAN,
         "true: a person who left the cohort by age or window is deleted and purged as any other. false: kept.",
         default="true",
     ),
     Setting(
         "MAX_DELETED_SHARE",
         Group.STAGING,
-        Kind.NUMBER,
+        SettingKind.NUMBER,
         "A staging that would delete more than this share of the rows stops and changes nothing.",
         default="0.05",
         low=0,
@@ -381,7 +381,7 @@ _STAGING = (
     Setting(
         "UASC_VALUES",
         Group.STAGING,
-        Kind.LIST,
+        SettingKind.LIST,
         "Immigration statuses that mean an unaccompanied asylum-seeking child, with commas between and "
         "without regard to case; * stands for any text.",
         default="U,UASC,*UASC*,*unaccompanied asylum*",

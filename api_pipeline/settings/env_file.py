@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from api_pipeline.settings.definition import Kind
+from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.sql.paths import is_folder, is_there
 
 FILE_NAMES = (".env", "env.txt")
 
 _OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
-_PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (Kind.PATH, Kind.FILE))
+_PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (SettingKind.PATH, SettingKind.FILE))
 _QUOTED_PATH = re.compile(rf"""^(\s*(?:export\s+)?(?:{_PATH_NAMES})\s*=\s*)(["'])(.*)\2([ \t]*)$""", re.MULTILINE)
 _QUOTED_VALUE = re.compile(r"""^(\s*(?:export\s+)?[A-Za-z_]\w*[ \t]*=[ \t]*)(["'])(.*)$""", re.MULTILINE)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from api_pipeline.settings.definition import Group, Kind, Needed, Setting
+from api_pipeline.settings.definition import Group, Needed, Setting, SettingKind
 from api_pipeline.settings.definitions import SETTINGS
 
 _HEAD = """\
@@ -55,7 +55,14 @@ def _comment(text: str) -> str:
 
 def _env_entry(setting: Setting) -> str:
     lines = textwrap.wrap(setting.meaning, 108)
-    if setting.kind not in (Kind.TEXT, Kind.PATH, Kind.CONNECTION, Kind.TABLE, Kind.PROXY, Kind.URL):
+    if setting.kind not in (
+        SettingKind.TEXT,
+        SettingKind.PATH,
+        SettingKind.CONNECTION,
+        SettingKind.TABLE,
+        SettingKind.PROXY,
+        SettingKind.URL,
+    ):
         lines.append(f"Wanted: {setting.wanted}.")
     if setting.aliases:
         lines.append(f"Another name for it: {', '.join(setting.aliases)}.")

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from api_pipeline.settings.definition import Kind, Setting
+from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.sql.connection_string import embedded_path, is_embedded, pairs, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
@@ -114,7 +114,7 @@ class Values:
             self.refuse(name)
             return None
         path = found.base / Path(found.text).expanduser()
-        if BY_NAME[name].kind is Kind.FILE and (is_folder(path) or not is_there(path)):
+        if BY_NAME[name].kind is SettingKind.FILE and (is_folder(path) or not is_there(path)):
             self.refuse(name)
             return None
         return path
@@ -215,11 +215,11 @@ def _is_la_code(text: str) -> bool:
 
 
 _TEXT_CHECKS = {
-    Kind.CONNECTION: _is_connection,
-    Kind.URL: _is_url,
-    Kind.PROXY: _is_proxy,
-    Kind.HEADER: _is_header,
-    Kind.TABLE: _is_table,
-    Kind.SCHEMA: _is_table,
-    Kind.LA_CODE: _is_la_code,
+    SettingKind.CONNECTION: _is_connection,
+    SettingKind.URL: _is_url,
+    SettingKind.PROXY: _is_proxy,
+    SettingKind.HEADER: _is_header,
+    SettingKind.TABLE: _is_table,
+    SettingKind.SCHEMA: _is_table,
+    SettingKind.LA_CODE: _is_la_code,
 }

@@ -18,7 +18,7 @@ _LINE_EVERY_S = 10.0
 _REDRAW_EVERY_S = 0.2
 
 
-class Progress:
+class StageProgress:
     """Shows how many people were staged: one line that is redrawn on a terminal, one now and then otherwise."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:

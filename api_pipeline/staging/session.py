@@ -15,7 +15,7 @@ from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.outbox.run_lock import take
-from api_pipeline.outbox.staging_table import Store
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.settings.model import Settings, StagingSettings
 from api_pipeline.sql.identifiers import table_names
 from api_pipeline.staging.changes import Word
@@ -50,7 +50,7 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
     staging = settings.staging
     connection = connect(settings.connection_string)
     try:
-        store = Store(connection, table_names(settings.table_name, connection.dialect))
+        store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
         store.check_table()
         if not (staging.purge_left_window or store.keeps_left_window()):
             _LOG.warning(

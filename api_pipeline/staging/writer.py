@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from api_pipeline.db import Parameters
-from api_pipeline.model import Holding, StagedRow
+from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
-from api_pipeline.outbox.staging_table import Store, as_version, word
-from api_pipeline.payload import PayloadFault, parse_payload
+from api_pipeline.outbox.staging_table import StagingTable, as_version, word
+from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.sql.statements import load, placeholders
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
@@ -35,7 +35,7 @@ class Head(NamedTuple):
 class Writer:
     """Reads and changes staging rows on one connection. `receiver` is the key of what a receiver holds."""
 
-    def __init__(self, store: Store, receiver: str) -> None:
+    def __init__(self, store: StagingTable, receiver: str) -> None:
         self._store = store
         self._receiver = receiver
         self._has_companions = store.has_companions()
@@ -63,7 +63,7 @@ class Writer:
         """Gives some rows as they stand now, each with what the receiver holds of its child."""
         rows = self._store.read_rows(ids)
         children = {row.id: child_of(row) for row in rows}
-        holdings: dict[str, Holding] = {}
+        holdings: dict[str, Baseline] = {}
         if self._has_companions:
             holdings = self._store.holdings(self._receiver, list(children.values()))
         unknown = [row for row in rows if children[row.id] not in holdings]
@@ -148,11 +148,11 @@ def child_of(row: StagedRow) -> str:
     """Gives the `la_child_id` of a row's payload, or its person id where there is none."""
     try:
         return parse_payload(row.json_payload).la_child_id
-    except PayloadFault:
+    except PayloadError:
         return row.person_id
 
 
-def _held(row: StagedRow, holding: Holding | None, previous: str | None) -> Held:
+def _held(row: StagedRow, holding: Baseline | None, previous: str | None) -> Held:
     # The same that makes a deletion due (store.is_due): what the companion table says, else the row's own memory.
     if holding is None:
         kept = row.api_response if previous is not None else None

@@ -1,7 +1,8 @@
 """When the next request may start: the gap between POSTs, the pause a throttling gateway asked for, the window.
 
-One `Gate` is shared by all senders. After a gateway throttled, one request goes at a time, and the window opens again
-with each success, so that a slow gateway is met with a slow queue rather than with a burst at the end of each pause.
+One `RateLimiter` is shared by all senders. After a gateway throttled, one request goes at a time, and the window opens
+again with each success, so that a slow gateway is met with a slow queue rather than with a burst at the end of each
+pause.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Stopped(Exception):
     """The run is being stopped; the request was not made."""
 
 
-class Gate:
+class RateLimiter:
     """Lets requests start, in the order in which they came, a retried one before a new one.
 
     `width` is the most requests under way at once, `gap_s` the least time between two starts in seconds. `clock` gives

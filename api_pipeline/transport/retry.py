@@ -11,7 +11,7 @@ from typing import TypeVar
 import requests
 from tenacity import RetryCallState, Retrying, stop_after_attempt
 
-from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, Gate
+from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, RateLimiter
 from api_pipeline.transport.retry_after import retry_after_seconds
 
 FIRST_WAIT_S = 1.0
@@ -28,7 +28,7 @@ class RetryPolicy:
     jitter: Callable[[float, float], float] = random.uniform
 
 
-class PassingFault(Exception):
+class TransientError(Exception):
     """One try met a fault that may pass; `retry_after_s` is what the answer asked for, in seconds."""
 
     def __init__(
@@ -41,7 +41,7 @@ class PassingFault(Exception):
         self.may_have_arrived = may_have_arrived
 
     @classmethod
-    def of_response(cls, response: requests.Response, reason: str) -> PassingFault:
+    def of_response(cls, response: requests.Response, reason: str) -> TransientError:
         """Gives the fault of an answer, with the wait its `Retry-After` asks for."""
         wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(timezone.utc))
         return cls(reason, response.status_code, wait, may_have_arrived=False)
@@ -53,7 +53,7 @@ def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], 
     return jitter(0.0, cap)
 
 
-def retrying(policy: RetryPolicy, gate: Gate) -> Callable[[Callable[[], _Result]], _Result]:
+def retrying(policy: RetryPolicy, gate: RateLimiter) -> Callable[[Callable[[], _Result]], _Result]:
     """Gives a caller that repeats a function on PassingFault and raises the last one when the tries are used up.
 
     A `Retry-After` holds every sender of `gate`; one beyond an hour is not waited for. Errors: PassingFault, Stopped.
@@ -64,7 +64,7 @@ def retrying(policy: RetryPolicy, gate: Gate) -> Callable[[Callable[[], _Result]
 
     def may_try_again(state: RetryCallState) -> bool:
         fault = state.outcome.exception() if state.outcome else None
-        if not isinstance(fault, PassingFault):
+        if not isinstance(fault, TransientError):
             return False
         if fault.retry_after_s is not None:
             gate.hold(fault.retry_after_s)

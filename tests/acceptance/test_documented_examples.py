@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.model import Holding, StagedRow
+from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from tests.support.documents import DOCS, blocks, prose
@@ -61,7 +61,7 @@ def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
     row = StagedRow(1, "P1", state, "pending", staged, None, has_previous=held is not None)
     found: list[dict[str, Any]] = []
     while True:
-        record = next_record(row, parse_payload(staged), Holding(held=held), Policy(deltas=deltas))
+        record = next_record(row, parse_payload(staged), Baseline(held=held), Policy(deltas=deltas))
         if isinstance(record, NothingToSend):
             return found
         found.append(json.loads(record.body))

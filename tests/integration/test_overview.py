@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.db import connect
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.staging_table import Store
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
 from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli, run_cli
@@ -25,10 +25,10 @@ EARLIER = datetime(2026, 10, 1, 23, 59)  # noqa: DTZ001 - the column has no zone
 
 
 @contextmanager
-def store_of(database: TestDatabase) -> Iterator[Store]:
+def store_of(database: TestDatabase) -> Iterator[StagingTable]:
     connection = connect(database.connection_string)
     try:
-        yield Store(connection, table_names(database.table, connection.dialect))
+        yield StagingTable(connection, table_names(database.table, connection.dialect))
     finally:
         connection.close()
 

@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.staging_table import Store
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.reports.run_report import RuleErrors, RunReport, gather, write_report
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import table_names
@@ -26,10 +26,10 @@ HERE = "https://receiver.example/children"
 
 
 @contextmanager
-def store_of(database: TestDatabase) -> Iterator[Store]:
+def store_of(database: TestDatabase) -> Iterator[StagingTable]:
     connection = connect(database.connection_string)
     try:
-        yield Store(connection, table_names(database.table, connection.dialect))
+        yield StagingTable(connection, table_names(database.table, connection.dialect))
     finally:
         connection.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.outbox.staging_table import Selection, Store
+from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
@@ -44,7 +44,7 @@ def test_every_row_is_in_exactly_one_shard(deployed: TestDatabase, count: int) -
     fill(deployed, deployed.table, [staged(f"P{number}") for number in range(100)])
     deployed.execute(f"DELETE FROM {deployed.table} WHERE person_id LIKE 'P%3'")
     connection = connect(deployed.connection_string)
-    store = Store(connection, table_names(deployed.table, connection.dialect))
+    store = StagingTable(connection, table_names(deployed.table, connection.dialect))
     shares = [ids(store, Selection(shard=(index, count))) for index in range(1, count + 1)]
     assert [store.count(Selection(shard=(index, count))) for index in range(1, count + 1)] == [*map(len, shares)]
     connection.close()
@@ -54,7 +54,7 @@ def test_every_row_is_in_exactly_one_shard(deployed: TestDatabase, count: int) -
     assert max(map(len, shares)) <= 100 // count + 1, "the shares are of about one size"
 
 
-def ids(store: Store, selection: Selection) -> list[int]:
+def ids(store: StagingTable, selection: Selection) -> list[int]:
     found: list[int] = []
     while page := store.read_page(selection, found[-1] if found else 0, 7):
         found += [row.id for row in page]

@@ -10,24 +10,23 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.delivery.planner import Planner, PlanOptions
-from api_pipeline.delivery.work_queue import Window
+from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
-    AlreadyHeld,
-    Kind,
+    DeliveryFailed,
+    InDoubt,
+    Invalid,
     Outcome,
     Receipt,
     Record,
-    Refused,
+    RecordKind,
     Rejected,
     StagedRow,
-    Unconfirmed,
-    Undelivered,
-    Untried,
+    UpToDate,
 )
-from api_pipeline.outbox.db_retry import Patience
-from api_pipeline.outbox.staging_table import Selection, Store
+from api_pipeline.outbox.db_retry import RetryBudget
+from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import Policy, sha256_hex
 from api_pipeline.payloads.finding import Finding
@@ -42,16 +41,16 @@ HERE = "https://receiver.example/1/children_social_care_data/999/children"
 
 
 @contextmanager
-def store_of(database: TestDatabase) -> Iterator[Store]:
+def store_of(database: TestDatabase) -> Iterator[StagingTable]:
     connection = connect(database.connection_string)
     try:
-        yield Store(connection, table_names(database.table, connection.dialect))
+        yield StagingTable(connection, table_names(database.table, connection.dialect))
     finally:
         connection.close()
 
 
-def record_of(row: StagedRow, kind: Kind = Kind.FULL, **changes: Any) -> Record:
-    held = None if kind is Kind.DELETION else row.json_payload
+def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
+    held = None if kind is RecordKind.DELETION else row.json_payload
     record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
     return replace(record, **changes)
 
@@ -60,16 +59,16 @@ def accepted(record: Record) -> Accepted:
     return Accepted(record, Receipt(UUID, AT), 200)
 
 
-def write(store: Store, outcomes: Sequence[Outcome], *, testing: bool = False, companions: bool = True) -> None:
+def write(store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, companions: bool = True) -> None:
     to = Destination("run-1", "staging", HERE, companions=companions, testing=testing)
     WriteBack(store, to, lambda text: text.replace("Smith", "***")).write(7, outcomes)
 
 
-def read(store: Store) -> list[StagedRow]:
+def read(store: StagingTable) -> list[StagedRow]:
     return store.read_page(Selection(), 0)
 
 
-def planner_of(store: Store, window: Window, on_finding: Callable[[str, Finding], None]) -> Planner:
+def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str, Finding], None]) -> Planner:
     options = PlanOptions(
         selection=Selection(),
         policy=Policy(deltas=False),
@@ -81,7 +80,7 @@ def planner_of(store: Store, window: Window, on_finding: Callable[[str, Finding]
         schema_codes="warn",
         testing=False,
     )
-    return Planner(store, options, window, Checker(), Patience(0, lambda: 0, lambda _: None), on_finding)
+    return Planner(store, options, window, Checker(), RetryBudget(0, lambda: 0, lambda _: None), on_finding)
 
 
 def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) -> None:
@@ -112,9 +111,9 @@ def test_every_record_of_a_post_is_in_the_submission_log_without_its_payload(dep
         one, two, three, four = (record_of(row) for row in read(store))
         outcomes: list[Outcome] = [
             accepted(one),
-            Refused(two, "HTTP 400: Smith", 400),
-            Undelivered(three, "HTTP 503", 503, True),
-            Refused(four, "HTTP 200: outcome unknown", 200, True),
+            Rejected(two, "HTTP 400: Smith", 400),
+            DeliveryFailed(three, "HTTP 503", 503, True),
+            Rejected(four, "HTTP 200: outcome unknown", 200, True),
         ]
         write(store, outcomes)
     log = table_rows(deployed, deployed.named("ssd_api_submission_log"))
@@ -131,7 +130,7 @@ def test_every_record_of_a_post_is_in_the_submission_log_without_its_payload(dep
 def test_an_accepted_delta_is_kept_in_its_column(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1")])
     with store_of(deployed) as store:
-        write(store, [accepted(record_of(read(store)[0], Kind.DELTA, body=b'{"la_child_id":"1"}'))])
+        write(store, [accepted(record_of(read(store)[0], RecordKind.DELTA, body=b'{"la_child_id":"1"}'))])
     assert row_of(deployed, deployed.table, "1")["partial_json_payload"] == '{"la_child_id":"1"}'
 
 
@@ -140,7 +139,7 @@ def test_an_accepted_deletion_leaves_nothing_held(deployed: TestDatabase) -> Non
     with store_of(deployed) as store:
         row = read(store)[0]
         store.write_rows("insert_held", (str, str, str, str, datetime), [("1", "{}", "", UUID, AT)], (HERE,))
-        write(store, [accepted(record_of(row, Kind.DELETION))])
+        write(store, [accepted(record_of(row, RecordKind.DELETION))])
     line = row_of(deployed, deployed.table, "1")
     assert (line["submission_status"], line["row_state"]) == ("sent", "deleted")
     assert (line["previous_json_payload"], line["previous_hash"]) == (None, None)
@@ -190,9 +189,9 @@ def test_a_refused_or_undelivered_record_keeps_its_row_state_and_its_past(
     with store_of(deployed) as store:
         record = record_of(read(store)[0])
         outcome = (
-            Refused(record, "HTTP 400: wrong", 400)
+            Rejected(record, "HTTP 400: wrong", 400)
             if is_refused
-            else Undelivered(record, "HTTP 400: wrong", 400, False)
+            else DeliveryFailed(record, "HTTP 400: wrong", 400, False)
         )
         write(store, [outcome])
     after = row_of(deployed, deployed.table, "1")
@@ -207,7 +206,8 @@ def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_h
         store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], [])
         records = [record_of(row) for row in rows]
         write(
-            store, [Undelivered(records[0], "no answer", None, True), Undelivered(records[1], "refused", None, False)]
+            store,
+            [DeliveryFailed(records[0], "no answer", None, True), DeliveryFailed(records[1], "refused", None, False)],
         )
         holdings = store.holdings(HERE, ["1", "2"])
     assert set(holdings) == {"1"}
@@ -230,7 +230,7 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
 def test_a_child_that_another_shard_noted_meanwhile_is_noted_anew(deployed: TestDatabase) -> None:
     strange = child("1", child_details={"sex": "X", "date_of_birth": "2015-01-01"})
     fill(deployed, deployed.table, [staged("1", strange), staged("2")])
-    window = Window(4)
+    window = WorkQueue(4)
     with store_of(deployed) as store, store_of(deployed) as other:
 
         def note_it_too(person_id: str, _finding: Finding) -> None:
@@ -241,7 +241,7 @@ def test_a_child_that_another_shard_noted_meanwhile_is_noted_anew(deployed: Test
         assert store.runs_of_notes(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
         noted = {child: holding.unconfirmed for child, holding in store.holdings(HERE, ["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
-    assert noted["1"] == Unconfirmed("", None)
+    assert noted["1"] == InDoubt("", None)
     assert noted["2"] != noted["1"]
     batch = window.take()
     assert batch is not None
@@ -253,14 +253,14 @@ def test_what_was_concluded_never_replaces_what_another_shard_recorded(deployed:
     with store_of(deployed) as store:
         older, newer = read(store)
         write(store, [accepted(record_of(newer))])
-        write(store, [AlreadyHeld(older, "1", older.json_payload, UUID, is_recorded=False)])
+        write(store, [UpToDate(older, "1", older.json_payload, UUID, is_recorded=False)])
         assert store.holdings(HERE, ["1"])["1"].held == newer.json_payload
 
 
 @pytest.mark.parametrize("times", [(None, AT), (AT, None), (None, None)])
-@pytest.mark.parametrize("kind", [Kind.FULL, Kind.DELTA])
+@pytest.mark.parametrize("kind", [RecordKind.FULL, RecordKind.DELTA])
 def test_receipts_with_and_without_a_time_are_written_together(
-    deployed: TestDatabase, kind: Kind, times: tuple[datetime | None, datetime | None]
+    deployed: TestDatabase, kind: RecordKind, times: tuple[datetime | None, datetime | None]
 ) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
@@ -272,7 +272,7 @@ def test_receipts_with_and_without_a_time_are_written_together(
 
 def test_a_planner_whose_window_is_closed_reads_no_further(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(str(number), {"la_child_id": "x", "wrong": 1}) for number in range(500)])
-    window = Window(4)
+    window = WorkQueue(4)
     window.close()
     told: list[str] = []
     with store_of(deployed) as store:
@@ -285,7 +285,7 @@ def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed:
     with store_of(deployed) as store:
         rows = store.read_page(Selection(every_row=True), 0)
         held = '{"la_child_id":"x"}'
-        write(store, [accepted(record_of(row, Kind.PURGE, held_after=held, is_last=False)) for row in rows])
+        write(store, [accepted(record_of(row, RecordKind.PURGE, held_after=held, is_last=False)) for row in rows])
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "pending"
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "Error"
     assert {line["held_payload"] for line in table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")} == {
@@ -296,7 +296,7 @@ def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed:
 def test_a_payload_that_cannot_be_sent_becomes_an_error_with_its_reason(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", "{broken")])
     with store_of(deployed) as store:
-        write(store, [Rejected(read(store)[0], "Payload refused before sending: not JSON")])
+        write(store, [Invalid(read(store)[0], "Payload refused before sending: not JSON")])
     assert row_of(deployed, deployed.table, "1")["api_response"] == "Payload refused before sending: not JSON"
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
 
@@ -305,19 +305,11 @@ def test_a_payload_that_is_held_already_is_sent_and_says_so(deployed: TestDataba
     fill(deployed, deployed.table, [staged("1")])
     with store_of(deployed) as store:
         row = read(store)[0]
-        write(store, [AlreadyHeld(row, "1", row.json_payload, UUID, is_recorded=False)])
+        write(store, [UpToDate(row, "1", row.json_payload, UUID, is_recorded=False)])
     line = row_of(deployed, deployed.table, "1")
     assert (line["submission_status"], line["row_state"]) == ("sent", "unchanged")
     assert line["api_response"] == f"NOT SENT: the receiver holds exactly this payload (receipt {UUID})"
     assert deployed.count(deployed.named("ssd_api_held")) == 1
-
-
-def test_what_was_not_tried_is_untouched(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1")])
-    before = row_of(deployed, deployed.table, "1")
-    with store_of(deployed) as store:
-        write(store, [Untried(record_of(read(store)[0]))])
-    assert row_of(deployed, deployed.table, "1") == before
 
 
 def test_testing_mode_writes_its_answer_and_nothing_else(deployed: TestDatabase) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.model import Holding, Kind, Record, StagedRow, Unconfirmed
+from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, StagedRow
 from api_pipeline.payload import (
     NothingToSend,
     Policy,
@@ -31,7 +31,7 @@ def text_of(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def steps(now: str, holding: Holding, policy: Policy) -> list[Record]:
+def steps(now: str, holding: Baseline, policy: Policy) -> list[Record]:
     """Plans record after record, each accepted in turn, until the last."""
     payload, found = parse_payload(now), []
     while not isinstance(record := next_record(ROW, payload, holding, policy), NothingToSend):
@@ -39,7 +39,7 @@ def steps(now: str, holding: Holding, policy: Policy) -> list[Record]:
         assert len(found) <= MOST_STEPS
         if record.is_last:
             break
-        holding = Holding(held=record.held_after)
+        holding = Baseline(held=record.held_after)
         policy = Policy(policy.deltas, policy.purge_vanished)
     return found
 
@@ -51,11 +51,11 @@ def receive(held: Json | None, records: list[Record], reading: str) -> Json | No
 
 
 def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record]:
-    records = steps(text_of(now), Holding(held=text_of(before)), Policy(deltas=deltas))
+    records = steps(text_of(now), Baseline(held=text_of(before)), Policy(deltas=deltas))
     after = receive(apply(None, before), records, reading)
     assert content(after) == content(now)
     for record in records:
-        assert (record.kind is Kind.PURGE) == (not record.is_last)
+        assert (record.kind is RecordKind.PURGE) == (not record.is_last)
     return records
 
 
@@ -76,7 +76,7 @@ def test_doubtful_keys_are_not_merged_into_an_array_that_is_held_empty(deltas: b
     before: Json = {"la_child_id": "C1", "purge": False, "social_care_episodes": []}
     twice = [{"social_care_episode_id": "c", "referral_source": source} for source in ("1A", "1B")]
     now = {"la_child_id": "C1", "social_care_episodes": twice}
-    assert check(before, now, deltas=deltas, reading="merge")[0].kind is Kind.PURGE
+    assert check(before, now, deltas=deltas, reading="merge")[0].kind is RecordKind.PURGE
 
 
 @pytest.mark.parametrize("deltas", [True, False])
@@ -109,14 +109,14 @@ def test_whichever_of_two_holdings_is_true_the_records_end_in_the_current_payloa
     before = maker.payload()
     middle = maker.next_version(before)
     now = maker.next_version(middle)
-    sent = next_record(ROW, parse_payload(text_of(middle)), Holding(held=text_of(before)), Policy(deltas))
+    sent = next_record(ROW, parse_payload(text_of(middle)), Baseline(held=text_of(before)), Policy(deltas))
     if isinstance(sent, NothingToSend):
         return
     true = apply(None, before)
     if arrived:
         true = apply(true, json.loads(sent.body))
-    noted = Unconfirmed(sha256_hex(text_of(middle)), (sent.held_after or "{}") if known else None)
-    holding = Holding(held=text_of(before), unconfirmed=noted)
+    noted = InDoubt(sha256_hex(text_of(middle)), (sent.held_after or "{}") if known else None)
+    holding = Baseline(held=text_of(before), unconfirmed=noted)
     assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
 
 
@@ -126,12 +126,12 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
     maker = Maker(seed, doubtful=False)
     before = maker.payload()
     now = maker.next_version(before)
-    first = next_record(ROW, parse_payload(text_of(now)), Holding(held=text_of(before)), Policy(deltas))
+    first = next_record(ROW, parse_payload(text_of(now)), Baseline(held=text_of(before)), Policy(deltas))
     true = apply(None, before)
     if arrived and isinstance(first, Record):
         true = apply(true, json.loads(first.body))
-    noted = Unconfirmed(intent_hash(parse_payload(text_of(now)), Holding()), None)
-    holding = Holding(held=text_of(before), unconfirmed=noted)
+    noted = InDoubt(intent_hash(parse_payload(text_of(now)), Baseline()), None)
+    holding = Baseline(held=text_of(before), unconfirmed=noted)
     assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
 
 
@@ -140,8 +140,8 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
 def test_a_resync_ends_in_the_current_payload_whatever_was_held(seed: int) -> None:
     maker = Maker(seed, doubtful=True)
     before, now = maker.payload(), maker.payload()
-    records = steps(text_of(now), Holding(held=text_of(maker.payload())), Policy(deltas=False, resync=True))
-    assert records[0].kind is Kind.PURGE
+    records = steps(text_of(now), Baseline(held=text_of(maker.payload())), Policy(deltas=False, resync=True))
+    assert records[0].kind is RecordKind.PURGE
     assert content(receive(apply(None, before), records, "merge")) == content(now)
 
 
@@ -152,7 +152,7 @@ def test_without_purges_what_is_noted_as_held_is_what_a_merging_receiver_holds(s
     before = maker.payload()
     now = maker.next_version(before)
     policy = Policy(deltas=False, purge_vanished=False)
-    record = next_record(ROW, parse_payload(text_of(now)), Holding(held=text_of(before)), policy)
+    record = next_record(ROW, parse_payload(text_of(now)), Baseline(held=text_of(before)), policy)
     noted = record.held if isinstance(record, NothingToSend) else record.held_after
     after = apply(None, before)
     if isinstance(record, Record):

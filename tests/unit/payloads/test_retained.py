@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api_pipeline.model import ElementPath, Holding, Kind, StagedRow, Unconfirmed
+from api_pipeline.model import Baseline, ElementPath, InDoubt, RecordKind, StagedRow
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
 from api_pipeline.sandbox.invented_children import changed, invented_child
@@ -39,7 +39,7 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
     noted, sent, staged = orjson.dumps(held).decode(), 0, row(payload, left)
     text = staged.json_payload
     while True:
-        record = next_record(staged, parse_payload(text), Holding(held=noted), policy)
+        record = next_record(staged, parse_payload(text), Baseline(held=noted), policy)
         if isinstance(record, NothingToSend):
             return truth, orjson.loads(record.held), sent
         sent += 1
@@ -97,20 +97,20 @@ def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
 def test_a_full_record_is_the_payload_as_staged_though_more_is_held_after_it() -> None:
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
     staged = row(payload, (OLD,))
-    holding = Holding(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
+    holding = Baseline(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
 
     record = next_record(staged, parse_payload(staged.json_payload), holding, FULL)
 
     assert not isinstance(record, NothingToSend)
-    assert (record.kind, record.body.decode()) == (Kind.FULL, staged.json_payload)
+    assert (record.kind, record.body.decode()) == (RecordKind.FULL, staged.json_payload)
     assert OLD in paths_in(orjson.loads(record.held_after or ""))
 
 
 def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
     before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
     staged = row(child(referral("R1", "P2")), (OLD,))
-    unconfirmed = Unconfirmed("0" * 64, orjson.dumps(between).decode())
-    holding = Holding(held=orjson.dumps(before).decode(), unconfirmed=unconfirmed)
+    unconfirmed = InDoubt("0" * 64, orjson.dumps(between).decode())
+    holding = Baseline(held=orjson.dumps(before).decode(), unconfirmed=unconfirmed)
 
     record = next_record(staged, parse_payload(staged.json_payload), holding, DELTAS)
 

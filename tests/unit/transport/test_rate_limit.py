@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from api_pipeline.transport.rate_limit import Gate, Stopped
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 
 
 class Clock:
@@ -26,7 +26,7 @@ def in_threads(count: int, work: object) -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-def wait_for_waiting(gate: Gate, count: int) -> None:
+def wait_for_waiting(gate: RateLimiter, count: int) -> None:
     until = time.monotonic() + 10
     while len(gate._waiting) < count and time.monotonic() < until:
         time.sleep(0.001)
@@ -34,7 +34,7 @@ def wait_for_waiting(gate: Gate, count: int) -> None:
 
 
 def test_no_more_requests_are_under_way_than_the_width() -> None:
-    gate = Gate(3, 0.0, time.monotonic)
+    gate = RateLimiter(3, 0.0, time.monotonic)
     under_way, most, lock = [0], [0], threading.Lock()
 
     def send() -> None:
@@ -53,7 +53,7 @@ def test_no_more_requests_are_under_way_than_the_width() -> None:
 
 def test_two_starts_are_never_nearer_than_the_gap() -> None:
     clock = Clock()
-    gate = Gate(4, 2.0, clock)
+    gate = RateLimiter(4, 2.0, clock)
     starts: list[float] = []
 
     def send() -> None:
@@ -68,7 +68,7 @@ def test_two_starts_are_never_nearer_than_the_gap() -> None:
 
 def test_a_pause_holds_for_every_sender_and_then_opens_one_by_one() -> None:
     clock = Clock()
-    gate = Gate(4, 0.0, clock)
+    gate = RateLimiter(4, 0.0, clock)
     began = clock()
     gate.hold(30.0)
     starts: list[float] = []
@@ -90,7 +90,7 @@ def test_a_pause_holds_for_every_sender_and_then_opens_one_by_one() -> None:
 
 
 def test_each_success_after_a_pause_lets_one_more_request_be_under_way() -> None:
-    gate = Gate(3, 0.0, time.monotonic)
+    gate = RateLimiter(3, 0.0, time.monotonic)
     gate.hold(0.0)
     gate.widen()
     entered = threading.Barrier(2, timeout=5)
@@ -103,7 +103,7 @@ def test_each_success_after_a_pause_lets_one_more_request_be_under_way() -> None
 
 
 def test_a_retried_request_goes_before_a_new_one() -> None:
-    gate = Gate(1, 0.0, time.monotonic)
+    gate = RateLimiter(1, 0.0, time.monotonic)
     order: list[str] = []
 
     def send(name: str, *, retried: bool) -> None:
@@ -123,7 +123,7 @@ def test_a_retried_request_goes_before_a_new_one() -> None:
 
 
 def test_a_stop_wakes_those_who_wait_and_those_who_back_off() -> None:
-    gate = Gate(1, 0.0, time.monotonic)
+    gate = RateLimiter(1, 0.0, time.monotonic)
     gate.hold(3600.0)
     stopped: list[str] = []
 

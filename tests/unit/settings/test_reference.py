@@ -10,7 +10,7 @@ from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.reference import env_example, settings_reference
 
-COMMITTED = Path(__file__).parents[2] / ".env.example"
+COMMITTED = Path(__file__).parents[3] / ".env.example"
 OF_THE_CONTRACT = (
     *("DB_CONNECTION_STRING", "SQL_CONN_STR", "USER_SERVER", "USER_DATABASE", "TABLE_NAME", "LA_CODE"),
     *("API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SUPPLIER_KEY"),

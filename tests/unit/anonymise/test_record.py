@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.anonymise.fields import Items, Kind, Leaf, Members, drawn_codes, record_fields
+from api_pipeline.anonymise.fields import FieldKind, Items, Leaf, Members, drawn_codes, record_fields
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import LiveRecord, anonymise
 from api_pipeline.anonymise.tables import pair_of
@@ -52,17 +52,17 @@ def test_every_value_of_the_schema_is_known_for_what_it_is() -> None:
 
 
 def test_each_kind_is_found_where_it_belongs() -> None:
-    found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+    found: dict[FieldKind, set[str]] = {kind: set() for kind in FieldKind}
     for path, leaf in kinds(record_fields()):
         found[leaf.kind].add(path.rsplit(".", 1)[-1])
 
-    assert found[Kind.NAME] == {"first_name", "surname"}
-    assert found[Kind.POSTCODE] == {"postcode"}
-    assert found[Kind.UPN] == {"unique_pupil_number", "former_unique_pupil_number"}
-    assert found[Kind.SCORE] == {"score"}
-    assert found[Kind.FLAG] == {"purge", "uasc_flag", "referral_no_further_action_flag", "icpc_required_flag"}
-    assert all(name.endswith("_id") for name in found[Kind.IDENTIFIER])
-    assert all(name == "date" or name.endswith("_date") or "birth" in name for name in found[Kind.DATE])
+    assert found[FieldKind.NAME] == {"first_name", "surname"}
+    assert found[FieldKind.POSTCODE] == {"postcode"}
+    assert found[FieldKind.UPN] == {"unique_pupil_number", "former_unique_pupil_number"}
+    assert found[FieldKind.SCORE] == {"score"}
+    assert found[FieldKind.FLAG] == {"purge", "uasc_flag", "referral_no_further_action_flag", "icpc_required_flag"}
+    assert all(name.endswith("_id") for name in found[FieldKind.IDENTIFIER])
+    assert all(name == "date" or name.endswith("_date") or "birth" in name for name in found[FieldKind.DATE])
 
 
 def twin_of(**members: Any) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.csc_api.answers import (
-    Final,
     Forbidden,
     Malformed,
-    Passing,
+    PermanentError,
     Receipts,
     TooLarge,
+    Transient,
     Unauthorised,
     Unreadable,
     classify,
@@ -83,9 +83,17 @@ def test_no_accepting_body_can_break_the_reader(body: bytes, records: int) -> No
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, Unauthorised), (403, Forbidden), (413, TooLarge), (204, Final), (302, Final), (404, Final), (405, Final)]
-    + [(407, Final), (409, Final), (415, Final)]
-    + [(code, Passing) for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)],
+    [
+        (401, Unauthorised),
+        (403, Forbidden),
+        (413, TooLarge),
+        (204, PermanentError),
+        (302, PermanentError),
+        (404, PermanentError),
+        (405, PermanentError),
+    ]
+    + [(407, PermanentError), (409, PermanentError), (415, PermanentError)]
+    + [(code, Transient) for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)],
 )
 def test_every_other_status_has_its_meaning(status: int, kind: type) -> None:
     assert isinstance(read(status, "text"), kind)
@@ -93,7 +101,7 @@ def test_every_other_status_has_its_meaning(status: int, kind: type) -> None:
 
 def test_a_redirect_is_never_followed_and_its_target_is_not_repeated() -> None:
     answer = read(302, "Moved to http://login.example/?token=abc")
-    assert isinstance(answer, Final)
+    assert isinstance(answer, PermanentError)
     assert "example" not in answer.reason
 
 
@@ -118,7 +126,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(value: str | None, seconds
 @pytest.mark.parametrize("status", [408, 429, 503])
 def test_a_passing_fault_carries_the_wait_that_was_asked_for(status: int) -> None:
     answer = read(status, "", headers={"retry-after": "12"})
-    assert isinstance(answer, Passing)
+    assert isinstance(answer, Transient)
     assert answer.retry_after_s == 12.0
 
 

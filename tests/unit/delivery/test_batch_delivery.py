@@ -6,15 +6,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.csc_api.answers import Answer, Final, Forbidden, Malformed, Passing, Receipts, TooLarge, Unreadable
-from api_pipeline.delivery.batch_delivery import Admission, Delivery
+from api_pipeline.csc_api.answers import (
+    Answer,
+    Forbidden,
+    Malformed,
+    PermanentError,
+    Receipts,
+    TooLarge,
+    Transient,
+    Unreadable,
+)
+from api_pipeline.delivery.batch_delivery import AccessProbe, Delivery
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.model import Accepted, Batch, Kind, Outcome, Receipt, Record, Refused, StagedRow, Undelivered
+from api_pipeline.model import (
+    Accepted,
+    Batch,
+    DeliveryFailed,
+    Outcome,
+    Receipt,
+    Record,
+    RecordKind,
+    Rejected,
+    StagedRow,
+)
 
 
 def record(number: int) -> Record:
     row = StagedRow(number, f"P{number}", "new", "pending", "{}", None, has_previous=False)
-    return Record(row, f"P{number}", Kind.FULL, f"{number}".encode(), "{}")
+    return Record(row, f"P{number}", RecordKind.FULL, f"{number}".encode(), "{}")
 
 
 @dataclass
@@ -53,11 +72,11 @@ def deliver(receiver: RuleReceiver, size: int = 100, *, let_in: bool = True) -> 
 
     def report(decided: Sequence[Outcome]) -> None:
         for outcome in decided:
-            assert isinstance(outcome, (Accepted, Refused, Undelivered))
+            assert isinstance(outcome, (Accepted, Rejected, DeliveryFailed))
             assert outcome.record.row.id not in outcomes, "an outcome was reported twice"
             outcomes[outcome.record.row.id] = outcome
 
-    admission = Admission(receiver)
+    admission = AccessProbe(receiver)
     if let_in:
         admission.note_accepted()
     Delivery(receiver, admission, report, lambda: None).run(Batch(1, tuple(map(record, range(size)))))
@@ -66,7 +85,7 @@ def deliver(receiver: RuleReceiver, size: int = 100, *, let_in: bool = True) -> 
 
 
 def refused(outcomes: dict[int, Outcome]) -> set[int]:
-    return {number for number, outcome in outcomes.items() if isinstance(outcome, Refused)}
+    return {number for number, outcome in outcomes.items() if isinstance(outcome, Rejected)}
 
 
 def test_each_record_keeps_its_own_receipt() -> None:
@@ -146,8 +165,8 @@ def test_a_403_whose_probe_meets_another_answer_is_searched_for_the_disliked_rec
     "answer",
     [
         Unreadable(200, "HTTP 200: unknown"),
-        Final(404, "HTTP 404"),
-        Passing(503, "HTTP 503", None, may_have_arrived=False),
+        PermanentError(404, "HTTP 404"),
+        Transient(503, "HTTP 503", None, may_have_arrived=False),
     ],
 )
 def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) -> None:
@@ -157,7 +176,9 @@ def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) 
 
     found: list[Outcome] = []
     receiver = Constant()
-    was_lost = Delivery(receiver, Admission(receiver), found.extend, lambda: None).run(Batch(1, (record(1), record(2))))
-    assert was_lost == isinstance(answer, Passing)
+    was_lost = Delivery(receiver, AccessProbe(receiver), found.extend, lambda: None).run(
+        Batch(1, (record(1), record(2)))
+    )
+    assert was_lost == isinstance(answer, Transient)
     assert len(found) == 2
-    assert all(isinstance(outcome, (Refused, Undelivered)) for outcome in found)
+    assert all(isinstance(outcome, (Rejected, DeliveryFailed)) for outcome in found)
