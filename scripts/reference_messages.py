@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "troubleshoot.md"
 MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 
 # Constructors that stand for an error without being one.
-_HELPERS = {"StepFailed": None, "fault": 5, "PayloadFault": 1, "UsageError": 2}
+_HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "config": {"load_settings": 2, "_connection": 2, "_ignored": None, "_contradictions": 2},
@@ -37,8 +37,8 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
     "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
     "sql.expected_tables": {"compare": 3, "_differences": 3, "_missing": 3},
-    "receivers.answers": {"_read_receipts": None, "classify": None},
-    "receivers.csc.client": {"_network_fault": None},
+    "csc_api.answers": {"_read_receipts": None, "classify": None},
+    "csc_api.client": {"_network_fault": None},
     "auth": {"_unreachable": None},
     "assembly": {"check_tables": 2},
     "delivery.planner": {"_refusal": 1, "run": 1},
@@ -95,11 +95,11 @@ _AREAS: tuple[tuple[str, str], ...] = (
     ("odbc_errors|^db$|staging_table|diagnostics.database|run_lock", "Database"),
     ("expected_tables|ddl|deploy_schema", "Tables and columns"),
     ("diagnostics.route|diagnostics.tls", "The way to the receiver"),
-    ("auth|diagnostics.endpoint|batch_delivery|csc.client|answers", "Token and receiver"),
+    ("auth|diagnostics.endpoint|batch_delivery|csc_api", "Token and receiver"),
     ("^payload|delivery.planner", "Payloads refused before sending"),
     ("delivery.run|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
     (
-        "^logs|credential_store|run_report|html_page|diagnostics.payloads|demo|trial_table",
+        "^logs|credential_store|run_report|html_page|diagnostics.payloads|demo|sample_table",
         "Logs, secrets, reports and files",
     ),
     ("staging", "Filling the staging table"),

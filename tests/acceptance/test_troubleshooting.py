@@ -52,9 +52,9 @@ def test_everybody_who_can_mend_something_is_introduced() -> None:
     assert introduced <= named
 
 
-@pytest.mark.parametrize("module", ["odbc_faults", "diagnostics_tls", "diagnostics_endpoint", "db"])
+@pytest.mark.parametrize("module", ["sql.odbc_errors", "diagnostics.tls", "diagnostics.endpoint", "db"])
 def test_modules_that_explain_faults_are_read_whole(module: str) -> None:
-    tree = ast.parse((Path("api_pipeline") / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(Path("api_pipeline", *module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
     told = [message.text for message in messages()] + [message.advice for message in messages()]
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     sentences = [
