@@ -84,7 +84,7 @@ class Connection:
         self.is_microsoft = "msodbcsql" in driver.lower()
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Gives all rows of a statement; no transaction stays open behind it. Errors: DatabaseError."""
+        """Return all rows of a statement; no transaction stays open behind it. Errors: DatabaseError."""
         with _translated(self._is_gone):
             cursor = self._raw.cursor()
             try:
@@ -94,7 +94,7 @@ class Connection:
                 cursor.close()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Runs one statement and gives the number of rows it touched (-1 where the driver does not say)."""
+        """Run one statement and return the number of rows it touched (-1 where the driver does not say)."""
         with _translated(self._is_gone):
             cursor = self._raw.cursor()
             try:
@@ -104,7 +104,7 @@ class Connection:
                 cursor.close()
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
-        """Runs one statement for each row of parameters, as one array where the driver takes arrays."""
+        """Run one statement for each row of parameters, as one array where the driver takes arrays."""
         if not rows:
             return
         with _translated(self._is_gone):
@@ -119,7 +119,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes what happens inside it one transaction: all of it is kept, or, after an exception, none of it."""
+        """Make what happens inside it one transaction: all of it is kept, or, after an exception, none of it."""
         self._begin()
         try:
             yield
@@ -129,16 +129,16 @@ class Connection:
         self._end(commit=True)
 
     def page(self, size: int) -> dict[str, str]:
-        """Gives the pieces of SQL in which this database differs, for a page of `size` rows."""
+        """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
         return dialect_pieces(self.dialect, size)
 
     def reopen(self) -> None:
-        """Opens the same database anew after the connection was lost. Errors: DatabaseError."""
+        """Open the same database anew after the connection was lost. Errors: DatabaseError."""
         self.close()
         self._raw = self._opener()
 
     def close(self) -> None:
-        """Closes the connection; a connection that is gone already is no fault."""
+        """Close the connection; a connection that is gone already is no error."""
         try:
             self._raw.close()
         except Exception as error:  # a driver may raise anything on a dead connection
@@ -186,7 +186,7 @@ class Connection:
                 raise
 
     def _abandon(self) -> None:
-        """Ends a transaction that could not be committed, so that the next one does not begin inside it."""
+        """End a transaction that could not be committed, so that the next one does not begin inside it."""
         with suppress(DatabaseError), _translated():
             self._raw.rollback()
             if self.dialect is not Dialect.SQLITE:
@@ -194,13 +194,13 @@ class Connection:
 
 
 def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
-    """Gives the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows."""
+    """Return the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows."""
     pieces = _DIFFERENCES[dialect]
     return {**pieces, "page": pieces["page"].format(size=size)}
 
 
 def rows_as_table(dialect: Dialect, types: Sequence[type], count: int) -> str:
-    """Gives the SQL of a table `given` of `count` rows of parameters; `types` are int, str or datetime.
+    """Return the SQL of a table `given` of `count` rows of parameters; `types` are int, str or datetime.
 
     Its columns are `column1`, `column2` and so on: what two of the three databases call them by themselves. VALUES is
     one part of a statement however many rows it has; as SELECTs joined by UNION ALL, a hundred rows take PostgreSQL
@@ -217,7 +217,7 @@ def rows_as_table(dialect: Dialect, types: Sequence[type], count: int) -> str:
 def connect(
     connection_string: str, *, create: bool = False, timeout_s: int = 15, busy_wait_s: float = _BUSY_WAIT_S
 ) -> Connection:
-    """Opens an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
+    """Open an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
 
     `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked.
 
@@ -230,9 +230,7 @@ def connect(
 
 def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
     if is_folder(path):
-        raise DatabaseError(
-            f"DB_CONNECTION_STRING names {path}, which is a folder; wanted is the path of a file in it."
-        )
+        raise DatabaseError(f"DB_CONNECTION_STRING names {path}, which is a folder; expected the path of a file in it.")
     if not create and not is_there(path):
         raise DatabaseError(
             f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
@@ -319,7 +317,7 @@ def _is_driver_error(error: Exception) -> bool:
 
 
 def _as_database_error(error: Exception) -> DatabaseError:
-    """Turns a driver's error into ours, by its SQLSTATE alone: the driver's text may quote a row's values."""
+    """Turn a driver's error into ours, by its SQLSTATE alone: the driver's text may quote a row's values."""
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     state = str(error.args[0]) if error.args else ""

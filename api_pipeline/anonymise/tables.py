@@ -11,7 +11,7 @@ from api_pipeline.db import Connection, Row
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
 from api_pipeline.settings.safety import ANONYMISED_ENDING, is_anonymised
-from api_pipeline.sql.ddl import twins
+from api_pipeline.sql.ddl import live_and_copy
 from api_pipeline.sql.identifiers import QualifiedName, parse_table_name
 from api_pipeline.sql.statements import load, placeholders
 
@@ -66,8 +66,8 @@ def pair_of(configured: str, source: str | None = None, target: str | None = Non
 
     Errors: SettingsError where a name is none, the target does not end in _anon, or the source does.
     """
-    live = parse_table_name(source, "--source") if source else twins(parse_table_name(configured))[0]
-    twin = parse_table_name(target, "--target") if target else twins(live)[1]
+    live = parse_table_name(source, "--source") if source else live_and_copy(parse_table_name(configured))[0]
+    twin = parse_table_name(target, "--target") if target else live_and_copy(live)[1]
     source_option = "--source" if source else "TABLE_NAME"
     return Pair(live, twin, source_option, "--target" if target else source_option)
 

@@ -8,22 +8,22 @@ FROM {table}
 WHERE 1 = 0;
 
 -- name: read_page
--- Reads the next page of live rows, of which the twin is made.
+-- Reads the next page of live rows, of which the anonymised copy is made.
 SELECT id, person_id, {legacy_id}, json_payload, previous_json_payload, row_state
 FROM {source}
 WHERE id > ?
 ORDER BY id {page};
 
 -- name: count_twin
--- Counts the rows that the twin holds: a twin with rows is only replaced with --replace.
+-- Counts the rows that the anonymised copy holds: a copy with rows is only replaced with --replace.
 SELECT COUNT(*)
 FROM {twin};
 
 -- name: empty_twin
--- Takes all rows out of the twin (--replace), in the transaction that puts the new ones in.
+-- Takes all rows out of the anonymised copy (--replace), in the transaction that puts the new ones in.
 DELETE FROM {twin};
 
 -- name: insert_twin
--- Puts one invented record into the twin; its id is given by the database.
+-- Puts one invented record into the anonymised copy; its id is given by the database.
 INSERT INTO {twin} ({columns})
 VALUES ({values});

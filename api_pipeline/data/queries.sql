@@ -1,11 +1,11 @@
 -- Every statement that the pipeline sends to a council's database while it works on the staging table. Statements of
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
--- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its companions. {ids},
+-- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its control tables. {ids},
 -- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
 -- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
--- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they become is
--- said in db.py. {shard} is empty, or limits a run to its share of the rows.
+-- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they
+-- become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
 
 -- name: probe
 -- Asks for nothing, to see that the database answers.
@@ -97,7 +97,7 @@ FROM {table}
 WHERE id IN ({ids}) AND previous_json_payload IS NOT NULL;
 
 -- name: read_accepted_before
--- Finds which of these people had a record accepted since the companion tables were made: of them those tables know
+-- Finds which of these people had a record accepted since the control tables were made: of them those tables know
 -- more than the row's own previous payload, which today's SQL overwrites with whatever was staged last.
 SELECT DISTINCT person_id
 FROM {log}
@@ -133,13 +133,13 @@ FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: forget_unconfirmed
--- Removes the notes of records under way, once the answer is known (or the record was never sent).
+-- Removes the records of what was under way, once the answer is known (or the record was never sent).
 DELETE FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id IN ({children});
 
 -- name: note_unconfirmed
--- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the notes
--- have in common is given once.
+-- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the
+-- notes have in common is given once.
 INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at)
 SELECT column1, column2, ?, ?, ?
 FROM {rows};
@@ -223,8 +223,8 @@ SET submission_status = 'pending'
 WHERE id = ?;
 
 -- name: mark_due_again
--- Makes sent rows due again: before an older row of the same person, which failed before, goes out over them, and before
--- the child is purged at the receiver by a resync.
+-- Makes sent rows due again: before an older row of the same person, which failed before, goes out over them, and
+-- before the child is purged at the receiver by a resync.
 UPDATE {table}
 SET submission_status = 'pending'
 WHERE id IN ({ids}) AND LOWER(LTRIM(RTRIM(submission_status))) = 'sent'
@@ -242,15 +242,16 @@ SELECT column1, column2, column3, column4, column5, ?
 FROM {rows};
 
 -- name: insert_log
--- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is given
--- once.
+-- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is
+-- given once.
 INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id, batch, staging_table, logged_at, kind,
                    http_code, outcome)
 SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?, ?, ?, ?
 FROM {rows};
 
 -- name: read_logged
--- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written again.
+-- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written
+-- again.
 SELECT staging_id, sent_hash
 FROM {log}
 WHERE run_id = ? AND batch = ?;
@@ -282,8 +283,8 @@ EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session
 SELECT CASE WHEN @result >= 0 THEN 1 ELSE 0 END;
 
 -- name: unlock_sqlserver
--- SQL Server: frees a run lock at the end of a run. By itself the server does so a moment after the connection has ended,
--- which is too late for a command that follows at once.
+-- SQL Server: frees a run lock at the end of a run. By itself the server does so a moment after the connection has
+-- ended, which is too late for a command that follows at once.
 SET NOCOUNT ON;
 DECLARE @result INT;
 EXEC @result = sp_releaseapplock @Resource = ?, @LockOwner = 'Session';
@@ -317,11 +318,13 @@ SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalive
        set_config('tcp_keepalives_count', '5', FALSE);
 
 -- name: lock_timeout_postgresql
--- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session only.
+-- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
+-- only.
 SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
 
 -- name: lock_timeout_sqlserver
--- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session only.
+-- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
+-- only.
 SET LOCK_TIMEOUT {milliseconds};
 
 -- name: lock_name_sqlite

@@ -9,7 +9,8 @@ FROM {runs}
 WHERE run_id = ?;
 
 -- name: logged_failures
--- Reads which records of a run were not accepted, as far as the answers tell, and why; the answers in the log are masked.
+-- Reads which records of a run were not accepted, as far as the answers tell, and why; the answers in the log are
+-- masked.
 SELECT answer, person_id
 FROM {log}
 WHERE run_id = ? AND outcome IN ('refused', 'undelivered', 'unknown')

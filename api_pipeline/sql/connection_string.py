@@ -34,7 +34,7 @@ def is_embedded(text: str) -> bool:
 
 
 def embedded_path(text: str) -> str:
-    """Gives the path of the file that holds the embedded database, of a text that names one."""
+    """Return the path of the file that holds the embedded database, of a text that names one."""
     return text[len(SQLITE_PREFIX) :]
 
 
@@ -83,7 +83,7 @@ def in_braces(value: str) -> str:
 
 
 def database_named_by(text: str) -> str:
-    """Gives the part of a connection string that says which server and database it means, without user and password."""
+    """Return the part of a connection string that names server and database, without user and password."""
     if is_embedded(text):
         return f"{SQLITE_PREFIX}{embedded_path(text)}"
     named = ((re.sub(r"[ _]", "", keyword).lower(), value.lower()) for keyword, value in pairs(text))

@@ -1,4 +1,4 @@
-"""The packaged scripts that make the staging table, its anonymised twin and their companions (contract 3)."""
+"""The packaged scripts that make the staging table, its anonymised copy and their control tables (contract 3)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from hashlib import sha256
 from importlib.resources import files
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.sql.identifiers import Dialect, Identifier, QualifiedName, parse_table_name
+from api_pipeline.sql.identifiers import CONTROL_TABLES, Dialect, Identifier, QualifiedName, parse_table_name
 
 ANON_ENDING = "_anon"
 VERSIONS = ("2016", "2012")
+# One script serves every version of SQL Server; its first line says which versions a copy of it is for.
+_VERSIONS_OF = {"sqlserver_2016.sql": "2016 and later", "sqlserver_2012.sql": "2012 and 2014"}
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 # PostgreSQL cuts a longer name off without a word; two indexes could then end up with one name.
 _LONGEST_NAME = 63
-_COMPANIONS = {
-    "held": "ssd_api_held",
-    "log": "ssd_api_submission_log",
-    "unconfirmed": "ssd_api_unconfirmed",
-    "left_window": "ssd_api_left_window",
-    "runs": "ssd_api_runs",
-}
 _INDEXES = {
     "staging_due_index": ("staging", "due"),
     "staging_person_index": ("staging", "person"),
@@ -33,30 +28,32 @@ _INDEXES = {
 
 
 def script_name(dialect: Dialect, version: str = "2016") -> str:
-    """Gives the file name of the packaged script; `version` is SQL Server's, 2016 (and later) or 2012 (and 2014).
+    """Return the name of the packaged script; `version` is SQL Server's, 2016 (and later) or 2012 (and 2014).
 
     Errors: SettingsError for another version.
     """
     if dialect is not Dialect.SQLSERVER:
         return f"{dialect.value}.sql"
     if version not in VERSIONS:
-        raise SettingsError(f"There is no script for SQL Server {version}; wanted is one of {', '.join(VERSIONS)}.")
+        raise SettingsError(f"There is no script for SQL Server {version}; expected one of {', '.join(VERSIONS)}.")
     return f"sqlserver_{version}.sql"
 
 
 def render(dialect: Dialect, table_name: str, version: str = "2016") -> str:
-    """Gives the whole script, comments and all, with the names that belong to a TABLE_NAME put in.
+    """Return the whole script, comments and all, with the names that belong to a TABLE_NAME put in.
 
-    TABLE_NAME may name the live staging table or its twin (ending in `_anon`); the script makes both.
+    TABLE_NAME may name the live staging table or its anonymised copy (ending in `_anon`); the script makes both.
     Errors: SettingsError where it is no table name, or for an unknown version.
     """
-    text = (files("api_pipeline") / "data" / "ddl" / script_name(dialect, version)).read_text(encoding="utf-8")
     names = _names(dialect, table_name)
+    if dialect is Dialect.SQLSERVER:
+        names["sqlserver_versions"] = _VERSIONS_OF[script_name(dialect, version)]
+    text = (files("api_pipeline") / "data" / "ddl" / f"{dialect.value}.sql").read_text(encoding="utf-8")
     return _PLACEHOLDER.sub(lambda found: names[found[1]], text)
 
 
 def statements(dialect: Dialect, table_name: str) -> list[str]:
-    """Gives the script's statements one by one, in order and without comments, as a driver takes them.
+    """Return the script's statements one by one, in order and without comments, as a driver takes them.
 
     Errors: SettingsError where `table_name` is no table name.
     """
@@ -67,7 +64,7 @@ def statements(dialect: Dialect, table_name: str) -> list[str]:
 
 
 def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -> None:
-    """Makes what is missing, by `execute` for each statement; what is there stays as it is.
+    """Make what is missing, by `execute` for each statement; what is there stays as it is.
 
     Errors: SettingsError where `table_name` is no table name, and whatever `execute` raises.
     """
@@ -76,15 +73,15 @@ def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -
 
 
 def _without_comments(part: str) -> str:
-    """Takes the comments out: a driver that looks for parameters and quotes would find them in there."""
+    """Take the comments out: a driver that looks for parameters and quotes would find them in there."""
     lines = (re.sub(r"(^|\s+)--( .*)?$", "", line) for line in part.splitlines())
     return "\n".join(line for line in lines if line)
 
 
 def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
-    staging, anon = twins(parse_table_name(table_name))
+    staging, anon = live_and_copy(parse_table_name(table_name))
     tables = {"staging": staging, "anon": anon}
-    tables.update((key, staging.beside(name)) for key, name in _COMPANIONS.items())
+    tables.update((key, staging.beside(name)) for key, name in CONTROL_TABLES.items())
     names = {key: name.sql(dialect) for key, name in tables.items()}
     names.update((f"{key}_unqualified", name.table.sql(dialect)) for key, name in tables.items())
     for key, (table, column) in _INDEXES.items():
@@ -93,8 +90,8 @@ def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
     return names
 
 
-def twins(name: QualifiedName) -> tuple[QualifiedName, QualifiedName]:
-    """Gives the live staging table and its anonymised twin, whichever of the two was named."""
+def live_and_copy(name: QualifiedName) -> tuple[QualifiedName, QualifiedName]:
+    """Return the live staging table and its anonymised copy, whichever of the two was named."""
     text = name.table.text
     if text.lower().endswith(ANON_ENDING) and len(text) > len(ANON_ENDING):
         live = Identifier(text[: -len(ANON_ENDING)], name.table.is_quoted)

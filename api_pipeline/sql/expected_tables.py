@@ -1,4 +1,4 @@
-"""What the staging table and its companions must look like, and how a table that is there differs (contract 1, 3).
+"""What the staging table and its control tables must look like, and how a table that is there differs (contract 1, 3).
 
 Names, types and purposes of the columns are read from the packaged scripts, so that the two cannot disagree. Said here
 is only what the pipeline asks of a staging table that others made: less than the script would give it.
@@ -126,16 +126,16 @@ _WHY_RUNS = "the journal of runs, which status shows"
 
 
 def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) -> tuple[ExpectedTable, ...]:
-    """Gives the staging table that TABLE_NAME names, and its companions, as the pipeline wants them.
+    """Return the staging table that TABLE_NAME names, and its control tables, as the pipeline expects them.
 
-    With `deltas` the companions without which a run of deltas refuses to start are required, as the staging table is.
+    With `deltas` the control tables without which a run of deltas refuses to start are required too.
     Errors: SettingsError where `table_name` is no table name.
     """
     names = table_names(table_name, dialect)
     script = script_name(dialect)
     bodies = dict(_TABLE.findall(render(dialect, table_name)))
     of_deltas = Need.REQUIRED if deltas else Need.RECOMMENDED
-    wanted = (
+    expected = (
         (names.staging, Need.REQUIRED, "the rows that are to be sent"),
         (names.held, of_deltas, _WHY_HELD),
         (names.log, of_deltas, _WHY_LOG),
@@ -145,12 +145,12 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
     )
     return tuple(
         ExpectedTable(name, need, why, script, _columns(bodies[name], dialect, is_staging=name == names.staging))
-        for name, need, why in wanted
+        for name, need, why in expected
     )
 
 
 def compare(found: Sequence[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
-    """Gives the differences between a table and what is expected of it, in the order of the script's columns.
+    """Return the differences between a table and what is expected of it, in the order of the script's columns.
 
     `found` is empty where there is no such table. Columns that nobody expects are left alone.
     """
@@ -169,7 +169,7 @@ def compare(found: Sequence[FoundColumn], expected: ExpectedTable) -> list[Schem
 
 
 def kind_of(type_name: str) -> ColumnKind:
-    """Gives what a column of this type holds; the names are those of ODBC drivers, catalogues and SQLite."""
+    """Return what a column of this type holds; the names are those of ODBC drivers, catalogues and SQLite."""
     name = type_name.lower()
     if not name:
         return ColumnKind.UNDECLARED
@@ -247,8 +247,8 @@ def _differences(found: FoundColumn, column: ExpectedColumn, table: ExpectedTabl
         said = "the database rewrites JSON, so that a payload is not sent byte for byte as it was staged."
         findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}: {said}"))
     if column.min_length is not None and _size_of(found) < column.min_length:
-        wanted = "no limit" if column.min_length == UNLIMITED else f"at least {column.min_length}"
-        findings.append(finding(column.need, f"holds {_size_of(found)} characters or bytes; wanted is {wanted}."))
+        expected = "no limit" if column.min_length == UNLIMITED else f"at least {column.min_length}"
+        findings.append(finding(column.need, f"holds {_size_of(found)} characters or bytes; expected {expected}."))
     if column.must_accept_null and not found.is_nullable:
         findings.append(finding(column.need, "refuses null, which the pipeline writes into it."))
     return findings

@@ -1,4 +1,4 @@
-"""Names of the staging table and its companions, checked and quoted for the database they go to."""
+"""Names of the staging table and its control tables, checked and quoted for the database they go to."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ _RESERVED_WORDS = """
 """
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 
+CONTROL_TABLES = {
+    "held": "ssd_api_held",
+    "log": "ssd_api_submission_log",
+    "unconfirmed": "ssd_api_unconfirmed",
+    "left_window": "ssd_api_left_window",
+    "runs": "ssd_api_runs",
+}
+
 
 class Dialect(str, Enum):
     """The databases the pipeline speaks to."""
@@ -37,7 +45,7 @@ class Identifier:
     is_quoted: bool = False
 
     def sql(self, dialect: Dialect) -> str:
-        """Gives the part as it may stand in a statement, quoted only where it must be.
+        """Return the part as it may stand in a statement, quoted only where it must be.
 
         A plain name stays bare, so that PostgreSQL folds its case as it does for everybody else's statements.
         """
@@ -57,18 +65,18 @@ class QualifiedName:
     table: Identifier
 
     def sql(self, dialect: Dialect) -> str:
-        """Gives the whole name as it may stand in a statement."""
+        """Return the whole name as it may stand in a statement."""
         table = self.table.sql(dialect)
         return f"{self.schema.sql(dialect)}.{table}" if self.schema else table
 
     def beside(self, name: str) -> QualifiedName:
-        """Gives the name of another table in the same schema."""
+        """Return the name of another table in the same schema."""
         return replace(self, table=Identifier(name))
 
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
-    """The staging table and its companions, each quoted and safe to put into a statement."""
+    """The staging table and its control tables, each quoted and safe to put into a statement."""
 
     staging: str
     held: str
@@ -79,7 +87,7 @@ class TableNames:
 
 
 def parse_table_name(table_name: str, option: str = "TABLE_NAME") -> QualifiedName:
-    """Takes a TABLE_NAME apart: `table`, `schema.table`, `[schema].[table]` (contract 2).
+    """Take a TABLE_NAME apart: `table`, `schema.table`, `[schema].[table]` (contract 2).
 
     `option` is what the name was given by. Errors: SettingsError, naming that, where the name holds anything but
     letters, digits, `_`, one dot and brackets around a part.
@@ -87,40 +95,34 @@ def parse_table_name(table_name: str, option: str = "TABLE_NAME") -> QualifiedNa
     found = _NAME.fullmatch(table_name)
     if found is None:
         raise SettingsError(
-            f"{option} is {table_name!r}, which is no table name; wanted is table or schema.table of letters, digits "
-            "and _, where a part may stand in [ ]."
+            f"{option}: expected table or schema.table of letters, digits and _, where a part may stand in [ ], got "
+            f"{table_name!r}."
         )
     schema = found["schema"]
     return QualifiedName(_identifier(schema) if schema else None, _identifier(found["table"]))
 
 
 def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:
-    """Gives what stands before a table's name for a schema as SSD_SCHEMA has it: `schema.` or `database.schema.`.
+    """Return what stands before a table's name for a schema as SSD_SCHEMA has it: `schema.` or `database.schema.`.
 
     `option` is what the schema was given by. Errors: SettingsError, naming that, where it is no schema's name.
     """
     if _NAME.fullmatch(schema) is None:
         raise SettingsError(
-            f"{option} is {schema!r}, which is no schema; wanted is a schema name, or database.schema, of letters, "
-            "digits and _, where a part may stand in [ ]."
+            f"{option}: expected schema or database.schema of letters, digits and _, where a part may stand in [ ], "
+            f"got {schema!r}."
         )
     return f"{parse_table_name(schema).sql(dialect)}."
 
 
 def table_names(table_name: str, dialect: Dialect) -> TableNames:
-    """Gives the names for a TABLE_NAME; the companions live in the staging table's schema (contract 3).
+    """Return the names for a TABLE_NAME; the control tables live in the staging table's schema (contract 3).
 
     Errors: SettingsError where it is no table name.
     """
     staging = parse_table_name(table_name)
-    return TableNames(
-        staging=staging.sql(dialect),
-        held=staging.beside("ssd_api_held").sql(dialect),
-        log=staging.beside("ssd_api_submission_log").sql(dialect),
-        unconfirmed=staging.beside("ssd_api_unconfirmed").sql(dialect),
-        runs=staging.beside("ssd_api_runs").sql(dialect),
-        left_window=staging.beside("ssd_api_left_window").sql(dialect),
-    )
+    beside = {key: staging.beside(name).sql(dialect) for key, name in CONTROL_TABLES.items()}
+    return TableNames(staging=staging.sql(dialect), **beside)
 
 
 def _identifier(part: str) -> Identifier:

@@ -1,4 +1,4 @@
-"""Says in a sentence what an ODBC connection fault means, by its SQLSTATE and the driver's own words."""
+"""Say in a sentence what an ODBC connection error means, by its SQLSTATE and the driver's own words."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ConnectionFacts:
 
 
 def connection_facts(connection_string: str) -> ConnectionFacts:
-    """Gives what an ODBC connection string says about driver, server, database and login; never a password."""
+    """Return what an ODBC connection string says about driver, server, database and login; never a password."""
     values: dict[str, str] = {}
     for keyword, value in pairs(connection_string):
         values.setdefault(re.sub(r"[ _]", "", keyword).lower(), value)
@@ -67,7 +67,7 @@ def connection_facts(connection_string: str) -> ConnectionFacts:
 
 
 def explain_connection_fault(error: Exception, connection_string: str) -> str:
-    """Gives one sentence: what failed, on which driver, server and database, and what to do next.
+    """Return one sentence: what failed, on which driver, server and database, and what to do next.
 
     The driver's own text is read but not repeated, since it may quote the connection string.
     """
@@ -82,7 +82,7 @@ def explain_connection_fault(error: Exception, connection_string: str) -> str:
 
 
 def installed_drivers() -> list[str]:
-    """Gives the names of the ODBC drivers installed on this machine."""
+    """Return the names of the ODBC drivers installed on this machine."""
     import pyodbc
 
     return list(pyodbc.drivers())
@@ -168,7 +168,9 @@ def _network_sentence(state: str, text: str, server: str) -> str:
             f"The server {server} did not answer in time; check name (and instance or port), that it is up, and that "
             "no firewall stands between."
         )
-    return f"The server {server} cannot be reached or did not let us in; check name, port, network and that it is up."
+    return (
+        f"The server {server} cannot be reached or refused the connection; check name, port, network and that it is up."
+    )
 
 
 def _first(values: dict[str, str], *keywords: str) -> str:

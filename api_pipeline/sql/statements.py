@@ -24,7 +24,7 @@ class Statement:
 
 @cache
 def load(file_name: str = "queries.sql") -> dict[str, Statement]:
-    """Gives the statements of one packaged file by name, in the order of the file."""
+    """Return the statements of one packaged file by name, in the order of the file."""
     text = (files("api_pipeline") / "data" / file_name).read_text(encoding="utf-8")
     parts = _NAME.split(text)[1:]
     return {name: _statement(name, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
@@ -38,5 +38,5 @@ def _statement(name: str, body: str) -> Statement:
 
 
 def placeholders(count: int) -> str:
-    """Gives `?, ?, ...` for a list of `count` values."""
+    """Return `?, ?, ...` for a list of `count` values."""
     return ", ".join("?" * count)

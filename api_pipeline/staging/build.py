@@ -41,7 +41,7 @@ class Withheld:
 
 
 def build_payload(rows: PersonRows, window: Window, options: StageOptions) -> Built | Withheld:
-    """Gives the payload of a person in the cohort, or why it is held back."""
+    """Return the payload of a person in the cohort, or why it is held back."""
     notes = Notes(rows.person.person_id)
     payload = _ids(rows, notes)
     payload["purge"] = False

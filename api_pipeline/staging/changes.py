@@ -113,7 +113,7 @@ def is_same(row_hash: object, version: Version) -> bool:
 
 
 def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Change | None:
-    """Gives the change for a row whose child is in the cohort; None where nothing changes.
+    """Return the change for a row whose child is in the cohort; None where nothing changes.
 
     `meaning` gives the hash of a stored payload's meaning, None where the text is no payload.
     """
@@ -127,13 +127,13 @@ def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> C
 
 
 def repeated(row: StagedRow, version: Version, held: Held) -> Update:
-    """Gives the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
+    """Return the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
     kept = Version(row.json_payload, version.hash, version.legacy_id)
     return Update(row.id, row.person_id, kept, _state(held), held.kept_answer)
 
 
 def absent(row: StagedRow, held: Held) -> Delete | None:
-    """Gives the change for a row whose child is not in the cohort; None where the row says so already."""
+    """Return the change for a row whose child is not in the cohort; None where the row says so already."""
     if row.is_deleted:
         return None
     return Delete(row.id, row.person_id, held.is_held)

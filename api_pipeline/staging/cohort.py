@@ -31,7 +31,7 @@ _IN = Eligibility(is_in=True)
 
 
 def eligibility(rows: PersonRows, window: Window, options: StageOptions) -> Eligibility:
-    """Gives whether a person is in the cohort of this run.
+    """Return whether a person is in the cohort of this run.
 
     Who would be in but for the birth dates is out, with an issue: an estimated date of birth that was put into the
     column for the expected one would else make a child vanish unseen.
@@ -152,7 +152,7 @@ INCLUSION_SETS: tuple[InclusionSet, ...] = (
 
 
 def own_care(rows: PersonRows) -> list[ClaEpisode]:
-    """Gives the looked-after episodes whose person is the person, without those that only share a referral."""
+    """Return the looked-after episodes whose person is the person, without those that only share a referral."""
     return [row for row in rows.cla_episodes if _is_theirs(row.person_id, rows)]
 
 

@@ -37,27 +37,27 @@ _REMEMBERED = 4096
 
 
 def day(moment: datetime) -> str:
-    """Gives a date as YYYY-MM-DD."""
+    """Return a date as YYYY-MM-DD."""
     return moment.isoformat()[:10]
 
 
 def trimmed(text: str | None) -> str:
-    """Gives a text without spaces at its ends; BLANK for none."""
+    """Return a text without spaces at its ends; BLANK for none."""
     return BLANK if text is None else text.strip(" ")
 
 
 def record_id(text: str) -> str | None:
-    """Gives a person id as `la_child_id`, None where it is ill-formed: an id is refused, never cut."""
+    """Return a person id as `la_child_id`, None where it is ill-formed: an id is refused, never cut."""
     return _whole(_RECORD_ID, text)
 
 
 def element_id(text: str) -> str | None:
-    """Gives the id of a part of a record, None where it is ill-formed."""
+    """Return the id of a part of a record, None where it is ill-formed."""
     return _whole(_ELEMENT_ID, text)
 
 
 def worker_id(text: str) -> str | None:
-    """Gives a care worker's registration number, None where it is ill-formed."""
+    """Return a care worker's registration number, None where it is ill-formed."""
     return _whole(_WORKER_ID, text)
 
 
@@ -67,7 +67,7 @@ def _whole(pattern: re.Pattern[str], text: str) -> str | None:
 
 
 def pupil_number(text: str | None) -> str | None:
-    """Gives a pupil number, BLANK for none, None where it has not 13 characters."""
+    """Return a pupil number, BLANK for none, None where it has not 13 characters."""
     found = trimmed(text)
     return found if found == BLANK or len(found) == _UPN_LENGTH else None
 
@@ -85,7 +85,7 @@ def is_unicode(text: str) -> bool:
 
 @cache
 def code_lookup(path: str) -> Lookup:
-    """Gives the function that cuts a code out of a description and looks it up: the code, BLANK or None.
+    """Return the function that cuts a code out of a description and looks it up: the code, BLANK or None.
 
     `path` is a field of the table with a length and a code list; codes of earlier years are taken (specification 3.5).
     """
@@ -108,7 +108,7 @@ def _accepted(path: str) -> frozenset[str]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def end_reason(text: str) -> str | None:
-    """Gives the code of a reason why care ended, BLANK or None: 3 characters, without white space.
+    """Return the code of a reason why care ended, BLANK or None: 3 characters, without white space.
 
     The white space goes after the cut, so that `X1 Episode ceases` is X1; where that is no code, before it.
     """
@@ -121,7 +121,7 @@ def end_reason(text: str) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def referral_source(text: str) -> str | None:
-    """Gives the code that a referral source begins with (mapping 6.1), BLANK or None."""
+    """Return the code that a referral source begins with (mapping 6.1), BLANK or None."""
     found = text.strip(" ").upper()
     match = _REFERRAL_SOURCE.match(found)
     if match is None:
@@ -131,13 +131,13 @@ def referral_source(text: str) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def upn_in_place_of_reason(text: str) -> str:
-    """Gives the reason that stands in the column of the pupil number (UN1 to UN10), BLANK where it is none."""
+    """Return the reason that stands in the column of the pupil number (UN1 to UN10), BLANK where it is none."""
     found = text.strip(" ").upper()
     return found if found in _accepted(_UNKNOWN_REASON_PATH) else BLANK
 
 
 def flag(text: str) -> bool | str | None:
-    """Gives a flag, BLANK for a blank one (SQL Server would make it false), None for anything else."""
+    """Return a flag, BLANK for a blank one (SQL Server would make it false), None for anything else."""
     found = text.strip(" ").upper()
     if found in _YES:
         return True
@@ -147,7 +147,7 @@ def flag(text: str) -> bool | str | None:
 
 
 def outcome_flag(text: str) -> str | None:
-    """Gives CP_CONFERENCE_FLAG of a section 47 enquiry's outcome as text, for `flag`; None where it is no JSON."""
+    """Return CP_CONFERENCE_FLAG of a section 47 enquiry's outcome as text, for `flag`; None where it is no JSON."""
     if text.strip() == BLANK:
         return BLANK
     try:
@@ -159,7 +159,7 @@ def outcome_flag(text: str) -> str | None:
 
 
 def score(value: str | int) -> int | str | None:
-    """Gives the score of an SDQ, BLANK for a blank one, None where it is no whole number."""
+    """Return the score of an SDQ, BLANK for a blank one, None where it is no whole number."""
     if isinstance(value, int):
         number = value
     else:
@@ -174,7 +174,7 @@ def score(value: str | int) -> int | str | None:
 
 @lru_cache(maxsize=64)
 def is_uasc(values: tuple[str, ...]) -> Callable[[str], bool]:
-    """Gives the test whether an immigration status is that of an unaccompanied child (UASC_VALUES; mapping 4.1)."""
+    """Return the test whether an immigration status is that of an unaccompanied child (UASC_VALUES; mapping 4.1)."""
     patterns = (".*".join(re.escape(part) for part in value.strip(" ").split("*")) for value in values)
     wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE | re.DOTALL)
 
@@ -188,7 +188,7 @@ def is_uasc(values: tuple[str, ...]) -> Callable[[str], bool]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def stored_factors(text: str) -> tuple[tuple[str, ...], bool] | None:
-    """Gives the factors that one row stores, and whether all of them are codes; None where the JSON is unreadable.
+    """Return the factors that one row stores, and whether all of them are codes; None where the JSON is unreadable.
 
     Taken are `["1A","2B"]` and `{"1A":"Yes"}`; null, blank and "null" are no factors (mapping 7.1).
     """
@@ -212,7 +212,7 @@ def _factor(item: Any) -> str:
 
 
 def limited_factors(codes: list[str]) -> tuple[list[str], bool, bool]:
-    """Gives each factor once, 21 (none) only alone, 41 at most; whether 21 was left out; whether some were cut."""
+    """Return each factor once, 21 (none) only alone, 41 at most; whether 21 was left out; whether some were cut."""
     once = list(dict.fromkeys(codes))
     drops_21 = len(once) > 1 and _NO_FACTOR in once
     if drops_21:

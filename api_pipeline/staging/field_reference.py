@@ -12,7 +12,7 @@ from api_pipeline.staging.fields import FIELDS, Field
 
 
 def field_reference() -> str:
-    """Gives three Markdown tables: every field and its source, what each conversion does, and every rule of issues."""
+    """Return three Markdown tables: every field and its source, what each conversion does, and every rule of issues."""
     parts = (
         "## Fields",
         _table(("Field", "No.", "From", "Conversion", "Length", "Codes"), map(_field_row, FIELDS)),
@@ -41,7 +41,7 @@ def _field_row(field: Field) -> tuple[str, ...]:
 
 
 def specification_number(field: Field) -> str:
-    """Gives the number that the specification has for a field; "" where it has none."""
+    """Return the number that the specification has for a field; "" where it has none."""
     node: Any = schema()
     for step in field.path.split("."):
         node = node["properties"][step.removesuffix("[]")]

@@ -111,7 +111,7 @@ _WORKER = _EPISODE + "care_worker_details[]."
 
 
 def _of(path: str, source: str, conversion: Conversion, length: int | None = None, codes: str | None = None) -> Field:
-    """Gives a field whose source is written `table: column` or `table: column, column`."""
+    """Return a field whose source is written `table: column` or `table: column, column`."""
     table, columns = source.split(": ")
     return Field(path, table, tuple(columns.split(", ")), conversion, length, codes)
 

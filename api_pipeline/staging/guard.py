@@ -34,7 +34,7 @@ class StagingRefused(DatabaseError):
 
 
 def tables_behind(payload: Mapping[str, Any]) -> set[str]:
-    """Gives the names of the SSD tables that a payload shows rows of."""
+    """Return the names of the SSD tables that a payload shows rows of."""
     found = {tables.PERSON.name}
     details = _object(payload.get("child_details"))
     found.update(table.name for member, table in _CHILD.items() if details.get(member))
@@ -57,7 +57,7 @@ def tables_behind(payload: Mapping[str, Any]) -> set[str]:
 
 
 def emptied(empty: Collection[str], payloads: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Gives those of the `empty` tables that staged payloads show rows of; stops reading once all are found."""
+    """Return those of the `empty` tables that staged payloads show rows of; stops reading once all are found."""
     missing = set(empty)
     found: set[str] = set()
     for payload in payloads if missing else ():
@@ -68,7 +68,7 @@ def emptied(empty: Collection[str], payloads: Iterable[Mapping[str, Any]]) -> li
 
 
 def check(*, live_rows: int, leaving: int, emptied_tables: Collection[str], max_share: float) -> None:
-    """Lets a staging go on, or not. `live_rows` are the rows not yet deleted, `leaving` those about to be.
+    """Let a staging go on, or not. `live_rows` are the rows not yet deleted, `leaving` those about to be.
 
     Errors: StagingRefused naming the tables or the numbers, and what to do.
     """

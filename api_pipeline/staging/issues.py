@@ -94,10 +94,10 @@ class Notes:
     is_withheld: bool = False
 
     def note(self, rule: IssueRule, field_path: str, table: str, key: str) -> None:
-        """Notes a decision about a value of a row."""
+        """Note a decision about a value of a row."""
         self.issues.append(Issue(rule, self.person_id, field_path, f"{table} {key}"))
 
     def withhold(self, rule: IssueRule, field_path: str, table: str) -> None:
-        """Notes that the record has to be held back, for an id that cannot be sent and must not be cut."""
+        """Note that the record has to be held back, for an id that cannot be sent and must not be cut."""
         self.issues.append(Issue(rule, self.person_id, field_path, table))
         self.is_withheld = True

@@ -28,14 +28,14 @@ _BY_PERSON = (
 
 
 class Index:
-    """Finds the people that an id belongs to."""
+    """Find the people that an id belongs to."""
 
     def __init__(self) -> None:
         self._exact: dict[str, list[PersonRows]] = {}
         self._folded: dict[str, list[str]] | None = None
 
     def add(self, identifier: str | None, person: PersonRows) -> None:
-        """Notes that an id belongs to a person."""
+        """Note that an id belongs to a person."""
         if not identifier:
             return
         owners = self._exact.get(identifier)
@@ -46,7 +46,7 @@ class Index:
             owners.append(person)
 
     def of(self, identifier: str | None) -> Sequence[PersonRows]:
-        """Gives the people that an id belongs to; none where nobody is known, or more than one id may be meant."""
+        """Return the people that an id belongs to; none where nobody is known, or more than one id may be meant."""
         if not identifier:
             return ()
         owners = self._exact.get(identifier)
@@ -65,7 +65,7 @@ class Index:
 
 
 def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRows]:
-    """Gives everything about each person of a chunk, in the order of the people's rows.
+    """Return everything about each person of a chunk, in the order of the people's rows.
 
     `rows` are the rows by the name of their statement; a table that was not read is taken as empty. `professionals`
     are all professionals by `id_key` of their id.
@@ -106,7 +106,7 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
 
 
 def _people(rows: Sequence[Person]) -> list[PersonRows]:
-    """Gives an empty record for each person; of two rows with one id, whichever comes first in the order of texts."""
+    """Return an empty record for each person; of two rows with one id, whichever comes first in the order of texts."""
     chosen: dict[str, Person] = {}
     for row in rows:
         other = chosen.get(row.person_id)

@@ -50,7 +50,7 @@ class Joined:
 
 
 def joined(rows: PersonRows) -> Joined:
-    """Gives the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
+    """Return the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
     return Joined(
         assessments=_grouped(rows.assessments, lambda row: row.referral_id),
         factors=_grouped(rows.factors, lambda row: row.assessment_id),
@@ -76,7 +76,7 @@ def _grouped(rows: Iterable[Row], owner: Callable[[Row], str | None]) -> dict[st
 
 
 def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None], key: Callable[[Row], str]) -> Row:
-    """Gives the row with the latest date, rows without one last; of equal ones that with the first key.
+    """Return the row with the latest date, rows without one last; of equal ones that with the first key.
 
     There must be a row.
     """
@@ -86,5 +86,5 @@ def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None], key: C
 
 
 def by_start(start: datetime | None, key: str) -> tuple[datetime, str]:
-    """Gives what the elements of an array are sorted by: start, unknown ones last, then id."""
+    """Return what the elements of an array are sorted by: start, unknown ones last, then id."""
     return (start or _LATEST, key)

@@ -25,12 +25,12 @@ _LEFT_OUT = VOLATILE | {"purge"}
 
 
 def meaning_hash(payload: Mapping[str, Any]) -> bytes:
-    """Gives the SHA-256 of what a payload says: without record and block ids and purge flags, arrays in any order."""
+    """Return the SHA-256 of what a payload says: without record and block ids and purge flags, arrays in any order."""
     return sha256(orjson.dumps(_meaning(payload), option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def payload_text(payload: Mapping[str, Any]) -> str:
-    """Gives a payload as it is staged: compact JSON with its members in the order they have, letters unescaped."""
+    """Return a payload as it is staged: compact JSON with its members in the order they have, letters unescaped."""
     return orjson.dumps(payload).decode()
 
 

@@ -47,7 +47,7 @@ class Reader:
         self._professionals: dict[str, Professional] | None = None
 
     def check(self) -> None:
-        """Sees that every table and column is there. Errors: DatabaseError naming the table."""
+        """Check that every table and column is there. Errors: DatabaseError naming the table."""
         for table in SSD_TABLES:
             self._see(table)
         if self._source.filter_table and not self._has_filter():
@@ -57,23 +57,23 @@ class Reader:
             )
 
     def empty_tables(self) -> list[str]:
-        """Gives the names of the SSD tables without a row. Errors: DatabaseError."""
+        """Return the names of the SSD tables without a row. Errors: DatabaseError."""
         return [table.name for table in SSD_TABLES if not self._query("count_rows", ssd_table=table.name)[0][0]]
 
     def person_ids(self) -> list[str]:
-        """Gives the ids of all people to be looked at, in the database's order, each once."""
+        """Return the ids of all people to be looked at, in the database's order, each once."""
         if self._source.person_ids:
             return [person for person in dict.fromkeys(self._source.person_ids) if self._is_there(person)]
         return list(dict.fromkeys(text_of(row[0]) for row in self._query("person_ids", filter=self._filter())))
 
     def chunks(self, people: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-        """Gives the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
+        """Return the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
         size = 1 if self._source.person_ids else size
         for start in range(0, len(people), size):
             yield people[start : start + size]
 
     def read(self, people: Sequence[str], names: Collection[str] = _EVERYTHING) -> list[PersonRows]:
-        """Gives everything about the people of one chunk, or what the statements `names` tell of them.
+        """Return everything about the people of one chunk, or what the statements `names` tell of them.
 
         A person that is there no longer is left out. Errors: DatabaseError.
         """

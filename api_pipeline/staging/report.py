@@ -19,7 +19,7 @@ _REDRAW_EVERY_S = 0.2
 
 
 class StageProgress:
-    """Shows how many people were staged: one line that is redrawn on a terminal, one now and then otherwise."""
+    """Show how many people were staged: one line that is redrawn on a terminal, one now and then otherwise."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -29,7 +29,7 @@ class StageProgress:
         self._is_terminal = stream.isatty()
 
     def update(self, summary: StageSummary) -> None:
-        """Shows the counts as they stand now, not more often than an eye or a log needs."""
+        """Show the counts as they stand now, not more often than an eye or a log needs."""
         now = self._clock()
         if self._quiet or now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
             return
@@ -39,26 +39,26 @@ class StageProgress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Clears the line, so that the summary stands alone."""
+        """Clear the line, so that the summary stands alone."""
         if self._is_terminal and not self._quiet:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
 
 class Listing:
-    """Prints who would change, line by line, where that is wanted."""
+    """Print who would change, line by line, where that is wanted."""
 
     def __init__(self, *, is_wanted: bool) -> None:
         self._is_wanted = is_wanted
 
     def add(self, person_id: str, word: Word) -> None:
-        """Prints one person."""
+        """Print one person."""
         if self._is_wanted:
             click.echo(f"{word.value:<10}{person_id}")
 
 
 def print_summary(summary: StageSummary, as_of: date, issues_csv: Path | None) -> None:
-    """Prints the counts of a staging."""
+    """Print the counts of a staging."""
     for line in summary_lines(summary, as_of):
         click.echo(line)
     if issues_csv is not None:
@@ -68,7 +68,7 @@ def print_summary(summary: StageSummary, as_of: date, issues_csv: Path | None) -
 
 
 def summary_lines(summary: StageSummary, as_of: date) -> list[str]:
-    """Gives the summary of a staging, one line a count."""
+    """Return the summary of a staging, one line a count."""
     done = "DRY RUN, nothing was changed" if summary.is_dry_run else "Staged"
     lines = [f"{done}: {summary.table} as on {as_of.isoformat()}, {summary.seconds:.1f} s"]
     counts = [

@@ -15,7 +15,7 @@ from api_pipeline.staging import tables
 
 
 def id_key(text: str) -> str:
-    """Gives what two ids are compared by: SQL Server ignores case and trailing spaces in a join (mapping 3)."""
+    """Return what two ids are compared by: SQL Server ignores case and trailing spaces in a join (mapping 3)."""
     return text.strip(" ").upper()
 
 

@@ -41,7 +41,7 @@ class StageCall:
 
 
 def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threading.Event) -> StageSummary:
-    """Fills the staging table from the SSD once, under the run lock of that table (a dry run needs none).
+    """Fill the staging table from the SSD once, under the run lock of that table (a dry run needs none).
 
     Errors: SettingsError, DatabaseError (guard.StagingRefused where the SSD looks half loaded), AlreadyRunning,
     Interrupted.
@@ -80,7 +80,7 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
 
 @contextmanager
 def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
-    """Gives what writes each issue as a line of a CSV file, or does nothing where there is no path.
+    """Return what writes each issue as a line of a CSV file, or does nothing where there is no path.
 
     Errors: SettingsError where the file cannot be written.
     """

@@ -75,7 +75,7 @@ class Stager:
         self._noted: dict[str, str] = {}
 
     def execute(self, stop: threading.Event) -> None:
-        """Stages everybody; a dry run only counts, and notes in the summary why a staging would be refused.
+        """Stage everybody; a dry run only counts, and notes in the summary why a staging would be refused.
 
         Errors: DatabaseError, guard.StagingRefused, Interrupted (after the chunk under way).
         """
@@ -100,7 +100,7 @@ class Stager:
         self._summary.seconds = time.monotonic() - started
 
     def _leaving(self, people: Sequence[str], stop: threading.Event) -> list[str]:
-        """Gives the people with a live row who are not in the cohort and whose rows are to be deleted."""
+        """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
         live = [person for person, heads in self._heads.items() if not all(head.is_deleted for head in heads)]
         only = self._request.only_listed
         if only is not None:
@@ -145,7 +145,7 @@ class Stager:
         return None
 
     def _payloads(self, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
-        """Gives the staged payloads of live rows, one by one."""
+        """Return the staged payloads of live rows, one by one."""
         for start in range(0, len(heads), _DELETIONS_IN_A_CHUNK):
             ids = [head.id for head in heads[start : start + _DELETIONS_IN_A_CHUNK]]
             for row in self._writer.rows(ids):
@@ -154,7 +154,7 @@ class Stager:
                     yield payload
 
     def _stage(self, chunk: Sequence[str]) -> list[str]:
-        """Stages one chunk of people and gives those who are in the cohort."""
+        """Stage one chunk of people and return those who are in the cohort."""
         versions: dict[str, Version] = {}
         outside: dict[str, frozenset[ElementPath]] = {}
         cohort: list[str] = []
@@ -180,7 +180,7 @@ class Stager:
     def _changes(
         self, versions: Mapping[str, Version], outside: Mapping[str, Collection[ElementPath]]
     ) -> tuple[list[Change], dict[str, str]]:
-        """Gives what a chunk changes, in the order of the person ids, and what is then noted as outside the window."""
+        """Return what a chunk changes, in the order of the person ids, and what is then noted as outside the window."""
         found: list[Change] = []
         doubtful: list[int] = []
         for person, version in sorted(versions.items()):
@@ -214,7 +214,7 @@ class Stager:
         return text is None or all(path in parts for path in read_paths(text))
 
     def _note_outside(self, noted: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
-        """Notes which of the parts outside the window the receiver holds, or may hold where that is not sure."""
+        """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
         payload = None if held.payload is None else _parsed(held.payload)
         kept = set(parts) if held.is_held else set()
         if payload is not None:
@@ -248,13 +248,13 @@ class Stager:
 
 
 def local_now() -> datetime:
-    """Gives the time for `last_updated`: the local one, without a zone, to the millisecond (staging table 2)."""
+    """Return the time for `last_updated`: the local one, without a zone, to the millisecond (staging table 2)."""
     now = datetime.now()  # noqa: DTZ005 - the column holds local time
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def meaning_of(text: str) -> bytes | None:
-    """Gives the hash of what a stored payload means; None where it is no JSON object."""
+    """Return the hash of what a stored payload means; None where it is no JSON object."""
     payload = _parsed(text)
     return None if payload is None else meaning_hash(without_nulls(payload))
 

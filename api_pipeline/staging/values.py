@@ -18,7 +18,7 @@ _DATES = frozenset({datetime, _NONE})
 
 
 def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
-    """Gives the rows of an SSD table as named tuples; a row's own id is never None, but "" where it is null.
+    """Return the rows of an SSD table as named tuples; a row's own id is never None, but "" where it is null.
 
     Errors: DatabaseError naming the column where it holds a date that is none.
     """
@@ -33,7 +33,7 @@ def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[An
 
 
 def text_of(value: object) -> str:
-    """Gives an id or text as text whatever the type of its column; a whole number has no decimals."""
+    """Return an id or text as text whatever the type of its column; a whole number has no decimals."""
     if isinstance(value, (Decimal, float)) and value == int(value):
         return str(int(value))
     return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)

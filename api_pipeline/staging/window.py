@@ -29,7 +29,7 @@ class Window:
 
 
 def window_for(run_date: date, months_back: int = 24, year_start_month: int = 4) -> Window:
-    """Gives the window of a run: from the first day of the reporting year `months_back` months ago, to tomorrow.
+    """Return the window of a run: from the first day of the reporting year `months_back` months ago, to tomorrow.
 
     `months_back` is COHORT_MONTHS_BACK, `year_start_month` COHORT_YEAR_START_MONTH (1 to 12).
     """
@@ -42,7 +42,7 @@ def window_for(run_date: date, months_back: int = 24, year_start_month: int = 4)
 
 
 def years_after(moment: datetime, years: int) -> datetime:
-    """Gives the same day some years on; 29 February becomes 28 February where there is none."""
+    """Return the same day some years on; 29 February becomes 28 February where there is none."""
     try:
         return moment.replace(year=moment.year + years)
     except ValueError:

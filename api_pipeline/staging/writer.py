@@ -33,7 +33,7 @@ class Head(NamedTuple):
 
 
 class Writer:
-    """Reads and changes staging rows on one connection. `receiver` is the key of what a receiver holds."""
+    """Read and changes staging rows on one connection. `receiver` is the key of what a receiver holds."""
 
     def __init__(self, store: StagingTable, receiver: str) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Writer:
         self._keeps_text_hash = False
 
     def heads(self) -> dict[str, list[Head]]:
-        """Gives all rows by person; most people have one."""
+        """Return all rows by person; most people have one."""
         found: dict[str, list[Head]] = {}
         after = -(2**31)
         page = self._store.connection.page(_HEADS_IN_A_PAGE)["page"]
@@ -56,11 +56,11 @@ class Writer:
         return found
 
     def rows(self, ids: Sequence[int]) -> list[StagedRow]:
-        """Gives some rows as they stand now, in no particular order."""
+        """Return some rows as they stand now, in no particular order."""
         return self._store.read_rows(ids)
 
     def known(self, ids: Sequence[int]) -> list[tuple[StagedRow, Held]]:
-        """Gives some rows as they stand now, each with what the receiver holds of its child."""
+        """Return some rows as they stand now, each with what the receiver holds of its child."""
         rows = self._store.read_rows(ids)
         children = {row.id: child_of(row) for row in rows}
         holdings: dict[str, Baseline] = {}
@@ -71,13 +71,13 @@ class Writer:
         return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
 
     def left_window(self) -> dict[str, str]:
-        """Gives, by person, what left the time window and is not to be purged, as it is stored."""
+        """Return, by person, what left the time window and is not to be purged, as it is stored."""
         if not self._store.keeps_left_window():
             return {}
         return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}
 
     def write(self, changes: Sequence[Change], now: datetime, left: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Puts the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
+        """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
         if not changes:
             return
         left = left if self._store.keeps_left_window() else {}
@@ -145,7 +145,7 @@ class Writer:
 
 
 def child_of(row: StagedRow) -> str:
-    """Gives the `la_child_id` of a row's payload, or its person id where there is none."""
+    """Return the `la_child_id` of a row's payload, or its person id where there is none."""
     try:
         return parse_payload(row.json_payload).la_child_id
     except PayloadError:
@@ -153,7 +153,7 @@ def child_of(row: StagedRow) -> str:
 
 
 def _held(row: StagedRow, holding: Baseline | None, previous: str | None) -> Held:
-    # The same that makes a deletion due (store.is_due): what the companion table says, else the row's own memory.
+    # The same that makes a deletion due (store.is_due): what the control table says, else the row's own memory.
     if holding is None:
         kept = row.api_response if previous is not None else None
         return Held(row.has_previous, previous, row.api_response if previous is not None else None, kept)

@@ -77,7 +77,7 @@ def test_folder_instead_of_a_database_file_is_told_to_be_one(tmp_path: Path) -> 
 
     assert (found.code, found.failed) == (3, "connect")
     assert found.sentence == (
-        f"DB_CONNECTION_STRING names {tmp_path}, which is a folder; wanted is the path of a file in it."
+        f"DB_CONNECTION_STRING names {tmp_path}, which is a folder; expected the path of a file in it."
     )
 
 

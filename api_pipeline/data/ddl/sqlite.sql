@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS {staging} (
     last_updated TEXT NULL DEFAULT (STRFTIME('%Y-%m-%d %H:%M:%f', 'now', 'localtime'))  -- its last change, local time
 );
 
--- Its anonymised twin: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
+-- Its anonymised copy: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
 CREATE TABLE IF NOT EXISTS {anon} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- given by the database; rows are read in its order
     person_id TEXT NULL,  -- the person in the SSD; the same as la_child_id
@@ -81,8 +81,8 @@ CREATE TABLE IF NOT EXISTS {unconfirmed} (
     PRIMARY KEY (la_child_id, receiver)
 );
 
--- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to
--- be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
+-- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not
+-- to be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
 CREATE TABLE IF NOT EXISTS {left_window} (
     person_id TEXT NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
     elements TEXT NOT NULL  -- a JSON list of paths of names and ids
@@ -120,7 +120,7 @@ WHERE json_payload IS NOT NULL
 -- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
 CREATE INDEX IF NOT EXISTS {staging_person_index} ON {staging_unqualified} (person_id);
 
--- Holds the due rows of the twin alone, in the order in which they are read: a night with few changes then
+-- Holds the due rows of the anonymised copy alone, in the order in which they are read: a night with few changes then
 -- reads few rows. Its condition is the program's own, word for word. It is added to a table that exists as well;
 -- that changes no row, and only keeps writers waiting while it is built.
 CREATE INDEX IF NOT EXISTS {anon_due_index} ON {anon_unqualified} (id)
@@ -128,7 +128,8 @@ WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
        OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
 
--- Finds one person's rows in the twin. Not unique: a person may have several rows in tables of earlier builds.
+-- Finds one person's rows in the anonymised copy. Not unique: a person may have several rows in tables of earlier
+-- builds.
 CREATE INDEX IF NOT EXISTS {anon_person_index} ON {anon_unqualified} (person_id);
 
 -- Finds what one run sent.
@@ -138,7 +139,8 @@ CREATE INDEX IF NOT EXISTS {log_run_index} ON {log_unqualified} (run_id);
 CREATE INDEX IF NOT EXISTS {log_person_index} ON {log_unqualified} (person_id);
 
 -- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
--- where the twin is empty, and gives ids by itself. They carry no hash: the program then compares the payload itself.
+-- where the anonymised copy is empty, and gives ids by itself. They carry no hash: the program then compares the
+-- payload itself.
 INSERT INTO {anon}
     (person_id, previous_json_payload, json_payload, submission_status, api_response, row_state)
 SELECT * FROM (

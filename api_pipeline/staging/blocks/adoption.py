@@ -13,7 +13,7 @@ from api_pipeline.staging.window import Window
 
 
 def adoption(rows: PersonRows, window: Window) -> dict[str, Any] | None:
-    """Gives the newest adoption of the person, or of one of their periods of care, with a date in the window."""
+    """Return the newest adoption of the person, or of one of their periods of care, with a date in the window."""
     if not rows.permanence:
         return None
     found = [row for row in _of_person(rows) if any(window.holds(moment) for moment in row[3:6])]

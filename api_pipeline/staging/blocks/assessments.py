@@ -21,7 +21,7 @@ _ENQUIRY = Element("section_47_assessments", "section_47_assessment_id", tables.
 def child_and_family_assessments(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
-    """Gives the assessments of a referral that began or were authorised in the window."""
+    """Return the assessments of a referral that began or were authorised in the window."""
     blocks = []
     found = rows.assessments.get(referral, ())
     for row in sorted(found, key=lambda one: by_start(one.assessment_start_date, one.assessment_id)):
@@ -39,7 +39,7 @@ def child_and_family_assessments(
 
 
 def _factors(rows: Sequence[AssessmentFactors], assessment: str, notes: Notes) -> list[str]:
-    """Gives the factors of all rows of an assessment."""
+    """Return the factors of all rows of an assessment."""
     table, path = tables.ASSESSMENT_FACTORS.name, _ASSESSMENT.field("factors[]")
     codes: list[str] = []
     for row in sorted(rows, key=lambda one: one.table_id):
@@ -61,7 +61,7 @@ def _factors(rows: Sequence[AssessmentFactors], assessment: str, notes: Notes) -
 def section_47_assessments(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
-    """Gives the enquiries of a referral that touch the window, or whose latest conference is in it."""
+    """Return the enquiries of a referral that touch the window, or whose latest conference is in it."""
     blocks = []
     for row in sorted(rows.s47_enquiries.get(referral, ()), key=lambda one: by_start(one.s47_start_date, one[0])):
         conference = _latest(rows.conferences.get(id_key(row.s47_enquiry_id), ()))

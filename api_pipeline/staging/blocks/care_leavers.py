@@ -19,7 +19,7 @@ _accommodation = convert.code_lookup(_ACCOMMODATION)
 
 
 def care_leavers(rows: PersonRows, notes: Notes) -> dict[str, Any] | None:
-    """Gives what is known of a care leaver at the latest contact, whenever that was; None for anybody else."""
+    """Return what is known of a care leaver at the latest contact, whenever that was; None for anybody else."""
     if not rows.care_leavers:
         return None
     row = newest(rows.care_leavers, lambda one: one.care_leaver_latest_contact, lambda one: one.table_id)

@@ -17,7 +17,7 @@ _CASE_WORKER = "CW"
 
 
 def care_worker_details(referral: str, rows: Joined, window: Window, notes: Notes) -> list[dict[str, Any]]:
-    """Gives the registered case workers who managed a referral with a child in need plan on a census date."""
+    """Return the registered case workers who managed a referral with a child in need plan on a census date."""
     involvements = rows.involvements.get(referral)
     if not involvements or not _has_plan(referral, rows, window):
         return []

@@ -34,7 +34,7 @@ _disability = convert.code_lookup(_HERE + "disabilities[]")
 
 
 def child_details(rows: PersonRows, window: Window, options: StageOptions, notes: Notes) -> Block:
-    """Gives the personal details."""
+    """Return the personal details."""
     person = rows.person
     block: Block = {}
     _put_pupil_numbers(block, person, rows.linked_identifiers, notes)
@@ -55,7 +55,7 @@ def child_details(rows: PersonRows, window: Window, options: StageOptions, notes
 
 
 def put_code(block: Block, path: str, code: str | None, notes: Notes, table: str, key: str) -> None:
-    """Puts a looked-up code in under the last name of `path`; notes it where it is none of the list."""
+    """Put a looked-up code in under the last name of `path`; notes it where it is none of the list."""
     if code is None:
         notes.note(IssueRule.CODE_NOT_LISTED, path, table, key)
     elif code:
@@ -63,7 +63,7 @@ def put_code(block: Block, path: str, code: str | None, notes: Notes, table: str
 
 
 def put_postcode(block: Block, path: str, postcode: str, notes: Notes, table: str, key: str) -> None:
-    """Puts a postcode in, unless it is blank or cannot be one."""
+    """Put a postcode in, unless it is blank or cannot be one."""
     found = postcode.strip(" ")
     if len(found) > _POSTCODE_LENGTH:
         notes.note(IssueRule.POSTCODE_TOO_LONG, path, table, key)

@@ -21,16 +21,16 @@ class Element:
     table: str
 
     def field(self, name: str) -> str:
-        """Gives the path of one of its fields, as the field table has it."""
+        """Return the path of one of its fields, as the field table has it."""
         return f"{EPISODES}[].{self.array}[].{name}"
 
     def path(self, episode: ElementPath, key: str) -> ElementPath:
-        """Gives the path of one such element of an episode."""
+        """Return the path of one such element of an episode."""
         return (*episode, self.array, key.strip(" "))
 
 
 def element(kind: Element, key: str, notes: Notes) -> dict[str, Any]:
-    """Gives a new element with its id; one that cannot be sent holds the record back."""
+    """Return a new element with its id; one that cannot be sent holds the record back."""
     found = convert.element_id(key)
     if found is None:
         notes.withhold(IssueRule.ID_ILL_FORMED, kind.field(kind.key), kind.table)
@@ -39,6 +39,6 @@ def element(kind: Element, key: str, notes: Notes) -> dict[str, Any]:
 
 
 def put_date(block: dict[str, Any], name: str, moment: datetime | None) -> None:
-    """Puts a date in, if there is one."""
+    """Put a date in, if there is one."""
     if moment is not None:
         block[name] = convert.day(moment)

@@ -29,7 +29,7 @@ _closure_reason = convert.code_lookup(_REASON)
 
 
 def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions, notes: Notes) -> list[dict[str, Any]]:
-    """Gives the CIN episodes that touch the window, each with all that belongs to its referral."""
+    """Return the CIN episodes that touch the window, each with all that belongs to its referral."""
     found = []
     for row in sorted(rows.cin_episodes, key=lambda one: by_start(one.referral_date, one.referral_id)):
         if window.overlaps(row.referral_date, row.close_date):

@@ -16,7 +16,7 @@ _SCORE = "health_and_wellbeing.sdq_assessments[].score"
 
 
 def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict[str, Any] | None:
-    """Gives the SDQs of the window that have a score, by date; None where there are none."""
+    """Return the SDQs of the window that have a score, by date; None where there are none."""
     scores = []
     has_others = False
     for row in sorted(rows.sdq, key=lambda one: by_start(one.sdq_completed_date, one.table_id)):

@@ -28,7 +28,7 @@ _change_reason = convert.code_lookup(_CHANGE_REASON)
 def child_looked_after_placements(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
-    """Gives the placements of a referral's periods of care that touch the window, each once."""
+    """Return the placements of a referral's periods of care that touch the window, each once."""
     care = rows.care.get(referral)
     if not care:
         return []

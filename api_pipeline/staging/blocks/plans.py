@@ -20,7 +20,7 @@ _CP = Element("child_protection_plans", "child_protection_plan_id", tables.CP_PL
 def child_in_need_plans(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
-    """Gives the child in need plans of a referral that touch the window."""
+    """Return the child in need plans of a referral that touch the window."""
     spells = (
         (row.cin_plan_id, row.cin_plan_start_date, row.cin_plan_end_date) for row in rows.cin_plans.get(referral, ())
     )
@@ -30,7 +30,7 @@ def child_in_need_plans(
 def child_protection_plans(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
-    """Gives the child protection plans of a referral that touch the window."""
+    """Return the child protection plans of a referral that touch the window."""
     spells = ((row.cp_plan_id, row.cp_plan_start_date, row.cp_plan_end_date) for row in rows.cp_plans.get(referral, ()))
     return _plans(_CP, spells, episode, window, notes)
 

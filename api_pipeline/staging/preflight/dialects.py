@@ -14,57 +14,57 @@ _WHITE_SPACE = (9, 10, 13)
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """Writes expressions for one database; `schema` is that of the SSD's tables as --schema has it, None for none."""
+    """Write expressions for one database; `schema` is that of the SSD's tables as --schema has it, None for none."""
 
     dialect: Dialect
     schema: str | None = None
 
     def table(self, name: str) -> str:
-        """Gives a table's name with its schema. Errors: SettingsError where the schema is no name."""
+        """Return a table's name with its schema. Errors: SettingsError where the schema is no name."""
         table = parse_table_name(name).sql(self.dialect)
         return f"{schema_prefix(self.schema, self.dialect, '--schema')}{table}" if self.schema else table
 
     def literal(self, text: str) -> str:
-        """Gives a text as a literal; what is asked for is ASCII, so that it needs no mark of its kind."""
+        """Return a text as a literal; what is asked for is ASCII, so that it needs no mark of its kind."""
         doubled = text.replace("'", "''")
         return f"'{doubled}'"
 
     def as_text(self, value: str) -> str:
-        """Gives a number as text."""
+        """Return a number as text."""
         kind = {Dialect.SQLSERVER: "NVARCHAR", Dialect.POSTGRESQL: "VARCHAR"}.get(self.dialect)
         return f"CAST({value} AS {kind}({_ID_LENGTH}))" if kind else f"CAST({value} AS TEXT)"
 
     def as_id(self, value: str) -> str:
-        """Gives an id as text: on SQL Server, Mosaic mixes whole numbers and texts for the same id."""
+        """Return an id as text: on SQL Server, Mosaic mixes whole numbers and texts for the same id."""
         return self.as_text(value) if self.dialect is Dialect.SQLSERVER else value
 
     def trimmed(self, value: str) -> str:
-        """Gives a text without spaces at its ends."""
+        """Return a text without spaces at its ends."""
         return f"LTRIM(RTRIM({value}))"
 
     def length(self, value: str) -> str:
-        """Gives a text's number of characters; SQL Server does not count spaces at its end."""
+        """Return a text's number of characters; SQL Server does not count spaces at its end."""
         return f"LEN({value})" if self.dialect is Dialect.SQLSERVER else f"LENGTH({value})"
 
     def first(self, value: str, count: int) -> str:
-        """Gives the first characters of a text."""
+        """Return the first characters of a text."""
         return (
             f"SUBSTRING({value}, 1, {count})" if self.dialect is Dialect.SQLSERVER else f"SUBSTR({value}, 1, {count})"
         )
 
     def code(self, value: str, length: int) -> str:
-        """Gives the code that a description begins with: trimmed, cut, in capitals."""
+        """Return the code that a description begins with: trimmed, cut, in capitals."""
         return f"UPPER({self.trimmed(self.first(self.trimmed(value), length))})"
 
     def with_spaces_only(self, value: str) -> str:
-        """Gives a text with a space in place of each tab and line break."""
+        """Return a text with a space in place of each tab and line break."""
         character = "CHR" if self.dialect is Dialect.POSTGRESQL else "CHAR"
         for number in _WHITE_SPACE:
             value = f"REPLACE({value}, {character}({number}), ' ')"
         return value
 
     def holds_other_than(self, value: str, allowed: str) -> str:
-        """Gives the condition that a text has a character that is not in a set such as `A-Z0-9`."""
+        """Return the condition that a text has a character that is not in a set such as `A-Z0-9`."""
         if self.dialect is Dialect.POSTGRESQL:
             return f"{value} ~ '[^{allowed}]'"
         if self.dialect is Dialect.SQLITE:
@@ -73,15 +73,15 @@ class Sql:
         return f"{value} COLLATE Latin1_General_BIN LIKE '%[^{allowed}]%'"
 
     def begins_with(self, value: str, character: str) -> str:
-        """Gives the condition that a text begins with a character; a pattern would give `[` a meaning of its own."""
+        """Return the condition that a text begins with a character; a pattern would give `[` a meaning of its own."""
         return f"{self.first(value, 1)} = {self.literal(character)}"
 
     def one_of(self, value: str, texts: Iterable[str]) -> str:
-        """Gives the condition that a value is one of several texts."""
+        """Return the condition that a value is one of several texts."""
         return f"{value} IN ({', '.join(map(self.literal, texts))})"
 
     def is_blank(self, value: str) -> str:
-        """Gives the condition that a value is null or has spaces only."""
+        """Return the condition that a value is null or has spaces only."""
         return f"({value} IS NULL OR {self.trimmed(value)} = '')"
 
     @property

@@ -51,7 +51,7 @@ _REFERENCES = (
 
 
 def relation_rules() -> Iterator[Rule]:
-    """Gives all rules of this module."""
+    """Return all rules of this module."""
     yield from _birth_rules()
     for table, start, end, effect in _SPELLS:
         yield Rule(table, end, "before its start", effect, partial(_before, end, start))

@@ -38,7 +38,7 @@ class Rule:
 
 
 def field_rules(field: Field) -> Iterator[Rule]:
-    """Gives the rules of one field, by how it is converted."""
+    """Return the rules of one field, by how it is converted."""
     match field.conversion:
         case Conversion.RECORD_ID | Conversion.ID | Conversion.WORKER_ID:
             yield from _id_rules(field)
@@ -154,7 +154,7 @@ def _code_rule(field: Field) -> Rule:
 
 
 def codes_of(field: Field) -> tuple[str, ...]:
-    """Gives the codes that are taken for a field, those of earlier years too."""
+    """Return the codes that are taken for a field, those of earlier years too."""
     name = field.codes or ""
     return (*code_list(name), *legacy_codes(name))
 

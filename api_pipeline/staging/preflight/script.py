@@ -18,7 +18,7 @@ _HEAD = """\
 -- Pre-flight checks of the Standard Safeguarding Dataset (SSD) for csc-api-pipeline, for {database}.
 --
 -- Read-only: it consists of SELECT statements and changes nothing. Run it in the database that holds the SSD.
--- Each statement checks one table and gives one row for each rule:
+-- Each statement checks one table and return one row for each rule:
 --   found        how many rows break the rule (in the first row: how many rows the table has)
 --   example_key  the key of one of them, to look it up by; no names, dates or other values are shown
 --   effect       what the program makes of such a row
@@ -28,7 +28,7 @@ _HEAD = """\
 
 
 def render(dialect: Dialect, schema: str | None = None) -> str:
-    """Gives the whole script for a database; `schema` is that of the SSD's tables.
+    """Return the whole script for a database; `schema` is that of the SSD's tables.
 
     Errors: SettingsError where `schema` is no name of a schema.
     """
@@ -38,7 +38,7 @@ def render(dialect: Dialect, schema: str | None = None) -> str:
 
 
 def statements(dialect: Dialect, schema: str | None = None) -> list[str]:
-    """Gives the script's statements, one for each table that is checked. Errors: as `render`."""
+    """Return the script's statements, one for each table that is checked. Errors: as `render`."""
     sql = Sql(dialect, schema)
     rules = all_rules()
     return [
@@ -50,7 +50,7 @@ def statements(dialect: Dialect, schema: str | None = None) -> list[str]:
 
 
 def all_rules() -> list[Rule]:
-    """Gives every rule: those of the field table, then those that concern two columns or two tables."""
+    """Return every rule: those of the field table, then those that concern two columns or two tables."""
     return [*(rule for field in FIELDS for rule in field_rules(field)), *relation_rules()]
 
 

@@ -43,7 +43,7 @@ def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
         (
             "08001",
             f"{MICROSOFT}Named Pipes Provider: Could not open a connection to SQL Server [53].  (53)",
-            "The server sql01\\ssd,1444 cannot be reached or did not let us in",
+            "The server sql01\\ssd,1444 cannot be reached or refused the connection",
         ),
         (
             "08001",

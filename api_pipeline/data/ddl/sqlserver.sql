@@ -1,9 +1,10 @@
--- Tables of csc-api-pipeline for SQL Server 2012 and 2014.
+-- Tables of csc-api-pipeline for SQL Server {sqlserver_versions}.
 --
 -- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there.
 -- The schema must exist. Run it as an account that may create tables in it; the service account of the nightly job
 -- needs no such right (see the grants at the end).
--- It keeps to what SQL Server 2012 knows, so that it is the same for every version.
+-- It keeps to what SQL Server 2012 knows, so that it is the same for every version. An index that is found there although
+-- the catalogue does not show its name (errors 1913, 2714) is left as it is, like everything else.
 
 -- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
 -- (made by earlier scripts, in any of their layouts) is left exactly as it is.
@@ -25,7 +26,7 @@ CREATE TABLE {staging} (
 );
 GO
 
--- Its anonymised twin: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
+-- Its anonymised copy: invented children only, for rehearsals and for the test receiver. Left as it is where it exists.
 IF OBJECT_ID(N'{anon}') IS NULL
 CREATE TABLE {anon} (
     id INT IDENTITY(1,1) NOT NULL PRIMARY KEY,  -- given by the database; rows are read in its order
@@ -94,8 +95,8 @@ CREATE TABLE {unconfirmed} (
 );
 GO
 
--- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not to
--- be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
+-- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not
+-- to be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
 IF OBJECT_ID(N'{left_window}') IS NULL
 CREATE TABLE {left_window} (
     person_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,  -- as in the staging table
@@ -130,39 +131,72 @@ GO
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_due_index}')
-CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
+BEGIN TRY
+    CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
 -- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
-CREATE INDEX {staging_person_index} ON {staging} (person_id);
+BEGIN TRY
+    CREATE INDEX {staging_person_index} ON {staging} (person_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
--- Lets the server walk through the twin in the order of id and see which rows are due without reading every
+-- Lets the server walk through the anonymised copy in the order of id and see which rows are due without reading every
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_due_index}')
-CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
+BEGIN TRY
+    CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
--- Finds one person's rows in the twin. Not unique: a person may have several rows in tables of earlier builds.
+-- Finds one person's rows in the anonymised copy. Not unique: a person may have several rows in tables of earlier
+-- builds.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
-CREATE INDEX {anon_person_index} ON {anon} (person_id);
+BEGIN TRY
+    CREATE INDEX {anon_person_index} ON {anon} (person_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
 -- Finds what one run sent.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
-CREATE INDEX {log_run_index} ON {log} (run_id);
+BEGIN TRY
+    CREATE INDEX {log_run_index} ON {log} (run_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
 -- Finds what was ever sent of one person.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_person_index}')
-CREATE INDEX {log_person_index} ON {log} (person_id);
+BEGIN TRY
+    CREATE INDEX {log_person_index} ON {log} (person_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+END CATCH;
 GO
 
 -- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
--- where the twin is empty, and gives ids by itself. They carry no hash: the program then compares the payload itself.
-IF NOT EXISTS (SELECT 1 FROM {anon}) AND OBJECTPROPERTY(OBJECT_ID(N'{anon}'), 'TableHasIdentity') = 1
+-- where the anonymised copy is empty, and gives ids by itself. They carry no hash: the program then compares the
+-- payload itself.
+IF NOT EXISTS (SELECT 1 FROM {anon})
+   AND EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'{anon}') AND is_identity = 1)
 INSERT INTO {anon}
     (person_id, previous_json_payload, json_payload, submission_status, api_response, row_state)
 VALUES
@@ -180,8 +214,9 @@ VALUES
      N'sent', N'00000000-0000-4000-8000-000000000004', N'deleted');
 GO
 
--- The least that the service account needs, for you to adapt and run. It reads the staging table and its twin, writes
--- seven columns of them, and adds or deletes no row there; it keeps its own tables. It needs no right to make tables.
+-- The least that the service account needs, for you to adapt and run. It reads the staging table and its anonymised
+-- copy, writes seven columns of them, and adds or deletes no row there; it keeps its own tables. It needs no right to
+-- make tables.
 -- GRANT SELECT ON {staging} TO [DOMAIN\csc_api_service];
 -- GRANT UPDATE (partial_json_payload, submission_status, submission_timestamp, api_response, row_state,
 --     previous_json_payload, previous_hash) ON {staging} TO [DOMAIN\csc_api_service];
@@ -194,9 +229,9 @@ GO
 -- GRANT SELECT ON {left_window} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO [DOMAIN\csc_api_service];
 
--- Only where `stage` fills the staging table from the SSD: what it needs, for an account of its own or for the same. It
--- adds rows, changes payloads and states, and deletes nothing but its own notes. Of the SSD it reads alone: let it SELECT
--- from each of the SSD's tables as well.
+-- Only where `stage` fills the staging table from the SSD: what it needs, for an account of its own or for the same.
+-- It adds rows, changes payloads and states, and deletes nothing but its own records. Of the SSD it reads alone: let
+-- it SELECT from each of the SSD's tables as well.
 -- GRANT SELECT, INSERT ON {staging} TO [DOMAIN\csc_api_stage];
 -- GRANT UPDATE (json_payload, partial_json_payload, legacy_id, current_hash, row_state, submission_status,
 --     api_response, last_updated) ON {staging} TO [DOMAIN\csc_api_stage];
