@@ -1,4 +1,4 @@
-"""Settings: read from option, environment, credential store and `.env` file, checked, all faults told at once.
+"""Settings: read from option, environment, credential store and `.env` file, checked, all errors reported at once.
 
 Contract 2. Nothing is opened here, and the environment of the process is never changed.
 """
@@ -13,13 +13,14 @@ from typing import cast
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.definition import Needed
+from api_pipeline.settings.definition import CheckLevel, Needed
 from api_pipeline.settings.definitions import BY_NAME, SETTINGS
-from api_pipeline.settings.model import CheckLevel, LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
-from api_pipeline.settings.safety import endpoint_faults, is_anonymised, is_loopback, is_test_endpoint, table_faults
+from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
+from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, table_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
+from api_pipeline.sql.identifiers import is_anonymised
 
 __all__ = [
     "Purpose",
@@ -41,7 +42,7 @@ _ENDPOINTS = ("API_ENDPOINT", "TOKEN_ENDPOINT")
 
 
 def installed_drivers() -> Sequence[str]:
-    """The names of the ODBC drivers of this machine; none where ODBC itself is missing."""
+    """Return the names of the ODBC drivers of this machine; none when ODBC itself is missing."""
     try:
         import pyodbc  # slow to import, and most commands need it later or never
     except ImportError:
@@ -59,34 +60,34 @@ def load_settings(
     purpose: Purpose = Purpose.RUN,
     drivers: Callable[[], Sequence[str]] = installed_drivers,
 ) -> Settings:
-    """The settings for `purpose`, every one of them checked.
+    """Return the settings for `purpose`, every one of them checked.
 
-    `options` are settings by name as given on the command line (None: not given). `env_file` is the one asked for
-    by option, which must exist; without it the file is looked for as in contract 2. `secret_store` is asked for the
-    secrets that the purpose needs and that neither option nor environment gives; None: there is no store.
-    Raises SettingsError with one sentence for each fault.
+    `options` are settings by name as given on the command line (None: not given). `env_file` is the one named by
+    option, which must exist; without it the file is looked for as in contract 2. The secrets that the purpose needs and
+    that neither option nor environment gives are looked for in `secret_store`; None: there is no store.
+    Errors: SettingsError with one sentence for each error.
     """
     only_logging = purpose is Purpose.NOTHING
     gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging)
     testing = Values(gathered.found).boolean("TESTING_MODE")
     gathered = with_stored_secrets(gathered, secret_store, purpose.secrets_needed(testing=testing))
-    values = Values(gathered.found, list(gathered.faults))
+    values = Values(gathered.found, list(gathered.errors))
     connection = _connection(values, purpose, drivers)
     _require(values, purpose, testing=testing)
     for name in _ENDPOINTS:
-        values.faults.extend(endpoint_faults(name, values.text(name)))
+        values.errors.extend(endpoint_errors(name, values.text(name)))
     settings = _settings(values, connection, gathered, cwd, purpose)
-    faults = [*values.faults, *_contradictions(settings)]
+    errors = [*values.errors, *_contradictions(settings)]
     interlocks = _interlocks(settings)
     if purpose.stages and is_anonymised(settings.table_name):
-        faults.append(
-            f"TABLE_NAME is {settings.table_name}, the table of invented children; stage fills the table of the real "
-            "ones (the invented ones are made by: d2i-csc-api anonymise)."
+        errors.append(
+            f"TABLE_NAME: expected the table of the real children, which stage fills, got {settings.table_name}, the "
+            "anonymised copy (made by: d2i-csc-api anonymise)."
         )
     if purpose.runs:
-        faults.extend(interlocks)
-    if faults:
-        raise SettingsError(_message(list(dict.fromkeys(faults)), gathered.file or env_file, cwd))
+        errors.extend(interlocks)
+    if errors:
+        raise SettingsError(_message(list(dict.fromkeys(errors)), gathered.file or env_file, cwd))
     if purpose in (Purpose.ENDPOINT, Purpose.SMOKE) and interlocks:
         return replace(settings, warnings=(*settings.warnings, *(f"run will refuse: {text}" for text in interlocks)))
     return settings
@@ -98,8 +99,8 @@ def _connection(values: Values, purpose: Purpose, drivers: Callable[[], Sequence
     if values.given("DB_CONNECTION_STRING") or not purpose.needs_database:
         return given
     if not server and not database:
-        wanted = f"{BY_NAME['DB_CONNECTION_STRING'].wanted}; or USER_SERVER and USER_DATABASE"
-        values.missing("DB_CONNECTION_STRING", wanted)
+        expected = f"{BY_NAME['DB_CONNECTION_STRING'].expected}; or USER_SERVER and USER_DATABASE"
+        values.missing("DB_CONNECTION_STRING", expected)
         return ""
     if not server or not database:
         lacking, other = ("USER_DATABASE", "USER_SERVER") if server else ("USER_SERVER", "USER_DATABASE")
@@ -107,9 +108,9 @@ def _connection(values: Values, purpose: Purpose, drivers: Callable[[], Sequence
         return ""
     built = trusted_connection_string(server, database, drivers())
     if built is None:
-        values.faults.append(
-            "USER_SERVER is set, but no SQL Server ODBC driver is installed; wanted is Microsoft's ODBC "
-            "Driver 18 for SQL Server, or DB_CONNECTION_STRING."
+        values.errors.append(
+            "USER_SERVER is set, but no SQL Server ODBC driver is installed; install Microsoft's ODBC Driver 18 for "
+            "SQL Server, or set DB_CONNECTION_STRING."
         )
     return built or ""
 
@@ -193,23 +194,23 @@ def _ignored(values: Values) -> tuple[str, ...]:
 def _contradictions(settings: Settings) -> list[str]:
     in_url = re.search(r"/children_social_care_data/([^/]+)/children/*$", settings.api_endpoint)
     if in_url and settings.la_code and in_url[1] != settings.la_code:
-        return [f"LA_CODE is {settings.la_code}, but API_ENDPOINT names {in_url[1]}; wanted is the same in both."]
+        return [f"LA_CODE is {settings.la_code}, but API_ENDPOINT names {in_url[1]}; write the same code in both."]
     return []
 
 
 def _interlocks(settings: Settings) -> list[str]:
     if settings.testing_mode:
         return []
-    return table_faults(
+    return table_errors(
         settings.table_name,
         settings.api_endpoint,
         allow_live_data_to_test=settings.allow_live_data_to_test,
     )
 
 
-def _message(faults: Sequence[str], file: Path | None, cwd: Path) -> str:
-    note = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
-    if len(faults) == 1:
-        return f"{faults[0]} ({note})"
-    lines = "\n".join(f"  - {fault}" for fault in faults)
-    return f"{len(faults)} settings are not as wanted ({note}):\n{lines}"
+def _message(errors: Sequence[str], file: Path | None, cwd: Path) -> str:
+    source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+    if len(errors) == 1:
+        return f"{errors[0]} ({source})"
+    lines = "\n".join(f"  - {error}" for error in errors)
+    return f"{len(errors)} settings cannot be used ({source}):\n{lines}"

@@ -1,9 +1,9 @@
-"""Every fault that ends a command, each with the exit code of contract 5.
+"""Every error that ends a command, each with the exit code of contract 5.
 
 PipelineError
 ├── SettingsError          2    a setting is missing, wrong or contradicts another
 ├── DatabaseError          3    the database cannot be reached or used
-├── AuthenticationRefused  4    the token service or the receiver does not accept who we are
+├── AuthenticationRefused  4    the token service or the receiver does not accept the credentials
 ├── ServiceUnavailable     5    the token service or the receiver cannot be reached or keeps failing
 ├── AlreadyRunning        75    another run holds the table
 └── Interrupted          130    a signal asked the run to stop
@@ -14,13 +14,13 @@ holds a secret or a child's data.
 
 
 class PipelineError(Exception):
-    """A fault with a sentence for the operator and an exit code for the scheduler."""
+    """An error with a sentence for the operator and an exit code for the scheduler."""
 
     exit_code = 1
 
 
 class SettingsError(PipelineError):
-    """A setting is missing, unknown-valued or contradicts another; nothing has been opened."""
+    """A setting is missing, has an unknown value or contradicts another; nothing was opened."""
 
     exit_code = 2
 

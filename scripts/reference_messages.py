@@ -28,7 +28,7 @@ _HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "config": {"load_settings": 2, "_connection": 2, "_ignored": None, "_contradictions": 2},
     "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None},
-    "settings.safety": {"endpoint_faults": 2, "table_faults": 2},
+    "settings.safety": {"endpoint_errors": 2, "table_errors": 2},
     "settings.values": {"refuse": 2, "missing": 2},
     "settings.sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None},
     "sql.odbc_errors": {"_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
@@ -50,7 +50,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "finding.detail", "str(error)"),
-        "_message(list(dict.fromkeys(faults)), gathered.file or env_file, cwd)",
+        "_message(list(dict.fromkeys(errors)), gathered.file or env_file, cwd)",
         "_sentence(state, text)",
         "_sentence('HY000', text)",
         "_LOST.format(state=state)",

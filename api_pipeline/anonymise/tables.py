@@ -10,9 +10,8 @@ from api_pipeline.anonymise.record import LiveRecord, TwinRecord
 from api_pipeline.db import Connection, Row
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
-from api_pipeline.settings.safety import ANONYMISED_ENDING, is_anonymised
 from api_pipeline.sql.ddl import live_and_copy
-from api_pipeline.sql.identifiers import QualifiedName, parse_table_name
+from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name
 from api_pipeline.sql.statements import load, placeholders
 
 PAGE_SIZE = 200

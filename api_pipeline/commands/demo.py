@@ -16,7 +16,7 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="How many to invent.")
 def command(common: Common, folder: Path | None, children: int) -> None:
     """Run the whole job on an embedded database and an embedded receiver, from nothing, in a few seconds."""
-    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.demo import default_folder, demo
     from api_pipeline.settings.model import Purpose
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.common import Common, not_empty, pass_common, session
+from api_pipeline.commands.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from api_pipeline.settings.model import Settings
-
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
 
 @click.command("run")
@@ -92,20 +88,6 @@ def _stage(settings: Settings, stop: threading.Event, common: Common) -> None:
     from api_pipeline.staging.session import StageCall
 
     stage_once(settings, StageCall(today()), stop, common)
-
-
-def stop_on_signals(stop: threading.Event) -> None:
-    """Lets the first SIGINT, SIGTERM or CTRL_BREAK stop the run cleanly, and a second one end it at once (130)."""
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, on_signal)
 
 
 def _options(full: bool | None, testing: bool | None, given: dict[str, str | None]) -> dict[str, str | None]:

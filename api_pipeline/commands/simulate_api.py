@@ -41,7 +41,7 @@ def command(
     keep: bool,
 ) -> None:
     """Serve the embedded receiver on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
-    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_server
     from api_pipeline.settings.model import Purpose
 

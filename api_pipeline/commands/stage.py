@@ -39,7 +39,7 @@ def command(
 
     Nothing is sent. Exit code 3 if the SSD looks half loaded; then nothing is changed.
     """
-    from api_pipeline.commands.run import stop_on_signals
+    from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.settings.model import Purpose
     from api_pipeline.staging.session import StageCall
 

@@ -1,6 +1,6 @@
 """Log set-up: one line for each event, with run id and time, redacted in one place whatever it is written to.
 
-Contract 6. Payloads, names, dates of birth, postcodes, secrets and tokens have no place in a log; a caller that logs
+Contract 6. Payloads, names, dates of birth, postcodes, secrets and tokens never stand in a log; a caller that logs
 the receiver's words masks them first (`masking.mask_values`).
 """
 
@@ -43,7 +43,7 @@ _ONE_LINE[0x09] = " "
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What is logged where.
+    """What is logged, and where.
 
     `console_level` is a level of `logging`; files and system logs take INFO and above, or everything when `debug`.
     """
@@ -60,7 +60,7 @@ class LogOptions:
     def from_settings(
         cls, settings: Settings, run_id: str, *, verbose: bool = False, quiet: bool = False
     ) -> LogOptions:
-        """The options that the settings and the switches of the command line ask for; quiet leaves errors alone."""
+        """Return the options of the settings and the command line's switches; quiet shows errors only."""
         debug = settings.debug or verbose
         level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
         return cls(
@@ -94,10 +94,10 @@ class Logging:
         self.close()
 
     def close(self) -> None:
-        """Closes the handlers; asking twice does no harm."""
+        """Close the handlers; a second call does nothing."""
         for handler in self._handlers:
             self._root.removeHandler(handler)
-            with suppress(OSError):  # what a full disk did not take is lost, and the run has been told so
+            with suppress(OSError):  # what a full disk did not take is lost, and handleError has said so
                 handler.close()
         self._handlers = []
         self._root.setLevel(self._level_before)
@@ -109,9 +109,9 @@ def set_up_logging(
     redactor: Redactor,
     syslog_sockets: tuple[Path, ...] = SYSLOG_SOCKETS,
 ) -> Logging:
-    """Starts logging to `stream` (the console's stderr; None: there is none) and to what the options name.
+    """Start logging to `stream` (the console's stderr; None: there is none) and to what the options name.
 
-    Raises SettingsError where the log file or the system's log cannot be used. Use it as a context manager.
+    Use the result as a context manager. Errors: SettingsError when the log file or the system's log cannot be used.
     """
     kept_level = logging.DEBUG if options.debug else logging.INFO
     handlers: list[logging.Handler] = []
@@ -134,7 +134,7 @@ def set_up_logging(
 
 
 class RedactingFilter(logging.Filter):
-    """The one place of redaction: every record of every handler passes it, and leaves it as one plain line.
+    """Redact every record of every handler, in one place, and make it one plain line.
 
     Tracebacks are kept in debug only; the words of an exception that is not ours are masked, since a driver may quote
     what it was given. Other packages' chatter below WARNING is dropped unless in debug.
@@ -146,7 +146,7 @@ class RedactingFilter(logging.Filter):
         self._debug = debug
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged; it is changed in place."""
+        """Return whether the record is to be logged; change it in place."""
         is_ours = record.name.partition(".")[0] == _OURS
         if not is_ours and record.levelno < logging.WARNING and not self._debug:
             return False
@@ -165,7 +165,7 @@ class RedactingFilter(logging.Filter):
 
 
 def printable(text: str, stream: TextIO) -> str:
-    """`text` as the stream's encoding can write it: letters that it lacks become backslash escapes."""
+    """Return `text` as the stream's encoding can write it: letters that it lacks become backslash escapes."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -178,7 +178,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """The traceback with its causes, oldest first; words of exceptions that are not ours are masked."""
+    """Return the traceback with its causes, oldest first; words of exceptions that are not ours are masked."""
     parts: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
@@ -241,7 +241,7 @@ class _FileHandler(RotatingFileHandler):
         if sys.stderr is not None and not getattr(self, "has_complained", False):
             self.has_complained = True
             reason = type(sys.exc_info()[1]).__name__
-            sys.stderr.write(f"The log file cannot be written any more ({reason}); the run goes on without it.\n")
+            sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
 
 
 def _file_handler(path: Path) -> logging.Handler:
@@ -252,7 +252,7 @@ def _file_handler(path: Path) -> logging.Handler:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise SettingsError(
-            f"LOG_FILE {path} cannot be opened ({reason}); wanted is a file in an existing folder that may be written."
+            f"LOG_FILE: expected a file in an existing folder that may be written, got {path} ({reason})."
         ) from None
 
 
@@ -267,8 +267,8 @@ def _syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
             handler.append_nul = False
             return handler
     raise SettingsError(
-        "LOG_TO is syslog, but this machine has no syslog that can be used; wanted is a machine that has, or LOG_FILE "
-        "(or, on Windows, LOG_TO=eventlog)."
+        "LOG_TO is syslog, but this machine has no syslog that can be used; set LOG_FILE instead (or, on Windows, "
+        "LOG_TO=eventlog)."
     )
 
 
@@ -276,13 +276,13 @@ def _event_log_handler() -> logging.Handler:
     if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
         raise SettingsError(
             "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
-            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); wanted is that, or LOG_FILE, or '
-            "LOG_TO=syslog elsewhere."
+            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); set LOG_FILE instead, or LOG_TO=syslog '
+            "elsewhere."
         )
     try:
         return NTEventLogHandler("d2i-csc-api")
     except Exception as error:  # pywin32 raises its own kind, which is not known elsewhere
         raise SettingsError(
-            f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); wanted is an account that "
-            "may register the source d2i-csc-api, or LOG_FILE."
+            f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); use an account that may "
+            "register the source d2i-csc-api, or set LOG_FILE."
         ) from None

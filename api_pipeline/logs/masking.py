@@ -1,4 +1,4 @@
-"""Personal values are taken out of the receiver's error texts here, before such a text is logged or printed."""
+"""Take personal values out of the receiver's error texts before such a text is logged or printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 from api_pipeline.sql.connection_string import HIDDEN
 
 OWN_REFUSAL = "Payload refused before sending: "
-"""How an answer begins that is not the receiver's but our own check's, which quotes no value."""
+"""The beginning of an answer that is not the receiver's but our own check's, which quotes no value."""
 LONGEST = 1000
 """Letters of a masked text that are kept: enough to see the rule, whatever page a proxy sends."""
 
@@ -58,12 +58,12 @@ _RULE_WORDS = frozenset(
 
 
 def mask_values(text: str) -> str:
-    """An error text of the receiver without values: rule words, JSON paths, short numbers and codes stay.
+    """Return an error text of the receiver without values: rule words, JSON paths, short numbers and codes stay.
 
     Everything in quotes goes, save a name or path of the payload's own properties; so do dates, postcodes, e-mail
     addresses, numbers of four digits and more, words that mix letters and digits, and every word with a capital or
     a letter outside a to z that is not a word rules are made of (contract 6). A JSON text keeps its form. The
-    answer is on one line and has at most `LONGEST` letters and an ellipsis.
+    result is on one line and has at most `LONGEST` letters and an ellipsis.
 
     The reasons of our own check (`OWN_REFUSAL`) stay whole: patterns and codes in them are the rule itself. Only the
     names of unknown members, which come from the payload, are masked like any word.
@@ -95,7 +95,7 @@ def _shortened(text: str) -> str:
 
 
 def _is_message(value: object) -> bool:
-    """Whether a decoded JSON value is a message rather than the position of a record, such as [3]."""
+    """Return whether a decoded JSON value is a message rather than the position of a record, such as [3]."""
     if isinstance(value, list):
         return any(not isinstance(item, int) for item in value)
     return isinstance(value, dict)
@@ -137,7 +137,7 @@ def _mask_word(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _property_names() -> frozenset[str]:
-    """Every property name of the payload schema: a value that reads like one tells nothing about a child."""
+    """Return every property name of the payload schema: a value that reads like one says nothing about a child."""
     schema = json.loads(resources.files("api_pipeline.data").joinpath("csc_payload.schema.json").read_text("utf-8"))
     names: set[str] = set()
     waiting: list[object] = [schema]

@@ -1,4 +1,4 @@
-"""Secrets are taken out of texts here, and nowhere else."""
+"""Take secrets out of texts; nothing else does."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _PATTERNS = (
 
 
 class Redactor:
-    """Takes secrets out of a text: those it knows, in any form they may be written in, and whatever looks like one.
+    """Take secrets out of a text: the known ones, in any form in which they may be written, and what looks like one.
 
-    A token that is fetched while the program runs is made known by `add`.
+    `add` makes a token known that is fetched while the program runs.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -50,7 +50,7 @@ class Redactor:
 
     @classmethod
     def for_settings(cls, settings: Settings) -> Redactor:
-        """A redactor that knows the secrets of `settings`."""
+        """Return a redactor that knows the secrets of `settings`."""
         redactor = cls((settings.client_secret, settings.supplier_key))
         redactor.add_credentials(settings.client_id, settings.client_secret)
         redactor.add_connection_string(settings.connection_string)
@@ -60,22 +60,22 @@ class Redactor:
         return redactor
 
     def add(self, secret: str) -> None:
-        """Makes a secret known from now on."""
+        """Make a secret known from now on."""
         self._add_all((secret,))
 
     def add_credentials(self, user: str, password: str) -> None:
-        """Makes a password known, and the form in which basic authentication writes it with its user."""
+        """Make a password known, and the form in which basic authentication writes it with its user."""
         if password:
             basic = base64.b64encode(f"{user}:{password}".encode(errors="replace")).decode("ascii")
             self._add_all((password, basic))
 
     def add_connection_string(self, text: str) -> None:
-        """Makes the passwords of an ODBC connection string known."""
+        """Make the passwords of an ODBC connection string known."""
         if not is_embedded(text):
             self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
 
     def __call__(self, text: str) -> str:
-        """`text` with every secret replaced by ***."""
+        """Return `text` with every secret replaced by ***."""
         if self._known:
             text = self._known.sub(HIDDEN, text)
         for pattern, replacement in _PATTERNS:
@@ -94,7 +94,7 @@ class Redactor:
 
 
 def _letter_pattern(letter: str) -> str:
-    """A pattern for one letter of a secret as it stands, URL-encoded, or escaped for JSON, HTML, Python or ODBC."""
+    """Return a pattern for one letter of a secret: as it is, URL-encoded, or escaped for JSON, HTML, Python or ODBC."""
     if letter.isascii() and letter.isalnum():
         return letter
     written = {

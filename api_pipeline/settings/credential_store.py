@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 def secret_setting(name: str) -> str:
-    """The secret setting that `name` (in any case of letters, or an alias) stands for; SettingsError where none is."""
+    """Return the secret setting that `name` (any case of letters, or an alias) means. Errors: SettingsError."""
     canonical = canonical_name(name.strip().upper())
     if canonical not in SECRET_NAMES:
-        raise SettingsError(f"{name} is not a secret setting; wanted is one of {', '.join(SECRET_NAMES)}.")
+        raise SettingsError(f"{name} is not a secret setting; expected one of {', '.join(SECRET_NAMES)}.")
     return canonical
 
 
@@ -28,7 +28,7 @@ class CredentialStore:
     """
 
     def get(self, name: str) -> str | None:
-        """The secret, or None: also where the store cannot be used, so that a run does not depend on it."""
+        """Return the secret or None; None also when the store cannot be used, so that no run depends on it."""
         try:
             secret = _keyring().get_password(SERVICE, name)
         except Exception as error:  # a back end may raise what it likes, and none of it may stop a run
@@ -37,7 +37,7 @@ class CredentialStore:
         return str(secret) if secret else None
 
     def set(self, name: str, secret: str) -> str:
-        """Keeps a secret and answers the setting's name; SettingsError where it is blank or cannot be kept."""
+        """Keep a secret and return the setting's name. Errors: SettingsError when it is blank or cannot be kept."""
         setting = secret_setting(name)
         value = secret.strip()
         if not value:
@@ -53,7 +53,7 @@ class CredentialStore:
         return setting
 
     def delete(self, name: str) -> bool:
-        """Takes a secret out of the store; whether it was there. SettingsError where the store cannot be used."""
+        """Delete a secret and return whether it was there. Errors: SettingsError when the store cannot be used."""
         setting = secret_setting(name)
         try:
             keyring = _keyring()
@@ -65,7 +65,7 @@ class CredentialStore:
         return True
 
     def names(self) -> tuple[str, ...]:
-        """The secret settings that are in the store, never their values; SettingsError where it cannot be used."""
+        """Return the names of the secrets in the store, never their values. Errors: SettingsError."""
         try:
             keyring = _keyring()
             return tuple(name for name in SECRET_NAMES if keyring.get_password(SERVICE, name))

@@ -1,13 +1,17 @@
-"""What a row of the settings table says: name, kind, meaning, default and what is accepted."""
+"""One row of the settings table: name, kind, meaning, default and what is accepted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal, TypeAlias
+
+CheckLevel: TypeAlias = Literal["reject", "warn", "off"]
+"""What happens to a record that breaks a check: not sent, sent and logged, or not checked."""
 
 
 class SettingKind(Enum):
-    """What a value must look like."""
+    """The form that a value must have."""
 
     TEXT = "text"
     HEADER = "text that can stand in an HTTP header"
@@ -33,14 +37,14 @@ class Group(Enum):
     DATABASE = "Database"
     RECEIVER = "Receiver and credentials"
     MODE = "What is sent"
-    PACE = "Pace and patience"
+    PACE = "Pace, retries and timeouts"
     NETWORK = "Network"
     LOGGING = "Logs"
     STAGING = "Filling the staging table with `stage` (not needed by `run`)"
 
 
 class Needed(Enum):
-    """When a setting must have a value."""
+    """The commands for which a setting must have a value."""
 
     NEVER = "optional"
     DATABASE = "always needed"
@@ -70,16 +74,16 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     @property
-    def wanted(self) -> str:
-        """What is wanted, in words that fit after "wanted is"."""
+    def expected(self) -> str:
+        """Return what is accepted, in words that fit after "expected"."""
         if self.kind in (SettingKind.INTEGER, SettingKind.NUMBER) and self.low is not None and self.high is not None:
             return f"{self.kind.value} from {self.low:g} to {self.high:.12g}"
         if self.kind is SettingKind.CHOICE:
             return "one of " + ", ".join(self.choices)
-        return _WANTED[self.kind]
+        return _EXPECTED[self.kind]
 
 
-_WANTED: dict[SettingKind, str] = {
+_EXPECTED: dict[SettingKind, str] = {
     SettingKind.TEXT: "a text on one line",
     SettingKind.HEADER: "a text on one line, of letters, digits and signs that can stand in an HTTP header",
     SettingKind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",

@@ -6,10 +6,12 @@ settings too, because each may come from an option, the environment or the `.env
 
 from __future__ import annotations
 
-from api_pipeline._version import __version__
-from api_pipeline.settings.definition import Group, Needed, Setting, SettingKind
+from typing import get_args
 
-_CHECK = ("reject", "warn", "off")
+from api_pipeline._version import __version__
+from api_pipeline.settings.definition import CheckLevel, Group, Needed, Setting, SettingKind
+
+_CHECK: tuple[str, ...] = get_args(CheckLevel)
 
 _DATABASE = (
     Setting(
@@ -170,7 +172,7 @@ _PACE = (
         "MAX_ATTEMPTS",
         Group.PACE,
         SettingKind.INTEGER,
-        "How often one POST is tried when it meets a fault that may pass.",
+        "How often one POST is tried when it fails with a transient error.",
         default="5",
         low=1,
         high=100,
@@ -206,7 +208,7 @@ _PACE = (
         "GIVE_UP_AFTER_FAILED_BATCHES",
         Group.PACE,
         SettingKind.INTEGER,
-        "After so many batches in a row were lost to faults of the service, the run stops and leaves the rest pending.",
+        "The run stops and leaves the rest pending after so many batches in a row fail because of the service.",
         default="3",
         low=1,
         high=1_000_000,
@@ -215,8 +217,8 @@ _PACE = (
         "DB_RETRY_S",
         Group.PACE,
         SettingKind.NUMBER,
-        "How long a database that went away in mid-run is waited for, in seconds. Receipts that cannot be written "
-        "even then are kept in a file (SPOOL_FOLDER) for the next run.",
+        "How long a run waits for a database that it lost, in seconds. Receipts that still cannot be written are kept "
+        "in a file (SPOOL_FOLDER) for the next run.",
         default="30",
         low=0,
         high=3600,
@@ -404,8 +406,7 @@ SECRET_NAMES: tuple[str, ...] = tuple(setting.name for setting in SETTINGS if se
 
 
 def canonical_name(name: str) -> str | None:
-    """The setting that `name` stands for, be it the name itself or an alias; None where it is none of "
-    "ours."""
+    """Return the setting that `name` means, as its name or as an alias; None when there is none."""
     for setting in SETTINGS:
         if name == setting.name or name in setting.aliases:
             return setting.name

@@ -1,4 +1,4 @@
-"""The `.env` file: found, decoded whatever Notepad saved it as, and read without surprises."""
+"""The `.env` file: where it is, how its bytes become text, and which names and values it has."""
 
 from __future__ import annotations
 
@@ -25,20 +25,19 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What a `.env` file says: names and values as written, and what was wrong with it.
+    """The names and values of a `.env` file as written, and what is wrong with it.
 
-    `faults` are sentences that end a command, `warnings` sentences that do not. Neither holds a value.
+    `errors` are sentences that end a command, `warnings` sentences that do not. Neither quotes a value.
     """
 
     path: Path
     values: dict[str, str]
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def find_env_file(cwd: Path, executable_folder: Path | None) -> Path | None:
-    """The settings file of contract 2: `.env`, else `env.txt`, in the working folder, else beside the "
-    "executable."""
+    """Return the settings file of contract 2: `.env`, else `env.txt`, in the working folder or beside the program."""
     folders = [cwd] if executable_folder is None else [cwd, executable_folder]
     candidates = (folder / name for folder in folders for name in FILE_NAMES)
     # One that may not be looked at counts as found: to pass it over would be to run with other settings than it has.
@@ -46,29 +45,27 @@ def find_env_file(cwd: Path, executable_folder: Path | None) -> Path | None:
 
 
 def read_env_file(path: Path) -> EnvFile:
-    """What the file says; a file that cannot be opened or decoded comes back as a fault, never as an "
-    "exception."""
+    """Return the content of the file; a file that cannot be opened or decoded is an error in it, not an exception."""
     try:
         data = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fault = (
-            f"The settings file {path} cannot be read ({reason}); the account that runs the command must be let read "
-            "it and enter its folder."
+        sentence = (
+            f"The settings file {path} cannot be read ({reason}); allow the account that runs the command to read it "
+            "and to enter its folder."
         )
-        return EnvFile(path, {}, (fault,))
+        return EnvFile(path, {}, (sentence,))
     text, warning = _decode(data)
     if text is None:
         return EnvFile(path, {}, (f"The settings file {path} is not text; save it as UTF-8.",))
-    values, faults, warnings = _parse(text, path.name)
+    values, errors, warnings = _parse(text, path.name)
     if warning:
         warnings.insert(0, f"The settings file {path} {warning}")
-    return EnvFile(path, values, tuple(faults), tuple(warnings))
+    return EnvFile(path, values, tuple(errors), tuple(warnings))
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether others than the owner may read or change the file; always false on Windows, whose modes do "
-    "not tell."""
+    """Return whether others than the owner may read or change the file; False on Windows, whose modes do not say."""
     if os.name != "posix":
         return False
     return bool(path.stat().st_mode & _OTHERS)
@@ -100,25 +97,25 @@ def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[s
     from dotenv.parser import parse_stream  # slow to import, and not every command has a file
 
     values: dict[str, str] = {}
-    faults: list[str] = []
+    errors: list[str] = []
     warnings: list[str] = []
     for binding in parse_stream(StringIO(_with_plain_backslashes(text.replace("\r\n", "\n")))):
         raw = binding.original.string
         line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
         if binding.error or (binding.key is not None and binding.value is None and raw.strip()):
             name = _name_in(raw)
-            sentence = f"Line {line} of {file_name} cannot be read{f' ({name})' if name else ''}; wanted is NAME=value"
-            (faults if name else warnings).append(f"{sentence}, with a quote closed where one is opened.")
+            sentence = f"Line {line} of {file_name} cannot be read{f' ({name})' if name else ''}; expected NAME=value"
+            (errors if name else warnings).append(f"{sentence}, with a quote closed where one is opened.")
             continue
         if binding.key is None or binding.value is None:
             continue
         if canonical_name(binding.key) and ("\n" in binding.value or "\r" in binding.value):
-            faults.append(f"{binding.key} on line {line} of {file_name} has a quote that is not closed on its line.")
+            errors.append(f"{binding.key} on line {line} of {file_name} has a quote that is not closed on its line.")
             continue
         if values.get(binding.key, "").strip() not in ("", binding.value.strip()) and canonical_name(binding.key):
             warnings.append(f"{binding.key} stands more than once in {file_name}; the last one holds.")
         values[binding.key] = binding.value
-    return values, faults, warnings
+    return values, errors, warnings
 
 
 def _name_in(raw: str) -> str | None:
@@ -127,7 +124,7 @@ def _name_in(raw: str) -> str | None:
 
 
 def _with_plain_backslashes(text: str) -> str:
-    """`text` in which a backslash in a quoted value means itself: a folder called \\new must not become a new line.
+    """Return `text` with backslashes in quoted values doubled: a folder called \\new must not become a line end.
 
     The parser decodes \\n, \\t and their kin in double quotes. Only \\\\ and an escaped quote are left to it; in a path
     every backslash stands for itself, also before the closing quote.

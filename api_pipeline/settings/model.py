@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from api_pipeline.settings.definition import CheckLevel
 from api_pipeline.settings.values import Shard
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
 
-CheckLevel: TypeAlias = Literal["reject", "warn", "off"]
 LogFormat: TypeAlias = Literal["text", "json"]
 LogTarget: TypeAlias = Literal["", "syslog", "eventlog"]
 ProxyAuth: TypeAlias = Literal["basic", "integrated"]
@@ -20,7 +20,7 @@ _RECEIVER_PATH = "/children_social_care_data/{la_code}/children"
 
 
 class Purpose(Enum):
-    """What a command is about to do, which decides which settings it needs."""
+    """What a command is about to do; it decides which settings are needed."""
 
     RUN = "run"
     STAGE = "stage"
@@ -32,25 +32,25 @@ class Purpose(Enum):
 
     @property
     def needs_database(self) -> bool:
-        """Whether the database must be known."""
+        """Return whether the command opens the database."""
         return self not in (Purpose.ENDPOINT, Purpose.NOTHING)
 
     @property
     def stages(self) -> bool:
-        """Whether the staging table is filled with the records of real children."""
+        """Return whether the command fills the staging table with the records of real children."""
         return self in (Purpose.STAGE, Purpose.STAGE_AND_RUN)
 
     @property
     def runs(self) -> bool:
-        """Whether records are sent."""
+        """Return whether the command sends records."""
         return self in (Purpose.RUN, Purpose.STAGE_AND_RUN)
 
     def needs_receiver(self, *, testing: bool) -> bool:
-        """Whether endpoint and credentials must be known."""
+        """Return whether the command needs endpoint and credentials."""
         return self in (Purpose.ENDPOINT, Purpose.SMOKE) or (self.runs and not testing)
 
     def secrets_needed(self, *, testing: bool) -> tuple[str, ...]:
-        """The secret settings that are worth asking the credential store for."""
+        """Return the secret settings that the command looks for in the credential store."""
         database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
         receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
         return database + receiver
@@ -122,20 +122,20 @@ class Settings:
 
     @property
     def children_url(self) -> str:
-        """Where records are POSTed; the receiver's path is added unless it is there already (contract 2)."""
+        """Return the URL to which records are POSTed; the receiver's path is added unless it is there (contract 2)."""
         base = self.api_endpoint.rstrip("/")
         path = _RECEIVER_PATH.format(la_code=self.la_code)
         return base if not base or base.endswith(path) else base + path
 
     @property
     def receiver(self) -> str:
-        """The key under which the table of held payloads knows this receiver, however its host is written."""
+        """Return the key of this receiver in the table of baselines, however its host is written."""
         parts = urlsplit(self.children_url)
         return parts._replace(netloc=parts.netloc.lower()).geturl()
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secret values as they were given, for redaction."""
+        """Return the secret values as given, for redaction."""
         given = (self.connection_string, self.client_secret, self.supplier_key, self.proxy_url)
         return tuple(value for value in given if value)
 

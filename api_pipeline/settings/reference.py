@@ -19,12 +19,12 @@ A value that holds a blank followed by #, or that begins with a quote, stands in
 (not in paths, where a backslash is a backslash); nothing else is special, $ least of all.
 A relative path counts from this file's folder.
 
-Save the file as UTF-8, and see to it that nobody but the account that runs the command can read it.
+Save the file as UTF-8, and let only the account that runs the command read and change it and its folder.
 """
 
 
 def env_example() -> str:
-    """The text of `.env.example`: every setting with its meaning, what is accepted and its default."""
+    """Return the text of `.env.example`: every setting with its meaning, what is accepted and its default."""
     parts = [_comment(_HEAD)]
     for group in Group:
         parts.append(f"# ---- {group.value} ----\n")
@@ -33,7 +33,7 @@ def env_example() -> str:
 
 
 def settings_reference() -> str:
-    """The settings reference in Markdown: one table for each group."""
+    """Return the settings reference in Markdown: one table for each group."""
     parts = [
         "# Settings\n",
         "An option beats an environment variable, which beats the operating system's credential store, which "
@@ -63,7 +63,7 @@ def _env_entry(setting: Setting) -> str:
         SettingKind.PROXY,
         SettingKind.URL,
     ):
-        lines.append(f"Wanted: {setting.wanted}.")
+        lines.append(f"Accepted: {setting.expected}.")
     if setting.aliases:
         lines.append(f"Another name for it: {', '.join(setting.aliases)}.")
     if setting.needed is not Needed.NEVER or setting.default_note:
@@ -86,7 +86,7 @@ def _reference_row(setting: Setting) -> str:
     names = " or ".join(f"`{name}`" for name in (setting.name, *setting.aliases))
     secret = " **Secret.**" if setting.secret else ""
     default = f"`{setting.default}`" if setting.default else _default_in_words(setting)
-    cells = (names, setting.meaning + secret, setting.wanted, default)
+    cells = (names, setting.meaning + secret, setting.expected, default)
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 

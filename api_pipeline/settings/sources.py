@@ -1,4 +1,4 @@
-"""Where settings come from: option, environment, credential store, `.env` file; the first that has a value wins."""
+"""Where settings come from: option, environment, credential store, `.env` file; the first with a value wins."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ALIKE = 0.8
 
 
 class SecretReader(Protocol):
-    """Anything that can be asked for a secret by the name of its setting."""
+    """Anything that returns a secret for the name of its setting."""
 
     def get(self, name: str) -> str | None:
-        """The secret, or None where it is not there or the store cannot be used."""
+        """Return the secret, or None when it is not there or the store cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What the sources say, by the settings' own names, and what was wrong with the sources themselves."""
+    """The values found, by the settings' own names, and what is wrong with the sources themselves."""
 
     found: Mapping[str, Found]
     file: Path | None
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -44,42 +44,42 @@ def gather(
     *,
     only_logging: bool,
 ) -> Gathered:
-    """What options, environment and `.env` file say; the credential store is asked later, once the mode is known.
+    """Return what options, environment and `.env` file say; the credential store follows once the mode is known.
 
-    With `only_logging` environment and file are heeded for log settings alone: the command needs nothing else, and
-    a fault elsewhere must not stand in its way.
+    With `only_logging` only log settings are taken from environment and file: the command needs nothing else, and
+    an error elsewhere must not stop it.
     """
-    faults: list[str] = []
-    path = _given_file(cwd / env_file, faults) if env_file else find_env_file(cwd, executable_folder)
+    errors: list[str] = []
+    path = _given_file(cwd / env_file, errors) if env_file else find_env_file(cwd, executable_folder)
     file = read_env_file(path) if path else None
     found: dict[str, Found] = {}
     if file:
-        found |= _one_source(file.values, Origin.FILE, file.path.parent, faults)
+        found |= _one_source(file.values, Origin.FILE, file.path.parent, errors)
     found |= _one_source(
-        {name: _unquoted(name, text) for name, text in environ.items()}, Origin.ENVIRONMENT, cwd, faults
+        {name: _unquoted(name, text) for name, text in environ.items()}, Origin.ENVIRONMENT, cwd, errors
     )
     if only_logging:
         found = {name: value for name, value in found.items() if BY_NAME[name].group is Group.LOGGING}
-        faults = [fault for fault in faults if "--env-file" in fault]
-    found |= _one_source(options, Origin.OPTION, cwd, faults)
+        errors = [error for error in errors if "--env-file" in error]
+    found |= _one_source(options, Origin.OPTION, cwd, errors)
     if file and not only_logging:
-        faults.extend(file.faults)
+        errors.extend(file.errors)
     warnings = _file_warnings(file) if file else ()
-    return Gathered(found, file.path if file else None, tuple(faults), warnings)
+    return Gathered(found, file.path if file else None, tuple(errors), warnings)
 
 
-def _given_file(path: Path, faults: list[str]) -> Path | None:
+def _given_file(path: Path, errors: list[str]) -> Path | None:
     if is_folder(path):
-        faults.append(f"The settings file {path} given by --env-file is a folder; wanted is a file in it.")
+        errors.append(f"The settings file {path} given by --env-file is a folder; name a file in it.")
         return None
     if not is_there(path):
-        faults.append(f"The settings file {path} given by --env-file does not exist.")
+        errors.append(f"The settings file {path} given by --env-file does not exist.")
         return None
     return path
 
 
 def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: Iterable[str]) -> Gathered:
-    """`gathered` with the secrets that the store has and that neither option nor environment gives."""
+    """Return `gathered` with the secrets of the store that neither option nor environment gives."""
     if store is None:
         return gathered
     found = dict(gathered.found)
@@ -92,15 +92,15 @@ def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: I
     return replace(gathered, found=found)
 
 
-def _one_source(given: Mapping[str, str | None], origin: Origin, base: Path, faults: list[str]) -> dict[str, Found]:
+def _one_source(given: Mapping[str, str | None], origin: Origin, base: Path, errors: list[str]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for setting in SETTINGS:
         names = [name for name in (setting.name, *setting.aliases) if (given.get(name) or "").strip()]
         texts = {(given[name] or "").strip() for name in names}
         if len(texts) > 1:
-            faults.append(
-                f"{' and '.join(names)} mean the same setting and contradict each other in {origin.value}; wanted is "
-                "one of them."
+            errors.append(
+                f"{' and '.join(names)} mean the same setting and have two values in {origin.value}; leave one of "
+                "them out."
             )
         if names:
             found[setting.name] = Found((given[names[0]] or "").strip(), origin, base)
@@ -108,7 +108,7 @@ def _one_source(given: Mapping[str, str | None], origin: Origin, base: Path, fau
 
 
 def _unquoted(name: str, text: str) -> str:
-    """`text` without the quotes that `set NAME="value"` leaves in a Windows environment variable."""
+    """Return `text` without the quotes that `set NAME="value"` leaves in a Windows environment variable."""
     plain = text.strip()
     may_be_quoted = canonical_name(name) is not None and name not in ("CLIENT_SECRET", "SUPPLIER_KEY")
     if may_be_quoted and len(plain) > 1 and plain[0] == plain[-1] == '"':
@@ -117,7 +117,7 @@ def _unquoted(name: str, text: str) -> str:
 
 
 def _file_warnings(file: EnvFile) -> tuple[str, ...]:
-    import difflib  # wanted once, and slow to import
+    import difflib  # used once, and slow to import
 
     warnings = list(file.warnings)
     for name in file.values:
@@ -139,7 +139,7 @@ def _file_warnings(file: EnvFile) -> tuple[str, ...]:
 
 
 def _is_secret(setting: str | None, text: str) -> bool:
-    """Whether a value needs to be kept from others; a connection or proxy without password tells nothing."""
+    """Return whether a value must be kept from others; a connection or proxy without a password need not."""
     if setting == "DB_CONNECTION_STRING":
         return HIDDEN in redacted_connection_string(text)
     if setting == "PROXY_URL":

@@ -1,4 +1,4 @@
-"""From the text of a setting to its value: one small reader for each kind, and the collector of faults."""
+"""From the text of a setting to its value: one small reader for each kind, and the errors they collect."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from urllib.parse import SplitResult, urlsplit
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.sql.connection_string import embedded_path, is_embedded, pairs, redacted_url
+from api_pipeline.sql.identifiers import is_table_name
 from api_pipeline.sql.paths import is_folder, is_there
 
-_TABLE_PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
-_TABLE = re.compile(rf"{_TABLE_PART}(?:\.{_TABLE_PART})?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -24,7 +23,7 @@ _LONGEST_SHOWN = 80
 
 
 class Origin(Enum):
-    """Where a value came from; the first that has one wins."""
+    """Where a value came from; the first source with one wins."""
 
     OPTION = "the command line"
     ENVIRONMENT = "the environment"
@@ -52,20 +51,20 @@ class Shard:
 
 @dataclass(slots=True)
 class Values:
-    """Reads typed values out of what was found, and gathers a sentence for each that is not as wanted.
+    """Read typed values out of what was found, and collect a sentence for each that cannot be used.
 
-    A reader answers the default where nothing was found or the value is at fault, so that all faults come to light.
+    A reader returns the default when nothing was found or the value is wrong, so that all errors are reported at once.
     """
 
     found: Mapping[str, Found]
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def given(self, name: str) -> bool:
-        """Whether the setting has a value of its own."""
+        """Return whether the setting has a value of its own."""
         return name in self.found
 
     def text(self, name: str) -> str:
-        """The value as a text without control characters ("" for none), checked by the setting's kind."""
+        """Return the value as a text without control characters ("" for none), checked by the setting's kind."""
         text = self._text(name)
         check = _TEXT_CHECKS.get(BY_NAME[name].kind, _is_one_line)
         if text and not check(text):
@@ -74,7 +73,7 @@ class Values:
         return text
 
     def boolean(self, name: str) -> bool:
-        """True for true, 1, yes, on; false for false, 0, no, off; in any case of letters."""
+        """Return True for true, 1, yes, on and False for false, 0, no, off; in any case of letters."""
         word = self._text(name).lower()
         if word not in _TRUE | _FALSE:
             self.refuse(name)
@@ -82,7 +81,7 @@ class Values:
         return word in _TRUE
 
     def integer(self, name: str) -> int:
-        """A whole number within the setting's bounds."""
+        """Return a whole number within the setting's bounds."""
         text = self._text(name)
         if not _INTEGER.fullmatch(text) or not _is_within(BY_NAME[name], int(text)):
             self.refuse(name)
@@ -90,7 +89,7 @@ class Values:
         return int(text)
 
     def number(self, name: str) -> float:
-        """A number within the setting's bounds."""
+        """Return a number within the setting's bounds."""
         text = self._text(name)
         if not _NUMBER.fullmatch(text) or not _is_within(BY_NAME[name], float(text)):
             self.refuse(name)
@@ -98,7 +97,7 @@ class Values:
         return float(text)
 
     def choice(self, name: str) -> str:
-        """One of the setting's words, in lower case ("" where there is no default)."""
+        """Return one of the setting's words, in lower case ("" when there is no default)."""
         word = self._text(name).lower()
         if word and word not in BY_NAME[name].choices:
             self.refuse(name)
@@ -106,7 +105,7 @@ class Values:
         return word
 
     def path(self, name: str) -> Path | None:
-        """An absolute path; None for none. A `Kind.FILE` must exist."""
+        """Return an absolute path; None for none. The file of a `SettingKind.FILE` must exist."""
         if not self.given(name):
             return None
         found = self.found[name]
@@ -120,39 +119,39 @@ class Values:
         return path
 
     def words(self, name: str) -> tuple[str, ...]:
-        """The words of a list with commas between."""
+        """Return the words of a list with commas between."""
         text = self._text(name)
         if not _is_one_line(text):
             self.refuse(name)
         return tuple(word.strip() for word in text.split(",") if word.strip())
 
     def shard(self, name: str) -> Shard:
-        """I/N as a pair."""
+        """Return I/N as a pair."""
         match = re.fullmatch(r"([0-9]{1,6})\s*/\s*([0-9]{1,6})", self._text(name))
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             self.refuse(name)
             return Shard(1, 1)
         return Shard(int(match[1]), int(match[2]))
 
-    def refuse(self, name: str, wanted: str = "") -> None:
-        """Notes that the value of `name` is not what is wanted."""
-        wanted = wanted or BY_NAME[name].wanted
-        self.faults.append(f"{name} is {self.shown(name)} (from {self.origin(name)}); wanted is {wanted}.")
+    def refuse(self, name: str, expected: str = "") -> None:
+        """Record that the value of `name` cannot be used."""
+        expected = expected or BY_NAME[name].expected
+        self.errors.append(f"{name}: expected {expected}, got {self.shown(name)} (from {self.origin(name)}).")
 
-    def missing(self, name: str, wanted: str = "") -> None:
-        """Notes that `name` has no value and needs one."""
-        self.faults.append(f"{name} is missing; wanted is {wanted or BY_NAME[name].wanted}.")
+    def missing(self, name: str, expected: str = "") -> None:
+        """Record that `name` has no value and needs one."""
+        self.errors.append(f"{name} is missing: expected {expected or BY_NAME[name].expected}.")
 
     def shown(self, name: str) -> str:
-        """The value fit to be shown: a secret never is."""
+        """Return the value as it may be shown: a secret never is."""
         if BY_NAME[name].secret:
-            return "set, but not as wanted"
+            return "a value that is not shown, because it is a secret"
         text = redacted_url(self._text(name))
         text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
         return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
 
     def origin(self, name: str) -> str:
-        """Where the value came from, in words."""
+        """Return where the value came from, in words."""
         return (self.found[name].origin if self.given(name) else Origin.DEFAULT).value
 
     def _text(self, name: str) -> str:
@@ -164,7 +163,7 @@ def _is_within(setting: Setting, number: float) -> bool:
 
 
 def split_url(text: str) -> SplitResult | None:
-    """The parts of an http or https URL with a host; None where it is none.
+    """Return the parts of an http or https URL with a host; None when it is none.
 
     Blanks, control characters and backslashes are refused, because programs differ in what host they see then.
     """
@@ -206,10 +205,6 @@ def _is_connection(text: str) -> bool:
     return "://" not in text.split("=", 1)[0] and any(keyword for keyword, _ in pairs(text))
 
 
-def _is_table(text: str) -> bool:
-    return _TABLE.fullmatch(text) is not None
-
-
 def _is_la_code(text: str) -> bool:
     return re.fullmatch(r"[0-9]{3}", text) is not None
 
@@ -219,7 +214,7 @@ _TEXT_CHECKS = {
     SettingKind.URL: _is_url,
     SettingKind.PROXY: _is_proxy,
     SettingKind.HEADER: _is_header,
-    SettingKind.TABLE: _is_table,
-    SettingKind.SCHEMA: _is_table,
+    SettingKind.TABLE: is_table_name,
+    SettingKind.SCHEMA: is_table_name,
     SettingKind.LA_CODE: _is_la_code,
 }

@@ -8,9 +8,15 @@ from hashlib import sha256
 from importlib.resources import files
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.sql.identifiers import CONTROL_TABLES, Dialect, Identifier, QualifiedName, parse_table_name
+from api_pipeline.sql.identifiers import (
+    ANONYMISED_ENDING,
+    CONTROL_TABLES,
+    Dialect,
+    Identifier,
+    QualifiedName,
+    parse_table_name,
+)
 
-ANON_ENDING = "_anon"
 VERSIONS = ("2016", "2012")
 # One script serves every version of SQL Server; its first line says which versions a copy of it is for.
 _VERSIONS_OF = {"sqlserver_2016.sql": "2016 and later", "sqlserver_2012.sql": "2012 and 2014"}
@@ -93,10 +99,10 @@ def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
 def live_and_copy(name: QualifiedName) -> tuple[QualifiedName, QualifiedName]:
     """Return the live staging table and its anonymised copy, whichever of the two was named."""
     text = name.table.text
-    if text.lower().endswith(ANON_ENDING) and len(text) > len(ANON_ENDING):
-        live = Identifier(text[: -len(ANON_ENDING)], name.table.is_quoted)
+    if text.lower().endswith(ANONYMISED_ENDING) and len(text) > len(ANONYMISED_ENDING):
+        live = Identifier(text[: -len(ANONYMISED_ENDING)], name.table.is_quoted)
         return QualifiedName(name.schema, live), name
-    return name, QualifiedName(name.schema, Identifier(text + ANON_ENDING, name.table.is_quoted))
+    return name, QualifiedName(name.schema, Identifier(text + ANONYMISED_ENDING, name.table.is_quoted))
 
 
 def _index_name(dialect: Dialect, table: QualifiedName, column: str) -> str:

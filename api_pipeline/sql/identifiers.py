@@ -8,6 +8,9 @@ from enum import Enum
 
 from api_pipeline.errors import SettingsError
 
+ANONYMISED_ENDING = "_anon"
+"""How the name of an anonymised copy ends."""
+
 _PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
 _NAME = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<table>{_PART})")
 
@@ -100,6 +103,16 @@ def parse_table_name(table_name: str, option: str = "TABLE_NAME") -> QualifiedNa
         )
     schema = found["schema"]
     return QualifiedName(_identifier(schema) if schema else None, _identifier(found["table"]))
+
+
+def is_table_name(text: str) -> bool:
+    """Return whether `text` is `table` or `schema.table`, each part of letters, digits and `_`, or that in brackets."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_anonymised(table_name: str) -> bool:
+    """Return whether the table's own name, without schema and brackets, ends in _anon in any case of letters."""
+    return table_name.rpartition(".")[2].strip("[]").lower().endswith(ANONYMISED_ENDING)
 
 
 def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:

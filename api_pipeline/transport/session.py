@@ -20,6 +20,7 @@ from requests.utils import get_auth_from_url, select_proxy
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.safety import is_loopback
 
 _PIECE = 65_536
 _DIRECT = {"http": "", "https": ""}
@@ -158,7 +159,7 @@ def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
     PROXY_URL is used unless NO_PROXY names the host; without it the system's proxy is, except towards this machine.
     """
     if proxy_url is None:
-        return dict(_DIRECT) if is_loopback(urlsplit(url).hostname or "") else {}
+        return dict(_DIRECT) if is_loopback(url) else {}
     if _is_exempt(url):
         return dict(_DIRECT)
     return {"http": proxy_url, "https": proxy_url}
@@ -184,16 +185,6 @@ def proxy_headers(proxy: str) -> dict[str, str]:
     except UnicodeEncodeError:
         login = text.encode()
     return {"Proxy-Authorization": f"Basic {b64encode(login).decode('ascii')}"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_exempt(url: str) -> bool:

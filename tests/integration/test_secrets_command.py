@@ -71,7 +71,7 @@ def test_only_a_secret_setting_is_taken(action: str, store: Path) -> None:
     done = secrets(store, action, "LA_CODE", stdin="x\n")
 
     assert done.code == 2
-    assert done.err.startswith("Error: LA_CODE is not a secret setting; wanted is one of DB_CONNECTION_STRING")
+    assert done.err.startswith("Error: LA_CODE is not a secret setting; expected one of DB_CONNECTION_STRING")
     assert kept(store) == {}
 
 

@@ -87,7 +87,7 @@ def test_missing_settings_are_told_all_at_once_before_anything_is_opened(tmp_pat
     assert (found.code, found.failed) == (2, "settings")
     for name in ("API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SUPPLIER_KEY", "LA_CODE"):
         assert f"{name} is missing" in found.sentence
-    assert "Error: 7 settings are not as wanted" in found.err
+    assert "Error: 7 settings cannot be used" in found.err
 
 
 def test_name_that_nobody_knows(server: SimulatorServer, tmp_path: Path) -> None:

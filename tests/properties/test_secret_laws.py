@@ -51,7 +51,7 @@ def test_any_password_survives_the_settings_file(password: str, mark: str, endin
         file = read_env_file(path)
 
     assert file.values == {"LA_CODE": "845", "CLIENT_SECRET": password, "SCOPE": "x"}
-    assert file.faults == ()
+    assert file.errors == ()
 
 
 @given(passwords)

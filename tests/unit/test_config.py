@@ -1,4 +1,4 @@
-"""Settings as contract 2 describes them: where they come from, what is accepted, and how faults are told."""
+"""Settings as contract 2 describes them: where they come from, what is accepted, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -133,19 +133,19 @@ def test_process_environment_is_never_changed(folder: Path) -> None:
     assert dict(os.environ) == before
 
 
-def test_all_faults_are_told_at_once(folder: Path) -> None:
+def test_all_errors_are_reported_at_once(folder: Path) -> None:
     message = fault_of(
         folder,
         {"BATCH_SIZE": "101", "LA_CODE": "84", "TESTING_MODE": "perhaps", "SHARD": "3/2", "TABLE_NAME": "a; DROP"},
     )
 
-    assert message.startswith("6 settings are not as wanted")
+    assert message.startswith("6 settings cannot be used")
     for name in ("DB_CONNECTION_STRING is missing", "BATCH_SIZE", "LA_CODE", "TESTING_MODE", "SHARD", "TABLE_NAME"):
         assert f"  - {name}" in message
-    assert 'BATCH_SIZE is "101" (from the environment); wanted is a whole number from 1 to 100.' in message
+    assert 'BATCH_SIZE: expected a whole number from 1 to 100, got "101" (from the environment).' in message
 
 
-def test_one_fault_is_one_line(folder: Path) -> None:
+def test_one_error_is_one_line(folder: Path) -> None:
     assert "\n" not in fault_of(folder, {})
 
 
@@ -182,11 +182,11 @@ def test_one_fault_is_one_line(folder: Path) -> None:
         ("DB_CONNECTION_STRING", ["postgresql://u:p@h/d", "nonsense", "sqlite:///", "a=b\nc"]),
     ],
 )
-def test_value_that_is_not_accepted_is_named_with_what_is_wanted(folder: Path, name: str, texts: list[str]) -> None:
+def test_value_that_is_not_accepted_is_named_with_what_is_expected(folder: Path, name: str, texts: list[str]) -> None:
     for text in texts:
         message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: text})
-        assert message.startswith(f"{name} is "), text
-        assert "wanted is" in message
+        assert message.startswith(f"{name}: expected "), text
+        assert "(from the environment)" in message
         assert "\n" not in message
 
 
@@ -217,7 +217,8 @@ def test_value_that_is_accepted(folder: Path, name: str, text: str, field: str, 
 def test_value_of_a_secret_is_never_told(folder: Path, name: str) -> None:
     message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
 
-    assert message.startswith(f"{name} is set, but not as wanted")
+    assert message.startswith(f"{name}: expected ")
+    assert "got a value that is not shown, because it is a secret (from the environment)" in message
     assert "geheim" not in message
 
 
@@ -269,7 +270,7 @@ def test_alias_with_another_value_is_a_contradiction(folder: Path) -> None:
     message = fault_of(folder, {"SQL_CONN_STR": "Driver=x;PWD=geheim", "DB_CONNECTION_STRING": SQLITE})
 
     assert "DB_CONNECTION_STRING and SQL_CONN_STR" in message
-    assert "contradict" in message
+    assert "have two values in the environment" in message
     assert "geheim" not in message
 
 

@@ -8,7 +8,6 @@ import socket
 import ssl
 import threading
 import time
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +15,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.http_handler import Handler
 from api_pipeline.sandbox.simulator.options import BASE_PATH, TOKEN_PATH
+from api_pipeline.settings.safety import is_loopback_host
 
 _BACKLOG = 128
 _HANDSHAKE_TIMEOUT_S = 10.0
@@ -157,7 +157,7 @@ class SimulatorServer:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if not _is_loopback(host):
+    if not is_loopback_host(host):
         raise SettingsError(f"The simulator listens on this machine only, not on {host}; name 127.0.0.1 instead.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -174,13 +174,6 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
     listener.listen(_BACKLOG)
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tls_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:

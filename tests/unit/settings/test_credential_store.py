@@ -79,7 +79,7 @@ def test_secret_is_kept_listed_and_deleted(memory: MemoryKeyring) -> None:
 
 def test_only_secret_settings_are_kept() -> None:
     for name in ("LA_CODE", "NONSENSE", ""):
-        with pytest.raises(SettingsError, match="is not a secret setting; wanted is one of DB_CONNECTION_STRING"):
+        with pytest.raises(SettingsError, match="is not a secret setting; expected one of DB_CONNECTION_STRING"):
             secret_setting(name)
 
 

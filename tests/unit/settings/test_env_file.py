@@ -33,7 +33,7 @@ def values_of(folder: Path, text: str) -> dict[str, str]:
     path = folder / "settings.env"
     path.write_bytes(text.encode("utf-8"))
     file = read_env_file(path)
-    assert file.faults == ()
+    assert file.errors == ()
     return file.values
 
 
@@ -95,11 +95,11 @@ def test_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"SCOPE=\x81\x8d\xff")
 
-    assert "not text; save it as UTF-8" in read_env_file(path).faults[0]
+    assert "not text; save it as UTF-8" in read_env_file(path).errors[0]
 
 
 def test_folder_in_place_of_the_file_is_a_fault_and_no_exception(tmp_path: Path) -> None:
-    assert "cannot be read" in read_env_file(tmp_path).faults[0]
+    assert "cannot be read" in read_env_file(tmp_path).errors[0]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> N
 
 
 def test_a_folder_given_for_the_file_is_told_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"given by --env-file is a folder; wanted is a file in it"):
+    with pytest.raises(SettingsError, match=r"given by --env-file is a folder; name a file in it"):
         load_settings({}, {}, tmp_path, env_file=tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_a_file_in_a_folder_that_may_not_be_entered_is_named_with_the_reason(
         tmp_path.chmod(0o700)
 
     assert done.returncode == 2, done.stderr
-    assert f"The settings file {tmp_path / '.env'} cannot be read (Permission denied); the account" in done.stderr
+    assert f"The settings file {tmp_path / '.env'} cannot be read (Permission denied); allow the account" in done.stderr
     assert "Traceback" not in done.stderr
 
 

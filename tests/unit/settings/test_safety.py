@@ -75,14 +75,16 @@ def test_testing_mode_knows_no_table_interlock(tmp_path: Path) -> None:
 def test_endpoint_test_warns_of_what_a_run_will_refuse(tmp_path: Path) -> None:
     settings = load_settings({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path, purpose=Purpose.ENDPOINT)
 
-    assert settings.warnings[0].startswith("run will refuse: TABLE_NAME ssd_api_data_staging_anon")
+    assert settings.warnings[0].startswith(
+        "run will refuse: TABLE_NAME: expected the live table, got ssd_api_data_staging_anon"
+    )
 
 
 @pytest.mark.parametrize("name", ["API_ENDPOINT", "TOKEN_ENDPOINT"])
 @pytest.mark.parametrize("mode", ["true", "false"])
 def test_plain_http_is_refused_but_for_this_machine(tmp_path: Path, name: str, mode: str) -> None:
     environment = LIVE | {"TESTING_MODE": mode}
-    with pytest.raises(SettingsError, match=f"{name} is plain http:// to receiver.example"):
+    with pytest.raises(SettingsError, match=f"{name}: expected https://.* got plain http:// to receiver.example"):
         load_settings({}, environment | {name: "http://receiver.example/x-test"}, tmp_path)
     load_settings({}, environment | {name: "http://127.8.9.1:1/x"}, tmp_path)
 
