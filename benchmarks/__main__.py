@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
-from benchmarks import stage
-from benchmarks.cases import PARTS, SETS, Case
+from benchmarks import by_turns, stage
+from benchmarks.by_turns import Turn, server_state
+from benchmarks.cases import FLOOR, PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import BenchmarkFailed, Cost, cost_of, free_port, receiver, seconds_to_first_request
 from tests.support.commands import ROOT
@@ -30,7 +31,7 @@ _STARTS = 5
 _ROUNDS = 7
 _EXECUTABLE = ROOT / "dist" / "exe" / ("csc_api_pipeline.exe" if os.name == "nt" else "csc_api_pipeline")
 # What is not measured case by case: parts by turns, from start to the first request, and stagings.
-_OTHER_SETS = ("parts", "start", "stage", "help")
+_OTHER_SETS = ("parts", "floor", "start", "stage", "help")
 
 
 class Bench:
@@ -63,6 +64,23 @@ class Bench:
             raise BenchmarkFailed(f"{sent} of {case.rows} rows were sent")
         return cost
 
+    def turn(self, case: Case) -> Turn:
+        """Measures one run, and the server meanwhile. Errors: BenchmarkFailed as in `run`."""
+        with self._shops[case.database].staging(dataset_of(case)) as staging:
+            with receiver(self._port, case.latency_ms, self._folder):
+                before = server_state(staging.connection_string)
+                cost = cost_of(_commands(case), self._settings(case, staging), self._folder)
+                after = server_state(staging.connection_string)
+            sent = staging.count("submission_status = 'sent'")
+        if sent != case.rows:
+            raise BenchmarkFailed(f"{sent} of {case.rows} rows were sent")
+        return Turn(
+            cost,
+            after.cpu_seconds - before.cpu_seconds,
+            after.commits - before.commits,
+            (after.wal_bytes - before.wal_bytes) / 1e6,
+        )
+
     def start(self, case: Case) -> float:
         """Gives the seconds from starting the program to its first request."""
         with self._shops[case.database].staging(dataset_of(case)) as staging:
@@ -88,8 +106,8 @@ class Bench:
 
 
 def _commands(case: Case) -> list[list[str]]:
-    if case.program == "reference":
-        return [[sys.executable, "-m", "benchmarks.reference"]]
+    if case.program in ("reference", "floor"):
+        return [[sys.executable, "-m", f"benchmarks.{case.program}"]]
     run = [sys.executable, "-m", "api_pipeline", "run", "--live", "--quiet"]
     return [
         [*run, "--shard", f"{shard}/{case.shards}"] if case.shards > 1 else run for shard in range(1, case.shards + 1)
@@ -202,7 +220,9 @@ def main(
     if not names and not cases:
         raise click.UsageError("Say what to measure: --smoke, --all, --set or --rows.")
     wanted = [*(found for name in names for found in SETS.get(name, ())), *cases]
-    needs_postgres = bool({"parts", "start"} & set(names)) or any(found.database == "postgresql" for found in wanted)
+    needs_postgres = bool({"parts", "floor", "start"} & set(names)) or any(
+        found.database == "postgresql" for found in wanted
+    )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2i-csc-api-bench-")))
         bench = Bench(folder, stack, postgres_too=needs_postgres)
@@ -212,6 +232,8 @@ def main(
             if "parts" in names:
                 for turns in PARTS:
                     _measure_parts(bench, turns, max(repeat, _ROUNDS))
+            if "floor" in names:
+                by_turns.measure(FLOOR, bench.turn, repeat, click.echo)
             if "start" in names:
                 _measure_start(bench)
             if smoke or "help" in names:

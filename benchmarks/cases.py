@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 class Case:
     """One run to be measured.
 
-    `database` is "postgresql" or "sqlite", `mode` "full" or "deltas", `program` "ours" or "reference"; `latency_ms` is
+    `database` is "postgresql" or "sqlite", `mode` "full", "deltas" or "changed" (full payloads on a
+    later night, every child changed), `program` "ours", "reference" or "floor"; `latency_ms` is
     the receiver's wait before each answer, `shards` how many runs share the table. `checks` and `companions` are false
     where the schema check is switched off, or the companion tables are not there.
     """
@@ -74,6 +75,16 @@ _WHOLE = replace(_BASE, rows=20_000, size=6000)
 PARTS = tuple(
     (whole, replace(whole, checks=False), replace(whole, companions=False))
     for whole in (_WHOLE, replace(_WHOLE, latency_ms=200))
+)
+# Each by turns on one server and one receiver: the floor has no deltas, so they are compared with the plain program.
+FLOOR = tuple(
+    replace(_BASE, program=program, mode=mode)
+    for mode, programs in (
+        ("full", ("ours", "floor", "reference")),
+        ("deltas", ("ours", "reference")),
+        ("changed", ("ours", "floor", "reference")),
+    )
+    for program in programs
 )
 LARGE = (replace(_BASE, rows=4_000, size=50_000), replace(_BASE, rows=4_000, size=50_000, mode="deltas"))
 

@@ -39,7 +39,7 @@ class Dataset:
 
 def dataset_of(case: Case) -> Dataset:
     """Gives the data that a case starts from; deltas need children that are held in an earlier version."""
-    return Dataset(case.rows, case.size, case.mode == "deltas", case.companions)
+    return Dataset(case.rows, case.size, case.mode != "full", case.companions)
 
 
 Execute = Callable[[str, tuple[object, ...]], Any]
