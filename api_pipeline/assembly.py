@@ -80,9 +80,9 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
         started_at=utc_now(),
     )
     with seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
-        companions = check_tables(store, settings, request)
+        control_tables = check_tables(store, settings, request)
         with _store(settings) as reader:
-            _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, companions))
+            _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, control_tables))
     return summary
 
 
@@ -133,11 +133,11 @@ class LockKeeper:
 def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
     """Sees that the tables are there and gives whether the companion tables are.
 
-    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need companions that are missing.
+    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control_tables that are missing.
     """
     store.check_table()
     store.check_writable()
-    if store.has_companions():
+    if store.has_control_tables():
         return True
     sentence = (
         f"The companion tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
@@ -155,7 +155,7 @@ class _Stores:
     writer: StagingTable
     reader: StagingTable
     lock: LockKeeper
-    companions: bool
+    control_tables: bool
 
 
 @contextmanager
@@ -237,7 +237,7 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Rel
         run_id=summary.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
-        companions=stores.companions,
+        control_tables=stores.control_tables,
         testing=settings.testing_mode,
     )
     return ReliableWriteBack(
@@ -250,14 +250,14 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Rel
             shard_of(settings),
         ),
         policy=_policy(settings),
-        patience=patience_of(settings),
+        retry_budget=retry_budget_of(settings),
         mask=mask_values,
         retake_lock=stores.lock.retake,
         summary=summary,
     )
 
 
-def patience_of(settings: Settings) -> RetryBudget:
+def retry_budget_of(settings: Settings) -> RetryBudget:
     """Gives how long a database that is away is waited for."""
     return RetryBudget(settings.db_retry_s, time.monotonic, time.sleep)
 
@@ -279,9 +279,9 @@ def _parts(
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
     window = WorkQueue(3 * settings.max_in_flight + 1)
-    options = _plan_options(settings, request, summary, stores.companions)
+    options = _plan_options(settings, request, summary, stores.control_tables)
     observers.on_due(stores.writer.count(options.selection))
-    planner = Planner(stores.reader, options, window, Checker(), patience_of(settings), _log_finding)
+    planner = Planner(stores.reader, options, window, Checker(), retry_budget_of(settings), _log_finding)
     return RunParts(
         planner=planner,
         window=window,
@@ -301,14 +301,14 @@ def _policy(settings: Settings) -> Policy:
     return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished)
 
 
-def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, companions: bool) -> PlanOptions:
+def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, control_tables: bool) -> PlanOptions:
     return PlanOptions(
         selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
         policy=replace(_policy(settings), resync=request.resync),
         receiver=settings.receiver,
         run_id=summary.run_id,
         batch_size=settings.batch_size,
-        companions=companions,
+        control_tables=control_tables,
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
         testing=settings.testing_mode,

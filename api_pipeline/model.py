@@ -32,7 +32,7 @@ class StagedRow:
     `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
     database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
     where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
-    `left_window` are the parts that left the payload because they left the time window: they are not to be purged.
+    `retained` are the parts that left the payload because they left the time window: they are not to be purged.
     """
 
     id: int
@@ -43,11 +43,11 @@ class StagedRow:
     current_hash: Version
     has_previous: bool
     api_response: str | None = None
-    left_window: tuple[ElementPath, ...] = ()
+    retained: tuple[ElementPath, ...] = ()
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the child has left the cohort."""
+        """Return whether the child has left the cohort."""
         return self.row_state == "deleted"
 
 
@@ -67,12 +67,12 @@ class InDoubt:
 class Baseline:
     """What a receiver holds of one child, as far as its acceptances tell.
 
-    `held` is that payload as JSON text, or None where it is not known. `unconfirmed` is set where a later record may
-    have arrived as well. `is_recorded` is false where it was concluded from the row instead of read from the table.
+    `held` is that payload as JSON text, or None where it is not known. `in_doubt` is set where a later record may
+    have arrived as well. `is_recorded` is false where it was adopted from the row instead of read from the table.
     """
 
     held: str | None = None
-    unconfirmed: InDoubt | None = None
+    in_doubt: InDoubt | None = None
     receipt: str | None = None
     is_recorded: bool = True
 
@@ -86,9 +86,9 @@ class Record:
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
-    `nulls_removed` counts the null members that were taken out. `intent_hash` is what is noted before the POST begins
-    (see `Unconfirmed.payload_hash`), and `was_unconfirmed` says that an earlier note of the kind stood there already.
-    `was_held` is false where nothing was recorded of what the receiver holds of the child. `leaves_doubt` says that
+    `nulls_removed` counts the null members that were taken out. `intent_hash` is stored before the POST begins (see
+    `InDoubt.payload_hash`), and `was_in_doubt` says that the child was in doubt already.
+    `was_held` is false where nothing was recorded of what the receiver holds of the child. `stays_in_doubt` says that
     what an earlier record did, whose answer was lost, stays unknown even when this one is accepted. `follow_up` is the
     payload that follows a purge, "" where it is the row's.
     """
@@ -101,11 +101,11 @@ class Record:
     is_last: bool = True
     nulls_removed: int = 0
     intent_hash: str = ""
-    was_unconfirmed: bool = False
+    was_in_doubt: bool = False
     was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
-    leaves_doubt: bool = False
+    stays_in_doubt: bool = False
     follow_up: str = ""
 
     @property
@@ -141,7 +141,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The record's own fault, or an answer that cannot be read as acceptance.
+    """The receiver rejects the record, or gives an answer that cannot be read as acceptance.
 
     `may_have_arrived` is true where the receiver could have taken the record all the same.
     """
@@ -153,13 +153,13 @@ class Rejected:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the answer accepted without receipts for all records, so that nobody knows (contract 4)."""
+        """Return whether the answer accepted without receipts for all records, so that nobody knows (contract 4)."""
         return self.http_code in (200, 201, 202)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed:
-    """A fault of the service or the network that outlasted all attempts."""
+    """An error of the service or the network that outlasted all attempts."""
 
     record: Record
     reason: str
@@ -179,7 +179,7 @@ class Invalid:
 class UpToDate:
     """A row that was not sent because the receiver holds exactly this payload.
 
-    `is_recorded` is false where that was concluded from the row's previous payload and is yet to be recorded.
+    `is_recorded` is false where that was adopted from the row's previous payload and is yet to be recorded.
     """
 
     row: StagedRow

@@ -1,4 +1,4 @@
-"""What is sent for a row: full, delta, purge and deletion records, from what is staged and what is held (contract 4).
+"""What is sent for a row: full, delta, purge and deletion records, from what is staged and its baseline (contract 4).
 
 Pure. `next_record` is asked again after each accepted purge, with what is held then, until the record is the last; so a
 run that stops in between is finished by the next.
@@ -20,7 +20,7 @@ from api_pipeline.payloads.diff import (
     Members,
     compare,
     content,
-    has_doubtful_keys,
+    has_ambiguous_keys,
     merged,
     overlay,
     prune,
@@ -31,7 +31,7 @@ from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.shape import record_shape
 
 # Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
-# What the companion tables take.
+# What the control tables take.
 _LONGEST_ID = 48
 _DEEPEST = 200
 _LONGEST_PIECE = 2047
@@ -40,7 +40,7 @@ _PURGES = re.compile(r'"purge"\s*:\s*true')
 
 
 class PayloadError(ValueError):
-    """A payload that cannot be sent; its text names the fault and quotes no value."""
+    """A payload that cannot be sent; its text says what is wrong and quotes no value."""
 
 
 @dataclass(slots=True)
@@ -67,13 +67,13 @@ class Payload:
         return self._data
 
     def put_aside(self) -> None:
-        """Lets go of the value: many of them together are more than a processor keeps at hand."""
+        """Let go of the value: many of them together are more than a processor keeps at hand."""
         self._data = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What kind of records are wanted.
+    """What kind of records to send.
 
     `deltas` instead of full payloads; `purge_vanished` adds purges to full records (PURGE_VANISHED); `resync` purges
     the child first and sends it whole.
@@ -92,7 +92,7 @@ class NothingToSend:
 
 
 def parse_payload(text: str) -> Payload:
-    """Gives a staged payload. Errors: PayloadFault where it is no JSON object with a `la_child_id`."""
+    """Return a staged payload. Errors: PayloadError where it is no JSON object with a `la_child_id`."""
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
@@ -123,12 +123,12 @@ def parse_payload(text: str) -> Payload:
 
 
 def held_text(payload: Payload) -> str:
-    """Gives what a receiver holds of a child after it accepted this payload, as JSON text."""
+    """Return what a receiver holds of a child after it accepted this payload, as JSON text."""
     return payload.text if not payload.nulls_removed else orjson.dumps(payload.data).decode()
 
 
 def sha256_hex(text: str) -> str:
-    """Gives the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits."""
+    """Return the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits."""
     data = text.encode("utf-8")
     digest = sha256()
     # For longer pieces the library lets other threads in, and each payload would cost two changes of thread.
@@ -137,40 +137,40 @@ def sha256_hex(text: str) -> str:
     return digest.hexdigest()
 
 
-def intent_hash(payload: Payload, holding: Baseline) -> str:
-    """Gives what is noted before a record of this payload is sent (see `records.InDoubt`).
+def intent_hash(payload: Payload, baseline: Baseline) -> str:
+    """Return what is written down before a record of this payload is sent (see `model.InDoubt`).
 
     "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
     """
-    noted = holding.unconfirmed
-    return payload.digest if noted is None or noted.payload_hash == payload.digest else ""
+    earlier = baseline.in_doubt
+    return payload.digest if earlier is None or earlier.payload_hash == payload.digest else ""
 
 
 def deletion_record(row: StagedRow, payload: Payload) -> Record:
-    """Gives the record that removes a child: the identifiers and `purge: true`."""
+    """Return the record that removes a child: the identifiers and `purge: true`."""
     return Record(row, payload.la_child_id, RecordKind.DELETION, _deletion_body(payload), None)
 
 
-def next_record(row: StagedRow, payload: Payload, holding: Baseline, policy: Policy) -> Record | NothingToSend:
-    """Gives the next record to send for a row, or that nothing differs from what the receiver holds."""
+def next_record(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
+    """Return the next record to send for a row, or that nothing differs from what the receiver holds."""
     if row.is_deleted:
         return deletion_record(row, payload)
     if policy.resync:
         return _resync(row, payload)
     if not (policy.deltas or policy.purge_vanished):
-        return _as_staged(row, payload, holding)
+        return _as_staged(row, payload, baseline)
     others: list[Members] = []
-    if holding.unconfirmed is not None and holding.unconfirmed.payload_hash != payload.digest:
-        may_hold = _read_held(holding.unconfirmed.may_hold)
+    if baseline.in_doubt is not None and baseline.in_doubt.payload_hash != payload.digest:
+        may_hold = _read_held(baseline.in_doubt.may_hold)
         if may_hold is None:
             return _resync(row, payload)
         others = [may_hold]
     if others:
-        held = _read_held(holding.held)
-        return _from_doubtful(row, payload, others if held is None else [held, *others])
-    if holding.held == payload.text:
+        held = _read_held(baseline.held)
+        return _from_in_doubt(row, payload, others if held is None else [held, *others])
+    if baseline.held == payload.text:
         return NothingToSend(held_text(payload))
-    known = _read(holding.held)
+    known = _read(baseline.held)
     if known is None:
         return _full(row, payload, {})
     return _from_known(row, payload, known, policy)
@@ -178,44 +178,44 @@ def next_record(row: StagedRow, payload: Payload, holding: Baseline, policy: Pol
 
 def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy) -> Record | NothingToSend:
     shape = record_shape()
-    wanted = with_kept(payload.data, known, row.left_window)
-    held, now = (content(part, shape) for part in without_common(known, wanted, shape))
+    target = with_kept(payload.data, known, row.retained)
+    held, now = (content(part, shape) for part in without_common(known, target, shape))
     difference = compare(held, now, shape, is_full=False)
     if not difference and not payload.is_purge:
-        return NothingToSend(_text_of(wanted, payload))
-    if [] in known.values() and has_doubtful_keys(now, shape):
-        # An array that is held empty says nothing, and yet a receiver may merge doubtful keys into it.
-        return _followed_by(_resync(row, payload), wanted, payload)
+        return NothingToSend(_text_of(target, payload))
+    if [] in known.values() and has_ambiguous_keys(now, shape):
+        # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
+        return _followed_by(_resync(row, payload), target, payload)
     wants_full = not policy.deltas or _carries_purge(payload)
     if wants_full:
         # What is equal is sent again too, and has to bear it.
-        difference = compare(content(known, shape), content(wanted, shape), shape, is_full=True)
+        difference = compare(content(known, shape), content(target, shape), shape, is_full=True)
     if difference.is_whole:
-        return _followed_by(_resync(row, payload), wanted, payload)
+        return _followed_by(_resync(row, payload), target, payload)
     if difference.first:
         purge = _purge_first(row, payload, content(known, shape), difference)
-        return _followed_by(purge, wanted, payload)
+        return _followed_by(purge, target, payload)
     if not wants_full:
-        return _holding(_delta(row, payload, difference), wanted, payload)
+        return _leaving(_delta(row, payload, difference), target, payload)
     gone = difference.gone if policy.deltas or policy.purge_vanished else {}
-    return _holding(_full(row, payload, gone), wanted, payload)
+    return _leaving(_full(row, payload, gone), target, payload)
 
 
-def _from_doubtful(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
-    """Gives a record that is right whichever of the possible holdings is true."""
+def _from_in_doubt(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
+    """Return a record that is right whichever of the possible baselines is true."""
     shape = record_shape()
-    now = wanted = content(payload.data, shape)
+    now = target = content(payload.data, shape)
     gone: Members = {}
-    if has_doubtful_keys(now, shape):
+    if has_ambiguous_keys(now, shape):
         return _resync(row, payload)
     for held in possible:
-        difference = compare(held, with_kept(now, held, row.left_window), shape, is_full=True)
+        difference = compare(held, with_kept(now, held, row.retained), shape, is_full=True)
         if difference.is_whole or difference.first:
             return _resync(row, payload)
         gone = overlay(difference.gone, gone, shape)
-        wanted = with_kept(wanted, held, row.left_window)
+        target = with_kept(target, held, row.retained)
     # What may be held is taken as held: to purge it later does no harm where it is not.
-    return _full(row, payload, gone) if wanted is now else _holding(_full(row, payload, gone), wanted, payload)
+    return _full(row, payload, gone) if target is now else _leaving(_full(row, payload, gone), target, payload)
 
 
 def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
@@ -253,20 +253,20 @@ def _last(row: StagedRow, payload: Payload, kind: RecordKind, body: bytes, known
     )
 
 
-def _text_of(wanted: Members, payload: Payload) -> str:
-    return held_text(payload) if wanted is payload.data else orjson.dumps(wanted).decode()
+def _text_of(target: Members, payload: Payload) -> str:
+    return held_text(payload) if target is payload.data else orjson.dumps(target).decode()
 
 
-def _holding(record: Record, wanted: Members, payload: Payload) -> Record:
-    """Gives a record after which the receiver holds `wanted`: the payload, and what left the time window alone."""
-    if wanted is payload.data or record.held_after is None:
+def _leaving(record: Record, target: Members, payload: Payload) -> Record:
+    """Return a record after which the receiver holds `target`: the payload, and what left the time window alone."""
+    if target is payload.data or record.held_after is None:
         return record
-    return replace(record, held_after=_text_of(wanted, payload), known_held_hash="")
+    return replace(record, held_after=_text_of(target, payload), known_held_hash="")
 
 
-def _followed_by(purge: Record, wanted: Members, payload: Payload) -> Record:
-    """Gives a purge with what is to follow it, where that is more than the payload: what left the time window alone."""
-    return purge if wanted is payload.data else replace(purge, follow_up=_text_of(wanted, payload))
+def _followed_by(purge: Record, target: Members, payload: Payload) -> Record:
+    """Return a purge with what is to follow it, where that is more than the payload (retained parts)."""
+    return purge if target is payload.data else replace(purge, follow_up=_text_of(target, payload))
 
 
 def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:
@@ -280,21 +280,21 @@ def _resync(row: StagedRow, payload: Payload) -> Record:
     return Record(row, payload.la_child_id, RecordKind.PURGE, _deletion_body(payload), held_after, is_last=False)
 
 
-def _as_staged(row: StagedRow, payload: Payload, holding: Baseline) -> Record | NothingToSend:
-    """Gives the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
+def _as_staged(row: StagedRow, payload: Payload, baseline: Baseline) -> Record | NothingToSend:
+    """Return the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
     It goes even where only something vanished: a receiver that replaces forgets that by it.
     """
     shape = record_shape()
-    held = _read_held(holding.held)
+    held = _read_held(baseline.held)
     record = _full(row, payload, {})
     if held is None or record.held_after is None:
         return record
     now = content(payload.data, shape)
-    if holding.unconfirmed is None and not compare(held, now, shape, is_full=False):
-        return NothingToSend(holding.held or "")
+    if baseline.in_doubt is None and not compare(held, now, shape, is_full=False):
+        return NothingToSend(baseline.held or "")
     after = merged(held, now, shape)
-    noted = holding.unconfirmed
+    earlier = baseline.in_doubt
     return Record(
         row,
         payload.la_child_id,
@@ -303,7 +303,7 @@ def _as_staged(row: StagedRow, payload: Payload, holding: Baseline) -> Record | 
         orjson.dumps(after).decode(),
         nulls_removed=payload.nulls_removed,
         # What an earlier record added, if it arrived, this one leaves there.
-        leaves_doubt=noted is not None and noted.payload_hash != payload.digest,
+        stays_in_doubt=earlier is not None and earlier.payload_hash != payload.digest,
     )
 
 
@@ -330,7 +330,7 @@ def _read(text: str | None) -> Members | None:
 
 
 def _carries_purge(payload: Payload) -> bool:
-    # The text tells most payloads apart from those that must be searched; an escape could hide the word in it.
+    # The text shows of most payloads that they need no search; an escape could hide the word in it.
     text = payload.text
     if _PURGES.search(text) is None and not ("\\" in text and "\\u" in text):
         return False

@@ -14,10 +14,10 @@ from api_pipeline.db import KeyTaken
 from api_pipeline.delivery.work_queue import WorkQueue, children_of
 from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, StagedRow, UpToDate
-from api_pipeline.outbox.adoption import Adopted, concluded_holdings, take_over
-from api_pipeline.outbox.db_retry import RetryBudget, patiently
+from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
+from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.staging_table import Selection, StagingTable, is_due, may_be_due
-from api_pipeline.outbox.superseded import deletions_overtaken, in_their_turn, newer_than_failed
+from api_pipeline.outbox.superseded import deletions_superseded, in_their_turn, newer_than_failed
 from api_pipeline.payload import NothingToSend, Payload, PayloadError, Policy, intent_hash, next_record, parse_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
@@ -44,7 +44,7 @@ class PlanCounts:
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """How rows are planned: `receiver` is the key of its holdings; `companions` whether they are kept.
+    """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
     `testing` whether nothing is sent, so that nothing is noted before it either.
@@ -55,7 +55,7 @@ class PlanOptions:
     receiver: str
     run_id: str
     batch_size: int
-    companions: bool
+    control_tables: bool
     schema_check: str
     schema_codes: str
     testing: bool
@@ -69,7 +69,7 @@ class _Item:
     row: StagedRow
     payload: Payload | PayloadError
     findings: Sequence[Finding]
-    holding: Baseline
+    baseline: Baseline
     newer: int | None = None
 
 
@@ -91,11 +91,11 @@ class Planner:
         options: PlanOptions,
         window: WorkQueue,
         checker: Checker,
-        patience: RetryBudget,
+        retry_budget: RetryBudget,
         on_finding: Callable[[str, Finding], None],
     ) -> None:
         self._store = store
-        self._patience = patience
+        self._patience = retry_budget
         self._options = options
         self._window = window
         self._checker = checker
@@ -150,7 +150,7 @@ class Planner:
         self._moving = self._window.children() | here
         # Those behind are read here; those ahead are due by now, and their page is still to come.
         behind = sorted(row_id for row_id in self._again if row_id <= after_id)
-        page = patiently(self._store.connection, lambda: self._read_page_once(after_id, behind), self._patience)
+        page = with_retry(self._store.connection, lambda: self._read_page_once(after_id, behind), self._patience)
         self._again.clear()
         return page
 
@@ -161,19 +161,19 @@ class Planner:
             return None
         rows = in_their_turn(self._store, self._options.selection, rows)
         read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
-        holdings = self._holdings([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
-        concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in holdings])
+        baselines = self._baselines([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
+        concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in baselines])
         items: list[_Item] = []
         for row, payload, findings in read:
-            holding = holdings.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
-            if self._is_selected(row, holding):
-                items.append(_Item(row, payload, findings, holding))
+            baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
+            if self._is_selected(row, baseline):
+                items.append(_Item(row, payload, findings, baseline))
         return _Page(page[-1].id if page else after_id, self._beside_others(self._taken_over(items, concluded)))
 
     def _beside_others(self, items: list[_Item]) -> list[_Item]:
         """Gives the items that are due although their people have other rows, with those rows."""
         rows = [item.row for item in items]
-        history = deletions_overtaken(self._store, rows)
+        history = deletions_superseded(self._store, rows)
         newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
         return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
 
@@ -189,7 +189,7 @@ class Planner:
         return payload, findings
 
     def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
-        return concluded_holdings(self._store, rows) if self._options.companions else {}
+        return adopted_baselines(self._store, rows) if self._options.control_tables else {}
 
     def _taken_over(self, items: list[_Item], concluded: Mapping[int, Adopted]) -> list[_Item]:
         """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
@@ -198,52 +198,50 @@ class Planner:
         sure = {row_id: one for row_id, one in found.items() if one.child and counts[one.child] == 1}
         if self._options.testing or not sure:
             return items
-        take_over(self._store, self._options.receiver, {one.child: one.holding for one in sure.values()})
+        record_adopted(self._store, self._options.receiver, {one.child: one.baseline for one in sure.values()})
         return [
-            replace(item, holding=replace(item.holding, is_recorded=True))
-            if item.row.id in sure and item.holding is sure[item.row.id].holding
+            replace(item, baseline=replace(item.baseline, is_recorded=True))
+            if item.row.id in sure and item.baseline is sure[item.row.id].baseline
             else item
             for item in items
         ]
 
-    def _holdings(self, children: Sequence[str]) -> dict[str, Baseline]:
-        if not self._options.companions:
+    def _baselines(self, children: Sequence[str]) -> dict[str, Baseline]:
+        if not self._options.control_tables:
             return {}
-        return self._store.holdings(self._options.receiver, children)
+        return self._store.baselines(self._options.receiver, children)
 
-    def _holding_now(self, row: StagedRow, child: str) -> Baseline:
-        return self._holdings([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
+    def _baseline_now(self, row: StagedRow, child: str) -> Baseline:
+        return self._baselines([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
 
-    def _is_selected(self, row: StagedRow, holding: Baseline) -> bool:
+    def _is_selected(self, row: StagedRow, baseline: Baseline) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
             return True
-        return is_due(row, holding)
+        return is_due(row, baseline)
 
     def _plan(self, item: _Item, payload: Payload) -> bool:
         """Plans one row's record; False where the window has been closed."""
-        row, holding, child = item.row, item.holding, payload.la_child_id
+        row, baseline, child = item.row, item.baseline, payload.la_child_id
         if child in self._moving:
             # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
             self._flush()
             self._flush_local()
             if not self._window.wait_until_out(child):
                 return False
-            work = partial(self._holding_now, row, child)
-            holding = patiently(self._store.connection, work, self._patience)
+            work = partial(self._baseline_now, row, child)
+            baseline = with_retry(self._store.connection, work, self._patience)
         self._moving.add(child)
-        record = next_record(row, payload, holding, self._options.policy)
+        record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
-            return self._decide(UpToDate(row, child, record.held, holding.receipt, holding.is_recorded))
+            return self._decide(UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded))
         if item.newer is not None:
             self._renew(item.newer)
         self.counts.nulls_removed += record.nulls_removed
         # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
         takes_away = row.is_deleted or self._options.policy.resync
-        note = "" if takes_away else intent_hash(payload, holding)
-        was_unconfirmed = holding.unconfirmed is not None
-        self._batch.append(
-            replace(record, intent_hash=note, was_unconfirmed=was_unconfirmed, was_held=holding.is_recorded)
-        )
+        note = "" if takes_away else intent_hash(payload, baseline)
+        was_in_doubt = baseline.in_doubt is not None
+        self._batch.append(replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded))
         return self._flush() if len(self._batch) >= self._options.batch_size else True
 
     def _renew(self, newer: int) -> None:
@@ -253,7 +251,7 @@ class Planner:
         """
         if self._options.testing:
             return
-        patiently(self._store.connection, partial(self._store.mark_due_again, [newer]), self._patience)
+        with_retry(self._store.connection, partial(self._store.mark_due_again, [newer]), self._patience)
         if self._options.selection.is_ours(newer):
             self._again.add(newer)
 
@@ -292,8 +290,8 @@ class Planner:
         self._number += 1
         batch = Batch(self._number, tuple(self._batch))
         self._batch = []
-        if self._options.companions and not self._options.testing:
-            patiently(self._store.connection, partial(self._note, batch), self._patience)
+        if self._options.control_tables and not self._options.testing:
+            with_retry(self._store.connection, partial(self._note, batch), self._patience)
         if self._window.put(batch):
             return True
         self.unsent = batch.records
@@ -301,26 +299,26 @@ class Planner:
 
     def _note(self, batch: Batch) -> None:
         notes = {record.la_child_id: record.intent_hash for record in batch.records}
-        known = [record.la_child_id for record in batch.records if record.was_unconfirmed]
+        known = [record.la_child_id for record in batch.records if record.was_in_doubt]
         # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
         sent = [record.row.id for record in batch.records if not may_be_due(record.row)]
         try:
             self._write_notes(notes, known, sent)
         except KeyTaken:
             # Noted by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            runs = self._store.runs_of_notes(self._options.receiver, list(notes))
+            runs = self._store.runs_in_doubt(self._options.receiver, list(notes))
             others = {child: "" for child, run_id in runs.items() if run_id != self._options.run_id}
             self._write_notes({**notes, **others}, list(notes), sent)
 
     def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
         with self._store.connection.transaction():
             self._store.mark_due_again(sent)
-            self._store.note_unconfirmed(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
+            self._store.mark_in_doubt(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
 
 
 def _base(concluded: Adopted | None, child: str) -> Baseline:
     """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
-    return concluded.holding if concluded is not None and concluded.child == child else _UNKNOWN
+    return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
 
 
 def _read(text: str) -> Payload | PayloadError:

@@ -1,4 +1,4 @@
-"""What a table of today's tool says was sent, taken over into the table of what the receiver holds (contract 3)."""
+"""What a table of today's tool says was sent, adopted as baselines (contract 3)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Adopted:
     """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
 
     child: str
-    holding: Baseline
+    baseline: Baseline
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
-    """Gives the previous payloads of rows that are or were sent, by row id.
+    """Return the previous payloads of rows that are or were sent, by row id.
 
-    With a submission log they tell nothing of people of whom it has an acceptance: what is held of them is recorded.
+    With a submission log people of whom it has an acceptance are left out: their baselines are recorded.
     """
     sent = [row for row in rows if was_sent(row) and row.has_previous]
     if has_log and sent:
@@ -32,8 +32,8 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
     return store.previous_payloads([row.id for row in sent])
 
 
-def concluded_holdings(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
-    """Gives, by row id, what the receiver holds of children of whom the companion tables know nothing."""
+def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
+    """Return, by row id, what the receiver holds of children without a row in the control tables."""
     receipts = {row.id: last_receipt(row) for row in rows}
     return {
         row_id: Adopted(_child_in(text), Baseline(held=text, receipt=receipts[row_id], is_recorded=False))
@@ -48,24 +48,22 @@ def _child_in(text: str) -> str:
         return ""
 
 
-def take_over(store: StagingTable, receiver: str, concluded: Mapping[str, Baseline]) -> None:
-    """Records what was concluded, by `la_child_id`, before an answer of this run overwrites the row's receipt.
+def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline]) -> None:
+    """Record adopted baselines, by `la_child_id`, before an answer of this run overwrites the row's receipt.
 
     What is recorded already stays. Errors: DatabaseError.
     """
     try:
-        _insert(store, receiver, concluded)
+        _insert(store, receiver, adopted)
     except KeyTaken:
         # By another shard, for its row of a child; or by an earlier try of this whose answer was lost.
-        recorded = store.holdings(receiver, list(concluded))
-        missing = {
-            child: held for child, held in concluded.items() if child not in recorded or not recorded[child].held
-        }
+        recorded = store.baselines(receiver, list(adopted))
+        missing = {child: held for child, held in adopted.items() if child not in recorded or not recorded[child].held}
         _insert(store, receiver, missing)
 
 
-def _insert(store: StagingTable, receiver: str, concluded: Mapping[str, Baseline]) -> None:
+def _insert(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline]) -> None:
     now = utc_now()
-    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in concluded.items()]
+    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in adopted.items()]
     with store.connection.transaction():
         store.write_rows("insert_held", (str, str, str, str, datetime), rows, (receiver,))

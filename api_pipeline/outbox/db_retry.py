@@ -23,17 +23,17 @@ class RetryBudget:
     sleep: Callable[[float], None]
 
 
-def patiently(
+def with_retry(
     connection: Connection,
     work: Callable[[], _Result],
-    patience: RetryBudget,
+    retry_budget: RetryBudget,
     after_reopen: Callable[[], None] = lambda: None,
 ) -> _Result:
-    """Gives what `work` gives, repeating it while the database is away or busy. `work` must be safe to repeat.
+    """Return what `work` gives, repeating it while the database is away or busy. `work` must be safe to repeat.
 
     `after_reopen` prepares a new connection (it takes the run lock again). Errors: DatabaseError of the last try.
     """
-    until = patience.clock() + patience.seconds
+    until = retry_budget.clock() + retry_budget.seconds
     wait = _FIRST_WAIT_S
     must_reopen = False
     while True:
@@ -44,8 +44,8 @@ def patiently(
                 must_reopen = False
             return work()
         except (ConnectionLost, DatabaseBusy) as error:
-            if patience.clock() + wait > until:
+            if retry_budget.clock() + wait > until:
                 raise
             must_reopen = must_reopen or isinstance(error, ConnectionLost)
-        patience.sleep(wait)
+        retry_budget.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT_S)

@@ -51,7 +51,7 @@ class ReceiptSpool:
         self.path = folder / f"{self._stem}.shard-{shard[0]}-of-{shard[1]}.jsonl" if shard else self._whole
 
     def add(self, run_id: str, receiver: str, batch: int, outcomes: Iterable[Outcome]) -> int:
-        """Saves the accepted records among `outcomes` and gives their number. Errors: DatabaseError (disk)."""
+        """Save the accepted records among `outcomes` and return their number. Errors: DatabaseError (disk)."""
         receipts = [
             _spooled(run_id, receiver, batch, outcome)
             for outcome in outcomes
@@ -69,7 +69,7 @@ class ReceiptSpool:
         return len(receipts)
 
     def read(self) -> list[SpooledReceipt]:
-        """Gives the saved receipts; a last line cut short by a power cut is passed over.
+        """Return the saved receipts; a last line cut short by a power cut is passed over.
 
         What runs on the whole table left is taken over by the first shard that asks, and what shards left by a run on
         the whole table: beside that one no other can be at work. Errors: DatabaseError (disk).
@@ -88,7 +88,7 @@ class ReceiptSpool:
         return [receipt for line in text.splitlines() if (receipt := _parse(line)) is not None]
 
     def keep(self, receipts: Sequence[SpooledReceipt]) -> None:
-        """Leaves only these receipts in the file; none, and the file is removed. Errors: OSError."""
+        """Leave only these receipts in the file; none, and the file is removed. Errors: OSError."""
         if not receipts:
             self.path.unlink(missing_ok=True)
             return
@@ -104,7 +104,7 @@ class ReceiptSpool:
         return taken + [path for path in (self._whole,) if path.exists()]
 
     def _take_over(self, path: Path) -> None:
-        """Moves another's receipts into this file; of two shards that try at once one finds nothing there."""
+        """Move another's receipts into this file; of two shards that try at once one finds nothing there."""
         taken = self.path.with_name(f"{self.path.name}.taken")
         if path != taken:
             try:
@@ -133,7 +133,7 @@ class ReceiptSpool:
 
 
 def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Accepted | None:
-    """Gives the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
+    """Return the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
 
     `held` is what the receiver holds after an accepted record of this row's payload.
     """
@@ -182,5 +182,5 @@ def _parse(line: str) -> SpooledReceipt | None:
 
 
 def by_row(receipts: Iterable[SpooledReceipt]) -> dict[int, SpooledReceipt]:
-    """Gives the last saved receipt of each row."""
+    """Return the last saved receipt of each row."""
     return {receipt.row_id: receipt for receipt in receipts}

@@ -14,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunJournal:
-    """The entry of a run, where the table of runs is there; a fault in it never stops a run.
+    """The entry of a run, where the table of runs is there; an error in it never stops a run.
 
     `shard` is (I, N) for run I of N, or None for the whole table.
     """
@@ -26,7 +26,7 @@ class RunJournal:
         self._is_kept = store.has_journal()
 
     def begin(self) -> None:
-        """Opens the entry, and says so in the log."""
+        """Open the entry, and says so in the log."""
         summary = self._summary
         shard = self._shard
         _LOG.info(
@@ -48,7 +48,7 @@ class RunJournal:
         )
 
     def finish(self, exit_code: int | None = None) -> None:
-        """Closes the entry with the counts, and the run's exit code unless another is given."""
+        """Close the entry with the counts, and the run's exit code unless another is given."""
         summary = self._summary
         _log_end(summary)
         message = " ".join(str(error) for error in summary.errors) or None
@@ -85,7 +85,7 @@ class RunJournal:
 
 
 def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
-    """Gives the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
+    """Return the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
     if not store.has_journal():
         return []
     found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in store.unfinished_shards())

@@ -29,7 +29,7 @@ class RunLock:
         self.resources: list[str] = []
 
     def release(self) -> None:
-        """Frees the lock. A server that is away frees it by itself, so that this is no fault."""
+        """Free the lock. A server that is away frees it by itself, so that this is no error."""
         for file in self.files:
             file.close()
         self.files.clear()
@@ -44,16 +44,16 @@ class RunLock:
 
 
 def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> RunLock:
-    """Takes the lock of `table` (as it stands in SQL) for this run. Errors: AlreadyRunning, DatabaseError.
+    """Take the lock of `table` (as it stands in SQL) for this run. Errors: AlreadyRunning, DatabaseError.
 
     `shard` is (I, N) for run I of N, or None for the whole table. The lock lives as long as `connection`.
     """
     lock = RunLock(connection)
     name = _table_number(connection, table)
-    wanted = [(name, shard is not None)]
+    needed = [(name, shard is not None)]
     if shard is not None:
-        wanted.append((f"{name}.shard-{shard[0]}-of-{shard[1]}", False))
-    for resource, shared in wanted:
+        needed.append((f"{name}.shard-{shard[0]}-of-{shard[1]}", False))
+    for resource, shared in needed:
         if not _try(connection, lock, resource, shared=shared):
             lock.release()
             raise AlreadyRunning(
@@ -65,7 +65,7 @@ def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> R
 
 
 def _table_number(connection: Connection, table: str) -> str:
-    """Gives one name for the table however it is written."""
+    """Return one name for the table however it is written."""
     if connection.dialect is Dialect.SQLITE:
         files = {str(row[1]): str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql)}
         # `main.` before a name says no more than the name alone.
@@ -95,7 +95,7 @@ def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) 
 
 
 def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:
-    """Locks an empty SQLite file beside the database: SQLite locks files alike on Windows and Linux."""
+    """Lock an empty SQLite file beside the database: SQLite locks files alike on Windows and Linux."""
     path = Path(f"{resource}.run-lock")
     try:
         file = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""The staging table and its companions, as the pipeline reads them: due rows, what is held, what is under way.
+"""The staging table and its control tables, as the pipeline reads them: due rows, baselines, records in doubt.
 
 What is written back stands in `write_back.py`. Statements come from `data/queries.sql`.
 """
@@ -41,18 +41,18 @@ class Selection:
     shard: tuple[int, int] | None = None
 
     def is_ours(self, row_id: int) -> bool:
-        """Whether a row is of this run's share."""
+        """Return whether a row is of this run's share."""
         return self.shard is None or abs(row_id) % self.shard[1] == self.shard[0] - 1
 
 
 def utc_now() -> datetime:
-    """Gives the time for companion tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
+    """Return the time for control tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class StagingTable:
-    """One connection's view of the staging table and its companions."""
+    """One connection's view of the staging table and its control tables."""
 
     def __init__(self, connection: Connection, tables: TableNames) -> None:
         self.connection = connection
@@ -65,16 +65,16 @@ class StagingTable:
             "runs": tables.runs,
             "left_window": tables.left_window,
         }
-        self._keeps_left_window: bool | None = None
-        self._has_left_window: bool | None = None
+        self._keeps_retained: bool | None = None
+        self._has_retained: bool | None = None
         self._delta_as: str | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
-        """Gives a named statement of `queries.sql` with the table names and `pieces` put in."""
+        """Return a named statement of `queries.sql` with the table names and `pieces` put in."""
         return load()[name].sql.format(**self._names, **pieces)
 
     def check_table(self) -> None:
-        """Sees that the staging table has the columns the pipeline needs. Errors: DatabaseError naming the table."""
+        """Check that the staging table has the columns the pipeline needs. Errors: DatabaseError naming the table."""
         columns = (
             "id, person_id, row_state, submission_status, json_payload, previous_json_payload, current_hash, "
             "partial_json_payload, submission_timestamp, api_response, previous_hash"
@@ -85,7 +85,7 @@ class StagingTable:
             raise type(error)(f"The staging table {self.tables.staging} cannot be used. {error}") from None
 
     def check_writable(self) -> None:
-        """Sees that the login may write back what a run writes. Errors: DatabaseError naming the table."""
+        """Check that the login may write back what a run writes. Errors: DatabaseError naming the table."""
         if self.connection.dialect is Dialect.SQLITE:
             # Its files have no logins, and even a change of nothing would wait for another program's writing.
             return
@@ -94,8 +94,8 @@ class StagingTable:
         except DatabaseError as error:
             raise type(error)(f"The staging table {self.tables.staging} cannot be written to. {error}") from None
 
-    def has_companions(self) -> bool:
-        """Whether the tables of what is held, of what was submitted and of what is under way are there."""
+    def has_control_tables(self) -> bool:
+        """Return whether the tables of baselines, of the submission log and of records in doubt are there."""
         needed = {
             self.tables.held: "receiver, la_child_id, held_payload, held_hash, receipt, accepted_at",
             self.tables.log: "run_id, batch, person_id, kind, sent_hash, http_code, answer, logged_at",
@@ -104,124 +104,124 @@ class StagingTable:
         return all(self.has_columns(table, columns) for table, columns in needed.items())
 
     def has_journal(self) -> bool:
-        """Whether the table of past runs is there."""
+        """Return whether the table of past runs is there."""
         return self.has_columns(self.tables.runs, "run_id, started_at, finished_at, exit_code")
 
-    def keeps_left_window(self) -> bool:
-        """Whether the table is there of what left the time window of `stage`."""
-        if self._keeps_left_window is None:
-            self._keeps_left_window = self.has_columns(self.tables.left_window, "person_id, elements")
-        return self._keeps_left_window
+    def keeps_retained(self) -> bool:
+        """Return whether the table is there of what left the time window of `stage`."""
+        if self._keeps_retained is None:
+            self._keeps_retained = self.has_columns(self.tables.left_window, "person_id, elements")
+        return self._keeps_retained
 
-    def left_window(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
-        """Gives, by person, what left the time window and is not to be purged; none where there is no such table."""
+    def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
+        """Return, by person, what left the time window and is not to be purged; none where there is no such table."""
         found: dict[str, tuple[ElementPath, ...]] = {}
-        if self._has_left_window is None:
+        if self._has_retained is None:
             # Only `stage` writes it, and never while a run is at work.
-            self._has_left_window = self.keeps_left_window() and bool(
+            self._has_retained = self.keeps_retained() and bool(
                 self.connection.query(self.sql("has_left_window"))[0][0]
             )
-        if self._has_left_window:
+        if self._has_retained:
             found.update((str(row[0]), read_paths(row[1])) for row in self.by_values("read_left_window", people))
         return found
 
     def count(self, selection: Selection) -> int:
-        """Gives how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
+        """Return how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
         name = "count_all" if selection.every_row else "count_due"
         pieces, parameters = _limits(selection)
         return int(self.connection.query(self.sql(name, **pieces), parameters)[0][0])
 
     def count_after(self, selection: Selection, last_id: int) -> int:
-        """Gives how many rows behind `last_id` are due by their status; deleted rows are not counted."""
+        """Return how many rows behind `last_id` are due by their status; deleted rows are not counted."""
         pieces, parameters = _limits(selection)
         return int(self.connection.query(self.sql("count_due_after", **pieces), [last_id, *parameters])[0][0])
 
     def read_page(self, selection: Selection, after_id: int, size: int = PAGE_SIZE) -> list[StagedRow]:
-        """Gives the next rows by `id` that may be due, at most `size`; empty at the end."""
+        """Return the next rows by `id` that may be due, at most `size`; empty at the end."""
         name = "read_all" if selection.every_row else "read_due"
         pieces, limits = _limits(selection)
         pieces["page"] = self.connection.page(size)["page"]
         rows = self.connection.query(self.sql(name, **pieces), [after_id, *limits])
-        return self._with_left_window([_staged_row(row) for row in rows])
+        return self._with_retained([_staged_row(row) for row in rows])
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
-        """Gives some rows as they stand now, in no particular order."""
-        return self._with_left_window([_staged_row(row) for row in self.by_values("read_rows", ids)])
+        """Return some rows as they stand now, in no particular order."""
+        return self._with_retained([_staged_row(row) for row in self.by_values("read_rows", ids)])
 
-    def _with_left_window(self, rows: list[StagedRow]) -> list[StagedRow]:
-        left = self.left_window([row.person_id for row in rows])
-        return [replace(row, left_window=left[row.person_id]) if row.person_id in left else row for row in rows]
+    def _with_retained(self, rows: list[StagedRow]) -> list[StagedRow]:
+        left = self.retained([row.person_id for row in rows])
+        return [replace(row, retained=left[row.person_id]) if row.person_id in left else row for row in rows]
 
-    def holdings(self, receiver: str, children: Sequence[str]) -> dict[str, Baseline]:
-        """Gives what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
+    def baselines(self, receiver: str, children: Sequence[str]) -> dict[str, Baseline]:
+        """Return what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
         held: dict[str, tuple[str | None, str | None]] = {}
-        notes: dict[str, InDoubt] = {}
+        in_doubt: dict[str, InDoubt] = {}
         asked = sorted(set(children))
-        for child, is_note, text, mark in self.by_values("read_held", asked, lambda part: [receiver, *part] * 2):
-            if is_note:
-                notes[str(child)] = InDoubt(str(mark or "").strip(), text)
+        for child, is_in_doubt, text, mark in self.by_values("read_held", asked, lambda part: [receiver, *part] * 2):
+            if is_in_doubt:
+                in_doubt[str(child)] = InDoubt(str(mark or "").strip(), text)
             else:
                 held[str(child)] = (text, mark)
         return {
             child: Baseline(
                 held=held.get(child, (None, None))[0],
-                unconfirmed=notes.get(child),
+                in_doubt=in_doubt.get(child),
                 receipt=held.get(child, (None, None))[1],
             )
-            for child in held.keys() | notes.keys()
+            for child in held.keys() | in_doubt.keys()
         }
 
-    def runs_of_notes(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
-        """Gives, by child, which run noted last that it was about to send a record of it to `receiver`."""
+    def runs_in_doubt(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
+        """Return, by child, which run was the last about to send a record of it to `receiver`."""
         rows = self.by_values("read_runs_of_notes", children, lambda part: [receiver, *part])
         return {str(row[0]): str(row[1]).strip() for row in rows}
 
     def unfinished_shards(self) -> list[Row]:
-        """Gives the shards of the runs whose journal entries are not closed, each as the text I/N."""
+        """Return the shards of the runs whose journal entries are not closed, each as the text I/N."""
         return self.connection.query(self.sql("read_unfinished_shards"))
 
     def newest_living(self, people: Sequence[str]) -> dict[str, int]:
-        """Gives the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
+        """Return the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
         return {str(row[0]): int(row[1]) for row in self.by_values("read_living", people)}
 
     def waiting(self, people: Sequence[str]) -> list[tuple[str, int]]:
-        """Gives person and id of the rows of these people that are pending, not deleted and not blank."""
+        """Return person and id of the rows of these people that are pending, not deleted and not blank."""
         rows = self.by_values("read_waiting", people)
         return [(str(row[0]), int(row[1])) for row in rows if str(row[2]).strip()]
 
     def mark_due_again(self, ids: Sequence[int]) -> None:
-        """Makes those of these rows due that are sent; any other stays as it is."""
+        """Make those of these rows due that are sent; any other stays as it is."""
         self._change_by_values("mark_due_again", ids)
 
     def accepted_before(self, people: Sequence[str]) -> set[str]:
-        """Gives which of these people (`person_id`) the submission log has an acceptance of."""
+        """Return which of these people (`person_id`) the submission log has an acceptance of."""
         return {str(row[0]) for row in self.by_values("read_accepted_before", people)}
 
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
-        """Gives `previous_json_payload` by row id, where there is one."""
+        """Return `previous_json_payload` by row id, where there is one."""
         return {int(row[0]): str(row[1]) for row in self.by_values("read_previous", ids)}
 
-    def note_unconfirmed(
-        self, receiver: str, run_id: str, notes: Sequence[tuple[str, str]], replaced: Sequence[str]
+    def mark_in_doubt(
+        self, receiver: str, run_id: str, records: Sequence[tuple[str, str]], replaced: Sequence[str]
     ) -> None:
-        """Notes (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins.
+        """Write (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins.
 
-        `replaced` are the children of whom a note stands already. Errors: KeyTaken where there are others.
+        `replaced` are the children who are in doubt already. Errors: KeyTaken where there are others.
         """
         now = utc_now()
-        self.forget_unconfirmed(receiver, replaced)
-        self.write_rows("note_unconfirmed", (str, str), notes, (receiver, run_id, now))
+        self.clear_in_doubt(receiver, replaced)
+        self.write_rows("note_unconfirmed", (str, str), records, (receiver, run_id, now))
 
-    def forget_unconfirmed(self, receiver: str, children: Sequence[str]) -> None:
-        """Removes these children's notes: the answer is known, or nothing was sent."""
+    def clear_in_doubt(self, receiver: str, children: Sequence[str]) -> None:
+        """Remove these children's records in doubt: the answer is known, or nothing was sent."""
         self._change_by_values("forget_unconfirmed", children, lambda part: [receiver, *part])
 
     def remove_held(self, receiver: str, children: Sequence[str]) -> None:
-        """Removes what `receiver` is recorded to hold of these children."""
+        """Remove what `receiver` is recorded to hold of these children."""
         self._change_by_values("remove_held", children, lambda part: [receiver, *part])
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
-        """Runs a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
+        """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
 
         `shared` are the parameters that come before them, the same for all.
         """
@@ -230,7 +230,7 @@ class StagingTable:
             self.connection.execute(sql, [*shared, *(value for row in part for value in row)])
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
-        """Runs an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
+        """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
         for part in _chunks(rows):
             ids = [row[0] for row in part]
             table = rows_as_table(self.connection.dialect, types, len(part))
@@ -238,7 +238,7 @@ class StagingTable:
             self.connection.execute(sql, [*(value for row in part for value in row), *ids])
 
     def _delta(self) -> str:
-        """Gives the SQL for a delta as the column of deltas takes it."""
+        """Return the SQL for a delta as the column of deltas takes it."""
         if self._delta_as is None:
             kind = ""
             if self.connection.dialect is Dialect.POSTGRESQL:
@@ -253,7 +253,7 @@ class StagingTable:
         parameters: Callable[[Sequence[_Value]], Parameters] = list,
         **pieces: str,
     ) -> Iterator[Row]:
-        """Gives the rows of a statement that asks for ids, people or children, a hundred in one statement.
+        """Return the rows of a statement that asks for ids, people or children, a hundred in one statement.
 
         `parameters` makes a statement's parameters of its part of the values; `pieces` are other parts of its SQL.
         """
@@ -274,7 +274,7 @@ class StagingTable:
         return self.sql(name, ids=marks, people=marks, children=marks, **pieces)
 
     def has_columns(self, table: str, columns: str) -> bool:
-        """Whether a table is there and has these columns. Errors: DatabaseError where the database is away or busy."""
+        """Return whether a table is there and has these columns. Errors: DatabaseError (database away or busy)."""
         try:
             self._probe(table, columns)
         except DatabaseError as error:
@@ -289,12 +289,12 @@ class StagingTable:
 
 
 def may_be_due(row: StagedRow) -> bool:
-    """Whether the row's own words make it due; of a deleted row what the receiver holds decides (`is_due`)."""
+    """Return whether the row's own words make it due; of a deleted row what the receiver holds decides (`is_due`)."""
     return row.is_deleted or row.submission_status in DUE_STATUSES
 
 
-def is_due(row: StagedRow, holding: Baseline) -> bool:
-    """Whether a row that was read is due (contract 3), given what the receiver holds of its child.
+def is_due(row: StagedRow, baseline: Baseline) -> bool:
+    """Return whether a row that was read is due (contract 3), given what the receiver holds of its child.
 
     A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.
     """
@@ -302,11 +302,11 @@ def is_due(row: StagedRow, holding: Baseline) -> bool:
         return False
     if not row.is_deleted:
         return row.submission_status in DUE_STATUSES
-    return holding.held is not None or holding.unconfirmed is not None or row.has_previous
+    return baseline.held is not None or baseline.in_doubt is not None or row.has_previous
 
 
 def last_receipt(row: StagedRow) -> str | None:
-    """Gives the receipt in the row's last answer, at most 100 characters of it; None where there is none.
+    """Return the receipt in the row's last answer, at most 100 characters of it; None where there is none.
 
     Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it is no receipt.
     """
@@ -315,12 +315,12 @@ def last_receipt(row: StagedRow) -> str | None:
 
 
 def was_sent(row: StagedRow) -> bool:
-    """Whether the row is or was `sent`, so that its previous payload tells what was sent (contract 3)."""
+    """Return whether the row is or was `sent`, so that its previous payload is what was sent (contract 3)."""
     return row.submission_status == "sent" or last_receipt(row) is not None
 
 
 def word(value: object) -> str:
-    """Gives a status word as it is compared: stripped, in lower case, "" for null."""
+    """Return a status word as it is compared: stripped, in lower case, "" for null."""
     return str(value).strip().lower() if value is not None else ""
 
 
@@ -338,7 +338,7 @@ def _staged_row(row: Row) -> StagedRow:
 
 
 def as_version(value: object) -> bytes | str | None:
-    """Gives a hash column's value in a form that can be compared: bytes, text or None."""
+    """Return a hash column's value in a form that can be compared: bytes, text or None."""
     if value is None or isinstance(value, (bytes, str)):
         return value
     return bytes(value) if isinstance(value, (bytearray, memoryview)) else str(value)

@@ -65,7 +65,7 @@ class Overview:
 def overview(
     store: StagingTable, table: str, mask: Callable[[str], str], *, runs: int = 5, errors: int = 10
 ) -> Overview:
-    """Gives the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
+    """Return the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
     store.check_table()
     counts: Counter[tuple[str, str]] = Counter()
     for state, status, rows in store.connection.query(store.sql("count_by_state")):
@@ -79,7 +79,7 @@ def overview(
 
 
 def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
-    """Gives the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
+    """Return the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
     if not store.has_journal():
         return []
     sql = store.sql("last_runs", page=store.connection.page(most)["page"])
@@ -87,7 +87,7 @@ def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
 
 
 def requeue(store: StagingTable, *, person_id: str | None = None, matching: str | None = None) -> int:
-    """Puts rows in error back to pending and gives how many. Errors: DatabaseError.
+    """Put rows in error back to pending and return how many. Errors: DatabaseError.
 
     `person_id` limits it to one person, `matching` to answers that hold this text (whatever its case).
     """
@@ -137,7 +137,7 @@ def _time(value: object) -> object:
 
 
 def _literal(text: str) -> str:
-    """Gives a text for LIKE in which no character has a meaning of its own, on any of the databases."""
+    """Return a text for LIKE in which no character has a meaning of its own, on any of the databases."""
     for character in "!%_[":
         text = text.replace(character, f"!{character}")
     return text

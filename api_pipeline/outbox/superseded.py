@@ -11,15 +11,15 @@ from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staging_table import Selection, StagingTable, was_sent
 
 
-def deletions_overtaken(store: StagingTable, rows: Sequence[StagedRow]) -> set[int]:
-    """Gives the ids of deleted rows whose person has a newer living row: the child is back, and must stay."""
+def deletions_superseded(store: StagingTable, rows: Sequence[StagedRow]) -> set[int]:
+    """Return the ids of deleted rows whose person has a newer living row: the child is back, and must stay."""
     deleted = [row for row in rows if row.is_deleted]
     living = _newest_living(store, deleted)
     return {row.id for row in deleted if living.get(row.person_id, row.id) > row.id}
 
 
 def newer_than_failed(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, int]:
-    """Gives, by the id of a row that an earlier run tried in vain, the id of its person's newest living row.
+    """Return, by the id of a row that an earlier run tried in vain, the id of its person's newest living row.
 
     Where that one is newer and not among `rows`, it may have been sent meanwhile.
     """
@@ -31,7 +31,7 @@ def newer_than_failed(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
 
 
 def in_their_turn(store: StagingTable, selection: Selection, rows: Sequence[StagedRow]) -> list[StagedRow]:
-    """Gives the rows without those of whose person another shard has an older row yet to try: they go another time.
+    """Return the rows without those of whose person another shard has an older row yet to try: they go another time.
 
     Must be asked before what the receiver holds is read: what the older row did to it is recorded with its outcome.
     """

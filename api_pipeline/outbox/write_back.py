@@ -1,4 +1,4 @@
-"""Writes the outcomes of one POST back, in one transaction: staging table, holdings, submission log (contract 3)."""
+"""Writes the outcomes of one POST back, in one transaction: staging table, baselines, submission log (contract 3)."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _TOGETHER: Mapping[str, tuple[type, ...]] = {
 class Destination:
     """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
 
-    `companions` is whether holdings and log are kept; `testing` writes simulated answers only (contract 3).
+    `control_tables` is whether baselines and log are kept; `testing` writes simulated answers only (contract 3).
     """
 
     run_id: str
     table: str
     receiver: str
-    companions: bool
+    control_tables: bool
     testing: bool
 
 
@@ -61,14 +61,14 @@ class _Changes:
 
     `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
     `log` has the lines by what they have in common: kind, HTTP code and outcome. What is held of the children in
-    `replaced` is taken out first; those in `concluded` were not sent, their holding is known from their rows.
+    `replaced` is taken out first; those in `adopted` were not sent, their baseline is adopted from their rows.
     """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     held: dict[str, tuple[object, ...]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
-    concluded: set[str] = field(default_factory=set)
+    adopted: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
     renewed: list[tuple[str, str]] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _RowNow:
     version: Version
 
     def is_still(self, row: StagedRow) -> bool:
-        """Whether the row is in the version that was read; leaving or rejoining the cohort is a change as well."""
+        """Return whether the row is as it was read; leaving or rejoining the cohort is a change as well."""
         read = row.current_hash if row.current_hash is not None else row.json_payload
         return self.version == read and (self.row_state == "deleted") == row.is_deleted
 
@@ -97,7 +97,7 @@ _GONE = _RowNow(row_state="", submission_status="", version=None)
 
 
 class WriteBack:
-    """Writes outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
+    """Write outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
 
     def __init__(self, store: StagingTable, destination: Destination, mask: Callable[[str], str]) -> None:
         self._store = store
@@ -106,7 +106,7 @@ class WriteBack:
         self._is_in_doubt = False
 
     def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
-        """Writes the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
+        """Write the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
 
         Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
         """
@@ -122,8 +122,8 @@ class WriteBack:
         self._is_in_doubt = False
 
     def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
-        """Whether an earlier try of this, whose answer was lost, is in the log and so in the database as a whole."""
-        if not self._to.companions or self._to.testing:
+        """Return whether an earlier try of this, whose answer was lost, is in the log, and so in the database."""
+        if not self._to.control_tables or self._to.testing:
             return False
         changes = _Changes()
         for outcome in known:
@@ -144,9 +144,9 @@ class WriteBack:
             self._apply(batch, changes)
 
     def _leave_recorded(self, changes: _Changes) -> None:
-        """Replaces what is recorded by what was sent, but not by what was only concluded: that is never newer."""
-        recorded = self._store.holdings(self._to.receiver, list(changes.concluded))
-        for child in changes.concluded:
+        """Replace what is recorded by what was sent, but not by what was only adopted: that is never newer."""
+        recorded = self._store.baselines(self._to.receiver, list(changes.adopted))
+        for child in changes.adopted:
             if child in recorded and recorded[child].held is not None:
                 del changes.held[child]
         changes.replaced.update(changes.held)
@@ -175,7 +175,7 @@ class WriteBack:
             case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
                 if now.is_still(record.row):
                     changes.add_together("mark_failed", record.row.id, reason)
-                self._collect_unconfirmed(changes, record, may_have_arrived=outcome.may_have_arrived)
+                self._collect_in_doubt(changes, record, may_have_arrived=outcome.may_have_arrived)
         self._collect_log(changes, outcome)
 
     def _collect_testing(self, changes: _Changes, outcome: Outcome) -> None:
@@ -183,7 +183,7 @@ class WriteBack:
         if not may_be_due(row):
             # A rehearsal of a resync takes rows that are sent, and must leave them so.
             return
-        # The receipt of today's tool may be all that tells what the receiver holds.
+        # The receipt of today's tool may be the only sign of what the receiver holds.
         receipt = last_receipt(row)
         before = f" (sent before: {receipt})" if receipt else ""
         match outcome:
@@ -225,7 +225,7 @@ class WriteBack:
             self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
         if not record.is_last:
             changes.renewed.append((record.la_child_id, sha256_hex(row.json_payload)))
-        elif record.leaves_doubt:
+        elif record.stays_in_doubt:
             changes.renewed.append((record.la_child_id, ""))
         else:
             changes.confirmed.append(record.la_child_id)
@@ -239,7 +239,7 @@ class WriteBack:
         if not outcome.is_recorded:
             digest = sha256_hex(outcome.held)
             self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
-            changes.concluded.add(outcome.la_child_id)
+            changes.adopted.add(outcome.la_child_id)
         changes.confirmed.append(outcome.la_child_id)
 
     def _collect_held(
@@ -253,11 +253,11 @@ class WriteBack:
     ) -> None:
         changes.held[child] = (child, held, digest, receipt, accepted_at or utc_now())
 
-    def _collect_unconfirmed(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
+    def _collect_in_doubt(self, changes: _Changes, record: Record, *, may_have_arrived: bool) -> None:
         if may_have_arrived:
             held = record.held_after if record.held_after is not None else NOTHING_HELD
             changes.may_hold.append((held, self._to.receiver, record.la_child_id))
-        elif not record.was_unconfirmed:
+        elif not record.was_in_doubt:
             changes.confirmed.append(record.la_child_id)
 
     def _collect_log(self, changes: _Changes, outcome: Outcome) -> None:
@@ -281,7 +281,7 @@ class WriteBack:
             store.connection.execute_many(store.sql(statement), rows)
         for statement, rows in changes.together.items():
             store.update_rows(statement, _TOGETHER[statement], rows)
-        if not self._to.companions:
+        if not self._to.control_tables:
             return
         receiver = self._to.receiver
         store.remove_held(receiver, sorted(changes.replaced))
@@ -290,9 +290,9 @@ class WriteBack:
         shared = (self._to.run_id, batch, self._to.table, utc_now())
         for alike, lines in changes.log.items():
             store.write_rows("insert_log", (int, str, str, str, str), lines, (*shared, *alike))
-        store.forget_unconfirmed(receiver, changes.confirmed)
+        store.clear_in_doubt(receiver, changes.confirmed)
         renewed = [child for child, _ in changes.renewed]
-        store.note_unconfirmed(receiver, self._to.run_id, changes.renewed, renewed)
+        store.mark_in_doubt(receiver, self._to.run_id, changes.renewed, renewed)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
 

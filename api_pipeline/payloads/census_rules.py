@@ -1,7 +1,7 @@
 """The returns' own rules that one payload can be held against, and the firewall's: warnings, never refusals.
 
 `RULES` is the table: names, sentences, and the part of a payload that each is about. Every payload of every night is
-held against all of them, so for each part there is one function that looks at it once and notes what is broken: to add
+held against all of them, so for each part there is one function that looks at it once and lists what is broken: to add
 a rule, write its line and its condition. Specification 6 and 7; the names are those of the CIN census and the SSDA903
 return.
 """
@@ -22,8 +22,8 @@ from api_pipeline.payloads.finding import Finding
 Members: TypeAlias = "Mapping[str, Any]"
 # What was found broken: a rule's name, and the path.
 _Broken: TypeAlias = "list[tuple[str, str]]"
-# Notes a rule as broken, and the end of the path.
-_Tell: TypeAlias = "Callable[[str, str], None]"
+# Lists a rule as broken, and the end of the path.
+_Report: TypeAlias = "Callable[[str, str], None]"
 
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_VALUES = {**{letter: value for value, letter in enumerate(_UPN_LETTERS)}, **{str(n): n for n in range(10)}}
@@ -62,7 +62,7 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("CIN 8525Q", "wanted is a date of birth or an expected one, not both and not neither", _DETAILS),
+    Rule("CIN 8525Q", "expected a date of birth or an expected date of birth, and not both", _DETAILS),
     Rule("CIN 8750", "the sex of an unborn child must be U", _DETAILS),
     Rule("CIN 8770Q", "of school age without a UPN: a reason other than UN1 is expected", _DETAILS),
     Rule("CIN 1510-1550", "the UPN does not have the census's form, or its check letter is wrong", _DETAILS),
@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
-    """Gives what a payload breaks of the returns' rules, in the table's order.
+    """Return what a payload breaks of the returns' rules, in the table's order.
 
     `data` has parts only of the types that the schema says, and no dates that are none: see `schema.sound_parts`.
     """
@@ -109,7 +109,7 @@ def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
 
 
 def firewall_findings(data: Members) -> list[Finding]:
-    """Gives where a payload holds what the receiver's firewall may take for an attack."""
+    """Return where a payload holds what the receiver's firewall may take for an attack."""
     return _as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
 
 
@@ -125,7 +125,7 @@ def _ranks() -> dict[str, int]:
 
 
 def may_hold_hex(text: str) -> bool:
-    """Whether the firewall's `0x` can be in a payload of this text; in most one look at each x shows that it is not."""
+    """Return whether the firewall's `0x` can be in a payload of this text; a look at each x rules most texts out."""
     if "\\" in text and "\\u" in text:
         return True
     return any(_follows_zero(text, sign) for sign in "xX")
@@ -141,79 +141,81 @@ def _follows_zero(text: str, sign: str) -> bool:
 
 
 def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
-    def tell(rule: str, end: str) -> None:
+    def report(rule: str, end: str) -> None:
         broken.append((rule, f"$.{_DETAILS}{end}"))
 
     is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
     if is_born == is_expected and details:
-        tell("CIN 8525Q", "")
+        report("CIN 8525Q", "")
     if is_expected and not is_born and details.get("sex", "U") != "U":
-        tell("CIN 8750", ".sex")
+        report("CIN 8750", ".sex")
     if "unique_pupil_number" in details:
         upn = details["unique_pupil_number"]
         if not (_UPN.fullmatch(upn) and _has_check_letter(upn)):
-            tell("CIN 1510-1550", ".unique_pupil_number")
+            report("CIN 1510-1550", ".unique_pupil_number")
     elif details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1" and _is_of_school_age(details, as_of):
-        tell("CIN 8770Q", ".unique_pupil_number_unknown_reason")
+        report("CIN 8770Q", ".unique_pupil_number_unknown_reason")
     if "former_unique_pupil_number" in details and not _FORMER_UPN.fullmatch(details["former_unique_pupil_number"]):
-        tell("CIN 1560Q", ".former_unique_pupil_number")
+        report("CIN 1560Q", ".former_unique_pupil_number")
     if _is_not_alone("NONE", details.get("disabilities", ())):
-        tell("CIN 8790", ".disabilities")
+        report("CIN 8790", ".disabilities")
     if "uasc_end_date" in details and not _is_uasc_end_right(details):
-        tell("903 205C, 303, 304", ".uasc_end_date")
+        report("903 205C, 303, 304", ".uasc_end_date")
 
 
 def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
-    def tell(rule: str, end: str) -> None:
+    def report(rule: str, end: str) -> None:
         broken.append((rule, f"$.{_EPISODE}[{number}]{end}"))
 
     referral = episode.get("referral_date", _EVER)
     if ("closure_date" in episode) != ("closure_reason" in episode):
-        tell("CIN 8805, 8810", "")
+        report("CIN 8805, 8810", "")
     if episode.get("closure_date", _NEVER) < referral:
-        tell("CIN 8630", ".closure_date")
+        report("CIN 8630", ".closure_date")
     if episode.get("referral_no_further_action_flag") is True:
         for block in _ACTIVITY_BLOCKS:
             if episode.get(block):
-                tell("CIN 8832, 4000, 8831", f".{block}")
-    _look_at_assessments(episode.get(_ASSESSMENTS, ()), referral, tell)
+                report("CIN 8832, 4000, 8831", f".{block}")
+    _look_at_assessments(episode.get(_ASSESSMENTS, ()), referral, report)
     for block, rules in _PLAN_RULES:
         if block in episode:
-            _look_at_plans(episode[block], referral, block, rules, tell)
+            _look_at_plans(episode[block], referral, block, rules, report)
     if _ENQUIRIES in episode:
-        _look_at_enquiries(episode[_ENQUIRIES], referral, tell)
+        _look_at_enquiries(episode[_ENQUIRIES], referral, report)
     for position, item in enumerate(episode.get(_PLACEMENTS, ())):
         if ("end_date" in item) != ("end_reason" in item):
-            tell("903 148", f".{_PLACEMENTS}[{position}]")
+            report("903 148", f".{_PLACEMENTS}[{position}]")
 
 
-def _look_at_assessments(assessments: Sequence[Members], referral: str, tell: _Tell) -> None:
+def _look_at_assessments(assessments: Sequence[Members], referral: str, report: _Report) -> None:
     for position, item in enumerate(assessments):
         start = item.get("start_date", _EVER)
         if start < referral and start:
-            tell("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
+            report("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
         if item.get("authorisation_date", _NEVER) < start:
-            tell("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
+            report("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
         if _is_not_alone("21", item.get("factors", ())):
-            tell("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
+            report("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
 
 
-def _look_at_plans(plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], tell: _Tell) -> None:
+def _look_at_plans(
+    plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], report: _Report
+) -> None:
     before_referral, before_start = rules
     for position, item in enumerate(plans):
         start = item.get("start_date", _EVER)
         if start < referral and start:
-            tell(before_referral, f".{block}[{position}].start_date")
+            report(before_referral, f".{block}[{position}].start_date")
         if item.get("end_date", _NEVER) < start:
-            tell(before_start, f".{block}[{position}].end_date")
+            report(before_start, f".{block}[{position}].end_date")
 
 
-def _look_at_enquiries(enquiries: Sequence[Members], referral: str, tell: _Tell) -> None:
+def _look_at_enquiries(enquiries: Sequence[Members], referral: str, report: _Report) -> None:
     for position, item in enumerate(enquiries):
         if item.get("start_date", _NEVER) < referral:
-            tell("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
+            report("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
     if len(enquiries) > 1 and _is_overlapping(enquiries):
-        tell("CIN 8890, 8839", f".{_ENQUIRIES}")
+        report("CIN 8890, 8839", f".{_ENQUIRIES}")
 
 
 def _has_check_letter(upn: str) -> bool:

@@ -1,4 +1,4 @@
-"""How two payloads of a child differ, in the terms in which a receiver can be told (contract 4). Pure."""
+"""How two payloads of a child differ, in the terms that a record can express (contract 4). Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WHOLE = Difference(is_whole=True)
 
 
 def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
-    """Gives what a payload says of a child: without null members, purge flags, purged parts and empty keyed arrays."""
+    """Return what a payload says of a child: without null members, purge flags, purged parts and empty keyed arrays."""
     result: Members = {}
     for name, value in payload.items():
         if value is None or (name == "purge" and shape.can_be_purged):
@@ -58,7 +58,7 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
 
 
 def without_common(held: Members, now: Members, shape: ObjectShape) -> tuple[Members, Members]:
-    """Gives two payloads without what their keyed arrays have word for word in common: that differs in nothing.
+    """Return two payloads without what their keyed arrays have word for word in common: that differs in nothing.
 
     One such element stays in each array, so that an array is empty only where it was. Most of a child's payload is the
     same from night to night, and need not be looked into.
@@ -83,7 +83,7 @@ def _texts(elements: Any, key: str) -> dict[str, bytes]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Gives a JSON value without the null members of its objects, at any depth."""
+    """Return a JSON value without the null members of its objects, at any depth."""
     if isinstance(value, dict):
         return {name: without_nulls(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -92,28 +92,28 @@ def without_nulls(value: Any) -> Any:
 
 
 def compare(held: Members, now: Members, shape: ObjectShape, *, is_full: bool) -> Difference:
-    """Gives how the contents `held` and `now` of one object differ.
+    """Return how the contents `held` and `now` of one object differ.
 
-    `is_full` says that unchanged parts will be sent as well, which an array with doubtful keys does not bear.
+    `is_full` says that unchanged parts will be sent as well, which an array with ambiguous keys does not bear.
     """
     result = Difference()
     for name, before in held.items():
-        if name not in now and not _note_gone(result, name, before, shape):
+        if name not in now and not _add_gone(result, name, before, shape):
             return _WHOLE
     for name, value in now.items():
         if name not in held:
-            if _is_doubtful(value, shape.members.get(name)) and held.keys() != _IDENTIFIER_ALONE:
+            if _is_ambiguous(value, shape.members.get(name)) and held.keys() != _IDENTIFIER_ALONE:
                 return _WHOLE
             result.changes[name] = value
         elif type(value) is str and value == held[name]:
             continue
-        elif not _note_change(result, name, held[name], value, shape, is_full=is_full):
+        elif not _add_change(result, name, held[name], value, shape, is_full=is_full):
             return _WHOLE
     return result
 
 
 def prune(held: Members, first: Members, shape: ObjectShape) -> Members:
-    """Gives what is left of `held` once the marked parts are purged."""
+    """Return what is left of `held` once the marked parts are purged."""
     result = dict(held)
     for name, marker in first.items():
         member = shape.members.get(name)
@@ -128,7 +128,7 @@ def prune(held: Members, first: Members, shape: ObjectShape) -> Members:
 
 
 def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
-    """Gives `base` with purge markers put in where they belong; nothing that `base` has is changed."""
+    """Return `base` with purge markers put in where they belong; nothing that `base` has is changed."""
     result = dict(base)
     for name, marker in markers.items():
         member = shape.members.get(name)
@@ -142,7 +142,7 @@ def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
 
 
 def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
-    """Gives what a merging receiver holds after a record that marks nothing as purged."""
+    """Return what a merging receiver holds after a record that marks nothing as purged."""
     result = dict(held)
     for name, value in record.items():
         member, before = shape.members.get(name), held.get(name)
@@ -163,8 +163,8 @@ def _merged_elements(before: Any, value: list[Members], shape: KeyedShape) -> li
     return list(by_key.values())
 
 
-def _note_gone(result: Difference, name: str, before: Any, shape: ObjectShape) -> bool:
-    """Notes that a member is held no longer; False where only purging its object can take it away."""
+def _add_gone(result: Difference, name: str, before: Any, shape: ObjectShape) -> bool:
+    """Add a member that is no longer there; False where only purging its object can take it away."""
     member = shape.members.get(name)
     if isinstance(member, ObjectShape) and isinstance(before, dict):
         result.gone[name] = dict(PURGED)
@@ -175,7 +175,7 @@ def _note_gone(result: Difference, name: str, before: Any, shape: ObjectShape) -
     return False
 
 
-def _note_change(result: Difference, name: str, before: Any, value: Any, shape: ObjectShape, *, is_full: bool) -> bool:
+def _add_change(result: Difference, name: str, before: Any, value: Any, shape: ObjectShape, *, is_full: bool) -> bool:
     member = shape.members.get(name)
     if isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
         inner = compare(before, value, member, is_full=is_full)
@@ -229,7 +229,7 @@ def _take_in(result: Difference, name: str, inner: Difference) -> None:
 
 
 def has_keys(elements: Any, key: str) -> bool:
-    """Whether an array's elements can be told apart: each an object with a key of its own."""
+    """Return whether an array's elements can be told apart: each an object with a key of its own."""
     if not isinstance(elements, list):
         return False
     keys = [element.get(key) for element in elements if isinstance(element, dict)]
@@ -240,13 +240,13 @@ def has_keys(elements: Any, key: str) -> bool:
     )
 
 
-def has_doubtful_keys(payload: Members, shape: ObjectShape) -> bool:
-    """Whether elements of one of the payload's own arrays, not of arrays within them, cannot be told apart."""
-    return any(_is_doubtful(value, shape.members.get(name)) for name, value in payload.items())
+def has_ambiguous_keys(payload: Members, shape: ObjectShape) -> bool:
+    """Return whether elements of one of the payload's own arrays, not of arrays within them, cannot be told apart."""
+    return any(_is_ambiguous(value, shape.members.get(name)) for name, value in payload.items())
 
 
-def _is_doubtful(value: Any, member: Shape | None) -> bool:
-    """Whether a new array could be merged with an empty one that the receiver holds, and its keys would not bear it."""
+def _is_ambiguous(value: Any, member: Shape | None) -> bool:
+    """Return whether a new array could be merged with an empty one at the receiver, which its keys do not allow."""
     return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)
 
 

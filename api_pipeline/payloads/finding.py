@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault of one payload.
+    """One thing wrong with one payload.
 
     `severity` is "schema", "code", "cross_field" or "firewall"; `path` a JSON path; `rule` a short stable name;
     `message` a sentence without the value; `code_list` the list's name for findings about codes.

@@ -18,7 +18,7 @@ _Members = dict[str, Any]
 
 
 def read_paths(text: str) -> tuple[ElementPath, ...]:
-    """Gives the paths that `paths_text` wrote; none where the text is something else."""
+    """Return the paths that `paths_text` wrote; none where the text is something else."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -28,12 +28,12 @@ def read_paths(text: str) -> tuple[ElementPath, ...]:
 
 
 def paths_text(paths: Iterable[ElementPath]) -> str:
-    """Gives paths as they are stored: a JSON list of lists, the same for the same paths."""
+    """Return paths as they are stored: a JSON list of lists, the same for the same paths."""
     return orjson.dumps(sorted(paths)).decode()
 
 
 def paths_in(payload: _Members, shape: ObjectShape | None = None) -> set[ElementPath]:
-    """Gives the paths of all elements and blocks of a payload."""
+    """Return the paths of all elements and blocks of a payload."""
     found: set[ElementPath] = set()
     for name, member in (shape or record_shape()).members.items():
         value = payload.get(name)
@@ -49,7 +49,7 @@ def paths_in(payload: _Members, shape: ObjectShape | None = None) -> set[Element
 
 
 def with_kept(payload: _Members, held: _Members, paths: Iterable[ElementPath]) -> _Members:
-    """Gives a payload with those parts of `held` put in that left the time window; itself where there are none.
+    """Return a payload with those parts of `held` put in that left the time window; itself where there are none.
 
     A part within an element that the payload no longer has is not put in: it goes with that element.
     """

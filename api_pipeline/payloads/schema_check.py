@@ -30,7 +30,7 @@ class Checker:
         self._as_of = as_of or date.today()  # noqa: DTZ011 - ages are reckoned in the council's own day
 
     def check(self, data: Mapping[str, Any], text: str | None = None) -> list[Finding]:
-        """Gives every finding in one payload whose null members have been taken out; `text` is it as it was staged."""
+        """Return every finding in one payload whose null members have been taken out; `text` is it as it was staged."""
         findings: list[Finding] = []
         sound = data
         if not self._terse.is_valid(data):
@@ -56,7 +56,7 @@ def _compile(source: dict[str, Any]) -> Any:
 
 
 def _with_codes(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Gives the strict profile: each `x-codes` note replaced by the code list it names, legacy codes left out."""
+    """Return the strict profile: each `x-codes` member replaced by the code list it names, legacy codes left out."""
     if isinstance(node, list):
         return [_with_codes(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -68,7 +68,7 @@ def _with_codes(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _terse(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Gives a schema that finds the same payloads valid in less time: without references, and nothing said twice."""
+    """Return a schema that finds the same payloads valid in less time: without references, and nothing said twice."""
     if isinstance(node, list):
         return [_terse(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -86,12 +86,12 @@ def _list_name(reference: str) -> str:
 
 
 def code_list(name: str) -> tuple[str, ...]:
-    """Gives the codes of a list of the schema, such as `code_sex`."""
+    """Return the codes of a list of the schema, such as `code_sex`."""
     return tuple(schema()["$defs"][name]["enum"])
 
 
 def legacy_codes(name: str) -> tuple[str, ...]:
-    """Gives the codes of a list that earlier years used and that are only queried."""
+    """Return the codes of a list that earlier years used and that are only queried."""
     return tuple(schema()["$defs"][name].get("x-legacy", ()))
 
 
@@ -104,13 +104,13 @@ def _is_of_wrong_form(error: Any) -> bool:
     return isinstance(error.kind, (kinds.Type, kinds.Pattern, kinds.Format))
 
 
-def sound_parts(data: Mapping[str, Any], faulty: Sequence[Sequence[str | int]]) -> Mapping[str, Any]:
-    """Gives a copy of a payload without the objects that have a faulty member at one of these paths.
+def sound_parts(data: Mapping[str, Any], wrong: Sequence[Sequence[str | int]]) -> Mapping[str, Any]:
+    """Return a copy of a payload without the objects that have a wrong member at one of these paths.
 
     An array keeps its length, for the sake of other paths: what is taken out of it is replaced by an empty object.
     """
     sound: dict[str, Any] = copy.deepcopy(dict(data))
-    for path in faulty:
+    for path in wrong:
         is_member = isinstance(path[-1], str) and len(path) > 1
         # What an earlier path took out is not there any more.
         with suppress(KeyError):
@@ -133,7 +133,7 @@ def _finding(error: Any) -> Finding:
 
 
 def _code_finding(error: Any) -> Finding:
-    name = _list_name(_note_at(schema(), error.schema_path[:-1]))
+    name = _list_name(_codes_at(schema(), error.schema_path[:-1]))
     path = json_path(error.instance_path)
     if error.instance in legacy_codes(name):
         return Finding("code", path, "legacy_code", "the code belongs to an earlier year's list", name)
@@ -141,14 +141,14 @@ def _code_finding(error: Any) -> Finding:
     return Finding("code", path, "code_list", f"the value is not in the code list {name} ({codes})", name)
 
 
-def _note_at(node: Any, path: Sequence[str | int]) -> str:
+def _codes_at(node: Any, path: Sequence[str | int]) -> str:
     for step in path:
         node = node[step]
     return str(node["x-codes"])
 
 
 def json_path(steps: Sequence[str | int]) -> str:
-    """Gives a path as text, such as `$.social_care_episodes[0].referral_source`; a strange name is not repeated."""
+    """Return a path as text, such as `$.social_care_episodes[0].referral_source`; a strange name is not repeated."""
     return "$" + "".join(_step(step) for step in steps)
 
 
@@ -159,7 +159,7 @@ def _step(step: str | int) -> str:
 
 
 def _sentence(kind: Any) -> str:
-    """Gives what is wanted in plain words; the library's own message quotes the value."""
+    """Return what is expected in plain words; the library's own message quotes the value."""
     kinds = jsonschema_rs.ValidationErrorKind
     match kind:
         case kinds.AdditionalProperties():

@@ -36,7 +36,7 @@ Shape: TypeAlias = "ObjectShape | KeyedShape"
 
 @cache
 def schema() -> dict[str, Any]:
-    """Gives the receiver's schema of one record, version 1.0.1 (specification 1)."""
+    """Return the receiver's schema of one record, version 1.0.1 (specification 1)."""
     text = (files("api_pipeline") / "data" / SCHEMA_FILE).read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -44,7 +44,7 @@ def schema() -> dict[str, Any]:
 
 @cache
 def record_shape() -> ObjectShape:
-    """Gives the structure of a whole record."""
+    """Return the structure of a whole record."""
     return _object_shape(schema())
 
 
@@ -55,7 +55,7 @@ def _object_shape(node: Mapping[str, Any]) -> ObjectShape:
 
 
 def _shape(node: Mapping[str, Any]) -> Shape | None:
-    """Gives the structure of a member, None where it is atomic: a value, or an array whose items have no key."""
+    """Return the structure of a member, None where it is atomic: a value, or an array whose items have no key."""
     if node.get("type") == "object":
         return _object_shape(node)
     items = node.get("items", {})

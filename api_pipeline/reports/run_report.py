@@ -81,7 +81,7 @@ def gather(
     Errors: DatabaseError; SettingsError where `run_id` is not in the journal or was a run on another table.
     """
     now = overview(store, table, mask, runs=RUNS_SHOWN)
-    has_journal, has_log = store.has_journal(), store.has_companions()
+    has_journal, has_log = store.has_journal(), store.has_control_tables()
     entry = _journal_entry(store, now, run_id, table) if has_journal else None
     if entry is None and summary is not None:
         entry = _as_past_run(summary), summary.receiver

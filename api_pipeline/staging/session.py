@@ -52,7 +52,7 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
     try:
         store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
         store.check_table()
-        if not (staging.purge_left_window or store.keeps_left_window()):
+        if not (staging.purge_left_window or store.keeps_retained()):
             _LOG.warning(
                 "The table %s is missing, so parts of records that left the time window will be purged at the receiver "
                 "as if they were deleted; make it with: d2i-csc-api deploy-schema --apply",
@@ -111,7 +111,7 @@ def _request(staging: StagingSettings, call: StageCall) -> StageRequest:
         ),
         max_deleted_share=None if call.allows_deletions else staging.max_deleted_share,
         deletes_left_window=staging.delete_left_window,
-        keeps_left_window=not staging.purge_left_window,
+        keeps_retained=not staging.purge_left_window,
         only_listed=only or None,
         is_dry_run=call.is_dry_run,
     )

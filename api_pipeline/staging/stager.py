@@ -47,7 +47,7 @@ class StageRequest:
     """What one staging does.
 
     `max_deleted_share` is None where deletions are allowed whatever their number (--allow-deletions);
-    `deletes_left_window` is DELETE_LEFT_WINDOW, `keeps_left_window` the opposite of PURGE_LEFT_WINDOW. `only_listed`
+    `deletes_left_window` is DELETE_LEFT_WINDOW, `keeps_retained` the opposite of PURGE_LEFT_WINDOW. `only_listed`
     says that the rows of people whom COHORT_PERSON_IDS does not name are left alone.
     """
 
@@ -55,7 +55,7 @@ class StageRequest:
     options: StageOptions
     max_deleted_share: float | None
     deletes_left_window: bool = True
-    keeps_left_window: bool = True
+    keeps_retained: bool = True
     only_listed: frozenset[str] | None = None
     is_dry_run: bool = False
 
@@ -172,7 +172,7 @@ class Stager:
                 continue
             payload = built.payload
             versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
-            outside[person] = built.left_window if self._request.keeps_left_window else frozenset()
+            outside[person] = built.left_window if self._request.keeps_retained else frozenset()
         self._summary.cohort += len(cohort)
         self._apply(*self._changes(versions, outside))
         return cohort

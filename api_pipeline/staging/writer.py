@@ -38,7 +38,7 @@ class Writer:
     def __init__(self, store: StagingTable, receiver: str) -> None:
         self._store = store
         self._receiver = receiver
-        self._has_companions = store.has_companions()
+        self._has_companions = store.has_control_tables()
         self._extra = [name for name in ("legacy_id", "last_updated") if store.has_columns(store.tables.staging, name)]
         self._keeps_text_hash = False
 
@@ -63,16 +63,16 @@ class Writer:
         """Return some rows as they stand now, each with what the receiver holds of its child."""
         rows = self._store.read_rows(ids)
         children = {row.id: child_of(row) for row in rows}
-        holdings: dict[str, Baseline] = {}
+        baselines: dict[str, Baseline] = {}
         if self._has_companions:
-            holdings = self._store.holdings(self._receiver, list(children.values()))
-        unknown = [row for row in rows if children[row.id] not in holdings]
+            baselines = self._store.baselines(self._receiver, list(children.values()))
+        unknown = [row for row in rows if children[row.id] not in baselines]
         previous = sent_payloads(self._store, unknown, has_log=self._has_companions)
-        return [(row, _held(row, holdings.get(children[row.id]), previous.get(row.id))) for row in rows]
+        return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]
 
     def left_window(self) -> dict[str, str]:
         """Return, by person, what left the time window and is not to be purged, as it is stored."""
-        if not self._store.keeps_left_window():
+        if not self._store.keeps_retained():
             return {}
         return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}
 
@@ -80,7 +80,7 @@ class Writer:
         """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
         if not changes:
             return
-        left = left if self._store.keeps_left_window() else {}
+        left = left if self._store.keeps_retained() else {}
         with self._store.connection.transaction():
             self._insert([change for change in changes if isinstance(change, Insert)], now)
             for statement, more, rows in (
@@ -152,11 +152,11 @@ def child_of(row: StagedRow) -> str:
         return row.person_id
 
 
-def _held(row: StagedRow, holding: Baseline | None, previous: str | None) -> Held:
+def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> Held:
     # The same that makes a deletion due (store.is_due): what the control table says, else the row's own memory.
-    if holding is None:
+    if baseline is None:
         kept = row.api_response if previous is not None else None
         return Held(row.has_previous, previous, row.api_response if previous is not None else None, kept)
-    is_held = holding.held is not None or holding.unconfirmed is not None or row.has_previous
-    payload = holding.held if holding.unconfirmed is None else None
-    return Held(is_held, payload, holding.receipt)
+    is_held = baseline.held is not None or baseline.in_doubt is not None or row.has_previous
+    payload = baseline.held if baseline.in_doubt is None else None
+    return Held(is_held, payload, baseline.receipt)

@@ -59,8 +59,10 @@ def accepted(record: Record) -> Accepted:
     return Accepted(record, Receipt(UUID, AT), 200)
 
 
-def write(store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, companions: bool = True) -> None:
-    to = Destination("run-1", "staging", HERE, companions=companions, testing=testing)
+def write(
+    store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, control_tables: bool = True
+) -> None:
+    to = Destination("run-1", "staging", HERE, control_tables=control_tables, testing=testing)
     WriteBack(store, to, lambda text: text.replace("Smith", "***")).write(7, outcomes)
 
 
@@ -75,7 +77,7 @@ def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str
         receiver=HERE,
         run_id="run-1",
         batch_size=100,
-        companions=True,
+        control_tables=True,
         schema_check="reject",
         schema_codes="warn",
         testing=False,
@@ -86,7 +88,7 @@ def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str
 def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", partial={"old": 1}), staged("2")])
     with store_of(deployed) as store:
-        store.note_unconfirmed(HERE, "run-1", [("1", "h"), ("2", "h")], [])
+        store.mark_in_doubt(HERE, "run-1", [("1", "h"), ("2", "h")], [])
         write(store, [accepted(record_of(read(store)[0]))])
     row = row_of(deployed, deployed.table, "1")
     assert (row["submission_status"], row["row_state"]) == ("sent", "unchanged")
@@ -203,15 +205,15 @@ def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_h
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         rows = read(store)
-        store.note_unconfirmed(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], [])
+        store.mark_in_doubt(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], [])
         records = [record_of(row) for row in rows]
         write(
             store,
             [DeliveryFailed(records[0], "no answer", None, True), DeliveryFailed(records[1], "refused", None, False)],
         )
-        holdings = store.holdings(HERE, ["1", "2"])
-    assert set(holdings) == {"1"}
-    noted = holdings["1"].unconfirmed
+        baselines = store.baselines(HERE, ["1", "2"])
+    assert set(baselines) == {"1"}
+    noted = baselines["1"].in_doubt
     assert noted is not None
     assert (noted.payload_hash, noted.may_hold) == (sha256_hex(rows[0].json_payload), rows[0].json_payload)
 
@@ -221,9 +223,9 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
     with store_of(deployed) as store:
         store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
         write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
-        holdings = store.holdings(HERE, ["1", "2"])
+        baselines = store.baselines(HERE, ["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
-    assert holdings["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
+    assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
 
 
@@ -234,12 +236,12 @@ def test_a_child_that_another_shard_noted_meanwhile_is_noted_anew(deployed: Test
     with store_of(deployed) as store, store_of(deployed) as other:
 
         def note_it_too(person_id: str, _finding: Finding) -> None:
-            if person_id == "1" and not other.runs_of_notes(HERE, ["1"]):
-                other.note_unconfirmed(HERE, "run-2", [(person_id, "h")], [])
+            if person_id == "1" and not other.runs_in_doubt(HERE, ["1"]):
+                other.mark_in_doubt(HERE, "run-2", [(person_id, "h")], [])
 
         planner_of(store, window, note_it_too).run()
-        assert store.runs_of_notes(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
-        noted = {child: holding.unconfirmed for child, holding in store.holdings(HERE, ["1", "2"]).items()}
+        assert store.runs_in_doubt(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
+        noted = {child: baseline.in_doubt for child, baseline in store.baselines(HERE, ["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
     assert noted["1"] == InDoubt("", None)
     assert noted["2"] != noted["1"]
@@ -254,7 +256,7 @@ def test_what_was_concluded_never_replaces_what_another_shard_recorded(deployed:
         older, newer = read(store)
         write(store, [accepted(record_of(newer))])
         write(store, [UpToDate(older, "1", older.json_payload, UUID, is_recorded=False)])
-        assert store.holdings(HERE, ["1"])["1"].held == newer.json_payload
+        assert store.baselines(HERE, ["1"])["1"].held == newer.json_payload
 
 
 @pytest.mark.parametrize("times", [(None, AT), (AT, None), (None, None)])
@@ -332,8 +334,8 @@ def test_without_companion_tables_the_row_alone_is_written(database: TestDatabas
         database.execute(f"DROP TABLE {database.named(companion)}")
     fill(database, database.table, [staged("1")])
     with store_of(database) as store:
-        assert not store.has_companions()
-        write(store, [accepted(record_of(read(store)[0]))], companions=False)
+        assert not store.has_control_tables()
+        write(store, [accepted(record_of(read(store)[0]))], control_tables=False)
     assert row_of(database, database.table, "1")["submission_status"] == "sent"
 
 

@@ -31,15 +31,15 @@ def text_of(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def steps(now: str, holding: Baseline, policy: Policy) -> list[Record]:
+def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
     """Plans record after record, each accepted in turn, until the last."""
     payload, found = parse_payload(now), []
-    while not isinstance(record := next_record(ROW, payload, holding, policy), NothingToSend):
+    while not isinstance(record := next_record(ROW, payload, baseline, policy), NothingToSend):
         found.append(record)
         assert len(found) <= MOST_STEPS
         if record.is_last:
             break
-        holding = Baseline(held=record.held_after)
+        baseline = Baseline(held=record.held_after)
         policy = Policy(policy.deltas, policy.purge_vanished)
     return found
 
@@ -116,8 +116,8 @@ def test_whichever_of_two_holdings_is_true_the_records_end_in_the_current_payloa
     if arrived:
         true = apply(true, json.loads(sent.body))
     noted = InDoubt(sha256_hex(text_of(middle)), (sent.held_after or "{}") if known else None)
-    holding = Baseline(held=text_of(before), unconfirmed=noted)
-    assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
+    baseline = Baseline(held=text_of(before), in_doubt=noted)
+    assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
 @many
@@ -131,8 +131,8 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
     if arrived and isinstance(first, Record):
         true = apply(true, json.loads(first.body))
     noted = InDoubt(intent_hash(parse_payload(text_of(now)), Baseline()), None)
-    holding = Baseline(held=text_of(before), unconfirmed=noted)
-    assert content(receive(true, steps(text_of(now), holding, Policy(deltas)), "merge")) == content(now)
+    baseline = Baseline(held=text_of(before), in_doubt=noted)
+    assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
 @many

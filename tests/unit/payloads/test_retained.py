@@ -97,9 +97,9 @@ def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
 def test_a_full_record_is_the_payload_as_staged_though_more_is_held_after_it() -> None:
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
     staged = row(payload, (OLD,))
-    holding = Baseline(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
+    baseline = Baseline(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
 
-    record = next_record(staged, parse_payload(staged.json_payload), holding, FULL)
+    record = next_record(staged, parse_payload(staged.json_payload), baseline, FULL)
 
     assert not isinstance(record, NothingToSend)
     assert (record.kind, record.body.decode()) == (RecordKind.FULL, staged.json_payload)
@@ -110,9 +110,9 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
     before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
     staged = row(child(referral("R1", "P2")), (OLD,))
     unconfirmed = InDoubt("0" * 64, orjson.dumps(between).decode())
-    holding = Baseline(held=orjson.dumps(before).decode(), unconfirmed=unconfirmed)
+    baseline = Baseline(held=orjson.dumps(before).decode(), in_doubt=unconfirmed)
 
-    record = next_record(staged, parse_payload(staged.json_payload), holding, DELTAS)
+    record = next_record(staged, parse_payload(staged.json_payload), baseline, DELTAS)
 
     assert not isinstance(record, NothingToSend)
     for held in (before, between):
