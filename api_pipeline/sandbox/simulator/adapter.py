@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending
-from api_pipeline.sandbox.simulator.core import Simulator
+from api_pipeline.sandbox.simulator.shell import Shell
 
 
 class InProcessAdapter(BaseAdapter):
@@ -22,7 +22,7 @@ class InProcessAdapter(BaseAdapter):
     `requests.ReadTimeout` at once.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Shell[Any]) -> None:
         super().__init__()
         self._simulator = simulator
 

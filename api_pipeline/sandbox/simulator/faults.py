@@ -15,7 +15,7 @@ from api_pipeline.sandbox.simulator.options import ReceiptShape
 
 
 class Target(str, Enum):
-    """Which endpoint a request is for."""
+    """Which endpoint a request is for: the children's, the token's, control, or none. Other services have more."""
 
     CHILDREN = "children"
     TOKEN = "token"  # noqa: S105 - the name of an endpoint
@@ -57,7 +57,7 @@ class Fault:
     """
 
     kind: FaultKind = FaultKind.ANSWER
-    target: Target = Target.CHILDREN
+    target: str = Target.CHILDREN
     when: When = When.BEFORE_ACCEPTING
     times: int | None = 1
     first: int | None = None
@@ -75,17 +75,17 @@ class Fault:
             raise ValueError("times must be 1 or more, and delay_s must not be negative")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be 200 to 599")
-        if self.target not in (Target.CHILDREN, Target.TOKEN):
-            raise ValueError("target must be children or token")
+        if self.target in (Target.CONTROL, Target.NOWHERE):
+            raise ValueError("target must be an endpoint")
 
     @property
     def is_unread(self) -> bool:
         """Whether the request ends without an answer before its body is read."""
         return self.when is When.BEFORE_READING and self.kind in (FaultKind.DROP, FaultKind.HANG, FaultKind.DIE)
 
-    def befalls(self, target: Target, number: int) -> bool:
+    def befalls(self, target: str, number: int) -> bool:
         """Whether it is meant for request `number` to `target`."""
-        if self.target is not target:
+        if self.target != target:
             return False
         return self.first is None or self.first <= number <= (math.inf if self.last is None else self.last)
 
@@ -107,13 +107,13 @@ class FaultBook:
         with self._lock:
             self._pending.clear()
 
-    def take(self, target: Target, number: int) -> Fault | None:
+    def take(self, target: str, number: int) -> Fault | None:
         """Gives the fault that befalls request `number` to `target`, and counts it down."""
         with self._lock:
             place = self._place(target, number)
             return None if place is None else self._count_down(place)
 
-    def take_unread(self, target: Target, number: int) -> Fault | None:
+    def take_unread(self, target: str, number: int) -> Fault | None:
         """Does as `take` where that fault comes before the body is read and gives no answer; else takes none."""
         with self._lock:
             place = self._place(target, number)
@@ -121,7 +121,7 @@ class FaultBook:
                 return None
             return self._count_down(place)
 
-    def _place(self, target: Target, number: int) -> int | None:
+    def _place(self, target: str, number: int) -> int | None:
         matches = (place for place, (fault, _) in enumerate(self._pending) if fault.befalls(target, number))
         return next(matches, None)
 

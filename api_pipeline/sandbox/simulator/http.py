@@ -10,11 +10,12 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.http_handler import Handler
-from api_pipeline.sandbox.simulator.options import BASE_PATH, TOKEN_PATH
+from api_pipeline.sandbox.simulator.shell import Shell
 from api_pipeline.settings.safety import is_loopback_host
 
 _BACKLOG = 128
@@ -22,7 +23,11 @@ _HANDSHAKE_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 
 
-class SimulatorServer:
+Served = TypeVar("Served", bound=Shell[Any])
+_Server = TypeVar("_Server", bound="LoopbackServer[Any]")
+
+
+class LoopbackServer(Generic[Served]):
     """Serves `simulator` on a loopback address while it is entered as a context manager.
 
     `port` 0 takes a free one. With `certfile` and `keyfile` (PEM) it speaks TLS. The state is the simulator's: after
@@ -32,14 +37,14 @@ class SimulatorServer:
 
     def __init__(
         self,
-        simulator: Simulator | None = None,
+        simulator: Served,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         certfile: Path | None = None,
         keyfile: Path | None = None,
     ) -> None:
-        self.simulator = simulator or Simulator()
+        self.simulator = simulator
         self.stopping = threading.Event()
         self._tls = _tls_context(certfile, keyfile) if certfile else None
         self._lock = threading.Lock()
@@ -62,17 +67,7 @@ class SimulatorServer:
         host = self._address[0]
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    @property
-    def base_url(self) -> str:
-        """The value for API_ENDPOINT."""
-        return f"{self.origin}{BASE_PATH}"
-
-    @property
-    def token_url(self) -> str:
-        """The value for TOKEN_ENDPOINT."""
-        return f"{self.origin}{TOKEN_PATH}"
-
-    def __enter__(self) -> SimulatorServer:
+    def __enter__(self: _Server) -> _Server:
         return self
 
     def __exit__(
@@ -154,6 +149,31 @@ class SimulatorServer:
         if was_late:
             _shut(secured)
         return secured
+
+
+class SimulatorServer(LoopbackServer[Simulator]):
+    """Serves the Children's Social Care receiver; the arguments are those of `LoopbackServer`."""
+
+    def __init__(
+        self,
+        simulator: Simulator | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certfile: Path | None = None,
+        keyfile: Path | None = None,
+    ) -> None:
+        super().__init__(simulator or Simulator(), host=host, port=port, certfile=certfile, keyfile=keyfile)
+
+    @property
+    def base_url(self) -> str:
+        """The value for API_ENDPOINT."""
+        return f"{self.origin}{Simulator.base_path}"
+
+    @property
+    def token_url(self) -> str:
+        """The value for TOKEN_ENDPOINT."""
+        return f"{self.origin}{Simulator.token_path}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from api_pipeline.sandbox.simulator.answer import Answer, Ending, error_answer
 
 if TYPE_CHECKING:
-    from api_pipeline.sandbox.simulator.http import SimulatorServer
+    from api_pipeline.sandbox.simulator.http import LoopbackServer
 
 # A body is read into memory before it is judged; nothing that is tried on one machine needs more.
 _LARGEST_BODY = 256 * 1024 * 1024
@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # One write for the whole answer, instead of one for its head and one for its body.
     wbufsize = -1
-    server: SimulatorServer  # type: ignore[assignment] # our own server is no socketserver, and gives what is used here
+    server: LoopbackServer[Any]  # type: ignore[assignment] # our own server is no socketserver, and gives what is used here
 
     def _serve(self) -> None:
         simulator = self.server.simulator

@@ -66,17 +66,30 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """What holds until it is changed.
+class CommonConditions:
+    """What holds at any simulated service until it is changed.
 
     `latency_s` is added to every answer. `rate_limit` is in requests a second; more are answered 429 with Retry-After,
-    as a date if `retry_after_as_date`. `firewall_markers` are texts, in any case of letters, that the firewall
-    answers with 403. `accept_status` is 200, 201 or 202. `max_body_bytes` is None for no limit.
+    as a date if `retry_after_as_date`.
     """
 
     latency_s: float = 0.0
     rate_limit: float | None = None
     retry_after_as_date: bool = False
+
+    def __post_init__(self) -> None:
+        if self.latency_s < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
+            raise ValueError("latency_s must not be negative, and rate_limit must be above nought")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions(CommonConditions):
+    """What holds at the Children's Social Care API until it is changed, beside what `CommonConditions` says.
+
+    `firewall_markers` are texts, in any case of letters, that the firewall
+    answers with 403. `accept_status` is 200, 201 or 202. `max_body_bytes` is None for no limit.
+    """
+
     refuse_supplier_key: bool = False
     firewall_markers: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
@@ -88,8 +101,7 @@ class Conditions:
     max_body_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.latency_s < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
-            raise ValueError("latency_s must not be negative, and rate_limit must be above nought")
+        CommonConditions.__post_init__(self)
         if self.accept_status not in (200, 201, 202) or self.refusal_status not in (400, 422):
             raise ValueError("accept_status must be 200, 201 or 202, and refusal_status 400 or 422")
 

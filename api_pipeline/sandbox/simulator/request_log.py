@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending
-from api_pipeline.sandbox.simulator.faults import Fault, Target
+from api_pipeline.sandbox.simulator.faults import Fault
 
 # Enough for any rehearsal, and little enough that a simulator may run for days.
 _REMEMBERED = 10_000
@@ -25,13 +25,14 @@ class Visit:
     """
 
     number: int
-    target: Target
+    target: str
     method: str
     path: str
     arrived: float
     at_once: int
     fault: Fault | None = None
     wait_s: float | None = None
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class LoggedRequest:
     """A request that has been answered, or dropped (`ending`). Times are seconds of a monotonic clock."""
 
     number: int
-    target: Target
+    target: str
     method: str
     path: str
     status: int
@@ -52,17 +53,21 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The last requests and the counts of all. Safe to use from several threads at once."""
+    """The last requests and the counts of all. Safe to use from several threads at once.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `counted` are the endpoints that take records: the counts of answers and of requests at once are about these.
+    """
+
+    def __init__(self, clock: Callable[[], float], counted: frozenset[str]) -> None:
         self._clock = clock
+        self._counted = counted
         self._lock = threading.Lock()
-        self._under_way: Counter[Target] = Counter()
+        self._under_way: Counter[str] = Counter()
         self._forget()
 
     def _forget(self) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=_REMEMBERED)
-        self._came: Counter[Target] = Counter()
+        self._came: Counter[str] = Counter()
         self._answers: Counter[int] = Counter()
         self._most_at_once = 0
         self._quiet: list[tuple[float, float]] = []
@@ -73,14 +78,14 @@ class RequestLog:
         with self._lock:
             self._forget()
 
-    def arrive(self, target: Target) -> tuple[int, float, int]:
+    def arrive(self, target: str) -> tuple[int, float, int]:
         """Counts a request in; gives its number, the time, and how many to its target are under way."""
         with self._lock:
             now = self._clock()
             self._came[target] += 1
             self._under_way[target] += 1
-            if target is Target.CHILDREN:
-                self._most_at_once = max(self._most_at_once, self._under_way[target])
+            if target in self._counted:
+                self._most_at_once = max(self._most_at_once, sum(self._under_way[one] for one in self._counted))
                 self._quiet = [(start, end) for start, end in self._quiet if end > now]
                 self._too_early += any(start + _ON_ITS_WAY_S < now for start, _ in self._quiet)
             return self._came[target], now, self._under_way[target]
@@ -90,7 +95,7 @@ class RequestLog:
         with self._lock:
             now = self._clock()
             self._under_way[visit.target] -= 1
-            if visit.target is Target.CHILDREN:
+            if visit.target in self._counted:
                 self._answers[answer.status] += 1
                 if answer.retry_after_s is not None:
                     self._quiet.append((now, now + answer.retry_after_s))
@@ -115,7 +120,7 @@ class RequestLog:
         with self._lock:
             return list(self._entries)
 
-    def came(self, target: Target) -> int:
+    def came(self, target: str) -> int:
         """Gives how many requests to a target have come."""
         with self._lock:
             return self._came[target]

@@ -6,9 +6,10 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from api_pipeline.sandbox.simulator.core import Simulator
-from api_pipeline.sandbox.simulator.http import SimulatorServer
+from api_pipeline.sandbox.simulator.http import LoopbackServer, SimulatorServer
 from api_pipeline.sandbox.simulator.options import Options
 
 _LOOK_EVERY_S = 0.2
@@ -23,19 +24,14 @@ def run_server(
     Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
     """
     stop = stop or threading.Event()
-    with _seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:
+    with seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:
         echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
         for line in settings_lines(server):
             echo(line)
         echo(
             f"It reads records as {options.conditions.reading.value}; ask and steer it under {server.origin}/_control/"
         )
-        try:
-            # On Windows, Ctrl-C cannot interrupt a wait without end.
-            while not stop.wait(_LOOK_EVERY_S) and not server.stopping.is_set():
-                continue
-        except KeyboardInterrupt:
-            pass
+        wait_until_stopped(server, stop)
     stats = server.simulator.stats()
     echo(
         f"Stopped: {stats.requests} requests came, {stats.records_accepted} records were accepted, "
@@ -43,8 +39,19 @@ def run_server(
     )
 
 
+def wait_until_stopped(server: LoopbackServer[Any], stop: threading.Event) -> None:
+    """Wait until `stop` is set, Ctrl-C or `/_control/die`."""
+    try:
+        # On Windows, Ctrl-C cannot interrupt a wait without end.
+        while not stop.wait(_LOOK_EVERY_S) and not server.stopping.is_set():
+            continue
+    except KeyboardInterrupt:
+        pass
+
+
 @contextmanager
-def _seldom_collected() -> Iterator[None]:
+def seldom_collected() -> Iterator[None]:
+    """Let Python look for cycles of objects seldom while a server serves."""
     # Each batch makes some ten thousand objects without a cycle among them; looking for cycles all the time would
     # take nearly as long as reading the JSON.
     before = gc.get_threshold()
