@@ -1,4 +1,4 @@
-"""Puts a run together from the settings, keeps its lock and its journal entry, and takes it apart again."""
+"""The composition root: put a run together from the settings, keep its lock and journal entry, take it apart."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MOST_BUSY_WAIT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What one call asks for beyond the settings: the most rows, and whether to purge and send whole (`resync`).
+    """What one call adds to the settings: the most rows, and whether to purge and send whole (`resync`).
 
     `run_id` names the run in every log line and in the tables.
     """
@@ -58,7 +58,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who is told what: `progress` the counts, `on_due` the number of rows that may be due, `on_token` each token."""
+    """What is called during a run: `progress` with the counts, `on_due` with the rows that may be due, `on_token`."""
 
     progress: RunProgress = field(default_factory=NoProgress)
     on_due: Callable[[int], None] = lambda _count: None
@@ -66,7 +66,7 @@ class Observers:
 
 
 def run(settings: Settings, request: RunRequest, observers: Observers, stop: threading.Event) -> RunSummary:
-    """Does the main job once and gives what it did; faults that ended it stand in the summary.
+    """Do the main job once and return what it did; errors that ended it are in the summary.
 
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
@@ -87,14 +87,14 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
 
 
 def shard_of(settings: Settings) -> tuple[int, int] | None:
-    """Gives (I, N) where the settings ask for one shard of several, else None."""
+    """Return (I, N) where the settings ask for one shard of several, else None."""
     shard = settings.shard
     return (shard.index, shard.count) if shard.count > 1 else None
 
 
 @contextmanager
 def locked(store: StagingTable, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
-    """Holds the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
+    """Hold the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
     keeper = LockKeeper(store, shard)
     keeper.take()
     try:
@@ -104,7 +104,7 @@ def locked(store: StagingTable, shard: tuple[int, int] | None) -> Iterator[LockK
 
 
 class LockKeeper:
-    """Takes the run lock, and takes it again after the connection it hung on was lost."""
+    """Take the run lock, and take it again after its connection was lost."""
 
     def __init__(self, store: StagingTable, shard: tuple[int, int] | None) -> None:
         self._store = store
@@ -112,35 +112,35 @@ class LockKeeper:
         self._lock: RunLock | None = None
 
     def take(self) -> None:
-        """Takes the lock. Errors: AlreadyRunning, DatabaseError."""
+        """Take the lock. Errors: AlreadyRunning, DatabaseError."""
         self.release()
         self._lock = take(self._store.connection, self._store.tables.staging, self._shard)
 
     def retake(self) -> None:
-        """Takes the lock on a new connection. Errors: DatabaseError, also where another run was quicker."""
+        """Take the lock on a new connection. Errors: DatabaseError, also where another run has taken it meanwhile."""
         try:
             self.take()
         except AlreadyRunning as error:
-            raise DatabaseError(f"When the database came back, another run had begun. {error}") from None
+            raise DatabaseError(f"When the database came back, another run was at work. {error}") from None
 
     def release(self) -> None:
-        """Frees the lock."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
 
 def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
-    """Sees that the tables are there and gives whether the companion tables are.
+    """Check that the tables are there, and return whether the control tables are.
 
-    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control_tables that are missing.
+    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
     """
     store.check_table()
     store.check_writable()
     if store.has_control_tables():
         return True
     sentence = (
-        f"The companion tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
+        f"The control tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
         "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
     )
     if settings.use_partial_payload or request.resync:
@@ -199,7 +199,7 @@ def _execute(
 
 
 def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:
-    """Gives how many due rows a run that ended early has not even read, as far as the database still tells."""
+    """Return how many due rows a run that ended early has not even read, as far as the database still tells."""
     counts = planner.counts
     if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
         return 0
@@ -211,7 +211,7 @@ def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> 
 
 
 def _see_one_division(settings: Settings, store: StagingTable) -> None:
-    """Sees that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
+    """Check that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
 
     Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
     journal names the candidates, for each run writes itself in before it looks; whether they live, their locks tell.
@@ -258,7 +258,7 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Rel
 
 
 def retry_budget_of(settings: Settings) -> RetryBudget:
-    """Gives how long a database that is away is waited for."""
+    """Return how long a run waits for a database that is away."""
     return RetryBudget(settings.db_retry_s, time.monotonic, time.sleep)
 
 
@@ -321,7 +321,7 @@ def _log_finding(person_id: str, finding: Finding) -> None:
 
 
 def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiver:
-    """Gives a receiver whose session can reach nothing but the simulator in this process."""
+    """Return a receiver whose session can reach nothing but the simulator in this process."""
     from api_pipeline.sandbox.simulator import invented
     from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 
@@ -341,7 +341,7 @@ def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiv
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[StagingTable]:
-    """Opens the database and gives its staging table. Errors: DatabaseError."""
+    """Open the database and return its staging table. Errors: DatabaseError."""
 
     connection = connect(settings.connection_string)
     try:

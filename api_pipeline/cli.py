@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how a fault becomes one sentence and an exit code (contract 5)."""
+"""The command line: which commands there are, and how an error becomes one sentence and an exit code (contract 5)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ from api_pipeline.errors import PipelineError
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
-    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); sends nothing."),
-    "validate": ("validate", "Check every pending payload and list each fault; sends nothing."),
-    "test-db-connection": (
-        "check_database",
-        "Open the configured database and name driver, server, login and version.",
-    ),
-    "test-schema": ("check_schema", "Compare the staging table with what is expected; say what is missing."),
-    "test-endpoint": ("check_endpoint", "Walk to the receiver: DNS, TCP, proxy, TLS, token, one harmless request."),
-    "smoke": ("smoke", "The three tests above, a summary and one exit code (also: run-smoke)."),
+    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
+    "validate": ("validate", "Check every pending payload and list every finding; send nothing."),
+    "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
+    "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
+    "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
+    "smoke": ("smoke", "Run the three tests above and sum up (also: run-smoke)."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
-    "report": ("report", "Write a run as one HTML page: what was due, what became of it, errors by rule."),
+    "report": ("report", "Write one run as an HTML page: what was due, its outcomes, errors by rule."),
     "requeue": ("requeue", "Put rows in error back to pending."),
-    "anonymise": ("anonymise", "Fill the twin (_anon) with invented records in the shape of the live ones."),
-    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the scripts that make the tables."),
+    "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),
+    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
     "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
-    "demo": ("demo", "The whole job on an embedded database and receiver, from nothing."),
-    "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine."),
+    "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
+    "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
 }
 _ALIASES = {"run-smoke": "smoke"}
@@ -41,11 +38,11 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Gives the names of the commands in the order of the documentation."""
+        """Return the names of the commands in the order of the documentation."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Gives a command by its name or alias."""
+        """Return a command by its name or alias."""
         entry = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
         if entry is None:
             return None
@@ -54,7 +51,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands without importing them."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
@@ -70,8 +67,8 @@ class LazyGroup(click.Group):
 def cli(context: click.Context, /, **keywords: Any) -> None:
     """Send staged children's social care records to the Department for Education.
 
-    Without a command the main job is done, as by `run`. Exit codes: 0 all accepted, 1 records in error, 2 settings, 3
-    database, 4 authentication, 5 receiver not reached, 75 another run at work, 130 stopped by a signal.
+    Without a command the program does the main job, as `run` does. Exit codes: 0 everything due was accepted, 1 records
+    in error, 2 settings, 3 database, 4 authentication, 5 receiver not reached, 75 another run at work, 130 stopped.
     """
     context.obj = take_common(context, keywords)
     if context.invoked_subcommand is None:
@@ -81,7 +78,7 @@ def cli(context: click.Context, /, **keywords: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the program and ends it with an exit code of the contract, never with a traceback."""
+    """Run the program and end it with an exit code of the contract, never with a traceback."""
     make_streams_safe()
     try:
         cli.main(arguments, prog_name="d2i-csc-api", standalone_mode=False)
@@ -103,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make_streams_safe() -> None:
-    """Lets a console that cannot show a letter (code page 1252) show its escape instead of ending the program."""
+    """Let a console that cannot show a letter (code page 1252) show its escape instead of ending the program."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -114,9 +111,9 @@ def _report_unforeseen(error: Exception) -> None:
     import logging
 
     # The text of an unforeseen error could quote a payload, so only its kind is printed.
-    logging.getLogger(__name__).debug("unforeseen fault", exc_info=True)
+    logging.getLogger(__name__).debug("unforeseen error", exc_info=True)
     click.echo(
-        f"Error: the program met a fault of its own ({type(error).__name__}); "
+        f"Error: the program failed in a way that it does not know ({type(error).__name__}); "
         "run it again with --verbose --log-file and report it.",
         err=True,
     )

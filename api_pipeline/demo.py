@@ -41,7 +41,7 @@ _MARK_AT = 68
 
 @dataclass(frozen=True, slots=True)
 class _Council:
-    """Everything the two nights need: where the tables are, who receives, whom to tell, and the day they play on."""
+    """Everything the two nights need: where the tables are, who receives, where to print, and the day it is."""
 
     connection: Connection
     server: SimulatorServer
@@ -52,7 +52,7 @@ class _Council:
 
 
 def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threading.Event) -> int:
-    """Makes the folder with its database, lives through two nights against the simulator and tells what happened.
+    """Make the folder with its database, run two nights against the simulator and print what happened.
 
     `children` is the number of people in the council's own tables (SSD). Gives the exit code: 0 when at the end nothing
     is due any more. Errors: PipelineError.
@@ -70,13 +70,13 @@ def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threadi
         echo(f"The council's own tables (SSD): {children} people, {rows} rows in {len(SSD_TABLES)} tables.")
         with SimulatorServer() as server:
             council = _Council(connection, server, path, echo, stop, today)
-            return _first_night(council) or _second_night(council, ssd) or _ending(council)
+            return _night_one(council) or _night_two(council, ssd) or _ending(council)
     finally:
         connection.close()
 
 
-def _first_night(council: _Council) -> int:
-    """Stages and sends everybody; some payloads are broken on purpose, refused, mended and sent."""
+def _night_one(council: _Council) -> int:
+    """Stage and send everybody; some payloads are broken on purpose, refused, corrected and sent."""
     _stage("First night: the payloads are built from the SSD", council)
     _break(council.connection)
     _show(council, "\nBefore the first run (some payloads were broken on purpose)")
@@ -84,12 +84,12 @@ def _first_night(council: _Council) -> int:
     if refused.errors or refused.was_stopped:
         return refused.exit_code
     _show_refused(council)
-    _mend(council.connection)
-    return _run("Second run, after the data team mended what was refused", council).exit_code
+    _correct(council.connection)
+    return _run("Second run, after the data team corrected what was refused", council).exit_code
 
 
-def _second_night(council: _Council, ssd: SyntheticSsd) -> int:
-    """Changes the SSD, stages what is new, changed and gone, and sends only that."""
+def _night_two(council: _Council, ssd: SyntheticSsd) -> int:
+    """Change the SSD, stage what is new, changed and gone, and send only that."""
     night = ssd.next_night(random.Random(_SEED), _CHANGED_SHARE)  # noqa: S311 - invented people need no cryptography
     write_night(council.connection, night)
     _show_night(night, council.echo)
@@ -152,7 +152,7 @@ def _new_database(folder: Path) -> Path:
 
 
 def _is_of_a_demo(path: Path) -> bool:
-    """Whether a file is a demo's database: it bears the mark, or has nothing in it as a demo cut short leaves it."""
+    """Whether a file is a demo's database: it has the mark, or is empty, as an interrupted demo leaves it."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -182,7 +182,7 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
 
 
 def _break(connection: Connection) -> None:
-    """Adds to some payloads what the receiver does not know, as a council's own script might."""
+    """Add a member to some payloads that the receiver does not know, as a council's own script might."""
     rows = connection.query(f"SELECT id, json_payload FROM {TABLE} ORDER BY id")  # noqa: S608 - a constant name
     chosen = rows[_BROKEN_EVERY // 2 :: _BROKEN_EVERY]
     _write(
@@ -190,8 +190,8 @@ def _break(connection: Connection) -> None:
     )
 
 
-def _mend(connection: Connection) -> None:
-    """Takes out of the refused payloads what the receiver does not know, as a council's data team would."""
+def _correct(connection: Connection) -> None:
+    """Remove from the refused payloads what the receiver does not know, as a council's data team would."""
     rows = connection.query(f"SELECT id, json_payload FROM {TABLE} WHERE submission_status = 'error'")  # noqa: S608 - a constant name
     payloads = [(number, json.loads(text)) for number, text in rows]
     for _, payload in payloads:
@@ -244,5 +244,5 @@ def _show_refused(council: _Council) -> None:
 
 
 def default_folder() -> Path:
-    """Gives the demo's own folder in the working folder."""
+    """Return the demo's own folder in the working folder."""
     return Path(os.curdir) / "d2i-csc-api-demo"

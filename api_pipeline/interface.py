@@ -62,12 +62,12 @@ __all__ = [
 
 
 def load_settings(env_file: str | Path | None = None, **settings: str | int | float | bool) -> Settings:
-    """Gives the settings, checked: from keywords, environment, credential store and `.env` file, in this order.
+    """Return the settings, checked: from keywords, environment, credential store and `.env` file, in this order.
 
     Keywords are settings by name: `load_settings(TABLE_NAME="ssd_api_data_staging_anon", BATCH_SIZE=50)`. `env_file` is
     the settings file, which must exist; without it `.env` or `env.txt` of the working folder is read. Testing mode is
     the default, as for the commands.
-    Errors: SettingsError, all faults in one message.
+    Errors: SettingsError, all errors in one message.
     """
     from api_pipeline.config import Purpose
     from api_pipeline.config import load_settings as load
@@ -83,7 +83,7 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
 
 
 def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:
-    """Looks at database, staging table and the way to the receiver, and gives each step as a row; sends no record.
+    """Look at database, staging table and the way to the receiver, and return each step as a row; send no record.
 
     The way to the receiver is walked where the settings name one; else one row says that it was skipped.
     """
@@ -99,7 +99,7 @@ def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:
 
 
 def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Path | None = None) -> ValidationResult:
-    """Checks the payload of every row that may be due, or of every row, and gives what was found by rule.
+    """Check the payload of every row that may be due, or of every row, and return what was found by rule.
 
     Sends nothing and changes nothing. `csv_path` gets one line a finding: person id, place and rule, never a value.
     Errors: DatabaseError; SettingsError where the file cannot be written.
@@ -118,19 +118,19 @@ def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Pat
 
 
 def rehearse(settings: Settings, *, limit: int | None = None, person_id: str | None = None) -> RunResult:
-    """Does the main job in testing mode, whatever the settings say: nothing leaves this machine.
+    """Do the main job in testing mode, whatever the settings say: nothing leaves this machine.
 
     Rows become `testing`, or `error` where a record would not be sent. `limit` is the most rows taken.
-    Errors: DatabaseError, AlreadyRunning; faults in mid-run stand in the result.
+    Errors: DatabaseError, AlreadyRunning; errors in mid-run are in the result.
     """
     return run(replace(settings, testing_mode=True), limit=limit, person_id=person_id)
 
 
 def run(settings: Settings, *, limit: int | None = None, person_id: str | None = None) -> RunResult:
-    """Does the main job as the settings say: in testing mode, or live where they have `TESTING_MODE=false`.
+    """Do the main job as the settings say: in testing mode, or live where they have `TESTING_MODE=false`.
 
     An interrupt (Ctrl-C, a notebook's stop button) lets what is in flight be written back first.
-    Errors: DatabaseError, AlreadyRunning; faults in mid-run stand in the result.
+    Errors: DatabaseError, AlreadyRunning; errors in mid-run are in the result.
     """
     from api_pipeline.assembly import Observers, RunRequest
     from api_pipeline.assembly import run as run_once
@@ -143,7 +143,7 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
 
 
 def status(settings: Settings, *, runs: int = 5) -> Overview:
-    """Gives the table at a glance: rows by state, oldest pending row, frequent errors (masked), the last runs."""
+    """Return the table at a glance: rows by state, oldest pending row, frequent errors (masked), the last runs."""
     from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
     from api_pipeline.outbox.status import overview
@@ -153,7 +153,7 @@ def status(settings: Settings, *, runs: int = 5) -> Overview:
 
 
 def make_trial_database(path: str | Path, children: int = 200) -> str:
-    """Makes a database file with a staging table of invented children, some broken on purpose, to try things on.
+    """Make a database file with a staging table of invented children, some broken on purpose, to try things on.
 
     Gives its DB_CONNECTION_STRING; the table is `ssd_api_data_staging`. Errors: SettingsError where the file is there.
     """
@@ -168,7 +168,7 @@ def _as_text(value: str | int | float | bool) -> str:
 
 @contextmanager
 def _logged(settings: Settings, run_id: str) -> Iterator[Callable[[str], None]]:
-    """Logs as the settings say, faults alone to the screen; gives the way to name a further secret to be hidden."""
+    """Log as the settings say, errors alone to the screen; yield the function that names a further secret to hide."""
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.redaction import Redactor
 
@@ -179,7 +179,7 @@ def _logged(settings: Settings, run_id: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Gives an event that the first interrupt sets; a second interrupt is raised as ever."""
+    """Return an event that the first interrupt sets; a second interrupt is raised as ever."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

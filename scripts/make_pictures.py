@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
-from api_pipeline.reports.run_report import write_report
+from api_pipeline.reports.report_file import write_report
 from tests.support.browser import browser_page
 from tests.support.commands import ROOT, clean_environment, started_cli
 from tests.support.reports import report

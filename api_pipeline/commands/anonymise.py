@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
 @click.command("anonymise")
 @pass_common
-@click.option("--source", metavar="TABLE", help="The live table to read [default: TABLE_NAME without _anon].")
-@click.option("--target", metavar="TABLE", help="The twin to fill; must end in _anon [default: the source's].")
+@click.option("--source", metavar="TABLE", help="Read this live table [default: TABLE_NAME without _anon].")
+@click.option(
+    "--target",
+    metavar="TABLE",
+    help="Fill this table; its name must end in _anon [default: the source's name with _anon].",
+)
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Make at most N records.")
-@click.option("--replace", is_flag=True, help="Take the rows out that the twin holds; else it must be empty.")
-@click.option("--as-sent", is_flag=True, help="Take previous payloads for accepted, to rehearse deltas and purges.")
-@click.option("--dry-run", is_flag=True, help="Make and check every record, but write none.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="First remove the rows of the anonymised copy; without this option it must be empty.",
+)
+@click.option("--as-sent", is_flag=True, help="Treat previous payloads as accepted, to rehearse deltas and purges.")
+@click.option("--dry-run", is_flag=True, help="Make and check every record; write none.")
 def command(common: Common, source: str | None, target: str | None, **wanted_options: Any) -> None:
-    """Fill the twin (_anon) of the live table with invented records of the same structure, for rehearsals.
+    """Fill the anonymised copy (_anon) of the live table with invented records of the same structure.
 
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
     """
@@ -47,7 +55,7 @@ def command(common: Common, source: str | None, target: str | None, **wanted_opt
 
 
 def sentences(pair: Pair, wanted: Wanted, outcome: Outcome) -> list[str]:
-    """Gives what became of it in a few sentences, counts and row ids only."""
+    """Return the outcome in a few sentences, counts and row ids only."""
     source, twin = pair.source_name, pair.twin_name
     is_one = outcome.records == 1
     records = f"{outcome.records} invented {'record' if is_one else 'records'} of {source}"

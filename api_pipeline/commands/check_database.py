@@ -10,7 +10,7 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("test-db-connection")
 @pass_common
-@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, as_json: bool) -> None:
     """Open the configured database, run SELECT 1, and name driver, server, database, login and server version."""
     from api_pipeline.diagnostics.database import check_connection

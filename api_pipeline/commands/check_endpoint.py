@@ -10,10 +10,10 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("test-endpoint")
 @pass_common
-@click.option("--send-test-record", is_flag=True, help="Also send one invented child, to a test endpoint only.")
-@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+@click.option("--send-test-record", is_flag=True, help="Also send one invented child; only to a test endpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, send_test_record: bool, as_json: bool) -> None:
-    """Walk to the receiver: DNS, TCP, proxy, TLS, token, one harmless authorised request; stop at the first fault."""
+    """Test the way to the receiver: DNS, TCP, proxy, TLS, token, one harmless request. Stop at the first failure."""
     from api_pipeline.diagnostics.endpoint import check_endpoint, check_may_send_record
     from api_pipeline.settings.model import Purpose
 

@@ -10,10 +10,10 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("test-schema")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
-    """Compare the staging table and its companions with what is expected; say what is missing and what adds it."""
+    """Compare the staging table and the control tables with what is expected; say what is missing and what adds it."""
     from api_pipeline.diagnostics.database import check_schema
     from api_pipeline.settings.model import Purpose
 

@@ -1,4 +1,4 @@
-"""What the commands that test the surroundings share: how a report is printed, and how one ends at its settings."""
+"""What the commands that test the surroundings share: printing a report, and ending at invalid settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) -> Iterator[None]:
-    """Prints a report whose only step is the settings where they are not as wanted, and lets the fault through.
+    """Print a report whose only step is the settings where they are not valid, and let the error through.
 
     `is_one_of_many` is for a command whose JSON holds several tests. Errors: SettingsError.
     """
@@ -32,7 +32,7 @@ def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) 
 
 
 def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
-    """Prints a report as lines, unless it is wanted for machines, or nothing is wrong and quiet was asked for."""
+    """Print a report as lines, unless JSON is printed instead, or nothing is wrong and `quiet` is set."""
     from api_pipeline.diagnostics.steps import report_lines
 
     if as_json or (quiet and report.is_ok):
@@ -41,7 +41,7 @@ def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: 
 
 
 def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
-    """Prints a report and ends the command with its exit code."""
+    """Print a report and end the command with its exit code."""
     if as_json:
         click.echo(redact(json.dumps(_document(report), indent=2)))
     else:
@@ -50,7 +50,7 @@ def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet
 
 
 def exit_unless_ok(code: int) -> None:
-    """Ends the command with an exit code other than 0."""
+    """End the command with an exit code other than 0."""
     if code:
         raise SystemExit(code)
 

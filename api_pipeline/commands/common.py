@@ -1,4 +1,4 @@
-"""What all commands share: the common options, the settings, the logs, and how a fault becomes an exit code."""
+"""What all commands share: the common options, the settings, the logs, and how an error becomes an exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The common options; one given behind the command beats one given before it."""
+    """The common options; one given after the command wins over one given before it."""
 
     env_file: Path | None = None
     verbose: bool = False
@@ -31,7 +31,7 @@ class Common:
     log_file: str | None = None
 
     def over(self, earlier: Common | None) -> Common:
-        """Gives these options, filled up with those given before the command."""
+        """Return these options, filled up with those given before the command."""
         if earlier is None:
             return self
         return Common(
@@ -43,12 +43,12 @@ class Common:
 
 
 def common_options(function: _Function) -> _Function:
-    """Adds the common options to a command."""
+    """Add the common options to a command."""
     options = (
-        click.option("--env-file", type=click.Path(path_type=Path), help="Read settings from this file."),
-        click.option("--verbose", is_flag=True, help="Say more, also in the log."),
-        click.option("--quiet", is_flag=True, help="Say nothing but faults."),
-        click.option("--log-file", metavar="PATH", help="Also log to this file (it rotates)."),
+        click.option("--env-file", type=click.Path(path_type=Path), help="Read the settings from this file."),
+        click.option("--verbose", is_flag=True, help="Print and log more detail."),
+        click.option("--quiet", is_flag=True, help="Print errors only."),
+        click.option("--log-file", metavar="PATH", help="Also write the log to this file, which rotates."),
     )
     for option in reversed(options):
         function = option(function)
@@ -56,7 +56,7 @@ def common_options(function: _Function) -> _Function:
 
 
 def take_common(context: click.Context, keywords: dict[str, Any]) -> Common:
-    """Takes the common options out of a command's keywords."""
+    """Take the common options out of a command's keywords."""
     own = Common(
         env_file=keywords.pop("env_file"),
         verbose=keywords.pop("verbose"),
@@ -77,7 +77,7 @@ class Session:
 
 @contextmanager
 def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None) -> Iterator[Session]:
-    """Gives the settings for a command with its logs open until the end. Errors: SettingsError.
+    """Return the settings for a command with its logs open until the end. Errors: SettingsError.
 
     `options` are settings by name as the command line gave them (None: not given).
     """
@@ -103,13 +103,13 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
         try:
             yield Session(settings, redactor, run_id)
         except PipelineError as error:
-            # The console is told by the command's end; whoever reads the log alone must learn it too.
+            # The command's end prints this on the console; the log must say it too.
             logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
             raise
 
 
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuses an option that is given without a text: an empty variable of a script must not mean every row.
+    """Refuse an option that is given without a text: an empty variable of a script must not mean every row.
 
     Errors: SettingsError.
     """
@@ -123,12 +123,12 @@ def not_empty(_context: click.Context, option: click.Parameter, value: str | Non
 
 
 def executable_folder() -> Path | None:
-    """Gives the folder of the packaged executable, None where Python runs the program."""
+    """Return the folder of the packaged executable, None where Python runs the program."""
     return Path(sys.executable).parent if getattr(sys, "frozen", False) else None
 
 
 def pass_common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command its `Common` as first argument instead of the four options."""
+    """Return a command its `Common` as first argument instead of the four options."""
 
     @common_options
     @click.pass_context

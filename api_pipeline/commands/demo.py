@@ -12,10 +12,12 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("demo")
 @pass_common
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to put the demo's database.")
-@click.option("--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="How many to invent.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Put the demo's database into this folder.")
+@click.option(
+    "--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Invent so many children."
+)
 def command(common: Common, folder: Path | None, children: int) -> None:
-    """Run the whole job on an embedded database and an embedded receiver, from nothing, in a few seconds."""
+    """Run the whole job on an embedded database and an embedded receiver. It needs nothing and takes seconds."""
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.demo import default_folder, demo
     from api_pipeline.settings.model import Purpose

@@ -15,9 +15,9 @@ from api_pipeline.commands.common import Common, pass_common, session
     type=click.Choice(["sqlserver", "sqlserver2012", "postgresql", "sqlite"]),
     help="Print the script for this database, without connecting to any.",
 )
-@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 def command(common: Common, is_applied: bool, dialect: str | None, table: str | None) -> None:
-    """Print the script that makes the tables for the database in use, or run it with --apply; never drops anything."""
+    """Print the script that makes the tables for the database in use, or run it with --apply. It drops nothing."""
     from api_pipeline.settings.model import Purpose
     from api_pipeline.sql import ddl
     from api_pipeline.sql.identifiers import Dialect

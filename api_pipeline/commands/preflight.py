@@ -14,15 +14,15 @@ from api_pipeline.commands.common import Common, pass_common
     type=click.Choice(["sqlserver", "postgresql", "sqlite"]),
     default="sqlserver",
     show_default=True,
-    help="The database that is to run the script.",
+    help="Write the script for this database.",
 )
 @click.option(
     "--schema",
     metavar="NAME",
-    help="Schema of the SSD's tables, or database.schema, where they are not in the default one.",
+    help="Schema of the council's own tables, or database.schema, where it is not the default one.",
 )
 def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: ARG001 - every command takes the common options
-    """Print a read-only SQL script that checks the SSD's tables: ids, lengths, codes and dates.
+    """Print a read-only SQL script that checks the council's own tables (SSD): ids, lengths, codes and dates.
 
     It needs neither settings nor a connection. Run what it prints in your database's own tool: each rule gives one row,
     with the number of rows that break it and the key of one of them.

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     default=Path(),
     help="Where to write the page (default: the working folder).",
 )
-@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 def command(common: Common, run_id: str | None, folder: Path, table: str | None) -> None:
-    """Write the last run, or another, as one HTML page: what was due, what became of it, errors by rule, history."""
+    """Write one run as an HTML page: what was due, its outcomes, errors by rule, and the runs before it."""
     from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
-    from api_pipeline.reports.run_report import gather, write_report
+    from api_pipeline.reports.report_file import write_report
+    from api_pipeline.reports.run_report import gather
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
@@ -41,27 +42,28 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is said of a report: where it is, or why it could not be made."""
+class ReportOutcome:
+    """What the operator reads about a report: where it is, or why it could not be made."""
 
     sentence: str
     was_written: bool
 
 
-def report_on(summary: RunSummary, settings: Settings, folder: Path) -> Told:
-    """Writes the report of a run that has just ended and gives a sentence about it for the operator.
+def report_on(summary: RunSummary, settings: Settings, folder: Path) -> ReportOutcome:
+    """Write the report of a run that has just ended and return a sentence about it for the operator.
 
-    The run is over and its rows are written: a fault here becomes the sentence, and never the run's exit code.
+    The run is over and its rows are written: an error here becomes the sentence, and never the run's exit code.
     """
     from api_pipeline.assembly import open_store
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.masking import mask_values
-    from api_pipeline.reports.run_report import gather, write_report
+    from api_pipeline.reports.report_file import write_report
+    from api_pipeline.reports.run_report import gather
 
     try:
         with open_store(settings) as store:
             report = gather(store, settings.table_name, mask_values, run_id=summary.run_id, summary=summary)
-        return Told(f"Report: {write_report(report, folder)}", was_written=True)
+        return ReportOutcome(f"Report: {write_report(report, folder)}", was_written=True)
     except PipelineError as error:
         sentence = f"Warning: the run has ended as its summary says, but its report could not be made. {error}"
-        return Told(sentence, was_written=False)
+        return ReportOutcome(sentence, was_written=False)

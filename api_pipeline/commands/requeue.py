@@ -9,7 +9,7 @@ from api_pipeline.commands.common import Common, not_empty, pass_common, session
 
 @click.command("requeue")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
 @click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None) -> None:

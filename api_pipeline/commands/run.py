@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 @click.command("run")
 @pass_common
 @click.option("--full/--deltas", "full", default=None, help="Send full payloads, or only what changed.")
-@click.option("--testing/--live", "testing", default=None, help="Simulate the calls, or make them.")
-@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--testing/--live", "testing", default=None, help="Simulate the receiver, or send to it.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--batch-size", metavar="N", help="Records in one POST, 1 to 100.")
-@click.option("--max-in-flight", metavar="N", help="POSTs under way at once, 1 to 16.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most so many due rows.")
-@click.option("--shard", metavar="I/N", help="Work on the I-th of N shares of the table.")
-@click.option("--resync", is_flag=True, help="Purge each child at the receiver and send it whole.")
-@click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
-@click.option("--stage", "stages", is_flag=True, help="First fill the staging table from the SSD, as stage does.")
+@click.option("--max-in-flight", metavar="N", help="POSTs sent at the same time, 1 to 16.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send at most N due rows.")
+@click.option("--shard", metavar="I/N", help="Send only share I of N shares of the table.")
+@click.option("--resync", is_flag=True, help="Purge every child at the receiver, then send it whole.")
+@click.option("--person-id", metavar="ID", callback=not_empty, help="Send only the rows of this person.")
+@click.option(
+    "--stage", "stages", is_flag=True, help="First fill the staging table from the council's own tables, as stage does."
+)
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
 def command(
     common: Common,
@@ -40,7 +42,7 @@ def command(
     report: Path | None,
     **given: str | None,
 ) -> None:
-    """Send every due row and write the receipts back (the main job; also what happens without a command)."""
+    """Send every due row and write the receipts back. This is the main job, and the default command."""
     options = _options(full, testing, given)
     execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report)
 
@@ -55,7 +57,7 @@ def execute(
     stages: bool = False,
     report: Path | None = None,
 ) -> None:
-    """Runs the main job, after a staging where `stages`, and ends the program with its exit code.
+    """Run the main job, after a staging where `stages`, and end the program with its exit code.
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
@@ -74,10 +76,10 @@ def execute(
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
-        told = report_on(summary, started.settings, report) if report else None
+        outcome = report_on(summary, started.settings, report) if report else None
     print_summary(summary, quiet=common.quiet)
-    if told and not (common.quiet and told.was_written):
-        click.echo(told.sentence, err=not told.was_written)
+    if outcome and not (common.quiet and outcome.was_written):
+        click.echo(outcome.sentence, err=not outcome.was_written)
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
     raise SystemExit(summary.exit_code)

@@ -18,7 +18,7 @@ def command() -> None:
 @pass_common
 @click.argument("name")
 def set_secret(common: Common, name: str) -> None:
-    """Keep the secret setting NAME; it is asked for without echo, or read from standard input where that is piped."""
+    """Keep the secret setting NAME. It is typed without echo, or read from standard input."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)
@@ -34,7 +34,7 @@ def set_secret(common: Common, name: str) -> None:
 @command.command("list")
 @pass_common
 def list_secrets(common: Common) -> None:
-    """Name the secret settings that are in the store; their values are never shown."""
+    """List the secret settings that are in the store. Their values are never shown."""
     from api_pipeline.settings.credential_store import CredentialStore
 
     names = CredentialStore().names()
@@ -48,7 +48,7 @@ def list_secrets(common: Common) -> None:
 @pass_common
 @click.argument("name")
 def delete_secret(common: Common, name: str) -> None:
-    """Take the secret setting NAME out of the store."""
+    """Remove the secret setting NAME from the store."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)

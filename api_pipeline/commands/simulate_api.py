@@ -11,24 +11,34 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("simulate-api")
 @pass_common
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
-@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
-@click.option("--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Requests let through in a second.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
+)
+@click.option(
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
+)
+@click.option(
+    "--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Accept at most so many requests a second."
+)
 @click.option(
     "--reading",
     type=click.Choice(["merge", "replace"]),
     default="merge",
     show_default=True,
-    help="What a record does to what is held.",
+    help="Merge a record into the child's baseline, or replace the baseline.",
 )
 @click.option(
     "--token-lifetime",
     type=click.FloatRange(min=0, min_open=True),
     default=3600.0,
     show_default=True,
-    help="Seconds a token lives.",
+    help="Let a token expire after so many seconds.",
 )
-@click.option("--check/--no-check", default=True, show_default=True, help="Check records against the schema.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Check every record against the schema.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep accepted records in memory.")
 def command(
     common: Common,
@@ -40,7 +50,7 @@ def command(
     check: bool,
     keep: bool,
 ) -> None:
-    """Serve the embedded receiver on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
+    """Serve the embedded receiver on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_server
     from api_pipeline.settings.model import Purpose

@@ -12,10 +12,10 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("smoke")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
-    """Test database, staging table and endpoint, each to its end, and sum up; sends no record."""
+    """Test the database, the staging table and the endpoint, and sum up. No record is sent."""
     from api_pipeline.diagnostics.database import check_connection, check_schema
     from api_pipeline.diagnostics.endpoint import check_endpoint
     from api_pipeline.diagnostics.steps import as_summary, exit_code_of, summary_table

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @click.command("stage")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Stage as on this day, not today.")
-@click.option("--dry-run", is_flag=True, help="Change nothing; count, and list who would change.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Stage as if today were this day.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; list who would change, and why.")
 @click.option(
-    "--issues-csv", type=click.Path(path_type=Path), help="List every value that could not be taken as it is."
+    "--issues-csv",
+    type=click.Path(path_type=Path),
+    help="Write every value that could not be used as it is to this file.",
 )
-@click.option("--allow-deletions", is_flag=True, help="Go on even if many rows would be deleted, or a table is empty.")
+@click.option(
+    "--allow-deletions", is_flag=True, help="Continue although many rows would be deleted, or a table is empty."
+)
 def command(
     common: Common,
     table: str | None,
@@ -35,7 +39,7 @@ def command(
     issues_csv: Path | None,
     allow_deletions: bool,
 ) -> None:
-    """Fill the staging table from the SSD: who is in the cohort, each child's payload, and what changed.
+    """Fill the staging table from the council's own tables (SSD): the cohort, each child's payload, and what changed.
 
     Nothing is sent. Exit code 3 if the SSD looks half loaded; then nothing is changed.
     """
@@ -55,7 +59,7 @@ def command(
 def stage_once(
     settings: Settings, call: StageCall, stop: threading.Event, common: Common, issues_csv: Path | None = None
 ) -> StageSummary:
-    """Stages once, shows how far it is, and prints what was done. Errors: those of `staging.session.stage`."""
+    """Stage once, show progress, and print what was done. Errors: those of `staging.session.stage`."""
     from api_pipeline.staging.outcome import Watchers
     from api_pipeline.staging.report import Listing, StageProgress, print_summary
     from api_pipeline.staging.session import issues_file, stage
@@ -71,5 +75,5 @@ def stage_once(
 
 
 def today() -> date:
-    """Gives the day of the run: the local one, as on the database server (mapping 1)."""
+    """Return the day of the run: the local one, as on the database server (mapping 1)."""
     return date.today()  # noqa: DTZ011 - the council's own day

@@ -12,8 +12,8 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("status")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the same for machines.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""
     from api_pipeline.assembly import open_store

@@ -11,13 +11,13 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("validate")
 @pass_common
-@click.option("--table", metavar="NAME", help="Staging table.")
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--all", "every_row", is_flag=True, help="Check every row, not only those that are due.")
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Also write every finding to this file.")
 def command(common: Common, table: str | None, every_row: bool, csv_path: Path | None) -> None:
-    """Check every pending payload against the schema and list each fault by rule; sends nothing.
+    """Check every pending payload against the schema and list every finding by rule. Nothing is sent.
 
-    Exit code 1 if a record would be refused.
+    Exit code 1 if a record would not be sent.
     """
     from api_pipeline.assembly import open_store
     from api_pipeline.diagnostics.payloads import Levels, validate

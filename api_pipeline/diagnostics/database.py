@@ -1,4 +1,4 @@
-"""`test-db-connection` and `test-schema`: the configured database and its staging table, looked at and not touched."""
+"""`test-db-connection` and `test-schema`: the configured database and its staging table, read and not changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROBE_S = 3.0
 
 
 def check_connection(settings: Settings) -> Report:
-    """Opens the configured database, runs `SELECT 1`, and names driver, server, database, login and version."""
+    """Open the configured database, run `SELECT 1`, and name driver, server, database, login and version."""
     walk = Walk("test-db-connection")
     try:
         with walk.step("settings") as finding:
@@ -37,7 +37,7 @@ def check_connection(settings: Settings) -> Report:
 
 
 def check_schema(settings: Settings) -> Report:
-    """Compares the configured staging table and its companions with what the pipeline expects."""
+    """Compare the configured staging table and its control tables with what the pipeline expects."""
     walk = Walk("test-schema")
     try:
         with walk.step("settings") as finding:
@@ -74,7 +74,7 @@ def _opened(walk: Walk, settings: Settings) -> Iterator[Connection]:
 
 
 def _way_to_server(connection_string: str) -> str:
-    """Gives what a look at name and port says, where a driver reports no more than that it waited in vain."""
+    """Return what name and port show, where a driver reports only a timeout."""
     if is_embedded(connection_string):
         return ""
     facts = connection_facts(connection_string)
@@ -127,8 +127,8 @@ def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> N
                 found = found_columns(connection, table.name)
                 differences = compare(found, table)
                 _judge(differences, finding, f"{len(table.columns)} expected columns are there ({table.need.value})")
-        except StepFailed as fault:
-            failed = failed or fault
+        except StepFailed as error:
+            failed = failed or error
     if failed:
         raise failed
 
@@ -144,7 +144,7 @@ def _judge(differences: list[SchemaFinding], finding: StepResult, all_well: str)
 
 
 def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
-    """Gives the columns of a table, whose name is as it stands in SQL; none where there is no such table.
+    """Return the columns of a table, whose name is as it stands in SQL; none where there is no such table.
 
     Errors: DatabaseError.
     """

@@ -39,9 +39,9 @@ _REFUSED_RECORD = 1
 
 
 def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_test_record: bool = False) -> Report:
-    """Walks settings, DNS, TCP, proxy, TLS, token and an authorised request with an empty array; stops at a fault.
+    """Walk settings, DNS, TCP, proxy, TLS, token and a request with an empty array; stop at the first failure.
 
-    `send_test_record` also sends the one invented child (see `check_may_send_record`). `on_token` is told each token.
+    `send_test_record` also sends the one invented child (see `check_may_send_record`). `on_token` gets each token.
     """
     walk = Walk("test-endpoint")
     try:
@@ -57,7 +57,7 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
 
 
 def check_may_send_record(settings: Settings) -> None:
-    """Sees that a test record would go to a test endpoint or to this machine. Errors: SettingsError."""
+    """Check that a test record would go to a test endpoint or to this machine. Errors: SettingsError."""
     if not (is_test_endpoint(settings.api_endpoint) or is_loopback(settings.api_endpoint)):
         raise SettingsError(
             f"--send-test-record sends an invented child, and API_ENDPOINT is neither a test endpoint (its URL would "
@@ -66,7 +66,7 @@ def check_may_send_record(settings: Settings) -> None:
 
 
 def invented_record(la_code: str) -> bytes:
-    """Gives the one invented child that is safe for the test receiver; its ids tell the authorities apart."""
+    """Return the one invented child that is safe for the test receiver; its ids tell the authorities apart."""
     details = {
         "unique_pupil_number": "A123456789012",
         "first_name": "John",
@@ -82,7 +82,7 @@ def invented_record(la_code: str) -> bytes:
 
 
 class _Pages:
-    """Notes whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none."""
+    """Record whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none."""
 
     was_last = False
 
@@ -110,19 +110,19 @@ def _ask(
     send_test_record: bool,
 ) -> None:
     endpoint = endpoint_of(settings)
-    gate = RateLimiter(1, 0.0, time.monotonic)
+    limiter = RateLimiter(1, 0.0, time.monotonic)
     policy = RetryPolicy(1, 0.0)
     tokens = TokenProvider(
         session,
         credentials_of(settings),
         timeouts=endpoint.timeouts,
         policy=policy,
-        gate=gate,
+        gate=limiter,
         clock=time.monotonic,
         proxy_url=endpoint.proxy_url,
         on_token=on_token,
     )
-    receiver = CscReceiver(session, endpoint, tokens, policy=policy, gate=gate)
+    receiver = CscReceiver(session, endpoint, tokens, policy=policy, gate=limiter)
     pages = _Pages()
     session.hooks["response"].append(pages)
     with walk.step("token") as finding:
@@ -158,14 +158,14 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
 
 
 def _judge(answer: Answer, finding: StepResult) -> None:
-    """Reads the answer to an empty array: any that judges the body shows that we were let in."""
+    """Read the answer to an empty array: any answer that judges the body shows that access was granted."""
     match answer:
         case Forbidden() | Unauthorised():
-            raise _not_let_in(answer.code)
+            raise _access_refused(answer.code)
         case Transient():
             raise StepFailed(
                 f"The receiver did not answer as it should ({_said(answer)}).",
-                "such faults usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
+                "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
                 ServiceUnavailable.exit_code,
             )
         case PermanentError() if answer.code != 204:
@@ -175,7 +175,7 @@ def _judge(answer: Answer, finding: StepResult) -> None:
                 ServiceUnavailable.exit_code,
             )
         case Receipts() | Unreadable() | Malformed() | TooLarge() | PermanentError():
-            finding.detail = f"the receiver let us in (HTTP {answer.code} to an empty array, no record was sent)"
+            finding.detail = f"the receiver granted access (HTTP {answer.code} to an empty array, no record was sent)"
 
 
 def _judge_page(answer: Answer, finding: StepResult) -> None:
@@ -210,9 +210,9 @@ def _judge_record(answer: Answer, finding: StepResult) -> None:
             _judge(answer, finding)
 
 
-def _not_let_in(code: int) -> StepFailed:
+def _access_refused(code: int) -> StepFailed:
     return StepFailed(
-        f"The receiver refused us (HTTP {code}), although the token was had.",
+        f"The receiver refused access (HTTP {code}), although the token service gave a token.",
         f"check SUPPLIER_KEY, SCOPE and LA_CODE; {_PORTAL} sees which subscription they belong to.",
         AuthenticationRefused.exit_code,
     )

@@ -1,4 +1,4 @@
-"""The way to a server, step by step: DNS, TCP, proxy, TLS. Nothing of ours is sent but the request for a tunnel."""
+"""The way to a server, step by step: DNS, TCP, proxy, TLS. Only a request for a tunnel is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api_pipeline.transport.session import TransportOptions
 
 
 def walk_to(walk: Walk, target: Target, options: TransportOptions, timeout_s: float) -> None:
-    """Takes the steps to one server. Errors: StepFailed."""
+    """Take the steps to one server. Errors: StepFailed."""
     with walk.step(_named("DNS", target)) as finding:
         finding.detail = resolve(target)
     with walk.step(_named("TCP", target)) as finding:
@@ -28,7 +28,7 @@ def walk_to(walk: Walk, target: Target, options: TransportOptions, timeout_s: fl
             with walk.step(_named("proxy", target)) as finding:
                 socket_.close()
                 socket_ = open_tunnel(target, target.proxy, options, timeout_s)
-                finding.detail = f"{redacted_url(target.proxy)} lets us through to {target.host}:{target.port}"
+                finding.detail = f"{redacted_url(target.proxy)} opens the way to {target.host}:{target.port}"
         if not target.is_tls:
             walk.add(_named("TLS", target), Status.SKIPPED, f"plain http to this machine ({target.host})")
             return

@@ -1,4 +1,4 @@
-"""`validate`: checks every pending payload against the schema, the code lists and the returns' rules; sends nothing."""
+"""`validate`: check every pending payload against the schema, the code lists and the returns' rules; send nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RuleCount:
     examples: list[str] = field(default_factory=list)
 
     def add(self, person_id: str) -> None:
-        """Counts one more finding."""
+        """Count one more finding."""
         self.findings += 1
         if len(self.examples) < _EXAMPLES and person_id not in self.examples:
             self.examples.append(person_id)
@@ -60,7 +60,7 @@ class Levels:
 def validate(
     store: StagingTable, selection: Selection, checker: Checker, levels: Levels, csv_path: Path | None
 ) -> Validation:
-    """Checks every row that may be due (or every row) and gives the findings by rule.
+    """Check every row that may be due (or every row) and return the findings by rule.
 
     `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
     Errors: DatabaseError, SettingsError (the CSV file cannot be written).
@@ -106,8 +106,8 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
     findings: list[Finding]
     try:
         payload = parse_payload(row.json_payload)
-    except PayloadError as fault:
-        findings = [Finding(severity="schema", path="$", rule="readable", message=str(fault), code_list=None)]
+    except PayloadError as error:
+        findings = [Finding(severity="schema", path="$", rule="readable", message=str(error), code_list=None)]
         result.refused_rows += 1
     else:
         findings = checker.check(payload.data, payload.text)
@@ -122,6 +122,6 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
 
 
 def _without_positions(path: str) -> str:
-    """Gives a path without the positions in arrays, so that findings of one rule count together."""
+    """Return a path without the positions in arrays, so that findings of one rule count together."""
     parts = path.split("[")
     return parts[0] + "".join("[]" + part.split("]", 1)[-1] for part in parts[1:])

@@ -56,12 +56,12 @@ class Target:
 
 
 def fault(detail: str, advice: str) -> StepFailed:
-    """Gives the end of a step on the way: what happened, and what to do; exit code 5."""
+    """Return the end of a step on the way: what happened, and what to do; exit code 5."""
     return StepFailed(detail, advice, ServiceUnavailable.exit_code)
 
 
 def resolve(target: Target) -> str:
-    """Gives the addresses of what is connected to, in words. Errors: StepFailed."""
+    """Return the addresses of what is connected to, in words. Errors: StepFailed."""
     host, port = target.first
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -77,7 +77,7 @@ def resolve(target: Target) -> str:
 
 
 def connect(target: Target, timeout_s: float) -> socket.socket:
-    """Gives a connection to the proxy, or to the server where there is none. Errors: StepFailed."""
+    """Return a connection to the proxy, or to the server where there is none. Errors: StepFailed."""
     try:
         return socket.create_connection(target.first, timeout=timeout_s)
     except ConnectionRefusedError:
@@ -96,7 +96,7 @@ def connect(target: Target, timeout_s: float) -> socket.socket:
 
 
 def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s: float) -> socket.socket:
-    """Gives a socket that leads through the proxy, opened and logged in to as a run does it. Errors: StepFailed."""
+    """Return a socket that leads through the proxy, opened and logged in to as a run does it. Errors: StepFailed."""
     connection = _tunnel_connection(target, options, timeout_s)
     connection.set_tunnel(target.host, target.port, headers=proxy_headers(proxy))
     try:
@@ -129,7 +129,9 @@ def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: flo
 def _proxy_fault(text: str, target: Target, options: TransportOptions) -> StepFailed:
     proxy = _capital(target.first_label)
     if "407" in text:
-        return fault(f"{proxy} wants a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options))
+        return fault(
+            f"{proxy} requires a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options)
+        )
     if "403" in text or "Forbidden" in text:
         return fault(
             f"{proxy} forbids the way to {target.host} (HTTP 403).",

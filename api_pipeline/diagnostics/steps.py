@@ -26,7 +26,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what was found (`detail`), how long it took in seconds, and, where it is wanted, what to do."""
+    """One step: what was found (`detail`), how long it took in seconds, and, where it helps, what to do."""
 
     name: str
     status: Status
@@ -70,7 +70,7 @@ class StepResult:
 
 @dataclass(slots=True)
 class Walk:
-    """Takes the steps of a test one after the other, with times; after one that fails no other is tried."""
+    """Take the steps of a test one after the other, with times; after one that fails no other is tried."""
 
     test: str
     clock: Callable[[], float] = time.perf_counter
@@ -79,7 +79,7 @@ class Walk:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepResult]:
-        """Times one step. Errors: StepFailed, after it was noted; a PipelineError becomes one."""
+        """Time one step. Errors: StepFailed, after it was recorded; a PipelineError becomes one."""
         finding = StepResult()
         started = self.clock()
         try:
@@ -92,27 +92,27 @@ class Walk:
         self.steps.append(Step(name, finding.status, finding.detail, self.clock() - started, finding.advice))
 
     def add(self, name: str, status: Status, detail: str, advice: str = "") -> None:
-        """Notes something that took no time of its own."""
+        """Record something that took no time of its own."""
         self.steps.append(Step(name, status, detail, 0.0, advice))
 
     def report(self) -> Report:
-        """Gives what was found so far."""
+        """Return what was found so far."""
         return Report(self.test, tuple(self.steps), self.exit_code)
 
 
 def settings_report(test: str, error: PipelineError) -> Report:
-    """Gives the report of a test that ended at its settings."""
+    """Return the report of a test that ended at its settings."""
     return Report(test, (Step("settings", Status.FAILED, str(error)),), error.exit_code)
 
 
 def exit_code_of(reports: Sequence[Report]) -> int:
-    """Gives one exit code for several tests, by the contract's precedence."""
+    """Return one exit code for several tests, by the contract's precedence."""
     codes = {report.exit_code for report in reports}
     return next((code for code in _PRECEDENCE if code in codes), 1)
 
 
 def report_lines(report: Report) -> list[str]:
-    """Gives a report as plain lines: one for each step, one below it for the advice, one for the outcome."""
+    """Return a report as plain lines: one for each step, one below it for the advice, one for the outcome."""
     width = max((len(step.name) for step in report.steps), default=0)
     lines = [report.test]
     for step in report.steps:
@@ -127,7 +127,7 @@ def report_lines(report: Report) -> list[str]:
 
 
 def outcome(report: Report) -> str:
-    """Gives the outcome of a test in a few words."""
+    """Return the outcome of a test in a few words."""
     failed = [step for step in report.steps if step.status is Status.FAILED]
     if failed:
         return f"failed at {failed[0].name} (exit code {report.exit_code})"
@@ -136,7 +136,7 @@ def outcome(report: Report) -> str:
 
 
 def summary_table(reports: Sequence[Report]) -> list[str]:
-    """Gives one line for each test: outcome and time."""
+    """Return one line for each test: outcome and time."""
     width = max(len(report.test) for report in reports)
     lines = ["Summary"]
     for report in reports:
@@ -149,7 +149,7 @@ def summary_table(reports: Sequence[Report]) -> list[str]:
 
 
 def as_document(report: Report) -> dict[str, Any]:
-    """Gives a report as what JSON is made of."""
+    """Return a report as what JSON is made of."""
     steps = [
         {**asdict(step), "status": step.status.value.lower(), "seconds": round(step.seconds, 4)}
         for step in report.steps
@@ -158,7 +158,7 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def as_summary(reports: Sequence[Report]) -> dict[str, Any]:
-    """Gives the reports of several tests, with their one exit code, as what JSON is made of."""
+    """Return the reports of several tests, with their one exit code, as what JSON is made of."""
     code = exit_code_of(reports)
     return {"ok": code == 0, "exit_code": code, "tests": [as_document(report) for report in reports]}
 

@@ -17,7 +17,7 @@ _EXPIRES_SOON_DAYS = 21
 def shake_hands(
     plain: socket.socket, target: Target, options: TransportOptions, timeout_s: float, finding: StepResult
 ) -> None:
-    """Speaks TLS over a connection as a run does, and notes protocol and certificate. Errors: StepFailed."""
+    """Speak TLS over a connection as a run does, and record protocol and certificate. Errors: StepFailed."""
     context = tls_context(options.ca_bundle)
     plain.settimeout(timeout_s)
     try:
@@ -62,7 +62,7 @@ def _remark(certificate: Certificate, target: Target, finding: StepResult) -> No
         )
     elif days < _EXPIRES_SOON_DAYS:
         finding.status = Status.REMARK
-        finding.advice = f"the certificate lapses in {days} days; whoever runs {target.host} should renew it."
+        finding.advice = f"the certificate expires in {days} days; whoever runs {target.host} should renew it."
 
 
 def _who_issues_so(certificate: Certificate) -> str:
@@ -127,7 +127,7 @@ def _certificate_fault(
 
 
 def _presented(target: Target, options: TransportOptions, timeout_s: float) -> Certificate | None:
-    """Gives the certificate that was refused a moment ago, so that its issuer can be named; None if it is not shown.
+    """Return the certificate that was refused a moment ago, so that its issuer can be named; None if it is not shown.
 
     Nothing is sent over this connection, and nothing but the certificate is read: it is closed at once.
     """

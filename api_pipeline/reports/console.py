@@ -1,4 +1,4 @@
-"""What the operator sees of a run: progress while it lasts, the summary at its end. Plain where it is no terminal."""
+"""What the operator sees of a run: progress while it lasts, the summary at its end. Plain text off a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDTH = 30
 
 
 class RunProgress:
-    """Shows how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
+    """Show how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -29,11 +29,11 @@ class RunProgress:
         self._is_terminal = stream.isatty()
 
     def set_total(self, rows: int) -> None:
-        """Says how many rows may be due."""
+        """Set how many rows may be due."""
         self._total = rows
 
     def update(self, summary: RunSummary) -> None:
-        """Shows the counts as they stand now, not more often than an eye or a log needs."""
+        """Show the counts as they stand now, not more often than an eye or a log needs."""
         if self._quiet:
             return
         now = self._clock()
@@ -48,7 +48,7 @@ class RunProgress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Clears the bar, so that the summary stands alone."""
+        """Clear the bar, so that the summary stands alone."""
         if self._is_terminal and not self._quiet:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
@@ -66,7 +66,7 @@ class RunProgress:
 
 
 def summary_lines(summary: RunSummary) -> list[str]:
-    """Gives the summary of a run: one line a count, then what to do next. Plain ASCII."""
+    """Return the summary of a run: one line a count, then what to do next. Plain ASCII."""
     lines = [f"Run {summary.run_id} on {summary.table}, {summary.seconds:.1f} s"]
     if summary.is_testing:
         lines.append("TESTING mode: nothing left this machine, the receiver was simulated.")
@@ -94,7 +94,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
 
 
 def result_line(summary: RunSummary) -> str:
-    """Gives one sentence: what came of the run and what to do next."""
+    """Return one sentence: what came of the run and what to do next."""
     if summary.was_stopped:
         return f"stopped by a signal; {summary.not_tried} rows were not tried and go with the next run"
     if summary.errors:
@@ -118,7 +118,7 @@ def result_line(summary: RunSummary) -> str:
 
 
 def status_lines(overview: Overview, table: str) -> list[str]:
-    """Gives the state of the table as a few small tables. Plain ASCII."""
+    """Return the state of the table as a few small tables. Plain ASCII."""
     lines = [f"Table {table}", f"  {'row_state':<12}{'submission_status':<20}{'rows':>10}"]
     lines += [
         f"  {count.row_state or '(none)':<12}{count.submission_status or '(none)':<20}{count.rows:>10}"
@@ -153,7 +153,7 @@ def _shown(count: int | None) -> str:
 
 
 def print_summary(summary: RunSummary, *, quiet: bool) -> None:
-    """Prints the summary to standard output; when `quiet` only its last line, and that only after a fault.
+    """Print the summary to standard output; when `quiet` only its last line, and that only after an error.
 
     What ended a run stands on standard error as well: a task may keep one of the two, and either says what to do next.
     """

@@ -37,7 +37,7 @@ _NO_END = (
 
 
 def page(report: RunReport) -> str:
-    """Gives the whole page as text, to be written as UTF-8."""
+    """Return the whole page as text, to be written as UTF-8."""
     style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
     title = f"Run of {_time(report.run.started_at)}" if report.run else f"Report on {report.table}"
     parts = [
@@ -84,27 +84,31 @@ def _verdict(report: RunReport) -> str:
 def _why_no_run(report: RunReport) -> str:
     if not report.has_journal:
         return (
-            "The journal (table ssd_api_runs) is not in this database, so past runs cannot be told; "
+            "The journal (table ssd_api_runs) is not in this database, so past runs are not recorded; "
             "d2i-csc-api deploy-schema makes it. The state of the staging table follows."
         )
     return f"The journal knows no run on {report.table} yet. The state of the staging table follows."
 
 
 def _ending(run: PastRun) -> tuple[str, str, str]:
-    """Gives tone, heading and advice for the way a run ended (contract 5)."""
+    """Return tone, heading and advice for the way a run ended (contract 5)."""
     if run.exit_code is None:
         return _NO_END
     if run.exit_code == 1:
         failed = (run.refused or 0) + (run.undelivered or 0)
         if not failed:
-            return _BAD, "The run met a fault of its own", "Run again with --verbose --log-file, and report the fault."
+            return (
+                _BAD,
+                "The run failed in a way that it does not know",
+                "Run again with --verbose --log-file, and report it.",
+            )
         head = f"{failed:,} {'record is' if failed == 1 else 'records are'} in error"
         rest = "" if run.not_tried else " All else that was due went through."
         return _WARN, head, f"The rules that they break are listed below, with the person ids.{rest}"
     if run.exit_code:
         return _ENDINGS.get(run.exit_code, (_BAD, f"The run ended with exit code {run.exit_code}", "See its log."))
     if not run.due:
-        return _GOOD, "Nothing was due", "Every row had been sent before."
+        return _GOOD, "Nothing was due", "Every row was sent before."
     if run.mode == "testing":
         return _GOOD, "Every due record passed in testing mode", "A live run sends them."
     return _GOOD, "Everything due was accepted", "Nothing needs to be done."
@@ -114,7 +118,7 @@ def _outcome(run: PastRun) -> str:
     tiles = [_tile("due", run.due, "")]
     for name in ("accepted", "unchanged", "refused", "undelivered", "not_tried"):
         tiles.append(_tile(NAMES[name], getattr(run, name), f' class="s-{name.replace("_", "-")}"'))
-    deleted = f"<p>Of those accepted, {run.deleted:,} told the receiver to delete a child.</p>" if run.deleted else ""
+    deleted = f"<p>Of those accepted, {run.deleted:,} were deletions of a child.</p>" if run.deleted else ""
     return f'<section><h2>What became of what was due</h2><dl class="tiles">{"".join(tiles)}</dl>{deleted}</section>'
 
 
@@ -143,7 +147,7 @@ def _facts(report: RunReport) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Gives an escaped text that may be broken behind the strokes of an address."""
+    """Return an escaped text that may be broken behind the strokes of an address."""
     return escape(text).replace("/", "/<wbr>")
 
 

@@ -81,7 +81,7 @@ class RunResult:
 
     @property
     def counts(self) -> tuple[Count, ...]:
-        """Gives the counts as rows, in the summary's words."""
+        """Return the counts as rows, in the summary's words."""
         return (
             Count("due", self.due),
             Count("accepted", self.accepted),
@@ -117,7 +117,7 @@ class Table:
 
 
 def as_table(rows: Iterable[Any]) -> Table:
-    """Gives rows (dataclasses of one kind) as a table with a column for each field. No rows, no columns."""
+    """Return rows (dataclasses of one kind) as a table with a column for each field. No rows, no columns."""
     found = list(rows)
     if not found:
         return Table((), ())
@@ -129,7 +129,7 @@ def as_table(rows: Iterable[Any]) -> Table:
 
 
 def diagnoses(reports: Sequence[Report], redactor: Redactor) -> tuple[Diagnosis, ...]:
-    """Gives the steps of several tests as rows, without secrets."""
+    """Return the steps of several tests as rows, without secrets."""
     rows = [
         Diagnosis(
             report.test,
@@ -149,7 +149,7 @@ def diagnoses(reports: Sequence[Report], redactor: Redactor) -> tuple[Diagnosis,
 
 
 def validation_result(validation: Validation) -> ValidationResult:
-    """Gives the result of a check, the most frequent rules first."""
+    """Return the result of a check, the most frequent rules first."""
     ordered = sorted(validation.rules.values(), key=lambda rule: (rule.severity, -rule.findings))
     rules = tuple(
         RuleFinding(rule.severity, rule.rule, rule.place, rule.message, rule.findings, tuple(rule.examples))
@@ -159,7 +159,7 @@ def validation_result(validation: Validation) -> ValidationResult:
 
 
 def run_result(summary: RunSummary) -> RunResult:
-    """Gives the summary of a run that has ended."""
+    """Return the summary of a run that has ended."""
     return RunResult(
         run_id=summary.run_id,
         table=summary.table,

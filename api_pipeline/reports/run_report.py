@@ -1,4 +1,4 @@
-"""What one run did, gathered from journal, submission log and staging table, and written as one HTML page."""
+"""What one run did, gathered from journal, submission log and staging table, for the report page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
@@ -25,10 +24,10 @@ _POSITION = re.compile(r"\[\d+\]")
 
 @dataclass(slots=True)
 class RuleErrors:
-    """One rule (values masked) and whom it stopped.
+    """One rule (values masked) and the people whose records break it.
 
     `in_error` counts rows of the table that are in error for it now, `in_run` the records of the run that were sent and
-    came back with it. `people` holds person ids in the order in which they were met, each once.
+    came back with it. `people` holds person ids in the order in which they were read, each once.
     """
 
     rule: str
@@ -39,7 +38,7 @@ class RuleErrors:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """All that the page says. `run` is None where no run is recorded; times are UTC without a zone.
+    """Everything that the page shows. `run` is None where no run is recorded; times are UTC without a zone.
 
     `runs` are the latest runs on the table, newest first. `rows_in_error` counts all rows in error; of them
     `errors_read` were read for the groups in `errors`.
@@ -75,7 +74,7 @@ def gather(
     run_id: str | None = None,
     summary: RunSummary | None = None,
 ) -> RunReport:
-    """Gives the report of the run `run_id`, or of the last one on `table`; `mask` takes values out of answers.
+    """Return the report of the run `run_id`, or of the last one on `table`; `mask` takes values out of answers.
 
     `summary` is the run that has just ended: it is reported even where there is no journal to read it from.
     Errors: DatabaseError; SettingsError where `run_id` is not in the journal or was a run on another table.
@@ -105,7 +104,7 @@ def gather(
 
 
 def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[[str], str]) -> list[RuleErrors]:
-    """Gives errors by rule, the most frequent first, from (answer, person id) of rows in error and of logged failures.
+    """Return errors by rule, the most frequent first, from (answer, person id) of rows in error and of logged failures.
 
     An answer that names several rules counts for each of them; positions in lists are taken out of a rule.
     """
@@ -125,24 +124,8 @@ def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[
     return sorted(groups.values(), key=lambda group: (-max(group.in_error, group.in_run), group.rule))
 
 
-def write_report(report: RunReport, folder: Path) -> Path:
-    """Writes the page into `folder`, which is made where it is missing, and gives its path. Errors: SettingsError."""
-    from api_pipeline.reports.html_page import page
-
-    path = folder / _file_name(report)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(report), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SettingsError(
-            f"The report cannot be written into the folder {folder} ({type(error).__name__}); "
-            "name another, or let this account write there."
-        ) from None
-    return path
-
-
 def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
-    """Gives a run and its receiver as the journal has them, None where it does not know the run."""
+    """Return a run and its receiver as the journal has them, None where it does not know the run."""
     wanted = run_id or (now.runs[0].run_id if now.runs else None)
     rows = _rows(store, "read_run", [wanted]) if wanted else []
     if not rows:
@@ -191,18 +174,10 @@ def _sql(store: StagingTable, name: str) -> str:
 
 
 def _rules(answer: str) -> list[str]:
-    """Takes a masked answer such as `HTTP 400: first; second` apart into its rules, each with the code before it."""
+    """Take a masked answer such as `HTTP 400: first; second` apart into its rules, each with the code before it."""
     answer = _POSITION.sub("[]", answer)
     code, separator, rest = answer.partition(": ")
     if not separator or "{" in rest:
         return [answer]
     parts = [part for part in rest.split("; ") if part and not _AND_MORE.fullmatch(part)]
     return list(dict.fromkeys(f"{code}: {part}" for part in parts)) or [answer]
-
-
-def _file_name(report: RunReport) -> str:
-    if report.run is None:
-        return f"csc-api-report-{report.made_at:%Y-%m-%d-%H%M%S}.html"
-    # Two runs may begin in one second (shards), so part of the id stands in the name.
-    ending = re.sub(r"[^0-9A-Za-z]", "", report.run.run_id)[:8]
-    return f"csc-api-run-{report.run.started_at:%Y-%m-%d-%H%M%S}-{ending}.html"

@@ -22,7 +22,7 @@ NAMES = {
 
 
 def chart(runs: Sequence[PastRun], most: int, reported: str | None) -> str:
-    """Gives the SVG for `runs`, oldest first, with room for `most` of them; the run `reported` is marked.
+    """Return the SVG for `runs`, oldest first, with room for `most` of them; the run `reported` is marked.
 
     Places across are shares of the width and places down are pixels: letters keep their size on a telephone.
     """

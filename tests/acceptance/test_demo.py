@@ -41,7 +41,7 @@ def test_it_shows_the_whole_way_in_its_order(told: tuple[Completed, Path]) -> No
         "First night: the payloads are built from the SSD",
         "First run, full payloads",
         "Refused, with the reason that the table keeps",
-        "Second run, after the data team mended",
+        "Second run, after the data team corrected",
         "The next day the SSD has changed",
         "Second night: what that means for the payloads",
         "Third run, only what changed (deltas)",

@@ -161,5 +161,5 @@ def test_quiet_says_nothing_where_all_is_well_and_everything_where_it_is_not(
     server.simulator.change(refuse_supplier_key=True)
     done = run_cli(["smoke", "--quiet"], settings, tmp_path)
     assert done.code == 4
-    assert "The receiver refused us (HTTP 403)" in done.out
+    assert "The receiver refused access (HTTP 403)" in done.out
     assert done.out.splitlines()[-1] == "smoke: exit code 4"

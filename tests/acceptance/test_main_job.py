@@ -283,7 +283,7 @@ def test_without_companion_tables_full_payloads_go_with_one_warning_and_deltas_r
     assert server.simulator.log == []
     done = invoke_cli(["run"], live(database, server), tmp_path)
     assert done.code == 0, done.text
-    assert done.err.count("companion tables") == 1
+    assert done.err.count("control tables") == 1
     assert row_of(database, database.table, "1")["submission_status"] == "sent"
 
 

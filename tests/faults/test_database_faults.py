@@ -287,7 +287,7 @@ def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keep
     with before_answer(world, 5, another_begins_meanwhile):
         done = world.run(**MID_RUN)
     assert done.code == 3, done.text
-    assert "another run had begun" in done.text
+    assert "another run was at work" in done.text
     assert spooled(world)
     other.close()
     wait_until_lock_is_free(world.database)

@@ -67,7 +67,7 @@ def test_proxy_that_wants_a_password_and_gets_none(
     found = walk(server, council, tmp_path, PROXY_URL=guarded.url)
 
     assert (found.code, found.failed) == (5, "proxy")
-    assert found.sentence == f"The proxy 127.0.0.1:{guarded.port} wants a login (HTTP 407) and none was given."
+    assert found.sentence == f"The proxy 127.0.0.1:{guarded.port} requires a login (HTTP 407) and none was given."
     assert found.advice.startswith(
         "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
         "or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated"
@@ -82,7 +82,7 @@ def test_proxy_that_gets_a_wrong_password(
 
     assert (found.code, found.failed) == (5, "proxy")
     assert found.sentence == (
-        f"The proxy 127.0.0.1:{guarded.port} wants a login (HTTP 407) and did not accept the one in its URL."
+        f"The proxy 127.0.0.1:{guarded.port} requires a login (HTTP 407) and did not accept the one in its URL."
     )
 
 
@@ -93,7 +93,7 @@ def test_proxy_that_gets_the_right_password(
 
     assert found.code == 0
     assert found.steps["proxy"]["detail"] == (
-        f"http://***@127.0.0.1:{guarded.port} lets us through to 127.0.0.1:{server.port}"
+        f"http://***@127.0.0.1:{guarded.port} opens the way to 127.0.0.1:{server.port}"
     )
     assert guarded.tunnelled(place(server)) > 0
 
@@ -201,7 +201,7 @@ def test_account_that_the_proxy_does_not_take(server: SimulatorServer, council: 
 
     assert (found.code, found.failed) == (5, "proxy")
     assert found.sentence == (
-        f"The proxy 127.0.0.1:{proxy.port} wants a login (HTTP 407) and did not accept the account that runs this "
+        f"The proxy 127.0.0.1:{proxy.port} requires a login (HTTP 407) and did not accept the account that runs this "
         "program."
     )
     assert "ask the council's network team whether this account may use the proxy" in found.advice

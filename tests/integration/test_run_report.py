@@ -14,7 +14,8 @@ from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.reports.run_report import RuleErrors, RunReport, gather, write_report
+from api_pipeline.reports.report_file import write_report
+from api_pipeline.reports.run_report import RuleErrors, RunReport, gather
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.reports.run_report import write_report
+from api_pipeline.reports.report_file import write_report
 from tests.support.browser import Page, browser_page
 from tests.support.reports import past_run, people, report
 

@@ -48,7 +48,7 @@ def test_whole_way_is_walked_and_no_record_is_sent(server: SimulatorServer, tmp_
     assert found.code == 0
     assert list(found.steps) == ["settings", "DNS", "TCP", "proxy", "TLS", "token", "request"]
     assert found.steps["request"]["detail"] == (
-        "the receiver let us in (HTTP 400 to an empty array, no record was sent)"
+        "the receiver granted access (HTTP 400 to an empty array, no record was sent)"
     )
     stats = server.simulator.stats()
     assert (stats.requests, stats.records_accepted, stats.children_held) == (1, 0, 0)
@@ -161,7 +161,7 @@ def test_certificate_that_lapses_soon_calls_for_a_remark(tmp_path: Path) -> None
 
     assert found.code == 0
     assert found.steps["TLS"]["status"] == "remark"
-    assert found.steps["TLS"]["advice"].startswith("the certificate lapses in 10 days")
+    assert found.steps["TLS"]["advice"].startswith("the certificate expires in 10 days")
 
 
 def test_certificate_that_is_not_trusted(council: Authority, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_refusal_of_the_authorised_request(server: SimulatorServer, tmp_path: Pa
     found = walk(server, tmp_path)
 
     assert (found.code, found.failed) == (4, "request")
-    assert found.sentence == "The receiver refused us (HTTP 403), although the token was had."
+    assert found.sentence == "The receiver refused access (HTTP 403), although the token service gave a token."
     assert found.advice.startswith("check SUPPLIER_KEY, SCOPE and LA_CODE; whoever holds the council's account")
 
 
