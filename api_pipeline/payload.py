@@ -18,6 +18,7 @@ from api_pipeline.model import Baseline, Record, RecordKind, StagedRow
 from api_pipeline.payloads.diff import (
     Difference,
     Members,
+    ambiguous_at_any_depth,
     compare,
     content,
     has_ambiguous_keys,
@@ -187,8 +188,8 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
         # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
         return _followed_by(_resync(row, payload), target, payload)
     wants_full = not policy.deltas or _carries_purge(payload)
-    if wants_full:
-        # What is equal is sent again too, and has to bear it.
+    if wants_full and ambiguous_at_any_depth(target, shape):
+        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
         difference = compare(content(known, shape), content(target, shape), shape, is_full=True)
     if difference.is_whole:
         return _followed_by(_resync(row, payload), target, payload)

@@ -245,6 +245,30 @@ def has_ambiguous_keys(payload: Members, shape: ObjectShape) -> bool:
     return any(_is_ambiguous(value, shape.members.get(name)) for name, value in payload.items())
 
 
+def ambiguous_at_any_depth(payload: Members, shape: ObjectShape) -> bool:
+    """Return whether elements of any array in a payload cannot be told apart; purged and null parts count as well."""
+    for name, member in shape.members.items():
+        value = payload.get(name)
+        if isinstance(member, KeyedShape):
+            if isinstance(value, list) and _any_ambiguous(value, member):
+                return True
+        elif isinstance(value, dict) and ambiguous_at_any_depth(value, member):
+            return True
+    return False
+
+
+def _any_ambiguous(elements: list[Any], shape: KeyedShape) -> bool:
+    seen: set[str] = set()
+    for element in elements:
+        identifier = element.get(shape.key) if isinstance(element, dict) else None
+        if not isinstance(identifier, str) or identifier in seen:
+            return True
+        seen.add(identifier)
+        if ambiguous_at_any_depth(element, shape.element):
+            return True
+    return False
+
+
 def _is_ambiguous(value: Any, member: Shape | None) -> bool:
     """Return whether a new array could be merged with an empty one at the receiver, which its keys do not allow."""
     return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)
