@@ -54,7 +54,7 @@ def twin_rows(database: TestDatabase) -> list[dict[str, Any]]:
     return table_rows(database, database.anon_table)
 
 
-def test_nothing_that_was_planted_gets_into_the_twin(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_no_planted_value_reaches_the_anonymised_copy(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, ROWS)
 
     done = run(deployed, tmp_path, "anonymise", "--replace")
@@ -66,7 +66,7 @@ def test_nothing_that_was_planted_gets_into_the_twin(deployed: TestDatabase, tmp
     assert found_in(done.text, list(PERSONAL)) == []
 
 
-def test_the_twin_can_be_rehearsed_in_testing_mode(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_anonymised_copy_can_be_rehearsed_in_testing_mode(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, cohort())
     live = table_rows(deployed, deployed.table)
     assert run(deployed, tmp_path, "anonymise", "--replace").code == 0

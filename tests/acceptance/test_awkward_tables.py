@@ -57,7 +57,7 @@ def test_a_childs_second_row_is_worked_out_from_what_became_of_the_first(world: 
     assert world.server.simulator.held("1") == one
 
 
-def test_what_was_only_concluded_of_a_child_never_replaces_what_was_sent_after(world: World) -> None:
+def test_adopted_baseline_never_replaces_a_later_one(world: World) -> None:
     one = child("1", social_care_episodes=[EPISODE])
     two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
     world.fill([staged("1", one)])
@@ -72,7 +72,7 @@ def test_what_was_only_concluded_of_a_child_never_replaces_what_was_sent_after(w
     assert {"la_child_id": "1", **recorded(world.database)["1"]} == two
 
 
-def test_a_row_that_needs_no_sending_takes_no_note_of_the_childs_other_row_away(world: World) -> None:
+def test_up_to_date_row_keeps_the_in_doubt_mark_of_the_other_row(world: World) -> None:
     one = child("1", social_care_episodes=[EPISODE])
     two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
     world.fill([staged("1", one)])
@@ -121,7 +121,7 @@ def test_a_failed_row_does_not_have_the_last_word_over_a_newer_one(
     assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "sent"]
 
 
-def test_a_run_that_ends_between_a_failed_row_and_the_newer_one_leaves_the_newer_one_due(overtaken: World) -> None:
+def test_run_ended_after_a_failed_row_leaves_the_newer_row_due(overtaken: World) -> None:
     newest = rows_of(overtaken, "1")[1]
     assert overtaken.run("--limit", "1").code == 0
     assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "pending"]
@@ -166,7 +166,7 @@ def test_without_purging_a_payload_goes_even_where_something_only_vanished(world
     assert "NOT SENT" not in row_of(world.database, world.database.table, "1")["api_response"]
 
 
-def test_without_purging_a_lost_answer_leaves_the_holding_in_doubt(world: World) -> None:
+def test_without_purging_a_lost_answer_leaves_the_baseline_in_doubt(world: World) -> None:
     first, second = child("1", mis_child_id="M1"), child("1", mis_child_id="M2", social_care_episodes=[EPISODE])
     world.fill([staged("1", first)])
     assert world.run(PURGE_VANISHED="false").code == 0
@@ -189,7 +189,7 @@ def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World
     assert "1" not in recorded(world.database)
 
 
-def test_what_was_sent_of_a_row_that_is_gone_is_recorded_all_the_same(world: World) -> None:
+def test_outcome_of_a_row_that_was_removed_is_recorded(world: World) -> None:
     world.fill([staged("1"), staged("2")])
     gone = f"DELETE FROM {world.database.table} WHERE person_id = '1'"
     with before_answer(world, 1, lambda: world.database.execute(gone)):
@@ -200,7 +200,7 @@ def test_what_was_sent_of_a_row_that_is_gone_is_recorded_all_the_same(world: Wor
 
 
 @pytest.mark.parametrize("state", ["New", "Deleted"])
-def test_an_id_that_no_table_takes_stops_its_own_row_alone(world: World, state: str) -> None:
+def test_unstorable_id_stops_only_its_own_row(world: World, state: str) -> None:
     long = "X" * 49
     world.fill([staged("1", child(long), state=state, previous=child(long)), staged("2")])
     assert world.run(SCHEMA_CHECK="warn").code == 1
@@ -209,7 +209,7 @@ def test_an_id_that_no_table_takes_stops_its_own_row_alone(world: World, state: 
 
 
 @pytest.mark.parametrize("odd", ["\\ud83d", "\\u0000"])
-def test_an_answer_that_no_database_takes_is_stored_as_near_as_can_be(world: World, odd: str) -> None:
+def test_answer_with_unstorable_characters_is_stored_approximately(world: World, odd: str) -> None:
     persons = world.stage(6)
     body = json.dumps({"errors": [{"path": "[0].child_details.first_name", "message": "value AnODD is odd"}]}).replace(
         "ODD", odd
@@ -258,9 +258,7 @@ def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("gone", ["closure", "identifier"])
-def test_what_left_the_time_window_stays_though_all_around_it_is_purged_first(
-    world: World, deltas: str, gone: str
-) -> None:
+def test_retained_part_is_sent_again_after_a_purge_of_its_parent(world: World, deltas: str, gone: str) -> None:
     plan = {"child_in_need_plan_id": "OLD", "start_date": "2019-01-01", "end_date": "2019-05-01"}
     closed = {**EPISODE, "closure_date": "2026-02-01", "closure_reason": "RC1"} if gone == "closure" else EPISODE
     members = {"mis_child_id": "M1"} if gone == "identifier" else {}
@@ -308,7 +306,7 @@ def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> Non
     assert "NOT SENT" in row_of(world.database, world.database.table, "1")["api_response"]
 
 
-def test_a_limit_that_left_rows_behind_says_so(world: World) -> None:
+def test_run_reports_rows_left_out_by_its_limit(world: World) -> None:
     world.stage(5)
     done = world.run("--limit", "3")
     assert (done.code, "the rest is due still" in done.text) == (0, True)
@@ -316,7 +314,7 @@ def test_a_limit_that_left_rows_behind_says_so(world: World) -> None:
     assert (done.code, "everything due was accepted" in done.text) == (0, True)
 
 
-def test_a_run_that_ends_early_counts_the_rows_that_it_never_came_to(world: World) -> None:
+def test_run_that_ends_early_counts_the_rows_it_did_not_reach(world: World) -> None:
     world.stage(330)
     change(world.database, world.database.table, "P0329", submission_status="sent")
     world.server.simulator.add_fault(Fault(status=401, times=None))
@@ -346,7 +344,7 @@ def test_the_log_tells_why_a_run_did_not_begin(world: World) -> None:
     assert "no_such_table" in text
 
 
-def test_a_bundle_that_holds_no_certificates_is_told_before_the_database_is_opened(world: World) -> None:
+def test_bundle_without_certificates_stops_before_the_database(world: World) -> None:
     world.stage(1)
     bundle = world.folder / "bundle.pem"
     bundle.write_text("no certificate", encoding="ascii")

@@ -37,7 +37,7 @@ def rows_with_faults() -> list[Staged]:
     ]
 
 
-def test_validate_lists_each_fault_by_rule_and_sends_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_validate_lists_each_error_by_rule_and_sends_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, rows_with_faults())
     before = table_rows(deployed, deployed.table)
     done = invoke_cli(["validate", "--csv", "faults.csv"], deployed.settings, tmp_path)
@@ -64,7 +64,7 @@ def test_validate_of_the_whole_table_checks_what_was_sent_as_well(deployed: Test
     assert "Checked 7 payloads" in invoke_cli(["validate", "--all"], deployed.settings, tmp_path).out
 
 
-def test_validate_of_a_clean_table_ends_with_nought(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_validate_of_a_clean_table_ends_with_0(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     assert invoke_cli(["validate"], deployed.settings, tmp_path).code == 0
 

@@ -20,7 +20,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Completed, Path]:
     return invoke_cli(["demo", "--children", "300"], {}, folder), folder / "d2i-csc-api-demo"
 
 
-def test_it_ends_well_and_leaves_nothing_due(told: tuple[Completed, Path]) -> None:
+def test_demo_ends_with_0_and_leaves_nothing_due(told: tuple[Completed, Path]) -> None:
     done, folder = told
 
     assert (done.code, done.err) == (0, "")
@@ -34,7 +34,7 @@ def test_it_ends_well_and_leaves_nothing_due(told: tuple[Completed, Path]) -> No
     assert int(held[1]) == {state: count for state, _, count in states}["unchanged"]
 
 
-def test_it_shows_the_whole_way_in_its_order(told: tuple[Completed, Path]) -> None:
+def test_demo_shows_each_step_in_order(told: tuple[Completed, Path]) -> None:
     done, _ = told
     steps = [
         "The council's own tables (SSD): 300 people",
@@ -54,7 +54,7 @@ def test_it_shows_the_whole_way_in_its_order(told: tuple[Completed, Path]) -> No
     assert "nothing was due (exit code 0)" in done.out.partition("Fourth run")[2]
 
 
-def test_the_second_night_stages_and_sends_new_changed_and_deleted_children_only(told: tuple[Completed, Path]) -> None:
+def test_second_night_sends_only_what_changed(told: tuple[Completed, Path]) -> None:
     done, _ = told
     second = done.out.partition("Second night")[2]
 
@@ -70,7 +70,7 @@ def test_the_second_night_stages_and_sends_new_changed_and_deleted_children_only
     assert count("rows unchanged") > 200
 
 
-def test_what_was_refused_on_purpose_was_mended(told: tuple[Completed, Path]) -> None:
+def test_records_rejected_on_purpose_are_corrected(told: tuple[Completed, Path]) -> None:
     done, folder = told
 
     assert "no_such_member" in done.out
@@ -93,7 +93,7 @@ def test_lines_fit_a_terminal_and_plain_letters(told: tuple[Completed, Path]) ->
     assert max(map(len, shown.splitlines())) <= 120
 
 
-def test_it_may_be_repeated_in_its_folder_and_says_nothing_of_refusals_where_there_are_none(tmp_path: Path) -> None:
+def test_demo_can_be_rerun_and_omits_refusals_when_there_are_none(tmp_path: Path) -> None:
     few = ["demo", "--folder", "here", "--children", "5"]
     assert invoke_cli(few, {}, tmp_path).code == 0
 
@@ -113,7 +113,7 @@ def a_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [a_database, a_text, Path.mkdir])
-def test_a_file_that_no_demo_made_is_never_replaced(make: Callable[[Path], object], tmp_path: Path) -> None:
+def test_file_not_made_by_a_demo_is_never_replaced(make: Callable[[Path], object], tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
     make(path)
     before = path.read_bytes() if path.is_file() else b""

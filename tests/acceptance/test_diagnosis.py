@@ -99,7 +99,7 @@ def test_no_test_touches_a_row_or_sends_a_record(
     assert deployed.count("ssd_api_submission_log") == 0
 
 
-def test_smoke_goes_on_after_a_fault_and_gives_the_code_that_comes_first(
+def test_smoke_continues_after_an_error_and_returns_its_code(
     settings: dict[str, str], server: SimulatorServer, tmp_path: Path
 ) -> None:
     server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
@@ -114,7 +114,7 @@ def test_smoke_goes_on_after_a_fault_and_gives_the_code_that_comes_first(
     assert both.out.count("failed at token (exit code 4)") == 2
 
 
-def test_smoke_for_machines_holds_all_three(settings: dict[str, str], tmp_path: Path) -> None:
+def test_smoke_json_contains_all_three(settings: dict[str, str], tmp_path: Path) -> None:
     closed = {**settings, "API_ENDPOINT": f"https://127.0.0.1:{closed_port()}"}
     done = installed(["smoke", "--json"], closed, tmp_path)
 
@@ -152,7 +152,7 @@ def test_missing_settings_end_smoke_before_anything_is_opened(
     assert server.simulator.stats().token_requests == 0
 
 
-def test_quiet_says_nothing_where_all_is_well_and_everything_where_it_is_not(
+def test_quiet_prints_nothing_on_success_and_everything_on_failure(
     settings: dict[str, str], server: SimulatorServer, tmp_path: Path
 ) -> None:
     for command in ("test-db-connection", "test-schema", "test-endpoint", "smoke"):

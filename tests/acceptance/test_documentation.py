@@ -74,7 +74,7 @@ def test_every_setting_is_in_the_reference() -> None:
     assert [setting.name for setting in SETTINGS if f"| `{setting.name}`" not in text] == []
 
 
-def test_every_exit_code_is_told_on_the_page_of_results() -> None:
+def test_every_exit_code_is_on_the_page_of_results() -> None:
     kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
     codes = {0} | {kind.exit_code for kind in kinds}
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("results.md"), re.MULTILINE)}
@@ -82,7 +82,7 @@ def test_every_exit_code_is_told_on_the_page_of_results() -> None:
 
 
 @pytest.mark.parametrize("page", ["dba.md", "security.md"])
-def test_every_table_that_the_program_keeps_is_told_to_administrator_and_officer(page: str) -> None:
+def test_every_table_we_keep_is_on_the_dba_and_security_pages(page: str) -> None:
     names = table_names("ssd_api_data_staging", Dialect.SQLSERVER)
     kept = [getattr(names, field.name) for field in dataclasses.fields(names)]
     assert [name for name in kept if f"`{name}`" not in text_of(page)] == []
@@ -101,7 +101,7 @@ def test_every_setting_that_a_page_names_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_of_a_page_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_heading(path: Path) -> None:
     wrong = []
     for link in _LINK.findall(prose(path)):
         target, _, anchor = link.partition("#")
@@ -142,7 +142,7 @@ def test_every_drawing_describes_itself_to_who_cannot_see_it() -> None:
         assert path.name == "favicon.svg" or ('role="img"' in text and "<title" in text), path.name
 
 
-def test_the_site_builds_and_nothing_on_it_is_broken_or_comes_from_elsewhere(tmp_path: Path) -> None:
+def test_site_builds_without_broken_or_external_resources(tmp_path: Path) -> None:
     if find_spec("material") is None:
         missing("mkdocs-material is not installed (the extra docs)")
     site = tmp_path / "site"
@@ -153,7 +153,7 @@ def test_the_site_builds_and_nothing_on_it_is_broken_or_comes_from_elsewhere(tmp
     assert len(list(site.rglob("*.html"))) > 15
 
 
-def test_the_check_of_the_site_sees_what_it_is_for(tmp_path: Path) -> None:
+def test_site_check_detects_planted_problems(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(
         '<h1 id="top">x</h1><a href="gone.html">a</a><a href="#top">b</a><a href="#away">c</a><img src="p.png">'
         '<script src="https://cdn.example/x.js"></script><link rel="stylesheet" href="//fonts.example/f.css">'

@@ -122,7 +122,7 @@ def test_what_is_shown_does_what_it_says(
     assert "in a way that it does not know" not in done.text
 
 
-def test_the_first_page_can_be_followed_word_for_word_on_a_fresh_machine(tmp_path: Path) -> None:
+def test_first_page_works_word_for_word_on_a_fresh_machine(tmp_path: Path) -> None:
     outputs = {}
     for block in blocks(DOCS / "index.md"):
         if block.language == "ini":

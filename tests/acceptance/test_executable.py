@@ -100,7 +100,7 @@ def server() -> Iterator[SimulatorServer]:
         yield running
 
 
-def test_help_and_version_need_nothing_and_leave_nothing(program: Program) -> None:
+def test_help_and_version_need_and_leave_nothing(program: Program) -> None:
     listed = program.run("--help")
     assert (listed.code, listed.err) == (0, "")
     assert all(f"  {name} " in listed.out for name in _COMMANDS)

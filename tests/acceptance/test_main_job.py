@@ -84,7 +84,7 @@ def is_readable(text: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get("la_child_id"), str)
 
 
-def test_five_thousand_rows_of_every_state_are_sent_once_and_written_back_row_by_row(
+def test_5000_rows_of_every_state_are_sent_once_and_written_back(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
     fill(deployed, deployed.table, mixed_rows(5000))
@@ -138,7 +138,7 @@ def test_a_second_run_finds_nothing_due(deployed: TestDatabase, server: Simulato
     assert len(server.simulator.log) == requests
 
 
-def test_a_row_changed_between_read_and_write_back_stays_due_and_goes_with_the_next_run(
+def test_row_changed_during_the_run_stays_due(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
@@ -270,7 +270,7 @@ def test_a_wrong_setting_gives_its_exit_code_and_one_sentence(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_without_companion_tables_full_payloads_go_with_one_warning_and_deltas_refuse(
+def test_without_control_tables_full_payloads_go_and_deltas_refuse(
     database: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
     database.deploy()

@@ -132,7 +132,7 @@ def _ids(element: dict[str, Any]) -> set[Any]:
 @pytest.mark.parametrize(
     ("database", "purges"), [("sqlite", True), ("sqlite", False), ("postgresql-odbc", False)], indirect=["database"]
 )
-def test_after_each_of_ten_nights_the_receiver_holds_exactly_the_cohort_in_its_newest_version(
+def test_receiver_holds_the_cohort_after_each_of_ten_stagings(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, purges: bool
 ) -> None:
     town = Council(deployed, server, tmp_path, f"{deployed.name} {purges}", purges=purges)
@@ -143,9 +143,7 @@ def test_after_each_of_ten_nights_the_receiver_holds_exactly_the_cohort_in_its_n
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_bad_nights_are_made_good_by_the_next_run(
-    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
-) -> None:
+def test_next_run_completes_failed_nights(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> None:
     town = Council(deployed, server, tmp_path, "bad nights")
     for night in range(NIGHTS):
         first = town.rng.randrange(1, 4)
@@ -176,7 +174,7 @@ def test_a_staging_that_is_refused_sends_nothing(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_rehearsal_in_testing_mode_stages_the_live_table_and_sends_nothing(
+def test_testing_mode_stages_the_live_table_and_sends_nothing(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
     council(deployed, tmp_path).children("1001")

@@ -361,7 +361,7 @@ def test_every_command_has_its_scenes() -> None:
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize(("name", "first"), acts())
-def test_nothing_planted_is_told_by(name: str, first: int, world: World) -> None:
+def test_no_planted_secret_appears_in(name: str, first: int, world: World) -> None:
     for number, scene in enumerate(SCENES[name][first : first + _SCENES_IN_AN_ACT], first):
         world.restart()
         scene.before(world)
@@ -372,7 +372,7 @@ def test_nothing_planted_is_told_by(name: str, first: int, world: World) -> None
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_what_was_planted_went_all_the_way(world: World) -> None:
+def test_planted_secrets_were_used(world: World) -> None:
     done = play(world, Scene("run"), "json")
     answers = world.database.rows(f"SELECT api_response FROM {world.database.table} WHERE person_id = '2'")
     assert TALE in answers[0][0], "the table alone keeps what the receiver said"

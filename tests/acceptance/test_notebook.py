@@ -81,7 +81,7 @@ def test_it_takes_the_settings_file_of_its_folder(tmp_path: Path) -> None:
     assert "nowhere.db" in done.stdout + done.stderr
 
 
-def test_the_example_on_the_page_of_the_python_interface_does_what_it_shows(tmp_path: Path) -> None:
+def test_python_example_does_what_the_page_shows(tmp_path: Path) -> None:
     (example,) = [block.text for block in blocks(DOCS / "reference/python.md") if "import" in block.text]
     make_trial_database(tmp_path / "trial.db", 5)
     (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///trial.db\n", encoding="utf-8")

@@ -128,7 +128,7 @@ def test_release_is_not_made_without_the_package_nor_around_anything_else(tmp_pa
     assert not (tmp_path / "other").exists()
 
 
-def test_everything_of_the_release_but_its_notes_is_published_under_its_tag(tmp_path: Path) -> None:
+def test_all_release_files_but_the_notes_are_published(tmp_path: Path) -> None:
     # GitHub's own command cannot be run here: this one writes down what it is told to do.
     called, checkout = tmp_path / "called.json", tmp_path / "checkout"
     stand_in = tmp_path / "gh"
@@ -151,7 +151,7 @@ def test_everything_of_the_release_but_its_notes_is_published_under_its_tag(tmp_
     assert arguments[-2:] == ["--notes-file", "release/release-notes.md"]
 
 
-def test_bill_of_materials_names_every_library_that_is_installed_and_no_tool() -> None:
+def test_bill_of_materials_names_every_runtime_library_only() -> None:
     done = script("scripts/make-sbom")
 
     on_the_network(done)
@@ -204,7 +204,7 @@ def vulnerabilities(*, is_alarmed: bool) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("is_alarmed", "code"), [(False, 0), (True, 1)])
-def test_audit_fails_for_a_library_with_a_known_fault_and_for_nothing_else(is_alarmed: bool, code: int) -> None:
+def test_audit_fails_only_for_a_library_with_a_known_vulnerability(is_alarmed: bool, code: int) -> None:
     with vulnerabilities(is_alarmed=is_alarmed) as url:
         done = script("scripts/audit", "--vulnerability-service", "osv", "--osv-url", url, NO_PROXY="127.0.0.1")
 
@@ -213,7 +213,7 @@ def test_audit_fails_for_a_library_with_a_known_fault_and_for_nothing_else(is_al
     assert (done.returncode, "INVENTED-1" in done.stdout) == (code, is_alarmed), done.stdout + done.stderr
 
 
-def test_fresh_environment_is_installed_from_the_wheelhouse_without_network(tmp_path: Path) -> None:
+def test_wheelhouse_installs_without_a_network(tmp_path: Path) -> None:
     house = tmp_path / "wheelhouse"
     on_the_network(script("scripts/make-wheelhouse", str(house)))
     venv.create(tmp_path / "fresh", with_pip=True)

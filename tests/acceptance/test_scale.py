@@ -145,7 +145,7 @@ def test_commands_of_a_ready_file_started_together_send_the_whole_table(
     assert [row[0] for row in shards] == ["1/4", "2/4", "3/4", "4/4"]
 
 
-def test_manifest_is_an_indexed_job_that_starts_as_many_pods_as_there_are_shards() -> None:
+def test_manifest_starts_one_pod_for_each_shard() -> None:
     assert (manifest()["apiVersion"], manifest()["kind"]) == ("batch/v1", "CronJob")
     assert job()["completionMode"] == "Indexed"
     assert job()["template"]["spec"]["restartPolicy"] == "Never", "a failure policy by exit codes takes no other"

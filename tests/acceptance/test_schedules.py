@@ -82,7 +82,7 @@ COMMANDS = [windows_command, systemd_command, cron_command]
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_a_scheduler_starts_is_silent_and_leaves_a_log_and_a_report(
+def test_scheduled_command_is_silent_and_leaves_log_and_report(
     deployed: TestDatabase, tmp_path: Path, command: Callable[[Path], list[str]]
 ) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
@@ -98,7 +98,7 @@ def test_what_a_scheduler_starts_is_silent_and_leaves_a_log_and_a_report(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_a_scheduler_starts_tells_a_fault_by_code_and_words(
+def test_scheduled_command_reports_an_error_by_code_and_message(
     tmp_path: Path, command: Callable[[Path], list[str]]
 ) -> None:
     done = start(command(tmp_path), tmp_path)
@@ -137,14 +137,14 @@ def test_the_task_file_can_be_read_whatever_the_code_page() -> None:
     assert b"encoding=" not in raw.splitlines()[0], "schtasks takes a file that claims another encoding for malformed"
 
 
-def test_the_task_never_joins_a_run_that_lasts_and_makes_up_for_a_missed_start() -> None:
+def test_task_starts_after_a_missed_start_but_never_twice() -> None:
     assert element("MultipleInstancesPolicy") == "IgnoreNew"
     assert element("StartWhenAvailable") == "true"
     assert element("RunLevel") == "LeastPrivilege"
     assert element("LogonType") == "Password"
 
 
-def test_systemd_finds_no_fault_in_unit_and_timer(tmp_path: Path) -> None:
+def test_systemd_accepts_unit_and_timer(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         missing("systemd is not installed")

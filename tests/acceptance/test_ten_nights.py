@@ -144,7 +144,7 @@ def compare(database: TestDatabase, server: SimulatorServer) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize("mode", ["--deltas", "--full"])
-def test_after_each_of_ten_nights_the_receiver_holds_the_newest_version_of_every_row_that_is_sent(
+def test_receiver_holds_the_newest_version_after_each_of_ten_nights(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, mode: str
 ) -> None:
     council = Council(deployed, random.Random(f"{mode} {deployed.name}"))
@@ -169,7 +169,7 @@ def test_after_each_of_ten_nights_the_receiver_holds_the_newest_version_of_every
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize("mode", ["--deltas", "--full"])
-def test_a_table_of_todays_tool_gets_through_its_first_night_without_sending_what_is_held(
+def test_adopted_table_is_not_sent_again(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, mode: str
 ) -> None:
     old = {"la_child_id": "1", "child_details": {"first_name": "A", "surname": "B"}}

@@ -30,7 +30,7 @@ def table_under(heading: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("message", messages(), ids=lambda message: f"{message.module}: {message.text[:50]}")
-def test_message_stands_on_the_page_with_who_can_mend_it(message: Message) -> None:
+def test_every_message_is_on_the_page_with_who_can_fix_it(message: Message) -> None:
     line = next((line for line in TEXT.splitlines() if line.startswith(f"| {shown(message.text)}")), "")
 
     assert line, "run scripts/make-docs"
@@ -44,7 +44,7 @@ def test_every_exit_code_is_explained() -> None:
     assert {int(row[0]) for row in table_under("By exit code")} == {0} | {kind.exit_code for kind in kinds}
 
 
-def test_everybody_who_can_mend_something_is_introduced() -> None:
+def test_everybody_who_can_fix_something_is_introduced() -> None:
     introduced = {row[0] for row in table_under("Who can mend it")}
     named = {part.strip() for message in messages() for part in re.split(r", (?:or )?", message.who)}
 
@@ -53,7 +53,7 @@ def test_everybody_who_can_mend_something_is_introduced() -> None:
 
 
 @pytest.mark.parametrize("module", ["sql.odbc_errors", "diagnostics.tls", "diagnostics.endpoint", "db"])
-def test_modules_that_explain_faults_are_read_whole(module: str) -> None:
+def test_modules_that_explain_errors_are_read_completely(module: str) -> None:
     tree = ast.parse(Path("api_pipeline", *module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
     told = [message.text for message in messages()] + [message.advice for message in messages()]
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -70,7 +70,7 @@ def test_modules_that_explain_faults_are_read_whole(module: str) -> None:
     assert missing == []
 
 
-def test_message_that_is_put_together_out_of_sight_is_an_error() -> None:
+def test_message_built_dynamically_is_an_error() -> None:
     reader = Reader({}, {"SettingsError": 2})
 
     with pytest.raises(Unreadable, match=r"new\.module: made_elsewhere\(\)"):

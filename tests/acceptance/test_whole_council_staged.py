@@ -23,7 +23,7 @@ PEOPLE = 10_000
 AS_OF = date(2026, 8, 10)
 
 
-def test_all_payloads_of_ten_thousand_people_pass_the_schema_and_the_code_lists(tmp_path: Path) -> None:
+def test_payloads_of_10000_people_pass_schema_and_code_lists(tmp_path: Path) -> None:
     text = f"sqlite:///{tmp_path / 'council.db'}"
     with closing(connect(text, create=True)) as connection:
         connection.execute("PRAGMA synchronous = OFF")

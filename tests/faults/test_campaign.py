@@ -27,7 +27,7 @@ def test_law_holds_through_nights_of_random_faults_on_postgresql(seed: int, post
 if EXTERNAL_KIND:
 
     @pytest.mark.parametrize("seed", [11, 59])
-    def test_law_holds_through_nights_of_random_faults_on_the_external_database(seed: int) -> None:
+    def test_law_holds_through_random_faults_on_the_external_database(seed: int) -> None:
         check_story(seed, lambda _folder: external_database(os.environ[EXTERNAL]))
 
 
@@ -86,7 +86,7 @@ def forget_holding(story: Story, child: str) -> None:
         (forget_holding, "says something else than the receiver"),
     ],
 )
-def test_law_notices_what_it_is_there_for(story: Story, harm: Callable[[Story, str], None], sentence: str) -> None:
+def test_law_detects_planted_damage(story: Story, harm: Callable[[Story, str], None], sentence: str) -> None:
     harm(story, sorted(story.council.living)[0])
     with pytest.raises(LawBroken, match=sentence):
         story.check_law()

@@ -62,7 +62,7 @@ def no_spool(world: World) -> bool:
 
 
 @pytest.mark.parametrize("requests", [1, 5, 12])
-def test_connections_that_are_cut_in_mid_run_cost_nothing(postgres_world: World, requests: int) -> None:
+def test_connections_cut_mid_run_lose_nothing(postgres_world: World, requests: int) -> None:
     world = postgres_world
     persons = world.stage(MANY)
     world.server.simulator.change(latency_s=0.02)
@@ -74,7 +74,7 @@ def test_connections_that_are_cut_in_mid_run_cost_nothing(postgres_world: World,
     assert no_spool(world)
 
 
-def test_connections_that_are_cut_again_and_again_cost_nothing(postgres_world: World) -> None:
+def test_connections_cut_repeatedly_lose_nothing(postgres_world: World) -> None:
     world = postgres_world
     persons = world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
@@ -132,7 +132,7 @@ def test_commits_whose_answers_are_lost_leave_each_record_in_the_log_once(relaye
     assert [outcome for _, outcome, _ in log].count("accepted") == world.server.simulator.stats().records_accepted
 
 
-def test_receipts_outlive_a_server_that_stays_away_and_are_written_before_anything_else(
+def test_receipts_survive_a_lost_server_and_are_written_first(
     relayed: tuple[World, Relay],
 ) -> None:
     world, relay = relayed
@@ -145,7 +145,7 @@ def test_receipts_outlive_a_server_that_stays_away_and_are_written_before_anythi
     check_spooled_and_recovered(world, done.code, done.text, may_be_written_too=True)
 
 
-def test_receipts_outlive_a_database_that_lets_nobody_in(postgres_world: World) -> None:
+def test_receipts_survive_a_database_that_refuses_logins(postgres_world: World) -> None:
     world = postgres_world
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
@@ -157,9 +157,7 @@ def test_receipts_outlive_a_database_that_lets_nobody_in(postgres_world: World) 
 
 
 @pytest.mark.parametrize("number", range(20, 32))
-def test_run_names_its_file_of_receipts_whoever_loses_the_database_first(
-    relayed: tuple[World, Relay], number: int
-) -> None:
+def test_spool_is_named_whichever_connection_is_lost_first(relayed: tuple[World, Relay], number: int) -> None:
     world, relay = relayed
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
@@ -171,11 +169,11 @@ def test_run_names_its_file_of_receipts_whoever_loses_the_database_first(
         assert str(spool_of(world)) in done.text
 
 
-def test_receipts_outlive_a_database_that_refuses_to_write(world: World) -> None:
+def test_receipts_survive_a_database_that_refuses_to_write(world: World) -> None:
     check_refused_writes(world)
 
 
-def test_receipts_outlive_a_postgresql_database_that_refuses_to_write(postgres_world: World) -> None:
+def test_receipts_survive_a_read_only_postgresql_database(postgres_world: World) -> None:
     check_refused_writes(postgres_world)
 
 
@@ -236,9 +234,7 @@ def lost(after: dict[str, str], before: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("purging", ["true", "false"])
-def test_recovered_receipt_says_as_much_of_what_is_held_as_one_written_at_once(
-    embedded_world: World, purging: str
-) -> None:
+def test_recovered_receipt_writes_the_same_baseline_as_a_direct_one(embedded_world: World, purging: str) -> None:
     world = embedded_world
     second = {**EPISODE, "social_care_episode_id": "E2"}
     world.fill([staged("1", child("1", social_care_episodes=[EPISODE, second]))])
@@ -262,7 +258,7 @@ def test_recovered_receipt_says_as_much_of_what_is_held_as_one_written_at_once(
     assert [episode["social_care_episode_id"] for episode in held["social_care_episodes"]] == ["E1", "E2"]
 
 
-def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keeps_its_receipts(
+def test_run_stops_and_keeps_receipts_when_another_took_its_lock(
     relayed: tuple[World, Relay],
 ) -> None:
     world, relay = relayed
@@ -296,7 +292,7 @@ def test_run_that_finds_another_at_work_when_the_database_is_back_stops_and_keep
     assert world.server.simulator.stats().records_accepted == MANY
 
 
-def test_server_soon_notices_that_the_computer_of_a_run_is_gone_and_frees_its_lock(postgres_world: World) -> None:
+def test_server_frees_the_lock_of_a_computer_that_vanished(postgres_world: World) -> None:
     connection = connect(postgres_world.database.connection_string)
     for _ in range(2):
         idle = connection.query("SELECT current_setting('tcp_keepalives_idle')")
@@ -305,7 +301,7 @@ def test_server_soon_notices_that_the_computer_of_a_run_is_gone_and_frees_its_lo
     connection.close()
 
 
-def test_transaction_that_is_called_done_is_in_the_database_whenever_the_connection_dies(
+def test_commit_reported_as_done_is_durable_when_the_connection_dies(
     postgres: TestDatabase,
 ) -> None:
     """The driver calls some commits done that died with the connection: about one in thirty, cut as this test does."""
@@ -398,7 +394,7 @@ def test_file_that_is_locked_for_a_while_is_waited_for(embedded_world: World) ->
     assert world.server.simulator.stats().records_accepted == MANY
 
 
-def test_receipts_outlive_a_file_that_stays_locked_longer_than_the_bound(embedded_world: World) -> None:
+def test_receipts_survive_a_file_locked_beyond_the_limit(embedded_world: World) -> None:
     world = embedded_world
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
@@ -422,7 +418,7 @@ def lose_write_back(world: World, count: int = 4, **settings: object) -> None:
     assert len(spooled(world)) == count
 
 
-def test_receipts_of_another_receiver_are_left_for_the_run_towards_that_one(world: World) -> None:
+def test_receipts_of_another_receiver_stay_in_the_spool(world: World) -> None:
     lose_write_back(world)
     before = spool_of(world).read_bytes()
     with SimulatorServer() as elsewhere:
@@ -446,7 +442,7 @@ def test_receipts_of_another_table_are_left_alone(world: World) -> None:
     assert receipts.isdisjoint(row["api_response"] for row in rows)
 
 
-def test_receipts_of_another_database_with_a_table_of_that_name_are_left_alone(world: World) -> None:
+def test_receipts_of_another_database_stay_in_the_spool(world: World) -> None:
     lose_write_back(world)
     path = spool_of(world)
     before = path.read_bytes()
@@ -470,7 +466,7 @@ def test_testing_mode_leaves_the_receipts_for_a_live_run(world: World) -> None:
     assert {row["submission_status"] for row in world.rows().values()} == {"testing"}
 
 
-def test_row_that_was_changed_since_its_receipt_was_saved_stays_due_and_is_sent(world: World) -> None:
+def test_row_changed_after_its_receipt_was_spooled_stays_due(world: World) -> None:
     lose_write_back(world)
     newer = text_of(child("P0001", mis_child_id="newer"))
     change(world.database, world.database.table, "P0001", json_payload=newer, current_hash=hash_of(newer))
@@ -482,7 +478,7 @@ def test_row_that_was_changed_since_its_receipt_was_saved_stays_due_and_is_sent(
     assert [len(world.server.simulator.receipts(person)) for person in world.before] == [1, 3, 1, 1]
 
 
-def test_old_receipt_says_nothing_of_a_child_that_was_sent_again_since(world: World) -> None:
+def test_spooled_receipt_is_dropped_when_the_child_was_sent_again(world: World) -> None:
     lose_write_back(world, 1)
     first = world.rows()["P0000"]["json_payload"]
     path = spool_of(world)
@@ -522,7 +518,7 @@ def test_receipt_of_a_deletion_is_written_from_the_file_as_well(world: World) ->
     assert world.server.simulator.held("P0001") is None
 
 
-def test_log_says_of_a_recovered_record_which_run_and_batch_it_was_of(world: World) -> None:
+def test_log_names_run_and_batch_of_a_recovered_record(world: World) -> None:
     lose_write_back(world, 4, BATCH_SIZE=2)
     receipts = spooled(world)
     assert world.run().code == 0
@@ -531,7 +527,7 @@ def test_log_says_of_a_recovered_record_which_run_and_batch_it_was_of(world: Wor
     assert found == {(one["run_id"], one["batch"], one["person_id"], one["receipt"]) for one in receipts}
 
 
-def test_line_that_a_power_cut_left_unfinished_is_passed_over(world: World) -> None:
+def test_unfinished_last_line_of_the_spool_is_skipped(world: World) -> None:
     lose_write_back(world)
     with spool_of(world).open("a", encoding="utf-8") as file:
         file.write('{"run_id": "cut sho')
@@ -541,7 +537,7 @@ def test_line_that_a_power_cut_left_unfinished_is_passed_over(world: World) -> N
     assert world.server.simulator.stats().records_accepted == 4
 
 
-def test_spool_file_that_cannot_be_read_ends_the_run_before_anything_is_sent(world: World) -> None:
+def test_unreadable_spool_ends_the_run_before_sending(world: World) -> None:
     lose_write_back(world)
     path = spool_of(world)
     path.unlink()
@@ -553,7 +549,7 @@ def test_spool_file_that_cannot_be_read_ends_the_run_before_anything_is_sent(wor
     assert world.requests() == requests
 
 
-def test_spool_that_cannot_be_written_either_is_said_and_the_rows_stay_due(world: World) -> None:
+def test_unwritable_spool_is_reported_and_rows_stay_due(world: World) -> None:
     persons = world.stage(4)
     folder = world.folder / "receipts"
     refuse_writes(world.database)
@@ -571,7 +567,7 @@ def test_spool_that_cannot_be_written_either_is_said_and_the_rows_stay_due(world
 # What one shard left is not lost when the shards are no more, and the other way round.
 
 
-def test_what_shards_left_is_written_by_a_run_on_the_whole_table(world: World) -> None:
+def test_whole_table_run_writes_receipts_of_shards(world: World) -> None:
     persons = world.stage(6)
     refuse_writes(world.database)
     assert world.run("--shard", "1/2").code == 3
@@ -584,7 +580,7 @@ def test_what_shards_left_is_written_by_a_run_on_the_whole_table(world: World) -
     assert world.server.simulator.stats().records_accepted == 6
 
 
-def test_what_a_run_on_the_whole_table_left_is_written_by_the_first_shard(world: World) -> None:
+def test_first_shard_writes_receipts_of_a_whole_table_run(world: World) -> None:
     lose_write_back(world, 6)
     assert world.run("--shard", "2/2").code == 0
     assert no_spool(world)
@@ -592,7 +588,7 @@ def test_what_a_run_on_the_whole_table_left_is_written_by_the_first_shard(world:
     assert world.server.simulator.stats().records_accepted == 6
 
 
-def test_shard_leaves_alone_what_another_shard_saved(world: World) -> None:
+def test_shard_ignores_the_spool_of_another_shard(world: World) -> None:
     world.stage(6)
     refuse_writes(world.database)
     assert world.run("--shard", "1/2").code == 3
@@ -618,9 +614,7 @@ def without_companions(world: World) -> TestDatabase:
     return world.database
 
 
-def test_receipts_are_kept_where_the_companion_tables_are_missing_too(
-    world: World, without_companions: TestDatabase
-) -> None:
+def test_receipts_are_spooled_without_control_tables(world: World, without_companions: TestDatabase) -> None:
     lose_write_back(world)
     receipts = {line["person_id"]: line["receipt"] for line in spooled(world)}
     requests = world.requests()
@@ -630,7 +624,7 @@ def test_receipts_are_kept_where_the_companion_tables_are_missing_too(
     assert without_companions.count(world.database.table, "submission_status = 'sent'") == 4
 
 
-def test_transaction_that_somebody_left_open_ends_the_run_within_its_bound(
+def test_foreign_open_transaction_ends_the_run_within_its_limit(
     postgres_world: World, postgres_server: PostgresServer
 ) -> None:
     world = postgres_world

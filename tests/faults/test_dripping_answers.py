@@ -61,7 +61,7 @@ def receiver(body: bytes, headers: dict[str, str], gap_s: float) -> Iterator[str
         server.server_close()
 
 
-def test_an_answer_that_drips_is_given_up_like_one_that_never_comes(world: World) -> None:
+def test_dripping_answer_times_out_like_a_missing_one(world: World) -> None:
     persons = world.stage(1)
     began = time.monotonic()
     with receiver(b" " * 600, {}, 0.1) as url:
@@ -79,7 +79,7 @@ def test_an_answer_that_comes_slowly_but_in_time_is_read_whole(world: World, pac
     assert [row["api_response"] for row in world.rows().values()] == [UUID]
 
 
-def test_an_answer_that_breaks_off_is_a_lost_one(world: World) -> None:
+def test_truncated_answer_counts_as_lost(world: World) -> None:
     persons = world.stage(1)
     with receiver(RECEIPT[:20], {"Content-Length": "4000", "Connection": "close"}, 0.0) as url:
         assert world.run(API_ENDPOINT=url, READ_TIMEOUT_S=2, MAX_ATTEMPTS=1).code == 5

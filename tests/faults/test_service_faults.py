@@ -20,7 +20,7 @@ def token_fault(status: int = 500, **members: object) -> Fault:
 
 
 @pytest.mark.parametrize("in_flight", [1, 4, 16])
-def test_one_renewal_serves_all_senders_when_the_token_lapses_in_mid_run(world: World, in_flight: int) -> None:
+def test_one_renewal_serves_all_senders_when_the_token_expires(world: World, in_flight: int) -> None:
     persons = world.stage(64)
     world.server.simulator.change(latency_s=0.03)
     with before_answer(world, in_flight + 1, world.server.simulator.expire_tokens):
@@ -42,7 +42,7 @@ def test_second_401_stops_the_run_and_marks_nothing(world: World, in_flight: int
     assert world.requests() <= 2 * in_flight
 
 
-def test_second_401_in_mid_run_keeps_what_was_accepted(world: World) -> None:
+def test_second_401_mid_run_keeps_what_was_accepted(world: World) -> None:
     world.stage(40)
     world.server.simulator.change(latency_s=0.02)
     world.server.simulator.add_fault(Fault(status=401, first=9, last=10_000))
@@ -70,7 +70,7 @@ def test_second_401_in_mid_run_keeps_what_was_accepted(world: World) -> None:
     ids=lambda value: str(value) if isinstance(value, str) else "",
 )
 @pytest.mark.parametrize("in_flight", [1, 4])
-def test_token_service_that_fails_ends_the_run_and_marks_nothing(
+def test_failing_token_service_ends_run_and_marks_nothing(
     world: World, fault: Fault, code: int, sentence: str, in_flight: int
 ) -> None:
     persons = world.stage(40)
@@ -88,7 +88,7 @@ def test_token_service_that_fails_ends_the_run_and_marks_nothing(
     assert world.run().code == 0
 
 
-def test_token_service_that_refuses_connections_ends_the_run_and_marks_nothing(world: World) -> None:
+def test_refused_token_connection_ends_run_and_marks_nothing(world: World) -> None:
     persons = world.stage(4)
     done = world.run(TOKEN_ENDPOINT=f"http://127.0.0.1:{closed_port()}/token")
     assert done.code == 5, done.text
@@ -96,7 +96,7 @@ def test_token_service_that_refuses_connections_ends_the_run_and_marks_nothing(w
     assert world.requests() == 0
 
 
-def test_token_service_that_fails_in_mid_run_keeps_what_was_accepted(world: World) -> None:
+def test_token_failure_mid_run_keeps_what_was_accepted(world: World) -> None:
     world.stage(40)
     world.server.simulator.change(latency_s=0.02)
     world.server.simulator.add_fault(Fault(target=Target.TOKEN, first=2, last=100, status=503))
@@ -109,7 +109,7 @@ def test_token_service_that_fails_in_mid_run_keeps_what_was_accepted(world: Worl
 
 
 @pytest.mark.parametrize(("limit", "lost"), [(1, 1), (3, 3), (5, 5)])
-def test_run_gives_up_after_so_many_batches_and_leaves_the_rest_pending(world: World, limit: int, lost: int) -> None:
+def test_run_stops_after_failed_batches_and_leaves_the_rest_pending(world: World, limit: int, lost: int) -> None:
     persons = world.stage(40)
     world.server.simulator.add_fault(Fault(status=503, times=None))
     done = world.run(BATCH_SIZE=4, GIVE_UP_AFTER_FAILED_BATCHES=limit, MAX_ATTEMPTS=2)
@@ -120,7 +120,7 @@ def test_run_gives_up_after_so_many_batches_and_leaves_the_rest_pending(world: W
     assert world.requests() == 2 * lost
 
 
-def test_batch_that_is_accepted_in_between_begins_the_count_anew(world: World) -> None:
+def test_accepted_batch_resets_the_count_of_failed_batches(world: World) -> None:
     persons = world.stage(24)
     bad = {3, 4, 7, 8, 11, 12}
     for number in bad:
@@ -132,7 +132,7 @@ def test_batch_that_is_accepted_in_between_begins_the_count_anew(world: World) -
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
-def test_dead_receiver_is_given_up_soon(world: World, in_flight: int) -> None:
+def test_run_stops_soon_when_the_receiver_is_down(world: World, in_flight: int) -> None:
     world.stage(40)
     endpoint = f"http://127.0.0.1:{closed_port()}"
     done = world.run(API_ENDPOINT=endpoint, BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight, MAX_ATTEMPTS=2)
@@ -145,7 +145,7 @@ def test_dead_receiver_is_given_up_soon(world: World, in_flight: int) -> None:
     assert world.run().code == 0
 
 
-def test_receiver_that_dies_in_mid_run_leaves_the_truth_behind(world: World) -> None:
+def test_table_is_correct_after_the_receiver_dies_mid_run(world: World) -> None:
     world.stage(40)
     world.server.simulator.change(latency_s=0.02)
     world.server.simulator.add_fault(Fault(FaultKind.DIE, first=9, last=9))
@@ -159,7 +159,7 @@ def test_receiver_that_dies_in_mid_run_leaves_the_truth_behind(world: World) -> 
 # Throttling.
 
 
-def test_no_request_comes_within_a_retry_after_of_a_throttling_receiver(world: World) -> None:
+def test_no_request_is_sent_within_a_retry_after(world: World) -> None:
     persons = world.stage(36)
     world.server.simulator.change(rate_limit=2.0)
     began = time.monotonic()
@@ -176,7 +176,7 @@ def test_no_request_comes_within_a_retry_after_of_a_throttling_receiver(world: W
     [(429, False), (429, True), (503, False)],
     ids=["429 in seconds", "429 as a date", "503 in seconds"],
 )
-def test_retry_after_holds_every_sender(world: World, status: int, as_date: bool) -> None:
+def test_retry_after_pauses_every_sender(world: World, status: int, as_date: bool) -> None:
     persons = world.stage(96)
     world.server.simulator.change(latency_s=0.15)
     fault = Fault(status=status, first=6, last=6, retry_after_s=3, retry_after_as_date=as_date)
@@ -200,7 +200,7 @@ def check_pauses(log: list[LoggedRequest]) -> None:
         assert not early
 
 
-def test_pause_longer_than_a_run_waits_ends_the_run(world: World) -> None:
+def test_retry_after_longer_than_the_maximum_ends_the_run(world: World) -> None:
     persons = world.stage(12)
     world.server.simulator.add_fault(Fault(status=429, retry_after_s=7200))
     began = time.monotonic()
@@ -222,7 +222,7 @@ def test_gap_between_the_starts_of_two_posts_is_kept(world: World, in_flight: in
     assert arrived[-1] - arrived[0] > 0.5
 
 
-def test_slow_answer_holds_up_nobody_elses(world: World) -> None:
+def test_slow_answer_delays_no_other_sender(world: World) -> None:
     persons = world.stage(40)
     enough = threading.Event()
 

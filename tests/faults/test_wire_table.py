@@ -177,7 +177,7 @@ def check_in_mid_run(world: World, line: Line) -> None:
 
 
 @pytest.mark.parametrize("line", OUTLASTING, ids=str)
-def test_fault_that_outlasts_every_try_alone(world: World, line: Line) -> None:
+def test_error_that_outlasts_every_retry_alone(world: World, line: Line) -> None:
     persons = world.stage(ALONE)
     world.server.simulator.add_fault(line.fault)
     done = world.run(**line.settings)
@@ -188,7 +188,7 @@ def test_fault_that_outlasts_every_try_alone(world: World, line: Line) -> None:
 
 
 @pytest.mark.parametrize("line", OUTLASTING, ids=str)
-def test_fault_that_sets_in_in_mid_run_and_stays_ends_the_run_after_three_batches(world: World, line: Line) -> None:
+def test_lasting_error_mid_run_ends_the_run_after_three_batches(world: World, line: Line) -> None:
     world.stage(2 * MANY)
     world.server.simulator.change(latency_s=0.02)
     world.server.simulator.add_fault(*(Fault(FaultKind.SLOW, times=1) for _ in range(HIT - 1)), line.fault)
@@ -227,7 +227,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("status", "is_named", "form"), [case[1:] for case in REFUSALS], ids=[c[0] for c in REFUSALS])
 @pytest.mark.parametrize("in_flight", [1, 4])
-def test_refused_record_is_taken_out_and_the_rest_accepted(
+def test_rejected_record_is_removed_and_the_rest_accepted(
     world: World, status: int, is_named: bool, form: RefusalForm, in_flight: int
 ) -> None:
     persons = world.stage(16)
@@ -253,7 +253,7 @@ def test_only_the_first_index_of_a_path_names_a_record(world: World) -> None:
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
-def test_forbidden_key_stops_the_run_after_one_probe_and_marks_nothing(world: World, in_flight: int) -> None:
+def test_refused_key_stops_run_after_one_probe_and_marks_nothing(world: World, in_flight: int) -> None:
     persons = world.stage(12)
     world.server.simulator.change(refuse_supplier_key=True, latency_s=0.02)
     done = world.run(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight)
@@ -267,7 +267,7 @@ def test_forbidden_key_stops_the_run_after_one_probe_and_marks_nothing(world: Wo
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
-def test_probe_tells_a_disliked_record_from_a_wrong_key(world: World, in_flight: int) -> None:
+def test_probe_distinguishes_a_blocked_record_from_a_wrong_key(world: World, in_flight: int) -> None:
     persons = world.stage(8)
     world.server.simulator.change(refusals=(Refusal(ids=frozenset({persons[0]}), status=403),), latency_s=0.01)
     done = world.run(BATCH_SIZE=4, MAX_IN_FLIGHT=in_flight)
@@ -276,7 +276,7 @@ def test_probe_tells_a_disliked_record_from_a_wrong_key(world: World, in_flight:
     finish(world)
 
 
-def test_firewall_that_dislikes_everything_is_found_out_without_asking_for_each_record(world: World) -> None:
+def test_firewall_that_blocks_everything_costs_few_requests(world: World) -> None:
     persons = world.stage(64)
     world.server.simulator.change(refusals=(Refusal(ids=frozenset(persons), status=403),))
     done = world.run(BATCH_SIZE=64)
@@ -317,7 +317,7 @@ def bound(records: int, culprits: int, batches: int) -> float:
     return batches + culprits * (math.ceil(math.log2(records)) + 2)
 
 
-def test_ten_unnamed_culprits_among_two_thousand_cost_few_requests_and_get_their_own_reasons(world: World) -> None:
+def test_ten_unnamed_rejections_among_2000_cost_few_requests(world: World) -> None:
     world.fill([staged(f"P{number:04d}") for number in range(2000)])
     malformed = [f"P{number:04d}" for number in (0, 7, 199, 200, 731)]
     disliked = [f"P{number:04d}" for number in (732, 733, 1250, 1600, 1999)]
@@ -335,7 +335,7 @@ def test_ten_unnamed_culprits_among_two_thousand_cost_few_requests_and_get_their
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_receiver_that_refuses_everything_costs_far_less_than_two_requests_a_record(world: World, status: int) -> None:
+def test_rejecting_everything_costs_less_than_two_requests_a_record(world: World, status: int) -> None:
     persons = world.stage(400)
     refusal = Refusal(frozenset(persons), status=status, is_named=False)
     world.server.simulator.change(refusals=(refusal,))

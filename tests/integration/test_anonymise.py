@@ -39,7 +39,7 @@ def twin_rows(database: TestDatabase) -> list[dict[str, Any]]:
     return table_rows(database, database.anon_table)
 
 
-def test_every_row_gets_an_invented_twin_that_waits_to_be_sent(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_every_row_gets_an_anonymised_copy_that_is_pending(deployed: TestDatabase, tmp_path: Path) -> None:
     before = child("1002", social_care_episodes=[episode("E1")])
     after = child("1002", social_care_episodes=[episode("E1"), episode("E2")])
     fill(
@@ -100,7 +100,7 @@ def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
     assert not set(first) & set(second)
 
 
-def test_a_twin_with_rows_is_refused_and_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_copy_table_with_rows_is_refused_and_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     before = twin_rows(deployed)
 
@@ -112,7 +112,7 @@ def test_a_twin_with_rows_is_refused_and_left_alone(deployed: TestDatabase, tmp_
     assert twin_rows(deployed) == before
 
 
-def test_an_empty_twin_needs_no_replace_and_takes_more_than_a_page(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_empty_copy_table_needs_no_replace_option(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute(f"DELETE FROM {deployed.anon_table}")
     count = 2 * PAGE_SIZE + 3
     fill(deployed, deployed.table, [staged(f"P{number}") for number in range(count)])
@@ -162,7 +162,7 @@ def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, 
     assert "Quillfeather" not in done.text
 
 
-def test_a_table_without_a_readable_row_leaves_the_twin_as_it_is(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_table_without_readable_rows_leaves_the_copy_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1", "{")])
     before = twin_rows(deployed)
 
@@ -184,7 +184,7 @@ def careless(live: LiveRecord, key: RunKey) -> TwinRecord:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_one_surviving_value_keeps_the_whole_table_from_being_written(deployed: TestDatabase, dry_run: bool) -> None:
+def test_one_surviving_value_stops_the_whole_copy(deployed: TestDatabase, dry_run: bool) -> None:
     details = {"first_name": "Zephyrine", "postcode": "ze97qx"}
     rows = [staged(f"P{number}", child(f"P{number}", child_details=details)) for number in range(PAGE_SIZE + 20)]
     fill(deployed, deployed.table, rows)
@@ -211,7 +211,7 @@ def stopped(live: LiveRecord, key: RunKey) -> TwinRecord:
     return anonymise(live, key)
 
 
-def test_a_command_that_is_stopped_half_way_leaves_the_twin_as_it_was(deployed: TestDatabase) -> None:
+def test_stopped_command_leaves_the_copy_unchanged(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 20)])
     before = twin_rows(deployed)
     connection = connect(deployed.connection_string)
@@ -250,7 +250,7 @@ def test_only_a_table_that_ends_in_anon_is_ever_written_to(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_the_twin_is_found_whichever_of_the_two_the_settings_name(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_copy_table_is_found_from_either_table_name(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     settings = {**deployed.settings, "TABLE_NAME": deployed.anon_table}
 
@@ -259,7 +259,7 @@ def test_the_twin_is_found_whichever_of_the_two_the_settings_name(deployed: Test
     assert deployed.count(deployed.anon_table) == 1
 
 
-def test_tables_of_earlier_builds_without_legacy_id_do(database: TestDatabase, tmp_path: Path) -> None:
+def test_tables_without_legacy_id_work(database: TestDatabase, tmp_path: Path) -> None:
     for table in (database.table, database.anon_table):
         make_table(database, table, "older")
     fill(database, database.table, [staged("1", legacy_id="L")])
@@ -270,7 +270,7 @@ def test_tables_of_earlier_builds_without_legacy_id_do(database: TestDatabase, t
     assert len(twin_rows(database)) == 1
 
 
-def test_a_twin_that_is_not_there_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_missing_copy_table_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
 
     done = run(deployed, tmp_path, "--target", deployed.named("rehearsal_anon"))
@@ -280,9 +280,7 @@ def test_a_twin_that_is_not_there_is_named(deployed: TestDatabase, tmp_path: Pat
 
 
 @pytest.mark.parametrize("option", ["--source", "--target"])
-def test_a_table_that_is_not_there_is_blamed_on_the_option_that_named_it(
-    deployed: TestDatabase, tmp_path: Path, option: str
-) -> None:
+def test_missing_table_is_reported_with_its_option(deployed: TestDatabase, tmp_path: Path, option: str) -> None:
     name = deployed.named("nosuch" if option == "--source" else "nosuch_anon")
 
     done = run(deployed, tmp_path, option, name)
@@ -292,7 +290,7 @@ def test_a_table_that_is_not_there_is_blamed_on_the_option_that_named_it(
     assert "TABLE_NAME" not in done.err
 
 
-def test_a_twin_that_a_run_works_on_is_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     program = textwrap.dedent(
         f"""

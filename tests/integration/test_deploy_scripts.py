@@ -115,7 +115,7 @@ def test_table_that_is_there_is_accepted_and_keeps_its_columns_and_rows(database
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_jsonb_table_of_the_postgresql_build_is_accepted_and_its_empty_twin_gets_the_samples(
+def test_jsonb_table_is_accepted_and_its_empty_copy_gets_samples(
     database: TestDatabase,
 ) -> None:
     for table in (database.table, database.anon_table):
@@ -130,7 +130,7 @@ def test_jsonb_table_of_the_postgresql_build_is_accepted_and_its_empty_twin_gets
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_twin_that_gives_no_ids_is_left_empty(database: TestDatabase) -> None:
+def test_anonymised_table_without_generated_ids_stays_empty(database: TestDatabase) -> None:
     make_table(database, database.anon_table, "older", id="INT PRIMARY KEY")
 
     database.deploy()
@@ -138,7 +138,7 @@ def test_twin_that_gives_no_ids_is_left_empty(database: TestDatabase) -> None:
     assert database.count(database.anon_table) == 0
 
 
-def test_samples_are_put_into_an_empty_twin_alone(deployed: TestDatabase) -> None:
+def test_samples_are_only_put_into_an_empty_anonymised_table(deployed: TestDatabase) -> None:
     deployed.execute(f"DELETE FROM {deployed.anon_table} WHERE person_id <> 'SAMPLE2'")
 
     deployed.deploy()
@@ -147,7 +147,7 @@ def test_samples_are_put_into_an_empty_twin_alone(deployed: TestDatabase) -> Non
     assert deployed.count(deployed.table) == 0
 
 
-def test_naming_the_twin_makes_the_same_tables(database: TestDatabase) -> None:
+def test_naming_the_anonymised_table_makes_the_same_tables(database: TestDatabase) -> None:
     database.deploy(database.anon_table)
 
     assert all(columns_of(database).values())
@@ -204,7 +204,7 @@ def test_every_index_is_made(deployed: TestDatabase) -> None:
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_long_held_payloads_are_packed_in_the_quick_way(deployed: TestDatabase) -> None:
+def test_long_baseline_payloads_are_compressed_with_the_fast_method(deployed: TestDatabase) -> None:
     deployed.execute(
         "INSERT INTO ssd_api_held (receiver, la_child_id, held_payload, held_hash) VALUES ('r', '1', ?, '0')",
         ["x" * 50_000],

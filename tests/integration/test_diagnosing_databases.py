@@ -72,7 +72,7 @@ def test_database_file_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
-def test_folder_instead_of_a_database_file_is_told_to_be_one(tmp_path: Path) -> None:
+def test_folder_instead_of_a_database_file_is_reported(tmp_path: Path) -> None:
     found = connect(tmp_path, f"sqlite:///{tmp_path}")
 
     assert (found.code, found.failed) == (3, "connect")

@@ -51,7 +51,7 @@ def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDat
         assert named(found, companion)["status"] == "remark"
 
 
-def test_missing_companions_are_remarks_and_one_command_adds_them(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_missing_control_tables_get_remarks_and_one_command(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute(f"DROP TABLE {deployed.named('ssd_api_held')}")
     found = check(deployed, tmp_path)
 
@@ -66,7 +66,7 @@ def test_missing_companions_are_remarks_and_one_command_adds_them(deployed: Test
 
 
 @pytest.mark.parametrize("companion", ["ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"])
-def test_what_deltas_cannot_do_without_fails_where_the_settings_ask_for_deltas(
+def test_tables_that_deltas_need_are_required_with_deltas(
     deployed: TestDatabase, tmp_path: Path, companion: str
 ) -> None:
     deployed.execute(f"DROP TABLE {deployed.named(companion)}")
@@ -83,7 +83,7 @@ def test_what_deltas_cannot_do_without_fails_where_the_settings_ask_for_deltas(
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("companion", ["ssd_api_left_window", "ssd_api_runs"])
-def test_what_deltas_can_do_without_stays_a_remark(deployed: TestDatabase, tmp_path: Path, companion: str) -> None:
+def test_tables_that_deltas_do_not_need_get_a_remark(deployed: TestDatabase, tmp_path: Path, companion: str) -> None:
     deployed.execute(f"DROP TABLE {deployed.named(companion)}")
     found = diagnose("test-schema", {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}, tmp_path)
 
@@ -104,7 +104,7 @@ def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestData
     assert check(deployed, tmp_path).code == 0
 
 
-def test_column_of_another_kind_is_a_fault(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_column_of_another_type_is_an_error(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN current_hash")
     deployed.execute(f"ALTER TABLE {deployed.table} ADD current_hash INT")
     found = check(deployed, tmp_path)
@@ -141,7 +141,7 @@ def test_json_columns_of_the_postgresql_build_get_a_remark(database: TestDatabas
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_column_that_is_too_short_is_a_fault(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_column_that_is_too_short_is_an_error(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN api_response TYPE VARCHAR(50)")
     found = check(deployed, tmp_path)
 
@@ -167,7 +167,7 @@ def test_another_table_can_be_named(deployed: TestDatabase, tmp_path: Path) -> N
     assert found.steps["settings"]["detail"] == f"staging table {deployed.anon_table}"
 
 
-def test_table_name_that_is_none_is_refused(database: TestDatabase, tmp_path: Path) -> None:
+def test_invalid_table_name_is_refused(database: TestDatabase, tmp_path: Path) -> None:
     found = check(database, tmp_path, "--table", "x; DROP TABLE y")
 
     assert (found.code, found.failed) == (2, "settings")

@@ -104,15 +104,13 @@ def test_who_is_still_held_although_they_left(sent: TestDatabase) -> None:
 
 
 @pytest.mark.parametrize("columns", [{}, {"previous_hash": None, "previous_json_payload": None}])
-def test_who_is_still_held_is_found_without_the_log_and_without_what_the_row_says(
-    sent: TestDatabase, columns: dict[str, Any]
-) -> None:
+def test_who_is_still_held_is_found_from_baselines_alone(sent: TestDatabase, columns: dict[str, Any]) -> None:
     change(sent, sent.table, "P1001", row_state="deleted", **columns)
     forget_the_log(sent)
     assert [row[0] for row in answer(sent, "still hold although")] == ["P1001"]
 
 
-def test_who_was_sent_by_another_tool_and_left_is_listed_without_a_receiver(sent: TestDatabase) -> None:
+def test_children_sent_by_another_tool_are_listed_without_receiver(sent: TestDatabase) -> None:
     gone = child("P1004")
     fill(sent, sent.table, [staged("P1004", gone)])
     change(sent, sent.table, "P1004", row_state="Deleted", previous_json_payload=text_of(gone))
@@ -153,7 +151,7 @@ def test_no_row_is_sent_without_an_acceptance_in_the_log(sent: TestDatabase) -> 
     assert [row[1] for row in answer(sent, "called sent without")] == ["P1003"]
 
 
-def test_rows_accepted_long_ago_are_not_accused_when_their_lines_of_the_log_are_gone(sent: TestDatabase) -> None:
+def test_old_accepted_rows_pass_when_their_log_lines_are_gone(sent: TestDatabase) -> None:
     forget_the_log(sent)
     assert [row[1:] for row in answer(sent, "called sent without")] == [("P1002", "deleted")]
 
@@ -165,7 +163,7 @@ def test_rows_that_no_run_takes_are_found(sent: TestDatabase) -> None:
     assert [row[1] for row in ask(sent, query)] == ["P1003"]
 
 
-def test_the_alarm_is_raised_where_no_live_run_began_of_late(sent: TestDatabase) -> None:
+def test_alarm_is_raised_when_no_live_run_began_lately(sent: TestDatabase) -> None:
     assert ask(sent, ALARMS[sent.dialect]) == []
     runs = sent.named("ssd_api_runs")
     last = sent.rows(f"SELECT MAX(started_at) FROM {runs}")[0][0]
@@ -225,7 +223,7 @@ def test_the_grants_shown_are_those_of_the_script() -> None:
     ]
 
 
-def test_every_placeholder_of_a_statement_is_explained_on_the_page_of_statements() -> None:
+def test_every_placeholder_is_explained_on_the_sql_page() -> None:
     text = (DOCS / "reference/sql.md").read_text(encoding="utf-8")
     used = {name for block in blocks(DOCS / "reference/sql.md") for name in re.findall(r"\{\w+\}", block.text)}
     explained = set(re.findall(r"`(\{\w+\})`", text))

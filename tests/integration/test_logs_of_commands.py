@@ -37,7 +37,7 @@ def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
         yield World(deployed, server, tmp_path)
 
 
-def test_json_log_of_a_run_has_one_event_a_line_with_the_run_of_the_journal(world: World) -> None:
+def test_json_log_has_one_event_a_line_with_the_run_id(world: World) -> None:
     world.stage(3)
     done = world.run("--log-file", "run.log", LOG_FORMAT="json")
     assert done.code == 0, done.text
@@ -50,7 +50,7 @@ def test_json_log_of_a_run_has_one_event_a_line_with_the_run_of_the_journal(worl
     assert all(event["level"] in ("INFO", "WARNING") and event["time"] and event["message"] for event in events)
 
 
-def test_log_file_grows_over_the_nights_and_tells_them_apart(world: World) -> None:
+def test_log_file_appends_and_names_each_run(world: World) -> None:
     for night in range(3):
         world.stage(1, first=night)
         assert world.run("--log-file", "run.log").code == 0
@@ -61,7 +61,7 @@ def test_log_file_grows_over_the_nights_and_tells_them_apart(world: World) -> No
     assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ [0-9a-f-]{36} ", line) for line in text.splitlines())
 
 
-def test_log_file_that_cannot_be_written_ends_the_run_before_anything_is_sent(world: World) -> None:
+def test_unwritable_log_file_ends_the_run_before_sending(world: World) -> None:
     world.stage(1)
     done = world.run("--log-file", str(world.folder / "nowhere" / "run.log"))
 
@@ -71,7 +71,7 @@ def test_log_file_that_cannot_be_written_ends_the_run_before_anything_is_sent(wo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has an Event Log")
-def test_event_log_elsewhere_than_on_windows_ends_the_run_before_anything_is_sent(world: World) -> None:
+def test_event_log_outside_windows_ends_the_run_before_sending(world: World) -> None:
     world.stage(1)
     done = world.run(LOG_TO="eventlog")
 
@@ -83,9 +83,7 @@ def test_event_log_elsewhere_than_on_windows_ends_the_run_before_anything_is_sen
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has an Event Log of its own")
-def test_event_log_is_told_each_event_by_its_level_and_without_secrets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_event_log_gets_each_event_by_level_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "win32evtlogutil.py").write_text(_EVENT_LOG_UTILITIES, encoding="ascii")
     (tmp_path / "win32evtlog.py").write_text(_EVENT_LOG, encoding="ascii")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -104,7 +102,7 @@ def test_event_log_is_told_each_event_by_its_level_and_without_secrets(
 
 
 @pytest.mark.parametrize("options", [[], ["--quiet"]])
-def test_the_fault_that_ended_a_run_is_the_last_line_of_either_stream(world: World, options: list[str]) -> None:
+def test_error_that_ended_a_run_is_the_last_line_of_both_streams(world: World, options: list[str]) -> None:
     world.stage(1)
     world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
 

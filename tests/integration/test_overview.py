@@ -74,7 +74,7 @@ def test_rows_are_counted_by_both_words_whatever_their_case_and_blanks(deployed:
     ]
 
 
-def test_the_oldest_pending_row_is_told_and_rows_that_wait_for_nothing_are_not(deployed: TestDatabase) -> None:
+def test_oldest_pending_row_ignores_rows_that_are_not_due(deployed: TestDatabase) -> None:
     rows = [
         staged("1", status="Pending", last_updated=SOME),
         staged("2", status="PENDING ", last_updated=EARLIER),
@@ -91,7 +91,7 @@ def test_an_empty_table_has_no_oldest_row_no_errors_and_no_counts(deployed: Test
     assert overview_of(deployed) == Overview(counts=[], oldest_pending=None, errors=[], runs=[])
 
 
-def test_errors_that_differ_in_a_value_alone_count_together_most_frequent_first(deployed: TestDatabase) -> None:
+def test_errors_are_grouped_without_values_most_frequent_first(deployed: TestDatabase) -> None:
     answers = [
         "HTTP 400: surname: 'Featherstonehaugh' is too long",
         "HTTP 400: surname: 'Cholmondeley' is too long",
@@ -123,7 +123,7 @@ def test_the_latest_runs_of_this_table_are_listed_newest_first(deployed: TestDat
     assert runs[0].started_at == datetime(2026, 11, 3, 2)  # noqa: DTZ001 - the journal keeps UTC without a zone
 
 
-def test_a_table_without_last_updated_and_without_a_journal_is_shown_all_the_same(database: TestDatabase) -> None:
+def test_status_works_without_last_updated_and_journal(database: TestDatabase) -> None:
     database.execute(
         f"CREATE TABLE {database.table} (id INTEGER PRIMARY KEY, person_id VARCHAR(48), previous_json_payload TEXT, "
         "json_payload TEXT, partial_json_payload TEXT, current_hash VARCHAR(64), previous_hash VARCHAR(64), "
@@ -158,7 +158,7 @@ def test_requeue_can_be_limited_to_a_person(deployed: TestDatabase) -> None:
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "sent"]
 
 
-def test_requeue_can_be_limited_to_answers_that_hold_a_text_whatever_its_case(deployed: TestDatabase) -> None:
+def test_requeue_can_be_limited_to_a_text_in_any_case(deployed: TestDatabase) -> None:
     fill(
         deployed,
         deployed.table,
@@ -168,7 +168,7 @@ def test_requeue_can_be_limited_to_answers_that_hold_a_text_whatever_its_case(de
     assert statuses(deployed) == {"1": "pending", "2": "error", "3": "error"}
 
 
-def test_signs_with_a_meaning_in_sql_mean_themselves(deployed: TestDatabase) -> None:
+def test_sql_wildcards_are_taken_literally(deployed: TestDatabase) -> None:
     for sign in ("%", "_", "[a]", "!", "'", "!%", "\\"):
         deployed.execute(f"DELETE FROM {deployed.table}")
         fill(deployed, deployed.table, [refused("1", f"a share of 5{sign} now"), refused("2", "a share of 5a now")])
@@ -182,7 +182,7 @@ def test_both_limits_must_hold(deployed: TestDatabase) -> None:
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "error"]
 
 
-def test_requeue_with_nothing_to_do_says_none(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_requeue_with_nothing_to_do_reports_none(deployed: TestDatabase, tmp_path: Path) -> None:
     done = command(deployed, tmp_path, "requeue")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"0 rows were put back to pending in {deployed.table}.\n"
@@ -213,9 +213,7 @@ def test_status_prints_the_same_for_machines(deployed: TestDatabase, tmp_path: P
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_letter_that_the_console_cannot_show_is_escaped_and_ends_nothing(
-    deployed: TestDatabase, tmp_path: Path
-) -> None:
+def test_letter_that_the_console_cannot_show_is_escaped(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [refused("\u0416-7", "HTTP 503: unavailable")])
     done = run_cli(["status"], {**deployed.settings, "PYTHONIOENCODING": "cp1252"}, tmp_path)
     assert (done.code, done.err) == (0, "")
@@ -234,9 +232,7 @@ def test_the_run_id_that_report_asks_for_stands_in_the_table_of_runs(deployed: T
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("member", ["no_such_member", "m1234567"])
-def test_the_rule_that_our_own_check_refused_by_is_shown_whole(
-    deployed: TestDatabase, tmp_path: Path, member: str
-) -> None:
+def test_rule_that_made_a_record_invalid_is_shown_whole(deployed: TestDatabase, tmp_path: Path, member: str) -> None:
     payload = {"la_child_id": "1", "mis_child_id": "Featherstonehaugh 1999", member: 1}
     fill(deployed, deployed.table, [staged("P1", payload)])
 

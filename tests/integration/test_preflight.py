@@ -235,7 +235,7 @@ def test_an_ssd_in_order_breaks_no_rule(ssd: TestDatabase) -> None:
 
 
 @_REAL
-def test_each_planted_fault_is_found_by_the_right_rule(ssd: TestDatabase) -> None:
+def test_each_planted_error_is_found_by_its_rule(ssd: TestDatabase) -> None:
     wrong: dict[str, object] = {}
     for rule in all_rules():
         rows = deepcopy(CLEAN)
@@ -347,7 +347,7 @@ def _results(database: TestDatabase, table: str) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in database.rows(statement)]
 
 
-def test_a_schema_that_is_none_is_named_by_the_option(tmp_path: Path) -> None:
+def test_invalid_schema_name_is_reported_by_the_option(tmp_path: Path) -> None:
     done = invoke_cli(["preflight", "--schema", "a;b"], {}, tmp_path)
 
     assert (done.code, done.out) == (2, "")

@@ -61,7 +61,7 @@ def place(server: SimulatorServer, host: str = "127.0.0.1") -> str:
     return f"{host}:{server.port}"
 
 
-def test_proxy_that_wants_a_password_and_gets_none(
+def test_proxy_that_needs_a_password_and_gets_none(
     guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     found = walk(server, council, tmp_path, PROXY_URL=guarded.url)
@@ -146,7 +146,7 @@ def test_proxy_that_does_not_know_the_name(server: SimulatorServer, council: Aut
     assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} could not reach {BEHIND} itself."
 
 
-def test_proxy_that_forbids_the_way(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_proxy_that_forbids_the_destination(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     with forbidding_proxy() as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url)
 
@@ -173,7 +173,7 @@ def test_proxy_that_never_answers(server: SimulatorServer, council: Authority, t
     assert found.sentence == f"The proxy 127.0.0.1:{port} opened no way to 127.0.0.1 within 0.3 s."
 
 
-def test_what_is_no_proxy_at_all(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_server_that_is_not_a_proxy(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     with raw_server(greeting=b"220 mail.example ESMTP\r\n") as port:
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
 
@@ -195,7 +195,7 @@ def test_windows_account_logs_in_to_the_proxy(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="on Windows every account has a login of its own")
-def test_account_that_the_proxy_does_not_take(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_account_that_the_proxy_rejects(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     with proxy_for_windows_accounts() as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url, PROXY_AUTH="integrated")
 
@@ -235,7 +235,7 @@ def test_integrated_login_without_its_package_says_what_to_install(
     assert "set PROXY_AUTH=basic" in found.sentence
 
 
-def test_inspecting_proxy_is_found_out_and_works_once_it_is_trusted(tmp_path: Path, council: Authority) -> None:
+def test_inspecting_proxy_is_recognised_and_works_once_trusted(tmp_path: Path, council: Authority) -> None:
     inspector = authority(tmp_path, "Zscaler Inc.")
     files = council.issue("localhost")
     with secured_server(files) as server, inspecting_proxy(inspector, trusted=council.pem) as proxy:
@@ -252,7 +252,7 @@ def test_inspecting_proxy_is_found_out_and_works_once_it_is_trusted(tmp_path: Pa
     assert "the proxy opens what is sent" in trusted.steps["TLS"]["advice"]
 
 
-def test_proxy_that_is_spoken_to_by_tls_is_tried_by_the_token_itself(
+def test_https_proxy_is_tested_by_the_token_request(
     server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     with secured_proxy(council.issue()) as proxy:
@@ -264,9 +264,7 @@ def test_proxy_that_is_spoken_to_by_tls_is_tried_by_the_token_itself(
     assert found.steps["TLS"]["detail"] == "TLS to the proxy itself: the token step goes through it"
 
 
-def test_proxy_that_is_spoken_to_by_tls_is_checked_like_any_server(
-    server: SimulatorServer, council: Authority, tmp_path: Path
-) -> None:
+def test_https_proxy_certificate_is_verified(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     other = authority(tmp_path, "Another Council")
     with secured_proxy(other.issue()) as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url.replace("http:", "https:"))

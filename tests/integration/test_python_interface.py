@@ -69,7 +69,7 @@ def test_a_rehearsal_leaves_every_due_row_testing_and_says_what_it_found() -> No
     assert "2 records are in error" in result.result
 
 
-def test_a_rehearsal_stays_one_where_the_settings_are_live(database: TestDatabase) -> None:
+def test_rehearsal_sends_nothing_with_live_settings(database: TestDatabase) -> None:
     database.deploy()
     fill(database, database.table, [staged("P1")])
     with SimulatorServer() as server:
@@ -95,7 +95,7 @@ def test_a_live_run_sends_and_writes_back(database: TestDatabase) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself an interrupt on Windows")
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_an_interrupt_lets_what_is_in_flight_be_written_back(deployed: TestDatabase) -> None:
+def test_interrupt_writes_back_what_is_in_flight(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(f"P{number}") for number in range(40)])
     with SimulatorServer(Simulator(Options(conditions=Conditions(latency_s=0.3)))) as server:
         settings = load_settings(**deployed.settings, **live_settings(server), BATCH_SIZE=1)
@@ -132,7 +132,7 @@ def test_findings_name_rule_place_and_people_and_no_value(deployed: TestDatabase
     assert "Unexpected" not in str(as_table(result.rules)) + written
 
 
-def test_diagnostics_tell_every_step_as_a_row_without_secrets(database: TestDatabase) -> None:
+def test_diagnostics_list_each_step_as_a_row_without_secrets(database: TestDatabase) -> None:
     database.deploy()
     with SimulatorServer() as server:
         settings = load_settings(**database.settings, **live_settings(server))
@@ -150,24 +150,24 @@ def test_diagnostics_say_what_is_wrong_and_that_no_receiver_is_set() -> None:
     assert by_test["test-endpoint"].status == "skipped"
 
 
-def test_a_name_that_is_no_setting_is_told() -> None:
+def test_unknown_setting_name_is_reported() -> None:
     with pytest.raises(SettingsError, match="TABEL_NAME is no setting"):
         load_settings(TABEL_NAME="x")
 
 
-def test_live_settings_are_held_to_the_same_safety_catches() -> None:
+def test_live_settings_pass_the_same_safety_checks() -> None:
     with pytest.raises(SettingsError, match="API_ENDPOINT"):
         load_settings(DB_CONNECTION_STRING="sqlite:///x.db", TESTING_MODE=False)
 
 
-def test_a_database_that_cannot_be_used_is_the_commands_fault() -> None:
+def test_unusable_database_raises_the_same_error_as_the_command() -> None:
     settings = load_settings(DB_CONNECTION_STRING="sqlite:///no-such-file.db")
     for action in (rehearse, validate, status):
         with pytest.raises(DatabaseError):
             action(settings)
 
 
-def test_a_trial_database_is_never_written_over(tmp_path: Path) -> None:
+def test_existing_sample_database_is_never_overwritten(tmp_path: Path) -> None:
     make_trial_database(tmp_path / "one" / "trial.db", 5)
     with pytest.raises(SettingsError, match="is there already"):
         make_trial_database(tmp_path / "one" / "trial.db", 5)

@@ -13,7 +13,7 @@ from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import change, fill, row_of, staged
 
 
-def test_a_second_run_is_turned_away_and_let_in_when_the_first_has_ended(deployed: TestDatabase) -> None:
+def test_second_run_is_refused_until_the_first_has_ended(deployed: TestDatabase) -> None:
     first, second = connect(deployed.connection_string), connect(deployed.connection_string)
     lock = run_lock.take(first, deployed.table, None)
     with pytest.raises(AlreadyRunning, match="Another run"):
@@ -54,7 +54,7 @@ def test_shards_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(deploy
         connection.close()
 
 
-def test_the_lock_keeps_nobody_from_reading_or_writing_the_table(deployed: TestDatabase) -> None:
+def test_lock_does_not_block_readers_or_writers_of_the_table(deployed: TestDatabase) -> None:
     connection = connect(deployed.connection_string)
     lock = run_lock.take(connection, deployed.table, None)
     fill(deployed, deployed.table, [staged("1")])
@@ -65,7 +65,7 @@ def test_the_lock_keeps_nobody_from_reading_or_writing_the_table(deployed: TestD
 
 
 @pytest.mark.parametrize("shard", [None, (1, 2)])
-def test_a_lock_that_was_released_is_free_at_once_for_a_command_that_follows(
+def test_released_lock_is_free_at_once_for_the_next_command(
     deployed: TestDatabase, shard: tuple[int, int] | None
 ) -> None:
     first, second = connect(deployed.connection_string), connect(deployed.connection_string)
@@ -76,7 +76,7 @@ def test_a_lock_that_was_released_is_free_at_once_for_a_command_that_follows(
     second.close()
 
 
-def test_releasing_a_lock_whose_connection_is_gone_is_no_fault(deployed: TestDatabase) -> None:
+def test_releasing_a_lock_without_its_connection_raises_nothing(deployed: TestDatabase) -> None:
     connection = connect(deployed.connection_string)
     lock = run_lock.take(connection, deployed.table, None)
     connection.close()

@@ -130,7 +130,7 @@ def test_a_run_older_than_the_chart_can_still_be_reported(deployed: TestDatabase
     assert [run.run_id for run in found.runs] == [f"run-{number}" for number in range(30)]
 
 
-def test_a_run_that_the_journal_does_not_know_is_refused(deployed: TestDatabase) -> None:
+def test_run_missing_from_the_journal_is_refused(deployed: TestDatabase) -> None:
     with pytest.raises(SettingsError, match="The journal knows no run nothing"):
         report_of(deployed, run_id="nothing")
 
@@ -171,7 +171,7 @@ def test_the_command_writes_the_page_and_says_where(deployed: TestDatabase, tmp_
     assert "Everything due was accepted" in path.read_text(encoding="utf-8")
 
 
-def test_the_command_works_without_any_companion_table(deployed: TestDatabase, tmp_path: Path) -> None:
+def test_command_works_without_control_tables(deployed: TestDatabase, tmp_path: Path) -> None:
     for table in ("ssd_api_runs", "ssd_api_submission_log", "ssd_api_held", "ssd_api_unconfirmed"):
         deployed.execute(f"DROP TABLE {deployed.named(table)}")
     fill(deployed, deployed.table, [staged("31", status="error", response="HTTP 400: sex: is missing")])
@@ -196,9 +196,7 @@ def test_a_run_in_testing_mode_leaves_a_report_that_says_testing(deployed: TestD
     assert "Wilhelmina" not in page
 
 
-def test_a_report_that_cannot_be_written_leaves_the_runs_exit_code_alone(
-    deployed: TestDatabase, tmp_path: Path
-) -> None:
+def test_unwritable_report_does_not_change_the_exit_code(deployed: TestDatabase, tmp_path: Path) -> None:
     (tmp_path / "pages").write_text("a file where a folder is wanted", encoding="utf-8")
     fill(deployed, deployed.table, [staged("1")])
     done = command(deployed, tmp_path, "run", "--testing", "--quiet", "--report", "pages/here")

@@ -81,7 +81,7 @@ def test_blank_secret_is_refused(store: Path) -> None:
     assert (done.code, done.err) == (2, "Error: Nothing was given for CLIENT_SECRET; nothing was stored.\n")
 
 
-def test_secret_is_no_argument_that_others_could_see(store: Path) -> None:
+def test_secret_is_never_a_command_line_argument(store: Path) -> None:
     done = secrets(store, "set", "CLIENT_SECRET", "hush")
 
     assert done.code == 2
@@ -182,7 +182,7 @@ def test_run_sends_with_the_secret_of_the_store(deployed: TestDatabase, store: P
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 @pytest.mark.parametrize(("mode", "is_warned"), [(0o644, True), (0o640, True), (0o600, False)])
-def test_settings_file_that_others_may_read_is_warned_of(mode: int, is_warned: bool, tmp_path: Path) -> None:
+def test_settings_file_readable_by_others_gets_a_warning(mode: int, is_warned: bool, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("DB_CONNECTION_STRING=sqlite:///x.db\nCLIENT_SECRET=geheim\n", encoding="utf-8")
     file.chmod(mode)

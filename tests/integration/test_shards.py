@@ -112,7 +112,7 @@ def test_second_run_that_could_meet_the_same_rows_ends_with_75(
 
 
 @on_both_kinds
-def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(world: World) -> None:
+def test_other_division_into_shards_during_a_run_ends_with_75(world: World) -> None:
     persons = world.stage(20)
     world.server.simulator.add_fault(HELD_UP)
     with world.started("--shard", "1/2", BATCH_SIZE=2) as process:
@@ -132,7 +132,7 @@ def test_run_that_divides_the_table_otherwise_than_one_at_work_ends_with_75(worl
 
 @on_both_kinds
 @pytest.mark.skipif(sys.platform == "win32", reason="the run is killed in the manner of POSIX")
-def test_shard_that_was_killed_keeps_nobody_from_dividing_the_table_anew(world: World) -> None:
+def test_killed_shard_does_not_block_another_division(world: World) -> None:
     persons = world.stage(20)
     world.server.simulator.add_fault(HELD_UP)
     with world.started("--shard", "1/2", BATCH_SIZE=2) as process:

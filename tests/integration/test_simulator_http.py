@@ -205,7 +205,7 @@ def test_server_ends_at_once_and_leaves_no_thread_behind(server: SimulatorServer
     wait_for_simulator_threads(0)
 
 
-def test_client_that_goes_away_is_no_news(
+def test_client_that_disconnects_is_not_logged(
     client: Client, server: SimulatorServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=0.2))
@@ -256,7 +256,7 @@ def test_other_methods_are_not_allowed(client: Client, method: str, status: int)
     assert client.post(child()).status_code == 200
 
 
-def test_conditions_are_changed_and_told_over_http(client: Client) -> None:
+def test_conditions_are_changed_and_read_over_http(client: Client) -> None:
     change = {
         "reading": "replace",
         "receipt_shape": "single",
@@ -292,7 +292,7 @@ def test_faults_are_programmed_and_taken_out_over_http(client: Client) -> None:
     assert client.session.post(token_url, data=FORM).status_code == 200
 
 
-def test_what_came_can_be_asked_over_http(client: Client) -> None:
+def test_received_records_can_be_read_over_http(client: Client) -> None:
     client.post(child("A1"), child("A2"))
     client.post({})
     stats, log = client.ask("stats"), client.ask("log")
@@ -324,7 +324,7 @@ def test_what_came_can_be_asked_over_http(client: Client) -> None:
         ("conditions", {"rate_limit": 0}, "rate_limit"),
     ],
 )
-def test_control_says_what_it_cannot_read(client: Client, what: str, value: Any, word: str) -> None:
+def test_control_reports_what_it_cannot_read(client: Client, what: str, value: Any, word: str) -> None:
     answer = client.control("POST", what, value)
     assert answer.status_code == 400
     assert word in answer.json()["message"]
@@ -357,7 +357,7 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().err == ""
 
 
-def test_certificate_that_cannot_be_read_is_a_setting_to_mend(tmp_path: Path) -> None:
+def test_unreadable_certificate_is_a_settings_error(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("nothing", encoding="ascii")
     for name in ("no.pem", "absent.pem"):
         with pytest.raises(SettingsError, match=name):
@@ -375,7 +375,7 @@ def test_port_that_is_taken_is_named(server: SimulatorServer) -> None:
         SimulatorServer(port=server.port)
 
 
-def test_server_for_rehearsals_tells_its_settings_and_ends_when_asked() -> None:
+def test_server_for_rehearsals_prints_its_settings_and_stops() -> None:
     stop, lines = threading.Event(), list[str]()
     options = Options(keep_payloads=False, conditions=Conditions(reading=Reading.REPLACE))
     thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, options, lines.append, stop))
@@ -392,7 +392,7 @@ def test_server_for_rehearsals_tells_its_settings_and_ends_when_asked() -> None:
     wait_for_simulator_threads(0)
 
 
-def test_server_for_rehearsals_ends_when_it_is_told_to_die() -> None:
+def test_server_for_rehearsals_ends_on_the_die_command() -> None:
     lines: list[str] = []
     thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, Options(), lines.append))
     thread.start()

@@ -20,7 +20,7 @@ from tests.support.databases import TestDatabase
 AS_OF = date(2026, 8, 10)
 
 
-def test_tables_are_made_filled_and_brought_through_nights_on_every_database(database: TestDatabase) -> None:
+def test_tables_are_made_filled_and_changed_on_every_database(database: TestDatabase) -> None:
     ssd, rng = SyntheticSsd(len(ALL_CASES) + 40, AS_OF), random.Random(7)
     connection = connect(database.connection_string)
     try:
@@ -65,7 +65,7 @@ def test_tables_may_stand_in_a_schema() -> None:
     assert all(sql.startswith("CREATE TABLE ssd_development.ssd_") for sql in tables)
 
 
-def test_a_schema_that_is_no_name_is_refused() -> None:
+def test_invalid_schema_name_is_refused() -> None:
     with pytest.raises(SettingsError):
         create_tables(lambda _sql: None, Dialect.SQLITE, "x; DROP TABLE y")
 

@@ -73,7 +73,7 @@ def test_test_record_goes_to_no_live_endpoint(server: SimulatorServer, tmp_path:
     assert server.simulator.stats().token_requests == 0
 
 
-def test_refused_test_record_is_told(server: SimulatorServer, tmp_path: Path) -> None:
+def test_rejected_test_record_is_reported(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(status=422, body="[0].child_details: no", first=2, last=2))
     found = walk(server, tmp_path, "--send-test-record")
 
@@ -81,7 +81,7 @@ def test_refused_test_record_is_told(server: SimulatorServer, tmp_path: Path) ->
     assert found.sentence.startswith("The invented child was refused (HTTP 422")
 
 
-def test_missing_settings_are_told_all_at_once_before_anything_is_opened(tmp_path: Path) -> None:
+def test_missing_settings_are_listed_before_anything_is_opened(tmp_path: Path) -> None:
     found = diagnose("test-endpoint", {}, tmp_path)
 
     assert (found.code, found.failed) == (2, "settings")
@@ -116,14 +116,14 @@ def test_closed_port(server: SimulatorServer, tmp_path: Path) -> None:
     )
 
 
-def test_closed_port_of_the_token_service_is_told_as_its_own(server: SimulatorServer, tmp_path: Path) -> None:
+def test_closed_token_service_port_is_reported_separately(server: SimulatorServer, tmp_path: Path) -> None:
     found = walk(server, tmp_path, TOKEN_ENDPOINT=f"https://127.0.0.1:{closed_port()}/token")
 
     assert (found.code, found.failed) == (5, "TCP (token service)")
     assert found.steps["TCP"]["status"] == "ok"
 
 
-def test_certificate_of_a_council_authority_works_through_ca_bundle(council: Authority, tmp_path: Path) -> None:
+def test_council_authority_works_through_ca_bundle(council: Authority, tmp_path: Path) -> None:
     with secured_server(council.issue()) as server:
         found = walk(server, tmp_path, CA_BUNDLE=council.pem)
 
@@ -137,14 +137,12 @@ def test_certificate_of_a_council_authority_works_through_ca_bundle(council: Aut
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="trust stores of these systems belong to the machine")
-def test_certificate_of_a_council_authority_works_through_the_systems_trust_store(
-    council: Authority, tmp_path: Path
-) -> None:
+def test_council_authority_works_through_the_system_trust_store(council: Authority, tmp_path: Path) -> None:
     with secured_server(council.issue()) as server:
         assert walk(server, tmp_path, SSL_CERT_FILE=council.pem).code == 0
 
 
-def test_certificate_of_a_public_authority_calls_for_no_remark(tmp_path: Path) -> None:
+def test_public_certificate_gets_no_remark(tmp_path: Path) -> None:
     public = authority(tmp_path, "Let's Encrypt")
     with secured_server(public.issue()) as server:
         found = walk(server, tmp_path, CA_BUNDLE=public.pem)
@@ -153,7 +151,7 @@ def test_certificate_of_a_public_authority_calls_for_no_remark(tmp_path: Path) -
     assert found.steps["TLS"]["status"] == "ok"
 
 
-def test_certificate_that_lapses_soon_calls_for_a_remark(tmp_path: Path) -> None:
+def test_certificate_that_expires_soon_gets_a_remark(tmp_path: Path) -> None:
     public = authority(tmp_path, "DigiCert Inc")
     soon = datetime.now(timezone.utc) + timedelta(days=10, hours=1)
     with secured_server(public.issue(not_after=soon)) as server:
@@ -187,7 +185,7 @@ def test_bundle_without_the_right_authority_is_named(council: Authority, tmp_pat
     assert f"CA_BUNDLE ({other.pem}) does not hold the authority that issued it" in found.sentence
 
 
-def test_bundle_without_certificates_is_a_settings_fault(server: SimulatorServer, tmp_path: Path) -> None:
+def test_bundle_without_certificates_is_a_settings_error(server: SimulatorServer, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("no certificate\n", encoding="ascii")
     found = walk(server, tmp_path, CA_BUNDLE=tmp_path / "empty.pem")
 
@@ -368,7 +366,7 @@ def test_redirect_to_a_login_page_is_not_followed(server: SimulatorServer, tmp_p
     assert server.simulator.stats().token_requests == 1
 
 
-def test_page_of_a_firewall_calls_for_a_remark(server: SimulatorServer, tmp_path: Path) -> None:
+def test_firewall_page_gets_a_remark(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(status=400, body="<html>Request blocked</html>"))
     found = walk(server, tmp_path)
 
@@ -377,9 +375,7 @@ def test_page_of_a_firewall_calls_for_a_remark(server: SimulatorServer, tmp_path
     assert "whether a firewall or proxy answers in its place" in found.steps["request"]["advice"]
 
 
-def test_acceptance_of_the_test_record_without_a_receipt_calls_for_a_remark(
-    server: SimulatorServer, tmp_path: Path
-) -> None:
+def test_accepted_test_record_without_a_receipt_gets_a_remark(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(kind=FaultKind.RECEIPTS, shape=ReceiptShape.MALFORMED, first=2, last=2))
     found = walk(server, tmp_path, "--send-test-record")
 
@@ -401,7 +397,7 @@ def test_firewall_that_swallows_the_connection(server: SimulatorServer, tmp_path
     assert NETWORK_TEAM in found.advice
 
 
-def test_environment_of_other_tools_weakens_nothing(council: Authority, tmp_path: Path) -> None:
+def test_tls_variables_of_other_tools_are_ignored(council: Authority, tmp_path: Path) -> None:
     other = authority(tmp_path, "Another Council")
     with secured_server(council.issue()) as server:
         bundle = {"REQUESTS_CA_BUNDLE": str(council.pem), "CURL_CA_BUNDLE": str(council.pem)}

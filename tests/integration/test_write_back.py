@@ -85,7 +85,7 @@ def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str
     return Planner(store, options, window, Checker(), RetryBudget(0, lambda: 0, lambda _: None), on_finding)
 
 
-def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) -> None:
+def test_accepted_record_is_written_as_sent_with_its_baseline(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", partial={"old": 1}), staged("2")])
     with store_of(deployed) as store:
         store.mark_in_doubt(HERE, "run-1", [("1", "h"), ("2", "h")], [])
@@ -107,7 +107,7 @@ def test_an_accepted_record_is_written_as_sent_and_held(deployed: TestDatabase) 
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "Pending"
 
 
-def test_every_record_of_a_post_is_in_the_submission_log_without_its_payload(deployed: TestDatabase) -> None:
+def test_every_posted_record_is_logged_without_its_payload(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2"), staged("3"), staged("4")])
     with store_of(deployed) as store:
         one, two, three, four = (record_of(row) for row in read(store))
@@ -136,7 +136,7 @@ def test_an_accepted_delta_is_kept_in_its_column(deployed: TestDatabase) -> None
     assert row_of(deployed, deployed.table, "1")["partial_json_payload"] == '{"la_child_id":"1"}'
 
 
-def test_an_accepted_deletion_leaves_nothing_held(deployed: TestDatabase) -> None:
+def test_accepted_deletion_removes_the_baseline(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", status="Sent", state="Deleted", previous={"la_child_id": "1"})])
     with store_of(deployed) as store:
         row = read(store)[0]
@@ -148,7 +148,7 @@ def test_an_accepted_deletion_leaves_nothing_held(deployed: TestDatabase) -> Non
     assert deployed.count(deployed.named("ssd_api_held")) == 0
 
 
-def test_a_row_whose_hash_changed_in_flight_stays_as_it_stands_and_remembers_what_was_sent(
+def test_row_changed_in_flight_stays_due_and_keeps_its_baseline(
     deployed: TestDatabase,
 ) -> None:
     fill(deployed, deployed.table, [staged("1")])
@@ -161,7 +161,7 @@ def test_a_row_whose_hash_changed_in_flight_stays_as_it_stands_and_remembers_wha
     assert (line["previous_json_payload"], line["previous_hash"]) == (row.json_payload, row.current_hash)
 
 
-def test_where_the_hash_is_null_the_payload_itself_is_the_version(deployed: TestDatabase) -> None:
+def test_without_a_hash_the_payload_is_the_version(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", hash=None), staged("2", hash=None)])
     with store_of(deployed) as store:
         one, two = read(store)
@@ -183,9 +183,7 @@ def test_a_child_that_left_the_cohort_in_flight_stays_deleted_and_due(deployed: 
 
 
 @pytest.mark.parametrize("is_refused", [True, False])
-def test_a_refused_or_undelivered_record_keeps_its_row_state_and_its_past(
-    deployed: TestDatabase, is_refused: bool
-) -> None:
+def test_rejected_or_undelivered_record_keeps_its_row_state(deployed: TestDatabase, is_refused: bool) -> None:
     fill(deployed, deployed.table, [staged("1", state="Updated", previous={"la_child_id": "1"})])
     before = row_of(deployed, deployed.table, "1")
     with store_of(deployed) as store:
@@ -201,7 +199,7 @@ def test_a_refused_or_undelivered_record_keeps_its_row_state_and_its_past(
     assert after.items() <= before.items()
 
 
-def test_a_record_that_may_have_arrived_stays_noted_with_what_the_receiver_may_hold(deployed: TestDatabase) -> None:
+def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         rows = read(store)
@@ -229,7 +227,7 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
 
 
-def test_a_child_that_another_shard_noted_meanwhile_is_noted_anew(deployed: TestDatabase) -> None:
+def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> None:
     strange = child("1", child_details={"sex": "X", "date_of_birth": "2015-01-01"})
     fill(deployed, deployed.table, [staged("1", strange), staged("2")])
     window = WorkQueue(4)
@@ -272,7 +270,7 @@ def test_receipts_with_and_without_a_time_are_written_together(
     assert tuple(row["submission_timestamp"] for row in rows) == times
 
 
-def test_a_planner_whose_window_is_closed_reads_no_further(deployed: TestDatabase) -> None:
+def test_planner_stops_reading_when_its_queue_is_closed(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(str(number), {"la_child_id": "x", "wrong": 1}) for number in range(500)])
     window = WorkQueue(4)
     window.close()
@@ -282,7 +280,7 @@ def test_a_planner_whose_window_is_closed_reads_no_further(deployed: TestDatabas
     assert 0 < len(told) <= 200
 
 
-def test_an_accepted_purge_updates_what_is_held_and_leaves_the_row_due(deployed: TestDatabase) -> None:
+def test_accepted_purge_updates_the_baseline_and_row_stays_due(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", status="sent", state="unchanged"), staged("2", status="Error")])
     with store_of(deployed) as store:
         rows = store.read_page(Selection(every_row=True), 0)
@@ -303,7 +301,7 @@ def test_a_payload_that_cannot_be_sent_becomes_an_error_with_its_reason(deployed
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
 
 
-def test_a_payload_that_is_held_already_is_sent_and_says_so(deployed: TestDatabase) -> None:
+def test_payload_equal_to_its_baseline_is_marked_up_to_date(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1")])
     with store_of(deployed) as store:
         row = read(store)[0]
@@ -328,7 +326,7 @@ def test_testing_mode_writes_its_answer_and_nothing_else(deployed: TestDatabase)
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
 
 
-def test_without_companion_tables_the_row_alone_is_written(database: TestDatabase) -> None:
+def test_without_control_tables_only_the_row_is_written(database: TestDatabase) -> None:
     database.deploy()
     for companion in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
         database.execute(f"DROP TABLE {database.named(companion)}")
@@ -339,7 +337,7 @@ def test_without_companion_tables_the_row_alone_is_written(database: TestDatabas
     assert row_of(database, database.table, "1")["submission_status"] == "sent"
 
 
-def test_a_fault_in_the_middle_of_a_write_back_leaves_nothing_half_written(deployed: TestDatabase) -> None:
+def test_error_during_write_back_leaves_nothing_half_written(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         records = [record_of(row) for row in read(store)]

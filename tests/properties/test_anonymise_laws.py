@@ -176,7 +176,7 @@ def dates(payload: Json) -> list[date]:
 @pytest.mark.parametrize("broken", [False, True])
 @many
 @given(seed=seeds)
-def test_nothing_survives(seed: int, broken: bool) -> None:
+def test_no_value_of_the_original_survives(seed: int, broken: bool) -> None:
     live = Maker(seed, broken=broken).record()
     twin = anonymise(live, key_of(seed))
 
@@ -204,7 +204,7 @@ def test_the_structure_is_kept(seed: int) -> None:
 
 @many
 @given(seed=seeds)
-def test_what_is_left_out_of_a_broken_record_is_counted_and_arrays_keep_their_length(seed: int) -> None:
+def test_removed_members_are_counted_and_arrays_keep_their_length(seed: int) -> None:
     live = Maker(seed, broken=True).record()
     twin = anonymise(live, key_of(seed))
 
@@ -229,7 +229,7 @@ def test_all_dates_of_a_child_move_by_the_same_days_into_the_past(seed: int) -> 
 
 @many
 @given(seed=seeds)
-def test_what_passes_the_schema_passes_it_afterwards_and_every_code_is_in_its_list(seed: int) -> None:
+def test_valid_record_stays_valid_with_listed_codes(seed: int) -> None:
     live = Maker(seed).record()
     twin = anonymise(live, key_of(seed))
     checker = Checker(TODAY)
@@ -241,7 +241,7 @@ def test_what_passes_the_schema_passes_it_afterwards_and_every_code_is_in_its_li
 
 @many
 @given(seed=seeds)
-def test_a_realistic_child_breaks_no_rule_that_it_did_not_break_before(seed: int) -> None:
+def test_realistic_child_breaks_no_further_rule(seed: int) -> None:
     rng = random.Random(seed)
     before = invented_child(rng, seed % 1000, 3000)
     now = changed(rng, before)
@@ -278,7 +278,7 @@ def odd_scores(payload: Json) -> set[Path]:
 
 @many
 @given(seed=seeds)
-def test_a_child_is_the_same_in_all_its_rows_of_a_run_and_another_in_the_next_run(seed: int) -> None:
+def test_child_keeps_one_identity_in_a_run_and_changes_it_in_next(seed: int) -> None:
     live = Maker(seed).record()
     details = json.dumps({"la_child_id": json.loads(live.json_payload)["la_child_id"], "purge": False})
     key, other = key_of(seed), key_of(seed + 1)
@@ -356,7 +356,7 @@ LIVE = LiveRecord(1, "C104211", "77001042", json.dumps(FULL), None, "new")
         *("lives with Aunt Josephine", "von Quillfeather", "Bartholomew2"),
     ],
 )
-def test_the_check_finds_a_value_wherever_it_has_got_to_and_however_it_is_written(path: Path, value: str) -> None:
+def test_check_finds_a_value_in_any_place_and_form(path: Path, value: str) -> None:
     twin = anonymise(LIVE, RunKey())
 
     assert survivors(LIVE, twin) == []
@@ -382,7 +382,7 @@ def test_the_check_finds_a_date_that_moved_by_itself() -> None:
 
 
 @pytest.mark.parametrize("member", ["note", "Quillfeather"])
-def test_the_check_finds_members_that_do_not_belong_and_does_not_repeat_their_names(member: str) -> None:
+def test_check_finds_unknown_members_without_naming_them(member: str) -> None:
     twin = anonymise(LIVE, RunKey())
 
     assert survivors(LIVE, with_value(twin, (member,), "new text")) == ["json_payload.(unknown member)"]

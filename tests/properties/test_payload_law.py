@@ -63,7 +63,7 @@ def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record
 @pytest.mark.parametrize(("deltas", "reading"), [(True, "merge"), (False, "merge"), (False, "replace")])
 @many
 @given(seed=seeds)
-def test_what_is_sent_leads_from_what_was_held_to_exactly_the_current_payload(
+def test_plan_leads_from_the_baseline_to_the_current_payload(
     seed: int, deltas: bool, reading: str, doubtful: bool
 ) -> None:
     maker = Maker(seed, doubtful=doubtful)
@@ -72,7 +72,7 @@ def test_what_is_sent_leads_from_what_was_held_to_exactly_the_current_payload(
 
 
 @pytest.mark.parametrize("deltas", [True, False])
-def test_doubtful_keys_are_not_merged_into_an_array_that_is_held_empty(deltas: bool) -> None:
+def test_ambiguous_keys_are_not_merged_into_an_empty_array(deltas: bool) -> None:
     before: Json = {"la_child_id": "C1", "purge": False, "social_care_episodes": []}
     twice = [{"social_care_episode_id": "c", "referral_source": source} for source in ("1A", "1B")]
     now = {"la_child_id": "C1", "social_care_episodes": twice}
@@ -82,7 +82,7 @@ def test_doubtful_keys_are_not_merged_into_an_array_that_is_held_empty(deltas: b
 @pytest.mark.parametrize("deltas", [True, False])
 @many
 @given(seed=seeds)
-def test_parts_that_did_not_change_bear_that_another_did(seed: int, deltas: bool) -> None:
+def test_unchanged_parts_survive_a_change_of_another(seed: int, deltas: bool) -> None:
     before = Maker(seed, doubtful=True).payload()
     now = {**before, "mis_child_id": "another"}
     check(before, now, deltas=deltas, reading="merge")
@@ -101,9 +101,7 @@ def test_no_delta_is_larger_than_the_full_record(seed: int) -> None:
 
 @many
 @given(seed=seeds, arrived=st.booleans(), deltas=st.booleans(), known=st.booleans())
-def test_whichever_of_two_holdings_is_true_the_records_end_in_the_current_payload(
-    seed: int, arrived: bool, deltas: bool, known: bool
-) -> None:
+def test_plan_is_right_from_every_state_in_doubt(seed: int, arrived: bool, deltas: bool, known: bool) -> None:
     """A record of a middle version was sent and its answer lost; then a newer version was staged."""
     maker = Maker(seed, doubtful=False)
     before = maker.payload()
@@ -137,7 +135,7 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
 
 @many
 @given(seed=seeds)
-def test_a_resync_ends_in_the_current_payload_whatever_was_held(seed: int) -> None:
+def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None:
     maker = Maker(seed, doubtful=True)
     before, now = maker.payload(), maker.payload()
     records = steps(text_of(now), Baseline(held=text_of(maker.payload())), Policy(deltas=False, resync=True))
@@ -147,7 +145,7 @@ def test_a_resync_ends_in_the_current_payload_whatever_was_held(seed: int) -> No
 
 @settings(max_examples=500, deadline=None)
 @given(seed=seeds)
-def test_without_purges_what_is_noted_as_held_is_what_a_merging_receiver_holds(seed: int) -> None:
+def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> None:
     maker = Maker(seed, doubtful=False)
     before = maker.payload()
     now = maker.next_version(before)
@@ -161,7 +159,7 @@ def test_without_purges_what_is_noted_as_held_is_what_a_merging_receiver_holds(s
     assert content(json.loads(noted)) == content(after)
 
 
-def test_the_made_payloads_cover_every_block_and_the_plans_every_kind_of_step() -> None:
+def test_generated_payloads_cover_every_block_and_step() -> None:
     kinds: Counter[str] = Counter()
     names: Counter[str] = Counter()
     for seed in range(400):

@@ -121,7 +121,7 @@ templates = st.sampled_from(
 
 
 @given(templates, paths, names | dates | postcodes | pupil_numbers)
-def test_no_value_survives_masking_and_every_path_does(template: str, path: str, value: str) -> None:
+def test_masking_removes_every_value_and_keeps_every_path(template: str, path: str, value: str) -> None:
     masked = mask_values(template.format(path=path, value=value))
 
     assert value not in masked

@@ -127,7 +127,7 @@ def outcome(rows: PersonRows, options: StageOptions) -> tuple[Any, ...]:
 
 @many
 @given(seeds, st.booleans(), st.booleans())
-def test_whatever_the_rows_hold_a_payload_is_valid_or_held_back(seed: int, odd: bool, once: bool) -> None:
+def test_any_rows_give_a_valid_payload_or_a_record_held_back(seed: int, odd: bool, once: bool) -> None:
     rows = Maker(seed, 0.05 if odd else 0.0).person_rows()
 
     result = build_payload(rows, WINDOW, StageOptions(one_block_per_child=once))

@@ -214,7 +214,7 @@ def test_value_that_is_accepted(folder: Path, name: str, text: str, field: str, 
 
 
 @pytest.mark.parametrize("name", ["DB_CONNECTION_STRING", "SUPPLIER_KEY", "PROXY_URL"])
-def test_value_of_a_secret_is_never_told(folder: Path, name: str) -> None:
+def test_value_of_a_secret_is_never_shown(folder: Path, name: str) -> None:
     message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
 
     assert message.startswith(f"{name}: expected ")
@@ -222,7 +222,7 @@ def test_value_of_a_secret_is_never_told(folder: Path, name: str) -> None:
     assert "geheim" not in message
 
 
-def test_password_in_an_endpoint_is_not_told(folder: Path) -> None:
+def test_password_in_an_endpoint_is_not_shown(folder: Path) -> None:
     message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://me:tr/easure@a.example"})
 
     assert "API_ENDPOINT" in message
@@ -302,7 +302,7 @@ def test_trusted_connection_takes_the_newest_driver(folder: Path, drivers: list[
     )
 
 
-def test_trusted_connection_without_a_driver_or_a_half_is_a_fault(folder: Path) -> None:
+def test_incomplete_trusted_connection_is_an_error(folder: Path) -> None:
     with pytest.raises(SettingsError, match="no SQL Server ODBC driver is installed"):
         load_settings({}, {"USER_SERVER": "h", "USER_DATABASE": "d"}, folder, drivers=lambda: ["SQLite3"])
     assert "USER_DATABASE is missing" in fault_of(folder, {"USER_SERVER": "h"})

@@ -52,7 +52,7 @@ def test_workflows_keep_to_githubs_schema_and_every_job_has_a_limit(schema: str)
     assert len(FILES) == 4
 
 
-def test_every_action_is_pinned_by_its_whole_commit_with_its_version_beside() -> None:
+def test_every_action_is_pinned_by_commit_with_its_version() -> None:
     pins: dict[str, set[tuple[str, str]]] = {}
     for path in FILES:
         for line in re.findall(r"^ *(?:- )?uses: .*$", path.read_text(encoding="utf-8"), re.MULTILINE):
@@ -70,7 +70,7 @@ def test_workflow_has_no_rights_but_those_of_its_jobs(path: Path) -> None:
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
 
 
-def test_jobs_may_read_the_source_and_write_only_where_that_is_their_purpose() -> None:
+def test_jobs_have_write_permission_only_where_needed() -> None:
     for workflow, name, job in jobs():
         assert job["permissions"] == WRITES.get((workflow, name), {"contents": "read"}), f"{workflow}: {name}"
 
@@ -82,7 +82,7 @@ def test_no_step_leaves_the_tokens_of_its_checkout_behind() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_no_text_of_a_stranger_is_put_into_a_command() -> None:
+def test_no_untrusted_text_is_put_into_a_command() -> None:
     assert [call for call in script_calls() if "${{" in call or "\n" in call] == []
     secrets = re.findall(r"\$\{\{\s*(secrets\.\w+)", "".join(path.read_text(encoding="utf-8") for path in FILES))
     assert secrets == []

@@ -98,7 +98,7 @@ def test_the_id_in_other_systems_goes_into_its_column(ssd: CouncilSsd) -> None:
     assert (row["legacy_id"], json.loads(row["json_payload"])["mis_child_id"]) == ("M77", "M77")
 
 
-def test_a_changed_payload_is_updated_and_pending_and_what_was_sent_before_stays(ssd: CouncilSsd) -> None:
+def test_changed_payload_is_pending_and_keeps_the_previous_one(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     ssd.staged()
     before = accept(ssd, "1001")
@@ -137,7 +137,7 @@ def test_a_payload_that_did_not_change_leaves_its_row_untouched(ssd: CouncilSsd,
     assert ssd.staged(**TO) == before
 
 
-def test_the_same_under_renumbered_ids_leaves_the_row_untouched_and_keeps_its_payload(ssd: CouncilSsd) -> None:
+def test_renumbered_ids_alone_leave_the_row_untouched(ssd: CouncilSsd) -> None:
     ssd.put(with_plan("1001", "P1"))
     ssd.staged()
     accept(ssd, "1001")
@@ -278,7 +278,7 @@ def test_a_child_back_whose_purge_may_have_arrived_is_sent_anew(ssd: CouncilSsd)
     assert words(ssd.staged(**TO)["1001"]) == ("updated", "pending")
 
 
-def test_what_another_receiver_holds_counts_only_where_the_row_itself_says_so(ssd: CouncilSsd) -> None:
+def test_baseline_of_another_receiver_counts_only_with_its_row(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
     ssd.staged()
     accept(ssd, "1001")
@@ -335,9 +335,7 @@ class TestATableOfTodaysTool:
 
         assert [words(after[person]) for person in ("1001", "1002")] == [("Unchanged", "Sent"), ("updated", "pending")]
 
-    def test_a_change_keeps_the_receipt_as_the_only_sign_that_the_previous_payload_was_sent(
-        self, table: CouncilSsd
-    ) -> None:
+    def test_change_keeps_the_receipt_that_proves_the_previous_payload(self, table: CouncilSsd) -> None:
         table.rename("1001", "Other")
 
         row = table.staged(**TO)["1001"]
@@ -345,7 +343,7 @@ class TestATableOfTodaysTool:
         assert words(row) == ("updated", "pending")
         assert row["api_response"] == RECEIPT
 
-    def test_a_child_marked_deleted_that_is_back_as_it_was_sent_is_sent_and_unchanged(self, table: CouncilSsd) -> None:
+    def test_returned_child_with_the_sent_payload_is_unchanged(self, table: CouncilSsd) -> None:
         change(table.database, table.database.table, "1001", row_state="Deleted")
 
         row = table.staged(**TO)["1001"]
@@ -355,7 +353,7 @@ class TestATableOfTodaysTool:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_every_row_of_a_person_with_several_is_brought_to_the_newest_version(ssd: CouncilSsd) -> None:
+def test_all_rows_of_one_person_get_the_newest_version(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     fill(ssd.database, ssd.database.table, [staged("1001", state="Updated"), staged("1001", state="Deleted")])
 
@@ -367,7 +365,7 @@ def test_every_row_of_a_person_with_several_is_brought_to_the_newest_version(ssd
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_without_companion_tables_the_row_itself_tells_what_is_held(ssd: CouncilSsd) -> None:
+def test_without_control_tables_the_row_is_the_baseline(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002", "1003")
     ssd.staged()
     accept(ssd, "1001")

@@ -112,7 +112,7 @@ def test_a_table_that_is_empty_stops_the_staging_only_if_it_was_not_before(ssd: 
 
 
 @EMBEDDED
-def test_nothing_was_lost_where_nothing_is_staged_yet(ssd: CouncilSsd) -> None:
+def test_guard_passes_when_nothing_is_staged_yet(ssd: CouncilSsd) -> None:
     assert ssd.staged() == {}
     ssd.children("1001")
     assert list(ssd.staged()) == ["1001"]
@@ -146,7 +146,7 @@ def test_a_dry_run_makes_no_lock_and_leaves_no_file(ssd: CouncilSsd) -> None:
     assert [file for file in sorted(ssd.folder.iterdir()) if not file.name.endswith(".run-lock")] == files
 
 
-def test_two_stagings_at_once_are_one_too_many(ssd: CouncilSsd) -> None:
+def test_second_staging_at_once_is_refused(ssd: CouncilSsd) -> None:
     ssd.children("1001")
 
     with locked(ssd):
@@ -158,7 +158,7 @@ def test_two_stagings_at_once_are_one_too_many(ssd: CouncilSsd) -> None:
 
 
 @EMBEDDED
-def test_a_run_at_work_keeps_a_staging_away_and_the_other_way_round(ssd: CouncilSsd) -> None:
+def test_run_and_staging_exclude_each_other(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     environment = {**ssd.settings, "TESTING_MODE": "true"}
     with locked(ssd), started_cli(["run"], environment, ssd.folder) as process:
@@ -240,7 +240,7 @@ def test_a_table_of_ones_own_that_is_not_there_is_named(ssd: CouncilSsd) -> None
 
 
 @EMBEDDED
-def test_a_log_tells_the_counts_of_a_staging(ssd: CouncilSsd) -> None:
+def test_log_contains_the_counts_of_a_staging(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     log = ssd.folder / "stage.log"
     assert ssd.stage("--log-file", str(log)).code == 0
@@ -248,7 +248,7 @@ def test_a_log_tells_the_counts_of_a_staging(ssd: CouncilSsd) -> None:
 
 
 @EMBEDDED
-def test_nothing_is_said_where_quiet_is_asked_for(ssd: CouncilSsd) -> None:
+def test_quiet_prints_nothing(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     assert ssd.stage("--quiet").text == ssd.stage("--dry-run", "--quiet").text == ""
 
@@ -332,7 +332,7 @@ def test_every_decision_about_a_value_is_listed_without_the_value(ssd: CouncilSs
 
 
 @EMBEDDED
-def test_a_list_of_issues_that_cannot_be_written_is_a_fault_of_the_call(ssd: CouncilSsd) -> None:
+def test_unwritable_issue_list_ends_with_code_2(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     done = ssd.stage("--issues-csv", str(ssd.folder / "nowhere" / "issues.csv"))
     assert done.code == 2

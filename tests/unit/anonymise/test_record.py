@@ -99,7 +99,7 @@ def test_a_full_list_of_codes_stays_a_full_list() -> None:
     assert Checker().check(made) == []
 
 
-def test_an_id_gets_no_longer_than_the_schema_takes_and_holds_no_hexadecimal_mark() -> None:
+def test_anonymised_id_fits_the_schema_and_is_not_hexadecimal() -> None:
     worker = {"worker_id": "SW123456", "start_date": "2026-01-05"}
     made = twin_of(social_care_episodes=[{"social_care_episode_id": "E", "care_worker_details": [worker] * 2}])
 
@@ -117,7 +117,7 @@ def test_what_was_empty_stays_empty() -> None:
     assert made["social_care_episodes"] == []
 
 
-def test_the_sentences_tell_counts_and_row_ids() -> None:
+def test_sentences_contain_counts_and_row_ids() -> None:
     unreadable = RowList()
     for row in range(1, 13):
         unreadable.add(row)
@@ -134,7 +134,7 @@ def test_the_sentences_tell_counts_and_row_ids() -> None:
 
 
 @pytest.mark.parametrize("statement", load("anonymise_queries.sql").values(), ids=lambda statement: statement.name)
-def test_the_statements_are_t_sql_too_and_write_to_the_twin_alone(statement: Statement) -> None:
+def test_statements_are_t_sql_and_write_only_to_the_copy(statement: Statement) -> None:
     pieces = {
         "source": "[dbo].[live]",
         "twin": "[dbo].[live_anon]",

@@ -63,7 +63,7 @@ def test_one_json_string_is_a_receipt_for_the_whole_batch_without_a_time() -> No
         ("[1]", 1),
     ],
 )
-def test_an_accepting_status_without_a_receipt_for_each_record_is_never_acceptance(body: str, records: int) -> None:
+def test_accepting_status_needs_a_receipt_for_each_record(body: str, records: int) -> None:
     assert isinstance(read(200, body, records), Unreadable)
 
 
@@ -124,7 +124,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(value: str | None, seconds
 
 
 @pytest.mark.parametrize("status", [408, 429, 503])
-def test_a_passing_fault_carries_the_wait_that_was_asked_for(status: int) -> None:
+def test_transient_error_carries_its_retry_after(status: int) -> None:
     answer = read(status, "", headers={"retry-after": "12"})
     assert isinstance(answer, Transient)
     assert answer.retry_after_s == 12.0

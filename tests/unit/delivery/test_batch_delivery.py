@@ -106,9 +106,7 @@ def test_named_records_are_taken_out_and_the_rest_is_sent_again_at_once() -> Non
 # No deadline: a busy machine's pause is no fault of the search.
 @settings(max_examples=300, deadline=None)
 @given(st.sets(st.integers(0, 99), max_size=30), st.integers(1, 100), st.sampled_from([400, 403]))
-def test_unnamed_culprits_are_found_and_all_others_accepted_within_the_bound(
-    culprits: set[int], size: int, refusal: int
-) -> None:
+def test_unnamed_rejections_are_found_within_the_request_limit(culprits: set[int], size: int, refusal: int) -> None:
     """k culprits in n records cost at most k * (ceil(log2 n) + 2) + 1 requests, and one more for a 403's second try,
     and at most five for the sample that is asked before a batch is condemned."""
     culprits = {number for number in culprits if number < size}
@@ -121,11 +119,11 @@ def test_unnamed_culprits_are_found_and_all_others_accepted_within_the_bound(
 
 
 @pytest.mark.parametrize("culprits", [set(range(10)), set(range(90, 100)), set(range(45, 55)), set(range(0, 100, 10))])
-def test_culprits_side_by_side_do_not_condemn_the_rest(culprits: set[int]) -> None:
+def test_adjacent_rejected_records_do_not_affect_the_rest(culprits: set[int]) -> None:
     assert refused(deliver(RuleReceiver(culprits))) == culprits
 
 
-def test_a_batch_in_which_everything_is_refused_costs_far_less_than_two_requests_a_record() -> None:
+def test_fully_rejected_batch_costs_less_than_two_requests_a_record() -> None:
     receiver = RuleReceiver(set(range(100)))
     outcomes = deliver(receiver)
     assert refused(outcomes) == set(range(100))
@@ -148,14 +146,14 @@ def test_a_single_record_that_is_too_large_is_refused() -> None:
     assert refused(deliver(RuleReceiver(largest=0), 1)) == {0}
 
 
-def test_a_403_before_anything_was_accepted_is_probed_and_a_second_403_marks_nothing() -> None:
+def test_403_on_the_probe_as_well_marks_nothing() -> None:
     receiver = RuleReceiver(forbids_everything=True)
     with pytest.raises(AuthenticationRefused, match="SUPPLIER_KEY"):
         deliver(receiver, let_in=False)
     assert [len(post) for post in receiver.posts] == [100, 0]
 
 
-def test_a_403_whose_probe_meets_another_answer_is_searched_for_the_disliked_record() -> None:
+def test_403_with_another_answer_to_the_probe_is_bisected() -> None:
     receiver = RuleReceiver({42}, refusal=403)
     assert refused(deliver(receiver, let_in=False)) == {42}
     assert [] in receiver.posts

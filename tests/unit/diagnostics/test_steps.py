@@ -34,7 +34,7 @@ def report(code: int, test: str = "test-x") -> Report:
     return Report(test, (Step("only", Status.FAILED if code else Status.OK, "what was found", 0.5),), code)
 
 
-def test_steps_are_noted_with_what_was_found_and_their_time() -> None:
+def test_steps_are_recorded_with_result_and_time() -> None:
     taken = walk()
     with taken.step("first") as finding:
         finding.detail = "found"
@@ -47,7 +47,7 @@ def test_steps_are_noted_with_what_was_found_and_their_time() -> None:
     )
 
 
-def test_fault_ends_the_walk_with_its_exit_code() -> None:
+def test_error_ends_the_steps_with_its_exit_code() -> None:
     taken = walk()
     with pytest.raises(StepFailed, match="gone"), taken.step("first"):
         raise DatabaseError("gone")
@@ -57,7 +57,7 @@ def test_fault_ends_the_walk_with_its_exit_code() -> None:
     assert found.steps == (Step("first", Status.FAILED, "gone", 0.25),)
 
 
-def test_fault_of_our_own_is_not_taken_for_one_of_the_surroundings() -> None:
+def test_internal_error_is_not_reported_as_an_external_one() -> None:
     taken = walk()
     with pytest.raises(ZeroDivisionError), taken.step("first"):
         _ = 1 / 0
@@ -100,7 +100,7 @@ def test_summary_has_a_line_for_each_test_and_one_for_all() -> None:
     assert summary_table([report(0)])[-1] == "smoke: all passed"
 
 
-def test_document_says_the_same_for_machines() -> None:
+def test_json_document_equals_the_text() -> None:
     assert as_document(report(5)) == {
         "test": "test-x",
         "ok": False,

@@ -151,7 +151,7 @@ def test_file_that_cannot_be_rotated_loses_no_line(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/run.log", "."])
-def test_log_file_that_cannot_be_opened_is_a_settings_fault(tmp_path: Path, name: str) -> None:
+def test_log_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match="LOG_FILE: expected a file in an existing folder"):
         set_up_logging(LogOptions("r", log_file=tmp_path / name), None, Redactor())
 
@@ -170,7 +170,7 @@ def test_full_disk_neither_stops_the_run_nor_fills_the_console(
     ]
 
 
-def test_traceback_is_kept_for_debug_and_the_words_of_strange_exceptions_are_masked() -> None:
+def test_traceback_needs_debug_and_foreign_exceptions_are_masked() -> None:
     for debug, frames in ((False, 0), (True, 1)):
         with logging_to_text(LogOptions("r", debug=debug, console_level=logging.DEBUG), "hush-hush") as stream:
             try:
@@ -254,13 +254,13 @@ def test_syslog_gets_a_line_with_program_and_run(tmp_path: Path) -> None:
     assert re.fullmatch(rf"<12>d2i-csc-api: {TIME} WARNING run-9 batch 3 \*\*\*", received)
 
 
-def test_syslog_that_is_not_there_is_a_settings_fault(tmp_path: Path) -> None:
+def test_missing_syslog_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LOG_TO is syslog"):
         set_up_logging(LogOptions("r", log_to="syslog"), None, Redactor(), syslog_sockets=(tmp_path / "none",))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has an Event Log")
-def test_event_log_elsewhere_than_on_windows_is_a_settings_fault() -> None:
+def test_event_log_outside_windows_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="LOG_TO is eventlog, which needs Windows"):
         set_up_logging(LogOptions("r", log_to="eventlog"), None, Redactor())
 

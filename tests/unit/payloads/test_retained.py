@@ -50,7 +50,7 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-def test_an_element_that_left_the_window_is_neither_purged_nor_forgotten(policy: Policy) -> None:
+def test_retained_element_is_neither_purged_nor_forgotten(policy: Policy) -> None:
     held = child(referral("R1", "P1", "P2", referral_date="2024-01-01"))
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
 
@@ -94,7 +94,7 @@ def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
     assert content(truth) == content(noted) == content(child(referral("R2")))
 
 
-def test_a_full_record_is_the_payload_as_staged_though_more_is_held_after_it() -> None:
+def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
     staged = row(payload, (OLD,))
     baseline = Baseline(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
@@ -123,7 +123,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
 @pytest.mark.parametrize("seed", range(150))
-def test_whatever_changed_the_receiver_holds_the_payload_and_what_left_the_window(policy: Policy, seed: int) -> None:
+def test_receiver_ends_with_payload_and_retained_parts(policy: Policy, seed: int) -> None:
     rng = random.Random(seed)
     held = invented_child(rng, 1)
     payload = held

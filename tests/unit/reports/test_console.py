@@ -117,7 +117,7 @@ def test_the_summary_has_one_line_a_count() -> None:
     assert lines[-1].endswith("(exit code 5)")
 
 
-def test_what_is_rare_is_told_only_where_it_happened() -> None:
+def test_rare_counts_are_shown_only_when_they_occur() -> None:
     rare = {"purges": 2, "nulls_removed": 3, "warnings": 4, "receipts_recovered": 5, "receipts_spooled": 6}
     assert len(summary_lines(summary())) == 11
     lines = summary_lines(summary(**rare))
@@ -142,9 +142,7 @@ def test_testing_mode_is_said_in_the_summary() -> None:
         ({"errors": [AuthenticationRefused("The key is refused.")], "undelivered": 1}, 4, "The key is refused."),
     ],
 )
-def test_the_result_names_the_gravest_of_several_and_what_follows(
-    counts: dict[str, object], code: int, said: str
-) -> None:
+def test_result_names_the_gravest_outcome_and_the_next_step(counts: dict[str, object], code: int, said: str) -> None:
     assert summary(**counts).exit_code == code
     assert said in result_line(summary(**counts))
 
@@ -152,7 +150,7 @@ def test_the_result_names_the_gravest_of_several_and_what_follows(
 @pytest.mark.parametrize(
     ("counts", "quiet", "lines"), [({}, False, 11), ({}, True, 0), ({"due": 1, "refused": 1}, True, 1)]
 )
-def test_when_quiet_only_a_fault_is_told(counts: dict[str, object], quiet: bool, lines: int) -> None:
+def test_quiet_prints_only_an_error(counts: dict[str, object], quiet: bool, lines: int) -> None:
     @click.command()
     def command() -> None:
         print_summary(summary(**counts), quiet=quiet)

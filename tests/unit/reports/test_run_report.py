@@ -133,7 +133,7 @@ def test_with_no_error_at_all_the_page_says_so() -> None:
     assert "It has no rows." in words
 
 
-def test_more_rows_in_error_than_are_read_are_owned_up_to() -> None:
+def test_page_says_when_more_rows_are_in_error_than_are_read() -> None:
     counts = [StateCount("new", "error", 250_000)]
     assert "Only the first 10,000 of 250,000 rows in error were read." in words_of(counts=counts, errors_read=10_000)
 
@@ -178,7 +178,7 @@ def test_whatever_a_text_holds_it_stays_text(hostile: str) -> None:
     assert shape(page(shown)) == shape(page(plain))
 
 
-def test_the_page_can_be_heard() -> None:
+def test_page_is_readable_by_a_screen_reader() -> None:
     outline = Outline(page(report()))
     tags = outline.tags
     assert ("html", {"lang": "en-GB"}) in tags
@@ -213,7 +213,7 @@ def test_no_bar_leaves_the_chart(counts: list[tuple[int, ...]]) -> None:
         assert float(height) >= 0
 
 
-def test_the_chart_marks_how_each_run_ended_by_a_sign_and_not_by_colour_alone() -> None:
+def test_chart_marks_the_end_of_each_run_by_shape_and_colour() -> None:
     runs: list[PastRun] = [past_run(2), past_run(1, exit_code=5), killed_run(0)]
     assert re.findall(r'class="sign [^>]*>(.)<', chart(runs, 30, None)) == ["\u2713", "!", "?"]
 
@@ -234,7 +234,7 @@ def test_answers_are_grouped_by_rule_and_not_by_record_or_value() -> None:
     ]
 
 
-def test_the_tail_of_a_long_list_of_findings_is_no_rule() -> None:
+def test_end_of_a_long_list_of_findings_is_not_a_rule() -> None:
     text = "Payload refused before sending: $.a: required: is missing; and 3 more"
     assert [group.rule for group in group_by_rule([(text, "1")], [], mask_values)] == [
         "Payload refused before sending: $.a: required: is missing"

@@ -73,7 +73,7 @@ def test_element_merges_into_the_first_held_element_of_its_id() -> None:
     )
 
 
-def test_duplicates_are_stored_as_they_come_and_later_elements_join_the_first() -> None:
+def test_duplicate_ids_are_stored_and_later_elements_merge_into_first() -> None:
     twice = child(social_care_episodes=[episode("E1", referral_source="1A"), episode("E1", referral_source="1B")])
     held = held_after(None, twice, MERGE)
     assert held == twice
@@ -180,7 +180,7 @@ def test_the_same_record_twice_is_as_good_as_once(held: Any, record: dict[str, A
 
 
 @given(_HELD, _RECORDS)
-def test_replacing_asks_not_what_was_held(held: Any, record: dict[str, Any]) -> None:
+def test_replacing_ignores_the_stored_record(held: Any, record: dict[str, Any]) -> None:
     assert held_after(held, record, REPLACE) == held_after(None, record, REPLACE)
 
 
@@ -192,7 +192,7 @@ def test_neither_argument_is_changed(held: Any, record: dict[str, Any]) -> None:
 
 
 @given(_HELD)
-def test_what_is_held_is_its_own_record(held: Any) -> None:
+def test_stored_record_is_a_copy(held: Any) -> None:
     if held is not None:
         for reading in Reading:
             assert held_after(None, held, reading) == held
@@ -207,7 +207,7 @@ def test_purging_all_first_makes_merging_the_same_as_replacing(held: Any, record
 
 
 @given(_HELD, _RECORDS)
-def test_nothing_that_is_held_carries_a_flag_a_null_or_an_empty_keyed_array(held: Any, record: dict[str, Any]) -> None:
+def test_stored_record_has_no_flag_null_or_empty_keyed_array(held: Any, record: dict[str, Any]) -> None:
     def check(value: Any) -> None:
         if isinstance(value, dict):
             assert "purge" not in value

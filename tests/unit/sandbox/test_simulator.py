@@ -160,7 +160,7 @@ def test_envelope_is_checked(request_: dict[str, str], status: int) -> None:
     assert Client().post(child(), **request_).status == status
 
 
-def test_key_is_checked_before_the_body_so_that_an_empty_array_is_a_harmless_probe() -> None:
+def test_supplier_key_is_checked_before_the_body() -> None:
     client = Client()
     assert client.post().status == 400
     assert client.post(SupplierKey="wrong").status == 403
@@ -213,7 +213,7 @@ def test_breaches_of_the_schema_are_named_by_position_and_nothing_is_taken(form:
     assert client.simulator.all_held() == {}
 
 
-def test_unnamed_refusal_tells_no_position() -> None:
+def test_unnamed_rejection_has_no_position() -> None:
     client = Client(Options(conditions=Conditions(refusal_form=RefusalForm.UNNAMED)))
     answer = client.post(*BROKEN)
     assert answer.status == 400
@@ -234,7 +234,7 @@ def test_without_the_schema_only_the_child_id_is_asked_for() -> None:
     [Refusal(ids=frozenset({"A2"})), Refusal(surnames=frozenset({"Świerk"})), Refusal(contains="wierk")],
     ids=["by id", "by surname", "by text"],
 )
-def test_disliked_records_fail_their_batch_and_are_named(refusal: Refusal) -> None:
+def test_rejected_records_fail_their_batch_and_are_named(refusal: Refusal) -> None:
     client = Client()
     client.simulator.change(refusals=(refusal,))
     good, bad = child("A1", child_details={"surname": "Oak"}), child("A2", child_details={"surname": "Świerk"})
@@ -244,7 +244,7 @@ def test_disliked_records_fail_their_batch_and_are_named(refusal: Refusal) -> No
     assert client.post(good).status == 200
 
 
-def test_disliked_records_may_go_unnamed_or_meet_the_firewall() -> None:
+def test_rejected_records_can_be_unnamed_or_blocked_by_firewall() -> None:
     client = Client()
     client.simulator.change(refusals=(Refusal(ids=frozenset({"A2"}), status=422, is_named=False),))
     answer = client.post(child("A1"), child("A2"))
@@ -277,7 +277,7 @@ def test_firewall_answers_a_page_to_any_body_with_its_marker_in_any_case(marker:
         (ReceiptShape.MALFORMED, lambda body: json.loads(body) == ["accepted"] * 2),
     ],
 )
-def test_acceptance_is_told_in_the_asked_shape_and_the_records_are_taken(shape: ReceiptShape, expected: Any) -> None:
+def test_acceptance_has_the_configured_shape_and_stores_records(shape: ReceiptShape, expected: Any) -> None:
     client = Client()
     client.simulator.change(receipt_shape=shape, accept_status=201)
     answer = client.post(child("A1"), child("A2"))
@@ -286,13 +286,13 @@ def test_acceptance_is_told_in_the_asked_shape_and_the_records_are_taken(shape: 
     assert set(client.simulator.all_held()) == {"A1", "A2"}
 
 
-def test_odd_receipts_may_befall_one_request_alone() -> None:
+def test_odd_receipts_can_be_set_for_one_request() -> None:
     client = Client()
     client.simulator.add_fault(Fault(FaultKind.RECEIPTS, shape=ReceiptShape.SHORT, status=202))
     assert (client.post(child()).status, client.post(child()).status) == (202, 200)
 
 
-def test_status_befalls_the_next_requests_and_no_more() -> None:
+def test_status_applies_to_the_next_requests_only() -> None:
     client = Client()
     client.simulator.add_fault(
         Fault(status=503, times=2, headers={"X-Request-Id": "r1"}, body="busy"), Fault(status=500)
@@ -302,7 +302,7 @@ def test_status_befalls_the_next_requests_and_no_more() -> None:
     assert (answers[0].headers["X-Request-Id"], answers[0].body) == ("r1", b"busy")
 
 
-def test_fault_befalls_the_numbered_requests() -> None:
+def test_fault_applies_to_the_numbered_requests() -> None:
     client = Client()
     client.simulator.add_fault(Fault(status=429, first=2, last=3), Fault(status=500, first=5))
     assert [client.post(child()).status for _ in range(6)] == [200, 429, 429, 200, 500, 500]
@@ -357,7 +357,7 @@ def test_rate_limit_lets_so_many_requests_a_second_through() -> None:
     assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
 
 
-def test_requests_within_a_retry_after_are_counted_and_those_after_it_are_not() -> None:
+def test_requests_within_a_retry_after_are_counted() -> None:
     client = Client()
     client.simulator.add_fault(Fault(status=429, retry_after_s=2))
     client.post(child())
@@ -378,7 +378,7 @@ def test_latency_passes_before_the_answer() -> None:
     assert second.answered - second.arrived == pytest.approx(0.25)
 
 
-def test_log_tells_number_path_status_and_records_also_of_what_was_turned_away() -> None:
+def test_request_log_includes_rejected_requests() -> None:
     client = Client()
     client.simulator.add_fault(Fault(status=500))
     client.post(child("A1"), child("A2"), child("A3"))
@@ -438,7 +438,7 @@ def test_reset_forgets_everything() -> None:
 
 
 @pytest.mark.parametrize("what", [{"times": 0}, {"delay_s": -1.0}, {"status": 99}, {"target": Target.CONTROL}])
-def test_fault_that_makes_no_sense_is_refused(what: dict[str, Any]) -> None:
+def test_inconsistent_fault_is_refused(what: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(what))):
         Fault(**what)
 
@@ -446,7 +446,7 @@ def test_fault_that_makes_no_sense_is_refused(what: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "what", [{"latency_s": -1.0}, {"rate_limit": 0.0}, {"accept_status": 204}, {"refusal_status": 500}]
 )
-def test_condition_that_makes_no_sense_is_refused_and_nothing_changes(what: dict[str, Any]) -> None:
+def test_invalid_condition_is_refused_and_changes_nothing(what: dict[str, Any]) -> None:
     simulator = Simulator()
     with pytest.raises(ValueError, match=next(iter(what))):
         simulator.change(**what)

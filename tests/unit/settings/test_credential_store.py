@@ -92,7 +92,7 @@ def test_blank_secret_is_refused(memory: MemoryKeyring) -> None:
 
 @pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("backend", [NoKeyring, LockedKeyring])
-def test_store_that_cannot_be_used_is_a_settings_fault_for_those_who_asked_for_it(
+def test_unusable_store_is_a_settings_error_when_required(
     backend: type[KeyringBackend],
 ) -> None:
     store = use(backend)
@@ -106,7 +106,7 @@ def test_store_that_cannot_be_used_is_a_settings_fault_for_those_who_asked_for_i
 
 @pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("backend", [NoKeyring, LockedKeyring])
-def test_store_that_cannot_be_used_is_as_good_as_empty_for_a_run(
+def test_unusable_store_counts_as_empty_for_a_run(
     backend: type[KeyringBackend], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///of-file.db\n")
@@ -118,7 +118,7 @@ def test_store_that_cannot_be_used_is_as_good_as_empty_for_a_run(
 
 
 @pytest.mark.usefixtures("memory")
-def test_store_that_forgets_is_found_out() -> None:
+def test_store_that_loses_a_secret_is_detected() -> None:
     with pytest.raises(SettingsError, match="did not keep CLIENT_SECRET"):
         use(ForgetfulKeyring).set("CLIENT_SECRET", "hush-hush")
 

@@ -61,7 +61,7 @@ def test_file_asked_for_by_option_must_exist(tmp_path: Path) -> None:
         load_settings({}, {}, tmp_path, env_file=Path("other.env"))
 
 
-def test_missing_file_is_the_only_fault_where_the_environment_has_the_rest(tmp_path: Path) -> None:
+def test_missing_file_is_the_only_error_when_environment_is_complete(tmp_path: Path) -> None:
     name, _, value = DATABASE.strip().partition("=")
 
     with pytest.raises(SettingsError) as caught:
@@ -91,14 +91,14 @@ def test_file_may_be_saved_in_any_way_notepad_knows(tmp_path: Path, encoding: st
     assert [("not UTF-8" in warning) for warning in file.warnings] == ([True] if encoding == "cp1252" else [])
 
 
-def test_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+def test_binary_settings_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"SCOPE=\x81\x8d\xff")
 
     assert "not text; save it as UTF-8" in read_env_file(path).errors[0]
 
 
-def test_folder_in_place_of_the_file_is_a_fault_and_no_exception(tmp_path: Path) -> None:
+def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     assert "cannot be read" in read_env_file(tmp_path).errors[0]
 
 
@@ -123,7 +123,7 @@ def test_value_comes_out_as_it_was_written(tmp_path: Path, line: str, value: str
     assert list(values_of(tmp_path, f"{line}\nLA_CODE=845\n").values()) == [value, "845"]
 
 
-def test_line_of_ours_that_cannot_be_read_is_a_fault_with_its_number_and_no_value(tmp_path: Path) -> None:
+def test_unreadable_line_is_an_error_with_its_number_and_no_value(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, DATABASE + "\n\nCLIENT_SECRET=\"geheim\nLA_CODE=845\nSUPPLIER_KEY: geheim\nSCOPE='a' b\n")
 
@@ -134,12 +134,12 @@ def test_line_of_ours_that_cannot_be_read_is_a_fault_with_its_number_and_no_valu
     assert "geheim" not in message
 
 
-def test_quote_that_runs_over_lines_is_a_fault(tmp_path: Path) -> None:
+def test_quote_over_several_lines_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"CLIENT_SECRET on line 2 of \.env has a quote that is not closed"):
         load(tmp_path, DATABASE + 'CLIENT_SECRET="geheim\nSCOPE=x"\n')
 
 
-def test_name_that_looks_like_one_of_ours_is_warned_of(tmp_path: Path) -> None:
+def test_misspelt_setting_name_gets_a_warning(tmp_path: Path) -> None:
     settings = load(tmp_path, DATABASE + "CLINET_SECRET=geheim\nclient_id=x\nPYTHONPATH=y\nHTTPS_PROXY=http://p\n")
 
     assert len(settings.warnings) == 3
@@ -172,7 +172,7 @@ def test_secret_in_a_file_that_others_may_read_is_warned_of(tmp_path: Path) -> N
         assert [("may be read by others" in warning) for warning in warnings] == ([True] if is_warned else [])
 
 
-def test_relative_paths_count_from_the_file_and_else_from_the_working_folder(tmp_path: Path) -> None:
+def test_relative_paths_start_at_the_settings_file(tmp_path: Path) -> None:
     beside = tmp_path / "program"
     beside.mkdir()
     (beside / ".env").write_text(DATABASE + "LOG_FILE=run.log\n")
@@ -190,7 +190,7 @@ def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> N
     assert load(tmp_path, DATABASE + "CA_BUNDLE='council.pem'\n").ca_bundle == tmp_path / "council.pem"
 
 
-def test_a_folder_given_for_the_file_is_told_to_be_one(tmp_path: Path) -> None:
+def test_folder_given_as_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"given by --env-file is a folder; name a file in it"):
         load_settings({}, {}, tmp_path, env_file=tmp_path)
 
@@ -202,9 +202,7 @@ def test_a_name_that_no_disk_takes_is_a_file_that_does_not_exist(tmp_path: Path)
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may read")
 @pytest.mark.parametrize("arguments", [[], ["--env-file", "{folder}/.env"]])
-def test_a_file_in_a_folder_that_may_not_be_entered_is_named_with_the_reason(
-    arguments: list[str], tmp_path: Path
-) -> None:
+def test_file_in_an_unreadable_folder_is_named_with_the_reason(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(DATABASE)
     given = [argument.format(folder=tmp_path) for argument in arguments]
     program = f"import os; os.chmod('.', 0); from api_pipeline.cli import main; main({['status', *given]!r})"

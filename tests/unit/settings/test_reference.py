@@ -54,7 +54,7 @@ def test_example_changes_nothing_as_it_is_and_with_every_line_switched_on(tmp_pa
     assert loaded[2].warnings == ()
 
 
-def test_reference_has_a_row_for_every_setting_with_as_many_cells_as_its_head() -> None:
+def test_reference_has_a_complete_row_for_every_setting() -> None:
     text = settings_reference()
 
     for setting in SETTINGS:

@@ -72,7 +72,7 @@ def test_testing_mode_knows_no_table_interlock(tmp_path: Path) -> None:
     assert not refusal(tmp_path, API_ENDPOINT=REAL, TESTING_MODE="true")
 
 
-def test_endpoint_test_warns_of_what_a_run_will_refuse(tmp_path: Path) -> None:
+def test_endpoint_test_warns_of_what_a_run_refuses(tmp_path: Path) -> None:
     settings = load_settings({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path, purpose=Purpose.ENDPOINT)
 
     assert settings.warnings[0].startswith(

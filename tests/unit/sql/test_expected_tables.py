@@ -76,7 +76,7 @@ def test_missing_table_names_the_script_that_makes_it() -> None:
     assert "sqlserver_2016.sql" in finding.remedy
 
 
-def test_missing_companions_are_recommended_and_say_what_is_lost() -> None:
+def test_missing_control_tables_are_recommended_with_what_is_lost() -> None:
     companions = expected_tables(Dialect.POSTGRESQL, "ssd." + TABLE)[1:]
 
     assert [table.name for table in companions] == [
@@ -94,7 +94,7 @@ def test_missing_companions_are_recommended_and_say_what_is_lost() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in _TODAY if name not in ("id", "legacy_id", "last_updated")])
-def test_missing_required_column_comes_with_the_statement_that_adds_it_empty(name: str) -> None:
+def test_missing_required_column_comes_with_its_statement(name: str) -> None:
     finding = only(compare(today(**{name: None}), staging()))
 
     assert (finding.need, finding.column) == (Need.REQUIRED, name)
@@ -119,7 +119,7 @@ def test_column_of_newer_layouts_is_recommended_alone(name: str) -> None:
         ("row_state", "bit", 1),
     ],
 )
-def test_column_of_another_kind_is_a_fault(name: str, type_name: str, size: int) -> None:
+def test_column_of_another_type_is_an_error(name: str, type_name: str, size: int) -> None:
     finding = only(compare(today(**{name: column(name, type_name, size)}), staging()))
 
     assert (finding.need, finding.column) == (Need.REQUIRED, name)
@@ -136,7 +136,7 @@ def test_column_of_another_kind_is_a_fault(name: str, type_name: str, size: int)
         ("api_response", 500, "no limit"),
     ],
 )
-def test_column_too_short_for_what_is_written_is_a_fault(name: str, length: int, wanted: str) -> None:
+def test_column_too_short_for_its_values_is_an_error(name: str, length: int, wanted: str) -> None:
     finding = only(compare(today(**{name: column(name, "nvarchar", length)}), staging()))
 
     assert finding.need is Need.REQUIRED
@@ -147,7 +147,7 @@ def test_column_too_short_for_what_is_written_is_a_fault(name: str, length: int,
 @pytest.mark.parametrize(
     "name", ["previous_json_payload", "previous_hash", "partial_json_payload", "submission_timestamp"]
 )
-def test_column_that_refuses_the_nulls_of_the_write_back_is_a_fault(name: str) -> None:
+def test_column_that_refuses_null_in_write_back_is_an_error(name: str) -> None:
     columns = [replace(one, is_nullable=one.name != name) for one in today()]
 
     finding = only(compare(columns, staging()))
@@ -167,7 +167,7 @@ def test_hash_kept_as_text_works_and_gets_a_remark(name: str) -> None:
     assert "it works" in finding.message
 
 
-def test_table_of_todays_postgresql_build_works_with_a_remark_on_each_json_column() -> None:
+def test_json_columns_of_todays_postgresql_table_get_remarks() -> None:
     payloads = ("previous_json_payload", "json_payload", "partial_json_payload")
     found = [
         column("id", "bigserial", 19, is_nullable=False),

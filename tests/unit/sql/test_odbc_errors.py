@@ -129,7 +129,7 @@ def test_nothing_of_the_drivers_text_or_the_password_is_repeated() -> None:
     assert "hush" not in said
 
 
-def test_driver_that_is_registered_but_does_not_load_is_not_called_missing() -> None:
+def test_registered_driver_that_does_not_load_is_not_called_missing() -> None:
     registered = pyodbc.drivers()
     if not registered:
         pytest.skip("no ODBC driver is registered here")

@@ -94,7 +94,7 @@ def test_scripts_for_both_versions_differ_in_their_first_line_alone() -> None:
     assert "2012" in older[0]
 
 
-def test_unknown_version_is_a_settings_fault() -> None:
+def test_unknown_version_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="SQL Server 2008"):
         ddl.render(Dialect.SQLSERVER, TABLE, "2008")
 
@@ -161,13 +161,13 @@ def test_names_are_quoted_where_the_database_needs_it(table: str, dialect: Diale
 
 
 @pytest.mark.parametrize("table", ["a b", "x;y", "a.b.c", "", "[a", "a]", "x'y", "ssd--", "[a]b", "täble", "a.", "a\n"])
-def test_anything_else_is_no_table_name(table: str) -> None:
+def test_anything_else_is_refused_as_a_table_name(table: str) -> None:
     with pytest.raises(SettingsError, match="TABLE_NAME"):
         ddl.render(Dialect.SQLITE, table)
 
 
 @pytest.mark.parametrize("table", ["x.Rows", "x.Rows_anon", "x.Rows_ANON", "[x].[Rows]"])
-def test_twin_is_found_whichever_of_the_two_was_named(table: str) -> None:
+def test_anonymised_table_name_is_derived_from_either_name(table: str) -> None:
     text = ddl.render(Dialect.SQLITE, table)
 
     made = re.findall(r"CREATE TABLE IF NOT EXISTS (\S+) ", text)

@@ -135,7 +135,7 @@ def test_the_start_reason_is_of_the_earliest_episode_of_that_placement() -> None
     assert [one["start_reason"] for one in placements_of(found)] == ["S", "B"]
 
 
-def test_of_two_episodes_of_one_day_the_start_reason_is_that_of_the_first_key() -> None:
+def test_start_reason_of_one_day_is_chosen_by_key() -> None:
     found = [care("CE2", start_reason="P"), care("CE1", start_reason="S")]
 
     for order in (found, found[::-1]):
@@ -166,7 +166,7 @@ def test_the_end_reason_is_of_the_last_episode_of_the_placement() -> None:
     assert found["end_reason"] == "E4A"
 
 
-def test_of_two_last_episodes_of_one_day_that_with_the_first_key_gives_the_end_reason() -> None:
+def test_end_reason_of_one_day_is_chosen_by_key() -> None:
     found = [care("CE2", end_reason="E2"), care("CE1", end_reason="E3")]
 
     assert reasons(*found)["end_reason"] == reasons(*found[::-1])["end_reason"] == "E3"
@@ -213,7 +213,7 @@ def test_white_space_inside_an_end_reason_does_not_hide_its_code() -> None:
 
 
 @pytest.mark.parametrize("code", [*code_list("code_placement_type"), *legacy_codes("code_placement_type")])
-def test_every_placement_type_of_this_year_and_earlier_ones_is_taken_t0_too(code: str) -> None:
+def test_placement_types_of_this_and_earlier_years_are_taken(code: str) -> None:
     assert the_placement(type=f" {code.lower()} ")["placement_type"] == code
 
 
@@ -241,9 +241,7 @@ def test_a_change_reason_is_six_characters_in_capitals(code: str) -> None:
         ),
     ],
 )
-def test_a_code_of_a_placement_that_is_not_in_its_list_is_left_out_and_listed(
-    of: PersonRows, field: str, where: str
-) -> None:
+def test_unlisted_placement_code_is_left_out_and_listed(of: PersonRows, field: str, where: str) -> None:
     assert field not in placements_of(of)[0]
     assert [(i.rule.value, i.field, i.where) for i in built(of).issues] == [
         ("code_not_listed", f"social_care_episodes[].{PLACEMENTS}[].{field}", where)
@@ -357,13 +355,13 @@ def test_a_care_leaver_has_contact_activity_and_accommodation() -> None:
     }
 
 
-def test_a_care_leaver_is_sent_whenever_the_contact_was_and_whatever_is_known() -> None:
+def test_care_leaver_is_sent_whatever_contact_is_known() -> None:
     assert leaver_of(leaver("2010-01-01")) == {"contact_date": "2010-01-01", "purge": False}
     assert leaver_of(leaver(None)) == {"purge": False}
     assert leaver_of() is None
 
 
-def test_the_care_leaver_row_with_the_newest_contact_is_taken_unknown_ones_last_then_by_key() -> None:
+def test_care_leaver_row_with_the_newest_contact_is_taken() -> None:
     found = [
         leaver(None, "P1", key="CL0"),
         leaver("2025-01-01", "F1", key="CL3"),
@@ -375,7 +373,7 @@ def test_the_care_leaver_row_with_the_newest_contact_is_taken_unknown_ones_last_
         assert leaver_of(*order) == {"contact_date": "2025-06-01", "activity": "F4", "purge": False}
 
 
-def test_codes_of_a_care_leaver_that_are_not_in_their_lists_are_left_out_and_listed() -> None:
+def test_unlisted_care_leaver_codes_are_left_out_and_listed() -> None:
     of = rows(care_leavers=[leaver("2025-05-05", "Working", "At home")])
 
     assert only_episode(of)["care_leavers"] == {"contact_date": "2025-05-05", "purge": False}
@@ -409,13 +407,13 @@ def test_one_block_per_child_puts_them_into_the_latest_episode_alone(name: str) 
     assert found == {"R1": False, "R2": True, "R3": False}
 
 
-def test_of_two_latest_episodes_of_one_day_that_with_the_first_id_takes_the_block() -> None:
+def test_latest_episode_of_one_day_is_chosen_by_id() -> None:
     of = rows(cin_episodes=[episode("R2"), episode("R1")], care_leavers=[leaver("2025-05-05")])
 
     assert ["care_leavers" in one for one in episodes(of, ONCE)] == [True, False]
 
 
-def test_an_issue_of_a_block_that_stands_in_several_episodes_is_listed_once() -> None:
+def test_issue_of_a_repeated_block_is_listed_once() -> None:
     assert rules(of_two_episodes()) == ["code_not_listed"]
 
 
@@ -508,7 +506,7 @@ def test_care_workers_are_ordered_by_start_then_number_then_key() -> None:
 
 
 @pytest.mark.parametrize("number", ["SW12345678901", "SW.1", "SW 1"])
-def test_a_registration_number_that_is_too_long_or_ill_formed_holds_the_record_back_and_is_never_cut(
+def test_malformed_registration_number_holds_the_record_back(
     number: str,
 ) -> None:
     (issue,) = withheld(managed(professionals=[professional(number=number)])).issues

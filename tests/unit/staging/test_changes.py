@@ -75,13 +75,13 @@ def test_where_no_receipt_is_recorded_the_answer_of_the_row_stays() -> None:
     assert change.receipt == "answer"
 
 
-def test_a_row_whose_payload_stays_is_due_again_where_more_is_held_than_should_be() -> None:
+def test_unchanged_row_is_due_when_the_baseline_holds_more() -> None:
     kept = Version("before", NOW.hash, "M1")
     assert repeated(row(), NOW, SAME) == Update(7, "1001", kept, "updated", None)
 
 
 @pytest.mark.parametrize("held", [OTHER, UNSURE])
-def test_a_child_back_otherwise_or_of_whom_it_is_not_sure_what_is_held_is_updated(held: Held) -> None:
+def test_returned_child_with_changes_or_in_doubt_is_updated(held: Held) -> None:
     change = present(row("deleted", digest=NOW.hash, payload="now"), NOW, held, meaning)
     assert change == Update(7, "1001", NOW, "updated", None, Word.RETURNED)
 

@@ -34,7 +34,7 @@ def test_the_person_id_is_the_childs_id() -> None:
 
 
 @pytest.mark.parametrize("person_id", ["A" * 21, "12-34", "12_34", "12 34", "12.0", "É1", "12\n", ""])
-def test_a_person_id_that_is_too_long_or_ill_formed_stops_the_record_and_is_never_cut(person_id: str) -> None:
+def test_long_or_malformed_person_id_stops_the_record(person_id: str) -> None:
     (issue,) = withheld(rows(person(person_id))).issues
 
     assert issue == Issue(IssueRule.LA_CHILD_ID_ILL_FORMED, person_id, "la_child_id", "ssd_person")
@@ -91,20 +91,20 @@ def test_the_former_pupil_number_is_the_newest_of_its_type() -> None:
     assert found["former_unique_pupil_number"] == FORMER
 
 
-def test_the_type_of_an_identifier_is_compared_without_regard_to_case_and_spaces() -> None:
+def test_identifier_type_is_compared_without_case_and_spaces() -> None:
     found = details(rows(linked_identifiers=[linked(FORMER, kind="former unique pupil number ")]))
 
     assert found["former_unique_pupil_number"] == FORMER
 
 
-def test_when_the_newest_former_pupil_number_is_not_13_long_no_older_one_is_tried() -> None:
+def test_only_the_newest_former_pupil_number_is_tried() -> None:
     of = rows(linked_identifiers=[linked(FORMER, "2020-01-01", "L1"), linked("B12", "2021-01-01", "L2")])
 
     assert "former_unique_pupil_number" not in details(of)
     assert [(i.rule.value, i.where) for i in built(of).issues] == [("upn_not_13", "ssd_linked_identifiers L2")]
 
 
-def test_of_two_former_pupil_numbers_of_one_day_that_with_the_first_key_is_taken() -> None:
+def test_former_pupil_number_of_one_day_is_chosen_by_key() -> None:
     found = [linked(FORMER, key="L2"), linked("C123456789012", key="L1")]
 
     assert details(rows(linked_identifiers=found))["former_unique_pupil_number"] == "C123456789012"
@@ -117,7 +117,7 @@ def test_every_reason_without_a_pupil_number_is_taken_from_either_column(code: s
     assert details(rows(person(upn=f" {code.lower()} ")))["unique_pupil_number_unknown_reason"] == code
 
 
-def test_the_unknown_reason_goes_before_the_code_in_the_pupil_numbers_column() -> None:
+def test_unknown_reason_comes_before_the_code_in_the_upn_column() -> None:
     assert details(rows(person(upn_unknown="UN3", upn="UN4")))["unique_pupil_number_unknown_reason"] == "UN3"
     assert details(rows(person(upn_unknown="  ", upn="UN4")))["unique_pupil_number_unknown_reason"] == "UN4"
 
@@ -148,7 +148,7 @@ def test_names_are_sent_as_they_are_and_left_out_when_missing() -> None:
     assert not {"first_name", "surname"} & set(details(rows(person(forename=" ", surname=None))))
 
 
-def test_half_a_character_is_left_out_and_listed_instead_of_stopping_the_run() -> None:
+def test_half_a_surrogate_pair_is_left_out_and_listed() -> None:
     of = rows(
         person(forename="A\ud800", surname="B\udfff", upn="A12345678901\ud800"),
         addresses=[address("AB1 \ud800")],

@@ -52,7 +52,7 @@ def issues(of: PersonRows) -> list[str]:
         ("9999-12-31", False),
     ],
 )
-def test_somebody_is_young_enough_who_is_25_or_less_at_some_time_in_the_window(born: str, young: bool) -> None:
+def test_person_aged_25_or_less_in_the_window_is_included(born: str, young: bool) -> None:
     moment = at(born)
     assert moment is not None
     assert is_young_enough(moment, WINDOW) is young
@@ -72,14 +72,14 @@ def test_the_unborn_are_taken_when_they_are_expected_in_the_window(expected: str
     assert is_in(rows(person(dob=None, expected_dob=expected))) is taken
 
 
-def test_an_expected_date_outside_the_window_is_reported_since_it_may_be_an_estimated_birth_date() -> None:
+def test_expected_date_outside_the_window_is_reported() -> None:
     estimated = rows(person(dob=None, expected_dob="2009-01-01"))
 
     assert not is_in(estimated)
     assert issues(estimated) == ["expected_birth_outside_window"]
 
 
-def test_an_expected_date_that_has_passed_is_reported_and_one_of_the_run_date_is_not() -> None:
+def test_past_expected_date_is_reported_but_not_the_run_date() -> None:
     assert issues(rows(person(dob=None, expected_dob="2026-08-09"))) == ["expected_birth_passed"]
     assert issues(rows(person(dob=None, expected_dob="2026-08-10"))) == []
 
@@ -123,7 +123,7 @@ def test_a_referral_is_active_when_it_overlaps_the_window(start: When, end: When
     assert cohort.has_active_referral(rows(cin_episodes=[episode(start=start, end=end)]), WINDOW) is holds
 
 
-def test_an_open_referral_without_a_begun_assessment_waits_however_old_or_undated_it_is() -> None:
+def test_open_referral_without_a_begun_assessment_waits() -> None:
     waiting = rows(cin_episodes=[episode(start=None)])
 
     assert cohort.waits_for_assessment(waiting, WINDOW)
@@ -155,7 +155,7 @@ def plan_of_a_closed_referral(**members: Any) -> PersonRows:
     return rows(cin_episodes=[CLOSED], cin_plans=[cin_plan(**members)])
 
 
-def test_a_cin_plan_in_the_window_includes_even_when_the_referral_is_closed() -> None:
+def test_cin_plan_in_window_includes_with_a_closed_referral() -> None:
     assert is_in(plan_of_a_closed_referral(start="2025-01-01"))
     assert is_in(plan_of_a_closed_referral(start="2025-01-01", referral=None))
 
@@ -185,7 +185,7 @@ def test_a_looked_after_child_is_in_by_an_active_referral_of_anybody() -> None:
     assert is_in(by_referral)
 
 
-def test_a_looked_after_child_is_not_in_by_a_referral_that_is_no_longer_active() -> None:
+def test_looked_after_child_needs_an_active_referral() -> None:
     of_sibling = episode("R9", "2020-01-01", "2021-01-01", person_id="2002")
 
     assert not is_in(looked_after(cla_episodes=[care(referral_id="R9")], referrals_of_others=[of_sibling]))
@@ -195,7 +195,7 @@ def test_a_looked_after_episode_without_a_referral_is_not_matched_with_any() -> 
     assert not is_in(looked_after(cla_episodes=[care(referral_id=None)], referrals_of_others=[episode("R9")]))
 
 
-def test_a_looked_after_child_is_not_in_by_a_referral_that_the_care_does_not_refer_to() -> None:
+def test_looked_after_child_needs_the_referral_of_its_care() -> None:
     of = rows(cin_episodes=[episode("R1")], cla_episodes=[care(referral_id="R9")])
 
     assert not cohort.is_looked_after_by_referral(of, WINDOW)
@@ -208,7 +208,7 @@ def test_the_looked_after_episode_of_another_child_does_not_include() -> None:
     assert not is_in(looked_after(cla_episodes=[other], referrals_of_others=[episode("R9")], placements=[placement()]))
 
 
-def test_a_looked_after_child_is_in_by_a_placement_of_the_same_period_of_care() -> None:
+def test_looked_after_child_is_included_by_its_placement() -> None:
     by_placement = looked_after(cla_episodes=[care(referral_id=None)], placements=[placement(cla_id="cla1")])
 
     assert cohort.is_looked_after_by_placement(by_placement, WINDOW)
@@ -217,7 +217,7 @@ def test_a_looked_after_child_is_in_by_a_placement_of_the_same_period_of_care() 
     assert cohort.is_looked_after_by_placement(lower, WINDOW)
 
 
-def test_a_placement_of_another_period_or_outside_the_window_does_not_include() -> None:
+def test_placement_outside_period_or_window_does_not_include() -> None:
     episodes = [care(referral_id=None)]
 
     assert not is_in(looked_after(cla_episodes=episodes, placements=[placement(cla_id="CLA2")]))
@@ -276,7 +276,7 @@ def test_the_six_inclusion_sets_are_those_of_the_mapping() -> None:
     ]
 
 
-def test_a_child_with_a_cp_plan_alone_is_left_out_unless_the_setting_says_otherwise() -> None:
+def test_child_with_only_a_cp_plan_needs_the_setting() -> None:
     on_plan = rows(cin_episodes=[CLOSED], cp_plans=[cp_plan()])
 
     assert not is_in(on_plan)
@@ -290,7 +290,7 @@ def test_a_cp_plan_counts_only_in_the_window_and_for_its_own_child() -> None:
     assert not is_in(rows(cin_episodes=[CLOSED], cp_plans=[cp_plan(of="2002")]), wanted)
 
 
-def test_a_disabled_child_with_nothing_else_is_left_out_unless_the_setting_says_otherwise() -> None:
+def test_child_with_only_a_disability_needs_the_setting() -> None:
     disabled = rows(cin_episodes=[CLOSED], disabilities=[disability("AUT")])
 
     assert not is_in(disabled)

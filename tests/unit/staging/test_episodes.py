@@ -129,9 +129,7 @@ def test_a_flag_that_says_neither_is_left_out_and_a_blank_one_is_not_false(text:
         (None, None, False),
     ],
 )
-def test_an_assessment_is_taken_when_it_began_or_was_authorised_in_the_window(
-    start: When, authorised: When, is_in: bool
-) -> None:
+def test_assessment_is_taken_by_start_or_authorisation_in_window(start: When, authorised: When, is_in: bool) -> None:
     found = only_episode(rows(assessments=[assessment(start=start, authorised=authorised)]))
 
     assert (ASSESSMENTS in found) is is_in
@@ -162,7 +160,7 @@ def test_what_belongs_to_another_referral_is_not_in_the_episode() -> None:
     assert set(only_episode(other)) == {"social_care_episode_id", "referral_date", "purge"}
 
 
-def test_what_belongs_to_a_referral_is_joined_without_regard_to_case_and_spaces() -> None:
+def test_referral_ids_are_joined_without_case_and_spaces() -> None:
     found = only_episode(rows(cin_episodes=[episode("ab7")], cin_plans=[cin_plan(referral="AB7 ")]))
 
     assert found["social_care_episode_id"] == "ab7"
@@ -291,7 +289,7 @@ def test_an_enquiry_has_its_id_dates_flag_and_conference() -> None:
     }
 
 
-def test_an_enquiry_is_taken_by_overlap_or_by_its_latest_conference_in_the_window() -> None:
+def test_enquiry_is_taken_by_overlap_or_latest_conference() -> None:
     assert of_enquiry(start="2020-01-01", end="2024-04-01")
     assert not of_enquiry(start="2020-01-01", end="2024-03-31")
     assert of_enquiry(None, "2024-05-01", "2023-05-01", start="2020-01-01", end="2024-03-31")
@@ -325,7 +323,7 @@ def test_a_conference_is_not_required(value: str) -> None:
     "outcome",
     ["", " ", None, "{}", "[]", "7", '{"CP_CONFERENCE_FLAG": ""}', '{"CP_CONFERENCE_FLAG": null}', '{"other": "Y"}'],
 )
-def test_whether_a_conference_is_required_is_left_out_when_the_outcome_does_not_say(outcome: str | None) -> None:
+def test_conference_flag_is_left_out_without_an_outcome(outcome: str | None) -> None:
     assert "icpc_required_flag" not in of_enquiry(outcome)
     assert rules(rows(s47_enquiries=[enquiry(outcome=outcome)])) == []
 
@@ -338,7 +336,7 @@ def test_a_conference_flag_that_says_neither_is_left_out_and_listed(value: str) 
     assert rules(rows(s47_enquiries=[enquiry(outcome=outcome)])) == ["flag_not_recognised"]
 
 
-def test_an_outcome_that_is_no_json_is_unknown_and_listed_and_stops_nothing() -> None:
+def test_outcome_that_is_not_json_is_unknown_and_listed() -> None:
     outcome = '{"CP_CONFERENCE_FLAG": "Y"'
 
     assert "icpc_required_flag" not in of_enquiry(outcome)
@@ -380,9 +378,7 @@ def test_every_array_is_ordered_by_start_then_id_with_unknown_starts_last(lists:
         ("s47_enquiries", enquiry, "section_47_assessments[].section_47_assessment_id", "ssd_s47_enquiry"),
     ],
 )
-def test_an_id_that_is_too_long_or_ill_formed_holds_the_record_back_and_is_never_cut(
-    member: str, make: Any, path: str, table: str, key: str
-) -> None:
+def test_long_or_malformed_id_holds_the_record_back(member: str, make: Any, path: str, table: str, key: str) -> None:
     (issue,) = withheld(rows(**{member: [make(key)]})).issues
 
     assert (issue.rule.value, issue.field, issue.where) == ("id_ill_formed", f"social_care_episodes[].{path}", table)

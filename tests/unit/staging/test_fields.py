@@ -38,7 +38,7 @@ def resolved(node: dict[str, Any]) -> dict[str, Any]:
 LEAVES = leaves(schema())
 
 
-def test_the_table_has_every_field_of_the_specification_once_and_in_its_order() -> None:
+def test_field_table_follows_the_specification() -> None:
     specification = [path for path in LEAVES if not path.startswith("health")]
     table = [field.path for field in FIELDS if not field.path.startswith("health")]
 
@@ -96,7 +96,7 @@ def test_the_reference_has_a_row_for_every_field_conversion_and_rule() -> None:
         assert f"| `{rule.value}` | {sentence} |" in lines
 
 
-def test_a_row_of_the_reference_names_number_source_conversion_length_and_codes() -> None:
+def test_reference_row_names_number_source_length_and_codes() -> None:
     assert (
         "| `social_care_episodes[].closure_reason` | 20 | `ssd_cin_episodes`: `cine_close_reason` | code | 3 | "
         "RC1, RC2, RC3, RC4, RC5, RC6, RC7, RC8, RC9 |"
@@ -104,7 +104,7 @@ def test_a_row_of_the_reference_names_number_source_conversion_length_and_codes(
     assert "of earlier years H5, P2, Z1" in REFERENCE
 
 
-def test_every_line_of_a_table_of_the_reference_has_as_many_cells_as_its_head() -> None:
+def test_every_reference_row_has_as_many_cells_as_its_head() -> None:
     for block in REFERENCE.split("\n\n"):
         table = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.replace("\\|", "").count("|") for line in table}) <= 1

@@ -56,7 +56,7 @@ WHOLE = rows(
 
 
 @pytest.mark.parametrize("share", [0.05, 0.0, 1.0])
-def test_nothing_leaving_is_always_right(share: float) -> None:
+def test_guard_passes_when_nobody_leaves(share: float) -> None:
     check(live_rows=0, leaving=0, emptied_tables=[], max_share=share)
     check(live_rows=100, leaving=0, emptied_tables=[], max_share=share)
 
@@ -116,7 +116,7 @@ def test_reading_stops_when_every_empty_table_is_found() -> None:
     assert emptied(["ssd_address", "ssd_permanence"], payloads()) == ["ssd_address", "ssd_permanence"]
 
 
-def test_nothing_is_read_where_no_table_is_empty_and_tables_that_never_mattered_may_be() -> None:
+def test_guard_reads_nothing_when_no_relevant_table_is_empty() -> None:
     def payloads() -> Iterator[dict[str, Any]]:
         raise AssertionError("read")
         yield {}

@@ -76,7 +76,7 @@ def test_rows_go_by_the_person_by_the_referral_or_by_what_hangs_on_these() -> No
 
 
 @pytest.mark.parametrize(("row", "member"), [(cin_plan, "cin_plans"), (cp_plan, "cp_plans")])
-def test_a_plan_goes_to_its_person_and_to_the_person_of_its_referral_once_each(row: Any, member: str) -> None:
+def test_plan_goes_to_its_person_and_the_person_of_its_referral(row: Any, member: str) -> None:
     people = join(
         person("1"),
         person("2"),

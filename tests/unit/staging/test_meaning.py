@@ -118,7 +118,7 @@ def test_what_is_outside_the_window_is_no_meaning() -> None:
     assert meaning_hash(built(with_old).payload) == meaning_hash(built(rows()).payload)
 
 
-def test_the_hash_is_over_the_payload_and_so_the_window_moves_it_only_with_the_payload() -> None:
+def test_window_changes_the_hash_only_through_the_payload() -> None:
     next_day = window_for(RUN_DATE.replace(day=11))
 
     assert meaning_hash(built(full_rows(), window=next_day).payload) == meaning_hash(FULL)

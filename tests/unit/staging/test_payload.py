@@ -178,7 +178,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     assert payload_text(built(turned).payload) == payload_text(built(in_order).payload)
 
 
-def test_a_payload_is_written_compactly_in_utf_8_with_its_letters_as_they_are() -> None:
+def test_payload_is_compact_utf_8_without_escapes() -> None:
     text = payload_text(built(rows(person(forename='Zoë "Z"'))).payload)
 
     assert text.startswith('{"la_child_id":"1001","purge":false,"child_details":{"first_name":"Zoë \\"Z\\"",')

@@ -54,7 +54,7 @@ def test_no_column_of_the_result_is_a_reserved_word_of_sql_server() -> None:
         assert not aliases & reserved
 
 
-def test_script_for_sql_server_is_cut_into_batches_so_that_one_missing_table_stops_only_its_own() -> None:
+def test_sql_server_script_has_one_batch_for_each_table() -> None:
     batches = re.split(r"^GO$", render(Dialect.SQLSERVER), flags=re.MULTILINE)
 
     assert len([batch for batch in batches if batch.strip()]) == len(SSD_TABLES)

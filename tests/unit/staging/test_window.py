@@ -20,9 +20,7 @@ from tests.support.ssd import WINDOW, at
         ("2028-02-29", "2025-04-01", "2028-03-01"),
     ],
 )
-def test_the_window_goes_from_the_first_of_april_two_years_back_to_tomorrow(
-    run_date: str, start: str, end: str
-) -> None:
+def test_window_runs_from_1_april_two_years_back_to_tomorrow(run_date: str, start: str, end: str) -> None:
     window = window_for(date.fromisoformat(run_date))
 
     assert (window.start, window.end) == (at(start), at(end))
@@ -52,9 +50,7 @@ def test_months_back_and_the_month_of_the_year_start_are_settings() -> None:
         (None, False),
     ],
 )
-def test_a_date_is_in_the_window_from_midnight_of_the_start_to_midnight_of_tomorrow(
-    moment: str | None, is_in: bool
-) -> None:
+def test_date_is_in_window_from_start_to_midnight_of_tomorrow(moment: str | None, is_in: bool) -> None:
     assert WINDOW.holds(at(moment)) is is_in
 
 

@@ -60,13 +60,13 @@ def test_certificate_is_read_as_others_read_it() -> None:
     assert f"O={organisation}" in read.issuer
 
 
-def test_name_without_any_part_is_said_to_be_none() -> None:
+def test_empty_certificate_name_is_reported_as_none() -> None:
     read = read_certificate(der(x509.Name([]), x509.Name([])))
 
     assert (read.subject, read.issuer, read.is_self_signed) == ("no name", "no name", True)
 
 
-def test_signs_that_a_console_would_obey_are_not_let_through() -> None:
+def test_control_characters_are_removed() -> None:
     read = read_certificate(der(name([(NameOID.COMMON_NAME, "a\x1b[2Jb\nc")]), name(COUNCIL)))
 
     assert read.issuer == "CN=a?[2Jb?c"

@@ -64,7 +64,7 @@ def town(deployed: TestDatabase, tmp_path: Path) -> Iterator[Town]:
 
 
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
-def test_what_left_the_window_leaves_the_payload_and_stays_at_the_receiver(town: Town, mode: str) -> None:
+def test_retained_part_leaves_the_payload_and_stays_at_the_receiver(town: Town, mode: str) -> None:
     town.night(BEFORE, mode)
     assert town.staged_plans() == town.held_plans() == ["OLD", "OPEN"]
 
@@ -80,7 +80,7 @@ def test_what_left_the_window_leaves_the_payload_and_stays_at_the_receiver(town:
 
 @EMBEDDED
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
-def test_it_is_purged_when_it_vanishes_from_the_ssd_though_the_payload_does_not_change(town: Town, mode: str) -> None:
+def test_retained_part_is_purged_when_it_vanishes_from_the_ssd(town: Town, mode: str) -> None:
     town.night(BEFORE, mode)
     town.night(AFTER, mode)
     town.world.database.execute("DELETE FROM ssd_cin_plans WHERE cinp_cin_plan_id = 'OLD'")
@@ -94,7 +94,7 @@ def test_it_is_purged_when_it_vanishes_from_the_ssd_though_the_payload_does_not_
 
 @EMBEDDED
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
-def test_it_is_purged_at_once_where_that_is_set(town: Town, mode: str) -> None:
+def test_part_outside_the_window_is_purged_when_set(town: Town, mode: str) -> None:
     town.night(BEFORE, mode, PURGE_LEFT_WINDOW="true")
     town.night(AFTER, mode, PURGE_LEFT_WINDOW="true")
     assert town.held_plans() == ["OPEN"]
@@ -102,7 +102,7 @@ def test_it_is_purged_at_once_where_that_is_set(town: Town, mode: str) -> None:
 
 
 @EMBEDDED
-def test_what_was_kept_is_purged_once_the_setting_changes(town: Town) -> None:
+def test_retained_part_is_purged_once_the_setting_changes(town: Town) -> None:
     town.night(BEFORE, "--deltas")
     town.night(AFTER, "--deltas")
     assert town.noted() == 1
@@ -114,7 +114,7 @@ def test_what_was_kept_is_purged_once_the_setting_changes(town: Town) -> None:
 
 
 @EMBEDDED
-def test_what_comes_back_into_the_window_is_an_ordinary_part_again(town: Town) -> None:
+def test_retained_part_back_in_the_window_is_an_ordinary_part(town: Town) -> None:
     town.night(BEFORE, "--deltas")
     town.night(AFTER, "--deltas")
     town.ssd.update(CIN_PLAN, "cinp_cin_plan_id = 'OLD'", cinp_cin_plan_end_date=None)
@@ -124,7 +124,7 @@ def test_what_comes_back_into_the_window_is_an_ordinary_part_again(town: Town) -
 
 
 @EMBEDDED
-def test_a_child_that_left_leaves_nothing_noted(town: Town) -> None:
+def test_deleted_child_has_no_retained_parts(town: Town) -> None:
     town.night(BEFORE, "--deltas")
     town.night(AFTER, "--deltas")
     town.ssd.remove("1001")
@@ -137,7 +137,7 @@ def test_a_child_that_left_leaves_nothing_noted(town: Town) -> None:
 
 
 @EMBEDDED
-def test_what_no_receiver_ever_held_is_not_noted(town: Town) -> None:
+def test_part_that_was_never_sent_is_not_retained(town: Town) -> None:
     town.ssd.staged("--as-of", BEFORE)
     town.ssd.staged("--as-of", AFTER)
     assert town.staged_plans() == ["OPEN"]
@@ -145,7 +145,7 @@ def test_what_no_receiver_ever_held_is_not_noted(town: Town) -> None:
 
 
 @EMBEDDED
-def test_without_the_table_a_warning_says_that_such_parts_are_purged(town: Town) -> None:
+def test_without_the_table_a_warning_says_parts_are_purged(town: Town) -> None:
     town.world.database.execute("DROP TABLE ssd_api_left_window")
     done = town.ssd.stage("--as-of", BEFORE)
     assert done.code == 0

@@ -70,7 +70,7 @@ def break_the_json(world: World) -> None:
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("before", [rehearse, fail, be_refused, break_the_schema, break_the_json])
-def test_nothing_makes_the_program_forget_what_todays_tool_sent(inherited: World, before: Any, deltas: str) -> None:
+def test_adopted_receipts_survive_every_change_of_the_row(inherited: World, before: Any, deltas: str) -> None:
     before(inherited)
     assert inherited.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
     assert inherited.server.simulator.held("1") == NEW
@@ -78,14 +78,14 @@ def test_nothing_makes_the_program_forget_what_todays_tool_sent(inherited: World
 
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
-def test_what_was_sent_under_another_id_is_no_base_for_the_child(inherited: World, deltas: str) -> None:
+def test_payload_sent_under_another_id_is_not_adopted(inherited: World, deltas: str) -> None:
     renamed = {**OLD, "la_child_id": "NEW1"}
     inherited.restage("1", renamed)
     assert inherited.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
     assert inherited.server.simulator.held("NEW1") == renamed
 
 
-def test_a_long_answer_in_a_sent_row_is_no_receipt(inherited: World) -> None:
+def test_long_answer_in_a_sent_row_is_not_a_receipt(inherited: World) -> None:
     inherited.restage("1", OLD)
     change(inherited.database, inherited.database.table, "1", submission_status="sent", api_response="taken " * 40)
     inherited.fill([staged("2")])
