@@ -5,7 +5,6 @@ Contract 2. Nothing is opened here, and the environment of the process is never 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,15 @@ from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import CheckLevel, Needed
 from api_pipeline.settings.definitions import BY_NAME, SETTINGS
+from api_pipeline.settings.env_file import MISNAMED
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
-from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, table_errors
+from api_pipeline.settings.ownership import foreign_hands, is_private
+from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
+from api_pipeline.sql.paths import is_there
 
 __all__ = [
     "Purpose",
@@ -34,6 +36,7 @@ __all__ = [
     "is_test_endpoint",
     "load_settings",
     "redacted_connection_string",
+    "working_folder",
 ]
 
 _LIVE_TABLE = "ssd_api_data_staging"
@@ -48,6 +51,17 @@ def installed_drivers() -> Sequence[str]:
     except ImportError:
         return []
     return list(pyodbc.drivers())
+
+
+def working_folder() -> Path:
+    """Return the folder in which the command was started. Errors: SettingsError when it is gone."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise SettingsError(
+            f"The working folder cannot be used ({type(error).__name__}): it was removed or may not be entered; start "
+            "the command in another folder."
+        ) from None
 
 
 def load_settings(
@@ -77,20 +91,33 @@ def load_settings(
     for name in _ENDPOINTS:
         values.errors.extend(endpoint_errors(name, values.text(name)))
     settings = _settings(values, connection, gathered, cwd, purpose)
-    errors = [*values.errors, *_contradictions(settings)]
-    interlocks = _interlocks(settings)
+    errors, warnings = _judged(settings, purpose)
+    errors = list(dict.fromkeys([*values.errors, *errors]))
+    if errors:
+        raise SettingsError(_message(errors, gathered.file or env_file, cwd))
+    return replace(settings, warnings=(*settings.warnings, *warnings))
+
+
+def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]:
+    """Return the errors and the warnings of settings that are right by themselves and wrong together."""
+    errors = path_errors(settings.api_endpoint, settings.la_code)
+    warnings: list[str] = []
+    distrusted = _distrusted(settings)
+    if purpose.needs_receiver(testing=settings.testing_mode) and not settings.testing_mode:
+        errors.extend(f"{sentence}; it is not used in live mode." for sentence in distrusted)
+    elif purpose is not Purpose.NOTHING:
+        warnings.extend(f"{sentence}." for sentence in distrusted)
     if purpose.stages and is_anonymised(settings.table_name):
         errors.append(
             f"TABLE_NAME: expected the table of the real children, which stage fills, got {settings.table_name}, the "
             "anonymised copy (made by: d2i-csc-api anonymise)."
         )
+    interlocks = _interlocks(settings)
     if purpose.runs:
         errors.extend(interlocks)
-    if errors:
-        raise SettingsError(_message(list(dict.fromkeys(errors)), gathered.file or env_file, cwd))
-    if purpose in (Purpose.ENDPOINT, Purpose.SMOKE) and interlocks:
-        return replace(settings, warnings=(*settings.warnings, *(f"run will refuse: {text}" for text in interlocks)))
-    return settings
+    elif purpose in (Purpose.ENDPOINT, Purpose.SMOKE):
+        warnings.extend(f"run will refuse: {sentence}" for sentence in interlocks)
+    return errors, warnings
 
 
 def _connection(values: Values, purpose: Purpose, drivers: Callable[[], Sequence[str]]) -> str:
@@ -164,7 +191,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         spool_folder=values.path("SPOOL_FOLDER") or folder,
         staging=_staging(values),
         env_file=gathered.file,
-        warnings=gathered.warnings + _ignored(values),
+        warnings=gathered.warnings + _ignored(values) + tuple(dict.fromkeys(values.warnings)),
     )
 
 
@@ -191,11 +218,19 @@ def _ignored(values: Values) -> tuple[str, ...]:
     return ()
 
 
-def _contradictions(settings: Settings) -> list[str]:
-    in_url = re.search(r"/children_social_care_data/([^/]+)/children/*$", settings.api_endpoint)
-    if in_url and settings.la_code and in_url[1] != settings.la_code:
-        return [f"LA_CODE is {settings.la_code}, but API_ENDPOINT names {in_url[1]}; write the same code in both."]
-    return []
+def _distrusted(settings: Settings) -> list[str]:
+    """Return a sentence for each file that decides where records go and that others may have written."""
+    files = [("The settings file", settings.env_file), ("CA_BUNDLE", settings.ca_bundle)]
+    found = [(f"{what} {path}", foreign_hands(path)) for what, path in files if path]
+    if settings.env_file and not is_private(settings.env_file):
+        # Nobody can put a private file of this account into a folder, however open that is.
+        folder = settings.env_file.parent
+        found.append((f"The folder {folder} of the settings file", foreign_hands(folder)))
+    return [
+        f"{what} {reason}; let it belong to the account that runs the command, and only that account change it"
+        for what, reason in found
+        if reason
+    ]
 
 
 def _interlocks(settings: Settings) -> list[str]:
@@ -210,6 +245,8 @@ def _interlocks(settings: Settings) -> list[str]:
 
 def _message(errors: Sequence[str], file: Path | None, cwd: Path) -> str:
     source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+    if not file and is_there(cwd / MISNAMED):
+        source += f"; rename {MISNAMED} to .env"
     if len(errors) == 1:
         return f"{errors[0]} ({source})"
     lines = "\n".join(f"  - {error}" for error in errors)

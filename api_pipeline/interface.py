@@ -69,7 +69,7 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
     the default, as for the commands.
     Errors: SettingsError, all errors in one message.
     """
-    from api_pipeline.config import Purpose
+    from api_pipeline.config import Purpose, working_folder
     from api_pipeline.config import load_settings as load
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.definitions import canonical_name
@@ -79,7 +79,7 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
         raise SettingsError(f"{', '.join(unknown)} is no setting; the settings reference has all names.")
     options = {name: _as_text(value) for name, value in settings.items()}
     path = None if env_file is None else Path(env_file)
-    return load(options, os.environ, Path.cwd(), None, CredentialStore(), path, Purpose.RUN)
+    return load(options, os.environ, working_folder(), None, CredentialStore(), path, Purpose.RUN)
 
 
 def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:

@@ -26,11 +26,11 @@ MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 _HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
-    "config": {"load_settings": 2, "_connection": 2, "_ignored": None, "_contradictions": 2},
-    "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None},
-    "settings.safety": {"endpoint_errors": 2, "table_errors": 2},
-    "settings.values": {"refuse": 2, "missing": 2},
-    "settings.sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None},
+    "config": {"_judged": 2, "_connection": 2, "_ignored": None, "_distrusted": 2},
+    "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None, "_add_second_value": 2, "_odd_name": 2},
+    "settings.safety": {"endpoint_errors": 2, "table_errors": 2, "path_errors": 2},
+    "settings.values": {"refuse": 2, "missing": 2, "_has_copied_sign": 2},
+    "settings.sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None, "_misnamed": None},
     "sql.odbc_errors": {"_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
     "db": {"_sentence": 3, "_LOST": 3},
     "diagnostics.database": {"_way_to_server": None},
@@ -50,7 +50,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "finding.detail", "str(error)"),
-        "_message(list(dict.fromkeys(errors)), gathered.file or env_file, cwd)",
+        "_message(errors, gathered.file or env_file, cwd)",
         "_sentence(state, text)",
         "_sentence('HY000', text)",
         "_LOST.format(state=state)",

@@ -81,7 +81,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
 
     `options` are settings by name as the command line gave them (None: not given).
     """
-    from api_pipeline.config import load_settings
+    from api_pipeline.config import load_settings, working_folder
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.redaction import Redactor
@@ -89,7 +89,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     settings = load_settings(
-        given, os.environ, Path.cwd(), executable_folder(), CredentialStore(), common.env_file, purpose
+        given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
     )
     redactor = Redactor.for_settings(settings)
     run_id = str(uuid.uuid4())

@@ -87,7 +87,8 @@ _EXPECTED: dict[SettingKind, str] = {
     SettingKind.TEXT: "a text on one line",
     SettingKind.HEADER: "a text on one line, of letters, digits and signs that can stand in an HTTP header",
     SettingKind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",
-    SettingKind.URL: "a URL that begins with https:// and names a host, without user, password or fragment",
+    SettingKind.URL: "a URL that begins with https:// and names a host, of plain letters, without user, password, "
+    "query (?), fragment (#), ;, % or dot segments",
     SettingKind.PROXY: "a URL such as http://proxy.example:8080, or http://user:password@proxy.example:8080 with "
     "signs such as @ : / in the password written as %40 %3A %2F",
     SettingKind.LA_CODE: "three digits, for example 845",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import stat
@@ -10,11 +11,18 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
-from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.sql.paths import is_folder, is_there
 
 FILE_NAMES = (".env", "env.txt")
+MISNAMED = ".env.txt"
+"""What Notepad makes of `.env` where Windows hides the endings of names."""
+LONGEST = 1024 * 1024
+"""Bytes: a settings file is never longer."""
+DECISIVE = frozenset({"TESTING_MODE", "TABLE_NAME", "API_ENDPOINT", "ALLOW_LIVE_DATA_TO_TEST"})
+"""Settings that decide what goes where: two values for one of them in one file are an error."""
 
 _OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
 _PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (SettingKind.PATH, SettingKind.FILE))
@@ -47,7 +55,9 @@ def find_env_file(cwd: Path, executable_folder: Path | None) -> Path | None:
 def read_env_file(path: Path) -> EnvFile:
     """Return the content of the file; a file that cannot be opened or decoded is an error in it, not an exception."""
     try:
-        data = path.read_bytes()
+        data = _read(path)
+    except ValueError as error:
+        return EnvFile(path, {}, (f"The settings file {path} {error}; name an ordinary text file.",))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         sentence = (
@@ -56,7 +66,7 @@ def read_env_file(path: Path) -> EnvFile:
         )
         return EnvFile(path, {}, (sentence,))
     text, warning = _decode(data)
-    if text is None:
+    if text is None or "\x00" in text:
         return EnvFile(path, {}, (f"The settings file {path} is not text; save it as UTF-8.",))
     values, errors, warnings = _parse(text, path.name)
     if warning:
@@ -71,12 +81,31 @@ def readable_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & _OTHERS)
 
 
+def _read(path: Path) -> bytes:
+    """Return the bytes of the file. Errors: OSError; ValueError with the reason for what is no ordinary file."""
+    # Without O_NONBLOCK the opening of a pipe that nobody writes to would never end.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise ValueError("is a pipe or a device")
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise ValueError("is longer than 1 MiB")
+    return data
+
+
 def _decode(data: bytes) -> tuple[str | None, str]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _attempt(data, "utf-16"), ""
     if b"\x00" in data:
-        little = data[1:2] == b"\x00"
-        return _attempt(data, "utf-16-le" if little else "utf-16-be"), ""
+        # Without a byte order mark: in UTF-16 every plain letter has its zero on the same side.
+        for encoding, zeros, letters in (("utf-16-le", data[1::2], data[0::2]), ("utf-16-be", data[0::2], data[1::2])):
+            if zeros.count(0) > len(zeros) // 2 and not letters.count(0):
+                return _attempt(data, encoding), ""
+        return None, ""
     text = _attempt(data, "utf-8-sig")
     if text is not None:
         return text, ""
@@ -112,10 +141,42 @@ def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[s
         if canonical_name(binding.key) and ("\n" in binding.value or "\r" in binding.value):
             errors.append(f"{binding.key} on line {line} of {file_name} has a quote that is not closed on its line.")
             continue
-        if values.get(binding.key, "").strip() not in ("", binding.value.strip()) and canonical_name(binding.key):
-            warnings.append(f"{binding.key} stands more than once in {file_name}; the last one holds.")
+        sentence = _odd_name(binding.key, line, file_name)
+        if sentence:
+            errors.append(sentence)
+        if values.get(binding.key, "").strip() not in ("", binding.value.strip()):
+            _add_second_value(binding.key, file_name, errors, warnings)
+        if canonical_name(binding.key) in SECRET_NAMES and _is_cut(raw):
+            warnings.append(
+                f"{binding.key} on line {line} of {file_name} ends before the #, which begins a remark; put the whole "
+                "value in quotes if # is part of it."
+            )
         values[binding.key] = binding.value
     return values, errors, warnings
+
+
+def _add_second_value(name: str, file_name: str, errors: list[str], warnings: list[str]) -> None:
+    if canonical_name(name) in DECISIVE:
+        errors.append(f"{name} has two values in {file_name}; delete one of the lines.")
+    elif canonical_name(name):
+        warnings.append(f"{name} stands more than once in {file_name}; the last one counts.")
+
+
+def _odd_name(name: str, line: int, file_name: str) -> str:
+    """Return a sentence where a name would be a setting's but for signs that nobody sees."""
+    plain = without_invisible_signs(name)
+    if plain == name or canonical_name(plain) is None:
+        return ""
+    return (
+        f"The name {plain} on line {line} of {file_name} has {copied_sign(name)} in it; type the name again, so "
+        "that it has an effect."
+    )
+
+
+def _is_cut(raw: str) -> bool:
+    """Return whether an unquoted value is followed by a remark."""
+    value = raw.partition("=")[2].strip()
+    return not value.startswith(("'", '"')) and re.search(r"\s#", value) is not None
 
 
 def _name_in(raw: str) -> str | None:

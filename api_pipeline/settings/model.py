@@ -9,14 +9,13 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.definition import CheckLevel
+from api_pipeline.settings.safety import children_url
 from api_pipeline.settings.values import Shard
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
 
 LogFormat: TypeAlias = Literal["text", "json"]
 LogTarget: TypeAlias = Literal["", "syslog", "eventlog"]
 ProxyAuth: TypeAlias = Literal["basic", "integrated"]
-
-_RECEIVER_PATH = "/children_social_care_data/{la_code}/children"
 
 
 class Purpose(Enum):
@@ -123,9 +122,7 @@ class Settings:
     @property
     def children_url(self) -> str:
         """Return the URL to which records are POSTed; the receiver's path is added unless it is there (contract 2)."""
-        base = self.api_endpoint.rstrip("/")
-        path = _RECEIVER_PATH.format(la_code=self.la_code)
-        return base if not base or base.endswith(path) else base + path
+        return children_url(self.api_endpoint, self.la_code)
 
     @property
     def receiver(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, is_anonymised
 
 TEST_MARK = "-test"
+_PATH = ("children_social_care_data", "{la_code}", "children")
 
 
 def is_loopback(url: str) -> bool:
@@ -26,6 +28,38 @@ def is_loopback_host(host: str) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
         return address in ipaddress.IPv4Network("127.0.0.0/8")
     return address == ipaddress.IPv6Address("::1")
+
+
+def children_url(api_endpoint: str, la_code: str) -> str:
+    """Return where records are POSTed: the base URL with the receiver's path, of which any part may be there already.
+
+    "" where there is no endpoint. An endpoint with another path than the receiver's is refused by `path_errors`.
+    """
+    base = api_endpoint.rstrip("/")
+    if not base:
+        return ""
+    path = [part.format(la_code=la_code) for part in _PATH]
+    segments = base.split("/")
+    there = next((count for count in (3, 2, 1) if segments[-count:] == path[:count]), 0)
+    return "/".join([base, *path[there:]])
+
+
+def path_errors(api_endpoint: str, la_code: str) -> list[str]:
+    """Return a sentence when API_ENDPOINT names another authority, or has the receiver's path and more behind it."""
+    segments = urlsplit(api_endpoint).path.rstrip("/").split("/")
+    places = [place for place, part in enumerate(segments) if part.lower() == _PATH[0]]
+    if not places or not la_code:
+        return []
+    rest = segments[places[0] :]
+    if len(rest) > 1 and re.fullmatch("[0-9]{3}", rest[1]) and rest[1] != la_code:
+        return [f"LA_CODE is {la_code}, but API_ENDPOINT names {rest[1]}; write the same code in both."]
+    path = [part.format(la_code=la_code) for part in _PATH]
+    if rest != path[: len(rest)]:
+        return [
+            f"API_ENDPOINT: expected the receiver's base URL, with nothing or /{'/'.join(path)} behind it, got one "
+            f"that ends in /{'/'.join(rest)}."
+        ]
+    return []
 
 
 def is_test_endpoint(url: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from api_pipeline.settings.definition import Group
 from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
-from api_pipeline.settings.env_file import EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
 from api_pipeline.settings.values import Found, Origin
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
@@ -64,8 +64,14 @@ def gather(
     found |= _one_source(options, Origin.OPTION, cwd, errors)
     if file and not only_logging:
         errors.extend(file.errors)
-    warnings = _file_warnings(file) if file else ()
+    warnings = _file_warnings(file) if file else _misnamed(cwd)
     return Gathered(found, file.path if file else None, tuple(errors), warnings)
+
+
+def _misnamed(cwd: Path) -> tuple[str, ...]:
+    if not is_there(cwd / MISNAMED):
+        return ()
+    return (f"The file {MISNAMED} in {cwd} is not read; rename it to .env, with nothing behind it.",)
 
 
 def _given_file(path: Path, errors: list[str]) -> Path | None:

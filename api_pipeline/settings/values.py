@@ -9,9 +9,10 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
-from api_pipeline.sql.connection_string import embedded_path, is_embedded, pairs, redacted_url
+from api_pipeline.sql.connection_string import HIDDEN, embedded_path, is_embedded, pairs, redacted_url
 from api_pipeline.sql.identifiers import is_table_name
 from api_pipeline.sql.paths import is_folder, is_there
 
@@ -20,6 +21,9 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _LONGEST_SHOWN = 80
+_NAMED_BY_OTHERS = frozenset({"USER_SERVER", "USER_DATABASE"})
+_NOT_IN_AN_ENDPOINT = frozenset("@#?;%{}|^`'")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Origin(Enum):
@@ -58,6 +62,7 @@ class Values:
 
     found: Mapping[str, Found]
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def given(self, name: str) -> bool:
         """Return whether the setting has a value of its own."""
@@ -66,6 +71,8 @@ class Values:
     def text(self, name: str) -> str:
         """Return the value as a text without control characters ("" for none), checked by the setting's kind."""
         text = self._text(name)
+        if self._has_copied_sign(name, text):
+            return BY_NAME[name].default
         check = _TEXT_CHECKS.get(BY_NAME[name].kind, _is_one_line)
         if text and not check(text):
             self.refuse(name)
@@ -112,7 +119,12 @@ class Values:
         if not _is_one_line(found.text):
             self.refuse(name)
             return None
-        path = found.base / Path(found.text).expanduser()
+        try:
+            path = found.base / Path(found.text).expanduser()
+        except RuntimeError:
+            # An account without a home (a service, a container with a number for its user) has nothing for ~.
+            self.refuse(name, "a path without ~, because no home folder is known for it")
+            return None
         if BY_NAME[name].kind is SettingKind.FILE and (is_folder(path) or not is_there(path)):
             self.refuse(name)
             return None
@@ -121,6 +133,7 @@ class Values:
     def words(self, name: str) -> tuple[str, ...]:
         """Return the words of a list with commas between."""
         text = self._text(name)
+        self._has_copied_sign(name, text)
         if not _is_one_line(text):
             self.refuse(name)
         return tuple(word.strip() for word in text.split(",") if word.strip())
@@ -132,6 +145,24 @@ class Values:
             self.refuse(name)
             return Shard(1, 1)
         return Shard(int(match[1]), int(match[2]))
+
+    def _has_copied_sign(self, name: str, text: str) -> bool:
+        """Record a sign that copying leaves; return whether it is an error, not a warning as where it may be meant."""
+        sign = copied_sign(text)
+        if not sign or not self.given(name):
+            return False
+        may_be_meant = BY_NAME[name].secret or BY_NAME[name].kind is SettingKind.LIST or name in _NAMED_BY_OTHERS
+        if may_be_meant:
+            self.warnings.append(
+                f"{name} (from {self.origin(name)}) has {sign} in it, as copied from Word or a mail; type it again if "
+                "it is refused."
+            )
+        else:
+            self.errors.append(
+                f"{name}: expected plain signs, got {sign}, as copied from Word or a mail (from {self.origin(name)}); "
+                "type the value again."
+            )
+        return not may_be_meant
 
     def refuse(self, name: str, expected: str = "") -> None:
         """Record that the value of `name` cannot be used."""
@@ -147,6 +178,9 @@ class Values:
         if BY_NAME[name].secret:
             return "a value that is not shown, because it is a secret"
         text = redacted_url(self._text(name))
+        if BY_NAME[name].kind is SettingKind.URL:
+            # A query may carry a key, as the test console of an API gateway writes it.
+            text = re.sub(r"[?#].*", f"?{HIDDEN}", text, flags=re.DOTALL)
         text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
         return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
 
@@ -180,8 +214,15 @@ def split_url(text: str) -> SplitResult | None:
 
 
 def _is_url(text: str) -> bool:
+    """Return whether `text` is an endpoint that stands on the wire letter by letter as it stands here.
+
+    Whatever a program on the way could read in two ways is refused, so that the interlocks judge what is requested.
+    """
     parts = split_url(text)
-    return parts is not None and "@" not in parts.netloc and "#" not in text
+    if parts is None or not text.isascii() or set(text) & _NOT_IN_AN_ENDPOINT:
+        return False
+    host = parts.hostname or ""
+    return (_HOST.fullmatch(host) is not None or ":" in host) and not {".", ".."} & set(parts.path.split("/"))
 
 
 def _is_proxy(text: str) -> bool:

@@ -229,6 +229,12 @@ def test_password_in_an_endpoint_is_not_shown(folder: Path) -> None:
     assert "easure" not in message
 
 
+def test_key_in_the_query_of_an_endpoint_is_not_told(folder: Path) -> None:
+    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://a.example/1?k=treasure"})
+
+    assert 'got "https://a.example/1?***" (from the environment)' in message
+
+
 def test_live_run_needs_everything(folder: Path) -> None:
     message = fault_of(folder, {"TESTING_MODE": "false"})
 

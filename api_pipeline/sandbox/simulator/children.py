@@ -17,7 +17,10 @@ from api_pipeline.sandbox.simulator.options import MAX_RECORDS, Conditions, Opti
 from api_pipeline.sandbox.simulator.receipts import acceptance, new_receipts
 from api_pipeline.sandbox.simulator.tokens import TokenOffice
 
-_PATH = re.compile(r"(?:/.*)?/children_social_care_data/([^/]+)/children")
+# As strict as a gateway: a path that is doubled, or has dot segments or signs to be decoded, is nobody's.
+_PATH = re.compile(
+    r"(?:/(?!children_social_care_data/|\.{1,2}/)[A-Za-z0-9._~-]+)*/children_social_care_data/([A-Za-z0-9_-]+)/children"
+)
 
 
 class ChildrenEndpoint:

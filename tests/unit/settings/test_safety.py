@@ -113,3 +113,45 @@ def test_this_machine_is_known(url: str) -> None:
 )
 def test_what_only_looks_like_this_machine_is_not(url: str) -> None:
     assert not is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://receiver.example/receiver%2Dtest/1",
+        "https://receiver.example/receiver-test/../receiver/1",
+        "https://receiver.example/receiver/./1",
+        "https://receiver.example/receiver/%2e%2e/1",
+        "https://receiver.example/receiver;-test/1",
+        "https://receiver.example/1?subscription-key=abc",
+        "https://receiver.example/1?",
+        "https://receiver.example/1#-test",
+        "https://user@receiver.example/1",
+        "https://receiver.example/recei\u0443er-test/1",
+        "https://r\u0435ceiver.example/1",
+        "https://receiver.example/{env}/1",
+        "https://receiver.example/receiver\u2010test/1",
+        "https://.example/1",
+    ],
+)
+@pytest.mark.parametrize("name", ["API_ENDPOINT", "TOKEN_ENDPOINT"])
+def test_endpoint_that_could_be_read_in_two_ways_is_refused(tmp_path: Path, name: str, endpoint: str) -> None:
+    assert refusal(tmp_path, **{name: endpoint}).startswith(f"{name}: expected ")
+
+
+@pytest.mark.parametrize("there", ["", "/", "/children_social_care_data", "/children_social_care_data/845/"])
+def test_half_a_path_is_completed_and_never_doubled(tmp_path: Path, there: str) -> None:
+    settings = load_settings({}, LIVE | {"API_ENDPOINT": TEST + there}, tmp_path)
+
+    assert settings.children_url == f"{TEST}/children_social_care_data/845/children"
+
+
+@pytest.mark.parametrize(
+    "there", ["/children_social_care_data/845/children/1", "/children_social_care_data/1", "/Children_Social_Care_Data"]
+)
+def test_path_that_only_resembles_the_receivers_is_refused(tmp_path: Path, there: str) -> None:
+    assert refusal(tmp_path, API_ENDPOINT=TEST + there).startswith("API_ENDPOINT: expected the receiver's base URL")
+
+
+def test_half_a_path_of_another_authority_is_refused(tmp_path: Path) -> None:
+    assert "API_ENDPOINT names 846" in refusal(tmp_path, API_ENDPOINT=f"{TEST}/children_social_care_data/846")

@@ -1,0 +1,41 @@
+"""Signs that come along when a value is copied out of Word, Teams or a PDF, and that are never meant."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u00ab\u00bb"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+
+
+def copied_sign(text: str) -> str:
+    """Return the first sign of `text` that copying leaves, in words such as "an invisible sign (U+200B)"; "" for none.
+
+    Letters of any language are none; a blank at the beginning or end is taken off before and is none either.
+    """
+    for letter in text:
+        kind = _kind(letter)
+        if kind:
+            return f"{kind} (U+{ord(letter):04X})"
+    return ""
+
+
+def without_invisible_signs(text: str) -> str:
+    """Return `text` without the signs that nobody sees."""
+    return "".join(letter for letter in text if not _is_invisible(letter))
+
+
+def _kind(letter: str) -> str:
+    if letter.isascii():
+        return ""
+    if _is_invisible(letter):
+        return "an invisible sign"
+    if letter in _QUOTES:
+        return "a curly quotation mark"
+    if letter in _DASHES:
+        return "a dash that is no minus"
+    return "a blank that is no ordinary one" if unicodedata.category(letter) == "Zs" else ""
+
+
+def _is_invisible(letter: str) -> bool:
+    return not letter.isascii() and unicodedata.category(letter) == "Cf"
