@@ -5,7 +5,11 @@
 -- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
 -- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
 -- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they
--- become is said in db.py. {shard} is empty, or limits a run to its share of the rows.
+-- become is said in db/pieces.py. {shard} is empty, or limits a run to its share of the rows.
+--
+-- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
+-- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
+-- AS DATETIME2(3)), with its ISO text as the parameter (CAST(? AS TIMESTAMP) on PostgreSQL). sql/binding.py does it.
 
 -- name: probe
 -- Asks for nothing, to see that the database answers.
@@ -141,12 +145,12 @@ WHERE receiver = ? AND la_child_id IN ({children});
 -- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the
 -- notes have in common is given once.
 INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at)
-SELECT column1, column2, ?, ?, ?
+SELECT column1, column2, ?, ?, ?time
 FROM {rows};
 
 -- name: note_may_hold
 -- Notes what the receiver holds if it took a record whose answer was lost.
-UPDATE {unconfirmed} SET may_hold = ?
+UPDATE {unconfirmed} SET may_hold = ?text
 WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';
 
 -- name: read_versions
@@ -192,14 +196,14 @@ WHERE id = done.row_id AND id IN ({ids});
 -- name: mark_deletion_sent
 -- Writes the receipt of an accepted deletion: the receiver holds nothing of the child any more.
 UPDATE {table}
-SET submission_status = 'sent', row_state = 'deleted', api_response = ?, submission_timestamp = ?,
+SET submission_status = 'sent', row_state = 'deleted', api_response = ?text, submission_timestamp = ?time,
     previous_hash = NULL, previous_json_payload = NULL, partial_json_payload = NULL
 WHERE id = ?;
 
 -- name: keep_changed
 -- A record was accepted, but its row was changed meanwhile: notes what was sent, and leaves the row due.
 UPDATE {table}
-SET previous_json_payload = ?, previous_hash = ?
+SET previous_json_payload = ?text, previous_hash = ?
 WHERE id = ?;
 
 -- name: mark_failed
@@ -246,7 +250,7 @@ FROM {rows};
 -- given once.
 INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id, batch, staging_table, logged_at, kind,
                    http_code, outcome)
-SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?, ?, ?, ?
+SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?time, ?, ?number, ?
 FROM {rows};
 
 -- name: read_logged
@@ -259,13 +263,13 @@ WHERE run_id = ? AND batch = ?;
 -- name: insert_run
 -- Opens the journal entry of a run.
 INSERT INTO {runs} (run_id, staging_table, receiver, mode, payloads, shard, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?time);
 
 -- name: finish_run
 -- Closes the journal entry of a run with its counts and its exit code.
 UPDATE {runs}
-SET finished_at = ?, due = ?, accepted = ?, refused = ?, undelivered = ?, deleted = ?, unchanged = ?, not_tried = ?,
-    exit_code = ?, message = ?
+SET finished_at = ?time, due = ?, accepted = ?, refused = ?, undelivered = ?, deleted = ?, unchanged = ?, not_tried = ?,
+    exit_code = ?, message = ?text
 WHERE run_id = ?;
 
 -- name: read_unfinished_shards
@@ -326,6 +330,45 @@ SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
 -- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
 -- only.
 SET LOCK_TIMEOUT {milliseconds};
+
+-- name: row_counts_sqlserver
+-- SQL Server: lets every statement say how many rows it touched, whatever the server's default is. For this session
+-- only.
+SET NOCOUNT OFF;
+
+-- name: transaction_mark_sqlserver
+-- SQL Server: makes this session's own mark, a table of one row in tempdb, by which the program knows before a commit
+-- that the transaction is still the one that it began.
+SELECT CAST(0 AS INT) AS number INTO #d2i_transaction;
+
+-- name: transaction_begin_sqlserver
+-- SQL Server: begins a transaction, and notes its number in the mark; when the server undoes it, the mark goes back
+-- too.
+UPDATE #d2i_transaction SET number = CAST(? AS INT);
+
+-- name: transaction_state_sqlserver
+-- SQL Server: sees, before the commit, which transaction this is and whether it can be committed.
+SELECT number, CASE WHEN @@TRANCOUNT = 1 AND XACT_STATE() = 1 THEN 1 ELSE 0 END FROM #d2i_transaction;
+
+-- name: transaction_begin_postgresql
+-- PostgreSQL: begins a transaction, and notes its number in a setting that lasts as long as the transaction.
+SELECT set_config('d2i.transaction_number', ?, TRUE);
+
+-- name: transaction_state_postgresql
+-- PostgreSQL: sees, before the commit, which transaction this is.
+SELECT current_setting('d2i.transaction_number'), 1;
+
+-- name: transaction_mark_sqlite
+-- SQLite through ODBC: makes this connection's own mark, a table that is no part of the file.
+CREATE TEMPORARY TABLE d2i_transaction AS SELECT 0 AS number;
+
+-- name: transaction_begin_sqlite
+-- SQLite through ODBC: notes the number of a transaction in the mark.
+UPDATE temp.d2i_transaction SET number = ?;
+
+-- name: transaction_state_sqlite
+-- SQLite through ODBC: sees, before the commit, which transaction this is.
+SELECT number, 1 FROM temp.d2i_transaction;
 
 -- name: lock_name_sqlite
 -- SQLite: gives the database's file, beside which the lock file stands.

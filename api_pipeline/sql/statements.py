@@ -13,13 +13,31 @@ from importlib.resources import files
 _NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 
 
+class NamedSql(str):
+    """The text of a statement that knows its name, so that an error can say which statement was refused."""
+
+    __slots__ = ("name",)
+
+    name: str
+
+    def __new__(cls, text: str, name: str) -> NamedSql:
+        """Return `text` with a name."""
+        made = super().__new__(cls, text)
+        made.name = name
+        return made
+
+    def format(self, *pieces: object, **named: object) -> NamedSql:
+        """Return the statement with its placeholders filled; it keeps its name."""
+        return NamedSql(super().format(*pieces, **named), self.name)
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A named SQL statement: `purpose` is a sentence for the database administrator, `sql` still has placeholders."""
 
     name: str
     purpose: str
-    sql: str
+    sql: NamedSql
 
 
 @cache
@@ -34,7 +52,7 @@ def _statement(name: str, body: str) -> Statement:
     lines = [line for line in body.strip().splitlines() if line.strip()]
     comments = [line[2:].strip() for line in lines if line.startswith("--")]
     sql = "\n".join(line for line in lines if not line.startswith("--"))
-    return Statement(name, " ".join(comments), sql.rstrip(";\n "))
+    return Statement(name, " ".join(comments), NamedSql(sql.rstrip(";\n "), name))
 
 
 def placeholders(count: int) -> str:

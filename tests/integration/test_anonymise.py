@@ -231,8 +231,8 @@ def test_stopped_command_leaves_the_copy_unchanged(deployed: TestDatabase) -> No
         (["--target", "ssd_api_data_staging"], "does not end in _anon"),
         (["--target", "x_anon.ssd_api_data_staging"], "does not end in _anon"),
         (["--target", "[ssd_api_data_staging]"], "does not end in _anon"),
-        (["--target", "ssd_anon; DROP TABLE x_anon"], "--target is"),
-        (["--source", "a b"], "--source is"),
+        (["--target", "ssd_anon; DROP TABLE x_anon"], "--target: expected"),
+        (["--source", "a b"], "--source: expected"),
         (["--source", "ssd_api_data_staging_anon"], "is itself a twin"),
     ],
 )

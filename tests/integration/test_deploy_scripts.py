@@ -17,6 +17,7 @@ import pytest
 
 from api_pipeline.db import rows_as_table
 from api_pipeline.sql import ddl
+from api_pipeline.sql.binding import bind
 from api_pipeline.sql.expected_tables import compare, expected_tables
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -335,7 +336,8 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
     ]
     for name, types, parameters in night:
         rows = rows_as_table(Dialect.POSTGRESQL, types, 1)
-        connection.execute(load()[name].sql.format(**names, rows=rows, delta="done.delta"), parameters)
+        bound = bind(load()[name].sql.format(**names, rows=rows, delta="done.delta"), parameters, Dialect.POSTGRESQL)
+        connection.execute(bound.sql, bound.values)
 
 
 def test_printed_script_runs_whole_on_sqlite(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 -- Tables of csc-api-pipeline for SQL Server {sqlserver_versions}.
 --
--- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there.
--- The schema must exist. Run it as an account that may create tables in it; the service account of the nightly job
--- needs no such right (see the grants at the end).
--- It keeps to what SQL Server 2012 knows, so that it is the same for every version. An index that is found there although
--- the catalogue does not show its name (errors 1913, 2714) is left as it is, like everything else.
+-- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there. The
+-- schema must exist. Run it as an account that may create tables in it; the service account of the nightly job needs
+-- no such right (see the grants at the end). It keeps to what SQL Server 2012 knows, so that it is the same for every
+-- version. An index that is found there although the catalogue does not show its name (errors 1913, 2714) is left as
+-- it is, like everything else.
 
 -- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
 -- (made by earlier scripts, in any of their layouts) is left exactly as it is.

@@ -76,7 +76,11 @@ def test_every_statement_parses_as_t_sql(name: str) -> None:
         assert {"lock_sqlserver": "sp_getapplock", "unlock_sqlserver": "sp_releaseapplock"}[name] in sql
         return
     (parsed,) = sqlglot.parse(sql, dialect="tsql")
-    kinds = exp.Set if name == "lock_timeout_sqlserver" else exp.Query | exp.Insert | exp.Update | exp.Delete
+    kinds = (
+        exp.Set
+        if name in ("lock_timeout_sqlserver", "row_counts_sqlserver")
+        else exp.Query | exp.Insert | exp.Update | exp.Delete
+    )
     assert isinstance(parsed, kinds)
     assert not list(parsed.find_all(exp.Command))
 

@@ -34,7 +34,7 @@ PIECES = {
 
 
 def parsed(statement: Statement, dialect: str = "tsql") -> exp.Expr:
-    sql = statement.sql.format(**PIECES)
+    sql = str(statement.sql.format(**PIECES))
     if statement.name in CONDITIONS:
         sql = f"SELECT 1 FROM ssd_person WHERE 1 = 1 {sql}"
     if dialect == "tsql":
@@ -89,6 +89,6 @@ def test_the_statements_are_sql_of_the_other_databases_as_well(dialect: str) -> 
     plain = {**PIECES, "ssd": "ssd.", "filter_table": "own", "table": "staging", "left_window": "left_window"}
     plain["page"] = "LIMIT 1"
     for statement in STATEMENTS.values():
-        sql = statement.sql.format(**plain)
+        sql = str(statement.sql.format(**plain))
         sql = f"SELECT 1 FROM ssd_person WHERE 1 = 1 {sql}" if statement.name in CONDITIONS else sql
         assert not list(sqlglot.parse_one(sql, dialect=dialect).find_all(exp.Command))

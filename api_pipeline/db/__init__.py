@@ -1,0 +1,27 @@
+"""Connections to the council's database: ODBC through pyodbc, the embedded one through Python's own sqlite3.
+
+Both look alike from outside (`Connection`): rows as tuples, no transaction open unless one was asked for. There is one
+way to run a statement: its parameters are written so that the driver asks the server nothing (`sql.binding`), every
+result is read to its end, and before a commit the transaction is known to be the one that was begun. An error becomes a
+`DatabaseError` whose sentence never quotes a value of a row (`sql.driver_errors`). The room uses `sql` and `errors`
+alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL in which the databases differ.
+"""
+
+from api_pipeline.db.connection import Connection, Parameters, Row
+from api_pipeline.db.opening import connect
+from api_pipeline.db.pieces import dialect_pieces, rows_as_table
+from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, KeyTaken, RowsMissed, TransactionLost
+
+__all__ = [
+    "Connection",
+    "ConnectionLost",
+    "DatabaseBusy",
+    "KeyTaken",
+    "Parameters",
+    "Row",
+    "RowsMissed",
+    "TransactionLost",
+    "connect",
+    "dialect_pieces",
+    "rows_as_table",
+]

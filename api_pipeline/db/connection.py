@@ -1,0 +1,242 @@
+"""One open connection, and the one way to run a statement on it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from api_pipeline.db.pieces import dialect_pieces
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.binding import bind
+from api_pipeline.sql.driver_errors import (
+    LOST,
+    ConnectionLost,
+    RowsMissed,
+    TransactionLost,
+    as_database_error,
+    is_driver_error,
+)
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.native import odbc
+from api_pipeline.sql.statements import load
+
+if TYPE_CHECKING:
+    import pyodbc
+
+Row: TypeAlias = "tuple[Any, ...]"
+Parameters: TypeAlias = "Sequence[object]"
+
+_UNDONE = (
+    "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
+    "and ask the database administrator about triggers, XACT_ABORT and killed sessions where it happens again."
+)
+
+
+class Connection:
+    """One open connection. `dialect` says which database it is."""
+
+    def __init__(
+        self, opener: Callable[[], sqlite3.Connection | pyodbc.Connection], dialect: Dialect, driver: str
+    ) -> None:
+        self._opener = opener
+        self._raw: Any = opener()
+        self._is_odbc = not isinstance(self._raw, sqlite3.Connection)
+        self._is_in_transaction = False
+        self._transactions = 0
+        self.dialect = dialect
+        self.driver = driver
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return all rows of a statement's first result set; later results are read for their errors alone.
+
+        No transaction stays open behind it. Errors: DatabaseError.
+        """
+        rows, _ = self._run(sql, parameters)
+        return rows
+
+    def execute(self, sql: str, parameters: Parameters = (), *, expected: int | None = None) -> int:
+        """Run one statement and return the number of rows it touched (-1 where the database does not say).
+
+        Errors: DatabaseError; RowsMissed where the number is known and not `expected`.
+        """
+        _, count = self._run(sql, parameters)
+        if expected is not None and count not in (expected, -1):
+            raise RowsMissed(
+                f"The statement {getattr(sql, 'name', 'of the program')} was to change {expected} rows and changed "
+                f"{count}; a trigger, a view or row-level security keeps the rows from being written, or somebody "
+                "else changes them: ask the database administrator."
+            )
+        return count
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        """Run one statement for each row of parameters, in order; return the rows touched, or -1 as `execute` does."""
+        cursors: dict[str, Any] = {}
+        total = 0
+        try:
+            for row in rows:
+                count = self._run(sql, row, cursors)[1]
+                total = -1 if -1 in (total, count) else total + count
+        finally:
+            for cursor in cursors.values():
+                with suppress(Exception):
+                    cursor.close()
+        return total
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what happens inside it one transaction: all of it is kept, or, after an exception, none of it.
+
+        Errors: DatabaseError; TransactionLost where the database undid it by itself.
+        """
+        self._begin()
+        try:
+            yield
+        except BaseException:
+            self._end(commit=False)
+            raise
+        self._end(commit=True)
+
+    def page(self, size: int) -> dict[str, str]:
+        """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
+        return dialect_pieces(self.dialect, size)
+
+    def reopen(self) -> None:
+        """Open the same database anew after the connection was lost. Errors: DatabaseError."""
+        self.close()
+        self._raw = self._opener()
+
+    def close(self) -> None:
+        """Close the connection; a connection that is gone already is no error."""
+        self._is_in_transaction = False
+        try:
+            self._raw.close()
+        except Exception as error:  # a driver may raise anything on a dead connection
+            if not is_driver_error(error):
+                raise
+
+    def _run(self, sql: str, parameters: Parameters, cursors: dict[str, Any] | None = None) -> tuple[list[Row], int]:
+        """Run a statement to the end of its last result; return the rows of its first result set, and its count.
+
+        `cursors` keeps the cursor of a statement that runs again, which is then prepared once.
+        """
+        bound = bind(sql, parameters, self.dialect)
+        with self._translated(sql, has_values=bool(parameters)):
+            if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
+                raise TransactionLost(_UNDONE)
+            cursor = cursors.get(bound.sql) if cursors is not None else None
+            if cursor is None:
+                cursor = self._raw.cursor()
+                if cursors is not None:
+                    cursors[bound.sql] = cursor
+            try:
+                if any(bound.unlimited) and self._is_odbc:
+                    text = (odbc().SQL_WVARCHAR, 0, 0)
+                    cursor.setinputsizes([text if is_long else None for is_long in bound.unlimited])
+                cursor.execute(bound.sql, bound.values)
+                return _drained(cursor, has_more=self._is_odbc)
+            finally:
+                if cursors is None:
+                    cursor.close()
+
+    @contextmanager
+    def _translated(self, sql: str = "", *, has_values: bool = True) -> Iterator[None]:
+        with translated(self._is_gone, sql, has_values=has_values):
+            yield
+
+    def _is_gone(self) -> bool:
+        """Whether the connection is lost, for an error that does not say so: asked anything, a dead one says it."""
+        try:
+            self._raw.execute(load()["probe"].sql).close()
+        except Exception as error:
+            if not is_driver_error(error):
+                raise
+            return isinstance(as_database_error(error), ConnectionLost)
+        return False
+
+    def _begin(self) -> None:
+        self._transactions += 1
+        with self._translated():
+            if not self._is_odbc:
+                # A transaction that reads first and writes later can be caught between two writers; this one cannot.
+                self._raw.execute("BEGIN IMMEDIATE").close()
+                self._is_in_transaction = True
+                return
+            self._raw.autocommit = False
+        try:
+            self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
+        except DatabaseError:
+            self._abandon()
+            raise
+        self._is_in_transaction = True
+
+    def _end(self, *, commit: bool) -> None:
+        self._is_in_transaction = False
+        try:
+            if commit:
+                self._check_transaction()
+            with self._translated():
+                if not self._is_odbc:
+                    self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
+                    return
+                self._raw.commit() if commit else self._raw.rollback()
+                self._raw.autocommit = True
+                if commit and self.dialect is Dialect.POSTGRESQL:
+                    # Its driver may call a commit done that died with the connection; an answer to what follows it
+                    # proves that the server still had it.
+                    self._raw.execute(load()["probe"].sql).close()
+        except DatabaseError:
+            if commit:
+                self._abandon()
+                raise
+
+    def _check_transaction(self) -> None:
+        """Raise TransactionLost where the transaction about to be committed is not the one that was begun."""
+        if not self._is_odbc:
+            if not self._raw.in_transaction:
+                raise TransactionLost(_UNDONE)
+            return
+        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
+        if not rows or str(rows[0][0]) != str(self._transactions) or not rows[0][1]:
+            raise TransactionLost(_UNDONE)
+
+    def _abandon(self) -> None:
+        """End a transaction that could not be committed, so that the next one does not begin inside it."""
+        with suppress(DatabaseError), translated():
+            self._raw.rollback()
+            if self._is_odbc:
+                self._raw.autocommit = True
+
+
+def _drained(cursor: Any, *, has_more: bool) -> tuple[list[Row], int]:
+    """Read every result to the end; return the rows of the first result set, and the last row count that is known.
+
+    Triggers put their own counts before that of the statement, and errors may come behind every result.
+    """
+    rows: list[Row] | None = None
+    count = -1
+    while True:
+        if cursor.description is not None:
+            if rows is None:
+                rows = [tuple(row) for row in cursor.fetchall()]
+        elif cursor.rowcount >= 0:
+            count = int(cursor.rowcount)
+        if not (has_more and cursor.nextset()):
+            return rows or [], count
+
+
+@contextmanager
+def translated(
+    is_gone: Callable[[], bool] = lambda: False, sql: str = "", *, has_values: bool = True
+) -> Iterator[None]:
+    """Turn a driver's error on the statement `sql` into ours; `is_gone` says whether the connection is lost."""
+    try:
+        yield
+    except Exception as error:
+        if not is_driver_error(error):
+            raise
+        translated = as_database_error(error, sql, has_values=has_values)
+        if type(translated) is DatabaseError and is_gone():
+            translated = ConnectionLost(LOST.format(state=error.args[0]))
+        raise translated from None

@@ -1,0 +1,104 @@
+"""Open a connection: an ODBC connection string, or a file for Python's own sqlite3."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api_pipeline.db.connection import Connection, translated
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.connection_string import embedded_path, is_embedded
+from api_pipeline.sql.driver_errors import ConnectionLost
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.native import odbc
+from api_pipeline.sql.paths import is_folder, is_there
+from api_pipeline.sql.statements import load
+
+if TYPE_CHECKING:
+    import pyodbc
+
+_BUSY_WAIT_S = 30
+_LONGEST_TEXT = 2**30
+# What a session begins with. Without a lock timeout a statement waits for ever where somebody left a transaction open.
+# The last of a database's statements makes the mark by which a transaction is known again.
+_OPENING = {
+    Dialect.SQLSERVER: ("row_counts_sqlserver", "lock_timeout_sqlserver", "transaction_mark_sqlserver"),
+    Dialect.POSTGRESQL: ("notice_lost_client_postgresql", "lock_timeout_postgresql"),
+    Dialect.SQLITE: ("transaction_mark_sqlite",),
+}
+
+
+def connect(
+    connection_string: str, *, create: bool = False, timeout_s: int = 15, busy_wait_s: float = _BUSY_WAIT_S
+) -> Connection:
+    """Open an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
+
+    `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked.
+
+    Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
+    """
+    if is_embedded(connection_string):
+        return _connect_sqlite(Path(embedded_path(connection_string)), busy_wait_s, create=create)
+    return _connect_odbc(connection_string, timeout_s, busy_wait_s)
+
+
+def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
+    if is_folder(path):
+        raise DatabaseError(f"DB_CONNECTION_STRING names {path}, which is a folder; expected the path of a file in it.")
+    if not create and not is_there(path):
+        raise DatabaseError(
+            f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
+            "or make it with: d2i-csc-api deploy-schema --apply"
+        )
+
+    def opener() -> sqlite3.Connection:
+        with translated():
+            raw = sqlite3.connect(path, timeout=busy_wait_s, isolation_level=None, check_same_thread=False)
+            raw.execute("SELECT 1 FROM sqlite_master WHERE 1 = 0")
+            return raw
+
+    return Connection(opener, Dialect.SQLITE, "sqlite3")
+
+
+def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) -> Connection:
+    api = odbc()
+    # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
+    api.pooling = False
+    raw = _open_odbc(connection_string, timeout_s)
+    product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
+    driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
+    dialect = _dialect_of(product)
+    first = [raw]
+
+    def opener() -> pyodbc.Connection:
+        opened = first.pop() if first else _open_odbc(connection_string, timeout_s)
+        if dialect is Dialect.POSTGRESQL:
+            # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
+            opened.maxwrite = _LONGEST_TEXT
+        with translated():
+            for name in _OPENING.get(dialect, ()):
+                opened.execute(load()[name].sql.format(milliseconds=round(busy_wait_s * 1000))).close()
+        return opened
+
+    return Connection(opener, dialect, driver)
+
+
+def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
+    api = odbc()
+    try:
+        return api.connect(connection_string, autocommit=True, timeout=timeout_s)
+    except api.Error as error:
+        from api_pipeline.sql.odbc_errors import explain_connection_fault
+
+        raise ConnectionLost(explain_connection_fault(error, connection_string)) from None
+
+
+def _dialect_of(product: str) -> Dialect:
+    if "sqlite" in product:
+        return Dialect.SQLITE
+    if "postgres" in product:
+        return Dialect.POSTGRESQL
+    if "sql server" in product:
+        return Dialect.SQLSERVER
+    raise DatabaseError(f"The database is {product}, which is not supported: use SQL Server, PostgreSQL or SQLite.")

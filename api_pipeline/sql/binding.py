@@ -1,0 +1,121 @@
+"""Write the parameters of a statement so that no driver has to ask the server what they are. Pure.
+
+A statement marks a parameter with `?`, or with `?number`, `?text`, `?time`, `?bytes` where the type must be known even
+when the value is null or its length changes from row to row. Three rules, each with the failure that forces it:
+
+- A null is written into the statement and never bound. A driver asks the server for the type of a null parameter; the
+  server's error on that side question can roll the whole transaction back, and nobody sees it.
+- A long text is declared as a text without limit. As the driver would send it (NTEXT), databases whose collation is
+  UTF-8 or knows supplementary characters refuse it.
+- A time travels as ISO text inside a CAST. Bound as a time, its fractions depend on what the driver says of its types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.identifiers import Dialect
+
+# A text of more UTF-16 units than this goes out as NTEXT unless it is declared.
+LONGEST_PLAIN_TEXT = 2000
+_PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?([a-z]*)")
+_TYPES = {
+    Dialect.SQLSERVER: {
+        "number": "BIGINT",
+        "text": "NVARCHAR(MAX)",
+        "time": "DATETIME2(3)",
+        "bytes": "VARBINARY(8000)",
+    },
+    Dialect.POSTGRESQL: {"number": "BIGINT", "text": "TEXT", "time": "TIMESTAMP", "bytes": "BYTEA"},
+    # SQLite's types belong to values; a CAST to a time would make a number of it.
+    Dialect.SQLITE: {},
+}
+# PostgreSQL takes a parameter in a list of rows for text unless it is told otherwise.
+_ALWAYS_CAST = {
+    Dialect.SQLSERVER: frozenset({"time"}),
+    Dialect.POSTGRESQL: frozenset({"number", "time", "bytes"}),
+    Dialect.SQLITE: frozenset[str](),
+}
+MARKERS = frozenset({"", "number", "text", "time", "bytes"})
+_MARKER_OF = {int: "?number", str: "?text", datetime: "?time", bytes: "?bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A statement with the values that are bound, in order, and which of these are declared as texts without limit."""
+
+    sql: str
+    values: list[object]
+    unlimited: list[bool]
+
+
+def bind(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:
+    """Return the statement as it is sent. Errors: DatabaseError where markers and parameters differ in number."""
+    texts, markers = _parts(str(sql))
+    if len(markers) != len(parameters):
+        raise DatabaseError(
+            f"The statement {getattr(sql, 'name', '') or 'at hand'} has {len(markers)} parameters and was given "
+            f"{len(parameters)} values; this is an error of the program, please report it."
+        )
+    types, always = _TYPES[dialect], _ALWAYS_CAST[dialect]
+    pieces: list[str] = [texts[0]]
+    values: list[object] = []
+    unlimited: list[bool] = []
+    for marker, value, text in zip(markers, parameters, texts[1:], strict=True):
+        kind = "time" if isinstance(value, datetime) else marker
+        written = "NULL" if value is None else "?"
+        if kind in types and (kind in always or value is None):
+            written = f"CAST({written} AS {types[kind]})"
+        pieces += (written, text)
+        if value is not None:
+            values.append(_as_sent(value, dialect))
+            unlimited.append(isinstance(value, str) and (marker == "text" or is_long(value)))
+    return Bound("".join(pieces), values, unlimited)
+
+
+def is_long(text: str) -> bool:
+    """Whether a text has more UTF-16 units than go out as a plain text."""
+    if len(text) > LONGEST_PLAIN_TEXT:
+        return True
+    return len(text) * 2 > LONGEST_PLAIN_TEXT and len(text.encode("utf-16-le", "surrogatepass")) > (
+        2 * LONGEST_PLAIN_TEXT
+    )
+
+
+def count_of(sql: str) -> int:
+    """Return how many parameters a statement has."""
+    return len(_parts(str(sql))[1])
+
+
+def markers(types: Sequence[type]) -> str:
+    """Return the markers of one row of parameters of these types (int, str, datetime, bytes): `?number, ?text`."""
+    return ", ".join(_MARKER_OF[kind] for kind in types)
+
+
+def _as_sent(value: object, dialect: Dialect) -> object:
+    if not isinstance(value, datetime):
+        return value
+    moment = value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
+    return moment.isoformat(" " if dialect is Dialect.SQLITE else "T", "milliseconds")
+
+
+@lru_cache(maxsize=256)
+def _parts(sql: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the text between the markers, one piece more than there are markers, and the markers' types."""
+    texts: list[str] = []
+    found: list[str] = []
+    start = 0
+    for piece in _PIECE.finditer(sql):
+        if piece[1] is None:
+            continue
+        if piece[1] not in MARKERS:
+            raise DatabaseError(f"A statement has a parameter of the unknown type {piece[1]}; please report this.")
+        texts.append(sql[start : piece.start()])
+        found.append(piece[1])
+        start = piece.end()
+    return (*texts, sql[start:]), tuple(found)

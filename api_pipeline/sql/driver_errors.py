@@ -1,0 +1,135 @@
+"""Turn a database driver's error into ours: its kind by SQLSTATE and native number, no value of a row in its sentence.
+
+DatabaseError
+├── ConnectionLost     the database went away; a new connection may still reach it
+├── DatabaseBusy       somebody else holds what was needed; the same may work a moment later
+│   └── TransactionLost    the database undid the transaction behind our back; nothing of it was kept
+├── KeyTaken           a row of this key is there already
+└── RowsMissed         a statement touched other rows than it was meant to
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from api_pipeline.errors import DatabaseError
+
+_SQLSTATE = re.compile(r"^\w{5}$")
+_LOST_STATES = ("08", "57P", "HYT", "01002")
+_LOST_NATIVE = re.compile(
+    r"server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link", re.I
+)
+LOST = "The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
+# 1222 is SQL Server's wait for a lock, 3960 and 3961 are its conflicts under SNAPSHOT isolation.
+_BUSY = re.compile(r"database is locked|Lock request time ?out|\((1222|3960|3961)\)", re.I)
+_TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
+_MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
+_MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)
+_DENIED = re.compile(r"permission denied|permission was denied|readonly database", re.I)
+# The number that SQL Server's driver puts behind its text, before the name of the ODBC function.
+_NATIVE = re.compile(r"\((\d+)\) \(SQL\w+\)")
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+([\w.\[\]\"]+)", re.I)
+_DRIVER = re.compile(r"\[[^\]]*\]\s*")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_LONGEST_TEXT = 300
+
+
+class ConnectionLost(DatabaseError):
+    """The database went away; a new connection may still reach it."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Somebody else holds what was needed (a lock, a deadlock's victim); the same may work a moment later."""
+
+
+class TransactionLost(DatabaseBusy):
+    """The database undid the transaction by itself; nothing of it was kept, and the same may work a moment later."""
+
+
+class KeyTaken(DatabaseError):
+    """A row of this key is there already."""
+
+
+class RowsMissed(DatabaseError):
+    """A statement touched other rows than it was meant to, or another number of them."""
+
+
+def is_driver_error(error: BaseException) -> bool:
+    """Whether an exception comes from a database driver."""
+    return isinstance(error, sqlite3.Error) or type(error).__module__ == "pyodbc"
+
+
+def as_database_error(error: BaseException, sql: str = "", *, has_values: bool = True) -> DatabaseError:
+    """Return the error of ours for a driver's error on the statement `sql`.
+
+    The driver's text may quote a row's values. It is repeated only where the statement carried none (`has_values`
+    false), and then without what it quotes, unless that stands in the statement itself.
+    """
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(error, sql)
+    state = str(error.args[0]) if error.args else ""
+    text = str(error.args[-1]) if error.args else ""
+    if not _SQLSTATE.match(state):
+        state = "HY000"
+    if _BUSY.search(text) or state in ("40001", "40P01", "55P03"):
+        return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
+    if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
+        return ConnectionLost(LOST.format(state=state))
+    shown = "" if has_values or state.startswith("22") else _redacted(text, sql)
+    if state.startswith("23") or _TAKEN.search(text):
+        return KeyTaken(_sentence(state, text, sql, shown))
+    return DatabaseError(_sentence(state, text, sql, shown))
+
+
+def _sentence(state: str, text: str, sql: str, shown: str) -> str:
+    if state in ("42S02", "42P01") or _MISSING_TABLE.search(text):
+        return (
+            f"A table does not exist in this database (SQLSTATE {state}); check TABLE_NAME, or make the tables with: "
+            "d2i-csc-api deploy-schema"
+        )
+    if state in ("42S22", "42703") or _MISSING_COLUMN.search(text):
+        return f"A column is missing from a table (SQLSTATE {state}); see which with: d2i-csc-api test-schema"
+    if state == "42501" or _DENIED.search(text):
+        return (
+            f"The login may not do this in the database (SQLSTATE {state}); "
+            "ask the database administrator for the grants that deploy-schema prints."
+        )
+    native = _NATIVE.search(text)
+    number = f", native error {native[1]}" if native else ""
+    said = f': the server says "{shown}"' if shown else ""
+    return (
+        f"The database refused {_name_of(sql)} (SQLSTATE {state}{number}){said}. Give this sentence to the database "
+        "administrator; the page docs/reference/sql.md shows every statement by its name."
+    )
+
+
+def _name_of(sql: str) -> str:
+    name = getattr(sql, "name", "")
+    table = _TABLE.search(sql)
+    return f"the statement {name or 'of the program'}{f' on {table[1]}' if table else ''}"
+
+
+def _redacted(text: str, sql: str) -> str:
+    """Return the server's words alone: no driver, no function, no quoted text that the statement does not hold."""
+    plain = " ".join(_DRIVER.sub("", _NATIVE.sub("", text)).split())
+
+    def kept(found: re.Match[str]) -> str:
+        quoted = found[1] if found[1] is not None else found[2]
+        return found[0] if quoted and quoted in sql else "'...'"
+
+    shown = _QUOTED.sub(kept, plain).rstrip("; .")
+    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[:_LONGEST_TEXT]}..."
+
+
+def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return DatabaseBusy("The database file is busy; try again when other work on it has ended.")
+    if "unable to open" in text or "disk I/O" in text or "closed database" in text:
+        return ConnectionLost("The database file cannot be opened; check that its folder exists and may be written to.")
+    if isinstance(error, sqlite3.IntegrityError):
+        return KeyTaken(_sentence("HY000", text, sql, ""))
+    if "not a database" in text:
+        return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
+    return DatabaseError(_sentence("HY000", text, sql, ""))
