@@ -29,6 +29,7 @@ _COMMANDS = {
     "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
     "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
+    "config": ("config", "Show every setting, its source, and what is wrong with it."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
 }
 _ALIASES = {"run-smoke": "smoke"}

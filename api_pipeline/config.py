@@ -6,7 +6,7 @@ Contract 2. Nothing is opened here, and the environment of the process is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -14,15 +14,20 @@ from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import CheckLevel, Needed
 from api_pipeline.settings.definitions import BY_NAME, SETTINGS
-from api_pipeline.settings.env_file import MISNAMED
+from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
+from api_pipeline.settings.near_misses import (
+    connection_string_slips,
+    misspelt_names,
+    misspelt_variables,
+    unread_files,
+)
 from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
-from api_pipeline.sql.paths import is_there
 
 __all__ = [
     "Purpose",
@@ -64,6 +69,20 @@ def working_folder() -> Path:
         ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The settings as far as they can be used, the values as found, and every sentence about what is wrong.
+
+    `file` is the settings file, None where there is none. With `errors` the settings hold defaults in place of what
+    cannot be used, so only their sources may be shown.
+    """
+
+    settings: Settings
+    values: Values
+    file: Path | None
+    errors: tuple[str, ...]
+
+
 def load_settings(
     options: Mapping[str, str | None],
     environ: Mapping[str, str],
@@ -76,15 +95,38 @@ def load_settings(
 ) -> Settings:
     """Return the settings for `purpose`, every one of them checked.
 
+    The arguments are those of `examine`. Errors: SettingsError with one sentence for each error.
+    """
+    found = examine(options, environ, cwd, executable_folder, secret_store, env_file, purpose, drivers)
+    if found.errors:
+        misses = near_misses(found, environ, cwd, executable_folder) if found.values.missed else []
+        raise SettingsError(_message(found.errors, misses, found.file or env_file, cwd))
+    return found.settings
+
+
+def examine(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    cwd: Path,
+    executable_folder: Path | None = None,
+    secret_store: SecretReader | None = None,
+    env_file: Path | None = None,
+    purpose: Purpose = Purpose.RUN,
+    drivers: Callable[[], Sequence[str]] = installed_drivers,
+    *,
+    secrets: Sequence[str] | None = None,
+) -> Examined:
+    """Return the settings for `purpose` and all that is wrong with them; raise nothing for it.
+
     `options` are settings by name as given on the command line (None: not given). `env_file` is the one named by
-    option, which must exist; without it the file is looked for as in contract 2. The secrets that the purpose needs and
-    that neither option nor environment gives are looked for in `secret_store`; None: there is no store.
-    Errors: SettingsError with one sentence for each error.
+    option, which must exist; without it the file is looked for as in contract 2. The secrets that the purpose needs, or
+    `secrets`, and that neither option nor environment gives are looked for in `secret_store`; None: there is no store.
     """
     only_logging = purpose is Purpose.NOTHING
     gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging)
     testing = Values(gathered.found).boolean("TESTING_MODE")
-    gathered = with_stored_secrets(gathered, secret_store, purpose.secrets_needed(testing=testing))
+    names = purpose.secrets_needed(testing=testing) if secrets is None else secrets
+    gathered = with_stored_secrets(gathered, secret_store, names)
     values = Values(gathered.found, list(gathered.errors))
     connection = _connection(values, purpose, drivers)
     _require(values, purpose, testing=testing)
@@ -92,10 +134,18 @@ def load_settings(
         values.errors.extend(endpoint_errors(name, values.text(name)))
     settings = _settings(values, connection, gathered, cwd, purpose)
     errors, warnings = _judged(settings, purpose)
-    errors = list(dict.fromkeys([*values.errors, *errors]))
-    if errors:
-        raise SettingsError(_message(errors, gathered.file or env_file, cwd))
-    return replace(settings, warnings=(*settings.warnings, *warnings))
+    settings = replace(settings, warnings=(*settings.warnings, *warnings))
+    return Examined(settings, values, gathered.file, tuple(dict.fromkeys([*values.errors, *errors])))
+
+
+def near_misses(found: Examined, environ: Mapping[str, str], cwd: Path, executable_folder: Path | None) -> list[str]:
+    """Return sentences that may say why a setting is missing: a misspelt name, a file that is not read."""
+    names = read_env_file(found.file).values if found.file else {}
+    return [
+        *unread_files(found.file, cwd, executable_folder),
+        *misspelt_names(names, found.file.name if found.file else ""),
+        *misspelt_variables(environ),
+    ]
 
 
 def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]:
@@ -191,7 +241,12 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         spool_folder=values.path("SPOOL_FOLDER") or folder,
         staging=_staging(values),
         env_file=gathered.file,
-        warnings=gathered.warnings + _ignored(values) + tuple(dict.fromkeys(values.warnings)),
+        warnings=(
+            *gathered.warnings,
+            *_ignored(values),
+            *dict.fromkeys(values.warnings),
+            *connection_string_slips(connection),
+        ),
     )
 
 
@@ -243,11 +298,11 @@ def _interlocks(settings: Settings) -> list[str]:
     )
 
 
-def _message(errors: Sequence[str], file: Path | None, cwd: Path) -> str:
+def _message(errors: Sequence[str], misses: Sequence[str], file: Path | None, cwd: Path) -> str:
     source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
-    if not file and is_there(cwd / MISNAMED):
-        source += f"; rename {MISNAMED} to .env"
     if len(errors) == 1:
-        return f"{errors[0]} ({source})"
-    lines = "\n".join(f"  - {error}" for error in errors)
-    return f"{len(errors)} settings cannot be used ({source}):\n{lines}"
+        return " ".join([f"{errors[0]} ({source})", *misses])
+    lines = [f"{len(errors)} settings cannot be used ({source}):", *(f"  - {error}" for error in errors)]
+    if misses:
+        lines += ["This may be why:", *(f"  - {miss}" for miss in misses)]
+    return "\n".join(lines)

@@ -31,6 +31,13 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "settings.safety": {"endpoint_errors": 2, "table_errors": 2, "path_errors": 2},
     "settings.values": {"refuse": 2, "missing": 2, "_has_copied_sign": 2},
     "settings.sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None, "_misnamed": None},
+    "settings.near_misses": {
+        "misspelt_names": None,
+        "_misspelt": None,
+        "unread_files": None,
+        "connection_string_slips": None,
+        "_brace_slips": None,
+    },
     "sql.odbc_errors": {"_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
     "sql.driver_errors": {"_sentence": 3, "LOST": 3},
     "sql.native": {"MISSING_LIBRARY": 3},
@@ -52,7 +59,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "finding.detail", "str(error)"),
-        "_message(errors, gathered.file or env_file, cwd)",
+        "_message(found.errors, misses, found.file or env_file, cwd)",
         "_sentence(state, text, sql, shown)",
         "_sentence('HY000', text, sql, '')",
         "LOST.format(state=state)",
@@ -75,7 +82,12 @@ _OPERATOR, _DATA, _SERVERS = "operator", "data team", "server team"
 _PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
 # The first that fits: a part of the module's name, words of the message or its advice, and who can mend it.
 _WHO: tuple[tuple[str, str, str], ...] = (
-    ("", r"fault of (its own|the program)|holds no receipt|receipts came|this program's makers|newer version", _MAKERS),
+    (
+        "",
+        r"fault of (its own|the program)|in a way that it does not know|holds no receipt|receipts came|"
+        r"this program's makers|newer version",
+        _MAKERS,
+    ),
     (
         "",
         r"certificate of \.\.\. (has expired|is not valid yet)|certificate expires",

@@ -10,12 +10,10 @@ from typing import Protocol
 from api_pipeline.settings.definition import Group
 from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.settings.near_misses import misspelt_names
 from api_pipeline.settings.values import Found, Origin
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
-
-_ENVIRONMENT_ONLY = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
-_ALIKE = 0.8
 
 
 class SecretReader(Protocol):
@@ -123,18 +121,7 @@ def _unquoted(name: str, text: str) -> str:
 
 
 def _file_warnings(file: EnvFile) -> tuple[str, ...]:
-    import difflib  # used once, and slow to import
-
-    warnings = list(file.warnings)
-    for name in file.values:
-        if canonical_name(name):
-            continue
-        if name.upper() in _ENVIRONMENT_ONLY:
-            warnings.append(f"{name} in {file.path.name} has no effect; set it in the environment, or use PROXY_URL.")
-            continue
-        alike = difflib.get_close_matches(name.upper(), _all_names(), n=1, cutoff=_ALIKE)
-        if alike:
-            warnings.append(f"{name} in {file.path.name} is no setting and has no effect; {alike[0]} is one.")
+    warnings = [*file.warnings, *misspelt_names(file.values, file.path.name)]
     holds_secret = any(_is_secret(canonical_name(name), text.strip()) for name, text in file.values.items())
     if holds_secret and readable_by_others(file.path):
         warnings.append(
@@ -151,7 +138,3 @@ def _is_secret(setting: str | None, text: str) -> bool:
     if setting == "PROXY_URL":
         return redacted_url(text) != text
     return bool(text) and setting in SECRET_NAMES
-
-
-def _all_names() -> list[str]:
-    return [name for setting in SETTINGS for name in (setting.name, *setting.aliases)]

@@ -63,6 +63,7 @@ class Values:
     found: Mapping[str, Found]
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
 
     def given(self, name: str) -> bool:
         """Return whether the setting has a value of its own."""
@@ -171,6 +172,7 @@ class Values:
 
     def missing(self, name: str, expected: str = "") -> None:
         """Record that `name` has no value and needs one."""
+        self.missed.append(name)
         self.errors.append(f"{name} is missing: expected {expected or BY_NAME[name].expected}.")
 
     def shown(self, name: str) -> str:

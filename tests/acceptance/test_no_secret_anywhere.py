@@ -279,6 +279,14 @@ SCENES: dict[str, list[Scene]] = {
         Scene("smoke", 4, fault(target=Target.TOKEN, status=401, body=_BAD_GRANT)),
         Scene("smoke --json", 4, fault(status=403, body=_SECRET_PAGE)),
     ],
+    "config": [
+        Scene("config show"),
+        Scene("config show --all --json"),
+        Scene("config check --live"),
+        Scene("config show", None, wrong_password),
+        Scene("config show", None, open_brace),
+        Scene("config check --json", 2, setting(API_ENDPOINT=f"https://x.example/1?subscription-key={SUPPLIER_KEY}")),
+    ],
     "secrets": [
         Scene("secrets list"),
         # The store of this sweep forgets what it is given, which is found out.

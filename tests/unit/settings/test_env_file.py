@@ -343,7 +343,9 @@ def test_remark_that_cuts_a_secret_is_warned_of(tmp_path: Path, value: str, is_w
 def test_file_that_notepad_named_is_pointed_out(tmp_path: Path) -> None:
     (tmp_path / ".env.txt").write_text(DATABASE)
 
-    with pytest.raises(SettingsError, match=r"no \.env or env\.txt was found in .*; rename \.env\.txt to \.env"):
+    with pytest.raises(
+        SettingsError, match=r"no \.env or env\.txt was found in .*\.env\.txt is not read; rename it to \.env"
+    ):
         load_settings({}, {}, tmp_path)
     settings = load_settings({}, {"DB_CONNECTION_STRING": "sqlite:///x.db"}, tmp_path)
     assert "The file .env.txt in" in settings.warnings[0]

@@ -1,0 +1,77 @@
+"""`config`: every setting with its value, its source, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.checking import exit_unless_ok
+from api_pipeline.commands.common import Common, executable_folder, pass_common
+
+if TYPE_CHECKING:
+    from api_pipeline.diagnostics.configuration import Configuration
+
+
+@click.group("config")
+def command() -> None:
+    """Show every setting with its value and its source, and say what is wrong. Secrets are never shown."""
+
+
+@command.command("show")
+@pass_common
+@click.option("--all", "every_setting", is_flag=True, help="Also show the settings that have their default.")
+@click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) -> None:
+    """Show the settings: value, source, and what is wrong. Of a secret it shows only whether it is set.
+
+    Nothing is opened but the settings file and the credential store. Exit code 2 if a setting cannot be used.
+    """
+    from api_pipeline.diagnostics.configuration import as_document, configuration_lines
+
+    found = _examined(common, live=live)
+    if as_json:
+        click.echo(json.dumps(as_document(found), indent=2))
+    else:
+        click.echo("\n".join(configuration_lines(found, every_setting=every_setting)))
+    exit_unless_ok(found.exit_code)
+
+
+@command.command("check")
+@pass_common
+@click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def check_config(common: Common, live: bool, as_json: bool) -> None:
+    """Check the settings and print only what is wrong; for scripts and monitoring.
+
+    Exit code 2 if a setting cannot be used.
+    """
+    from api_pipeline.diagnostics.configuration import as_document, result_line
+
+    found = _examined(common, live=live)
+    if as_json:
+        click.echo(json.dumps(as_document(found), indent=2))
+    elif not common.quiet or found.exit_code:
+        for sentence in found.errors:
+            click.echo(f"error: {sentence}")
+        for sentence in found.warnings:
+            click.echo(f"warning: {sentence}")
+        click.echo(result_line(found))
+    exit_unless_ok(found.exit_code)
+
+
+def _examined(common: Common, *, live: bool) -> Configuration:
+    from api_pipeline.config import examine, near_misses, working_folder
+    from api_pipeline.diagnostics.configuration import configuration, secret_names
+    from api_pipeline.settings.credential_store import CredentialStore
+
+    options = {"LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
+    if live:
+        options["TESTING_MODE"] = "false"
+    folder, program = working_folder(), executable_folder()
+    store, secrets = CredentialStore(), secret_names()
+    found = examine(options, os.environ, folder, program, store, common.env_file, secrets=secrets)
+    return configuration(found, near_misses(found, os.environ, folder, program))

@@ -1,0 +1,78 @@
+"""Near misses: a misspelt name, a file that is not read, a slip in a connection string."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.settings.near_misses import (
+    connection_string_slips,
+    misspelt_names,
+    misspelt_variables,
+    unread_files,
+)
+
+RIGHT = "Driver={ODBC Driver 18 for SQL Server};Server=db1;Database=SSD;UID=runner;"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sqlite:///a.db",
+        RIGHT + "PWD={a;b}}c}",
+        RIGHT + "PWD={a;b}}c};",
+        RIGHT + "PWD=plain;Encrypt=yes;TrustServerCertificate=yes",
+        "DSN=Council;Trusted_Connection=yes",
+        RIGHT + "X_OWN_DRIVER_WORD=1",
+    ],
+)
+def test_right_connection_string_has_no_slip(text: str) -> None:
+    assert connection_string_slips(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (RIGHT + "PWD=half;secret", "a part without KEYWORD= behind PWD; a value with ; { or } in it stands in braces"),
+        (RIGHT + "PWD={half}secret;", "text stands between a closing brace and the next semicolon"),
+        (RIGHT + "PWD={half;secret", "a brace is opened and not closed"),
+        (RIGHT + "Pasword=secret", "has the keyword Pasword, which drivers do not know; password is one"),
+        ("Server=db1;Database=SSD;Trusted_Connection=yes", "names no driver"),
+        (f'"{RIGHT}"', "begins or ends with a quote"),
+    ],
+)
+def test_slip_in_a_connection_string_is_named_without_its_value(text: str, said: str) -> None:
+    sentences = " ".join(connection_string_slips(text))
+    assert said in sentences
+    assert "secret" not in sentences
+    assert "half" not in sentences
+
+
+def test_part_of_a_password_that_looks_like_a_keyword_is_not_named() -> None:
+    sentences = " ".join(connection_string_slips(RIGHT + "PWD=a;hush=b;c"))
+    assert "without KEYWORD=;" in sentences
+    assert "hush" not in sentences
+
+
+def test_misspelt_names_of_a_file_are_named_with_the_right_one() -> None:
+    (said,) = misspelt_names(["DB_CONECTION_STRING", "LA_CODE", "OTHER_PROGRAMS_NAME"], ".env")
+    assert said == "DB_CONECTION_STRING in .env is no setting and has no effect; DB_CONNECTION_STRING is one."
+
+
+def test_variables_in_another_case_or_misspelt_are_named_unless_the_right_one_is_set() -> None:
+    said = misspelt_variables({"la_code": "845", "CLIENT_SECERT": "x", "PATH": "/bin", "USER": "me", "LANG": "C"})
+    assert [sentence.split()[0] for sentence in said] == ["la_code", "CLIENT_SECERT"]
+    assert misspelt_variables({"la_code": "845", "LA_CODE": "845"}) == []
+
+
+def test_settings_files_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in ("env.txt", ".env.txt"):
+        (tmp_path / name).write_text("")
+    read = tmp_path / ".env"
+    assert len(unread_files(None, tmp_path, None)) == 2
+    assert [sentence.split()[2] for sentence in unread_files(read, tmp_path, tmp_path)] == [
+        str(tmp_path / "env.txt"),
+        str(tmp_path / ".env.txt"),
+    ]
