@@ -166,5 +166,5 @@ def is_listed(line: str) -> bool:
 _PATTERNS = [
     re.compile(".*".join(re.escape(part) for part in message.text.split("...")) + r"\.?.*")
     for message in messages()
-    if len(message.text.replace("...", " ").split()) > _LEAST_WORDS
+    if len(message.text.replace("...", " ").split()) >= _LEAST_WORDS
 ]
