@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import requests
-
 from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
-from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver
+from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
@@ -37,6 +35,7 @@ from api_pipeline.sql.connection_string import database_named_by
 from api_pipeline.sql.identifiers import table_names
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import FIRST_WAIT_S
+from api_pipeline.transport.session import DirectSession
 
 _LOG = logging.getLogger(__name__)
 _LEAST_BUSY_WAIT_S = 5
@@ -325,15 +324,14 @@ def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiv
     from api_pipeline.sandbox.simulator import invented
     from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 
-    session = requests.Session()
+    session = DirectSession()
     session.adapters.clear()
     session.trust_env = False
     session.mount("https://", InProcessAdapter(invented.simulator()))
     endpoint = Endpoint(
         url=invented.CHILDREN_URL,
         supplier_key=invented.SUPPLIER_KEY,
-        user_agent=settings.user_agent,
-        timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
+        reach=replace(reach_of(settings), proxy_url=None),
     )
     credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
     return assemble(settings, session, endpoint, credentials, gate, hooks)

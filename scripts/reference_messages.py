@@ -47,8 +47,9 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
     "sql.expected_tables": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
-    "csc_api.client": {"_network_fault": None},
-    "auth": {"_unreachable": None},
+    "transport.single_request": {"_network_error": None},
+    "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
+    "auth": {"_fetch": None},
     "assembly": {"check_tables": 2},
     "delivery.planner": {"_refusal": 1, "run": 1},
     "delivery.run": {"_send": 1},
@@ -84,8 +85,8 @@ _PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
 _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
-        r"fault of (its own|the program)|in a way that it does not know|holds no receipt|receipts came|"
-        r"this program's makers|newer version",
+        r"(fault|error) of (its own|the program)|program error|in a way that it does not know|holds no receipt|"
+        r"receipts came|this program's makers|newer version",
         _MAKERS,
     ),
     (
@@ -99,8 +100,16 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
     ("", r"refused the credentials|refused access|forbids access|fresh token|no receiver at this address", _PORTAL),
     ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
-    ("", r"asks to wait|No token|could not be reached|connection (to the database )?was lost|no connection", _PASSING),
-    ("", r"no answer within|did not answer as it should|it does no harm", _PASSING),
+    (
+        "",
+        r"asks to wait|access token|could not be reached|connection (to the database )?was lost|no connection",
+        _PASSING,
+    ),
+    (
+        "",
+        r"no answer within|service answered|the answer\b.* (is|larger)|did not answer as it should|it does no harm",
+        _PASSING,
+    ),
     ("^payload|delivery.planner", "", _DATA),
     ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
     (
@@ -111,11 +120,11 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("", "", _OPERATOR),
 )
 _AREAS: tuple[tuple[str, str], ...] = (
-    ("^config|^settings.(?!credential)|sql.identifiers|transport|^interface|commands.common", "Settings"),
+    ("^config|^settings.(?!credential)|sql.identifiers|transport.session|^interface|commands.common", "Settings"),
     ("odbc_errors|driver_errors|native|^db|staging_table|diagnostics.database|run_lock", "Database"),
     ("expected_tables|ddl|deploy_schema", "Tables and columns"),
     ("diagnostics.route|diagnostics.tls", "The way to the receiver"),
-    ("auth|diagnostics.endpoint|batch_delivery|csc_api", "Token and receiver"),
+    ("auth|diagnostics.endpoint|batch_delivery|csc_api|transport", "Token and receiver"),
     ("^payload|delivery.planner", "Payloads refused before sending"),
     ("delivery.run|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
     (
@@ -289,6 +298,8 @@ class Reader:
         assert isinstance(part, ast.FormattedValue)
         if isinstance(part.value, ast.IfExp) and isinstance(part.value.orelse, ast.Constant):
             return "" if part.value.orelse.value == "" else "..."
+        if isinstance(part.value, ast.Attribute) and _name(part.value.value) == "names":
+            return part.value.attr.upper()
         return self._constants.get(_name(part.value), "...")
 
 

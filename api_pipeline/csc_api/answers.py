@@ -1,4 +1,4 @@
-"""Reads the receiver's answers: what each status and body means (contract 4). Pure.
+"""Read the receiver's answers: what each status and body means (contract 4). Pure.
 
 `classify` turns one HTTP answer into one of the `Answer` classes; whether to try again, halve or stop is decided by
 those who call.
@@ -15,13 +15,26 @@ from typing import TypeAlias
 
 from api_pipeline.csc_api.error_paths import named_records
 from api_pipeline.model import Receipt
-from api_pipeline.transport.retry_after import retry_after_seconds
+from api_pipeline.transport.exchange import Unauthorised
+from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 
 ACCEPTING = frozenset({200, 201, 202})
-PASSING = frozenset({408, 425, 429})
-# A gateway that says one of these has not let the request through; of other faults nobody knows.
-_NOT_LET_THROUGH = frozenset({425, 429, 503})
 _REASON_LIMIT = 4000
+
+__all__ = [
+    "ACCEPTING",
+    "Answer",
+    "Forbidden",
+    "Malformed",
+    "PermanentError",
+    "Receipts",
+    "TooLarge",
+    "Transient",
+    "Unauthorised",
+    "Unreadable",
+    "classify",
+    "parse_receipt",
+]
 
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _TOKEN = re.compile(
@@ -60,7 +73,7 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """403: key, scope or LA code; or a firewall that dislikes one record."""
+    """403: key, scope or LA code; or a firewall that refuses one record."""
 
     code: int
     reason: str
@@ -74,24 +87,6 @@ class TooLarge:
     code: int
     reason: str
     may_have_arrived: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unauthorised:
-    """401: the token is missing, expired or not valid."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transient:
-    """A fault that may pass. `retry_after_s` is what the answer asked for, in seconds, or None."""
-
-    code: int | None
-    reason: str
-    retry_after_s: float | None
-    may_have_arrived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +104,7 @@ Answer: TypeAlias = (
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
-    """Gives the meaning of one HTTP answer to a POST of `records` records.
+    """Return the meaning of one HTTP answer to a POST of `records` records.
 
     `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against.
     """
@@ -124,16 +119,16 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return Forbidden(status, reason)
     if status == 413:
         return TooLarge(status, reason)
-    if status in PASSING or status >= 500:
-        wait = retry_after_seconds(headers.get("retry-after"), now)
-        return Transient(status, reason, wait, may_have_arrived=status not in _NOT_LET_THROUGH)
+    passing = transient(RawAnswer(status, headers, body), reason, now)
+    if passing is not None:
+        return passing
     if 300 <= status < 400:
         return PermanentError(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
     return PermanentError(status, reason)
 
 
 def parse_receipt(text: str) -> Receipt | None:
-    """Gives the receipt in one token (`2026-01-31_02:03:04.05_<uuid>.json`, or the UUID alone), None if it is none."""
+    """Return the receipt in one token (`2026-01-31_02:03:04.05_<uuid>.json`, or the UUID alone), None if it is none."""
     found = _TOKEN.match(text.strip())
     if not found:
         return None
@@ -165,7 +160,7 @@ def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreada
 
 
 def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
-    """Gives the tokens of an accepting body, and whether one token may stand for the whole batch."""
+    """Return the tokens of an accepting body, and whether one token may stand for the whole batch."""
     text = body.decode("utf-8-sig", "replace").strip()
     if not text:
         return None, False

@@ -1,4 +1,4 @@
-"""Finds which records of a batch the text of a 400 or 422 names (contract 4). Pure.
+"""Find which records of a batch the text of a 400 or 422 names (contract 4). Pure.
 
 The exact form of these texts is not published (receiver facts 4.3). So only what clearly points at a record counts: a
 path at the head of a message, or one that is called a record's. A record that is missed costs a few requests, since the
@@ -39,7 +39,7 @@ class _Message:
 
 
 def named_records(body: bytes, records: int, status: int, limit: int) -> dict[int, str]:
-    """Gives the reason for each record that an error body names as `[n]`, counted from 0.
+    """Return the reason for each record that an error body names as `[n]`, counted from 0.
 
     Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3. Positions that the batch of
     `records` does not have are passed over. A reason has at most `limit` characters.
@@ -56,7 +56,7 @@ def named_records(body: bytes, records: int, status: int, limit: int) -> dict[in
 
 
 def _storable(text: str) -> str:
-    """Gives a text without what JSON can spell and no database takes: half a pair of surrogates, and NUL."""
+    """Return a text without what JSON can spell and no database takes: half a pair of surrogates, and NUL."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
@@ -78,7 +78,7 @@ def _read_line(line: str) -> Iterator[tuple[int, str]]:
 
 
 def _places(line: str) -> list[tuple[int, int]]:
-    """Gives start and index of each record that a line names."""
+    """Return start and index of each record that a line names."""
     first = _PATH.match(line) or _POINTED.search(line)
     if first is None:
         return []
@@ -93,7 +93,7 @@ def _places(line: str) -> list[tuple[int, int]]:
 
 
 def _messages(body: bytes) -> list[_Message]:
-    """Gives the texts of an error body: the strings of a JSON document, each with the path it stands under."""
+    """Return the texts of an error body: the strings of a JSON document, each with the path it stands under."""
     text = body.decode("utf-8-sig", "replace")
     try:
         value = json.loads(text)

@@ -1,1 +1,5 @@
-"""Delivery."""
+"""The run: what is due becomes batches, batches become outcomes, outcomes are written back.
+
+Uses outbox, payload and the answers of csc_api; knows neither the wire nor a driver. Start reading at `run.Run`, then
+`planner.Planner` (which rows, which records) and `batch_delivery.Delivery` (one batch).
+"""

@@ -1,7 +1,6 @@
-"""Sees one batch through: accepted, refused record by record, or lost to a fault of the service (contract 4).
+"""Deliver one batch: accepted, refused record by record, or lost to an error of the service (contract 4).
 
-A refused batch that names no record is searched for its culprits: the pool is halved until one is alone, then the rest
-is sent again in one request, so that k culprits in n records cost about k * (log2(n) + 2) requests.
+A refused batch that names no record is searched for its culprits (see `bisect`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from api_pipeline.bisect import Meaning, resolve
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,
@@ -38,11 +38,11 @@ class Receiver(Protocol):
     """What submission needs of a receiver: one POST, and a value for whatever came of it."""
 
     def post(self, records: Sequence[bytes]) -> Answer:
-        """Sends the records as one request."""
+        """Send the records as one request."""
 
 
 class AccessProbe:
-    """Knows whether this run has been let in: something was accepted, or a probe met another answer than 403.
+    """Know whether this run has access: something was accepted, or a probe met another answer than 403.
 
     One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
     """
@@ -50,20 +50,20 @@ class AccessProbe:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._lock = threading.Lock()
-        self._is_let_in = False
+        self._has_access = False
         self._refusal: AuthenticationRefused | None = None
 
     def note_accepted(self) -> None:
         """Something was accepted, so a 403 from now on is about a record."""
-        self._is_let_in = True
+        self._has_access = True
 
     def check(self, reason: str) -> bool:
-        """Whether a 403 was worth asking about before; probes with an empty array if nobody has.
+        """Return whether a 403 was worth asking about before; probe with an empty array if nobody has.
 
         Errors: AuthenticationRefused where the probe is refused with 403 too.
         """
         with self._lock:
-            if self._is_let_in:
+            if self._has_access:
                 return True
             if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
                 self._refusal = AuthenticationRefused(
@@ -72,7 +72,7 @@ class AccessProbe:
                 )
             if self._refusal is not None:
                 raise self._refusal
-            self._is_let_in = True
+            self._has_access = True
             return False
 
 
@@ -101,68 +101,39 @@ class Delivery:
         self._codes: dict[str, int] = {}
 
     def run(self, batch: Batch) -> bool:
-        """Delivers the batch and gives whether it was lost to faults of the service, with nothing accepted.
+        """Deliver the batch and return whether it was lost to errors of the service, with nothing accepted.
 
         Each record's outcome is reported once; what a stopped run or a raised error leaves out was not tried.
         Errors: AuthenticationRefused, ServiceUnavailable, Stopped.
         """
         first_answer = self._first_post(batch.records)
-        self._resolve(list(batch.records), first_answer)
+        resolve(self, list(batch.records), first_answer)
         return self._undelivered > 0 and self._accepted == 0
 
     def _first_post(self, records: Sequence[Record]) -> Answer:
-        """Posts the whole batch; a 403 once the run has been let in may be a mood of the firewall: once more."""
-        answer = self._post(records)
+        """Post the whole batch; a 403 to a run that has access may be a mood of the firewall: try once more."""
+        answer = self.post(records)
         if isinstance(answer, Forbidden) and self._admission.check(answer.reason):
             self._pause()
-            answer = self._post(records)
+            answer = self.post(records)
         return answer
 
-    def _resolve(self, pool: list[Record], answer: Answer) -> None:
-        """Sends again what an answer leaves open, until every record of the pool has its outcome."""
-        while True:
-            match answer:
-                case TooLarge() if len(pool) > 1:
-                    for half in _halves(pool):
-                        self._resolve(half, self._post(half))
-                    return
-                case Malformed(named=named) if named:
-                    pool = self._take_out(pool, answer)
-                case Malformed() | Forbidden():
-                    pool = self._condemn_or_go_on(self._find_culprit(pool, answer))
-                case _:
-                    self._decide(pool, answer)
-                    return
-            if not pool:
-                return
-            answer = self._post(pool)
+    def meaning(self, answer: Answer) -> Meaning:
+        """Return what an answer leaves open."""
+        match answer:
+            case Receipts():
+                return Meaning.ACCEPTED
+            case TooLarge():
+                return Meaning.TOO_LARGE
+            case Malformed(named=named) if named:
+                return Meaning.NAMED
+            case Malformed() | Forbidden():
+                return Meaning.CULPRIT
+            case Unreadable() | Transient() | PermanentError() | Unauthorised():
+                return Meaning.SETTLED
 
-    def _find_culprit(self, suspects: list[Record], answer: Answer) -> list[Record]:
-        """Halves records that were refused together until a culprit is alone; gives the others still undecided."""
-        others: list[Record] = []
-        was_asked_alone = len(suspects) == 1
-        while len(suspects) > 1:
-            first, second = _halves(suspects)
-            answer = self._post(first)
-            was_asked_alone = len(first) == 1
-            match answer:
-                case Receipts():
-                    self._decide(first, answer)
-                    suspects, was_asked_alone = second, False
-                case Malformed(named=named) if named:
-                    return self._take_out(first, answer) + second + others
-                case Malformed() | Forbidden() | TooLarge():
-                    suspects, others = first, second + others
-                case _:
-                    self._decide(first, answer)
-                    return second + others
-        if not was_asked_alone:
-            answer = self._post(suspects)
-        self._decide(suspects, answer)
-        return others
-
-    def _condemn_or_go_on(self, rest: list[Record]) -> list[Record]:
-        """Gives the rest of a batch the reason that every record so far was refused for; else gives it back.
+    def condemn(self, rest: list[Record]) -> list[Record]:
+        """Give the rest of a batch the reason that every record so far was refused for; else return it undecided.
 
         Before that a sample spread over the rest is asked one by one: culprits may merely stand side by side.
         """
@@ -174,15 +145,15 @@ class Delivery:
         sample = rest[:: math.ceil(len(rest) / _SAMPLES)]
         rest = [record for record in rest if record not in sample]
         for position, record in enumerate(sample):
-            answer = self._post([record])
-            self._decide([record], answer)
+            answer = self.post([record])
+            self.settle([record], answer)
             if self._accepted or len(self._lone_reasons) > 1 or self._undelivered:
                 return sample[position + 1 :] + rest
         self._report([self._refused(record, self._reasons[key], self._codes[key]) for record in rest])
         return []
 
-    def _decide(self, records: list[Record], answer: Answer) -> None:
-        """Reports the outcome of records whose answer leaves nothing open."""
+    def settle(self, records: Sequence[Record], answer: Answer) -> None:
+        """Report the outcome of records whose answer leaves nothing open."""
         match answer:
             case Receipts(code=code, receipts=receipts):
                 self._accepted += len(records)
@@ -205,33 +176,30 @@ class Delivery:
                 self._report([self._refused(record, reason, code) for record in records])
 
     def _refused(self, record: Record, reason: str, code: int) -> Rejected:
-        """Gives the refusal of a record that an earlier, lost answer may have accepted all the same."""
+        """Return the refusal of a record that an earlier, lost answer may have accepted all the same."""
         return Rejected(record, reason, code, may_have_arrived=record.la_child_id in self._uncertain)
 
-    def _refuse(self, records: list[Record], reason: str, code: int) -> None:
+    def _refuse(self, records: Sequence[Record], reason: str, code: int) -> None:
         key = _VALUES.sub("#", reason)
         self._lone_reasons[key] += len(records)
         self._reasons[key] = reason
         self._codes[key] = code
         self._report([self._refused(record, reason, code) for record in records])
 
-    def _take_out(self, records: list[Record], answer: Malformed) -> list[Record]:
-        named = answer.named
-        self._report([self._refused(records[position], reason, answer.code) for position, reason in named.items()])
+    def take_out(self, records: Sequence[Record], answer: Answer) -> list[Record]:
+        """Report the records that an answer names as rejected and return the others."""
+        named = answer.named if isinstance(answer, Malformed) else {}
+        self._report([self._refused(records[position], reason, answer.code or 0) for position, reason in named.items()])
         return [record for position, record in enumerate(records) if position not in named]
 
-    def _post(self, records: Sequence[Record]) -> Answer:
+    def post(self, records: Sequence[Record]) -> Answer:
+        """Send records and remember whose outcome an unclear answer leaves open."""
         answer = self._receiver.post([record.body for record in records])
         if isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError, Transient)) and answer.may_have_arrived:
             self._uncertain.update(record.la_child_id for record in records)
         return answer
 
 
-def _halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
-    middle = (len(records) + 1) // 2
-    return records[:middle], records[middle:]
-
-
 def _first_words(reason: str) -> str:
-    """Gives the status part of a reason, which quotes nothing of the answer's text."""
+    """Return the status part of a reason, which quotes nothing of the answer's text."""
     return reason.split(":", 1)[0]

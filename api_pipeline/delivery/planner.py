@@ -80,7 +80,7 @@ class _Page:
 
 
 class Planner:
-    """Fills the window with batches. `on_finding` is told of each fault of a payload: person id and finding.
+    """Fill the window with batches. `on_finding` receives each finding in a payload: person id and finding.
 
     `unsent` holds the records of a batch that was made ready but found the window closed.
     """
@@ -114,7 +114,7 @@ class Planner:
         return self._options.selection
 
     def run(self) -> None:
-        """Reads all due rows and puts their records into the window. Errors: DatabaseError."""
+        """Read all due rows and put their records into the window. Errors: DatabaseError."""
         for item in self._due_rows():
             self.counts.due += 1
             self.counts.last_id = item.row.id
@@ -131,7 +131,7 @@ class Planner:
         self._flush()
 
     def _due_rows(self) -> Iterator[_Item]:
-        """Gives the due rows with what is known of them, page by page and up to the limit."""
+        """Return the due rows with what is known of them, page by page and up to the limit."""
         after_id = -(2**31)
         left = self._options.limit
         while page := self._next_page(after_id):
@@ -171,14 +171,14 @@ class Planner:
         return _Page(page[-1].id if page else after_id, self._beside_others(self._taken_over(items, concluded)))
 
     def _beside_others(self, items: list[_Item]) -> list[_Item]:
-        """Gives the items that are due although their people have other rows, with those rows."""
+        """Return the items that are due although their people have other rows, with those rows."""
         rows = [item.row for item in items]
         history = deletions_superseded(self._store, rows)
         newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
         return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
-        """Reads and checks a row's payload in one go, while its value is at hand."""
+        """Read and check a row's payload in one go, while its value is at hand."""
         payload = _read(row.json_payload)
         if isinstance(payload, PayloadError):
             return payload, ()
@@ -192,7 +192,7 @@ class Planner:
         return adopted_baselines(self._store, rows) if self._options.control_tables else {}
 
     def _taken_over(self, items: list[_Item], concluded: Mapping[int, Adopted]) -> list[_Item]:
-        """Gives the items, with what was concluded from a table of today's tool recorded, where one row says it."""
+        """Return the items, with what was concluded from a table of today's tool recorded, where one row says it."""
         found = {item.row.id: concluded[item.row.id] for item in items if item.row.id in concluded}
         counts = Counter(one.child for one in found.values())
         sure = {row_id: one for row_id, one in found.items() if one.child and counts[one.child] == 1}
@@ -220,7 +220,7 @@ class Planner:
         return is_due(row, baseline)
 
     def _plan(self, item: _Item, payload: Payload) -> bool:
-        """Plans one row's record; False where the window has been closed."""
+        """Plan one row's record; False where the window has been closed."""
         row, baseline, child = item.row, item.baseline, payload.la_child_id
         if child in self._moving:
             # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
@@ -245,7 +245,7 @@ class Planner:
         return self._flush() if len(self._batch) >= self._options.batch_size else True
 
     def _renew(self, newer: int) -> None:
-        """Makes the newer row of a person due before the older one goes out, so that it follows in this run or a later.
+        """Make the newer row of a person due before the older one goes out, so that it follows in this run or a later.
 
         That the older one is due says the contract (3); that the receiver keeps the newest, its reader expects.
         """
@@ -256,7 +256,7 @@ class Planner:
             self._again.add(newer)
 
     def _refusal(self, item: _Item) -> str | None:
-        """Gives why the payload may not be sent, None where it may; every finding is reported."""
+        """Return why the payload may not be sent, None where it may; every finding is reported."""
         wanted = {"schema": self._options.schema_check, "code": self._options.schema_codes}
         refusing: list[Finding] = []
         for finding in item.findings:
@@ -317,7 +317,7 @@ class Planner:
 
 
 def _base(concluded: Adopted | None, child: str) -> Baseline:
-    """Gives what is known of a child: what was concluded from its row, unless that was sent under another id."""
+    """Return what is known of a child: what was concluded from its row, unless that was sent under another id."""
     return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
 
 

@@ -40,17 +40,17 @@ _POLL_S = 0.2
 
 
 class RunProgress(Protocol):
-    """Is told how far the run is."""
+    """Receives how far the run is."""
 
     def update(self, summary: RunSummary) -> None:
-        """Shows the counts as they stand now."""
+        """Show the counts as they stand now."""
 
 
 class NoProgress:
     """A progress that shows nothing."""
 
     def update(self, summary: RunSummary) -> None:
-        """Shows nothing."""
+        """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Run:
         self._next_follow_up = -1
 
     def execute(self) -> None:
-        """Runs until nothing is due any more, a signal came, or a fault ends it; never raises a PipelineError."""
+        """Run until nothing is due any more, a signal came, or an error ends it; never raises a PipelineError."""
         parts = self._parts
         threads = [threading.Thread(target=self._plan, name="planner", daemon=True)]
         threads += [
@@ -180,7 +180,7 @@ class Run:
         parts.progress.update(self._summary)
 
     def _check_losses(self, was_lost: bool) -> None:
-        """Counts the batches lost in a row, in the sender's own thread: the run hears of a batch only later."""
+        """Count the batches lost in a row, in the sender's own thread: the run hears of a batch only later."""
         with self._counting:
             self._lost_in_a_row = lost = self._lost_in_a_row + 1 if was_lost else 0
             if lost >= self._parts.give_up_after and not self._is_stopping():
@@ -201,7 +201,7 @@ class Run:
         return self._parts.gate.is_stopped
 
     def _stop_starting(self) -> None:
-        """Lets no further request start; planner and senders come to their end."""
+        """Let no further request start; planner and senders come to their end."""
         self._parts.gate.stop()
         for batch in self._parts.window.close():
             # What follows an accepted purge keeps its note: until it is sent, no later payload is sure of its base.
@@ -217,7 +217,7 @@ class Run:
             error = fault
         except Exception as fault:
             _LOG.debug("planning failed", exc_info=True)
-            error = PipelineError(f"The run met a fault of its own while reading ({type(fault).__name__}); report it.")
+            error = PipelineError(f"The run met an error of its own while reading ({type(fault).__name__}); report it.")
         self._parts.window.events.put(PlanningEnded(error))
 
     def _send(self) -> None:
@@ -232,7 +232,7 @@ class Run:
                 self._halt(batch, error)
             except Exception as fault:
                 _LOG.debug("sending failed", exc_info=True)
-                sentence = f"The run met a fault of its own while sending ({type(fault).__name__}); report it."
+                sentence = f"The run met an error of its own while sending ({type(fault).__name__}); report it."
                 self._halt(batch, PipelineError(sentence))
 
     def _halt(self, batch: Batch, error: PipelineError) -> None:
@@ -248,7 +248,7 @@ class Run:
 
 
 def count(summary: RunSummary, outcome: Outcome) -> None:
-    """Adds one outcome to the counts of a run."""
+    """Add one outcome to the counts of a run."""
     match outcome:
         case Accepted(record=record):
             if not record.is_last:
@@ -277,7 +277,7 @@ def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
 
 
 def _following(outcome: Outcome, policy: Policy) -> Record | UpToDate | None:
-    """Gives what follows an accepted purge, planned from what the receiver holds after it; None after all else."""
+    """Return what follows an accepted purge, planned from what the receiver holds after it; None after all else."""
     if not isinstance(outcome, Accepted) or outcome.record.is_last:
         return None
     record = outcome.record

@@ -41,7 +41,7 @@ class PlanningEnded:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """A sender met a fault that ends the run."""
+    """A sender met an error that ends the run."""
 
     batch: Batch
     error: PipelineError
@@ -63,28 +63,28 @@ class WorkQueue:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
 
     def put(self, batch: Batch) -> bool:
-        """Puts a batch in as soon as there is room; False where the window has been closed instead."""
+        """Put a batch in as soon as there is room; False where the window has been closed instead."""
         if not self._make_room():
             return False
         self.put_follow_up(batch)
         return True
 
     def put_decided(self, outcomes: Sequence[Outcome]) -> bool:
-        """Puts in outcomes of rows that need no request; False where the window has been closed instead."""
+        """Put in outcomes of rows that need no request; False where the window has been closed instead."""
         if not self._make_room():
             return False
         self.put_decided_now(outcomes)
         return True
 
     def put_decided_now(self, outcomes: Sequence[Outcome]) -> None:
-        """Puts in outcomes without waiting for room."""
+        """Put in outcomes without waiting for room."""
         with self._changed:
             self._under_way += 1
             self._children.update(children_of(outcomes))
         self.events.put(Decided(0, outcomes))
 
     def put_follow_up(self, batch: Batch) -> None:
-        """Puts a batch in without waiting for room: what follows an accepted purge must not wait for itself."""
+        """Put a batch in without waiting for room: what follows an accepted purge must not wait for itself."""
         with self._changed:
             self._under_way += 1
             self._children.update(record.la_child_id for record in batch.records)
@@ -92,7 +92,7 @@ class WorkQueue:
             self._changed.notify_all()
 
     def take(self) -> Batch | None:
-        """Gives the next batch to send, waiting for one; None where the window has been closed."""
+        """Return the next batch to send, waiting for one; None where the window has been closed."""
         with self._changed:
             while not self._ready and not self._is_closed:
                 self._changed.wait()
@@ -111,19 +111,19 @@ class WorkQueue:
             self._changed.notify_all()
 
     def children(self) -> set[str]:
-        """Gives the children of whom a record is under way now."""
+        """Return the children of whom a record is under way now."""
         with self._changed:
             return set(self._children)
 
     def wait_until_out(self, child: str) -> bool:
-        """Waits until no record of this child is under way; False where the window has been closed instead."""
+        """Wait until no record of this child is under way; False where the window has been closed instead."""
         with self._changed:
             while child in self._children and not self._is_closed:
                 self._changed.wait()
             return not self._is_closed
 
     def close(self) -> list[Batch]:
-        """Lets nothing more in or out and gives the batches that were not begun."""
+        """Let nothing more in or out and return the batches that were not begun."""
         with self._changed:
             self._is_closed = True
             left = list(self._ready)
@@ -133,7 +133,7 @@ class WorkQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is under way."""
+        """Return whether nothing is under way."""
         with self._changed:
             return self._under_way == 0
 
@@ -145,5 +145,5 @@ class WorkQueue:
 
 
 def children_of(outcomes: Iterable[Outcome]) -> set[str]:
-    """Gives the children of whom something is to be recorded though nothing was sent."""
+    """Return the children of whom something is to be recorded though nothing was sent."""
     return {outcome.la_child_id for outcome in outcomes if isinstance(outcome, UpToDate)}

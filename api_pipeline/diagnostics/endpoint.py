@@ -22,7 +22,7 @@ from api_pipeline.csc_api.answers import (
     Unreadable,
 )
 from api_pipeline.csc_api.client import CscReceiver
-from api_pipeline.csc_api.factory import credentials_of, endpoint_of, transport_options
+from api_pipeline.csc_api.factory import credentials_of, endpoint_of, token_reach, transport_options
 from api_pipeline.diagnostics.network_path import walk_to
 from api_pipeline.diagnostics.route import Target
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
@@ -33,6 +33,7 @@ from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoin
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import make_session, proxy_in_use
+from api_pipeline.transport.single_request import RawAnswer
 
 _PORTAL = "whoever holds the council's account at the DfE portal"
 _REFUSED_RECORD = 1
@@ -86,9 +87,9 @@ class _Pages:
 
     was_last = False
 
-    def __call__(self, response: requests.Response, **_: object) -> None:
-        kind = response.headers.get("Content-Type", "").lower()
-        self.was_last = "html" in kind or response.content.lstrip()[:1] == b"<"
+    def __call__(self, answer: RawAnswer) -> None:
+        kind = answer.headers.get("content-type", "").lower()
+        self.was_last = "html" in kind or answer.body.lstrip()[:1] == b"<"
 
 
 def _walk_ways(walk: Walk, settings: Settings, session: requests.Session) -> None:
@@ -115,16 +116,14 @@ def _ask(
     tokens = TokenProvider(
         session,
         credentials_of(settings),
-        timeouts=endpoint.timeouts,
+        token_reach(endpoint),
         policy=policy,
-        gate=limiter,
+        limiter=limiter,
         clock=time.monotonic,
-        proxy_url=endpoint.proxy_url,
         on_token=on_token,
     )
-    receiver = CscReceiver(session, endpoint, tokens, policy=policy, gate=limiter)
     pages = _Pages()
-    session.hooks["response"].append(pages)
+    receiver = CscReceiver(session, endpoint, tokens, policy=policy, limiter=limiter, on_answer=pages)
     with walk.step("token") as finding:
         _fetch_token(tokens, settings)
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"

@@ -41,22 +41,22 @@ class Certificate:
 
     @property
     def is_inspected(self) -> bool:
-        """Whether the issuer is a product that opens TLS on its way and is known by name."""
+        """Return whether the issuer is a product that opens TLS on its way and is known by name."""
         return _INSPECTING.search(self.issuer) is not None
 
     @property
     def is_public(self) -> bool:
-        """Whether the issuer is a certificate authority that the public trusts, known by name."""
+        """Return whether the issuer is a certificate authority that the public trusts, known by name."""
         return not self.is_inspected and _PUBLIC.search(self.issuer) is not None
 
     @property
     def is_self_signed(self) -> bool:
-        """Whether subject and issuer are one."""
+        """Return whether subject and issuer are one."""
         return self.subject == self.issuer
 
 
 def read_certificate(der: bytes) -> Certificate:
-    """Gives what a certificate says. Errors: ValueError where these are not the bytes of one."""
+    """Return what a certificate says. Errors: ValueError where these are not the bytes of one."""
     try:
         return _read(der)
     except (IndexError, StopIteration, RuntimeError):
@@ -74,7 +74,7 @@ def _read(der: bytes) -> Certificate:
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Gives tag and content of each element that stands in `data` (ITU-T X.690)."""
+    """Return tag and content of each element that stands in `data` (ITU-T X.690)."""
     position = 0
     while position < len(data):
         tag, length = data[position], data[position + 1]

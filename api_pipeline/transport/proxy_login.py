@@ -7,12 +7,11 @@ of requests cannot do it. The package pyspnego speaks for the current user: on W
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from http.client import HTTPResponse
 from typing import Any
 
 import spnego
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
+
+from api_pipeline.transport.connection import FinalResponse, PlainConnection, SecureConnection, SecurePool
 
 _PROXY_WANTS_LOGIN = 407
 _SCHEMES = ("Negotiate", "NTLM")
@@ -20,7 +19,7 @@ _MOST_LEGS = 5
 
 
 class _HungUp(Exception):
-    """The proxy asked for a login and closed the connection; `scheme` is how it wants to be told."""
+    """The proxy asked for a login and closed the connection; `scheme` is the form it expects."""
 
     def __init__(self, scheme: str) -> None:
         super().__init__(scheme)
@@ -37,7 +36,7 @@ class _IntegratedTunnel:
     _scheme: str | None = None
 
     def connect(self) -> None:
-        """Connects through the proxy; to one that hung up after asking for a login, a second time. Errors: OSError."""
+        """Connect through the proxy; to one that hung up after asking for a login, a second time. Errors: OSError."""
         try:
             super().connect()  # type: ignore[misc] # that of the class beside this one
         except _HungUp as fault:
@@ -45,7 +44,7 @@ class _IntegratedTunnel:
             super().connect()  # type: ignore[misc] # the same
 
     def _tunnel(self) -> None:
-        """Opens the tunnel; a proxy that asks is told who the current user is. Errors: OSError."""
+        """Open the tunnel; a proxy that asks is told who the current user is. Errors: OSError."""
         response = self._log_in(self._scheme) if self._scheme else self._ask(None)
         scheme = _offered(response)
         if response.status == _PROXY_WANTS_LOGIN and scheme and not self._scheme:
@@ -57,7 +56,7 @@ class _IntegratedTunnel:
             self.sock.close()
             raise OSError(f"Tunnel connection failed: {response.status} {response.reason}")
 
-    def _log_in(self, scheme: str) -> HTTPResponse:
+    def _log_in(self, scheme: str) -> FinalResponse:
         try:
             login = spnego.client(hostname=self.host, service="HTTP", protocol=scheme.lower())
             token = login.step()
@@ -74,13 +73,13 @@ class _IntegratedTunnel:
             raise OSError(f"Tunnel connection failed: 407 (no login to be had: {type(error).__name__})") from None
         return response
 
-    def _ask(self, login: str | None) -> HTTPResponse:
+    def _ask(self, login: str | None) -> FinalResponse:
         host = f"[{self._tunnel_host}]" if ":" in (self._tunnel_host or "") else self._tunnel_host
         lines = [f"CONNECT {host}:{self._tunnel_port} HTTP/1.1", f"Host: {host}:{self._tunnel_port}"]
         if login:
             lines.append(f"Proxy-Authorization: {login}")
         self.sock.sendall("\r\n".join([*lines, "Proxy-Connection: Keep-Alive", "", ""]).encode("ascii"))
-        response = HTTPResponse(self.sock, method="CONNECT")
+        response = FinalResponse(self.sock, method="CONNECT")
         response.begin()
         if response.status != 200:
             response.read()
@@ -88,27 +87,27 @@ class _IntegratedTunnel:
         return response
 
 
-class IntegratedConnection(_IntegratedTunnel, HTTPSConnection):
+class IntegratedConnection(_IntegratedTunnel, SecureConnection):
     """A connection to a server behind a proxy that the current user logs in to."""
 
 
-class IntegratedProbe(_IntegratedTunnel, HTTPConnection):
+class IntegratedProbe(_IntegratedTunnel, PlainConnection):
     """The same without TLS to the server, for looking at the tunnel by itself."""
 
 
-class IntegratedPool(HTTPSConnectionPool):
+class IntegratedPool(SecurePool):
     """Connections to one server behind a proxy that the current user logs in to."""
 
     ConnectionCls = IntegratedConnection
 
 
-def _offered(response: HTTPResponse) -> str | None:
-    """Gives the first of our schemes that a proxy offers, None where it offers none."""
+def _offered(response: FinalResponse) -> str | None:
+    """Return the first of our schemes that a proxy offers, None where it offers none."""
     return next((scheme for scheme in _SCHEMES if _challenge(response, scheme) is not None), None)
 
 
-def _challenge(response: HTTPResponse, scheme: str) -> str | None:
-    """Gives what a proxy sent along with a scheme ("" for nothing), None where it does not offer the scheme."""
+def _challenge(response: FinalResponse, scheme: str) -> str | None:
+    """Return what a proxy sent along with a scheme ("" for nothing), None where it does not offer the scheme."""
     for header in response.headers.get_all("Proxy-Authenticate") or []:
         name, _, rest = header.strip().partition(" ")
         if name.lower() == scheme.lower():

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# A gateway that asks for more than this is not asking for patience but saying "not tonight".
+# A gateway that asks for a longer wait than this says "not tonight".
 LONGEST_RETRY_AFTER_S = 3600.0
 _TICK_S = 0.5
 
@@ -22,7 +22,7 @@ class Stopped(Exception):
 
 
 class RateLimiter:
-    """Lets requests start, in the order in which they came, a retried one before a new one.
+    """Let requests start, in the order in which they came, a retried one before a new one.
 
     `width` is the most requests under way at once, `gap_s` the least time between two starts in seconds. `clock` gives
     monotonic seconds. `is_asked_to_stop` is looked at before each start, so that a signal is obeyed at once.
@@ -49,7 +49,7 @@ class RateLimiter:
 
     @contextmanager
     def passage(self, *, retried: bool = False) -> Iterator[None]:
-        """Waits until a request may start, and counts it as under way until the end. Errors: Stopped."""
+        """Wait until a request may start, and count it as under way until the end. Errors: Stopped."""
         self._enter(retried)
         try:
             yield
@@ -59,7 +59,7 @@ class RateLimiter:
                 self._changed.notify_all()
 
     def hold(self, seconds: float) -> None:
-        """Lets no request of any sender start for so long, and then one at a time."""
+        """Let no request of any sender start for so long, and then one at a time."""
         with self._changed:
             self._not_before = max(self._not_before, self._clock() + seconds)
             self._width = 1
@@ -72,18 +72,18 @@ class RateLimiter:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Lets no further request start, ever; those who wait are told so."""
+        """Let no further request start, ever; those who wait are told so."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether `stop` was called."""
+        """Return whether `stop` was called."""
         return self._stopped
 
     def sleep(self, seconds: float) -> None:
-        """Waits for a backoff, but no longer than until the run is stopped. Errors: Stopped."""
+        """Wait for a backoff, but no longer than until the run is stopped. Errors: Stopped."""
         until = self._clock() + seconds
         with self._changed:
             while not self._stopped and (left := until - self._clock()) > 0:

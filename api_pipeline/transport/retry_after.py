@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Gives the seconds a `Retry-After` header asks to wait (whole or decimal seconds, or an HTTP date), else None."""
+    """Return the seconds a `Retry-After` header asks to wait (whole or decimal seconds, or an HTTP date), else None."""
     if not value:
         return None
     try:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ssl
-import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_auth_from_url, select_proxy
@@ -21,8 +20,8 @@ from requests.utils import get_auth_from_url, select_proxy
 from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.safety import is_loopback
+from api_pipeline.transport.connection import POOLS
 
-_PIECE = 65_536
 _DIRECT = {"http": "", "https": ""}
 
 
@@ -39,16 +38,27 @@ class TransportOptions:
     connections: int = 1
 
 
-class BearerAuth(AuthBase):
+class ExplicitHeaders(AuthBase):
     """Sets the headers of one request; being an explicit login, it keeps requests from using a .netrc file."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Puts the headers into the request."""
+        """Put the headers into the request."""
         request.headers.update(self._headers)
         return request
+
+
+class DirectSession(requests.Session):
+    """A session that follows no redirect and keeps no cookie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no target: to find one out, requests would read the whole body first, however large."""
 
 
 class _TrustingAdapter(HTTPAdapter):
@@ -61,15 +71,17 @@ class _TrustingAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **keywords: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **keywords)
+        self.poolmanager.pool_classes_by_scheme = dict(POOLS)
 
     def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
         manager = super().proxy_manager_for(
             proxy, ssl_context=self._context, proxy_ssl_context=self._context, **keywords
         )
+        manager.pool_classes_by_scheme = dict(POOLS)
         if self._is_integrated:
             from api_pipeline.transport.proxy_login import IntegratedPool
 
-            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": IntegratedPool}
+            manager.pool_classes_by_scheme["https"] = IntegratedPool
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -91,11 +103,11 @@ class _TrustingAdapter(HTTPAdapter):
 
 
 def make_session(options: TransportOptions) -> requests.Session:
-    """Gives a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
+    """Return a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
     is_integrated = options.proxy_auth == "integrated"
     if is_integrated:
         _require_integrated_login()
-    session = requests.Session()
+    session = DirectSession()
     adapter = _TrustingAdapter(tls_context(options.ca_bundle), options.connections, is_integrated=is_integrated)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -103,7 +115,7 @@ def make_session(options: TransportOptions) -> requests.Session:
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Gives a TLS 1.2+ context that trusts `ca_bundle` (a PEM file), else what the operating system trusts.
+    """Return a TLS 1.2+ context that trusts `ca_bundle` (a PEM file), else what the operating system trusts.
 
     Errors: SettingsError where the file holds no certificates.
     """
@@ -127,34 +139,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def read_within(response: requests.Response, seconds: float) -> bytes:
-    """Gives the body of an answer that was asked for as a stream, if it comes whole within `seconds`.
-
-    The library's own limit is that of one wait: a byte now and then would hold up a run for ever. Errors:
-    requests.RequestException, ReadTimeout where the body takes longer.
-    """
-    if not (isinstance(response.raw, urllib3.HTTPResponse) and hasattr(response.raw, "read1")):
-        # The simulated receiver, which is no further away than memory; or urllib3 before version 2.
-        return response.content
-    until = time.monotonic() + seconds
-    pieces: list[bytes] = []
-    try:
-        while piece := response.raw.read1(_PIECE, decode_content=True):
-            pieces.append(piece)
-            if time.monotonic() > until:
-                raise requests.exceptions.ReadTimeout("the body came too slowly")
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.exceptions.ReadTimeout(type(error).__name__) from None
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.exceptions.ConnectionError(type(error).__name__) from None
-    finally:
-        response.close()
-    # A look at the answer from a hook of the session has read it already.
-    return b"".join(pieces) or response.content
-
-
 def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
-    """Gives the proxies for one request to `url`.
+    """Return the proxies for one request to `url`.
 
     PROXY_URL is used unless NO_PROXY names the host; without it the system's proxy is, except towards this machine.
     """
@@ -166,7 +152,7 @@ def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
 
 
 def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
-    """Gives the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
+    """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
     merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
     proxy: str | None = select_proxy(url, merged["proxies"])
     if not proxy:
@@ -175,7 +161,7 @@ def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> 
 
 
 def proxy_headers(proxy: str) -> dict[str, str]:
-    """Gives the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
+    """Return the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
     user, password = get_auth_from_url(proxy)
     if not user:
         return {}
@@ -188,7 +174,7 @@ def proxy_headers(proxy: str) -> dict[str, str]:
 
 
 def _is_exempt(url: str) -> bool:
-    """Whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
+    """Return whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
 
     Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
     """

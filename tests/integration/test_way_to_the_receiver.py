@@ -298,8 +298,11 @@ def test_token_that_is_refused(settings: dict[str, str], status: int, server: Si
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault(target=Target.TOKEN, kind=FaultKind.DROP, times=None), "No token could be had: "),
-        (Fault(target=Target.TOKEN, status=503, times=None), "No token could be had: the token service answered HTTP"),
+        (Fault(target=Target.TOKEN, kind=FaultKind.DROP, times=None), "Could not get an access token: "),
+        (
+            Fault(target=Target.TOKEN, status=503, times=None),
+            "Could not get an access token: the token service answered HTTP",
+        ),
         (Fault(target=Target.TOKEN, status=200, body="<html>Log in</html>"), "The token service's answer (HTTP 200)"),
     ],
 )

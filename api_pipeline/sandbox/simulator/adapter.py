@@ -1,4 +1,4 @@
-"""Answers the requests of a `requests` session inside the process: no socket is opened, nothing leaves the machine."""
+"""Answer the requests of a `requests` session inside the process: no socket is opened, nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api_pipeline.sandbox.simulator.shell import Shell
 
 
 class InProcessAdapter(BaseAdapter):
-    """Carries requests to a simulator.
+    """Carry requests to a simulator.
 
     A dropped connection is raised as `requests.ConnectionError`, a request that is never answered as
     `requests.ReadTimeout` at once.
@@ -27,7 +27,7 @@ class InProcessAdapter(BaseAdapter):
         self._simulator = simulator
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Gives the simulator's answer to a prepared request. Errors: requests.ConnectionError and its kin."""
+        """Return the simulator's answer to a prepared request. Errors: requests.ConnectionError and its kin."""
         parts = urlsplit(request.url or "")
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         answer = self._simulator.handle(request.method or "", path, dict(request.headers), _bytes(request.body))

@@ -38,22 +38,22 @@ class Answer:
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """Gives an answer with a JSON body; sets are written as lists."""
+    """Return an answer with a JSON body; sets are written as lists."""
     return Answer(status, {"Content-Type": _JSON, **(headers or {})}, orjson.dumps(value, default=sorted))
 
 
 def text_answer(status: int, text: str, content_type: str = "text/plain") -> Answer:
-    """Gives an answer with a body of text."""
+    """Return an answer with a body of text."""
     return Answer(status, {"Content-Type": f"{content_type}; charset=utf-8"}, text.encode())
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Gives an error as the receiver's gateway words it."""
+    """Return an error as the receiver's gateway words it."""
     return json_answer(status, {"statusCode": status, "message": message}, headers)
 
 
 def page_answer(status: int, title: str) -> Answer:
-    """Gives an HTML page, as a firewall or a proxy answers."""
+    """Return an HTML page, as a firewall or a proxy answers."""
     return text_answer(
         status, f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{title}</body></html>", "text/html"
     )

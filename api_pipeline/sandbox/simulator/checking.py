@@ -35,7 +35,7 @@ class RecordFault:
 
 
 def schema_faults(records: Sequence[Any]) -> list[RecordFault]:
-    """Gives every breach of the published schema, a few of each record."""
+    """Return every breach of the published schema, a few of each record."""
     is_valid, iter_errors = _compiled()
     return [
         RecordFault(position, _path(error.instance_path), error.message[:_LONGEST_MESSAGE])
@@ -46,7 +46,7 @@ def schema_faults(records: Sequence[Any]) -> list[RecordFault]:
 
 
 def identifier_faults(records: Sequence[Any]) -> list[RecordFault]:
-    """Gives the records that name no child; the least that is asked where the schema is not checked."""
+    """Return the records that name no child; the least that is asked where the schema is not checked."""
     return [
         RecordFault(position, "", "la_child_id is a required property")
         for position, record in enumerate(records)
@@ -55,7 +55,7 @@ def identifier_faults(records: Sequence[Any]) -> list[RecordFault]:
 
 
 def first_refusal(records: Sequence[dict[str, Any]], refusals: Sequence[Refusal]) -> tuple[Refusal, list[int]] | None:
-    """Gives the first refusal that any record meets, and the positions of those records; None where none does."""
+    """Return the first refusal that any record meets, and the positions of those records; None where none does."""
     for refusal in refusals:
         positions = [position for position, record in enumerate(records) if _is_meant(record, refusal)]
         if positions:
@@ -64,7 +64,7 @@ def first_refusal(records: Sequence[dict[str, Any]], refusals: Sequence[Refusal]
 
 
 def refusal_answer(refusal: Refusal, positions: Sequence[int], form: RefusalForm) -> Answer:
-    """Gives the answer to a batch in which some records are disliked."""
+    """Return the answer to a batch in which some records are disliked."""
     if refusal.status == 403:
         return page_answer(403, "Forbidden")
     faults = [RecordFault(position, "", refusal.message) for position in positions]
@@ -72,7 +72,7 @@ def refusal_answer(refusal: Refusal, positions: Sequence[int], form: RefusalForm
 
 
 def malformed_answer(faults: Sequence[RecordFault], status: int, form: RefusalForm) -> Answer:
-    """Gives the 400 or 422 that tells of the faults in the asked form."""
+    """Return the 400 or 422 that tells of the faults in the asked form."""
     match form:
         case RefusalForm.LIST:
             told = [f"{fault.place}: {fault.message}" for fault in faults]

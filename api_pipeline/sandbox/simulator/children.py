@@ -24,7 +24,7 @@ _PATH = re.compile(
 
 
 class ChildrenEndpoint:
-    """Takes records in. Safe to use from several threads at once."""
+    """Take records in. Safe to use from several threads at once."""
 
     def __init__(self, options: Options, tokens: TokenOffice, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._options = options
@@ -33,7 +33,7 @@ class ChildrenEndpoint:
         self._now = now
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes, conditions: Conditions) -> Answer:
-        """Gives the answer to a request whose path `is_children_path`; `headers` has lower-case names.
+        """Return the answer to a request whose path `is_children_path`; `headers` has lower-case names.
 
         The firewall comes first, then method, token, key, authority, content type, size, JSON and the records.
         """
@@ -79,12 +79,12 @@ class ChildrenEndpoint:
 
 
 def is_children_path(path: str) -> bool:
-    """Whether a path, whatever its base, is that of the children of an authority."""
+    """Return whether a path, whatever its base, is that of the children of an authority."""
     return _PATH.fullmatch(path) is not None
 
 
 def count_records(body: bytes) -> int:
-    """Gives how many records a body carries; 0 where it is no JSON array."""
+    """Return how many records a body carries; 0 where it is no JSON array."""
     try:
         records = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -115,7 +115,7 @@ def _is_plain_json(headers: Mapping[str, str]) -> bool:
 
 
 def _read(body: bytes, conditions: Conditions) -> Answer | list[Any]:
-    """Gives the records of a body, 1 to 100 of whatever kind, or the answer to a body that has none."""
+    """Return the records of a body, 1 to 100 of whatever kind, or the answer to a body that has none."""
     if conditions.max_body_bytes is not None and len(body) > conditions.max_body_bytes:
         return error_answer(413, f"The request is larger than {conditions.max_body_bytes} bytes.")
     try:

@@ -33,7 +33,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def answer(simulator: Shell[Any], method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Gives the answer to a request under `/_control/`. `headers` has lower-case names."""
+    """Return the answer to a request under `/_control/`. `headers` has lower-case names."""
     # A page in a browser on this machine could otherwise reach us under a name of its own that resolves to loopback.
     if urlsplit(f"//{headers.get('host', '')}").hostname not in _LOOPBACK:
         return error_answer(403, "Control is for this machine only; name it 127.0.0.1 or localhost.")

@@ -80,11 +80,11 @@ class Fault:
 
     @property
     def is_unread(self) -> bool:
-        """Whether the request ends without an answer before its body is read."""
+        """Return whether the request ends without an answer before its body is read."""
         return self.when is When.BEFORE_READING and self.kind in (FaultKind.DROP, FaultKind.HANG, FaultKind.DIE)
 
     def befalls(self, target: str, number: int) -> bool:
-        """Whether it is meant for request `number` to `target`."""
+        """Return whether it is meant for request `number` to `target`."""
         if self.target != target:
             return False
         return self.first is None or self.first <= number <= (math.inf if self.last is None else self.last)
@@ -98,23 +98,23 @@ class FaultBook:
         self._pending: list[tuple[Fault, int | None]] = []
 
     def add(self, *faults: Fault) -> None:
-        """Programs faults behind those that wait already."""
+        """Program faults behind those that wait already."""
         with self._lock:
             self._pending += [(fault, fault.times) for fault in faults]
 
     def clear(self) -> None:
-        """Takes every fault out."""
+        """Take every fault out."""
         with self._lock:
             self._pending.clear()
 
     def take(self, target: str, number: int) -> Fault | None:
-        """Gives the fault that befalls request `number` to `target`, and counts it down."""
+        """Return the fault that befalls request `number` to `target`, and counts it down."""
         with self._lock:
             place = self._place(target, number)
             return None if place is None else self._count_down(place)
 
     def take_unread(self, target: str, number: int) -> Fault | None:
-        """Does as `take` where that fault comes before the body is read and gives no answer; else takes none."""
+        """Do as `take` where that fault comes before the body is read and gives no answer; else takes none."""
         with self._lock:
             place = self._place(target, number)
             if place is None or not self._pending[place][0].is_unread:
@@ -136,7 +136,7 @@ class FaultBook:
 
 
 class RateLimit:
-    """Lets a number of requests a second through, and says to the others how long to wait."""
+    """Let a number of requests a second through, and tell the others how long to wait."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -145,7 +145,7 @@ class RateLimit:
         self._seen_at = 0.0
 
     def wait_s(self, rate: float | None) -> float | None:
-        """Gives None where the request may pass under `rate` (requests a second), else the whole seconds to wait."""
+        """Return None where the request may pass under `rate` (requests a second), else the whole seconds to wait."""
         if rate is None:
             return None
         with self._lock:
@@ -160,7 +160,7 @@ class RateLimit:
 
 
 def answer_of(fault: Fault, now: datetime) -> Answer:
-    """Gives what the client sees of a fault that replaces the answer. `now` has a zone."""
+    """Return what the client sees of a fault that replaces the answer. `now` has a zone."""
     if fault.kind is not FaultKind.ANSWER:
         return Answer(0, ending=Ending(fault.kind.value))
     status = 500 if fault.status is None else fault.status
@@ -174,18 +174,18 @@ def answer_of(fault: Fault, now: datetime) -> Answer:
 
 
 def too_many_requests(wait_s: float, now: datetime, *, as_date: bool) -> Answer:
-    """Gives the 429 of a rate limit."""
+    """Return the 429 of a rate limit."""
     headers = {"Retry-After": retry_after(wait_s, now, as_date=as_date)}
     return with_retry_after(error_answer(429, f"Rate limit is exceeded. Try again in {wait_s:g} s.", headers), wait_s)
 
 
 def with_retry_after(answer: Answer, seconds: float | None) -> Answer:
-    """Gives the answer with the note of what its Retry-After asked for."""
+    """Return the answer with a record of what its Retry-After asked for."""
     return replace(answer, retry_after_s=seconds)
 
 
 def retry_after(seconds: float, now: datetime, *, as_date: bool) -> str:
-    """Gives the value of a Retry-After header: seconds, or the HTTP date of the first whole second after them."""
+    """Return the value of a Retry-After header: seconds, or the HTTP date of the first whole second after them."""
     if not as_date:
         return f"{seconds:g}"
     moment = (now + timedelta(seconds=seconds)).astimezone(timezone.utc)

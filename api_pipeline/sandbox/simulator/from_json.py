@@ -1,4 +1,4 @@
-"""Makes faults and conditions from JSON, so that another process can program them."""
+"""Make faults and conditions from JSON, so that another process can program them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _Made = TypeVar("_Made")
 
 
 def made(kind: type[_Made], value: Any) -> _Made:
-    """Gives a dataclass of `kind` from a JSON object. Errors: ValueError, naming the member and what is wanted."""
+    """Return a dataclass of `kind` from a JSON object. Errors: ValueError, naming the member and what is expected."""
     return kind(**members(kind, value))
 
 
 def members(kind: type, value: Any) -> dict[str, Any]:
-    """Gives the members of a dataclass that a JSON object names, each in its type. Errors: ValueError."""
+    """Return the members of a dataclass that a JSON object names, each in its type. Errors: ValueError."""
     if not isinstance(value, dict):
         raise ValueError(f"an object is wanted for {kind.__name__}")  # noqa: TRY004 - the value is the client's
     hints = get_type_hints(kind)

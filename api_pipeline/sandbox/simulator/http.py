@@ -1,4 +1,4 @@
-"""Serves a simulator over real HTTP on this machine."""
+"""Serve a simulator over real HTTP on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Server = TypeVar("_Server", bound="LoopbackServer[Any]")
 
 
 class LoopbackServer(Generic[Served]):
-    """Serves `simulator` on a loopback address while it is entered as a context manager.
+    """Serve `simulator` on a loopback address while it is entered as a context manager.
 
     `port` 0 takes a free one. With `certfile` and `keyfile` (PEM) it speaks TLS. The state is the simulator's: after
     `die`, another server on the same port goes on where this one ended. Errors: SettingsError for an address that is
@@ -76,7 +76,7 @@ class LoopbackServer(Generic[Served]):
         self.stop()
 
     def stop(self) -> None:
-        """Ends the server and waits until each of its threads has ended."""
+        """End the server and wait until each of its threads has ended."""
         self.die()
         self._acceptor.join(_STOP_TIMEOUT_S)
         give_up_at = time.monotonic() + _STOP_TIMEOUT_S
@@ -86,7 +86,7 @@ class LoopbackServer(Generic[Served]):
             thread.join(max(0.0, give_up_at - time.monotonic()))
 
     def die(self) -> None:
-        """Stops listening and closes every connection, as a receiver does that dies; waits for nothing."""
+        """Stop listening and close every connection, as a receiver does that dies; wait for nothing."""
         with self._lock:
             if self.stopping.is_set():
                 return
@@ -102,7 +102,7 @@ class LoopbackServer(Generic[Served]):
         self.simulator.interrupt()
 
     def wait_for_client_to_go(self, connection: socket.socket) -> None:
-        """Gives nothing to a client until it closes the connection or the server ends."""
+        """Send nothing to a client until it closes the connection or the server ends."""
         with contextlib.suppress(OSError):
             while connection.recv(4096):
                 continue
@@ -152,7 +152,7 @@ class LoopbackServer(Generic[Served]):
 
 
 class SimulatorServer(LoopbackServer[Simulator]):
-    """Serves the Children's Social Care receiver; the arguments are those of `LoopbackServer`."""
+    """Serve the Children's Social Care receiver; the arguments are those of `LoopbackServer`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reads HTTP/1.1 requests from one connection and writes what the simulator answers."""
+"""Read HTTP/1.1 requests from one connection and write what the simulator answers."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ class Handler(BaseHTTPRequestHandler):
         return bytes(body)
 
     def handle_expect_100(self) -> bool:
-        """Lets a careful client send its body; it waits for this before it does."""
+        """Let a careful client send its body; it waits for this before it does."""
         may_go_on = super().handle_expect_100()
         self.wfile.flush()
         return may_go_on
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's own name
-        """Prints nothing: requests are in the simulator's log."""
+        """Print nothing: requests are in the simulator's log."""
 
 
 def _number(text: str, base: int) -> int:

@@ -23,5 +23,5 @@ __all__ = ["CHILDREN_URL", "CLIENT_ID", "CLIENT_SECRET", "LA_CODE", "SCOPE", "SU
 
 
 def simulator() -> Simulator:
-    """Gives the simulator of testing mode: it checks everything and keeps nothing, so that memory stays flat."""
+    """Return the simulator of testing mode: it checks everything and keeps nothing, so that memory stays flat."""
     return Simulator(Options(keep_payloads=False))

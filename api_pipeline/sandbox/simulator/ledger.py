@@ -37,14 +37,14 @@ class Ledger:
         self._records = 0
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         with self._lock:
             self._forget()
 
     def accept(
         self, la_code: str, records: Sequence[dict[str, Any]], body: bytes, receipts: Sequence[str], reading: Reading
     ) -> None:
-        """Takes a whole batch, in its order. `body` is the text that the records came in."""
+        """Take a whole batch, in its order. `body` is the text that the records came in."""
         with self._lock:
             self._batches += 1
             self._records += len(records)
@@ -67,14 +67,14 @@ class Ledger:
             self._held[child] = orjson.dumps(held)
 
     def held(self, la_code: str, la_child_id: str) -> dict[str, Any] | None:
-        """Gives what is held of a child, None where nothing is."""
+        """Return what is held of a child, None where nothing is."""
         with self._lock:
             self._settle((la_code, la_child_id))
             stored = self._held.get((la_code, la_child_id))
         return None if stored is None else _object(stored)
 
     def all_held(self, la_code: str) -> dict[str, dict[str, Any]]:
-        """Gives every child held for an authority, by `la_child_id`."""
+        """Return every child held for an authority, by `la_child_id`."""
         with self._lock:
             for child in list(self._waiting):
                 self._settle(child)
@@ -82,19 +82,19 @@ class Ledger:
         return {child: _object(stored) for child, stored in found}
 
     def receipts(self, la_code: str, la_child_id: str) -> list[str]:
-        """Gives the receipts for a child's records, the oldest first."""
+        """Return the receipts for a child's records, the oldest first."""
         with self._lock:
             return list(self._receipts.get((la_code, la_child_id), ()))
 
     def records(self) -> list[bytes]:
-        """Gives the accepted records in their order, each as the very bytes in which it came."""
+        """Return the accepted records in their order, each as the very bytes in which it came."""
         with self._lock:
             bodies = list(self._bodies)
         return [record for body in bodies for record in _elements(body)]
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Gives how many batches and records were accepted, and how many children are held."""
+        """Return how many batches and records were accepted, and how many children are held."""
         with self._lock:
             return self._batches, self._records, len(self._living)
 
@@ -105,7 +105,7 @@ def _object(text: bytes) -> dict[str, Any]:
 
 
 def _elements(body: bytes) -> list[bytes]:
-    """Gives the text of each element of a JSON array that is known to be valid."""
+    """Return the text of each element of a JSON array that is known to be valid."""
     text = body.decode()
     decode = json.JSONDecoder().raw_decode
     elements: list[bytes] = []

@@ -23,7 +23,7 @@ BLOCKS = frozenset({"child_details", "health_and_wellbeing", "adoption", "care_l
 
 
 def held_after(held: Mapping[str, Any] | None, record: Mapping[str, Any], reading: Reading) -> dict[str, Any] | None:
-    """Gives what is held of a child after `record`, None where nothing is; neither argument is changed.
+    """Return what is held of a child after `record`, None where nothing is; neither argument is changed.
 
     What is given holds no purge flags, no nulls and no empty keyed arrays.
     """
@@ -35,12 +35,12 @@ def held_after(held: Mapping[str, Any] | None, record: Mapping[str, Any], readin
 
 
 def _as_new(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the members of an object of which nothing was held."""
+    """Return the members of an object of which nothing was held."""
     return _onto({}, record)
 
 
 def _onto(held: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the members of a held object after a record's members were set: what is left out stays."""
+    """Return the members of a held object after a record's members were set: what is left out stays."""
     result = dict(held)
     for name, value in record.items():
         if name == "purge" or value is None:

@@ -11,7 +11,7 @@ from api_pipeline.sandbox.simulator.options import ReceiptShape
 
 
 def new_receipts(count: int, now: datetime, shape: ReceiptShape) -> list[str]:
-    """Gives a receipt for each of `count` records: `YYYY-MM-DD_HH:MM:SS.ff_<uuid>.json`.
+    """Return a receipt for each of `count` records: `YYYY-MM-DD_HH:MM:SS.ff_<uuid>.json`.
 
     Under SINGLE all share one, which is a bare UUID.
     """
@@ -22,7 +22,7 @@ def new_receipts(count: int, now: datetime, shape: ReceiptShape) -> list[str]:
 
 
 def acceptance(receipts: Sequence[str], status: int, shape: ReceiptShape, now: datetime) -> Answer:
-    """Gives the answer that tells the receipts in the given shape."""
+    """Return the answer that tells the receipts in the given shape."""
     match shape:
         case ReceiptShape.LIST:
             return json_answer(status, receipts)

@@ -74,12 +74,12 @@ class RequestLog:
         self._too_early = 0
 
     def reset(self) -> None:
-        """Forgets everything but what is under way."""
+        """Forget everything but what is under way."""
         with self._lock:
             self._forget()
 
     def arrive(self, target: str) -> tuple[int, float, int]:
-        """Counts a request in; gives its number, the time, and how many to its target are under way."""
+        """Count a request in; return its number, the time, and how many to its target are under way."""
         with self._lock:
             now = self._clock()
             self._came[target] += 1
@@ -91,7 +91,7 @@ class RequestLog:
             return self._came[target], now, self._under_way[target]
 
     def leave(self, visit: Visit, answer: Answer) -> None:
-        """Counts a request out; called before its answer is sent, so that who has the answer finds it in the log."""
+        """Count a request out; called before its answer is sent, so that who has the answer finds it in the log."""
         with self._lock:
             now = self._clock()
             self._under_way[visit.target] -= 1
@@ -116,12 +116,12 @@ class RequestLog:
             )
 
     def entries(self) -> list[LoggedRequest]:
-        """Gives the last requests in the order of their answers."""
+        """Return the last requests in the order of their answers."""
         with self._lock:
             return list(self._entries)
 
     def came(self, target: str) -> int:
-        """Gives how many requests to a target have come."""
+        """Return how many requests to a target have come."""
         with self._lock:
             return self._came[target]
 

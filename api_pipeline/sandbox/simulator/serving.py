@@ -1,4 +1,4 @@
-"""Serves a simulator until it is stopped: what the command `simulate-api` does."""
+"""Serve a simulator until it is stopped: what the command `simulate-api` does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SELDOM = 1_000_000
 def run_server(
     host: str, port: int, options: Options, echo: Callable[[str], None], stop: threading.Event | None = None
 ) -> None:
-    """Serves until `stop` is set, Ctrl-C or `/_control/die`; tells by `echo` what to set, and at the end what came.
+    """Serve until `stop` is set, Ctrl-C or `/_control/die`; tell by `echo` what to set, and at the end what came.
 
     Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
     """
@@ -63,7 +63,7 @@ def seldom_collected() -> Iterator[None]:
 
 
 def settings_lines(server: SimulatorServer) -> list[str]:
-    """Gives the lines of a `.env` file that point the pipeline at a server."""
+    """Return the lines of a `.env` file that point the pipeline at a server."""
     options = server.simulator.options
     return [
         f"API_ENDPOINT={server.base_url}",

@@ -32,7 +32,7 @@ Holding = TypeVar("Holding", bound=CommonConditions)
 
 
 class Shell(Generic[Holding]):
-    """Takes a request in, lets a fault befall it or answers it, and logs it. Safe to use from several threads at once.
+    """Take a request in, let a fault befall it or answer it, and log it. Safe to use from several threads at once.
 
     `clock` gives monotonic seconds, `now` the time with a zone; `sleep` takes seconds, and is by default a sleep that
     `interrupt` ends. Tests and other processes steer it by `add_fault` and `change`.

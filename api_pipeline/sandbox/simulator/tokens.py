@@ -32,7 +32,7 @@ class TokenRules:
 
 
 class TokenOffice:
-    """Issues tokens and knows which are good. Safe to use from several threads at once."""
+    """Issue tokens and know which are good. Safe to use from several threads at once."""
 
     def __init__(self, rules: TokenRules, clock: Callable[[], float]) -> None:
         self._rules = rules
@@ -47,7 +47,7 @@ class TokenOffice:
         return self._issued
 
     def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Gives the answer to a request for a token. `headers` has lower-case names."""
+        """Return the answer to a request for a token. `headers` has lower-case names."""
         if method != "POST":
             return _fault(405, "invalid_request", "The token endpoint takes POST only.")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
@@ -76,7 +76,7 @@ class TokenOffice:
         return headers.get("authorization", "") == f"Basic {login}"
 
     def is_good(self, authorization: str) -> bool:
-        """Whether an Authorization header carries a token that was issued here and has not expired."""
+        """Return whether an Authorization header carries a token that was issued here and has not expired."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return False
@@ -84,12 +84,12 @@ class TokenOffice:
             return self._clock() < self._good_until.get(token.strip(), float("-inf"))
 
     def expire_all(self) -> None:
-        """Makes every token that was issued worthless."""
+        """Make every token that was issued worthless."""
         with self._lock:
             self._good_until.clear()
 
     def reset(self) -> None:
-        """Makes every token worthless and counts from nought again."""
+        """Make every token worthless and count from nought again."""
         with self._lock:
             self._good_until.clear()
             self._issued = 0

@@ -1,0 +1,101 @@
+"""The body of an answer, bounded in bytes: what is packed is unpacked piece by piece and never beyond the limit."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import requests
+import urllib3
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+# The packings that are asked for; others are not an answer to our request.
+ACCEPTED_ENCODINGS = "gzip, deflate"
+_PIECE = 65_536
+
+
+class UnusableBody(Exception):
+    """The body cannot be used; the text says why, in words that quote nothing of it."""
+
+
+def read_body(response: requests.Response, limit: int) -> bytes:
+    """Return the body of an answer that was asked for as a stream, unpacked, at most `limit` bytes of it.
+
+    Errors: UnusableBody (too many bytes, damaged, an unknown packing), requests.RequestException (lost, too slow).
+    """
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    unpacked = _UNPACKERS.get(encoding)
+    try:
+        if unpacked is None:
+            raise UnusableBody("the answer is packed in a way that was not asked for")
+        return _joined(unpacked(_pieces(response), limit + 1), limit)
+    finally:
+        response.close()
+
+
+def _joined(pieces: Iterator[bytes], limit: int) -> bytes:
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > limit:
+            raise UnusableBody(f"the answer is larger than {limit:,} bytes")
+    return bytes(body)
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    raw = response.raw
+    is_http = isinstance(raw, urllib3.HTTPResponse)
+    size = response.headers.get("Content-Length", "").strip()
+    came = 0
+    try:
+        while piece := raw.read(_PIECE, decode_content=False) if is_http else raw.read(_PIECE):
+            came += len(piece)
+            yield piece
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(type(error).__name__) from None
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise requests.exceptions.ConnectionError(type(error).__name__) from None
+    if is_http and size.isascii() and size.isdigit() and came < int(size) and response.status_code not in (204, 304):
+        raise requests.exceptions.ConnectionError("the body broke off")
+
+
+def _plain(pieces: Iterator[bytes], _: int) -> Iterator[bytes]:
+    return pieces
+
+
+def _unzipped(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    return _unpacked(pieces, most, 16 + zlib.MAX_WBITS)
+
+
+def _inflated(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    first = next(pieces, b"")
+    # Some servers leave out the head that the name `deflate` promises (RFC 9110, 8.4.1.2).
+    has_head = len(first) > 1 and first[0] & 0x0F == 8 and (first[0] * 256 + first[1]) % 31 == 0
+    yield from _unpacked(_with_first(first, pieces), most, zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS)
+
+
+def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:
+    """Yield what packed pieces hold, `most` bytes at a time: a few bytes may stand for a thousand times as many."""
+    unpacker = zlib.decompressobj(bits)
+    is_empty = True
+    for piece in pieces:
+        left = piece
+        is_empty = is_empty and not piece
+        while left:
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(bits)
+            try:
+                yield unpacker.decompress(left, most)
+            except zlib.error:
+                raise UnusableBody("the answer's packing is damaged") from None
+            left = unpacker.unconsumed_tail or unpacker.unused_data
+    if not (unpacker.eof or is_empty):
+        raise UnusableBody("the answer's packing is damaged")
+
+
+_UNPACKERS = {"": _plain, "identity": _plain, "gzip": _unzipped, "x-gzip": _unzipped, "deflate": _inflated}

@@ -1,0 +1,185 @@
+"""Connections that read only the final answer, and end in time whatever drips out of them.
+
+`http.client` limits each wait, not the whole, and takes a 102 or 103 for the answer, so that the real one answers the
+next request. `Deadline` bounds one try, head and body; the classes below obey the deadline that is in force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_TICK_S = 0.5
+_PIECE = 65_536
+_MOST_INTERIM_ANSWERS = 32
+
+
+class Deadline:
+    """The end of one try. One wait is at most `idle_s` seconds, all together at most `whole_s`.
+
+    `is_abandoned` says that nobody waits for the answer any more (a run that was stopped a while ago).
+    """
+
+    def __init__(
+        self,
+        idle_s: float,
+        whole_s: float,
+        is_abandoned: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._idle_s = idle_s
+        self._is_abandoned = is_abandoned
+        self._clock = clock
+        self._until = clock() + whole_s
+
+    def idle_until(self) -> float:
+        """Return the moment at which a wait that begins now ends without success."""
+        return min(self._clock() + self._idle_s, self._until)
+
+    def next_wait(self, until: float) -> float:
+        """Return the seconds to wait before `until` is looked at again. Errors: TimeoutError where it is past."""
+        left = until - self._clock()
+        if left <= 0 or self._is_abandoned():
+            raise TimeoutError("no answer in time")
+        return max(0.001, min(left, _TICK_S))
+
+
+_IN_FORCE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def in_force(deadline: Deadline) -> Iterator[None]:
+    """Let every connection of this thread obey the deadline."""
+    token = _IN_FORCE.set(deadline)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads a socket until the deadline. Once `is_sealed` it ends, so that what is buffered can be seen."""
+
+    def __init__(self, plain: Any, connection: Any, deadline: Deadline) -> None:
+        super().__init__()
+        self._plain = plain
+        self._connection = connection
+        self._deadline = deadline
+        self.is_sealed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.is_sealed:
+            return 0
+        until = self._deadline.idle_until()
+        while True:
+            self._connection.settimeout(self._deadline.next_wait(until))
+            with contextlib.suppress(TimeoutError):
+                return int(self._connection.recv_into(buffer))
+
+    def close(self) -> None:
+        self._plain.close()
+        super().close()
+
+
+class _AnswerReader(io.BufferedReader):
+    """One answer's bytes. Where more came than the answer, the connection is shut: it is out of step."""
+
+    def __init__(self, raw: _TimedReader, connection: Any) -> None:
+        super().__init__(raw, _PIECE)
+        self._timed = raw
+        self._connection = connection
+
+    def close(self) -> None:
+        if not self.closed:
+            self._timed.is_sealed = True
+            with contextlib.suppress(OSError, ValueError):
+                if self.peek(1) or _has_pending(self._connection):
+                    self._connection.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+
+def _has_pending(connection: Any) -> bool:
+    pending = getattr(connection, "pending", None)
+    return bool(pending is not None and pending())
+
+
+class FinalResponse(http.client.HTTPResponse):
+    """The final answer to a request; the interim ones (1xx) before it are read and passed over."""
+
+    def __init__(self, sock: Any, *args: Any, **keywords: Any) -> None:
+        super().__init__(sock, *args, **keywords)
+        deadline = _IN_FORCE.get()
+        if deadline is not None:
+            plain = self.fp.detach()
+            self.fp = _AnswerReader(_TimedReader(plain, sock, deadline), sock)
+
+    def begin(self) -> None:
+        """Read the head of the final answer. Errors: http.client.HTTPException, OSError."""
+        super().begin()
+        interim = 0
+        while 100 <= self.status < 200:
+            interim += 1
+            if interim > _MOST_INTERIM_ANSWERS or self.status == http.client.SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine(f"interim answer {self.status}")
+            self.headers = self.msg = cast(Any, None)
+            super().begin()
+        # A gateway that speaks out of turn is not trusted with a second request on this connection.
+        self.will_close = self.will_close or interim > 0
+
+
+class _Timed:
+    """What the connections below share; what it uses of them is theirs and that of `http.client`."""
+
+    sock: Any
+    response_class: Any = FinalResponse
+
+    def send(self, data: Any) -> None:
+        """Send bytes, for no longer than the deadline. Errors: OSError."""
+        deadline = _IN_FORCE.get()
+        if deadline is None or not isinstance(data, (bytes, bytearray)):
+            super().send(data)  # type: ignore[misc] # that of the class beside this one
+            return
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined] # the same
+        view = memoryview(data)
+        until = deadline.idle_until()
+        while view:
+            self.sock.settimeout(deadline.next_wait(until))
+            with contextlib.suppress(TimeoutError):
+                view = view[self.sock.send(view[:_PIECE]) :]
+
+
+class PlainConnection(_Timed, HTTPConnection):
+    """A connection without TLS."""
+
+
+class SecureConnection(_Timed, HTTPSConnection):
+    """A connection with TLS."""
+
+
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS to one server."""
+
+    ConnectionCls = PlainConnection
+
+
+class SecurePool(HTTPSConnectionPool):
+    """Connections with TLS to one server."""
+
+    ConnectionCls = SecureConnection
+
+
+POOLS = {"http": PlainPool, "https": SecurePool}

@@ -1,0 +1,152 @@
+"""One exchange with a service: a request, its repetition, a renewed token, and the answer as the service reads it.
+
+Every service here uses it: the reading of an answer, and what a refused token means, are given by the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import requests
+
+from api_pipeline.errors import PipelineError, ServiceUnavailable
+from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, RateLimiter
+from api_pipeline.transport.retry import RetryPolicy, TransientError, retrying
+from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorised:
+    """The service does not take the token: missing, expired or not valid."""
+
+    code: int
+    reason: str
+
+
+class AccessToken(Protocol):
+    """A token as it stands in a header."""
+
+    @property
+    def value(self) -> str:
+        """The token's text, a secret."""
+
+
+_Token = TypeVar("_Token", bound=AccessToken)
+_Answer = TypeVar("_Answer")
+Read: TypeAlias = "Callable[[RawAnswer], _Answer | Transient | Unauthorised]"
+
+
+class Tokens(Protocol[_Token]):
+    """Where tokens come from: `auth.TokenProvider`, or a service's own."""
+
+    def token(self) -> _Token:
+        """Return a token that has not expired. Errors: AuthenticationRefused, ServiceUnavailable, Stopped."""
+
+    def renew(self, refused: _Token) -> _Token:
+        """Return a token other than the refused one."""
+
+    def note_taken(self, token: _Token) -> None:
+        """Take in that the service accepted this token."""
+
+    def is_untried_renewal(self, token: _Token) -> bool:
+        """Return whether this token replaced another and has never been accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[_Answer]):
+    """What an exchange came to, a `Transient` where every try met one.
+
+    `may_have_arrived` is set where an earlier try got no clear answer, and the service may have acted on it.
+    """
+
+    answer: _Answer | Transient
+    may_have_arrived: bool
+
+
+class Exchange(Generic[_Token]):
+    """Exchanges with one service. Safe to use from several threads at once.
+
+    `refused` makes the error for a token that was refused twice; `scheme` stands before the token in `Authorization`;
+    `on_request` is called as each request starts.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        reach: Reach,
+        tokens: Tokens[_Token],
+        *,
+        policy: RetryPolicy,
+        limiter: RateLimiter,
+        refused: Callable[[Unauthorised], PipelineError],
+        scheme: str = "Bearer",
+        on_request: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._session = session
+        self._reach = reach
+        self._tokens = tokens
+        self._policy = policy
+        self._limiter = limiter
+        self._refused = refused
+        self._scheme = scheme
+        self._on_request = on_request
+
+    def send(self, request: Request, read: Read[_Answer]) -> Answered[_Answer]:
+        """Send a request, again where the error may pass, and return its answer as `read` understands it.
+
+        A first refusal of the token is met with a new one. Errors: those of the tokens, `refused`, ServiceUnavailable
+        (a wait longer than a run waits), Stopped.
+        """
+        arrived = False
+        is_retried = False
+
+        def attempt() -> _Answer:
+            nonlocal arrived, is_retried
+            answer = self._with_token(request, read, retried=is_retried)
+            is_retried = True
+            if isinstance(answer, Transient):
+                arrived = arrived or answer.may_have_arrived
+                raise TransientError(answer)
+            self._limiter.widen()
+            return answer
+
+        try:
+            return Answered(retrying(self._policy, self._limiter)(attempt), arrived)
+        except TransientError as error:
+            self._check_wait(error.fault)
+            return Answered(replace(error.fault, may_have_arrived=arrived), arrived)
+
+    def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
+        token = self._tokens.token()
+        answer = self._attempt(request, read, token, retried=retried)
+        if isinstance(answer, Unauthorised) and not self._tokens.is_untried_renewal(token):
+            token = self._tokens.renew(token)
+            answer = self._attempt(request, read, token, retried=True)
+        if isinstance(answer, Unauthorised):
+            raise self._refused(answer)
+        if not isinstance(answer, Transient):
+            self._tokens.note_taken(token)
+        return answer
+
+    def _attempt(
+        self, request: Request, read: Read[_Answer], token: _Token, *, retried: bool
+    ) -> _Answer | Transient | Unauthorised:
+        headers = {**request.headers, "Authorization": f"{self._scheme} {token.value}"}
+        with self._limiter.passage(retried=retried):
+            self._on_request()
+            raw = ask(self._session, self._reach, replace(request, headers=headers))
+            answer = raw if isinstance(raw, Transient) else read(raw)
+            # Before this request counts as over: who waits for its place would start within the pause asked for.
+            if isinstance(answer, Transient) and answer.retry_after_s is not None:
+                self._limiter.hold(answer.retry_after_s)
+            return answer
+
+    def _check_wait(self, fault: Transient) -> None:
+        if fault.retry_after_s is not None and fault.retry_after_s > LONGEST_RETRY_AFTER_S:
+            peer = self._reach.peer[:1].upper() + self._reach.peer[1:]
+            raise ServiceUnavailable(
+                f"{peer} asks to wait {fault.retry_after_s / 3600:.1f} hours (HTTP {fault.code}), "
+                "longer than a run waits; run again after that."
+            )

@@ -1,0 +1,139 @@
+"""One HTTP request and the raw answer to it, bounded in bytes and in time. Repeats nothing and knows no service."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import requests
+
+from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body
+from api_pipeline.transport.connection import Deadline, in_force
+from api_pipeline.transport.retry_after import retry_after_seconds
+from api_pipeline.transport.session import ExplicitHeaders, proxies_for
+
+_LOG = logging.getLogger(__name__)
+_TRANSIENT = frozenset({408, 425, 429})
+# A gateway that says one of these did not pass the request on; of other errors nobody knows.
+_NOT_PASSED_ON = frozenset({425, 429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a service is reached: `timeouts` are those of connecting and of one wait for the answer, in seconds.
+
+    `peer` names the service in sentences. `is_abandoned` says that answers are not waited for any more.
+    """
+
+    timeouts: tuple[float, float]
+    user_agent: str = ""
+    proxy_url: str | None = None
+    peer: str = "the receiver"
+    is_abandoned: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `headers` may hold secrets, `url` too: neither is ever logged; `label` stands in the log instead.
+
+    `max_bytes` bounds the answer after unpacking. `whole_s` is the time for the whole try in seconds; without it, twice
+    the wait for the answer.
+    """
+
+    method: str
+    url: str
+    label: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    max_bytes: int = MAX_ANSWER_BYTES
+    whole_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """Status, headers (lower-case names; several of one name joined by ", ") and unpacked body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """An error that may pass. `retry_after_s` is the wait that the answer asked for in seconds, or None.
+
+    `may_have_arrived` is set where the service may have done what was asked all the same.
+    """
+
+    code: int | None
+    reason: str
+    retry_after_s: float | None
+    may_have_arrived: bool
+
+
+def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer | Transient:
+    """Send one request and return the whole answer, or what kept it from coming."""
+    began = time.monotonic()
+    wait_s = reach.timeouts[1]
+    deadline = Deadline(wait_s, request.whole_s or 2 * wait_s, reach.is_abandoned)
+    status = None
+    try:
+        with in_force(deadline):
+            response = session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                auth=ExplicitHeaders(_headers(reach, request)),
+                timeout=reach.timeouts,
+                allow_redirects=False,
+                proxies=proxies_for(reach.proxy_url, request.url),
+                stream=True,
+            )
+            status = response.status_code
+            body = read_body(response, request.max_bytes)
+    except requests.RequestException as error:
+        fault = _network_error(error, reach.peer)
+    except UnusableBody as error:
+        fault = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
+    else:
+        _LOG.info("%s: HTTP %d in %.2f s", request.label, status, time.monotonic() - began)
+        return RawAnswer(status, {name.lower(): value for name, value in response.headers.items()}, body)
+    _LOG.info("%s: %s after %.2f s", request.label, fault.reason, time.monotonic() - began)
+    return fault
+
+
+def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Transient | None:
+    """Return the error that may pass where the status says so (408, 425, 429, 5xx), else None.
+
+    `now` (with a zone) is what a `Retry-After` date is measured against.
+    """
+    if answer.status not in _TRANSIENT and answer.status < 500:
+        return None
+    wait = retry_after_seconds(answer.headers.get("retry-after"), now or datetime.now(timezone.utc))
+    return Transient(answer.status, reason, wait, may_have_arrived=answer.status not in _NOT_PASSED_ON)
+
+
+def _headers(reach: Reach, request: Request) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS, **request.headers}
+    return {**headers, "User-Agent": reach.user_agent} if reach.user_agent else headers
+
+
+def _network_error(error: requests.RequestException, peer: str) -> Transient:
+    """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
+    never_left = isinstance(
+        error, (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+    )
+    unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+    kinds = (
+        (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
+        (requests.exceptions.ReadTimeout, "no answer within READ_TIMEOUT_S"),
+        (requests.exceptions.ProxyError, "the proxy refused the connection"),
+        (requests.exceptions.SSLError, f"{peer}'s certificate or TLS was not accepted"),
+    )
+    what = next((text for kind, text in kinds if isinstance(error, kind)), None)
+    if what is None:
+        what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
+    return Transient(None, f"network fault: {what}", None, may_have_arrived=not (never_left or unreachable))
