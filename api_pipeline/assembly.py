@@ -136,6 +136,11 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
     """
     store.check_table()
     store.check_writable()
+    return check_control_tables(store, settings, request)
+
+
+def check_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
+    """Return whether the control tables are there. Errors: SettingsError where a run needs them and they are not."""
     if store.has_control_tables():
         return True
     sentence = (
@@ -278,7 +283,7 @@ def _parts(
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
     window = WorkQueue(3 * settings.max_in_flight + 1)
-    options = _plan_options(settings, request, summary, stores.control_tables)
+    options = plan_options(settings, request, control_tables=stores.control_tables)
     observers.on_due(stores.writer.count(options.selection))
     planner = Planner(stores.reader, options, window, Checker(), retry_budget_of(settings), _log_finding)
     return RunParts(
@@ -300,12 +305,13 @@ def _policy(settings: Settings) -> Policy:
     return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished)
 
 
-def _plan_options(settings: Settings, request: RunRequest, summary: RunSummary, control_tables: bool) -> PlanOptions:
+def plan_options(settings: Settings, request: RunRequest, *, control_tables: bool) -> PlanOptions:
+    """Return how the rows of a run are planned."""
     return PlanOptions(
         selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
         policy=replace(_policy(settings), resync=request.resync),
         receiver=settings.receiver,
-        run_id=summary.run_id,
+        run_id=request.run_id,
         batch_size=settings.batch_size,
         control_tables=control_tables,
         schema_check=settings.schema_check,

@@ -50,7 +50,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "transport.single_request": {"_network_error": None},
     "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
     "auth": {"_fetch": None},
-    "assembly": {"check_tables": 2},
+    "assembly": {"check_control_tables": 2},
     "delivery.planner": {"_refusal": 1, "run": 1},
     "delivery.run": {"_send": 1},
     "logs.handlers": {"handleError": None},

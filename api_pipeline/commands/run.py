@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     "--stage", "stages", is_flag=True, help="First fill the staging table from the council's own tables, as stage does."
 )
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be sent; write nothing, send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON for programs.")
 def command(
     common: Common,
     full: bool | None,
@@ -40,11 +43,22 @@ def command(
     person_id: str | None,
     stages: bool,
     report: Path | None,
+    is_dry: bool,
+    as_json: bool,
     **given: str | None,
 ) -> None:
     """Send every due row and write the receipts back. This is the main job, and the default command."""
     options = _options(full, testing, given)
-    execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report)
+    if is_dry:
+        if stages or report:
+            raise click.UsageError(
+                "--dry-run goes without --stage and --report: nothing is staged, and nothing is run."
+            )
+        _plan_only(common, options, limit, resync=resync, person_id=person_id, as_json=as_json)
+        return
+    if as_json and stages:
+        raise click.UsageError("--json goes without --stage, whose summary is text; run stage first.")
+    execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report, as_json=as_json)
 
 
 def execute(
@@ -56,6 +70,7 @@ def execute(
     person_id: str | None = None,
     stages: bool = False,
     report: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """Run the main job, after a staging where `stages`, and end the program with its exit code.
 
@@ -63,7 +78,7 @@ def execute(
     """
     from api_pipeline.assembly import Observers, RunRequest, run
     from api_pipeline.commands.report import report_on
-    from api_pipeline.reports.console import RunProgress, print_summary
+    from api_pipeline.reports.console import RunProgress, print_summary, run_document
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.STAGE_AND_RUN if stages else Purpose.RUN, options) as started:
@@ -77,12 +92,39 @@ def execute(
         summary = run(started.settings, request, observers, stop)
         progress.close()
         outcome = report_on(summary, started.settings, report) if report else None
-    print_summary(summary, quiet=common.quiet)
+    if as_json:
+        click.echo(json.dumps(run_document(summary), indent=2))
+    else:
+        print_summary(summary, quiet=common.quiet)
     if outcome and not (common.quiet and outcome.was_written):
-        click.echo(outcome.sentence, err=not outcome.was_written)
+        click.echo(outcome.sentence, err=as_json or not outcome.was_written)
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
     raise SystemExit(summary.exit_code)
+
+
+def _plan_only(
+    common: Common,
+    options: dict[str, str | None],
+    limit: int | None,
+    *,
+    resync: bool,
+    person_id: str | None,
+    as_json: bool,
+) -> None:
+    from api_pipeline.assembly import RunRequest
+    from api_pipeline.delivery.dry_run import Watching
+    from api_pipeline.explain.dry_run import as_document, dry_run_lines, plan_run
+    from api_pipeline.settings.model import Purpose
+
+    with session(common, Purpose.DATABASE, options) as started:
+        request = RunRequest(started.run_id, limit, resync, person_id)
+        found = plan_run(started.settings, request, Watching())
+        if as_json:
+            click.echo(json.dumps(as_document(found, started.settings), indent=2))
+        elif not common.quiet:
+            click.echo("\n".join(dry_run_lines(found, started.settings)))
+    raise SystemExit(found.exit_code)
 
 
 def _stage(settings: Settings, stop: threading.Event, common: Common) -> None:

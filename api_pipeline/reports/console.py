@@ -93,6 +93,39 @@ def summary_lines(summary: RunSummary) -> list[str]:
     return [*lines, f"Result: {result_line(summary)} (exit code {summary.exit_code})"]
 
 
+def run_document(summary: RunSummary) -> dict[str, object]:
+    """Return the summary of a run as what JSON is made of; the errors are those that ended it."""
+    return {
+        "run_id": summary.run_id,
+        "table": summary.table,
+        "receiver": summary.receiver,
+        "mode": "testing" if summary.is_testing else "live",
+        "payloads": "deltas" if summary.is_deltas else "full",
+        "started_at": summary.started_at.isoformat(),
+        "finished_at": None if summary.finished_at is None else summary.finished_at.isoformat(),
+        "seconds": round(summary.seconds, 3),
+        "due": summary.due,
+        "accepted": summary.accepted,
+        "deleted": summary.deleted,
+        "unchanged": summary.unchanged,
+        "invalid": summary.rejected,
+        "rejected": summary.refused,
+        "undelivered": summary.undelivered,
+        "not_tried": summary.not_tried,
+        "requests": summary.requests,
+        "purges": summary.purges,
+        "nulls_removed": summary.nulls_removed,
+        "warnings": summary.warnings,
+        "receipts_recovered": summary.receipts_recovered,
+        "receipts_spooled": summary.receipts_spooled,
+        "was_limited": summary.was_limited,
+        "was_stopped": summary.was_stopped,
+        "errors": [str(error) for error in summary.errors],
+        "result": result_line(summary),
+        "exit_code": summary.exit_code,
+    }
+
+
 def result_line(summary: RunSummary) -> str:
     """Return one sentence: what came of the run and what to do next."""
     if summary.was_stopped:

@@ -1,0 +1,143 @@
+"""A dry run: plan as a run does, from the true baselines, and count what would be sent. Nothing is written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.work_queue import WorkQueue
+from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, RecordKind
+from api_pipeline.outbox.db_retry import RetryBudget
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+
+
+@dataclass(slots=True)
+class KindCount:
+    """How many records of one kind would be sent, and their size in bytes as JSON."""
+
+    records: int = 0
+    bytes: int = 0
+
+    def add(self, record: Record) -> None:
+        """Count one more record."""
+        self.records += 1
+        self.bytes += len(record.body)
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What a run would do now.
+
+    `due` is the number of due rows: each would be sent, or is `up_to_date`, or `invalid` and would be in error.
+    `kinds` counts the records by kind; a record that must follow a purge (`follow_ups`) is counted as well. `requests`
+    is the least number of POSTs. `largest` is the size in bytes of the largest record, `largest_person` whose it is.
+    """
+
+    due: int = 0
+    up_to_date: int = 0
+    invalid: int = 0
+    requests: int = 0
+    follow_ups: int = 0
+    nulls_removed: int = 0
+    warnings: int = 0
+    was_limited: bool = False
+    largest: int = 0
+    largest_person: str = ""
+    kinds: dict[RecordKind, KindCount] = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """Return how many records would be sent."""
+        return sum(count.records for count in self.kinds.values())
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all records in bytes."""
+        return sum(count.bytes for count in self.kinds.values())
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where a record would be in error, else 0 (contract 5)."""
+        return 1 if self.invalid else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What is called while a dry run plans: `on_record` for each record, `on_outcome` for each row not sent."""
+
+    on_record: Callable[[Record], None] = lambda _record: None
+    on_outcome: Callable[[Outcome], None] = lambda _outcome: None
+    on_finding: Callable[[str, Finding], None] = lambda _person_id, _finding: None
+
+
+def dry_run(
+    store: StagingTable, options: PlanOptions, checker: Checker, retry: RetryBudget, watching: Watching
+) -> DryRun:
+    """Return what a run would do now. Errors: DatabaseError."""
+    tally = _Tally(options.policy, watching)
+    # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
+    planner = Planner(store, replace(options, testing=True), tally, checker, retry, watching.on_finding)
+    planner.run()
+    found = tally.found
+    found.due = planner.counts.due
+    found.nulls_removed = planner.counts.nulls_removed
+    found.warnings = planner.counts.warnings
+    found.was_limited = planner.counts.was_limited
+    return found
+
+
+class _Tally(WorkQueue):
+    """Takes what the planner makes ready, and counts it instead of keeping it for a sender."""
+
+    def __init__(self, policy: Policy, watching: Watching) -> None:
+        super().__init__(1)
+        self._policy = replace(policy, resync=False)
+        self._watching = watching
+        self.found = DryRun()
+
+    def put(self, batch: Batch) -> bool:
+        """Count a batch."""
+        self.found.requests += 1
+        following = [record for record in map(self._following, batch.records) if record is not None]
+        self.found.follow_ups += len(following)
+        self.found.requests += bool(following)
+        for record in (*batch.records, *following):
+            self._add(record)
+        return True
+
+    def put_decided(self, outcomes: Sequence[Outcome]) -> bool:
+        """Count outcomes of rows that would not be sent."""
+        for outcome in outcomes:
+            if isinstance(outcome, Invalid):
+                self.found.invalid += 1
+            else:
+                self.found.up_to_date += 1
+            self._watching.on_outcome(outcome)
+        return True
+
+    def children(self) -> set[str]:
+        """Return no child: nothing is on its way."""
+        return set()
+
+    def wait_until_out(self, child: str) -> bool:
+        """Return at once: nothing is on its way."""
+        return True
+
+    def _following(self, record: Record) -> Record | None:
+        """Return the record that follows an accepted purge, None where none does."""
+        if record.is_last:
+            return None
+        payload = parse_payload(record.follow_up or record.row.json_payload)
+        after = next_record(record.row, payload, Baseline(held=record.held_after), self._policy)
+        return None if isinstance(after, NothingToSend) else after
+
+    def _add(self, record: Record) -> None:
+        self.found.kinds.setdefault(record.kind, KindCount()).add(record)
+        if len(record.body) > self.found.largest:
+            self.found.largest = len(record.body)
+            self.found.largest_person = record.row.person_id
+        self._watching.on_record(record)

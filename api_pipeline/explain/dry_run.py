@@ -1,0 +1,99 @@
+"""`run --dry-run`: what a run would send now, in counts and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_pipeline.assembly import RunRequest, check_control_tables, open_store, plan_options, retry_budget_of
+from api_pipeline.delivery.dry_run import DryRun, Watching, dry_run
+from api_pipeline.model import RecordKind
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.settings.model import Settings
+
+
+def plan_run(settings: Settings, request: RunRequest, watching: Watching) -> DryRun:
+    """Return what a run would do now. Errors: DatabaseError; SettingsError where the run would refuse to start."""
+    with open_store(settings) as store:
+        store.check_table()
+        return plan_with(store, settings, request, watching)
+
+
+def plan_with(store: StagingTable, settings: Settings, request: RunRequest, watching: Watching) -> DryRun:
+    """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
+    options = plan_options(settings, request, control_tables=check_control_tables(store, settings, request))
+    return dry_run(store, options, Checker(), retry_budget_of(settings), watching)
+
+
+def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
+    """Return a dry run as plain lines. Plain ASCII."""
+    lines = [f"Dry run on {settings.table_name}: nothing was written and nothing was sent."]
+    if settings.receiver:
+        lines.append(f"Compared with the baselines of {settings.receiver}.")
+    else:
+        lines.append("API_ENDPOINT is not set: of baselines only what the table itself says was sent is known.")
+    lines.append(f"  {'due':<24}{found.due:>9}")
+    lines += [
+        f"  {f'would be sent, {kind.value}':<24}{count.records:>9} records {_size(count.bytes):>12}"
+        for kind in RecordKind
+        if (count := found.kinds.get(kind))
+    ]
+    lines += [
+        f"  {name:<24}{count:>9}"
+        for name, count in (
+            ("nothing to send", found.up_to_date),
+            ("invalid, not sent", found.invalid),
+            ("requests, at least", found.requests),
+        )
+    ]
+    extras = [
+        (found.follow_ups, "records follow a purge of the same child"),
+        (found.nulls_removed, "null members would be removed from payloads"),
+        (found.warnings, "findings in payloads are only warnings (see: d2i-csc-api validate)"),
+    ]
+    lines += [f"  {count} {text}" for count, text in extras if count]
+    if found.records:
+        largest = f"{_size(found.largest).strip()} (person_id {found.largest_person})"
+        lines.append(f"  Altogether {_size(found.bytes).strip()}; the largest record has {largest}.")
+    return [*lines, f"Result: {result_line(found)} (exit code {found.exit_code})"]
+
+
+def result_line(found: DryRun) -> str:
+    """Return one sentence: what a run would do."""
+    if not found.due:
+        return "nothing is due"
+    rest = f"; {found.invalid} would be in error (see: d2i-csc-api validate)" if found.invalid else ""
+    more = "; --limit leaves more rows due" if found.was_limited else ""
+    return f"a run would send {found.records} records in at least {found.requests} requests{rest}{more}"
+
+
+def as_document(found: DryRun, settings: Settings) -> dict[str, Any]:
+    """Return a dry run as what JSON is made of."""
+    return {
+        "table": settings.table_name,
+        "receiver": settings.receiver,
+        "payloads": "deltas" if settings.use_partial_payload else "full",
+        "due": found.due,
+        "up_to_date": found.up_to_date,
+        "invalid": found.invalid,
+        "requests": found.requests,
+        "records": found.records,
+        "bytes": found.bytes,
+        "kinds": {kind.value: {"records": count.records, "bytes": count.bytes} for kind, count in found.kinds.items()},
+        "follow_ups": found.follow_ups,
+        "nulls_removed": found.nulls_removed,
+        "warnings": found.warnings,
+        "was_limited": found.was_limited,
+        "largest_bytes": found.largest,
+        "largest_person_id": found.largest_person or None,
+        "result": result_line(found),
+        "exit_code": found.exit_code,
+    }
+
+
+def _size(count: int) -> str:
+    if count < 1_000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1_000:,.1f} kB"
+    return f"{count / 1_000_000:,.1f} MB"
