@@ -22,6 +22,7 @@ _COMMANDS = {
     "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
     "smoke": ("smoke", "Run the three tests above and sum up (also: run-smoke)."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
+    "explain": ("explain", "Explain one child: rows, baseline, difference, checks, every record sent."),
     "report": ("report", "Write one run as an HTML page: what was due, its outcomes, errors by rule."),
     "requeue": ("requeue", "Put rows in error back to pending."),
     "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),

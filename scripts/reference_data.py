@@ -88,6 +88,7 @@ def _title(file_name: str) -> str:
     titles = {
         "queries.sql": "The main job, status and requeue",
         "report_queries.sql": "The report",
+        "explain_queries.sql": "The story of one child (explain)",
         "diagnostics_queries.sql": "The tests of connection and tables",
         "staging_queries.sql": "Filling the staging table (stage)",
         "anonymise_queries.sql": "The anonymised twin (anonymise)",

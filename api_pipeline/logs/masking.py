@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
-from importlib import resources
 from itertools import islice
 
+from api_pipeline.payloads.shape import property_names
 from api_pipeline.sql.connection_string import HIDDEN
 
 OWN_REFUSAL = "Payload refused before sending: "
@@ -123,30 +122,13 @@ def _mask_text(text: str) -> str:
 def _mask_quoted(match: re.Match[str]) -> str:
     inner = match[0].strip("\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb")
     parts = [part for part in _PATH_SIGNS.split(inner) if part]
-    if parts and all(part in _property_names() or re.fullmatch("[0-9]{1,3}", part) for part in parts):
+    if parts and all(part in property_names() or re.fullmatch("[0-9]{1,3}", part) for part in parts):
         return match[0]
     return f"'{HIDDEN}'"
 
 
 def _mask_word(match: re.Match[str]) -> str:
     word = match[0]
-    is_rule = word in _RULE_WORDS or word in _property_names() or _PLAIN_WORD.fullmatch(word)
+    is_rule = word in _RULE_WORDS or word in property_names() or _PLAIN_WORD.fullmatch(word)
     is_short_number = word.isascii() and word.isdigit() and len(word) < _SHORTEST_HIDDEN_NUMBER
     return word if is_rule or is_short_number else HIDDEN
-
-
-@lru_cache(maxsize=1)
-def _property_names() -> frozenset[str]:
-    """Return every property name of the payload schema: a value that reads like one says nothing about a child."""
-    schema = json.loads(resources.files("api_pipeline.data").joinpath("csc_payload.schema.json").read_text("utf-8"))
-    names: set[str] = set()
-    waiting: list[object] = [schema]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            properties = item.get("properties")
-            names.update(properties if isinstance(properties, dict) else ())
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return frozenset(names)

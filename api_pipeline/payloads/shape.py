@@ -43,6 +43,22 @@ def schema() -> dict[str, Any]:
 
 
 @cache
+def property_names() -> frozenset[str]:
+    """Return every property name of the schema; any other member of a payload may be named after a child."""
+    names: set[str] = set()
+    waiting: list[object] = [schema()]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            properties = item.get("properties")
+            names.update(properties if isinstance(properties, dict) else ())
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return frozenset(names)
+
+
+@cache
 def record_shape() -> ObjectShape:
     """Return the structure of a whole record."""
     return _object_shape(schema())

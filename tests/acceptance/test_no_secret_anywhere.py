@@ -242,6 +242,13 @@ SCENES: dict[str, list[Scene]] = {
     ],
     "validate": [Scene("validate --csv findings.csv", 1), Scene("validate --all", 1), *on_database("validate")],
     "status": [Scene("status"), Scene("status --json"), *on_database("status")],
+    "explain": [
+        *(Scene(f"explain {person}") for person in "123456"),
+        *(Scene(f"explain {person} --json") for person in "45789"),
+        Scene("explain nobody", 2),
+        Scene("explain 1 --with-values", 2),
+        *on_database("explain 1"),
+    ],
     "report": [Scene("report --folder reports"), *on_database("report")],
     "requeue": [
         Scene("requeue"),

@@ -1,0 +1,39 @@
+"""`explain`: one child's story."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from api_pipeline.commands.common import Common, not_empty, pass_common, session
+
+
+@click.command("explain")
+@pass_common
+@click.argument("person_id", callback=not_empty)
+@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@click.option("--with-values", is_flag=True, help="Also show the values of the payload; only on a terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, without values.")
+def command(common: Common, person_id: str, table: str | None, with_values: bool, as_json: bool) -> None:
+    """Explain one child: the rows, what the receiver holds, what differs, why it is due, and every record sent.
+
+    PERSON_ID is the id as the staging table has it. Nothing is written, nothing is sent. Without --with-values only ids
+    and names of members are shown.
+    """
+    from api_pipeline.explain.page import as_document, story_lines
+    from api_pipeline.explain.story import tell
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.settings.model import Purpose
+
+    if with_values and as_json:
+        raise click.UsageError("--with-values goes without --json: JSON never holds a child's values.")
+    if with_values and not sys.stdout.isatty():
+        raise click.UsageError("--with-values shows a child's data, so it writes to a terminal only, not to a file.")
+    with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:
+        story = tell(started.settings, started.run_id, person_id, mask_values)
+    if as_json:
+        click.echo(json.dumps(as_document(story), indent=2))
+    else:
+        click.echo("\n".join(story_lines(story, with_values=with_values)))

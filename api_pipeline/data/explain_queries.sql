@@ -1,0 +1,21 @@
+-- The statements of `explain`, beside those of queries.sql. They read, and change nothing.
+
+-- name: rows_of_person
+-- Reads the rows of one person, the newest first, with the answer that is stored (masked before it is shown).
+SELECT id, row_state, submission_status, submission_timestamp, api_response, json_payload
+FROM {table}
+WHERE person_id = ?
+ORDER BY id DESC {page};
+
+-- name: records_of_person
+-- Reads which records of one person were sent from this table, the latest first; the answers in the log are masked.
+SELECT run_id, batch, kind, http_code, outcome, answer, logged_at
+FROM {log}
+WHERE person_id = ? AND staging_table = ?
+ORDER BY id DESC {page};
+
+-- name: accepted_of_child
+-- Reads when a receiver last accepted a record of one child.
+SELECT accepted_at
+FROM {held}
+WHERE receiver = ? AND la_child_id = ?;

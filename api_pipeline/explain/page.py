@@ -1,0 +1,124 @@
+"""The story of one child as plain lines, and as what JSON is made of. Values stand in the lines only if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from api_pipeline.explain.story import Held, RowStory, SentRecord, Story
+from api_pipeline.explain.structure import Change, Part
+
+_MOST_LINES = 200
+
+
+def story_lines(story: Story, *, with_values: bool) -> list[str]:
+    """Return the story on a page. Without `with_values` it has ids and names of members, and no value."""
+    child = f", la_child_id {story.la_child_id}" if story.la_child_id else ""
+    lines = [f"person_id {story.person_id}{child} in {story.table}"]
+    lines.append(f"Receiver: {story.receiver or 'API_ENDPOINT is not set, so no baseline is known'}")
+    lines += _section("Tonight", [story.tonight.sentence])
+    lines += _section("Rows, the newest first", [line for row in story.rows for line in _row(row)])
+    lines += _section("Checks of the newest payload", _checks(story))
+    lines += _section("Difference from what the receiver holds", _difference(story, with_values=with_values))
+    lines += _section("What the receiver holds", _held(story.held, with_values=with_values))
+    lines += _section("Staged payload", _parts(story.staged, with_values=with_values) or [story.unreadable])
+    return lines + _section("Records sent, the latest first", _records(story))
+
+
+def as_document(story: Story) -> dict[str, Any]:
+    """Return the story as what JSON is made of; it holds no value of the payload."""
+    return {
+        "person_id": story.person_id,
+        "la_child_id": story.la_child_id,
+        "table": story.table,
+        "receiver": story.receiver,
+        "rows": [asdict(row) for row in story.rows],
+        "staged": _structure(story.staged),
+        "unreadable": story.unreadable or None,
+        "baseline": {
+            "state": story.held.state,
+            "source": story.held.source,
+            "receipt": story.held.receipt,
+            "accepted_at": story.held.accepted_at,
+            "structure": _structure(story.held.parts),
+        },
+        "difference": [{"path": change.path, "change": change.change} for change in story.difference],
+        "checks": [
+            {"severity": found.severity, "path": found.path, "rule": found.rule, "message": found.message}
+            for found in story.checks
+        ],
+        "tonight": {
+            "sentence": story.tonight.sentence,
+            "records": [asdict(record) for record in story.tonight.records],
+        },
+        "records": [asdict(record) for record in story.records],
+    }
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    shown = list(lines[:_MOST_LINES])
+    if len(lines) > _MOST_LINES:
+        shown.append(f"and {len(lines) - _MOST_LINES} more; --json has them all")
+    return ["", title, *(f"  {line}" for line in shown)]
+
+
+def _row(row: RowStory) -> list[str]:
+    state = f"{row.row_state or '(none)'}/{row.submission_status or '(none)'}"
+    at = f", {row.submission_timestamp}" if row.submission_timestamp else ""
+    due = "due" if row.is_due else "not due"
+    lines = [f"row {row.id}: {state}{at}, {row.payload_bytes} bytes; {due}, because {row.reason}"]
+    return [*lines, f"  answer: {row.answer}"] if row.answer else lines
+
+
+def _checks(story: Story) -> list[str]:
+    if story.unreadable:
+        return [story.unreadable]
+    if not story.checks:
+        return ["no finding"]
+    return [f"{found.severity}: {found.path}: {found.rule}: {found.message}" for found in story.checks]
+
+
+def _difference(story: Story, *, with_values: bool) -> list[str]:
+    if story.unreadable:
+        return ["none can be worked out: " + story.unreadable]
+    if not story.held.parts:
+        return ["everything is new: what the receiver holds is not known"]
+    return [_change(change, with_values=with_values) for change in story.difference] or ["none"]
+
+
+def _change(change: Change, *, with_values: bool) -> str:
+    if not with_values:
+        return f"{change.change:<8}{change.path}"
+    values = f"{change.before or '(nothing)'} -> {change.now or '(nothing)'}"
+    return f"{change.change:<8}{change.path}: {values}"
+
+
+def _held(held: Held, *, with_values: bool) -> list[str]:
+    receipt = f", receipt {held.receipt}" if held.receipt else ""
+    at = f", accepted {held.accepted_at} UTC" if held.accepted_at else ""
+    doubt = "; a later record may have arrived as well" if held.state == "in doubt" else ""
+    return [f"{held.state}{receipt}{at}: {held.source}{doubt}", *_parts(held.parts, with_values=with_values)]
+
+
+def _parts(parts: Sequence[Part], *, with_values: bool) -> list[str]:
+    if not with_values:
+        return [f"{part.path}: {', '.join(part.members) or 'no members'}" for part in parts]
+    return [
+        f"{part.path}.{name} = {value}" for part in parts for name, value in zip(part.members, part.values, strict=True)
+    ]
+
+
+def _records(story: Story) -> list[str]:
+    if not story.has_log:
+        return ["the submission log is missing; make it with: d2i-csc-api deploy-schema --apply"]
+    return [_record(record) for record in story.records] or ["none"]
+
+
+def _record(record: SentRecord) -> str:
+    code = f"HTTP {record.http_code}" if record.http_code is not None else "no answer"
+    return f"{record.logged_at} UTC, {record.kind}, {record.outcome} ({code}): {record.answer} (run {record.run_id})"
+
+
+def _structure(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    return [{"path": part.path, "members": list(part.members)} for part in parts]

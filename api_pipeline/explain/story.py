@@ -1,0 +1,301 @@
+"""`explain`: one child's story, gathered from staging table, baselines, submission log and the plan of the next run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from api_pipeline.assembly import RunRequest, open_store
+from api_pipeline.delivery.dry_run import Watching
+from api_pipeline.errors import SettingsError
+from api_pipeline.explain.dry_run import plan_with
+from api_pipeline.explain.structure import Change, Part, changes_between, parts_of
+from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
+from api_pipeline.outbox.adoption import adopted_baselines
+from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.payload import PayloadError, parse_payload
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.settings.model import Settings
+from api_pipeline.sql.statements import load
+
+_MOST_ROWS = 50
+_MOST_RECORDS = 50
+_RECEIPT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_KNOWN_WORDS = DUE_STATUSES | {"sent"}
+
+
+@dataclass(frozen=True, slots=True)
+class RowStory:
+    """One row of the person. `answer` is masked; `reason` says why the row is due or is not."""
+
+    id: int
+    row_state: str
+    submission_status: str
+    submission_timestamp: str | None
+    answer: str
+    payload_bytes: int
+    is_due: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the receiver holds of the child.
+
+    `state` is known, in doubt (a later record may have arrived as well) or unknown. `source` says how it is known.
+    """
+
+    state: str
+    source: str
+    receipt: str | None
+    accepted_at: str | None
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SentRecord:
+    """One record of the submission log, its answer masked."""
+
+    run_id: str
+    batch: int
+    kind: str
+    http_code: int | None
+    outcome: str
+    answer: str
+    logged_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecord:
+    """One record that the next run would send: its row, its kind, its size in bytes."""
+
+    row_id: int
+    kind: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tonight:
+    """What the next run would do with the person's rows: `records` in their order, and a sentence."""
+
+    records: tuple[PlannedRecord, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is known of one person. `difference` leads from the baseline to the newest row's payload.
+
+    `la_child_id` is None where the newest payload cannot be read; then `unreadable` says why.
+    """
+
+    person_id: str
+    table: str
+    receiver: str
+    la_child_id: str | None
+    unreadable: str
+    rows: tuple[RowStory, ...]
+    staged: tuple[Part, ...]
+    held: Held
+    difference: tuple[Change, ...]
+    checks: tuple[Finding, ...]
+    tonight: Tonight
+    records: tuple[SentRecord, ...]
+    has_log: bool
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What the planner decided about the person's rows."""
+
+    records: list[Record]
+    outcomes: list[Outcome]
+    refusal: str = ""
+
+    @property
+    def due(self) -> set[int]:
+        """Return the ids of the rows that are due."""
+        return {record.row.id for record in self.records} | {outcome_row(outcome).id for outcome in self.outcomes}
+
+
+def tell(settings: Settings, run_id: str, person_id: str, mask: Callable[[str], str]) -> Story:
+    """Return the story of a person; `mask` takes values out of answers.
+
+    Errors: DatabaseError; SettingsError where the table has no row of the person.
+    """
+    with open_store(settings) as store:
+        store.check_table()
+        rows = _query(store, "rows_of_person", _MOST_ROWS, [person_id])
+        if not rows:
+            raise SettingsError(
+                f"{settings.table_name} has no row with person_id {person_id}; give the id as the table has it, or "
+                "name another table with --table."
+            )
+        plan = _plan(store, settings, RunRequest(run_id, person_id=person_id))
+        has_log = store.has_control_tables()
+        logged = _query(store, "records_of_person", _MOST_RECORDS, [person_id, settings.table_name]) if has_log else []
+        newest = str(rows[0][5] or "")
+        staged, unreadable = _read(newest)
+        held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
+    data = _data(held[0].held)
+    return Story(
+        person_id=person_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        la_child_id=str(staged["la_child_id"]) if staged else None,
+        unreadable=unreadable,
+        rows=tuple(_row_story(row, plan.due, int(rows[0][0]), mask) for row in rows),
+        staged=tuple(parts_of(staged)) if staged else (),
+        held=held[1],
+        difference=tuple(changes_between(data or {}, staged)) if staged else (),
+        checks=tuple(Checker().check(staged, newest)) if staged else (),
+        tonight=_tonight(plan, mask),
+        records=tuple(_sent(row) for row in logged),
+        has_log=has_log,
+    )
+
+
+def outcome_row(outcome: Outcome) -> StagedRow:
+    """Return the row that an outcome is about."""
+    match outcome:
+        case Invalid(row=row) | UpToDate(row=row):
+            return row
+        case _:
+            return outcome.record.row
+
+
+def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan:
+    plan = _Plan([], [])
+    watching = Watching(on_record=plan.records.append, on_outcome=plan.outcomes.append)
+    try:
+        # The story tells of one person, whatever share of the table this machine works on.
+        plan_with(store, replace(settings, shard=replace(settings.shard, index=1, count=1)), request, watching)
+    except SettingsError as error:
+        plan.refusal = str(error)
+    return plan
+
+
+def _query(store: StagingTable, name: str, most: int, parameters: list[object]) -> list[Any]:
+    names, page = store.tables, store.connection.page(most)["page"]
+    sql = load("explain_queries.sql")[name].sql
+    return store.connection.query(
+        sql.format(table=names.staging, log=names.log, held=names.held, page=page), parameters
+    )
+
+
+def _read(text: str) -> tuple[dict[str, Any], str]:
+    """Return a payload's value, {} with the reason where it cannot be read."""
+    if not text.strip():
+        return {}, "json_payload is blank"
+    try:
+        return parse_payload(text).data, ""
+    except PayloadError as error:
+        return {}, str(error)
+
+
+def _data(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _newest_row(store: StagingTable, person_id: str) -> StagedRow | None:
+    after, newest = -(2**63), None
+    while page := store.read_page(Selection(every_row=True, person_id=person_id), after):
+        newest, after = page[-1], page[-1].id
+    return newest
+
+
+def _held(
+    store: StagingTable, settings: Settings, staged: dict[str, Any], row: StagedRow | None, *, has_tables: bool
+) -> tuple[Baseline, Held]:
+    """Return the baseline of the child, and the same to be shown."""
+    child = str(staged.get("la_child_id", ""))
+    baseline = store.baselines(settings.receiver, [child]).get(child) if has_tables and child else None
+    if baseline is not None:
+        found = _query(store, "accepted_of_child", 1, [settings.receiver, child])
+        state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
+        source = "recorded when the receiver accepted it"
+        return baseline, _shown(baseline, state, source, str(found[0][0]) if found else None)
+    adopted = adopted_baselines(store, [row]).get(row.id) if has_tables and row else None
+    if adopted is not None and adopted.child == child:
+        source = "taken from previous_json_payload, because the row was sent by another tool"
+        return adopted.baseline, _shown(adopted.baseline, "known", source, None)
+    source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
+    return Baseline(), _shown(Baseline(), "unknown", source, None)
+
+
+def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None) -> Held:
+    parts = tuple(parts_of(_data(baseline.held) or {})) if baseline.held else ()
+    return Held(state, source, baseline.receipt, accepted_at, parts)
+
+
+def _row_story(row: Any, due: set[int], newest: int, mask: Callable[[str], str]) -> RowStory:
+    number, state, status = int(row[0]), word(row[1]), word(row[2])
+    text = str(row[5] or "")
+    is_due = number in due
+    return RowStory(
+        id=number,
+        row_state=state,
+        submission_status=status,
+        submission_timestamp=None if row[3] is None else str(row[3]),
+        answer=_answer(str(row[4] or ""), mask),
+        payload_bytes=len(text.encode("utf-8", "replace")),
+        is_due=is_due,
+        reason=_reason(state, status, text, number, newest, is_due=is_due),
+    )
+
+
+def _answer(text: str, mask: Callable[[str], str]) -> str:
+    return text if _RECEIPT.fullmatch(text.strip()) else mask(text)
+
+
+def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_due: bool) -> str:
+    if is_due:
+        if state == "deleted":
+            return "the row is deleted, and the receiver holds the child or may hold it"
+        return f"its status is {status or 'empty'}"
+    if not text.strip():
+        return "its json_payload is blank"
+    if number != newest:
+        return f"row {newest} of the same person is newer"
+    if state == "deleted":
+        return "the row is deleted, and the receiver holds nothing of the child"
+    if status in _KNOWN_WORDS:
+        return f"its status is {status}"
+    return f"its status is {status or 'empty'}, which is none of the known words"
+
+
+def _tonight(plan: _Plan, mask: Callable[[str], str]) -> Tonight:
+    records = tuple(PlannedRecord(record.row.id, record.kind.value, len(record.body)) for record in plan.records)
+    if plan.refusal:
+        return Tonight((), f"A run would refuse to start: {plan.refusal}")
+    if records:
+        kinds = ", then ".join(f"a {record.kind} record of {record.bytes} bytes" for record in records)
+        return Tonight(records, f"A run would send {kinds}.")
+    for outcome in plan.outcomes:
+        if isinstance(outcome, Invalid):
+            return Tonight((), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason)}")
+    if plan.outcomes:
+        return Tonight((), "Nothing would be sent: the receiver holds this payload already; the row would be sent.")
+    return Tonight((), "Nothing would be sent: no row of this person is due.")
+
+
+def _sent(row: Any) -> SentRecord:
+    run_id, batch, kind, code, outcome, answer, logged_at = row
+    return SentRecord(
+        run_id=str(run_id).strip(),
+        batch=int(batch),
+        kind=str(kind).strip(),
+        http_code=None if code is None else int(code),
+        outcome=str(outcome).strip(),
+        answer=str(answer or ""),
+        logged_at=str(logged_at),
+    )

@@ -1,0 +1,114 @@
+"""What a payload is made of, and how two differ, as paths: ids and names by default, values only if asked for. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api_pipeline.payloads.diff import content
+from api_pipeline.payloads.shape import KeyedShape, ObjectShape, property_names, record_shape
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a payload: its path, and either its members with values, or how many items an array without keys has.
+
+    `values` pairs each plain member with its value as JSON text.
+    """
+
+    path: str
+    members: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference: the path, what happened (new, changed, gone), and both values as JSON text ("" for none)."""
+
+    path: str
+    change: str
+    before: str
+    now: str
+
+
+def parts_of(payload: Mapping[str, Any]) -> list[Part]:
+    """Return the parts of a payload, each object and keyed element with its plain members."""
+    shape = record_shape()
+    return list(_parts("", content(payload, shape), shape))
+
+
+def changes_between(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """Return how two payloads differ: each plain member, and each part that is new or gone as a whole."""
+    shape = record_shape()
+    return list(_changes("", content(held, shape), content(now, shape), shape))
+
+
+def _parts(path: str, value: Mapping[str, Any], shape: ObjectShape) -> Iterator[Part]:
+    plain = {name: member for name, member in value.items() if not _has_parts(member, shape.members.get(name))}
+    yield Part(path or "(record)", tuple(map(_named, plain)), tuple(_text(member) for member in plain.values()))
+    for name, member in value.items():
+        if name in plain:
+            continue
+        inner = shape.members[name]
+        if isinstance(inner, ObjectShape):
+            yield from _parts(_joined(path, name), member, inner)
+        elif isinstance(inner, KeyedShape):
+            for element in member:
+                yield from _parts(f"{_joined(path, name)}[{element[inner.key]}]", element, inner.element)
+
+
+def _changes(path: str, held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape) -> Iterator[Change]:
+    for name in dict.fromkeys([*held, *now]):
+        before, after = held.get(name, _ABSENT), now.get(name, _ABSENT)
+        member, place = shape.members.get(name), _joined(path, name)
+        if _has_parts(before, member) and _has_parts(after, member):
+            if isinstance(member, ObjectShape):
+                yield from _changes(place, before, after, member)
+            elif isinstance(member, KeyedShape):
+                yield from _element_changes(place, before, after, member)
+        elif _text(before) != _text(after):
+            yield _change(place, before, after)
+
+
+def _element_changes(path: str, held: list[Any], now: list[Any], shape: KeyedShape) -> Iterator[Change]:
+    before = {element[shape.key]: element for element in held}
+    after = {element[shape.key]: element for element in now}
+    for key in dict.fromkeys([*before, *after]):
+        place = f"{path}[{key}]"
+        if key in before and key in after:
+            yield from _changes(place, before[key], after[key], shape.element)
+        else:
+            yield _change(place, before.get(key, _ABSENT), after.get(key, _ABSENT))
+
+
+def _change(path: str, before: Any, after: Any) -> Change:
+    kind = "new" if before is _ABSENT else "gone" if after is _ABSENT else "changed"
+    return Change(path, kind, _text(before), _text(after))
+
+
+def _has_parts(value: Any, shape: ObjectShape | KeyedShape | None) -> bool:
+    """Return whether a member has a structure that can be walked: an object, or elements that all have their key."""
+    if isinstance(shape, ObjectShape):
+        return isinstance(value, dict)
+    if isinstance(shape, KeyedShape):
+        return isinstance(value, list) and all(
+            isinstance(element, dict) and isinstance(element.get(shape.key), str) for element in value
+        )
+    return False
+
+
+def _text(value: Any) -> str:
+    return "" if value is _ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{_named(name)}" if path else _named(name)
+
+
+def _named(name: str) -> str:
+    """Return a member's name; one that the schema does not know may be anything, a child's name too, and is hidden."""
+    return name if name in property_names() else "(unknown member)"

@@ -1,0 +1,137 @@
+"""`explain`: one child's story, against a receiver that really took the records."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator import SimulatorServer
+from tests.support.commands import clean_environment, invoke_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, child, fill, hash_of, staged, text_of
+from tests.support.world import live_settings
+
+BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    with SimulatorServer() as started:
+        yield started
+
+
+@pytest.fixture
+def settings(deployed: TestDatabase, server: SimulatorServer) -> dict[str, str]:
+    return {**deployed.settings, **live_settings(server)}
+
+
+@BOTH
+def test_story_of_a_child_that_was_sent_and_has_changed(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1"), staged("P2")])
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    now = child("P1", mis_child_id="M1")
+    now["child_details"]["surname"] = "Changed"
+    change(deployed, deployed.table, "P1", json_payload=text_of(now), current_hash=hash_of(now))
+    change(deployed, deployed.table, "P1", submission_status="Pending", row_state="Updated")
+
+    done = invoke_cli(["explain", "P1", "--json"], {**settings, "USE_PARTIAL_PAYLOAD": "true"}, tmp_path)
+
+    assert done.code == 0, done.text
+    story = json.loads(done.out)
+    (row,) = story["rows"]
+    assert (row["is_due"], row["reason"]) == (True, "its status is pending")
+    assert story["baseline"]["state"] == "known"
+    (sent,) = story["records"]
+    assert (sent["kind"], sent["outcome"]) == ("full", "accepted")
+    assert sent["answer"] == story["baseline"]["receipt"]
+    assert story["difference"] == [
+        {"path": "child_details.surname", "change": "changed"},
+        {"path": "mis_child_id", "change": "new"},
+    ]
+    (planned,) = story["tonight"]["records"]
+    assert planned["kind"] == "delta"
+    text = invoke_cli(["explain", "P1"], settings, tmp_path).out
+    assert "changed child_details.surname" in text
+    for value in ("Changed", "Sample", "2014-03-09"):
+        assert value not in text + done.out
+
+
+@BOTH
+def test_older_rows_and_sent_rows_say_why_they_are_not_due(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1", status="Sent"), staged("P1", status="Odd"), staged("P3")])
+    change(deployed, deployed.table, "P3", json_payload="  ")
+    story = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+    assert [row["is_due"] for row in story["rows"]] == [False, False]
+    assert story["rows"][0]["reason"] == "its status is odd, which is none of the known words"
+    assert story["rows"][1]["reason"].endswith("of the same person is newer")
+    assert story["tonight"]["records"] == []
+    blank = json.loads(invoke_cli(["explain", "P3", "--json"], settings, tmp_path).out)
+    assert (blank["rows"][0]["reason"], blank["unreadable"]) == ("its json_payload is blank", "json_payload is blank")
+
+
+@ONE
+def test_invalid_payload_shows_its_findings_and_that_nothing_would_be_sent(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1", child("P1", no_such_member=1)), staged("P2", '{"la_child_id": ')])
+    story = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+    assert story["checks"][0]["severity"] == "schema"
+    assert story["tonight"]["sentence"].startswith("Nothing would be sent, and the row would be in error")
+    broken = invoke_cli(["explain", "P2"], settings, tmp_path)
+    assert broken.code == 0
+    assert "json_payload is not valid JSON" in broken.out
+
+
+@ONE
+def test_explain_of_a_person_without_rows_says_so(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    done = invoke_cli(["explain", "P404"], settings, tmp_path)
+    assert done.code == 2
+    assert "has no row with person_id P404" in done.err
+
+
+@ONE
+@pytest.mark.parametrize("arguments", [["--with-values"], ["--with-values", "--json"]])
+def test_values_are_never_written_to_a_file_or_as_json(
+    arguments: list[str], deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    done = invoke_cli(["explain", "P1", *arguments], settings, tmp_path)
+    assert done.code == 2
+    assert "Sample" not in done.text
+
+
+@ONE
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_values_are_shown_on_a_terminal(deployed: TestDatabase, settings: dict[str, str], tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    try:
+        ours, theirs = os.openpty()
+    except OSError:
+        pytest.skip("this machine has no pseudo-terminal")
+    command = [sys.executable, "-m", "api_pipeline", "explain", "P1", "--with-values"]
+    with subprocess.Popen(
+        command, env=clean_environment(settings), cwd=tmp_path, stdout=theirs, stderr=subprocess.STDOUT
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65_536):
+                shown += piece
+        except OSError:
+            pass  # Linux ends a terminal that nobody holds any more so
+        os.close(ours)
+    assert process.returncode == 0
+    assert 'child_details.surname = "Sample"' in shown.decode()
