@@ -346,7 +346,7 @@ def test_real_children_never_go_into_the_table_of_invented_ones(ssd: CouncilSsd)
     done = ssd.stage(TABLE_NAME="ssd_api_data_staging_anon")
 
     assert done.code == 2
-    assert "invented" in done.err
+    assert "the anonymised copy" in done.err
     assert "1001" not in {row[0] for row in ssd.database.rows("SELECT person_id FROM ssd_api_data_staging_anon")}
 
 
