@@ -191,6 +191,7 @@ def _execute(
         parts = _parts(settings, request, observers, stop, summary, stores, write_back)
         Run(parts, summary).execute()
         summary.due += _not_come_to(stores.writer, parts.planner, request)
+        summary.is_table_empty = not (summary.due or summary.errors) and stores.writer.is_empty()
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()

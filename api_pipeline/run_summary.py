@@ -17,7 +17,8 @@ class RunSummary:
 
     Every due row ends in one of: `accepted` (of which `deleted` were deletions), `unchanged` (nothing to send),
     `rejected` (not sent, its own fault), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs. Times are
-    UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take.
+    UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take,
+    `is_table_empty` that the staging table has no row at all.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class RunSummary:
     receipts_recovered: int = 0
     was_stopped: bool = False
     was_limited: bool = False
+    is_table_empty: bool = False
     errors: list[PipelineError] = field(default_factory=list)
 
     @property

@@ -90,6 +90,7 @@ def _title(file_name: str) -> str:
         "report_queries.sql": "The report",
         "explain_queries.sql": "The story of one child (explain)",
         "diagnostics_queries.sql": "The tests of connection and tables",
+        "rights_queries.sql": "The rights of a run",
         "staging_queries.sql": "Filling the staging table (stage)",
         "anonymise_queries.sql": "The anonymised twin (anonymise)",
     }

@@ -43,6 +43,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "sql.native": {"MISSING_LIBRARY": 3},
     "db.connection": {"_UNDONE": 3},
     "diagnostics.database": {"_way_to_server": None},
+    "diagnostics.rights": {"found_elsewhere": 3},
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
     "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
     "sql.expected_tables": {"compare": 3, "_differences": 3, "_missing": 3},

@@ -35,6 +35,7 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
 
 def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, quiet: bool) -> None:
     from api_pipeline.db import connect
+    from api_pipeline.diagnostics.database import refuse_second_table
     from api_pipeline.sql import ddl
     from api_pipeline.sql.connection_string import is_embedded
     from api_pipeline.sql.identifiers import Dialect
@@ -45,6 +46,7 @@ def _print_or_apply(connection_string: str, table: str, *, is_applied: bool, qui
     connection = connect(connection_string, create=is_applied)
     try:
         if is_applied:
+            refuse_second_table(connection, table)
             ddl.apply(connection.execute, connection.dialect, table)
         else:
             click.echo(ddl.render(connection.dialect, table))

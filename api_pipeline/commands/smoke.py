@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.checking import exit_unless_ok, settings_failing, show
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, executable_folder, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.commands.common import Session
+    from api_pipeline.diagnostics.steps import Report
 
 
 @click.command("smoke")
@@ -15,27 +22,55 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(common: Common, table: str | None, as_json: bool) -> None:
-    """Test the database, the staging table and the endpoint, and sum up. No record is sent."""
+    """Test the database, the staging table and the endpoint, and sum up. No record is sent.
+
+    In testing mode the endpoint is skipped until its settings are there; the rest is tested all the same.
+    """
     from api_pipeline.diagnostics.database import check_connection, check_schema
-    from api_pipeline.diagnostics.endpoint import check_endpoint
     from api_pipeline.diagnostics.steps import as_summary, exit_code_of, summary_table
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with (
         settings_failing("smoke", as_json=as_json, is_one_of_many=True),
-        session(common, Purpose.SMOKE, options) as started,
+        session(common, Purpose.DATABASE, options) as started,
     ):
-        settings, redact = started.settings, started.redactor
         reports = []
         for check in (check_connection, check_schema):
-            reports.append(check(settings))
-            show(reports[-1], redact, as_json=as_json, quiet=common.quiet)
-        reports.append(check_endpoint(settings, redact.add))
-        show(reports[-1], redact, as_json=as_json, quiet=common.quiet)
+            reports.append(check(started.settings))
+            show(reports[-1], started.redactor, as_json=as_json, quiet=common.quiet)
+        reports.append(_endpoint_report(common, options, started))
+        show(reports[-1], started.redactor, as_json=as_json, quiet=common.quiet)
     code = exit_code_of(reports)
     if as_json:
-        click.echo(redact(json.dumps(as_summary(reports), indent=2)))
+        click.echo(started.redactor(json.dumps(as_summary(reports), indent=2)))
     elif not common.quiet or code:
-        click.echo(redact("\n".join(summary_table(reports))))
+        click.echo(started.redactor("\n".join(summary_table(reports))))
     exit_unless_ok(code)
+
+
+def _endpoint_report(common: Common, options: dict[str, str | None], started: Session) -> Report:
+    """Test the endpoint with settings of its own, so that what is missing there stops no other test."""
+    from api_pipeline.config import load_settings, working_folder
+    from api_pipeline.diagnostics.endpoint import check_endpoint
+    from api_pipeline.diagnostics.steps import settings_report, skipped_report
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.model import Purpose
+
+    known = started.settings
+    if known.testing_mode and not (known.api_endpoint or known.token_endpoint):
+        detail = "API_ENDPOINT and TOKEN_ENDPOINT are not set; testing mode needs neither"
+        return skipped_report("test-endpoint", "settings", detail)
+    try:
+        folder, program = working_folder(), executable_folder()
+        store, purpose = CredentialStore(), Purpose.ENDPOINT
+        settings = load_settings(options, os.environ, folder, program, store, common.env_file, purpose)
+    except SettingsError as error:
+        return settings_report("test-endpoint", error)
+    for secret in settings.secrets:
+        started.redactor.add(secret)
+    for warning in settings.warnings:
+        if warning not in known.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
+    return check_endpoint(settings, started.redactor.add)

@@ -21,7 +21,7 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     """
     from api_pipeline.assembly import open_store
     from api_pipeline.diagnostics.payloads import Levels, validate
-    from api_pipeline.outbox.staging_table import Selection
+    from api_pipeline.outbox.staging_table import FILL_THE_TABLE, Selection
     from api_pipeline.payloads.schema_check import Checker
     from api_pipeline.settings.model import Purpose
 
@@ -31,7 +31,10 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         store.check_table()
         levels = Levels(settings.schema_check, settings.schema_codes)
         result = validate(store, Selection(every_row=every_row), Checker(), levels, csv_path)
-    if not common.quiet:
+        is_empty = not result.rows and store.is_empty()
+    if is_empty:
+        click.echo(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
+    elif not common.quiet:
         click.echo(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
         if result.nulls:
             click.echo(f"{result.nulls} null members would be taken out before sending.")

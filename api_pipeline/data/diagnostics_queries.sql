@@ -51,3 +51,17 @@ ORDER BY attnum;
 SELECT name, type, NULL, CASE WHEN "notnull" = 1 THEN 0 ELSE 1 END
 FROM pragma_table_info(?, ?)
 ORDER BY cid;
+
+-- name: elsewhere_sqlserver
+-- Schemas that have a table or view of this name: a wrong schema is the commonest mistake.
+SELECT TABLE_SCHEMA
+FROM INFORMATION_SCHEMA.TABLES
+WHERE LOWER(TABLE_NAME) = LOWER(?)
+ORDER BY TABLE_SCHEMA;
+
+-- name: elsewhere_postgresql
+-- Schemas that have a table or view of this name: a wrong schema is the commonest mistake.
+SELECT table_schema
+FROM information_schema.tables
+WHERE LOWER(table_name) = LOWER(?)
+ORDER BY table_schema;

@@ -27,6 +27,12 @@ SET partial_json_payload = partial_json_payload, submission_status = submission_
     previous_json_payload = previous_json_payload, previous_hash = previous_hash
 WHERE 1 = 0;
 
+-- name: any_row
+-- Reads the id of one row: whether the table has any row at all.
+SELECT id
+FROM {table}
+ORDER BY id {page};
+
 -- name: read_due
 -- Reads the next page of rows that may be due: those with a payload whose status says so, and every deleted row
 -- (whether the receiver still holds that child is looked up afterwards). Keyset on id, so that no page is read twice.

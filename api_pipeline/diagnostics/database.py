@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_pipeline.db import Connection, connect
+from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
-from api_pipeline.errors import DatabaseError
+from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
 from api_pipeline.sql.expected_tables import FoundColumn, Need, SchemaFinding, compare, expected_tables
-from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
 
@@ -44,6 +46,8 @@ def check_schema(settings: Settings) -> Report:
             finding.detail = f"staging table {settings.table_name}"
         with _opened(walk, settings) as connection:
             _compare_tables(walk, settings, connection)
+            try_rights(walk, settings, connection)
+            _count_rows(walk, settings, connection)
     except StepFailed:
         pass
     return walk.report()
@@ -121,11 +125,14 @@ def _ask(connection: Connection, name: str, finding: StepResult) -> None:
 def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> None:
     failed: StepFailed | None = None
     deltas = settings.use_partial_payload
+    staging = table_names(settings.table_name, connection.dialect).staging
     for table in expected_tables(connection.dialect, settings.table_name, deltas=deltas):
         try:
             with walk.step(table.name) as finding:
                 found = found_columns(connection, table.name)
                 differences = compare(found, table)
+                if not found and table.name == staging:
+                    _look_elsewhere(connection, settings.table_name)
                 _judge(differences, finding, f"{len(table.columns)} expected columns are there ({table.need.value})")
         except StepFailed as error:
             failed = failed or error
@@ -141,6 +148,40 @@ def _judge(differences: list[SchemaFinding], finding: StepResult, all_well: str)
     if differences:
         finding.status = Status.REMARK
         finding.advice = remedies
+
+
+def refuse_second_table(connection: Connection, table_name: str) -> None:
+    """Check that making the table would not make a second one beside that of another schema.
+
+    A name with its schema says where the table is meant to be. Errors: SettingsError.
+    """
+    names = table_names(table_name, connection.dialect)
+    if parse_table_name(table_name).schema is not None or found_columns(connection, names.staging):
+        return
+    if elsewhere := found_elsewhere(connection, table_name):
+        detail, advice = elsewhere
+        raise SettingsError(
+            f"{detail} Nothing was made: {advice} To make one all the same, name it with its schema: --table "
+            f"SCHEMA.{table_name}."
+        )
+
+
+def _look_elsewhere(connection: Connection, table_name: str) -> None:
+    """Name the other schema that has the table. Errors: StepFailed where one has it."""
+    if elsewhere := found_elsewhere(connection, table_name):
+        detail, advice = elsewhere
+        raise StepFailed(detail, advice, DatabaseError.exit_code)
+
+
+def _count_rows(walk: Walk, settings: Settings, connection: Connection) -> None:
+    with walk.step("rows") as finding:
+        store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
+        if store.is_empty():
+            finding.status = Status.REMARK
+            finding.detail = f"{settings.table_name} has no rows, so a run would have nothing to send"
+            finding.advice = FILL_THE_TABLE
+        else:
+            finding.detail = f"{settings.table_name} has rows"
 
 
 def found_columns(connection: Connection, table: str) -> list[FoundColumn]:

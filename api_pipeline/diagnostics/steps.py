@@ -105,6 +105,11 @@ def settings_report(test: str, error: PipelineError) -> Report:
     return Report(test, (Step("settings", Status.FAILED, str(error)),), error.exit_code)
 
 
+def skipped_report(test: str, step: str, detail: str) -> Report:
+    """Return the report of a test that was left out, with the reason."""
+    return Report(test, (Step(step, Status.SKIPPED, detail),), 0)
+
+
 def exit_code_of(reports: Sequence[Report]) -> int:
     """Return one exit code for several tests, by the contract's precedence."""
     codes = {report.exit_code for report in reports}
@@ -131,6 +136,8 @@ def outcome(report: Report) -> str:
     failed = [step for step in report.steps if step.status is Status.FAILED]
     if failed:
         return f"failed at {failed[0].name} (exit code {report.exit_code})"
+    if report.steps and all(step.status is Status.SKIPPED for step in report.steps):
+        return f"skipped: {report.steps[0].detail}"
     remarks = sum(step.status is Status.REMARK for step in report.steps)
     return f"passed{f', with {remarks} remark' + ('s' if remarks > 1 else '') if remarks else ''}"
 
@@ -141,10 +148,13 @@ def summary_table(reports: Sequence[Report]) -> list[str]:
     lines = ["Summary"]
     for report in reports:
         seconds = sum(step.seconds for step in report.steps)
-        status = "ok" if report.is_ok else "FAILED"
-        lines.append(f"  {report.test:<{width}}  {status:<6}  {seconds:>6.2f} s  {outcome(report)}")
+        is_skipped = report.is_ok and all(step.status is Status.SKIPPED for step in report.steps)
+        status = "skipped" if is_skipped else "ok" if report.is_ok else "FAILED"
+        lines.append(f"  {report.test:<{width}}  {status:<7}  {seconds:>6.2f} s  {outcome(report)}")
     code = exit_code_of(reports)
-    lines.append(f"smoke: {'all passed' if code == 0 else f'exit code {code}'}")
+    skipped = [report.test for report in reports if all(step.status is Status.SKIPPED for step in report.steps)]
+    passed = f"all passed, {' and '.join(skipped)} was skipped" if skipped else "all passed"
+    lines.append(f"smoke: {passed if code == 0 else f'exit code {code}'}")
     return lines
 
 

@@ -19,6 +19,10 @@ from api_pipeline.sql.identifiers import Dialect, TableNames
 from api_pipeline.sql.statements import load, placeholders
 
 PAGE_SIZE = 100
+FILL_THE_TABLE = (
+    "fill it: d2i-csc-api stage does it from the council's own tables (SSD), or run the council's own SQL that fills it"
+)
+"""What to do about an empty staging table, in words that follow a colon or semicolon."""
 
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
@@ -124,6 +128,10 @@ class StagingTable:
         if self._has_retained:
             found.update((str(row[0]), read_paths(row[1])) for row in self.by_values("read_left_window", people))
         return found
+
+    def is_empty(self) -> bool:
+        """Return whether the staging table has no row at all. Errors: DatabaseError."""
+        return not self.connection.query(self.sql("any_row", page=self.connection.page(1)["page"]))
 
     def count(self, selection: Selection) -> int:
         """Return how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""

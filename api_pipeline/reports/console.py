@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 
+from api_pipeline.outbox.staging_table import FILL_THE_TABLE
 from api_pipeline.outbox.status import Overview, PastRun
 from api_pipeline.run_summary import RunSummary
 
@@ -119,6 +120,7 @@ def run_document(summary: RunSummary) -> dict[str, object]:
         "receipts_recovered": summary.receipts_recovered,
         "receipts_spooled": summary.receipts_spooled,
         "was_limited": summary.was_limited,
+        "is_table_empty": summary.is_table_empty,
         "was_stopped": summary.was_stopped,
         "errors": [str(error) for error in summary.errors],
         "result": result_line(summary),
@@ -139,6 +141,8 @@ def result_line(summary: RunSummary) -> str:
         )
     if summary.in_error:
         return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
+    if summary.is_table_empty:
+        return f"the table {summary.table} is empty, so nothing was due; {FILL_THE_TABLE}"
     if summary.due == 0:
         return "nothing was due"
     if summary.was_limited:
@@ -157,6 +161,8 @@ def status_lines(overview: Overview, table: str) -> list[str]:
         f"  {count.row_state or '(none)':<12}{count.submission_status or '(none)':<20}{count.rows:>10}"
         for count in overview.counts
     ]
+    if not overview.counts:
+        lines.append(f"The table is empty; {FILL_THE_TABLE}.")
     lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or its time is not kept'}")
     if overview.errors:
         lines.append("Most frequent errors (values are masked)")

@@ -141,15 +141,36 @@ def test_text_and_json_say_the_same(command: str, settings: dict[str, str], tmp_
         assert step["seconds"] >= 0
 
 
-def test_missing_settings_end_smoke_before_anything_is_opened(
+def test_smoke_in_testing_mode_skips_an_endpoint_that_is_not_set_and_tests_the_rest(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    text = run_cli(["smoke"], deployed.settings, tmp_path)
+    assert text.code == 0, text.text
+    assert text.out.splitlines()[-1] == "smoke: all passed, test-endpoint was skipped"
+    document = json.loads(run_cli(["smoke", "--json"], deployed.settings, tmp_path).out)
+    assert document["tests"][2]["steps"][0]["status"] == "skipped"
+
+
+def test_smoke_tests_the_database_while_settings_of_the_endpoint_are_missing(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
-    done = run_cli(["smoke", "--json"], deployed.settings, tmp_path)
+    live = {**deployed.settings, "TESTING_MODE": "false"}
+    done = run_cli(["smoke", "--json"], live, tmp_path)
 
     document = json.loads(done.out)
     assert (done.code, document["exit_code"]) == (2, 2)
-    assert "API_ENDPOINT is missing" in document["tests"][0]["steps"][0]["detail"]
+    assert [test["ok"] for test in document["tests"]] == [True, True, False]
+    assert "API_ENDPOINT is missing" in document["tests"][2]["steps"][0]["detail"]
     assert server.simulator.stats().token_requests == 0
+
+
+def test_smoke_ends_at_wrong_settings_of_the_database(database: TestDatabase, tmp_path: Path) -> None:
+    wrong = {"DB_CONNECTION_STRING": database.connection_string, "BATCH_SIZE": "x"}
+    done = run_cli(["smoke", "--json"], wrong, tmp_path)
+
+    document = json.loads(done.out)
+    assert (done.code, document["exit_code"]) == (2, 2)
+    assert "BATCH_SIZE: expected" in document["tests"][0]["steps"][0]["detail"]
 
 
 def test_quiet_prints_nothing_on_success_and_everything_on_failure(

@@ -14,6 +14,7 @@ from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.layouts import LAYOUTS, make_table
+from tests.support.staging import fill, staged
 
 COMPANIONS = (
     *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_runs"),
@@ -33,9 +34,12 @@ def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Pa
     found = check(deployed, tmp_path)
 
     assert found.code == 0
-    assert {step["status"] for step in found.steps.values()} == {"ok"}
+    around = ("rights", "rows")
+    assert {step["status"] for name, step in found.steps.items() if name not in around} == {"ok"}
+    assert found.steps["rights"]["status"] == ("skipped" if deployed.dialect is Dialect.SQLITE else "ok")
+    assert "has no rows" in found.steps["rows"]["detail"]
     assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
-    assert len(found.steps) == 8
+    assert len(found.steps) == 10
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:
@@ -192,6 +196,67 @@ def test_statements_for_sql_server_are_t_sql_that_only_reads(statement: Statemen
 
     assert isinstance(parsed, sqlglot.exp.Select)
     assert statement.purpose
+
+
+@pytest.mark.parametrize("statement", load("rights_queries.sql").values(), ids=lambda statement: statement.name)
+def test_statements_that_try_rights_are_t_sql_that_changes_no_row(statement: Statement) -> None:
+    text = statement.sql.format(held="held", log="log_", unconfirmed="unconfirmed", runs="runs")
+    (parsed,) = sqlglot.parse(text, dialect="tsql")
+
+    assert parsed is not None
+    assert str(parsed.find(sqlglot.exp.Where)) == "WHERE 1 = 0"
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("right", ["UPDATE ON ssd_api_data_staging", "INSERT ON ssd_api_submission_log"])
+def test_login_that_lacks_a_right_of_a_run_is_told_before_any_run(
+    deployed: TestDatabase, tmp_path: Path, right: str
+) -> None:
+    role = "reader_of_" + deployed.connection_string.partition("DATABASE=")[2].partition(";")[0]
+    deployed.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'plain'")
+    deployed.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    deployed.execute(f"REVOKE {right} FROM {role}")
+    keywords = [part for part in deployed.connection_string.split(";") if part[:3].upper() not in ("UID", "PWD")]
+    settings = {**deployed.settings, "DB_CONNECTION_STRING": ";".join([*keywords, f"UID={role}", "PWD=plain"])}
+
+    found = diagnose("test-schema", settings, tmp_path)
+
+    deployed.execute(f"DROP OWNED BY {role}")
+    deployed.execute(f"DROP ROLE {role}")
+    assert found.code == 3
+    assert found.steps["rights"]["status"] == "failed"
+    assert right.rpartition(" ")[2] in found.steps["rights"]["detail"]
+    assert "the rights that a run needs" in found.steps["rights"]["advice"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_table_of_another_schema_is_named_before_a_second_one_is_made(database: TestDatabase, tmp_path: Path) -> None:
+    database.execute("CREATE SCHEMA ssd")
+    assert invoke_cli(["deploy-schema", "--apply", "--table", "ssd.ssd_api_data_staging"], database.settings, tmp_path)
+
+    step = named(check(database, tmp_path), "ssd_api_data_staging")
+    assert "there is ssd.ssd_api_data_staging" in step["detail"]
+    assert "set TABLE_NAME=ssd.ssd_api_data_staging" in step["advice"]
+
+    refused = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
+    assert refused.code == 2
+    assert "there is ssd.ssd_api_data_staging. Nothing was made" in refused.err
+    assert database.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = 'public'") == []
+    named_so = invoke_cli(
+        ["deploy-schema", "--apply", "--table", "public.ssd_api_data_staging"], database.settings, tmp_path
+    )
+    assert named_so.code == 0, named_so.text
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_empty_table_is_told_with_what_fills_it(deployed: TestDatabase, tmp_path: Path) -> None:
+    for command, code in (("run", 0), ("validate", 0), ("status", 0), ("test-schema", 0)):
+        done = invoke_cli([command, "--table", deployed.table], deployed.settings, tmp_path)
+        assert done.code == code, done.text
+        assert "fill it: d2i-csc-api stage" in done.out, command
+    fill(deployed, deployed.table, [staged("P1", status="Sent")])
+    for command in ("run", "validate", "status", "test-schema"):
+        assert "fill it" not in invoke_cli([command, "--table", deployed.table], deployed.settings, tmp_path).out
 
 
 @pytest.mark.parametrize("dialect", Dialect)

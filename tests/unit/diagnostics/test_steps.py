@@ -93,8 +93,8 @@ def test_report_is_plain_lines_with_advice_below() -> None:
 def test_summary_has_a_line_for_each_test_and_one_for_all() -> None:
     assert summary_table([report(0, "test-schema"), report(4)]) == [
         "Summary",
-        "  test-schema  ok        0.50 s  passed",
-        "  test-x       FAILED    0.50 s  failed at only (exit code 4)",
+        "  test-schema  ok         0.50 s  passed",
+        "  test-x       FAILED     0.50 s  failed at only (exit code 4)",
         "smoke: exit code 4",
     ]
     assert summary_table([report(0)])[-1] == "smoke: all passed"

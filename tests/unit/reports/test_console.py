@@ -195,7 +195,8 @@ def test_the_state_of_the_table_is_shown_in_columns() -> None:
 
 def test_a_table_with_nothing_to_tell_is_shown_short() -> None:
     lines = status_lines(Overview([], None, [], []), "staging")
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert "The table is empty; fill it" in lines[2]
     assert lines[-1] == "Oldest pending row: none, or its time is not kept"
 
 

@@ -95,7 +95,7 @@ def test_wrong_number_of_values_names_the_statement_and_no_value() -> None:
     "name",
     [
         *("queries.sql", "staging_queries.sql", "anonymise_queries.sql", "report_queries.sql"),
-        *("diagnostics_queries.sql", "explain_queries.sql"),
+        *("diagnostics_queries.sql", "explain_queries.sql", "rights_queries.sql"),
     ],
 )
 def test_every_marker_of_every_statement_is_understood(name: str) -> None:

@@ -1,0 +1,30 @@
+-- The statements by which test-schema tries the rights that a run needs, beside may_write of queries.sql. Each changes no
+-- row: it fails where the login may not do what a run does.
+
+-- name: may_change_held
+-- Changes no row: fails where the login may not keep baselines as a run does.
+DELETE FROM {held} WHERE 1 = 0;
+
+-- name: may_insert_held
+-- Adds no row: fails where the login may not keep baselines as a run does.
+INSERT INTO {held} (receiver, la_child_id) SELECT receiver, la_child_id FROM {held} WHERE 1 = 0;
+
+-- name: may_insert_log
+-- Adds no row: fails where the login may not log a record as a run does.
+INSERT INTO {log} (run_id) SELECT run_id FROM {log} WHERE 1 = 0;
+
+-- name: may_change_unconfirmed
+-- Changes no row: fails where the login may not keep what is in doubt as a run does.
+DELETE FROM {unconfirmed} WHERE 1 = 0;
+
+-- name: may_insert_unconfirmed
+-- Adds no row: fails where the login may not keep what is in doubt as a run does.
+INSERT INTO {unconfirmed} (receiver, la_child_id) SELECT receiver, la_child_id FROM {unconfirmed} WHERE 1 = 0;
+
+-- name: may_insert_run
+-- Adds no row: fails where the login may not write the journal as a run does.
+INSERT INTO {runs} (run_id) SELECT run_id FROM {runs} WHERE 1 = 0;
+
+-- name: may_change_run
+-- Changes no row: fails where the login may not write the journal as a run does.
+UPDATE {runs} SET exit_code = exit_code WHERE 1 = 0;

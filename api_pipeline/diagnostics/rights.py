@@ -1,0 +1,74 @@
+"""Whether the login may do what a run does, and whether a table of the same name stands in another schema."""
+
+from __future__ import annotations
+
+from api_pipeline.db import Connection
+from api_pipeline.diagnostics.steps import Status, StepFailed, Walk
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.settings.model import Settings
+from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
+from api_pipeline.sql.statements import load
+
+_QUERIES = "diagnostics_queries.sql"
+_RIGHTS = "rights_queries.sql"
+# Each statement with the control table that it tries, as `TableNames` names it.
+_ON_CONTROL_TABLES = {
+    "may_insert_held": "held",
+    "may_change_held": "held",
+    "may_insert_log": "log",
+    "may_insert_unconfirmed": "unconfirmed",
+    "may_change_unconfirmed": "unconfirmed",
+    "may_insert_run": "runs",
+    "may_change_run": "runs",
+}
+_SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
+
+
+def try_rights(walk: Walk, settings: Settings, connection: Connection) -> None:
+    """Try each right that a run needs by a statement that changes no row. Errors: StepFailed."""
+    if connection.dialect is Dialect.SQLITE:
+        walk.add("rights", Status.SKIPPED, "the database is a file: whoever may write the file may do all")
+        return
+    store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
+    with walk.step("rights") as finding:
+        try:
+            store.check_writable()
+            tables = [store.tables.staging]
+            if store.has_control_tables() and store.has_journal():
+                _try_control_tables(store)
+                tables += [store.tables.held, store.tables.log, store.tables.unconfirmed, store.tables.runs]
+        except DatabaseError as error:
+            advice = "ask the database administrator for the rights that a run needs."
+            raise StepFailed(str(error), advice, error.exit_code) from None
+        finding.detail = f"the login may write to {', '.join(tables)}"
+
+
+def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] | None:
+    """Return what to say of a table of the same name in another schema, and the advice; None where there is none."""
+    if connection.dialect is Dialect.SQLITE:
+        return None
+    name = parse_table_name(table_name)
+    rows = connection.query(load(_QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
+    schemas = [str(row[0]) for row in rows if str(row[0]).lower() not in _SYSTEM_SCHEMAS]
+    if name.schema is not None:
+        schemas = [schema for schema in schemas if schema.lower() != name.schema.text.lower()]
+    if not schemas:
+        return None
+    names = [f"{schema}.{name.table.text}" for schema in schemas]
+    return (
+        f"There is no table {table_name} where this login looks for it, but there is {' and '.join(names)}.",
+        f"set TABLE_NAME={names[0]}, if that is the staging table, instead of making a second one.",
+    )
+
+
+def _try_control_tables(store: StagingTable) -> None:
+    names = store.tables
+    for name, table in _ON_CONTROL_TABLES.items():
+        statement = load(_RIGHTS)[name].sql.format(
+            held=names.held, log=names.log, unconfirmed=names.unconfirmed, runs=names.runs
+        )
+        try:
+            store.connection.execute(statement)
+        except DatabaseError as error:
+            raise type(error)(f"The control table {getattr(names, table)} cannot be written to. {error}") from None
