@@ -30,9 +30,10 @@ from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, Setti
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
+from api_pipeline.transport.proxy import check_proxy, proxy_in_use
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
-from api_pipeline.transport.session import make_session, proxy_in_use
+from api_pipeline.transport.session import make_session
 from api_pipeline.transport.single_request import RawAnswer
 
 _PORTAL = "whoever holds the council's account at the DfE portal"
@@ -48,6 +49,8 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
     try:
         with walk.step("settings") as finding:
             session = make_session(transport_options(settings))
+            for url in (settings.children_url, settings.token_endpoint):
+                check_proxy(session, settings.proxy_url or None, url)
             finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}"
         with session:
             _walk_ways(walk, settings, session)
@@ -153,7 +156,7 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
     try:
         return receiver.post(records)
     except AuthenticationRefused as error:
-        raise StepFailed(str(error), f"{_PORTAL} can look up the scope.", error.exit_code) from None
+        raise StepFailed(str(error), f"{_PORTAL} can look up scope and subscription key.", error.exit_code) from None
 
 
 def _judge(answer: Answer, finding: StepResult) -> None:

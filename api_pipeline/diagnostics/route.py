@@ -10,7 +10,8 @@ from urllib3.connection import HTTPConnection
 
 from api_pipeline.diagnostics.steps import StepFailed
 from api_pipeline.errors import ServiceUnavailable
-from api_pipeline.transport.session import TransportOptions, proxy_headers
+from api_pipeline.transport.proxy import proxy_headers
+from api_pipeline.transport.session import TransportOptions
 
 NETWORK_TEAM = "the council's network team"
 

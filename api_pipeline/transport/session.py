@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies_environment
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import get_auth_from_url, select_proxy
+from requests.utils import select_proxy
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.safety import is_loopback
 from api_pipeline.transport.connection import POOLS
-
-_DIRECT = {"http": "", "https": ""}
+from api_pipeline.transport.proxy import proxy_headers, refuse_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +93,7 @@ class _TrustingAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
+        refuse_plain(select_proxy(request.url or "", dict(proxies or {})), request.url or "")
         return super().send(request, stream=stream, timeout=timeout, verify=True, cert=None, proxies=proxies)
 
 
@@ -137,65 +132,6 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     return context
-
-
-def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
-    """Return the proxies for one request to `url`.
-
-    PROXY_URL is used unless NO_PROXY names the host; without it the system's proxy is, except towards this machine.
-    """
-    if proxy_url is None:
-        return dict(_DIRECT) if is_loopback(url) else {}
-    if _is_exempt(url):
-        return dict(_DIRECT)
-    return {"http": proxy_url, "https": proxy_url}
-
-
-def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
-    """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
-    merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
-    proxy: str | None = select_proxy(url, merged["proxies"])
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def proxy_headers(proxy: str) -> dict[str, str]:
-    """Return the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
-    user, password = get_auth_from_url(proxy)
-    if not user:
-        return {}
-    text = f"{user}:{password}"
-    try:
-        login = text.encode("latin-1")
-    except UnicodeEncodeError:
-        login = text.encode()
-    return {"Proxy-Authorization": f"Basic {b64encode(login).decode('ascii')}"}
-
-
-def _is_exempt(url: str) -> bool:
-    """Return whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
-
-    Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
-    """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    items = (item.strip().lower() for item in getproxies_environment().get("no", "").split(","))
-    return any(item == "*" or _names(item.removesuffix(f":{port}"), host) for item in items if item)
-
-
-def _names(item: str, host: str) -> bool:
-    # Windows writes an ending as *.council.gov.uk, others as .council.gov.uk, and both mean the bare name too.
-    name = item.removeprefix("*").removeprefix(".")
-    return host == name or host.endswith(f".{name}") or _is_in_range(host, item.strip("[]"))
-
-
-def _is_in_range(host: str, text: str) -> bool:
-    try:
-        return ip_address(host) in ip_network(text, strict=False)
-    except ValueError:
-        return False
 
 
 def _require_integrated_login() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -14,6 +14,7 @@ from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.squid import (
+    BEHIND,
     PASSWORD,
     USER,
     Squid,
@@ -24,11 +25,8 @@ from tests.support.squid import (
     proxy_with_password,
     secured_proxy,
 )
-from tests.support.tls import Authority, authority, closed_port, raw_server, secured_server, silent_server
+from tests.support.tls import HERE, Authority, authority, closed_port, raw_server, secured_server, silent_server
 from tests.support.world import World, live_settings
-
-# A name that this machine's DNS does not know and the proxy does, as it is in a council.
-BEHIND = "receiver.invalid"
 
 
 @pytest.fixture
@@ -50,14 +48,24 @@ def guarded() -> Iterator[Squid]:
 
 
 def walk(server: SimulatorServer, council: Authority, folder: Path, **settings: str) -> Found:
-    return diagnose("test-endpoint", {**live_settings(server), "CA_BUNDLE": str(council.pem), **settings}, folder)
+    trusting = {"CA_BUNDLE": str(council.pem)}
+    return diagnose("test-endpoint", {**live_settings(server), **behind(server), **trusting, **settings}, folder)
+
+
+def behind(server: SimulatorServer) -> dict[str, str]:
+    """Return the addresses of a receiver that only a proxy finds; this machine is never asked through one."""
+    api, token = urlsplit(server.base_url), urlsplit(server.token_url)
+    return {
+        "API_ENDPOINT": api._replace(netloc=f"{BEHIND}:{server.port}").geturl(),
+        "TOKEN_ENDPOINT": token._replace(netloc=f"{BEHIND}:{server.port}").geturl(),
+    }
 
 
 def with_login(proxy: Squid, user: str = USER, password: str = PASSWORD) -> str:
     return proxy.url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@")
 
 
-def place(server: SimulatorServer, host: str = "127.0.0.1") -> str:
+def place(server: SimulatorServer, host: str = BEHIND) -> str:
     return f"{host}:{server.port}"
 
 
@@ -93,20 +101,24 @@ def test_proxy_that_gets_the_right_password(
 
     assert found.code == 0
     assert found.steps["proxy"]["detail"] == (
-        f"http://***@127.0.0.1:{guarded.port} opens the way to 127.0.0.1:{server.port}"
+        f"http://***@127.0.0.1:{guarded.port} opens the way to {BEHIND}:{server.port}"
     )
     assert guarded.tunnelled(place(server)) > 0
 
 
-@pytest.mark.parametrize("exempt", ["127.0.0.1", "elsewhere.example, 127.0.0.0/8", "*", "127.0.0.1:{port}"])
-def test_no_proxy_goes_around_it(
-    exempt: str, guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_receiver_on_this_machine_is_never_asked_through_a_proxy(
+    scheme: str, guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     before = guarded.requests()
-    found = walk(server, council, tmp_path, PROXY_URL=guarded.url, NO_PROXY=exempt.format(port=server.port))
+    with SimulatorServer() as plain:
+        for name in ("127.0.0.1", "localhost"):
+            addresses = live_settings(server if scheme == "https" else plain)
+            own = {key: value.replace("127.0.0.1", name) for key, value in addresses.items() if "ENDPOINT" in key}
+            found = walk(server, council, tmp_path, PROXY_URL=guarded.url, HTTP_PROXY=guarded.url, **own)
 
-    assert found.code == 0
-    assert found.steps["proxy"]["detail"] == "none is used for 127.0.0.1"
+            assert found.code == 0, found
+            assert found.steps["proxy"]["detail"] == f"none is used for {name}"
     assert guarded.requests() == before
 
 
@@ -151,9 +163,9 @@ def test_proxy_that_forbids_the_destination(server: SimulatorServer, council: Au
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url)
 
     assert (found.code, found.failed) == (5, "proxy")
-    assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} forbids the way to 127.0.0.1 (HTTP 403)."
+    assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} forbids the way to {BEHIND} (HTTP 403)."
     assert found.advice == (
-        f"ask the council's network team to allow 127.0.0.1, port {server.port}, for this server and account."
+        f"ask the council's network team to allow {BEHIND}, port {server.port}, for this server and account."
     )
 
 
@@ -170,7 +182,7 @@ def test_proxy_that_never_answers(server: SimulatorServer, council: Authority, t
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}", CONNECT_TIMEOUT_S="0.3")
 
     assert (found.code, found.failed) == (5, "proxy")
-    assert found.sentence == f"The proxy 127.0.0.1:{port} opened no way to 127.0.0.1 within 0.3 s."
+    assert found.sentence == f"The proxy 127.0.0.1:{port} opened no way to {BEHIND} within 0.3 s."
 
 
 def test_server_that_is_not_a_proxy(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
@@ -178,7 +190,7 @@ def test_server_that_is_not_a_proxy(server: SimulatorServer, council: Authority,
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
 
     assert (found.code, found.failed) == (5, "proxy")
-    assert found.sentence == f"The proxy 127.0.0.1:{port} did not open a way to 127.0.0.1."
+    assert found.sentence == f"The proxy 127.0.0.1:{port} did not open a way to {BEHIND}."
 
 
 @pytest.mark.parametrize("keeps_alive", [True, False])
@@ -219,7 +231,7 @@ def test_proxy_that_takes_passwords_only_takes_no_windows_account(
 def test_proxy_without_integrated_login_lets_an_integrated_account_through(
     server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
-    with open_proxy() as proxy:
+    with open_proxy({BEHIND: HERE}) as proxy:
         assert walk(server, council, tmp_path, PROXY_URL=proxy.url, PROXY_AUTH="integrated").code == 0
 
 
@@ -237,15 +249,15 @@ def test_integrated_login_without_its_package_says_what_to_install(
 
 def test_inspecting_proxy_is_recognised_and_works_once_trusted(tmp_path: Path, council: Authority) -> None:
     inspector = authority(tmp_path, "Zscaler Inc.")
-    files = council.issue("localhost")
+    files = council.issue("localhost", BEHIND)
     with secured_server(files) as server, inspecting_proxy(inspector, trusted=council.pem) as proxy:
-        url = f"https://{place(server, 'localhost')}"
+        url = f"https://{place(server)}"
         settings = {"PROXY_URL": proxy.url, "API_ENDPOINT": f"{url}/1", "TOKEN_ENDPOINT": f"{url}/token"}
         refused = walk(server, council, tmp_path, **settings)
         trusted = walk(server, inspector, tmp_path, **settings)
 
     assert (refused.code, refused.failed) == (5, "TLS")
-    assert "It shows a certificate of CN=localhost; issued by O=Zscaler Inc., OU=Issuing" in refused.sentence
+    assert f"It shows a certificate of CN={BEHIND}; issued by O=Zscaler Inc., OU=Issuing" in refused.sentence
     assert "The issuer is a TLS-inspecting proxy: it opens the connection on the way." in refused.sentence
     assert trusted.code == 0, trusted
     assert trusted.steps["TLS"]["status"] == "remark"
@@ -276,7 +288,7 @@ def test_https_proxy_certificate_is_verified(server: SimulatorServer, council: A
 def test_run_goes_through_the_proxy_as_the_test_did(
     deployed: TestDatabase, guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
-    world = World(deployed, server, tmp_path, {"CA_BUNDLE": str(council.pem)})
+    world = World(deployed, server, tmp_path, {"CA_BUNDLE": str(council.pem), **behind(server)})
     persons = world.stage(3)
 
     refused = world.run(PROXY_URL=guarded.url)

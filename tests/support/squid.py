@@ -25,6 +25,8 @@ _MARK = ".mark.invalid:443"
 _HELPERS = (Path("/usr/lib/squid"), Path("/usr/lib64/squid"))
 _ATTEMPTS = 3
 
+# A name that this machine's DNS does not know and every proxy here does, as it is in a council.
+BEHIND = "receiver.invalid"
 USER, PASSWORD = "operator", "pass/word+1 %"
 
 
@@ -73,7 +75,7 @@ class Squid:
 def open_proxy(hosts: Mapping[str, str] | None = None) -> Iterator[Squid]:
     """Starts a proxy that lets everybody through. `hosts` are names that it alone knows, with their addresses."""
     known = "".join(f"{address} {name}\n" for name, address in (hosts or {}).items())
-    lines = ["http_port {port}", "http_access allow all", "hosts_file {folder}/hosts"]
+    lines = ["http_port {port}", "http_access allow all"]
     with _running(lines, {"hosts": f"127.0.0.1 localhost\n{known}"}) as proxy:
         yield proxy
 
@@ -158,7 +160,7 @@ def _running(
     program = _program()
     folder = Path(tempfile.mkdtemp(prefix="d2i-csc-api-squid-"))
     try:
-        for name, text in (files or {}).items():
+        for name, text in {"hosts": f"127.0.0.1 localhost {BEHIND}\n", **(files or {})}.items():
             (folder / name).write_text(text, encoding="utf-8")
         if prepare:
             command = [part.format(folder=folder) for part in prepare]
@@ -199,7 +201,7 @@ def _start(program: str, folder: Path, lines: Sequence[str]) -> tuple[subprocess
             *("visible_hostname proxy.test", "pid_filename none", "cache deny all", "shutdown_lifetime 0 seconds"),
             *("access_log stdio:{folder}/access.log", "cache_log {folder}/cache.log", "coredump_dir {folder}"),
             *("pinger_enable off", "max_filedescriptors 1024", "forwarded_for delete", "cache_effective_user proxy"),
-            *("connect_timeout 5 seconds", "dns_timeout 1 seconds"),
+            *("connect_timeout 5 seconds", "dns_timeout 1 seconds", "hosts_file {folder}/hosts"),
         ]
         text = "\n".join([*lines, *always]).replace("{port}", f"{HERE}:{proxy.port}").replace("{folder}", str(folder))
         (folder / "squid.conf").write_text(f"{text}\n", encoding="utf-8")

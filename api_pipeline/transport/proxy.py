@@ -1,0 +1,125 @@
+"""Which proxy a request goes through: PROXY_URL, else the system's; none to this machine, and none for plain http."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment
+
+import requests
+from requests.utils import get_auth_from_url, select_proxy
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.safety import is_loopback_host
+
+_DIRECT = {"http": "", "https": ""}
+
+
+def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
+    """Return the proxies for one request to `url`.
+
+    A request to this machine is always direct. PROXY_URL is used unless NO_PROXY names the host; without it the
+    system's proxy is.
+    """
+    if is_loopback_host(urlsplit(url).hostname or ""):
+        return dict(_DIRECT)
+    if proxy_url is None:
+        return {}
+    if _is_exempt(url):
+        return dict(_DIRECT)
+    return {"http": proxy_url, "https": proxy_url}
+
+
+def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
+    """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
+    merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
+    proxy: str | None = select_proxy(url, merged["proxies"])
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def check_proxy(session: requests.Session, proxy_url: str | None, url: str) -> None:
+    """Check that the proxy on the way to `url` can be used as it is written. Errors: SettingsError.
+
+    The sentence quotes nothing of the proxy's URL: a sign in the wrong place may put a password anywhere in it.
+    """
+    proxy = proxy_in_use(session, proxy_url, url)
+    if proxy is None:
+        return
+    origin = "PROXY_URL" if proxy_url and proxy == proxy_url else "HTTPS_PROXY (or ALL_PROXY, or the system's proxy)"
+    problem = _problem(proxy)
+    if problem:
+        raise SettingsError(
+            f"{origin}: expected the URL of a proxy such as http://proxy.example:8080, {problem}; correct it, or set "
+            "PROXY_URL."
+        )
+    refuse_plain(proxy, url)
+
+
+def refuse_plain(proxy: str | None, url: str) -> None:
+    """Refuse a request that a proxy could read. Errors: SettingsError."""
+    if proxy and urlsplit(url).scheme.lower() == "http":
+        raise SettingsError(
+            f"{urlsplit(url).hostname}: expected https:// for a request through a proxy, got plain http://; nothing "
+            "was sent. Use an https:// address."
+        )
+
+
+def _problem(proxy: str) -> str:
+    """Return what is wrong with a proxy's URL, "" for nothing."""
+    try:
+        parts = urlsplit(proxy)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit("http://x"), "", None
+    if parts.scheme.lower().startswith("socks"):
+        return "got a SOCKS proxy, which is not supported"
+    if "#" in proxy or "?" in proxy:
+        return "got a # or ? in it, which in a user or password is written %23 or %3F"
+    if not host or any(sign.isspace() for sign in proxy) or port == 0:
+        return "got one whose host or port cannot be read (signs such as @ : / in a password are written %40 %3A %2F)"
+    if parts.scheme.lower() not in ("http", "https"):
+        return "got one that begins with neither http:// nor https://"
+    if parts.path not in ("", "/"):
+        return "got one with a path, as of a PAC file; name the proxy itself"
+    return ""
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """Return the headers that log in to a proxy with the user and password of its URL, none where it has no user."""
+    user, password = get_auth_from_url(proxy)
+    if not user:
+        return {}
+    text = f"{user}:{password}"
+    try:
+        login = text.encode("latin-1")
+    except UnicodeEncodeError:
+        login = text.encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(login).decode('ascii')}"}
+
+
+def _is_exempt(url: str) -> bool:
+    """Return whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
+
+    Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    items = (item.strip().lower() for item in getproxies_environment().get("no", "").split(","))
+    return any(item == "*" or _names(item.removesuffix(f":{port}"), host) for item in items if item)
+
+
+def _names(item: str, host: str) -> bool:
+    # Windows writes an ending as *.council.gov.uk, others as .council.gov.uk, and both mean the bare name too.
+    name = item.removeprefix("*").removeprefix(".")
+    return host == name or host.endswith(f".{name}") or _is_in_range(host, item.strip("[]"))
+
+
+def _is_in_range(host: str, text: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(text, strict=False)
+    except ValueError:
+        return False
