@@ -5,8 +5,6 @@ Start reading at `TokenProvider`, which all senders of a service share; `Credent
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -16,26 +14,14 @@ from urllib.parse import quote_plus, urlencode
 import requests
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
+from api_pipeline.token_answer import SettingNames, read_token
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
-from api_pipeline.transport.retry import RetryPolicy, TransientError, retrying
-from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask, transient
+from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait, retrying
+from api_pipeline.transport.single_request import Reach, Request, Transient, ask
 
 MAX_TOKEN_BYTES = 64 * 1024
-# Without `expires_in` nobody knows how long a token lives; the usual lifetime is an hour or more.
-_LIFETIME_IF_UNKNOWN_S = 1800.0
 _RENEW_EARLY_S = 300.0
 _RENEW_EARLY_SHARE = 0.1
-_HEADER_TEXT = re.compile(r"[!-~]+")
-
-
-@dataclass(frozen=True, slots=True)
-class SettingNames:
-    """What a service calls its settings, for the sentences of errors."""
-
-    token_endpoint: str = "TOKEN_ENDPOINT"  # noqa: S105 - the name of a setting
-    client_id: str = "CLIENT_ID"
-    client_secret: str = "CLIENT_SECRET"  # noqa: S105 - the name of a setting
-    scope: str = "SCOPE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +38,7 @@ class Credentials:
     scope: str
     client_auth: str = "form"
     extra: Mapping[str, str] = field(default_factory=dict)
-    names: SettingNames = SettingNames()
+    names: SettingNames = field(default_factory=SettingNames)
 
     def __repr__(self) -> str:
         return f"Credentials(token_endpoint={self.token_endpoint!r})"
@@ -143,27 +129,12 @@ class TokenProvider:
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network fault: ")
             raise TransientError(replace(answer, reason=f"the token service could not be reached ({what})"))
-        fault = transient(answer, f"the token service answered HTTP {answer.status}")
-        if fault is not None:
-            raise TransientError(fault)
-        return self._read(answer)
-
-    def _read(self, answer: RawAnswer) -> tuple[str, float]:
-        status, names = answer.status, self._credentials.names
-        if 400 <= status < 500:
-            raise AuthenticationRefused(
-                f"The token service refused the credentials (HTTP {status}{_oauth_code(answer.body)}); check "
-                f"{names.client_id}, {names.client_secret}, {names.scope} and {names.token_endpoint}, and whether the "
-                "secret has run out."
-            )
-        value, lifetime = _token_of(answer.body) if status == 200 else (None, None)
-        if not value:
-            raise ServiceUnavailable(
-                f"The token service's answer (HTTP {status}) holds no token; check {names.token_endpoint}, and whether "
-                "a proxy shows a login page instead."
-            )
-        self._on_token(value)
-        return value, lifetime if lifetime is not None else _LIFETIME_IF_UNKNOWN_S
+        read = read_token(answer, self._credentials.names)
+        if isinstance(read, Transient):
+            obey_wait(self._limiter, read, self._reach.peer)
+            raise TransientError(read)
+        self._on_token(read[0])
+        return read
 
 
 def _token_request(credentials: Credentials) -> Request:
@@ -179,28 +150,3 @@ def _token_request(credentials: Credentials) -> Request:
         form["scope"] = credentials.scope
     body = urlencode({**form, **credentials.extra}).encode()
     return Request("POST", credentials.token_endpoint, "token request", headers, body, MAX_TOKEN_BYTES)
-
-
-def _token_of(body: bytes) -> tuple[str | None, float | None]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None, None
-    value = answer.get("access_token") if isinstance(answer, dict) else None
-    # What cannot stand in a header is no token, whatever it is called (RFC 6750).
-    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
-        return None, None
-    try:
-        lifetime = max(0.0, float(answer["expires_in"]))
-    except (KeyError, TypeError, ValueError):
-        lifetime = None
-    return value, lifetime
-
-
-def _oauth_code(body: bytes) -> str:
-    """Return the OAuth error code of an answer, which is one of a short list of words and safe to print."""
-    try:
-        code = json.loads(body).get("error")
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-    return f", {code}" if isinstance(code, str) and code.replace("_", "").isalpha() and len(code) < 40 else ""
