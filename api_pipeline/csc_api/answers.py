@@ -16,7 +16,7 @@ from typing import TypeAlias
 from api_pipeline.csc_api.error_paths import named_records
 from api_pipeline.model import Receipt
 from api_pipeline.transport.exchange import Unauthorised
-from api_pipeline.transport.single_request import RawAnswer, Transient, transient
+from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
 
 ACCEPTING = frozenset({200, 201, 202})
 _REASON_LIMIT = 4000
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_KEY = re.compile(r"subscription[\s_-]*key|AzureApiManagementKey|supplier[\s_-]*key", re.IGNORECASE)
 _TOKEN = re.compile(
     rf"^(?:(\d{{4}}-\d{{2}}-\d{{2}})[_T ](\d{{2}}:\d{{2}}:\d{{2}})(?:\.(\d+))?Z?_)?({_UUID})(?:\.json)?$"
 )
@@ -73,11 +74,15 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """403: key, scope or LA code; or a firewall that refuses one record."""
+    """403: key, scope, LA code or a quota; or a firewall that refuses one record.
+
+    `retry_after_s` is what the answer asked for, in seconds, or None.
+    """
 
     code: int
     reason: str
     may_have_arrived: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
     if status in (400, 422):
         return Malformed(status, reason, named_records(body, records, status, _REASON_LIMIT))
     if status == 401:
-        return Unauthorised(status, reason)
+        return Unauthorised(status, reason, may_renew=not _is_about_key(headers, body))
     if status == 403:
-        return Forbidden(status, reason)
+        return Forbidden(status, reason, retry_after_s=asked_wait_s(RawAnswer(status, headers, body), now))
     if status == 413:
         return TooLarge(status, reason)
     passing = transient(RawAnswer(status, headers, body), reason, now)
@@ -125,6 +130,12 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
     if 300 <= status < 400:
         return PermanentError(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
     return PermanentError(status, reason)
+
+
+def _is_about_key(headers: Mapping[str, str], body: bytes) -> bool:
+    """Return whether a 401 is about the subscription key and not about the token, as Azure API Management says it."""
+    said = headers.get("www-authenticate", "") + " " + body[:_REASON_LIMIT].decode("utf-8", "replace")
+    return _KEY.search(said) is not None
 
 
 def parse_receipt(text: str) -> Receipt | None:
@@ -151,6 +162,8 @@ def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreada
     read = tuple(receipt for receipt in receipts if receipt is not None)
     if not read or len(read) != len(receipts):
         return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+    if len({receipt.id for receipt in read}) != len(read):
+        return Unreadable(status, f"HTTP {status}: one receipt came for several records; outcome unknown")
     if is_batch and len(read) == 1:
         return Receipts(status, read * records)
     if len(read) != records:

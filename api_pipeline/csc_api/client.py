@@ -60,6 +60,7 @@ class CscReceiver:
         on_answer: Callable[[RawAnswer], None] = lambda _answer: None,
     ) -> None:
         self._endpoint = endpoint
+        self._limiter = limiter
         self._on_answer = on_answer
         self._exchange: Exchange[Token] = Exchange(
             session,
@@ -72,12 +73,12 @@ class CscReceiver:
             on_request=on_request,
         )
 
-    def post(self, records: Sequence[bytes]) -> Answer:
+    def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
         """Send 0 to BATCH_SIZE records (JSON objects as UTF-8) as one array and return what came of it.
 
         An error that may pass is repeated; after the last try it is returned as `Transient`. A first 401 is met with a
-        new token. Errors: AuthenticationRefused, ServiceUnavailable (the token service, or a wait beyond an hour),
-        Stopped.
+        new token. `max_attempts` allows fewer tries than the settings do. Errors: AuthenticationRefused,
+        ServiceUnavailable (the token service, or a wait beyond an hour), Stopped.
         """
         headers = {"SupplierKey": self._endpoint.supplier_key, "Content-Type": "application/json"}
         body = b"[" + b",".join(records) + b"]"
@@ -85,9 +86,12 @@ class CscReceiver:
 
         def read(raw: RawAnswer) -> Answer:
             self._on_answer(raw)
-            return classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
+            answer = classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
+            if isinstance(answer, Forbidden) and answer.retry_after_s is not None:
+                self._limiter.hold(answer.retry_after_s)
+            return answer
 
-        answered: Answered[Answer] = self._exchange.send(request, read)
+        answered: Answered[Answer] = self._exchange.send(request, read, max_attempts)
         answer = answered.answer
         if answered.may_have_arrived and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
             return replace(answer, may_have_arrived=True)
@@ -97,6 +101,11 @@ class CscReceiver:
 def _refused_token(limiter: RateLimiter, answer: Unauthorised) -> AuthenticationRefused:
     # At once: another sender must not begin a request, or fetch a token, that can only be refused as well.
     limiter.stop()
+    if not answer.may_renew:
+        return AuthenticationRefused(
+            f"The receiver refused the subscription key (HTTP {answer.code}); check SUPPLIER_KEY, and that the "
+            "subscription is for this API_ENDPOINT and active."
+        )
     return AuthenticationRefused(
         f"The receiver refused a fresh token (HTTP {answer.code}); check SCOPE and API_ENDPOINT, and whether "
         "this machine's clock is right."

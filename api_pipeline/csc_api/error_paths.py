@@ -27,6 +27,9 @@ _POINTED = re.compile(
 # Further records: named directly after one, or with a member of theirs.
 _NEXT_IN_LIST = re.compile(rf"\s*(?:,|and|&|\|)\s*(?:and\s+)?\$?{_INDEX}{_REST}", re.IGNORECASE)
 _NEXT_WITH_MEMBER = re.compile(rf"(?:,|\band|\|)\s*\$?\[(?P<index>\d{{1,5}})\]\.[A-Za-z]{_REST}", re.IGNORECASE)
+# Enough for five errors in each of a hundred records; what is not read costs a few requests.
+_PATH_LIMIT = 1000
+_BODY_LIMIT = 1024 * 1024
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -45,7 +48,7 @@ def named_records(body: bytes, records: int, status: int, limit: int) -> dict[in
     `records` does not have are passed over. A reason has at most `limit` characters.
     """
     found: dict[int, list[str]] = {}
-    for message in _messages(body):
+    for message in _messages(body[:_BODY_LIMIT]):
         for position, reason in _read(message):
             if position < records:
                 found.setdefault(position, []).append(reason.strip(" \t,"))
@@ -62,12 +65,13 @@ def _storable(text: str) -> str:
 
 def _read(message: _Message) -> Iterator[tuple[int, str]]:
     if message.path:
-        index = _PATH.match(message.path)
+        index = _PATH.match(message.path.strip())
         if index:
             yield int(index["index"]), f"{message.path}: {message.text}" if message.text else message.path
         return
     for line in _LINES.split(message.text):
-        yield from _read_line(line)
+        # Long rows of blanks would make the search below slow.
+        yield from _read_line(" ".join(line.split()))
 
 
 def _read_line(line: str) -> Iterator[tuple[int, str]]:
@@ -122,4 +126,4 @@ def _strings(value: object, path: str) -> Iterator[_Message]:
 
 
 def _is_path(value: object) -> bool:
-    return isinstance(value, str) and _PATH.match(value) is not None
+    return isinstance(value, str) and _PATH.match(value[:_PATH_LIMIT].strip()) is not None

@@ -14,6 +14,7 @@ import requests
 from api_pipeline.auth import Credentials, TokenProvider
 from api_pipeline.config import Settings
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
+from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
@@ -74,8 +75,11 @@ def transport_options(settings: Settings) -> TransportOptions:
 
 def check_transport(settings: Settings) -> None:
     """Sees, before anything is opened, that certificates and proxy login can be used as set. Errors: SettingsError."""
-    if not settings.testing_mode:
-        make_session(transport_options(settings)).close()
+    if settings.testing_mode:
+        return
+    with make_session(transport_options(settings)) as session:
+        for url in (settings.children_url, settings.token_endpoint):
+            check_proxy(session, settings.proxy_url or None, url)
 
 
 def assemble(
@@ -87,6 +91,7 @@ def assemble(
     hooks: Hooks,
 ) -> CscReceiver:
     """Return the receiver over a session that is made already."""
+    endpoint = replace(endpoint, reach=replace(endpoint.reach, is_abandoned=limiter.is_past_grace))
     policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
     tokens = TokenProvider(
         session,

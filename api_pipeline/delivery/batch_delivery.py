@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from api_pipeline.bisect import Meaning, resolve
 from api_pipeline.csc_api.answers import (
@@ -24,56 +22,17 @@ from api_pipeline.csc_api.answers import (
     Unauthorised,
     Unreadable,
 )
-from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.delivery.access_probe import AccessProbe, Receiver
+from api_pipeline.delivery.division import MAX_ATTEMPTS as DIVIDED_ATTEMPTS
+from api_pipeline.delivery.division import Division, Suspect
 from api_pipeline.model import Accepted, Batch, DeliveryFailed, Outcome, Record, Rejected
 
 # So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,
 # and the rest of the batch is given that reason without being asked.
 _ENOUGH_REFUSED = 3
 _SAMPLES = 5
+_ALONE = "sent alone, while the receiver answered otherwise"
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
-
-
-class Receiver(Protocol):
-    """What submission needs of a receiver: one POST, and a value for whatever came of it."""
-
-    def post(self, records: Sequence[bytes]) -> Answer:
-        """Send the records as one request."""
-
-
-class AccessProbe:
-    """Know whether this run has access: something was accepted, or a probe met another answer than 403.
-
-    One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
-    """
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self._lock = threading.Lock()
-        self._has_access = False
-        self._refusal: AuthenticationRefused | None = None
-
-    def note_accepted(self) -> None:
-        """Something was accepted, so a 403 from now on is about a record."""
-        self._has_access = True
-
-    def check(self, reason: str) -> bool:
-        """Return whether a 403 was worth asking about before; probe with an empty array if nobody has.
-
-        Errors: AuthenticationRefused where the probe is refused with 403 too.
-        """
-        with self._lock:
-            if self._has_access:
-                return True
-            if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
-                self._refusal = AuthenticationRefused(
-                    f"The receiver forbids access ({_first_words(reason)}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
-                    "and that the subscription is for this endpoint. No row was marked."
-                )
-            if self._refusal is not None:
-                raise self._refusal
-            self._has_access = True
-            return False
 
 
 class Delivery:
@@ -96,6 +55,7 @@ class Delivery:
         self._accepted = 0
         self._undelivered = 0
         self._uncertain: set[str] = set()
+        self._division = Division(admission, ())
         self._lone_reasons: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
         self._codes: dict[str, int] = {}
@@ -106,14 +66,17 @@ class Delivery:
         Each record's outcome is reported once; what a stopped run or a raised error leaves out was not tried.
         Errors: AuthenticationRefused, ServiceUnavailable, Stopped.
         """
-        first_answer = self._first_post(batch.records)
-        resolve(self, list(batch.records), first_answer)
+        self._division = Division(self._admission, batch.records)
+        # From the other end than in the night before, so that neighbours who fail do not stand first every night.
+        pool = list(reversed(batch.records)) if self._division.was_lost_before else list(batch.records)
+        resolve(self, pool, self._first_post(pool))
+        self._conclude()
         return self._undelivered > 0 and self._accepted == 0
 
     def _first_post(self, records: Sequence[Record]) -> Answer:
         """Post the whole batch; a 403 to a run that has access may be a mood of the firewall: try once more."""
         answer = self.post(records)
-        if isinstance(answer, Forbidden) and self._admission.check(answer.reason):
+        if isinstance(answer, Forbidden) and self._admission.check(answer):
             self._pause()
             answer = self.post(records)
         return answer
@@ -121,6 +84,8 @@ class Delivery:
     def meaning(self, answer: Answer) -> Meaning:
         """Return what an answer leaves open."""
         match answer:
+            case Transient() if self._division.follows_records(answer):
+                return Meaning.TOO_LARGE
             case Receipts():
                 return Meaning.ACCEPTED
             case TooLarge():
@@ -158,10 +123,13 @@ class Delivery:
             case Receipts(code=code, receipts=receipts):
                 self._accepted += len(records)
                 self._admission.note_accepted()
+                self._report_causes(self._division.accept())
                 pairs = zip(records, receipts, strict=True)
                 self._report([Accepted(record, receipt, code) for record, receipt in pairs])
             case Unreadable(code=code, reason=reason):
                 self._report([Rejected(record, reason, code, may_have_arrived=True) for record in records])
+            case Transient() if len(records) == 1 and self._division.suspect(records[0], answer):
+                pass
             case Transient(code=lost_code, reason=reason, may_have_arrived=arrived):
                 self._undelivered += len(records)
                 uncertain = self._uncertain
@@ -174,6 +142,24 @@ class Delivery:
                 self._refuse(records, reason, code)
             case PermanentError(code=code, reason=reason) | Unauthorised(code=code, reason=reason):
                 self._report([self._refused(record, reason, code) for record in records])
+
+    def _conclude(self) -> None:
+        """Report the records that failed alone and were not decided by a later acceptance."""
+        causes, others = self._division.conclude()
+        self._report_causes(causes)
+        self._undelivered += len(others)
+        failed = [DeliveryFailed(one.record, one.answer.reason, one.answer.code, True) for one in others]
+        if failed:
+            self._report(failed)
+
+    def _report_causes(self, causes: Sequence[Suspect]) -> None:
+        if causes:
+            self._report(
+                [
+                    Rejected(one.record, f"{one.answer.reason} ({_ALONE})", one.answer.code, may_have_arrived=True)
+                    for one in causes
+                ]
+            )
 
     def _refused(self, record: Record, reason: str, code: int) -> Rejected:
         """Return the refusal of a record that an earlier, lost answer may have accepted all the same."""
@@ -194,12 +180,11 @@ class Delivery:
 
     def post(self, records: Sequence[Record]) -> Answer:
         """Send records and remember whose outcome an unclear answer leaves open."""
-        answer = self._receiver.post([record.body for record in records])
+        division = self._division
+        if division.end is not None:
+            return division.end
+        most = DIVIDED_ATTEMPTS if division.is_under_way else None
+        answer = self._receiver.post([record.body for record in records], most)
         if isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError, Transient)) and answer.may_have_arrived:
             self._uncertain.update(record.la_child_id for record in records)
         return answer
-
-
-def _first_words(reason: str) -> str:
-    """Return the status part of a reason, which quotes nothing of the answer's text."""
-    return reason.split(":", 1)[0]

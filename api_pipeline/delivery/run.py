@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from api_pipeline.delivery.batch_delivery import AccessProbe, Delivery, Receiver
+from api_pipeline.delivery.access_probe import AccessProbe, Receiver
+from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.work_queue import BatchEnded, Decided, Halted, PlanningEnded, WorkQueue
 from api_pipeline.errors import DatabaseError, PipelineError, ServiceUnavailable

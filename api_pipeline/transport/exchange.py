@@ -11,18 +11,22 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import requests
 
-from api_pipeline.errors import PipelineError, ServiceUnavailable
-from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, RateLimiter
-from api_pipeline.transport.retry import RetryPolicy, TransientError, retrying
+from api_pipeline.errors import PipelineError
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait, retrying
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
 
 
 @dataclass(frozen=True, slots=True)
 class Unauthorised:
-    """The service does not take the token: missing, expired or not valid."""
+    """The service does not take the token: missing, expired or not valid.
+
+    `may_renew` is false where the answer shows that another token would not help.
+    """
 
     code: int
     reason: str
+    may_renew: bool = True
 
 
 class AccessToken(Protocol):
@@ -93,10 +97,11 @@ class Exchange(Generic[_Token]):
         self._scheme = scheme
         self._on_request = on_request
 
-    def send(self, request: Request, read: Read[_Answer]) -> Answered[_Answer]:
+    def send(self, request: Request, read: Read[_Answer], max_attempts: int | None = None) -> Answered[_Answer]:
         """Send a request, again where the error may pass, and return its answer as `read` understands it.
 
-        A first refusal of the token is met with a new one. Errors: those of the tokens, `refused`, ServiceUnavailable
+        `max_attempts` allows fewer tries than the policy does. A first refusal of the token is met with a new one; a
+        `Retry-After` holds every sender. Errors: those of the tokens, `refused`, ServiceUnavailable
         (a wait longer than a run waits), Stopped.
         """
         arrived = False
@@ -113,15 +118,14 @@ class Exchange(Generic[_Token]):
             return answer
 
         try:
-            return Answered(retrying(self._policy, self._limiter)(attempt), arrived)
+            return Answered(retrying(self._policy.at_most(max_attempts), self._limiter)(attempt), arrived)
         except TransientError as error:
-            self._check_wait(error.fault)
             return Answered(replace(error.fault, may_have_arrived=arrived), arrived)
 
     def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
         token = self._tokens.token()
         answer = self._attempt(request, read, token, retried=retried)
-        if isinstance(answer, Unauthorised) and not self._tokens.is_untried_renewal(token):
+        if isinstance(answer, Unauthorised) and answer.may_renew and not self._tokens.is_untried_renewal(token):
             token = self._tokens.renew(token)
             answer = self._attempt(request, read, token, retried=True)
         if isinstance(answer, Unauthorised):
@@ -139,14 +143,6 @@ class Exchange(Generic[_Token]):
             raw = ask(self._session, self._reach, replace(request, headers=headers))
             answer = raw if isinstance(raw, Transient) else read(raw)
             # Before this request counts as over: who waits for its place would start within the pause asked for.
-            if isinstance(answer, Transient) and answer.retry_after_s is not None:
-                self._limiter.hold(answer.retry_after_s)
+            if isinstance(answer, Transient):
+                obey_wait(self._limiter, answer, self._reach.peer)
             return answer
-
-    def _check_wait(self, fault: Transient) -> None:
-        if fault.retry_after_s is not None and fault.retry_after_s > LONGEST_RETRY_AFTER_S:
-            peer = self._reach.peer[:1].upper() + self._reach.peer[1:]
-            raise ServiceUnavailable(
-                f"{peer} asks to wait {fault.retry_after_s / 3600:.1f} hours (HTTP {fault.code}), "
-                "longer than a run waits; run again after that."
-            )

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 # A gateway that asks for a longer wait than this says "not tonight".
 LONGEST_RETRY_AFTER_S = 3600.0
+# A scheduler that stops a run kills it after a while; what is in flight is waited for until then.
+STOP_GRACE_S = 20.0
 _TICK_S = 0.5
 
 
@@ -46,6 +48,8 @@ class RateLimiter:
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
         self._stopped = False
+        self._held_s = 0.0
+        self._stop_seen: float | None = None
 
     @contextmanager
     def passage(self, *, retried: bool = False) -> Iterator[None]:
@@ -58,12 +62,21 @@ class RateLimiter:
                 self._under_way -= 1
                 self._changed.notify_all()
 
-    def hold(self, seconds: float) -> None:
-        """Let no request of any sender start for so long, and then one at a time."""
+    def hold(self, seconds: float) -> bool:
+        """Let no request of any sender start for so long, and then one at a time.
+
+        False where that would be more than an hour, in all the pauses of a run together: then nothing is held.
+        """
         with self._changed:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+            now = self._clock()
+            longer_s = max(0.0, now + seconds - max(now, self._not_before))
+            if self._held_s + longer_s > LONGEST_RETRY_AFTER_S:
+                return False
+            self._held_s += longer_s
+            self._not_before = max(self._not_before, now + seconds)
             self._width = 1
             self._changed.notify_all()
+            return True
 
     def widen(self) -> None:
         """A request succeeded: one more may be under way, up to the most."""
@@ -76,6 +89,14 @@ class RateLimiter:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+
+    def is_past_grace(self) -> bool:
+        """Return whether a stop was asked for so long ago that no answer is waited for any more."""
+        if not self._is_asked_to_stop():
+            return False
+        if self._stop_seen is None:
+            self._stop_seen = self._clock()
+        return self._clock() - self._stop_seen > STOP_GRACE_S
 
     @property
     def is_stopped(self) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt
 
-from api_pipeline.transport.rate_limit import LONGEST_RETRY_AFTER_S, RateLimiter
+from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import Transient
 
 FIRST_WAIT_S = 1.0
@@ -24,6 +25,10 @@ class RetryPolicy:
     max_attempts: int
     max_wait_s: float
     jitter: Callable[[float, float], float] = random.uniform
+
+    def at_most(self, attempts: int | None) -> RetryPolicy:
+        """Return the policy with no more tries than `attempts` (None: as many as now)."""
+        return self if attempts is None else replace(self, max_attempts=min(attempts, self.max_attempts))
 
 
 class TransientError(Exception):
@@ -40,24 +45,32 @@ def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], 
     return jitter(0.0, cap)
 
 
+def obey_wait(limiter: RateLimiter, fault: Transient, peer: str) -> None:
+    """Hold every sender for as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
+    wait_s = fault.retry_after_s
+    if wait_s is not None and not limiter.hold(wait_s):
+        raise ServiceUnavailable(
+            f"{peer[:1].upper()}{peer[1:]} asks to wait {wait_words(wait_s)} (HTTP {fault.code}), longer than a run "
+            "waits, which is an hour in all; run again after that."
+        )
+
+
+def wait_words(seconds: float) -> str:
+    """Return a wait in the unit that suits it."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds:.0f} seconds"
+
+
 def retrying(policy: RetryPolicy, limiter: RateLimiter) -> Callable[[Callable[[], _Result]], _Result]:
     """Return a caller that repeats a function on TransientError and raises the last one when the tries are used up.
 
-    A `Retry-After` holds every sender of `limiter`; one beyond an hour is not waited for. Errors: TransientError,
-    Stopped.
+    Errors: TransientError, Stopped.
     """
 
     def wait(state: RetryCallState) -> float:
         return backoff_s(state.attempt_number, policy.max_wait_s, policy.jitter)
 
     def may_try_again(state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if not isinstance(error, TransientError):
-            return False
-        wait_s = error.fault.retry_after_s
-        if wait_s is not None:
-            limiter.hold(wait_s)
-        return wait_s is None or wait_s <= LONGEST_RETRY_AFTER_S
+        return isinstance(state.outcome.exception() if state.outcome else None, TransientError)
 
     retry = Retrying(
         stop=stop_after_attempt(policy.max_attempts),

@@ -1,25 +1,57 @@
-"""The `Retry-After` header (RFC 9110, 10.2.3), in seconds."""
+"""How long a service asks to wait: the `Retry-After` header (RFC 9110, 10.2.3), or the sentence of a gateway. Pure."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+# More than thirty years is no wait but a mistake; such a value is passed over.
+_MOST_S = 1e9
+_TEXT_LIMIT = 4000
+# A date has a comma of its own behind the day of the week; several header values are joined by commas too.
+_VALUE = re.compile(r"[A-Za-z]{3,9},\s*[^,;]+|[^,;]+")
+_SECONDS = re.compile(r"-?\d{1,400}(?:\.\d{0,20})?")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_SENTENCE = re.compile(
+    r"\b(?:try|retry)(?:\s+\w+){0,3}?\s+(?:in|after)\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>s|m|h)"
+    r"(?:ec(?:ond)?s?|in(?:ute)?s?|(?:ou)?rs?)?\b"
+    r"|\breplenished\s+in\s+(?:(?P<days>\d{1,5})\.)?(?P<hours>\d{1,3}):(?P<minutes>\d\d):(?P<seconds>\d\d)\b",
+    re.IGNORECASE,
+)
+
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Return the seconds a `Retry-After` header asks to wait (whole or decimal seconds, or an HTTP date), else None."""
-    if not value:
+    """Return the seconds that a `Retry-After` header asks to wait, None where it says nothing usable.
+
+    Each value is a number of seconds or an HTTP date, measured against `now` (with a zone); of several the longest
+    wait counts.
+    """
+    waits = [wait for item in _VALUE.findall(value or "") if (wait := _one(item.strip(), now)) is not None]
+    return max(waits, default=None)
+
+
+def wait_in_sentence(body: bytes) -> float | None:
+    """Return the seconds of a gateway's sentence ("Try again in 30 seconds."), None where there is none."""
+    found = _SENTENCE.search(body[:_TEXT_LIMIT].decode("utf-8", "replace"))
+    if found is None:
         return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        pass
+    if found["number"]:
+        wait = float(found["number"]) * _UNITS[found["unit"].lower()]
     else:
-        return max(0.0, seconds) if seconds < float("inf") else None
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - now).total_seconds())
+        hours = int(found["days"] or 0) * 24 + int(found["hours"])
+        wait = hours * 3600.0 + int(found["minutes"]) * 60 + int(found["seconds"])
+    return wait if wait <= _MOST_S else None
+
+
+def _one(item: str, now: datetime) -> float | None:
+    if _SECONDS.fullmatch(item):
+        wait = max(0.0, float(item))
+    else:
+        try:
+            moment = parsedate_to_datetime(item)
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+            wait = max(0.0, (aware - now).total_seconds())
+        except (TypeError, ValueError, IndexError, OverflowError):
+            return None
+    return wait if wait <= _MOST_S else None

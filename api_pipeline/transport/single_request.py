@@ -12,8 +12,9 @@ import requests
 
 from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body
 from api_pipeline.transport.connection import Deadline, in_force
-from api_pipeline.transport.retry_after import retry_after_seconds
-from api_pipeline.transport.session import ExplicitHeaders, proxies_for
+from api_pipeline.transport.proxy import proxies_for
+from api_pipeline.transport.retry_after import retry_after_seconds, wait_in_sentence
+from api_pipeline.transport.session import ExplicitHeaders
 
 _LOG = logging.getLogger(__name__)
 _TRANSIENT = frozenset({408, 425, 429})
@@ -112,8 +113,15 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
     """
     if answer.status not in _TRANSIENT and answer.status < 500:
         return None
+    return Transient(
+        answer.status, reason, asked_wait_s(answer, now), may_have_arrived=answer.status not in _NOT_PASSED_ON
+    )
+
+
+def asked_wait_s(answer: RawAnswer, now: datetime | None = None) -> float | None:
+    """Return the seconds that an answer asks to wait, in its header or else in its text; None where it asks nothing."""
     wait = retry_after_seconds(answer.headers.get("retry-after"), now or datetime.now(timezone.utc))
-    return Transient(answer.status, reason, wait, may_have_arrived=answer.status not in _NOT_PASSED_ON)
+    return wait if wait is not None else wait_in_sentence(answer.body)
 
 
 def _headers(reach: Reach, request: Request) -> dict[str, str]:

@@ -16,7 +16,8 @@ from api_pipeline.csc_api.answers import (
     Transient,
     Unreadable,
 )
-from api_pipeline.delivery.batch_delivery import AccessProbe, Delivery
+from api_pipeline.delivery.access_probe import AccessProbe
+from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.model import (
     Accepted,
@@ -48,7 +49,7 @@ class RuleReceiver:
     reasons: dict[int, str] = field(default_factory=dict)
     posts: list[list[int]] = field(default_factory=list)
 
-    def post(self, records: Sequence[bytes]) -> Answer:
+    def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
         numbers = [int(body) for body in records]
         self.posts.append(numbers)
         if self.forbids_everything:
@@ -169,7 +170,7 @@ def test_403_with_another_answer_to_the_probe_is_bisected() -> None:
 )
 def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) -> None:
     class Constant:
-        def post(self, records: Sequence[bytes]) -> Answer:
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
             return answer
 
     found: list[Outcome] = []

@@ -1,0 +1,78 @@
+"""Asks the receiver with an empty array whether it is there for us at all, apart from any record (contract 4)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from api_pipeline.csc_api.answers import Answer, Forbidden, Transient
+from api_pipeline.errors import AuthenticationRefused
+
+
+class Receiver(Protocol):
+    """What a run needs of a receiver: one POST, and a value for whatever came of it."""
+
+    def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+        """Send the records as one request, with no more tries than `max_attempts`."""
+
+
+class AccessProbe:
+    """Knows whether this run has access, and whether anything was accepted in it.
+
+    One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
+    """
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._lock = threading.Lock()
+        self._has_access = False
+        self._refusal: AuthenticationRefused | None = None
+        self._failed_after: int | None = None
+        self.accepted = 0
+
+    def note_accepted(self) -> None:
+        """Take in that a request was accepted."""
+        self.accepted += 1
+        self._has_access = True
+
+    def check(self, refused: Forbidden) -> bool:
+        """Probe after a 403 and return whether the run had access before, so that a second try is worth its request.
+
+        Errors: AuthenticationRefused where the probe is refused with 403 too.
+        """
+        with self._lock:
+            had_access = self._has_access
+            if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
+                self._refusal = AuthenticationRefused(_sentence(refused, had_access=had_access))
+            if self._refusal is not None:
+                raise self._refusal
+            self._has_access = True
+            return had_access
+
+    def is_answering(self) -> bool:
+        """Return whether the receiver answers an empty array, so that an error follows the records of a batch."""
+        with self._lock:
+            # While nothing is accepted, a receiver that failed to answer is not asked again for each batch.
+            if self._failed_after == self.accepted:
+                return False
+            is_answering = not isinstance(self._receiver.post([], max_attempts=1), Transient)
+            self._failed_after = None if is_answering else self.accepted
+            return is_answering
+
+
+def _sentence(refused: Forbidden, *, had_access: bool) -> str:
+    status = refused.reason.split(":", 1)[0]
+    if not had_access:
+        return (
+            f"The receiver forbids access ({status}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
+            "and that the subscription is for this endpoint. No row was marked."
+        )
+    when = ""
+    if refused.retry_after_s is not None:
+        when = f" after {max(1, round(refused.retry_after_s / 60))} minutes, as it asks"
+    return (
+        f"The receiver forbids access since the middle of the run ({status}), also to an empty request: a quota is "
+        f"used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check SUPPLIER_KEY and "
+        "the subscription's quota if it stays so."
+    )

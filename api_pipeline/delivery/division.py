@@ -1,0 +1,102 @@
+"""Divide a batch that an error of the service follows though the receiver works: one record, or its size (contract 4).
+
+A record that makes the receiver fail with 500, or a size at which the connection is reset, would hold up its batch
+every night. So when the receiver still answers, or accepted others meanwhile, or the batch was lost in an earlier
+night, the batch is halved down to single records: at most four requests a record. What fails alone while others are
+accepted is the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api_pipeline.csc_api.answers import Transient
+from api_pipeline.delivery.access_probe import AccessProbe
+from api_pipeline.model import Record, StagedRow
+
+MAX_ATTEMPTS = 2
+_THROTTLED = frozenset({408, 425, 429})
+_PROBE_EVERY = 3
+# So many single records that fail, with none accepted: the receiver answers an empty array but takes nothing.
+_ENOUGH_ALONE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A record that failed alone, and its last answer."""
+
+    record: Record
+    answer: Transient
+
+
+class Division:
+    """Judges, for one batch, whether errors follow its records, and which records are the cause."""
+
+    def __init__(self, probe: AccessProbe, records: Sequence[Record]) -> None:
+        self._probe = probe
+        self._was_lost_before = any(was_lost_before(record.row) for record in records)
+        self._accepted_before = probe.accepted
+        self._is_judged = False
+        self._suspects: list[Suspect] = []
+        self._has_accepted_any = False
+        self.is_under_way = False
+        self.end: Transient | None = None
+
+    @property
+    def was_lost_before(self) -> bool:
+        """Return whether a row of the batch was lost to an error of the service before this run."""
+        return self._was_lost_before
+
+    def follows_records(self, answer: Transient) -> bool:
+        """Return whether the records that met this error are to be divided."""
+        if not is_divisible(answer):
+            if self.is_under_way and answer.code is None:
+                self.end = answer
+            return False
+        if not self._is_judged:
+            self._is_judged = True
+            self.is_under_way = (
+                self._was_lost_before or self._probe.accepted > self._accepted_before or self._probe.is_answering()
+            )
+        return self.is_under_way and self.end is None
+
+    def suspect(self, record: Record, answer: Transient) -> bool:
+        """Take in that a record failed alone; False where that says nothing about the record."""
+        if not self.is_under_way or self.end is not None or not is_divisible(answer):
+            return False
+        self._suspects.append(Suspect(record, answer))
+        count = len(self._suspects)
+        takes_nothing = count >= _ENOUGH_ALONE and not self._has_accepted_any
+        if takes_nothing or (count % _PROBE_EVERY == 0 and not self._probe.is_answering()):
+            self.end = answer
+        return True
+
+    def accept(self) -> list[Suspect]:
+        """Take in that records were accepted; return the suspects, who are the cause of their errors then."""
+        self._has_accepted_any = True
+        return self._taken()
+
+    def conclude(self) -> tuple[list[Suspect], list[Suspect]]:
+        """Return the suspects that are left at the end of the batch: those that are the cause, and the others."""
+        left = self._taken()
+        if not left or self.end is not None or not self._probe.is_answering():
+            return [], left
+        causes = [one for one in left if self._probe.accepted or was_lost_before(one.record.row)]
+        return causes, [one for one in left if one not in causes]
+
+    def _taken(self) -> list[Suspect]:
+        taken, self._suspects = self._suspects, []
+        return taken
+
+
+def is_divisible(answer: Transient) -> bool:
+    """Return whether an error may come from the records: 5xx, or a connection lost after they were sent."""
+    if answer.code is None:
+        return answer.may_have_arrived
+    return answer.code not in _THROTTLED
+
+
+def was_lost_before(row: StagedRow) -> bool:
+    """Return whether the row's last answer, of an earlier run, was such an error."""
+    return row.submission_status == "error" and (row.api_response or "").startswith(("HTTP 5", "network fault"))
