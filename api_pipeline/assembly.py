@@ -19,12 +19,21 @@ from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.db_retry import RetryBudget
+from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
-from api_pipeline.outbox.run_lock import RunLock, take
+from api_pipeline.outbox.run_lock import LockLost, RunLock, take
 from api_pipeline.outbox.staging_table import Selection, StagingTable, utc_now
+from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows, superseded_before
+from api_pipeline.outbox.survey import (
+    Survey,
+    check_ids,
+    children_without_row,
+    people_without_payload,
+    survey,
+    try_to_write,
+)
 from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
@@ -40,6 +49,7 @@ from api_pipeline.transport.session import DirectSession
 _LOG = logging.getLogger(__name__)
 _LEAST_BUSY_WAIT_S = 5
 _MOST_BUSY_WAIT_S = 30
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class LockKeeper:
         try:
             self.take()
         except AlreadyRunning as error:
-            raise DatabaseError(f"When the database came back, another run was at work. {error}") from None
+            raise LockLost(f"When the database came back, another run was at work. {error}") from None
 
     def release(self) -> None:
         """Release the lock."""
@@ -135,7 +145,9 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
     """
     store.check_table()
+    check_ids(store)
     store.check_writable()
+    try_to_write(store)
     return check_control_tables(store, settings, request)
 
 
@@ -188,10 +200,17 @@ def _execute(
     try:
         _see_one_division(settings, stores.writer)
         write_back.recover()
-        parts = _parts(settings, request, observers, stop, summary, stores, write_back)
+        options, found = plan_options(settings, request, stores.writer, control_tables=stores.control_tables)
+        if request.person_id is None:
+            _count_what_no_run_takes(stores.writer, found, summary)
+        if not request.resync:
+            summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
+        parts = _parts(settings, options, observers, stop, summary, stores, write_back)
         Run(parts, summary).execute()
         summary.due += _not_come_to(stores.writer, parts.planner, request)
         summary.is_table_empty = not (summary.due or summary.errors) and stores.writer.is_empty()
+        if stores.control_tables and request.person_id is None and not summary.errors:
+            _name_children_without_row(stores.writer, summary)
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()
@@ -203,13 +222,24 @@ def _execute(
     journal.finish()
 
 
+def _name_children_without_row(store: StagingTable, summary: RunSummary) -> None:
+    try:
+        children = children_without_row(store, summary.receiver)
+    except DatabaseError as error:
+        _LOG.debug("children without a row could not be looked for: %s", error)
+        return
+    summary.held_without_row = len(children)
+    summary.examples["held_without_row"] = children[:_NAMED]
+
+
 def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:
     """Return how many due rows a run that ended early has not even read, as far as the database still tells."""
     counts = planner.counts
     if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
         return 0
     try:
-        return store.count_after(planner.selection, counts.last_id)
+        left = store.read_due_after(planner.selection, counts.last_id)
+        return len(set(left).difference(*(rows.open_ids for rows in planner.people.values())))
     except DatabaseError as error:
         _LOG.debug("the rows left over could not be counted: %s", error)
         return 0
@@ -269,7 +299,7 @@ def retry_budget_of(settings: Settings) -> RetryBudget:
 
 def _parts(
     settings: Settings,
-    request: RunRequest,
+    options: PlanOptions,
     observers: Observers,
     stop: threading.Event,
     summary: RunSummary,
@@ -284,7 +314,6 @@ def _parts(
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
     window = WorkQueue(3 * settings.max_in_flight + 1)
-    options = plan_options(settings, request, control_tables=stores.control_tables)
     observers.on_due(stores.writer.count(options.selection))
     planner = Planner(stores.reader, options, window, Checker(), retry_budget_of(settings), _log_finding)
     return RunParts(
@@ -306,10 +335,23 @@ def _policy(settings: Settings) -> Policy:
     return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished)
 
 
-def plan_options(settings: Settings, request: RunRequest, *, control_tables: bool) -> PlanOptions:
-    """Return how the rows of a run are planned."""
-    return PlanOptions(
-        selection=Selection(every_row=request.resync, person_id=request.person_id, shard=shard_of(settings)),
+def plan_options(
+    settings: Settings, request: RunRequest, store: StagingTable, *, control_tables: bool
+) -> tuple[PlanOptions, Survey]:
+    """Look at the table as a whole; return how a run plans its rows, and what was seen. Errors: DatabaseError."""
+
+    def look() -> tuple[Survey, dict[str, RowsOfPerson]]:
+        return survey(store), people_with_several_rows(store, request.person_id)
+
+    found, people = with_retry(store.connection, look, retry_budget_of(settings))
+    options = PlanOptions(
+        selection=Selection(
+            every_row=request.resync,
+            person_id=request.person_id,
+            shard=shard_of(settings),
+            odd_statuses=found.odd_statuses,
+            odd_states=found.odd_states,
+        ),
         policy=replace(_policy(settings), resync=request.resync),
         receiver=settings.receiver,
         run_id=request.run_id,
@@ -318,8 +360,20 @@ def plan_options(settings: Settings, request: RunRequest, *, control_tables: boo
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
         testing=settings.testing_mode,
+        people=people,
         limit=request.limit,
     )
+    return options, found
+
+
+def _count_what_no_run_takes(store: StagingTable, found: Survey, summary: RunSummary) -> None:
+    summary.unknown_status = sum(found.unknown.values())
+    summary.examples["unknown_status"] = [
+        f'"{word_ or "(blank)"}" of person {found.examples[word_]}' for word_ in list(found.unknown)[:_NAMED]
+    ]
+    summary.blank = found.without_payload
+    if found.without_payload:
+        summary.examples["blank"] = people_without_payload(store)
 
 
 def _log_finding(person_id: str, finding: Finding) -> None:

@@ -12,6 +12,10 @@ The text of each is one sentence for the operator: what happened, to what, and w
 holds a secret or a child's data.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class PipelineError(Exception):
     """An error with a sentence for the operator and an exit code for the scheduler."""
@@ -53,3 +57,13 @@ class Interrupted(PipelineError):
     """A signal asked the run to stop."""
 
     exit_code = 130
+
+
+# Of several exit codes the first that applies (contract 5); 2 and 75 end a command before there are others.
+_PRECEDENCE = (130, 2, 75, 3, 4, 5, 1)
+
+
+def first_exit_code(codes: Iterable[int]) -> int:
+    """Return the one exit code that stands for several, 0 for none."""
+    found = {code for code in codes if code}
+    return next((code for code in _PRECEDENCE if code in found), 1 if found else 0)

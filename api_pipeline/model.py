@@ -32,7 +32,9 @@ class StagedRow:
     `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
     database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
     where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
-    `retained` are the parts that left the payload because they left the time window: they are not to be purged.
+    `supersedes` are the ids of the person's older rows that would be due; `unreadable` names the columns whose text the
+    driver cannot decode. `retained` are the parts that left the payload because they left the time window: they are not
+    to be purged.
     """
 
     id: int
@@ -44,11 +46,18 @@ class StagedRow:
     has_previous: bool
     api_response: str | None = None
     retained: tuple[ElementPath, ...] = ()
+    supersedes: tuple[int, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def is_deleted(self) -> bool:
         """Return whether the child has left the cohort."""
         return self.row_state == "deleted"
+
+    @property
+    def is_blank(self) -> bool:
+        """Return whether there is no payload; one that the driver cannot decode is not blank."""
+        return not (self.json_payload.strip() or self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)

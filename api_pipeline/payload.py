@@ -123,6 +123,16 @@ def parse_payload(text: str) -> Payload:
     )
 
 
+def read_payload(row: StagedRow) -> Payload:
+    """Return the staged payload of a row. Errors: PayloadError, also where the driver cannot decode the row's text."""
+    if row.unreadable:
+        raise PayloadError(
+            f"{' and '.join(row.unreadable)} cannot be read: it holds half a character (half an emoji, say) or bytes "
+            "of another encoding than the database's"
+        )
+    return parse_payload(row.json_payload)
+
+
 def held_text(payload: Payload) -> str:
     """Return what a receiver holds of a child after it accepted this payload, as JSON text."""
     return payload.text if not payload.nulls_removed else orjson.dumps(payload.data).decode()

@@ -1,33 +1,50 @@
-"""What a run did, in numbers, and the exit code that follows from them (contract 5)."""
+"""What a run did, in numbers, and the exit code that follows from them (contract 5).
+
+A count stands here once: as a field of `Counts`, with its label in `LABELS` or its sentence in `REMARKS`. The console
+and the log go through those; whoever counts sets the field.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api_pipeline.errors import PipelineError
+from api_pipeline.errors import PipelineError, first_exit_code
 
-# Of several the first that applies.
-_ORDER = (130, 75, 2, 3, 4, 5, 1, 0)
+# The counts that every summary shows, in its order.
+LABELS = {
+    "due": "due",
+    "accepted": "accepted",
+    "deleted": "  of these deletions",
+    "unchanged": "nothing to send",
+    "rejected": "refused before sending",
+    "refused": "refused by the receiver",
+    "undelivered": "not delivered",
+    "not_tried": "not tried",
+    "requests": "requests",
+}
+# What a summary says besides, where there is any of it.
+REMARKS = {
+    "purges": "records went in two steps, the first of them a purge",
+    "nulls_removed": "null members were taken out of payloads",
+    "warnings": "findings in payloads were only warnings (see: d2i-csc-api validate)",
+    "receipts_recovered": "receipts of an earlier run were written back first",
+    "receipts_spooled": "receipts could not be written and are kept in a file for the next run",
+    "superseded": "older rows were closed, because a newer row of the same person was accepted",
+    "unknown_status": "rows have a submission_status that is none of pending, error, testing, sent: no run takes them",
+    "blank": "rows would be due but have no payload: no run takes them",
+    "held_without_row": "children are held by the receiver and have no row in the table any more",
+}
 
 
-@dataclass(slots=True)
-class RunSummary:
+@dataclass(slots=True, kw_only=True)
+class Counts:
     """The counts of one run, kept up to date while it lasts.
 
     Every due row ends in one of: `accepted` (of which `deleted` were deletions), `unchanged` (nothing to send),
-    `rejected` (not sent, its own fault), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs. Times are
-    UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take,
-    `is_table_empty` that the staging table has no row at all.
+    `rejected` (invalid, so not sent), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs.
     """
 
-    run_id: str
-    table: str
-    receiver: str
-    is_testing: bool
-    is_deltas: bool
-    started_at: datetime
-    finished_at: datetime | None = None
     due: int = 0
     accepted: int = 0
     deleted: int = 0
@@ -41,10 +58,10 @@ class RunSummary:
     warnings: int = 0
     receipts_spooled: int = 0
     receipts_recovered: int = 0
-    was_stopped: bool = False
-    was_limited: bool = False
-    is_table_empty: bool = False
-    errors: list[PipelineError] = field(default_factory=list)
+    superseded: int = 0
+    unknown_status: int = 0
+    blank: int = 0
+    held_without_row: int = 0
 
     @property
     def decided(self) -> int:
@@ -61,6 +78,29 @@ class RunSummary:
         """How many rows this run marked `error`."""
         return self.rejected + self.refused + self.undelivered
 
+
+@dataclass(slots=True, kw_only=True)
+class RunSummary(Counts):
+    """One run: what it was, its counts, and what ended it.
+
+    Times are UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take,
+    `is_table_empty` that the table has no row at all. `examples` names, for a count, some of the people or words it is
+    about.
+    """
+
+    run_id: str
+    table: str
+    receiver: str
+    is_testing: bool
+    is_deltas: bool
+    started_at: datetime
+    finished_at: datetime | None = None
+    was_stopped: bool = False
+    was_limited: bool = False
+    is_table_empty: bool = False
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    errors: list[PipelineError] = field(default_factory=list)
+
     @property
     def seconds(self) -> float:
         """How long the run took."""
@@ -74,6 +114,17 @@ class RunSummary:
             codes.add(130)
         if self.undelivered:
             codes.add(5)
-        if self.in_error:
+        if self.in_error or self.unknown_status:
             codes.add(1)
-        return next(code for code in _ORDER if code in codes or code == 0)
+        return first_exit_code(codes)
+
+    @property
+    def remarks(self) -> list[str]:
+        """The sentences of `REMARKS` that apply, each with its count and examples."""
+        found = []
+        for name, sentence in REMARKS.items():
+            if count := getattr(self, name):
+                examples = self.examples.get(name)
+                named = f" (for example {', '.join(examples)})" if examples else ""
+                found.append(f"{count} {sentence}{named}")
+        return found

@@ -5,7 +5,7 @@
 -- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
 -- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
 -- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they
--- become is said in db/pieces.py. {shard} is empty, or limits a run to its share of the rows.
+-- become is said in db/pieces.py. {columns} are those of the row that are asked for.
 --
 -- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
 -- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
@@ -35,48 +35,79 @@ ORDER BY id {page};
 
 -- name: read_due
 -- Reads the next page of rows that may be due: those with a payload whose status says so, and every deleted row
--- (whether the receiver still holds that child is looked up afterwards). Keyset on id, so that no page is read twice.
-SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
-       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+-- (whether the receiver still holds that child is looked up afterwards). {odd_words} are those words that have blanks
+-- around them which SQL does not strip. Keyset on id, so that no page is read twice; the first page has no lower bound.
+SELECT {columns}
 FROM {table}
-WHERE id > ? AND json_payload IS NOT NULL
+WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
-       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted') {person} {shard}
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted' {odd_words}) {after} {person}
 ORDER BY id {page};
 
 -- name: read_all
 -- Reads the next page of all rows with a payload, whatever their status: for `validate` of the whole table and for
 -- `run --resync`.
-SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
-       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+SELECT {columns}
 FROM {table}
-WHERE id > ? AND json_payload IS NOT NULL {person} {shard}
+WHERE json_payload IS NOT NULL {after} {person}
 ORDER BY id {page};
 
 -- name: read_rows
--- Reads some rows again as they stand now, to write back receipts that an earlier run had to keep in a file.
-SELECT id, person_id, row_state, submission_status, json_payload, current_hash,
-       CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END, api_response
+-- Reads some rows as they stand now: a shard's rows, and those whose receipts an earlier run had to keep in a file.
+SELECT {columns}
 FROM {table}
 WHERE id IN ({ids});
 
--- name: read_living
--- Finds the newest row of these people that is not deleted: a deletion staged before it is history and not due, and an
--- older row that failed before must not have the last word.
-SELECT person_id, MAX(id)
+-- name: read_cell
+-- Reads one value of one row, to find which one the driver cannot decode where a page of rows could not be read.
+SELECT {column}
 FROM {table}
-WHERE person_id IN ({people}) AND json_payload IS NOT NULL
-      AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
-GROUP BY person_id;
+WHERE id = ?;
 
--- name: read_waiting
--- Finds the rows of these people that wait for their first try: where shards share the rows of a person, the older one
--- goes out first. A blank payload, which its beginning tells, is never tried.
-SELECT person_id, id, CAST(json_payload AS VARCHAR(60))
+-- name: read_people_with_several_rows
+-- Reads the rows of people who have more than one: only the newest (the greatest id) is sent, older ones are superseded.
+-- A blank payload, which its beginning shows, is never due.
+SELECT person_id, id, submission_status, CAST(json_payload AS VARCHAR(60))
 FROM {table}
-WHERE person_id IN ({people}) AND json_payload IS NOT NULL
-  AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'testing')
-  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
+WHERE person_id IN (SELECT person_id FROM {table} WHERE person_id IS NOT NULL {person}
+                    GROUP BY person_id HAVING COUNT(*) > 1);
+
+-- name: count_ids
+-- Counts rows, ids and different ids: a table whose id is null or not unique is refused.
+SELECT COUNT(*), COUNT(id), COUNT(DISTINCT id)
+FROM {table};
+
+-- name: count_words
+-- Counts the rows, and those with a payload, by their two status words as they are stored, with one person of each.
+SELECT row_state, submission_status, COUNT(*), COUNT(CASE WHEN json_payload IS NOT NULL THEN 1 END), MIN(person_id)
+FROM {table}
+GROUP BY row_state, submission_status;
+
+-- name: read_people_without_payload
+-- Names some of the people whose rows would be due but have no payload.
+SELECT person_id
+FROM {table}
+WHERE json_payload IS NULL AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
+ORDER BY id {page};
+
+-- name: read_held_without_row
+-- Finds children whom a receiver holds although no row of theirs is in the table any more: nothing will ever purge them.
+SELECT held.la_child_id
+FROM {held} AS held
+LEFT JOIN (SELECT DISTINCT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL) AS known
+  ON known.child = held.la_child_id
+WHERE held.receiver = ? AND known.child IS NULL;
+
+-- name: read_held_without_row_of_a_person
+-- The same where a child's id at the receiver is not its person's: the submission log says whose it is.
+SELECT held.la_child_id
+FROM {held} AS held
+LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL
+           UNION
+           SELECT logged.la_child_id FROM {log} AS logged JOIN {table} AS here ON here.person_id = logged.person_id) AS known
+  ON known.child = held.la_child_id
+WHERE held.receiver = ? AND known.child IS NULL;
 
 -- name: count_due
 -- Counts the rows that read_due would give, for the progress display.
@@ -84,21 +115,21 @@ SELECT COUNT(*)
 FROM {table}
 WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
-       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted') {person} {shard};
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted' {odd_words}) {person};
 
--- name: count_due_after
--- Counts the living rows that a run which ended early did not come to, for its summary.
-SELECT COUNT(*)
+-- name: read_due_after
+-- Reads the living rows that a run which ended early did not come to, for its summary.
+SELECT id, person_id
 FROM {table}
 WHERE id > ? AND json_payload IS NOT NULL
   AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
-  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person} {shard};
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person};
 
 -- name: count_all
 -- Counts the rows that read_all would give.
 SELECT COUNT(*)
 FROM {table}
-WHERE json_payload IS NOT NULL {person} {shard};
+WHERE json_payload IS NOT NULL {person};
 
 -- name: read_previous
 -- Reads what the table says was sent before, for rows of which the receiver's holding is not recorded yet.
@@ -160,11 +191,25 @@ UPDATE {unconfirmed} SET may_hold = ?text
 WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';
 
 -- name: read_versions
--- Reads, and keeps still until the end of the write-back's transaction, the version in which each row of a batch stands
--- now. A row that somebody changed since it was read must not be marked as sent.
-SELECT id, row_state, submission_status, current_hash, CASE WHEN current_hash IS NULL THEN json_payload END
+-- Reads, and keeps still until the end of the write-back's transaction, person and version of each row of a batch as it
+-- stands now. A row that somebody changed since it was read must not be marked as sent, and one that is another person's
+-- by now (the table was emptied and filled again) is not written to at all.
+SELECT {columns}
 FROM {table} {lock_rows}
 WHERE id IN ({ids}) {locked};
+
+-- name: read_written
+-- Reads, at the end of the write-back's transaction, what the rows say now: a trigger, a view or row-level security can
+-- let a change go that the database calls done, and what was not stored is never called a success.
+SELECT {columns}
+FROM {table}
+WHERE id IN ({ids});
+
+-- name: try_to_write
+-- Writes to one row in a transaction that is always rolled back, before anything is sent: shows that a write-back works.
+UPDATE {table}
+SET api_response = ?text
+WHERE id = ?;
 
 -- name: mark_sent
 -- Writes the receipts of accepted full records to their rows: they are sent, and what was sent becomes the previous
@@ -216,6 +261,14 @@ WHERE id = ?;
 -- Writes code and reason to the rows of records that were refused or could not be delivered.
 UPDATE {table}
 SET submission_status = 'error', api_response = done.answer
+FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
+WHERE id = done.row_id AND id IN ({ids});
+
+-- name: mark_superseded
+-- Writes to the older rows of a person, which would be due, that the newest was accepted and they were not sent.
+UPDATE {table}
+SET submission_status = 'sent', api_response = done.answer,
+    row_state = CASE WHEN LOWER(LTRIM(RTRIM(row_state))) = 'deleted' THEN row_state ELSE 'unchanged' END
 FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 

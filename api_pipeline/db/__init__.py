@@ -10,7 +10,14 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 from api_pipeline.db.connection import Connection, Parameters, Row
 from api_pipeline.db.opening import connect
 from api_pipeline.db.pieces import dialect_pieces, rows_as_table
-from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, KeyTaken, RowsMissed, TransactionLost
+from api_pipeline.sql.driver_errors import (
+    ConnectionLost,
+    DatabaseBusy,
+    KeyTaken,
+    RowsMissed,
+    TransactionLost,
+    UnreadableText,
+)
 
 __all__ = [
     "Connection",
@@ -21,6 +28,7 @@ __all__ = [
     "Row",
     "RowsMissed",
     "TransactionLost",
+    "UnreadableText",
     "connect",
     "dialect_pieces",
     "rows_as_table",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from api_pipeline.db import KeyTaken
@@ -17,18 +17,29 @@ from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, Staged
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.staging_table import Selection, StagingTable, is_due, may_be_due
-from api_pipeline.outbox.superseded import deletions_superseded, in_their_turn, newer_than_failed
-from api_pipeline.payload import NothingToSend, Payload, PayloadError, Policy, intent_hash, next_record, parse_payload
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
+from api_pipeline.payload import (
+    NothingToSend,
+    Payload,
+    PayloadError,
+    Policy,
+    intent_hash,
+    next_record,
+    read_payload,
+)
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 _LOCAL_OUTCOMES = 100
+_NAMED = 5
 _UNKNOWN = Baseline(is_recorded=False)
 
 
 @dataclass(slots=True)
 class PlanCounts:
     """What the planner saw: due rows, null members taken out, findings that were only warnings.
+
+    `blank` counts the rows that would be due but have a blank payload; `blank_people` names the first of them.
 
     `was_limited` is set where more rows were due than the limit allowed to take. `last_id` is that of the last row
     seen, None where there was none; `is_complete` says that every due row was seen, or as many as the limit allowed.
@@ -40,6 +51,8 @@ class PlanCounts:
     nulls_removed: int = 0
     warnings: int = 0
     was_limited: bool = False
+    blank: int = 0
+    blank_people: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class PlanOptions:
     """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
-    `testing` whether nothing is sent, so that nothing is noted before it either.
+    `testing` whether nothing is sent, so that nothing is noted before it either. `people` are those with several rows.
     """
 
     selection: Selection
@@ -59,24 +72,25 @@ class PlanOptions:
     schema_check: str
     schema_codes: str
     testing: bool
+    people: Mapping[str, RowsOfPerson]
     limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A due row. `newer` is the id of a newer row of its person that may have been sent already, if there is one."""
+    """A due row."""
 
     row: StagedRow
     payload: Payload | PayloadError
     findings: Sequence[Finding]
     baseline: Baseline
-    newer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     last_id: int
     items: list[_Item]
+    blank: list[str]
 
 
 class Planner:
@@ -95,14 +109,13 @@ class Planner:
         on_finding: Callable[[str, Finding], None],
     ) -> None:
         self._store = store
-        self._patience = retry_budget
+        self._retry_budget = retry_budget
         self._options = options
         self._window = window
         self._checker = checker
         self._on_finding = on_finding
         self._batch: list[Record] = []
         self._moving: set[str] = set()
-        self._again: set[int] = set()
         self._local: list[Outcome] = []
         self._number = 0
         self.counts = PlanCounts()
@@ -112,6 +125,11 @@ class Planner:
     def selection(self) -> Selection:
         """Which rows the plan is for."""
         return self._options.selection
+
+    @property
+    def people(self) -> Mapping[str, RowsOfPerson]:
+        """The people who have several rows."""
+        return self._options.people
 
     def run(self) -> None:
         """Read all due rows and put their records into the window. Errors: DatabaseError."""
@@ -132,10 +150,12 @@ class Planner:
 
     def _due_rows(self) -> Iterator[_Item]:
         """Return the due rows with what is known of them, page by page and up to the limit."""
-        after_id = -(2**31)
+        after_id: int | None = None
         left = self._options.limit
         while page := self._next_page(after_id):
             after_id = page.last_id
+            self.counts.blank += len(page.blank)
+            self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
             page.items.reverse()
             while page.items:
                 if left is not None and left <= 0:
@@ -144,23 +164,18 @@ class Planner:
                 yield page.items.pop()
                 left = None if left is None else left - 1
 
-    def _next_page(self, after_id: int) -> _Page | None:
+    def _next_page(self, after_id: int | None) -> _Page | None:
         # Of these children the page may say what is true no longer when its rows are planned.
         here = {record.la_child_id for record in self._batch} | children_of(self._local)
         self._moving = self._window.children() | here
-        # Those behind are read here; those ahead are due by now, and their page is still to come.
-        behind = sorted(row_id for row_id in self._again if row_id <= after_id)
-        page = with_retry(self._store.connection, lambda: self._read_page_once(after_id, behind), self._patience)
-        self._again.clear()
-        return page
+        return with_retry(self._store.connection, lambda: self._read_page_once(after_id), self._retry_budget)
 
-    def _read_page_once(self, after_id: int, behind: Sequence[int]) -> _Page | None:
+    def _read_page_once(self, after_id: int | None) -> _Page | None:
         page = self._store.read_page(self._options.selection, after_id)
-        rows = [*self._store.read_rows(behind), *page]
-        if not rows:
+        if not page:
             return None
-        rows = in_their_turn(self._store, self._options.selection, rows)
-        read = [(row, *self._look_at(row)) for row in rows if row.json_payload.strip()]
+        rows = newest_only(page, self._options.people)
+        read = [(row, *self._look_at(row)) for row in rows if not row.is_blank]
         baselines = self._baselines([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
         concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in baselines])
         items: list[_Item] = []
@@ -168,25 +183,19 @@ class Planner:
             baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, baseline):
                 items.append(_Item(row, payload, findings, baseline))
-        return _Page(page[-1].id if page else after_id, self._beside_others(self._taken_over(items, concluded)))
-
-    def _beside_others(self, items: list[_Item]) -> list[_Item]:
-        """Return the items that are due although their people have other rows, with those rows."""
-        rows = [item.row for item in items]
-        history = deletions_superseded(self._store, rows)
-        newer = {} if self._options.selection.every_row else newer_than_failed(self._store, rows)
-        return [replace(item, newer=newer.get(item.row.id)) for item in items if item.row.id not in history]
+        blank = [row.person_id for row in rows if row.is_blank and _would_be_due(row)]
+        return _Page(page[-1].id, self._taken_over(items, concluded), blank)
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
         """Read and check a row's payload in one go, while its value is at hand."""
-        payload = _read(row.json_payload)
+        payload = _read(row)
         if isinstance(payload, PayloadError):
             return payload, ()
         options = self._options
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
-        findings = self._checker.check(payload.data, payload.text) if is_checked else ()
+        findings = self._checker.check(payload.data, payload.text) if is_checked else []
         payload.put_aside()
-        return payload, findings
+        return payload, findings + identity_findings(row.person_id, payload.la_child_id)
 
     def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
         return adopted_baselines(self._store, rows) if self._options.control_tables else {}
@@ -229,13 +238,11 @@ class Planner:
             if not self._window.wait_until_out(child):
                 return False
             work = partial(self._baseline_now, row, child)
-            baseline = with_retry(self._store.connection, work, self._patience)
+            baseline = with_retry(self._store.connection, work, self._retry_budget)
         self._moving.add(child)
         record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return self._decide(UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded))
-        if item.newer is not None:
-            self._renew(item.newer)
         self.counts.nulls_removed += record.nulls_removed
         # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
         takes_away = row.is_deleted or self._options.policy.resync
@@ -243,17 +250,6 @@ class Planner:
         was_in_doubt = baseline.in_doubt is not None
         self._batch.append(replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded))
         return self._flush() if len(self._batch) >= self._options.batch_size else True
-
-    def _renew(self, newer: int) -> None:
-        """Make the newer row of a person due before the older one goes out, so that it follows in this run or a later.
-
-        That the older one is due says the contract (3); that the receiver keeps the newest, its reader expects.
-        """
-        if self._options.testing:
-            return
-        with_retry(self._store.connection, partial(self._store.mark_due_again, [newer]), self._patience)
-        if self._options.selection.is_ours(newer):
-            self._again.add(newer)
 
     def _refusal(self, item: _Item) -> str | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""
@@ -291,7 +287,7 @@ class Planner:
         batch = Batch(self._number, tuple(self._batch))
         self._batch = []
         if self._options.control_tables and not self._options.testing:
-            with_retry(self._store.connection, partial(self._note, batch), self._patience)
+            with_retry(self._store.connection, partial(self._note, batch), self._retry_budget)
         if self._window.put(batch):
             return True
         self.unsent = batch.records
@@ -321,11 +317,15 @@ def _base(concluded: Adopted | None, child: str) -> Baseline:
     return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
 
 
-def _read(text: str) -> Payload | PayloadError:
+def _read(row: StagedRow) -> Payload | PayloadError:
     try:
-        return parse_payload(text)
-    except PayloadError as fault:
-        return fault
+        return read_payload(row)
+    except PayloadError as error:
+        return error
+
+
+def _would_be_due(row: StagedRow) -> bool:
+    return row.has_previous if row.is_deleted else may_be_due(row)
 
 
 def _child(payload: Payload | PayloadError) -> str:

@@ -108,6 +108,9 @@ class Run:
         self._summary.nulls_removed = parts.planner.counts.nulls_removed
         self._summary.warnings = parts.planner.counts.warnings
         self._summary.was_limited = parts.planner.counts.was_limited
+        self._summary.blank += parts.planner.counts.blank
+        if blank := parts.planner.counts.blank_people:
+            self._summary.examples.setdefault("blank", []).extend(blank)
 
     def _is_over(self) -> bool:
         parts = self._parts
@@ -153,12 +156,12 @@ class Run:
     def _write_back(self, number: int, outcomes: Sequence[Outcome]) -> None:
         parts = self._parts
         try:
-            parts.write_back.write(number, outcomes)
+            outcomes = parts.write_back.write(number, outcomes)
         except DatabaseError as error:
             self._end_with(error)
             # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.
             for outcome in outcomes:
-                if isinstance(outcome, Accepted):
+                if isinstance(outcome, Accepted) and not self._summary.is_testing:
                     count(self._summary, outcome)
             return
         _log_batch(number, outcomes)
@@ -256,9 +259,11 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
                 summary.purges += 1
                 return
             summary.accepted += 1
+            summary.superseded += len(record.row.supersedes)
             summary.deleted += record.kind is RecordKind.DELETION
-        case UpToDate():
+        case UpToDate(row=row):
             summary.unchanged += 1
+            summary.superseded += len(row.supersedes)
         case Invalid():
             summary.rejected += 1
         case Rejected():

@@ -12,6 +12,7 @@ from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
+from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
 from api_pipeline.sql.expected_tables import FoundColumn, Need, SchemaFinding, compare, expected_tables
@@ -46,6 +47,9 @@ def check_schema(settings: Settings) -> Report:
             finding.detail = f"staging table {settings.table_name}"
         with _opened(walk, settings) as connection:
             _compare_tables(walk, settings, connection)
+            with walk.step("ids") as finding:
+                check_ids(StagingTable(connection, table_names(settings.table_name, connection.dialect)))
+                finding.detail = "every row has an id of its own"
             try_rights(walk, settings, connection)
             _count_rows(walk, settings, connection)
     except StepFailed:

@@ -10,9 +10,9 @@ from pathlib import Path
 from api_pipeline.errors import SettingsError
 from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staging_table import Selection, StagingTable
-from api_pipeline.payload import PayloadError, parse_payload
+from api_pipeline.payload import PayloadError, read_payload
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 _EXAMPLES = 5
 
@@ -95,22 +95,22 @@ def validate(
 
 
 def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
-    after_id = -(2**31)
+    after_id: int | None = None
     while page := store.read_page(selection, after_id):
         after_id = page[-1].id
-        yield from (row for row in page if row.json_payload.strip() and not row.is_deleted)
+        yield from (row for row in page if not (row.is_blank or row.is_deleted))
 
 
 def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels) -> list[Finding]:
     result.rows += 1
     findings: list[Finding]
     try:
-        payload = parse_payload(row.json_payload)
+        payload = read_payload(row)
     except PayloadError as error:
         findings = [Finding(severity="schema", path="$", rule="readable", message=str(error), code_list=None)]
         result.refused_rows += 1
     else:
-        findings = checker.check(payload.data, payload.text)
+        findings = checker.check(payload.data, payload.text) + identity_findings(row.person_id, payload.la_child_id)
         result.nulls += payload.nulls_removed
         result.refused_rows += any(levels.refuses(finding) for finding in findings)
     for finding in findings:

@@ -9,10 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from api_pipeline.errors import PipelineError
-
-# Contract 5: of several, the first that applies; settings are seen to before anything else is tried.
-_PRECEDENCE = (130, 2, 3, 4, 5, 1, 0)
+from api_pipeline.errors import PipelineError, first_exit_code
 
 
 class Status(str, Enum):
@@ -112,8 +109,7 @@ def skipped_report(test: str, step: str, detail: str) -> Report:
 
 def exit_code_of(reports: Sequence[Report]) -> int:
     """Return one exit code for several tests, by the contract's precedence."""
-    codes = {report.exit_code for report in reports}
-    return next((code for code in _PRECEDENCE if code in codes), 1)
+    return first_exit_code(report.exit_code for report in reports)
 
 
 def report_lines(report: Report) -> list[str]:

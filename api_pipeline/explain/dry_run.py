@@ -21,7 +21,8 @@ def plan_run(settings: Settings, request: RunRequest, watching: Watching) -> Dry
 
 def plan_with(store: StagingTable, settings: Settings, request: RunRequest, watching: Watching) -> DryRun:
     """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
-    options = plan_options(settings, request, control_tables=check_control_tables(store, settings, request))
+    control_tables = check_control_tables(store, settings, request)
+    options, _ = plan_options(settings, request, store, control_tables=control_tables)
     return dry_run(store, options, Checker(), retry_budget_of(settings), watching)
 
 

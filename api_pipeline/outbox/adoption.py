@@ -34,11 +34,17 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
 
 def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Return, by row id, what the receiver holds of children without a row in the control tables."""
-    receipts = {row.id: last_receipt(row) for row in rows}
-    return {
-        row_id: Adopted(_child_in(text), Baseline(held=text, receipt=receipts[row_id], is_recorded=False))
-        for row_id, text in sent_payloads(store, rows, has_log=True).items()
-    }
+    older = store.read_rows([row_id for row in rows if not row.has_previous for row_id in row.supersedes])
+    receipts = {row.id: last_receipt(row) for row in (*rows, *older)}
+    sent = sent_payloads(store, [*rows, *older], has_log=True)
+    adopted = {}
+    for row in rows:
+        # The newest row of several may be new, and an older one say what was sent of the child.
+        says = next((row_id for row_id in (row.id, *sorted(row.supersedes, reverse=True)) if row_id in sent), None)
+        if says is not None:
+            baseline = Baseline(held=sent[says], receipt=receipts[says], is_recorded=False)
+            adopted[row.id] = Adopted(_child_in(sent[says]), baseline)
+    return adopted
 
 
 def _child_in(text: str) -> str:

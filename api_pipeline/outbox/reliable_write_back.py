@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from api_pipeline.db import ConnectionLost, DatabaseBusy
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Baseline, Outcome, Record, StagedRow
+from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
 from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
+from api_pipeline.outbox.run_lock import LockLost
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable
+from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import (
     NothingToSend,
@@ -24,6 +28,8 @@ from api_pipeline.payload import (
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
+# So many batches of which not one answer could be written are passed over; after the next the run ends.
+_MOST_FAILED_IN_A_ROW = 1
 
 
 class ReliableWriteBack:
@@ -48,40 +54,91 @@ class ReliableWriteBack:
         self._to = destination
         self._spool = spool
         self._policy = policy
-        self._patience = retry_budget
+        self._retry_budget = retry_budget
         self._mask = mask
         self._write_back = WriteBack(store, destination, mask)
         self._retake_lock = retake_lock
         self._summary = summary
         self._has_failed = False
+        self._failed_in_a_row = 0
 
-    def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
-        """Write the outcomes of one POST. Errors: DatabaseError, after their receipts have been spooled."""
+    def write(self, batch: int, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
+
+        Errors: DatabaseError, after their receipts have been spooled.
+        """
         if self._has_failed:
             self._save(batch, outcomes)
-            return
+            return [] if self._to.testing else outcomes
         try:
-            with_retry(
-                self._store.connection,
-                lambda: self._write_back.write(batch, outcomes),
-                self._patience,
-                self._retake_lock,
-            )
-        except DatabaseError as error:
-            raise type(error)(f"{error}{self._kept(batch, outcomes)}") from None
-        except Exception as error:
+            unwritten, error = self._write_what_can_be(self._write_back, batch, outcomes)
+        except DatabaseError as lost:
+            raise type(lost)(f"{lost}{self._kept(batch, outcomes)}") from None
+        except Exception as unforeseen:
             # Whatever it is, no receipt may be lost by it, of this batch or of those in flight.
             _LOG.debug("writing back failed", exc_info=True)
             raise DatabaseError(
-                f"The answers of a batch could not be written back: program error ({type(error).__name__}); "
+                f"The answers of a batch could not be written back: program error ({type(unforeseen).__name__}); "
                 f"report it.{self._kept(batch, outcomes)}"
             ) from None
+        self._failed_in_a_row = self._failed_in_a_row + 1 if len(unwritten) == len(outcomes) else 0
+        if error is None:
+            return outcomes
+        if self._failed_in_a_row > _MOST_FAILED_IN_A_ROW:
+            raise type(error)(f"{error}{self._kept(batch, unwritten)}")
+        # The rest of the table is not to wait for these rows, tonight or later.
+        sentence = f"{error}{self._saved(batch, unwritten)}"
+        if sentence not in map(str, self._summary.errors):
+            self._summary.errors.append(DatabaseError(sentence))
+        return [outcome for outcome in outcomes if outcome not in unwritten] if self._to.testing else outcomes
+
+    def _write_what_can_be(
+        self, write_back: WriteBack, batch: int, outcomes: Sequence[Outcome]
+    ) -> tuple[list[Outcome], DatabaseError | None]:
+        """Write outcomes together, or else each alone; return those that the database refuses, and why.
+
+        Errors: DatabaseError where the database is away or busy or the lock is lost, program errors.
+        """
+        error = self._try(write_back, batch, outcomes)
+        if error is None or len(outcomes) == 1:
+            return ([], None) if error is None else (list(outcomes), error)
+        unwritten = []
+        for outcome in outcomes:
+            if refusal := self._try(write_back, batch, [outcome]):
+                unwritten.append(outcome)
+                error = refusal
+        return (unwritten, error) if unwritten else ([], None)
+
+    def _try(self, write_back: WriteBack, batch: int, outcomes: Sequence[Outcome]) -> DatabaseError | None:
+        """Write outcomes as they are, or else as near to that as every database can hold; return why it failed."""
+        refusal: DatabaseError | None = None
+        for is_near in (False, True):
+            work = partial(write_back.write, batch, outcomes, as_near_as_can_be=is_near)
+            try:
+                with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
+            except (ConnectionLost, DatabaseBusy, LockLost):
+                raise
+            except DatabaseError as error:
+                _LOG.debug("the database refused the answers of %d rows: %s", len(outcomes), error)
+                refusal = error
+            else:
+                return None
+        return refusal
 
     def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         """Keep receipts in the file, as those of all later batches will be; return the sentence that says so."""
         self._has_failed = True
+        return self._saved(batch, outcomes)
+
+    def _saved(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         saved = self._save(batch, outcomes)
         return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
+
+    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
+        """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
+        groups = list(people)
+        work = partial(self._write_back.close_superseded, groups)
+        return with_retry(self._store.connection, work, self._retry_budget, self._retake_lock) if groups else 0
 
     def recover(self) -> None:
         """Write the receipts that an earlier run had to spool, before anything else is sent. Errors: DatabaseError.
@@ -92,34 +149,54 @@ class ReliableWriteBack:
         if not saved:
             return
         mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
-        written = with_retry(
-            self._store.connection, lambda: self._write_saved(by_row(mine)), self._patience, self._retake_lock
-        )
+        written, refused = self._write_saved(by_row(mine))
+        if refused:
+            _LOG.warning(
+                "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
+                "sent again while they are due",
+                len(refused),
+                self._spool.path,
+            )
         try:
-            self._spool.keep([receipt for receipt in saved if receipt.receiver != self._to.receiver])
+            self._spool.keep(
+                [one for one in saved if one.receiver != self._to.receiver or one.row_id in refused],
+            )
         except OSError as error:
             _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, type(error).__name__)
         self._summary.receipts_recovered = written
         if mine:
             _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
 
-    def _write_saved(self, receipts: dict[int, SpooledReceipt]) -> int:
-        """Write saved receipts under the run and the batch they belong to and return their number."""
+    def _write_saved(self, receipts: dict[int, SpooledReceipt]) -> tuple[int, set[int]]:
+        """Write saved receipts under the run and the batch they belong to.
+
+        Return the number of those written, and the ids of the rows whose receipts the database refuses.
+        """
+        work = partial(self._accepted_of, receipts)
+        batches = with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
+        refused: set[int] = set()
+        for (run_id, batch), outcomes in batches.items():
+            write_back = WriteBack(self._store, replace(self._to, run_id=run_id), self._mask)
+            unwritten, _ = self._write_what_can_be(write_back, batch, outcomes)
+            refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
+        return sum(map(len, batches.values())) - len(refused), refused
+
+    def _accepted_of(self, receipts: dict[int, SpooledReceipt]) -> dict[tuple[str, int], list[Outcome]]:
+        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did."""
         rows = {row.id: row for row in self._store.read_rows(list(receipts))}
         runs = self._runs_in_doubt(list(receipts.values()))
         baselines = self._baselines(list(receipts.values()))
         batches: dict[tuple[str, int], list[Outcome]] = {}
         for row_id, receipt in receipts.items():
             row = rows.get(row_id)
-            if row is None or not _is_newest(receipt, row, runs):
+            # A table that was emptied and filled again may have another person under this id.
+            if row is None or row.person_id != receipt.person_id or not _is_newest(receipt, row, runs):
                 continue
             baseline = baselines.get(receipt.la_child_id, Baseline())
             accepted = recovered(receipt, row, _held_after(row, baseline, self._policy))
             if accepted is not None:
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
-        for (run_id, batch), outcomes in batches.items():
-            WriteBack(self._store, replace(self._to, run_id=run_id), self._mask).write(batch, outcomes)
-        return sum(map(len, batches.values()))
+        return batches
 
     def _runs_in_doubt(self, receipts: Sequence[SpooledReceipt]) -> dict[str, str] | None:
         if not self._to.control_tables:

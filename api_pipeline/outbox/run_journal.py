@@ -8,7 +8,7 @@ import re
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.run_summary import RunSummary
+from api_pipeline.run_summary import LABELS, RunSummary
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,20 +93,9 @@ def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
 
 
 def _log_end(summary: RunSummary) -> None:
-    _LOG.info(
-        "run ends after %.1f s with exit code %d: %d due, %d accepted (%d deletions), %d unchanged, %d refused before "
-        "sending, %d refused, %d not delivered, %d not tried, %d requests",
-        summary.seconds,
-        summary.exit_code,
-        summary.due,
-        summary.accepted,
-        summary.deleted,
-        summary.unchanged,
-        summary.rejected,
-        summary.refused,
-        summary.undelivered,
-        summary.not_tried,
-        summary.requests,
-    )
+    counts = ", ".join(f"{getattr(summary, name)} {label.strip()}" for name, label in LABELS.items())
+    _LOG.info("run ends after %.1f s with exit code %d: %s", summary.seconds, summary.exit_code, counts)
+    for remark in summary.remarks:
+        _LOG.info("of this run: %s", remark)
     for error in summary.errors:
         _LOG.info("what ended the run: %s", error)

@@ -20,6 +20,10 @@ from api_pipeline.sql.statements import load
 _PREFIX = "d2i-csc-api"
 
 
+class LockLost(DatabaseError):
+    """The run lock was lost with its connection, and another run has it now."""
+
+
 class RunLock:
     """Holds the lock until `release` or the end of the process. Made by `take`."""
 

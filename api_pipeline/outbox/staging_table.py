@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from hashlib import sha256
+from itertools import islice
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row, rows_as_table
+from api_pipeline.db import Connection, Parameters, Row, UnreadableText, rows_as_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
 from api_pipeline.payloads.retained import read_paths
@@ -32,21 +35,43 @@ _RECEIPT = re.compile(r"(?:^|\(sent before: )([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-
 _LONGEST_RECEIPT = 100
 
 
+# What a row is read as, in the order of `_staged_row`, and what the version of a row is read as.
+_HAS_PREVIOUS = "CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END"
+_ROW = (
+    *("id", "person_id", "row_state", "submission_status", "json_payload", "current_hash"),
+    *(_HAS_PREVIOUS, "api_response"),
+)
+_KEY = ("id", "person_id")
+_KEYS_IN_A_PAGE = 2000
+# Without these a row cannot be sent or written back.
+_NEEDED_TEXT = {"person_id": 1, "json_payload": 4, "current_hash": 5}
+_BLANKS = r"[\s\x00\u200b-\u200d\u2060\ufeff]+"
+_OUTER_BLANKS = re.compile(rf"^{_BLANKS}|{_BLANKS}$")
+UNREADABLE = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which rows of the table a run works on.
 
     `every_row` reads all rows with a payload instead of the due ones, `person_id` one person's, `shard` (I, N) the
-    I-th of N shares by `id`.
+    people of the I-th of N shares. `odd_statuses` and `odd_states` are words as they are stored that mean a due status
+    or `deleted`, with blanks around them that SQL does not strip.
     """
 
     every_row: bool = False
     person_id: str | None = None
     shard: tuple[int, int] | None = None
+    odd_statuses: tuple[str, ...] = ()
+    odd_states: tuple[str, ...] = ()
 
-    def is_ours(self, row_id: int) -> bool:
-        """Return whether a row is of this run's share."""
-        return self.shard is None or abs(row_id) % self.shard[1] == self.shard[0] - 1
+    def is_ours(self, row_id: int, person_id: str) -> bool:
+        """Return whether a row is of this run's share: all rows of a person are, one without a person by its id."""
+        if self.shard is None:
+            return True
+        key = word(person_id) or str(row_id)
+        number = int.from_bytes(sha256(key.encode("utf-8", "replace")).digest()[:4], "big")
+        return number % self.shard[1] == self.shard[0] - 1
 
 
 def utc_now() -> datetime:
@@ -135,26 +160,86 @@ class StagingTable:
 
     def count(self, selection: Selection) -> int:
         """Return how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
-        name = "count_all" if selection.every_row else "count_due"
-        pieces, parameters = _limits(selection)
-        return int(self.connection.query(self.sql(name, **pieces), parameters)[0][0])
+        if selection.shard is not None:
+            return sum(1 for _ in self.keys(selection))
+        pieces, parameters = _limits(selection, None)
+        return int(
+            self.connection.query(self.sql("count_all" if selection.every_row else "count_due", **pieces), parameters)[
+                0
+            ][0]
+        )
 
-    def count_after(self, selection: Selection, last_id: int) -> int:
-        """Return how many rows behind `last_id` are due by their status; deleted rows are not counted."""
-        pieces, parameters = _limits(selection)
-        return int(self.connection.query(self.sql("count_due_after", **pieces), [last_id, *parameters])[0][0])
+    def read_due_after(self, selection: Selection, last_id: int) -> list[int]:
+        """Return the ids of rows behind `last_id` that are due by their status; deleted rows are left out."""
+        pieces, parameters = _limits(selection, None)
+        rows = self.connection.query(self.sql("read_due_after", **pieces), [last_id, *parameters])
+        return [int(row[0]) for row in rows if selection.is_ours(int(row[0]), _text(row[1]))]
 
-    def read_page(self, selection: Selection, after_id: int, size: int = PAGE_SIZE) -> list[StagedRow]:
-        """Return the next rows by `id` that may be due, at most `size`; empty at the end."""
+    def read_page(self, selection: Selection, after_id: int | None, size: int = PAGE_SIZE) -> list[StagedRow]:
+        """Return the next rows by `id` that may be due, at most `size`; empty at the end.
+
+        `after_id` is the id of the last row read, None for the first page. A text that the driver cannot decode makes
+        its own row unreadable, not the page.
+        """
+        if selection.shard is None:
+            try:
+                return self._with_retained([_staged_row(row) for row in self._page(selection, after_id, size, _ROW)])
+            except UnreadableText:
+                pass
+        ids = [row_id for row_id, _ in islice(self.keys(selection, after_id), size)]
+        return sorted(self.read_rows(ids), key=lambda row: row.id)
+
+    def keys(
+        self, selection: Selection, after_id: int | None = None, most: int = _KEYS_IN_A_PAGE
+    ) -> Iterator[tuple[int, str]]:
+        """Return id and person of the rows of a selection, whose share of the table is found by the person.
+
+        `most` is how many are read in one statement.
+        """
+        while keys := self._read_keys(selection, after_id, most):
+            after_id = keys[-1][0]
+            yield from (key for key in keys if selection.is_ours(*key))
+
+    def _read_keys(self, selection: Selection, after_id: int | None, size: int) -> list[tuple[int, str]]:
+        try:
+            rows = self._page(selection, after_id, size, _KEY)
+        except UnreadableText:
+            ids = [int(row[0]) for row in self._page(selection, after_id, size, ("id",))]
+            rows = [(row_id, *self._cells(row_id, _KEY[1:])) for row_id in ids]
+        return [(int(row[0]), _text(row[1])) for row in rows]
+
+    def _page(self, selection: Selection, after_id: int | None, size: int, columns: Sequence[str]) -> list[Row]:
         name = "read_all" if selection.every_row else "read_due"
-        pieces, limits = _limits(selection)
+        pieces, parameters = _limits(selection, after_id)
         pieces["page"] = self.connection.page(size)["page"]
-        rows = self.connection.query(self.sql(name, **pieces), [after_id, *limits])
-        return self._with_retained([_staged_row(row) for row in rows])
+        return self.connection.query(self.sql(name, columns=", ".join(columns), **pieces), parameters)
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Return some rows as they stand now, in no particular order."""
-        return self._with_retained([_staged_row(row) for row in self.by_values("read_rows", ids)])
+        return self._with_retained([_staged_row(row) for row in self.rows_by_id("read_rows", ids, _ROW)])
+
+    def rows_by_id(self, name: str, ids: Sequence[int], columns: Sequence[str], **pieces: str) -> list[Row]:
+        """Return these columns of some rows; a value that the driver cannot decode is `UNREADABLE`.
+
+        `columns` begin with `id`; `name` is a statement that takes them and the ids.
+        """
+        try:
+            return list(self.by_values(name, ids, list, columns=", ".join(columns), **pieces))
+        except UnreadableText:
+            # The ids alone are readable, and whatever the statement locks is locked by it.
+            there = list(self.by_values(name, ids, list, columns="id", **pieces))
+        return [(int(row[0]), *self._cells(int(row[0]), columns[1:])) for row in there]
+
+    def _cells(self, row_id: int, columns: Sequence[str]) -> list[object]:
+        """Return the values of one row, each read by itself."""
+        values: list[object] = []
+        for column in columns:
+            try:
+                found = self.connection.query(self.sql("read_cell", column=column), [row_id])
+                values.append(found[0][0] if found else None)
+            except UnreadableText:
+                values.append(UNREADABLE)
+        return values
 
     def _with_retained(self, rows: list[StagedRow]) -> list[StagedRow]:
         left = self.retained([row.person_id for row in rows])
@@ -165,7 +250,9 @@ class StagingTable:
         held: dict[str, tuple[str | None, str | None]] = {}
         in_doubt: dict[str, InDoubt] = {}
         asked = sorted(set(children))
-        for child, is_in_doubt, text, mark in self.by_values("read_held", asked, lambda part: [receiver, *part] * 2):
+        for child, is_in_doubt, text, mark in self.readable_by_values(
+            "read_held", asked, lambda part: [receiver, *part] * 2
+        ):
             if is_in_doubt:
                 in_doubt[str(child)] = InDoubt(str(mark or "").strip(), text)
             else:
@@ -188,15 +275,6 @@ class StagingTable:
         """Return the shards of the runs whose journal entries are not closed, each as the text I/N."""
         return self.connection.query(self.sql("read_unfinished_shards"))
 
-    def newest_living(self, people: Sequence[str]) -> dict[str, int]:
-        """Return the id of the newest row that is not deleted of each of these people (`person_id`) who has one."""
-        return {str(row[0]): int(row[1]) for row in self.by_values("read_living", people)}
-
-    def waiting(self, people: Sequence[str]) -> list[tuple[str, int]]:
-        """Return person and id of the rows of these people that are pending, not deleted and not blank."""
-        rows = self.by_values("read_waiting", people)
-        return [(str(row[0]), int(row[1])) for row in rows if str(row[2]).strip()]
-
     def mark_due_again(self, ids: Sequence[int]) -> None:
         """Make those of these rows due that are sent; any other stays as it is."""
         self._change_by_values("mark_due_again", ids)
@@ -207,7 +285,7 @@ class StagingTable:
 
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
         """Return `previous_json_payload` by row id, where there is one."""
-        return {int(row[0]): str(row[1]) for row in self.by_values("read_previous", ids)}
+        return {int(row[0]): str(row[1]) for row in self.readable_by_values("read_previous", ids)}
 
     def mark_in_doubt(
         self, receiver: str, run_id: str, records: Sequence[tuple[str, str]], replaced: Sequence[str]
@@ -268,6 +346,21 @@ class StagingTable:
         for part in _chunks(values):
             yield from self.connection.query(self._sql_of(name, len(part), **pieces), parameters(part))
 
+    def readable_by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+    ) -> Iterator[Row]:
+        """Return what `by_values` does, without the rows of values of which the driver cannot decode a text."""
+        for part in _chunks(values):
+            try:
+                yield from self.by_values(name, part, parameters)
+            except UnreadableText:
+                for value in part:
+                    with suppress(UnreadableText):
+                        yield from self.by_values(name, [value], parameters)
+
     def _change_by_values(
         self,
         name: str,
@@ -306,7 +399,7 @@ def is_due(row: StagedRow, baseline: Baseline) -> bool:
 
     A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.
     """
-    if not row.json_payload.strip():
+    if row.is_blank:
         return False
     if not row.is_deleted:
         return row.submission_status in DUE_STATUSES
@@ -328,20 +421,25 @@ def was_sent(row: StagedRow) -> bool:
 
 
 def word(value: object) -> str:
-    """Return a status word as it is compared: stripped, in lower case, "" for null."""
-    return str(value).strip().lower() if value is not None else ""
+    """Return a status word as it is compared: without any kind of blank around it, in lower case, "" for null."""
+    return _OUTER_BLANKS.sub("", _text(value)).lower()
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value is UNREADABLE else str(value)
 
 
 def _staged_row(row: Row) -> StagedRow:
     return StagedRow(
         id=int(row[0]),
-        person_id="" if row[1] is None else str(row[1]),
+        person_id=_text(row[1]),
         row_state=word(row[2]),
         submission_status=word(row[3]),
-        json_payload=str(row[4]),
-        current_hash=as_version(row[5]),
+        json_payload=_text(row[4]),
+        current_hash=None if row[5] is UNREADABLE else as_version(row[5]),
         has_previous=bool(row[6]),
-        api_response=row[7],
+        api_response=None if row[7] is UNREADABLE else row[7],
+        unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE),
     )
 
 
@@ -352,15 +450,21 @@ def as_version(value: object) -> bytes | str | None:
     return bytes(value) if isinstance(value, (bytearray, memoryview)) else str(value)
 
 
-def _limits(selection: Selection) -> tuple[dict[str, str], list[object]]:
-    pieces = {"person": "", "shard": ""}
+def _limits(selection: Selection, after_id: int | None) -> tuple[dict[str, str], list[object]]:
+    """Return the pieces of SQL that limit a statement to a selection, and their parameters in the order of the text."""
+    pieces = {"odd_words": "", "after": "", "person": ""}
     parameters: list[object] = []
+    if not selection.every_row:
+        for column, words in (("submission_status", selection.odd_statuses), ("row_state", selection.odd_states)):
+            if words:
+                pieces["odd_words"] += f" OR {column} IN ({placeholders(len(words))})"
+                parameters += words
+    if after_id is not None:
+        pieces["after"] = "AND id > ?"
+        parameters.append(after_id)
     if selection.person_id is not None:
         pieces["person"] = "AND person_id = ?"
         parameters.append(selection.person_id)
-    if selection.shard is not None:
-        # Both are whole numbers checked by the settings; as text they let every database use its own arithmetic.
-        pieces["shard"] = f"AND ABS(id) % {selection.shard[1]:d} = {selection.shard[0] - 1:d}"
     return pieces, parameters
 
 

@@ -1,54 +1,68 @@
 """Several rows of one person, as older builds of the staging SQL leave them: one more for each change.
 
-They go out in the order of their ids. What a newer row says must stand at the receiver in the end.
+Only the newest is due (contract 3). The older ones that would be due are closed once the newest is accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from api_pipeline.db import UnreadableText
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import Selection, StagingTable, was_sent
+from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
 
 
-def deletions_superseded(store: StagingTable, rows: Sequence[StagedRow]) -> set[int]:
-    """Return the ids of deleted rows whose person has a newer living row: the child is back, and must stay."""
-    deleted = [row for row in rows if row.is_deleted]
-    living = _newest_living(store, deleted)
-    return {row.id for row in deleted if living.get(row.person_id, row.id) > row.id}
+@dataclass(frozen=True, slots=True)
+class RowsOfPerson:
+    """The rows of a person who has several: the newest's id, whether it is `sent`, and the older ones still open."""
+
+    newest: int
+    is_sent: bool
+    open_ids: tuple[int, ...]
 
 
-def newer_than_failed(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, int]:
-    """Return, by the id of a row that an earlier run tried in vain, the id of its person's newest living row.
-
-    Where that one is newer and not among `rows`, it may have been sent meanwhile.
-    """
-    failed = [row for row in rows if _has_failed(row)]
-    living = _newest_living(store, failed)
-    newest = {row.id: living.get(row.person_id, row.id) for row in failed}
-    here = {row.id for row in rows}
-    return {row_id: other for row_id, other in newest.items() if other > row_id and other not in here}
-
-
-def in_their_turn(store: StagingTable, selection: Selection, rows: Sequence[StagedRow]) -> list[StagedRow]:
-    """Return the rows without those of whose person another shard has an older row yet to try: they go another time.
-
-    Must be asked before what the receiver holds is read: what the older row did to it is recorded with its outcome.
-    """
-    if selection.shard is None:
-        return list(rows)
-    others: dict[str, list[int]] = {}
-    for person, row_id in store.waiting(sorted({row.person_id for row in rows if row.person_id})):
-        if not selection.is_ours(row_id):
-            others.setdefault(person, []).append(row_id)
-    return [row for row in rows if row.id < min(others.get(row.person_id, [row.id + 1]))]
+def people_with_several_rows(store: StagingTable, person_id: str | None = None) -> dict[str, RowsOfPerson]:
+    """Return, by `person_id`, the rows of people who have more than one. Errors: DatabaseError."""
+    person = "" if person_id is None else "AND person_id = ?"
+    sql = store.sql("read_people_with_several_rows", person=person)
+    found: dict[str, list[tuple[int, str]]] = {}
+    try:
+        rows = store.connection.query(sql, [] if person_id is None else [person_id])
+    except UnreadableText:
+        # The rows go out in the order of their ids then, the newest last.
+        return {}
+    for person, row_id, status, beginning in rows:
+        if str(person).strip():
+            is_blank = not str(beginning or "").strip()
+            found.setdefault(str(person), []).append((int(row_id), "" if is_blank else word(status)))
+    return {person: _rows_of(sorted(rows)) for person, rows in found.items() if len(rows) > 1}
 
 
-def _has_failed(row: StagedRow) -> bool:
-    is_put_back = row.submission_status == "pending" and bool(row.api_response) and not was_sent(row)
-    return not row.is_deleted and (row.submission_status == "error" or is_put_back)
+def _rows_of(rows: Sequence[tuple[int, str]]) -> RowsOfPerson:
+    newest, status = rows[-1]
+    return RowsOfPerson(newest, status == "sent", tuple(row_id for row_id, word_ in rows[:-1] if word_ in DUE_STATUSES))
 
 
-def _newest_living(store: StagingTable, rows: Sequence[StagedRow]) -> dict[str, int]:
-    people = sorted({row.person_id for row in rows if row.person_id})
-    return store.newest_living(people) if people else {}
+def newest_only(rows: Sequence[StagedRow], people: Mapping[str, RowsOfPerson]) -> list[StagedRow]:
+    """Return the rows without those that are superseded; the others know which rows they supersede."""
+    kept = []
+    for row in rows:
+        several = people.get(row.person_id)
+        if several is None or row.id > several.newest:
+            kept.append(row)
+        elif row.id == several.newest:
+            kept.append(replace(row, supersedes=several.open_ids))
+    return kept
+
+
+def superseded_before(people: Mapping[str, RowsOfPerson], selection: Selection) -> Iterator[tuple[str, RowsOfPerson]]:
+    """Return the people of this run's share whose newest row was accepted by an earlier run, with older rows open."""
+    for person, rows in people.items():
+        if rows.is_sent and rows.open_ids and selection.is_ours(rows.newest, person):
+            yield person, rows
+
+
+def answer(newest: int) -> str:
+    """Return what is written to a superseded row."""
+    return f"NOT SENT: superseded by row {newest}"

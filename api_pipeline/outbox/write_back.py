@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.db import KeyTaken
+from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
     DeliveryFailed,
@@ -17,10 +19,10 @@ from api_pipeline.model import (
     Rejected,
     StagedRow,
     UpToDate,
-    Version,
 )
 from api_pipeline.outbox.staging_table import (
     DUE_STATUSES,
+    UNREADABLE,
     StagingTable,
     as_version,
     last_receipt,
@@ -28,8 +30,17 @@ from api_pipeline.outbox.staging_table import (
     utc_now,
     word,
 )
+from api_pipeline.outbox.storable import nearest, storable
+from api_pipeline.outbox.superseded import RowsOfPerson, answer
 from api_pipeline.payload import sha256_hex
 
+_VERSION = (
+    *("id", "person_id", "row_state", "submission_status", "current_hash"),
+    "CASE WHEN current_hash IS NULL THEN json_payload END",
+)
+_WRITTEN = ("id", "submission_status", "api_response")
+_RECEIPT_LENGTH = 36
+_RECEIPT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
 _TOGETHER: Mapping[str, tuple[type, ...]] = {
@@ -38,6 +49,15 @@ _TOGETHER: Mapping[str, tuple[type, ...]] = {
     "mark_already_held": (int, str),
     "mark_failed": (int, str),
     "mark_testing": (int, str, datetime),
+    "mark_superseded": (int, str),
+}
+# What a row's status is after a statement, where that can be looked at: the others leave the row due.
+_STATUS_AFTER = {
+    **dict.fromkeys(
+        ("mark_sent", "mark_delta_sent", "mark_already_held", "mark_deletion_sent", "mark_superseded"), "sent"
+    ),
+    "mark_failed": "error",
+    "mark_testing": "testing",
 }
 
 
@@ -60,13 +80,15 @@ class _Changes:
     """The rows of parameters for each statement of one write-back.
 
     `rows` go one by one, `together` (each beginning with its `id`) a hundred in one statement: what most rows need.
-    `log` has the lines by what they have in common: kind, HTTP code and outcome. What is held of the children in
-    `replaced` is taken out first; those in `adopted` were not sent, their baseline is adopted from their rows.
+    `written` has, by row id, the status and the answer that the row must say afterwards. `log` has the lines by what
+    they have in common: kind, HTTP code and outcome. The baselines of the children in `replaced` are taken out first;
+    those in `adopted` were not sent, their baseline is adopted from their rows.
     """
 
     rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     together: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     held: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    written: dict[int, tuple[str, str]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
@@ -77,23 +99,30 @@ class _Changes:
     def add(self, statement: str, *parameters: object) -> None:
         self.rows.setdefault(statement, []).append(parameters)
 
-    def add_together(self, statement: str, row_id: int, *parameters: object) -> None:
-        self.together.setdefault(statement, []).append((row_id, *parameters))
+    def add_together(self, statement: str, row_id: int, answer_: str, *parameters: object) -> None:
+        self.together.setdefault(statement, []).append((row_id, answer_, *parameters))
+        self.written[row_id] = (_STATUS_AFTER[statement], answer_)
 
 
 @dataclass(frozen=True, slots=True)
 class _RowNow:
+    person_id: str
     row_state: str
     submission_status: str
-    version: Version
+    version: object
 
     def is_still(self, row: StagedRow) -> bool:
         """Return whether the row is as it was read; leaving or rejoining the cohort is a change as well."""
-        read = row.current_hash if row.current_hash is not None else row.json_payload
+        if self is _GONE:
+            return False
+        read: object = row.current_hash if row.current_hash is not None else row.json_payload
+        if row.unreadable:
+            read = row.current_hash if row.current_hash is not None else UNREADABLE
         return self.version == read and (self.row_state == "deleted") == row.is_deleted
 
 
-_GONE = _RowNow(row_state="", submission_status="", version=None)
+# A row that is not in the table any more, or whose id is another person's by now: nothing is written to it.
+_GONE = _RowNow(person_id="", row_state="", submission_status="", version=None)
 
 
 class WriteBack:
@@ -104,12 +133,15 @@ class WriteBack:
         self._to = destination
         self._mask = mask
         self._is_in_doubt = False
+        self._as_stored: Callable[[object, datetime], object] = storable
 
-    def write(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+    def write(self, batch: int, outcomes: Sequence[Outcome], *, as_near_as_can_be: bool = False) -> None:
         """Write the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
 
-        Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
+        With `as_near_as_can_be` values that this database may not be able to hold are replaced by ones that every
+        database holds. Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
         """
+        self._as_stored = nearest if as_near_as_can_be else storable
         if not outcomes or (self._is_in_doubt and self._is_written(batch, outcomes)):
             self._is_in_doubt = False
             return
@@ -134,14 +166,42 @@ class WriteBack:
 
     def _write(self, batch: int, known: Sequence[Outcome], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
-            rows_now = self._read_versions([_row_of(outcome).id for outcome in known])
+            rows = [_row_of(outcome) for outcome in known]
+            rows_now = self._read_versions([row_id for row in rows for row_id in (row.id, *row.supersedes)])
             changes = _Changes()
-            for outcome in known:
+            for outcome, row in zip(known, rows, strict=True):
                 # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
-                self._collect(changes, outcome, rows_now.get(_row_of(outcome).id, _GONE))
+                now = rows_now.get(row.id, _GONE)
+                self._collect(changes, outcome, now if now.person_id == row.person_id else _GONE)
+                self._collect_superseded(changes, row, rows_now)
             if is_repeated:
                 self._leave_recorded(changes)
             self._apply(batch, changes)
+            self._check_written(changes)
+
+    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
+        """Close the older rows of people whose newest row was accepted by an earlier run, and return their number.
+
+        Errors: DatabaseError.
+        """
+        if self._to.testing:
+            return 0
+        count = 0
+        for person, rows in people:
+            changes = _Changes()
+            with self._store.connection.transaction():
+                now = self._read_versions([rows.newest, *rows.open_ids])
+                newest = now.get(rows.newest, _GONE)
+                if (newest.person_id, newest.submission_status) == (person, "sent"):
+                    _close(changes, person, rows.newest, rows.open_ids, now)
+                self._apply_rows(changes)
+                self._check_written(changes)
+            count += len(changes.written)
+        return count
+
+    def _collect_superseded(self, changes: _Changes, row: StagedRow, rows_now: Mapping[int, _RowNow]) -> None:
+        if row.supersedes and changes.written.get(row.id, ("", ""))[0] == "sent":
+            _close(changes, row.person_id, row.id, row.supersedes, rows_now)
 
     def _leave_recorded(self, changes: _Changes) -> None:
         """Replace what is recorded by what was sent, but not by what was only adopted: that is never newer."""
@@ -152,13 +212,17 @@ class WriteBack:
         changes.replaced.update(changes.held)
 
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
-        result: dict[int, _RowNow] = {}
         pieces = self._store.connection.page(0)
-        rows = self._store.by_values("read_versions", ids, lock_rows=pieces["lock_rows"], locked=pieces["locked"])
-        for row in rows:
-            version = as_version(row[3]) if row[3] is not None else row[4]
-            result[int(row[0])] = _RowNow(word(row[1]), word(row[2]), version)
-        return result
+        lock = {"lock_rows": pieces["lock_rows"], "locked": pieces["locked"]}
+        return {
+            int(row[0]): _RowNow(
+                person_id="" if row[1] is None or row[1] is UNREADABLE else str(row[1]),
+                row_state=word(row[2]),
+                submission_status=word(row[3]),
+                version=_version_of(row[4], row[5]),
+            )
+            for row in self._store.rows_by_id("read_versions", ids, _VERSION, **lock)
+        }
 
     def _collect(self, changes: _Changes, outcome: Outcome, now: _RowNow) -> None:
         if self._to.testing:
@@ -202,7 +266,9 @@ class WriteBack:
     def _collect_accepted(self, changes: _Changes, outcome: Accepted, now: _RowNow) -> None:
         record, receipt = outcome.record, outcome.receipt
         row = record.row
-        if not record.is_last:
+        if now is _GONE:
+            pass
+        elif not record.is_last:
             if now.submission_status not in DUE_STATUSES and now.row_state != "deleted":
                 changes.add("mark_pending", row.id)
         elif not now.is_still(row):
@@ -212,6 +278,7 @@ class WriteBack:
                 changes.add("keep_changed", row.json_payload, row.current_hash, row.id)
         elif record.kind is RecordKind.DELETION:
             changes.add("mark_deletion_sent", receipt.id, receipt.received_at, row.id)
+            changes.written[row.id] = ("sent", receipt.id)
         elif record.kind is RecordKind.DELTA and record.body:
             delta = record.body.decode()
             changes.add_together("mark_delta_sent", row.id, receipt.id, receipt.received_at, delta)
@@ -277,24 +344,77 @@ class WriteBack:
 
     def _apply(self, batch: int, changes: _Changes) -> None:
         store = self._store
-        for statement, rows in changes.rows.items():
-            store.connection.execute_many(store.sql(statement), rows)
-        for statement, rows in changes.together.items():
-            store.update_rows(statement, _TOGETHER[statement], rows)
+        self._apply_rows(changes)
         if not self._to.control_tables:
             return
         receiver = self._to.receiver
         store.remove_held(receiver, sorted(changes.replaced))
-        held = list(changes.held.values())
+        held = self._stored_baselines(changes)
         store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
         shared = (self._to.run_id, batch, self._to.table, utc_now())
         for alike, lines in changes.log.items():
-            store.write_rows("insert_log", (int, str, str, str, str), lines, (*shared, *alike))
+            store.write_rows("insert_log", (int, str, str, str, str), self._stored(lines), (*shared, *alike))
         store.clear_in_doubt(receiver, changes.confirmed)
         renewed = [child for child, _ in changes.renewed]
         store.mark_in_doubt(receiver, self._to.run_id, changes.renewed, renewed)
         if changes.may_hold:
-            store.connection.execute_many(store.sql("note_may_hold"), changes.may_hold)
+            store.connection.execute_many(store.sql("note_may_hold"), self._stored(changes.may_hold))
+
+    def _apply_rows(self, changes: _Changes) -> None:
+        for statement, rows in changes.rows.items():
+            self._store.connection.execute_many(self._store.sql(statement), self._stored(rows))
+        for statement, rows in changes.together.items():
+            self._store.update_rows(statement, _TOGETHER[statement], self._stored(rows))
+
+    def _stored(self, rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
+        now, as_stored = utc_now(), self._as_stored
+        return [tuple([as_stored(value, now) for value in row]) for row in rows]
+
+    def _stored_baselines(self, changes: _Changes) -> list[tuple[object, ...]]:
+        """Return what is held, each with the hash of the text as it is stored."""
+        rows = []
+        for row, meant in zip(self._stored(changes.held.values()), changes.held.values(), strict=True):
+            child, text, digest, *others = row
+            rows.append((child, text, digest if text == meant[1] else sha256_hex(str(text)), *others))
+        return rows
+
+    def _check_written(self, changes: _Changes) -> None:
+        """Check, as the last statement before the commit, that the rows say what was written to them.
+
+        So the transaction is known to be alive as well: had it ended earlier, its changes would be gone.
+        """
+        ids = list(changes.written)
+        found = {int(row[0]): row for row in self._store.rows_by_id("read_written", ids, _WRITTEN)}
+        lost = sum(not _says(found.get(row_id), *expected) for row_id, expected in changes.written.items())
+        if lost:
+            raise DatabaseError(
+                f"The database did not keep the answers of {lost} of {len(ids)} rows of {self._store.tables.staging} "
+                "and reported no error (row-level security, a trigger or a view); ask the database administrator to "
+                "let this login update all rows."
+            )
+
+
+def _close(changes: _Changes, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, _RowNow]) -> None:
+    """Close those of a person's older rows that are still open and still this person's."""
+    for row_id in ids:
+        now = rows_now.get(row_id, _GONE)
+        if now.person_id == person and now.submission_status in DUE_STATUSES:
+            changes.add_together("mark_superseded", row_id, answer(newest))
+
+
+def _version_of(current_hash: object, payload: object) -> object:
+    if UNREADABLE in (current_hash, payload):
+        return UNREADABLE
+    return as_version(current_hash) if current_hash is not None else payload
+
+
+def _says(row: Sequence[object] | None, status: str, answer_: str) -> bool:
+    """Return whether a row has this status and, where it is a receipt, this answer; other texts may be stored as near
+    as can be."""
+    if row is None or word(row[1]) != status:
+        return False
+    is_receipt = status == "sent" and _RECEIPT.fullmatch(answer_) is not None
+    return not is_receipt or str(row[2]).strip().lower()[:_RECEIPT_LENGTH] == answer_.lower()
 
 
 def _row_of(outcome: Outcome) -> StagedRow:

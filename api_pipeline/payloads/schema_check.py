@@ -44,6 +44,14 @@ class Checker:
         return findings
 
 
+def identity_findings(person_id: str, la_child_id: str) -> list[Finding]:
+    """Return a warning where a row and its payload name two people; a row without a person names nobody."""
+    if not person_id.strip() or person_id.strip() == la_child_id.strip():
+        return []
+    message = "the row's person_id and the payload's la_child_id are not the same: is this the right child's payload?"
+    return [Finding("cross_field", "$.la_child_id", "same_person", message, None)]
+
+
 @cache
 def _validators() -> tuple[Any, Any, Any]:
     plain = schema()

@@ -10,7 +10,7 @@ import click
 
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
 from api_pipeline.outbox.status import Overview, PastRun
-from api_pipeline.run_summary import RunSummary
+from api_pipeline.run_summary import LABELS, RunSummary
 
 _LINE_EVERY_S = 10.0
 _REDRAW_EVERY_S = 0.2
@@ -71,26 +71,8 @@ def summary_lines(summary: RunSummary) -> list[str]:
     lines = [f"Run {summary.run_id} on {summary.table}, {summary.seconds:.1f} s"]
     if summary.is_testing:
         lines.append("TESTING mode: nothing left this machine, the receiver was simulated.")
-    counts = [
-        ("due", summary.due),
-        ("accepted", summary.accepted),
-        ("  of these deletions", summary.deleted),
-        ("nothing to send", summary.unchanged),
-        ("refused before sending", summary.rejected),
-        ("refused by the receiver", summary.refused),
-        ("not delivered", summary.undelivered),
-        ("not tried", summary.not_tried),
-        ("requests", summary.requests),
-    ]
-    lines += [f"  {name:<24}{count:>9}" for name, count in counts]
-    extras = [
-        (summary.purges, "records went in two steps, the first of them a purge"),
-        (summary.nulls_removed, "null members were taken out of payloads"),
-        (summary.warnings, "findings in payloads were only warnings (see: d2i-csc-api validate)"),
-        (summary.receipts_recovered, "receipts of an earlier run were written back first"),
-        (summary.receipts_spooled, "receipts could not be written and are kept in a file for the next run"),
-    ]
-    lines += [f"  {count} {text}" for count, text in extras if count]
+    lines += [f"  {label:<24}{getattr(summary, name):>9}" for name, label in LABELS.items()]
+    lines += [f"  {remark}" for remark in summary.remarks]
     return [*lines, f"Result: {result_line(summary)} (exit code {summary.exit_code})"]
 
 
@@ -141,6 +123,11 @@ def result_line(summary: RunSummary) -> str:
         )
     if summary.in_error:
         return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
+    if summary.unknown_status:
+        return (
+            f"{summary.unknown_status} rows have a status that no run takes; correct submission_status in the table "
+            "(d2i-csc-api status shows the words)"
+        )
     if summary.is_table_empty:
         return f"the table {summary.table} is empty, so nothing was due; {FILL_THE_TABLE}"
     if summary.due == 0:

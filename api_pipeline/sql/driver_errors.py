@@ -5,6 +5,7 @@ DatabaseError
 ├── DatabaseBusy       somebody else holds what was needed; the same may work a moment later
 │   └── TransactionLost    the database undid the transaction behind our back; nothing of it was kept
 ├── KeyTaken           a row of this key is there already
+├── UnreadableText     a row holds text that the driver cannot decode
 └── RowsMissed         a statement touched other rows than it was meant to
 """
 
@@ -24,6 +25,8 @@ LOST = "The connection to the database was lost (SQLSTATE {state}); check that t
 # 1222 is SQL Server's wait for a lock, 3960 and 3961 are its conflicts under SNAPSHOT isolation.
 _BUSY = re.compile(r"database is locked|Lock request time ?out|\((1222|3960|3961)\)", re.I)
 _TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
+_UNDECODABLE = re.compile(r"Could not decode to UTF-8")
+_READ_ONLY = re.compile(r"read-only transaction|read-only (database|because)|\((3906|3908|978)\)", re.I)
 _MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
 _MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)
 _DENIED = re.compile(r"permission denied|permission was denied|readonly database", re.I)
@@ -51,13 +54,17 @@ class KeyTaken(DatabaseError):
     """A row of this key is there already."""
 
 
+class UnreadableText(DatabaseError):
+    """A row holds text that the driver cannot decode; other rows of the same statement may well be readable."""
+
+
 class RowsMissed(DatabaseError):
     """A statement touched other rows than it was meant to, or another number of them."""
 
 
 def is_driver_error(error: BaseException) -> bool:
     """Whether an exception comes from a database driver."""
-    return isinstance(error, sqlite3.Error) or type(error).__module__ == "pyodbc"
+    return isinstance(error, (sqlite3.Error, UnicodeError)) or type(error).__module__ == "pyodbc"
 
 
 def as_database_error(error: BaseException, sql: str = "", *, has_values: bool = True) -> DatabaseError:
@@ -66,6 +73,10 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     The driver's text may quote a row's values. It is repeated only where the statement carried none (`has_values`
     false), and then without what it quotes, unless that stands in the statement itself.
     """
+    if isinstance(error, UnicodeEncodeError):
+        return DatabaseError("A text cannot be passed to the database: it holds half of a character.")
+    if isinstance(error, UnicodeError) or _UNDECODABLE.search(str(error)):
+        return UnreadableText("A row holds text in another encoding than the database says, or half of a character.")
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error, sql)
     state = str(error.args[0]) if error.args else ""
@@ -87,6 +98,11 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
         return (
             f"A table does not exist in this database (SQLSTATE {state}); check TABLE_NAME, or make the tables with: "
             "d2i-csc-api deploy-schema"
+        )
+    if state == "25006" or _READ_ONLY.search(text):
+        return (
+            f"The database is read-only (SQLSTATE {state}): a replica, or a copy after a failover; "
+            "correct DB_CONNECTION_STRING so that it leads to the database that takes changes."
         )
     if state in ("42S22", "42703") or _MISSING_COLUMN.search(text):
         return f"A column is missing from a table (SQLSTATE {state}); see which with: d2i-csc-api test-schema"

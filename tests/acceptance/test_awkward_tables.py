@@ -48,13 +48,44 @@ def test_a_deletion_is_due_where_only_an_older_row_of_the_child_lives(world: Wor
 
 
 @pytest.mark.parametrize("deltas", ["false", "true"])
-def test_a_childs_second_row_is_worked_out_from_what_became_of_the_first(world: World, deltas: str) -> None:
-    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
-    one = child("1", social_care_episodes=[EPISODE])
-    # Both rows are read before the first is sent, and the first is through before the second's turn comes.
-    world.fill([staged("1", two), *(staged(str(number)) for number in range(2, 20)), staged("1", one)])
-    assert world.run(BATCH_SIZE=1, USE_PARTIAL_PAYLOAD=deltas).code == 0
-    assert world.server.simulator.held("1") == one
+def test_only_the_newest_row_of_a_person_is_sent(world: World, deltas: str) -> None:
+    older = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    newest = child("1", social_care_episodes=[EPISODE])
+    world.fill([staged("1", older), staged("1", older, "Error", "Updated"), staged("1", older, state="Deleted")])
+    world.fill([staged("1", "  "), *(staged(str(number)) for number in range(2, 20)), staged("1", newest)])
+    done = world.run(BATCH_SIZE=1, USE_PARTIAL_PAYLOAD=deltas)
+    assert done.code == 0
+    assert "3 older rows were closed" in done.text
+    assert world.server.simulator.held("1") == newest
+    assert len(world.server.simulator.receipts("1")) == 1
+    *closed, blank, newest_row = rows_of(world, "1")
+    assert [(row["submission_status"], row["row_state"]) for row in closed] == [
+        ("sent", "unchanged"),
+        ("sent", "unchanged"),
+        ("sent", "Deleted"),
+    ]
+    assert {row["api_response"] for row in closed} == {f"NOT SENT: superseded by row {newest_row['id']}"}
+    assert blank["submission_status"] == "Pending"
+    assert newest_row["submission_status"] == "sent"
+
+
+def test_older_rows_stay_as_they_are_until_the_newest_is_accepted(world: World) -> None:
+    world.fill([staged("1", child("1", mis_child_id="M1")), staged("1")])
+    world.server.simulator.add_fault(Fault(status=422))
+    assert world.run().code == 1
+    assert [row["submission_status"] for row in rows_of(world, "1")] == ["Pending", "error"]
+    assert world.run("--testing", "--table", world.database.table).code == 0
+    assert [row["submission_status"] for row in rows_of(world, "1")] == ["Pending", "testing"]
+    assert world.run().code == 0
+    assert [row["submission_status"] for row in rows_of(world, "1")] == ["sent", "sent"]
+    assert world.server.simulator.held("1") == child("1")
+
+
+def test_rows_without_a_person_stand_for_themselves(world: World) -> None:
+    world.fill([staged(None, child("A")), staged(None, child("B"))])
+    assert world.run().code == 0
+    assert world.server.simulator.held("A")
+    assert world.server.simulator.held("B")
 
 
 def test_adopted_baseline_never_replaces_a_later_one(world: World) -> None:
@@ -94,53 +125,21 @@ def rows_of(world: World, person: str) -> list[dict[str, Any]]:
     return [row for row in table_rows(world.database, world.database.table) if row["person_id"] == person]
 
 
-@pytest.fixture
-def overtaken(world: World) -> World:
-    """A failed row of a child, many others, and a newer row of the child that was sent."""
-    two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
-    one = child("1", social_care_episodes=[EPISODE])
-    world.fill([staged("1", two), *(staged(f"C{number}") for number in range(120)), staged("1", one)])
-    world.server.simulator.add_fault(Fault(status=503))
-    assert world.run(BATCH_SIZE=1, MAX_ATTEMPTS=1).code == 5
-    assert [row["submission_status"] for row in rows_of(world, "1")] == ["error", "sent"]
-    assert world.server.simulator.held("1") == one
-    return world
-
-
-@pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("command", [(), ("requeue",)])
-def test_a_failed_row_does_not_have_the_last_word_over_a_newer_one(
-    overtaken: World, command: tuple[str, ...], deltas: str
-) -> None:
+def test_failed_row_is_closed_where_a_newer_one_was_sent(world: World, command: tuple[str, ...]) -> None:
+    one, two = child("1", mis_child_id="M1"), child("1")
+    world.fill([staged("1", one, "Error"), staged("2")])
+    assert world.run().code == 0
+    change(world.database, world.database.table, "1", submission_status="error")
+    world.fill([staged("1", two)])
+    newest = rows_of(world, "1")[1]["id"]
+    world.database.execute(f"UPDATE {world.database.table} SET submission_status = 'sent' WHERE id = {newest}")
     if command:
-        assert invoke_cli(list(command), overtaken.environment(), overtaken.folder).code == 0
-    newest = rows_of(overtaken, "1")[1]
-    assert overtaken.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
-    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
-    assert {"la_child_id": "1", **recorded(overtaken.database)["1"]} == json.loads(newest["json_payload"])
-    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "sent"]
-
-
-def test_run_ended_after_a_failed_row_leaves_the_newer_row_due(overtaken: World) -> None:
-    newest = rows_of(overtaken, "1")[1]
-    assert overtaken.run("--limit", "1").code == 0
-    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["sent", "pending"]
-    assert overtaken.run().code == 0
-    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
-
-
-def test_a_failed_row_that_is_refused_again_leaves_the_newer_one_as_it_is(overtaken: World) -> None:
-    newest = rows_of(overtaken, "1")[1]
-    overtaken.server.simulator.add_fault(Fault(status=422))
-    assert overtaken.run().code == 1
-    assert overtaken.server.simulator.held("1") == json.loads(newest["json_payload"])
-    assert [row["submission_status"] for row in rows_of(overtaken, "1")] == ["error", "sent"]
-
-
-def test_testing_mode_makes_no_newer_row_due(overtaken: World) -> None:
-    newest = rows_of(overtaken, "1")[1]
-    assert overtaken.run("--testing", "--table", overtaken.database.table).code == 0
-    assert rows_of(overtaken, "1")[1] == newest
+        assert invoke_cli(list(command), world.environment(), world.folder).code == 0
+    requests = world.requests()
+    assert world.run().code == 0
+    assert world.requests() == requests
+    assert rows_of(world, "1")[0]["api_response"] == f"NOT SENT: superseded by row {newest}"
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
@@ -219,17 +218,16 @@ def test_answer_with_unstorable_characters_is_stored_approximately(world: World,
     world.check({**dict.fromkeys(persons, "sent"), persons[2]: r"error: value An\? is odd"})
 
 
-@pytest.mark.parametrize("deltas", ["false", "true"])
-def test_a_shard_leaves_a_row_whose_older_one_another_shard_has_yet_to_try(world: World, deltas: str) -> None:
-    older = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
-    newer = child("1", social_care_episodes=[EPISODE])
-    world.fill([staged("2", "  "), staged("2"), staged("1", older), staged("1", newer)])
-    parts = sorted(("1/2", "2/2"), key=lambda shard: rows_of(world, "1")[1]["id"] % 2 != int(shard[0]) - 1)
-    for shard, states in zip((*parts, parts[0]), (["Pending"] * 2, ["sent", "Pending"], ["sent"] * 2), strict=True):
-        assert world.run("--shard", shard, USE_PARTIAL_PAYLOAD=deltas).code == 0
-        assert [row["submission_status"] for row in rows_of(world, "1")] == states
-    assert world.server.simulator.held("1") == newer
-    assert [row["submission_status"] for row in rows_of(world, "2")] == ["Pending", "sent"]
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_all_rows_of_a_person_are_in_one_shard(world: World) -> None:
+    people = [str(number) for number in range(8)]
+    world.fill([staged(person, child(person, mis_child_id="M1")) for person in people] + [staged("x")])
+    world.fill([staged(person) for person in people])
+    for shard in ("1/2", "2/2"):
+        assert world.run("--shard", shard).code == 0
+    assert all(world.server.simulator.held(person) == child(person) for person in people)
+    assert all(len(world.server.simulator.receipts(person)) == 1 for person in people)
+    assert {row["submission_status"] for row in table_rows(world.database, world.database.table)} == {"sent"}
 
 
 def _sql_of(page: str, heading: str) -> str:

@@ -81,6 +81,7 @@ def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str
         schema_check="reject",
         schema_codes="warn",
         testing=False,
+        people={},
     )
     return Planner(store, options, window, Checker(), RetryBudget(0, lambda: 0, lambda _: None), on_finding)
 

@@ -40,7 +40,9 @@ PIECES = {
     "delta": "done.delta",
     "milliseconds": "30000",
     "person": "AND person_id = ?",
-    "shard": "AND id % 4 = 0",
+    "after": "AND id > ?",
+    "odd_words": "OR submission_status IN (?)",
+    "column": "json_payload",
     "matching": "AND api_response LIKE ?",
 }
 # What T-SQL lacks or spells in another way, and what SQL Server 2012 does not know.

@@ -1,0 +1,45 @@
+"""Values as the database can hold them: the one place through which every value of a write-back goes.
+
+A receiver may answer with half a character or a time of the year 1, and a database may know neither the letter nor the
+time. Such a value is stored as near as can be (contract 3). Pure, apart from the clock that stands in for a time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+# What the narrowest type for times that councils use (SMALLDATETIME) can hold.
+_FIRST_TIME = datetime(1900, 1, 1)  # noqa: DTZ001 - receipts and database times have no zone
+_LAST_TIME = datetime(2079, 6, 6)  # noqa: DTZ001
+
+
+def storable(value: object, now: datetime) -> object:
+    """Return a value that every database takes: whole characters, no NUL, and `now` for a time out of all bounds."""
+    if isinstance(value, str):
+        return _whole_characters(value)
+    if isinstance(value, datetime):
+        return value if _FIRST_TIME <= value < _LAST_TIME else now
+    return value
+
+
+def nearest(value: object, now: datetime) -> object:
+    """Return what stands in for a value that a database refused: a text in ASCII alone, and `now` for any time.
+
+    Other letters are written as JSON writes them, so that a payload means the same as before.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else "".join(map(_escaped, _whole_characters(value)))
+    return now if isinstance(value, datetime) else value
+
+
+def _whole_characters(text: str) -> str:
+    if text.isascii():
+        return text.replace("\x00", "\ufffd") if "\x00" in text else text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+
+
+def _escaped(character: str) -> str:
+    if character.isascii():
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))

@@ -1,0 +1,150 @@
+"""What a staging table says as a whole, looked at once before a run: ids, status words, whether changes are kept.
+
+No due row is passed over in silence (contract 3): what no run will ever take is counted and named here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+
+from api_pipeline.db import DatabaseBusy, UnreadableText
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.sql.identifiers import Dialect
+
+_LOG = logging.getLogger(__name__)
+_KNOWN_STATUSES = DUE_STATUSES | {"sent"}
+_DELETED = "deleted"
+_TRIAL = "d2i-csc-api: is this row writable? (never committed)"
+_UNREADABLE = "(unreadable)"
+_NAMED = 5
+
+
+class _RolledBack(Exception):
+    """Ends a transaction of which nothing is to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The rows of a table by their words.
+
+    `rows` counts all rows; `unknown` counts, by status word, the rows that no run takes because the word is none of the
+    known ones ("" for null or blank), and `example` names a person of each. `without_payload` counts the rows that
+    would be due and have no payload. `odd_statuses` and `odd_states` are what `Selection` wants to know.
+    """
+
+    rows: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    without_payload: int = 0
+    odd_statuses: tuple[str, ...] = ()
+    odd_states: tuple[str, ...] = ()
+
+
+def survey(store: StagingTable) -> Survey:
+    """Return what the words of the table say. Errors: DatabaseError."""
+    try:
+        groups = store.connection.query(store.sql("count_words"))
+    except UnreadableText:
+        # Which word it is cannot be known, only that no run takes its row.
+        rows = int(store.connection.query(store.sql("count_ids"))[0][0])
+        return Survey(rows=rows, unknown={_UNREADABLE: 1}, examples={_UNREADABLE: ""})
+    unknown: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    rows = without_payload = 0
+    for state, status, count, with_payload, person in groups:
+        rows += int(count)
+        if word(state) == _DELETED:
+            continue
+        if word(status) not in _KNOWN_STATUSES:
+            unknown[word(status)] += int(count)
+            examples.setdefault(word(status), str(person or ""))
+        elif word(status) in DUE_STATUSES:
+            without_payload += int(count) - int(with_payload)
+    return Survey(
+        rows=rows,
+        unknown=dict(unknown),
+        examples=examples,
+        without_payload=without_payload,
+        odd_statuses=_odd((group[1] for group in groups), DUE_STATUSES),
+        odd_states=_odd((group[0] for group in groups), {_DELETED}),
+    )
+
+
+def check_ids(store: StagingTable) -> None:
+    """Check that every row has an id of its own. Errors: DatabaseError naming the table."""
+    rows, filled, different = (int(count) for count in store.connection.query(store.sql("count_ids"))[0])
+    if different < rows:
+        what = f"{rows - filled} rows have no id" if filled < rows else f"{rows - different} ids are not unique"
+        raise DatabaseError(
+            f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was sent; give every row an id "
+            "of its own, with a primary key, as the script that deploy-schema prints does."
+        )
+
+
+def try_to_write(store: StagingTable) -> None:
+    """Check that a change of a due row is kept, in a transaction that is rolled back. Errors: DatabaseError.
+
+    Row-level security, a trigger or a view can let a change go without an error.
+    """
+    first = [] if store.connection.dialect is Dialect.SQLITE else list(islice(store.keys(Selection(), most=1), 1))
+    if not first:
+        return
+    row_id = first[0][0]
+    is_kept = False
+    try:
+        with suppress(_RolledBack), store.connection.transaction():
+            store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
+            is_kept = any(
+                str(row[2] or "").strip() == _TRIAL
+                for row in store.rows_by_id("read_written", [row_id], ("id", "submission_status", "api_response"))
+            )
+            raise _RolledBack
+    except DatabaseBusy as error:
+        _LOG.debug("the row %d is locked by another program, so writing to it was not tried: %s", row_id, error)
+        return
+    except DatabaseError as error:
+        raise type(error)(f"The staging table {store.tables.staging} cannot be written to. {error}") from None
+    if not is_kept:
+        raise DatabaseError(
+            f"The staging table {store.tables.staging} cannot be written to: the database takes a change of a row and "
+            "does not keep it (row-level security, a trigger or a view). Nothing was sent; ask the database "
+            "administrator to let this login update all rows."
+        )
+
+
+def people_without_payload(store: StagingTable) -> list[str]:
+    """Return some of the people whose rows would be due but have no payload. Errors: DatabaseError."""
+    sql = store.sql("read_people_without_payload", page=store.connection.page(_NAMED)["page"])
+    return [str(row[0]) for row in store.connection.query(sql)]
+
+
+def children_without_row(store: StagingTable, receiver: str) -> list[str]:
+    """Return the children whom `receiver` holds and who have no row in the table; none where that cannot be asked.
+
+    Errors: DatabaseError where the database is away or busy.
+    """
+    try:
+        found: list[str] = []
+        for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
+            found = [str(row[0]) for row in store.connection.query(store.sql(statement), [receiver])]
+            if not found:
+                break
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        # Types or collations of the two tables that cannot be compared.
+        _LOG.debug("children without a row could not be looked for: %s", error)
+        return []
+    return sorted(found)
+
+
+def _odd(stored: Iterable[object], meant: Collection[str]) -> tuple[str, ...]:
+    """Return the words that mean one of these and that SQL's own comparison misses."""
+    words = {text for text in stored if isinstance(text, str)}
+    return tuple(sorted(text for text in words if word(text) in meant and text.strip(" ").lower() not in meant))
