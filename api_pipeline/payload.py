@@ -28,6 +28,7 @@ from api_pipeline.payloads.diff import (
     without_common,
     without_nulls,
 )
+from api_pipeline.payloads.json_text import explain_invalid, explain_other, repeated_member
 from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.shape import record_shape
 
@@ -97,18 +98,22 @@ def parse_payload(text: str) -> Payload:
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        raise PayloadError("json_payload is not valid JSON") from None
+        raise PayloadError(f"json_payload is not valid JSON: {explain_invalid(text)}") from None
     if not isinstance(value, dict):
-        raise PayloadError("json_payload is not a JSON object")
+        raise PayloadError(f"json_payload is not a JSON object {explain_other(value)}")
     # Nothing is nested deeper than there are brackets.
     if text.count("{") + text.count("[") > _DEEPEST:
         _check_depth(value)
+    if path := repeated_member(text, orjson.dumps(value).decode()):
+        raise PayloadError(f"json_payload has a member twice in one object: {path}")
     # A null can be spelt in one way only, so most texts show at once that there is none.
     nulls = _count_nulls(value) if "null" in text else 0
     data: Members = without_nulls(value) if nulls else value
     child = data.get("la_child_id")
     if not isinstance(child, str) or not child.strip():
         raise PayloadError("json_payload has no la_child_id")
+    if not child.isprintable():
+        raise PayloadError("la_child_id holds a control character")
     if len(child) > _LONGEST_ID:
         raise PayloadError(f"la_child_id has more than {_LONGEST_ID} characters")
     mis = data.get("mis_child_id")

@@ -49,6 +49,10 @@ _PLAN_RULES = ((_CIN_PLANS, ("CIN 4015", "CIN 4011")), (_CP_PLANS, ("CIN 1105", 
 # ISO dates compare as texts: before the first of them, and after the last.
 _EVER = ""
 _NEVER = "9999-12-31"
+# The rules of `value_rules`.
+DEFAULT_DATE = "default date"
+NOT_WHOLE = "whole number"
+CONTROL_SIGN = "control character"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ RULES: tuple[Rule, ...] = (
     Rule("CIN 8832, 4000, 8831", "there is activity on a referral without further action", _EPISODE),
     Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE),
     Rule("903 148", "placement end date and end reason come together", _PLACEMENTS),
+    Rule("born later", "the date of birth is in the future", _DETAILS),
+    Rule(DEFAULT_DATE, "the year is before 1910 or after 2049: a date that stands for no date?", _ANYWHERE),
+    Rule(
+        NOT_WHOLE, "a whole number is written with a point or an exponent, or too long; it may not be read", _ANYWHERE
+    ),
+    Rule(CONTROL_SIGN, "the text holds a control character, which nobody sees", _ANYWHERE),
     Rule(
         "firewall 0x",
         "the receiver's firewall may take 0x for an attack and forbid the whole batch",
@@ -105,15 +115,16 @@ def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
     for number, episode in enumerate(data.get(_EPISODE, ())):
         _look_at_episode(episode, number, broken)
     # Nearly always there is nothing.
-    return _as_findings(broken) if broken else []
+    return as_findings(broken) if broken else []
 
 
 def firewall_findings(data: Members) -> list[Finding]:
     """Return where a payload holds what the receiver's firewall may take for an attack."""
-    return _as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
+    return as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
 
 
-def _as_findings(broken: _Broken) -> list[Finding]:
+def as_findings(broken: _Broken) -> list[Finding]:
+    """Return what was found broken, in the order of `RULES`."""
     ranks = _ranks()
     ranked = sorted(((ranks[name], path) for name, path in broken), key=lambda found: found[0])
     return [Finding(RULES[rank].severity, path, RULES[rank].name, RULES[rank].says, None) for rank, path in ranked]
@@ -144,6 +155,8 @@ def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
     def report(rule: str, end: str) -> None:
         broken.append((rule, f"$.{_DETAILS}{end}"))
 
+    if details.get("date_of_birth", _EVER) > as_of.isoformat():
+        report("born later", ".date_of_birth")
     is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
     if is_born == is_expected and details:
         report("CIN 8525Q", "")
@@ -251,11 +264,15 @@ def _hexadecimal(value: Any, path: str) -> Iterator[str]:
             yield path
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            shown = name if _PLAIN_NAME.fullmatch(name) else "(unknown member)"
-            yield from _hexadecimal(item, f"{path}.{shown}")
+            yield from _hexadecimal(item, f"{path}.{step_to(name)}")
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _hexadecimal(item, f"{path}[{position}]")
+
+
+def step_to(name: str) -> str:
+    """Return a member's name as a path shows it; a strange one is not repeated."""
+    return name if _PLAIN_NAME.fullmatch(name) else "(unknown member)"
 
 
 def _date(data: Members, name: str) -> date | None:

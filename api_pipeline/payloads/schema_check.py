@@ -18,6 +18,7 @@ import jsonschema_rs
 from api_pipeline.payloads.census_rules import cross_field_findings, firewall_findings, may_hold_hex
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.shape import schema
+from api_pipeline.payloads.value_rules import value_findings
 
 _HARMLESS_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 
@@ -39,6 +40,7 @@ class Checker:
             findings += [_code_finding(error) for error in self._strict.iter_errors(data) if _is_code(error)]
             sound = sound_parts(data, [error.instance_path for error in errors if _is_of_wrong_form(error)])
         findings += cross_field_findings(sound, self._as_of)
+        findings += value_findings(data, text)
         if text is None or may_hold_hex(text):
             findings += firewall_findings(data)
         return findings

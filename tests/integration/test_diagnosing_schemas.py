@@ -39,7 +39,7 @@ def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Pa
     assert found.steps["rights"]["status"] == ("skipped" if deployed.dialect is Dialect.SQLITE else "ok")
     assert "has no rows" in found.steps["rows"]["detail"]
     assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
-    assert len(found.steps) == 10
+    assert len(found.steps) == 11
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:

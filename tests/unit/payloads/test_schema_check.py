@@ -241,6 +241,10 @@ BROKEN: list[tuple[str, Callable[[Json], object], str, str]] = [
 ]
 
 CROSS: list[tuple[str, Callable[[Json], object]]] = [
+    ("born later", details("date_of_birth", "2031-05-01")),
+    ("default date", details("date_of_birth", "1900-01-01")),
+    ("whole number", lambda r: r["health_and_wellbeing"]["sdq_assessments"][0].update(score=12.0)),
+    ("control character", details("surname", "Sam\x0bple")),
     ("CIN 8525Q", details("expected_date_of_birth", "2012-03-01")),
     ("CIN 8525Q", lambda r: r["child_details"].pop("date_of_birth")),
     (

@@ -1,0 +1,111 @@
+"""What is wrong with a text that is not, or not safely, a JSON object: where and what, quoting no value. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from api_pipeline.payloads.schema_check import json_path
+
+_BYTE_ORDER_MARK = "\ufeff"
+_CONSTANT = re.compile(r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_JSON_BLANKS = " \t\r\n"
+_ESCAPED_QUOTE = "\\u0022"
+
+
+def explain_invalid(text: str) -> str:
+    """Return where a text stops being JSON and what is there, in words that a data team can act on."""
+    if text.startswith(_BYTE_ORDER_MARK):
+        return "it begins with a byte order mark, position 1; store the text without it"
+    if text[:1].isspace() and text[0] not in _JSON_BLANKS:
+        return "it begins with a kind of blank that JSON does not know, position 1"
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        return _explain_at(text, error)
+    except RecursionError:
+        return "it is nested too deeply"
+    except ValueError:
+        found = _CONSTANT.search(text)
+        return f"NaN or Infinity is no JSON value{_where(text, found.start(1)) if found else ''}"
+    found = _HALF.search(text)
+    return f"half of a character (half an emoji, say){_where(text, found.start())}" if found else "it cannot be read"
+
+
+def explain_other(value: Any) -> str:
+    """Return what a JSON text is that is no object."""
+    if isinstance(value, str):
+        return "but a text in a text: it was made JSON twice"
+    if isinstance(value, list):
+        return f"but an array of {len(value)}: stage the object without the array around it"
+    return "but a single value"
+
+
+def repeated_member(text: str, without_repeats: str) -> str | None:
+    """Return the path of an object that has a member twice, None where none has.
+
+    `without_repeats` is the text's value as JSON again, in which of a repeated member the last alone is left. What a
+    receiver makes of the first nobody knows, and the checks do not see it.
+    """
+    # Each name and each text has two quotes; an escaped one is written in one way by us.
+    if text.count('"') == without_repeats.count('"') and _ESCAPED_QUOTE not in text:
+        return None
+    try:
+        return _path_of_repeat(json.loads(text, object_pairs_hook=_Pairs), ())
+    except (ValueError, RecursionError):
+        return None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object's members in their order, repeated ones included."""
+
+
+def _path_of_repeat(value: Any, path: Sequence[str | int]) -> str | None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for name, _ in value:
+            if name in seen:
+                return json_path((*path, name))
+            seen.add(name)
+        inner: list[tuple[str | int, Any]] = list(value)
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    else:
+        return None
+    return next((found for step, item in inner if (found := _path_of_repeat(item, (*path, step)))), None)
+
+
+def _explain_at(text: str, error: json.JSONDecodeError) -> str:
+    where = _where(text, error.pos)
+    if error.msg.startswith(("Unterminated string", "Invalid \\escape")) or error.pos >= len(text.rstrip()):
+        if error.msg.startswith("Invalid"):
+            return f"a backslash before a character that JSON does not escape{where}"
+        return f"it is cut off: it ends in the middle, after {len(text)} characters{where}"
+    if error.msg.startswith("Invalid control"):
+        return f"a line break, tab or control character inside a text, which has to be escaped{where}"
+    if error.msg.startswith("Extra data"):
+        return f"something more follows after its end{where}"
+    sign = text[error.pos]
+    before = text[: error.pos].rstrip()[-1:]
+    if sign == "'":
+        return f"single quotes where JSON has double quotes{where}"
+    if sign in "}]" or (before == "," and sign == '"' and text[error.pos + 1 :].lstrip()[:1] in "}]"):
+        return f"a comma with nothing after it{where}"
+    if text.startswith(("/", "#"), error.pos):
+        return f"a comment{where}"
+    if error.msg.startswith("Expecting ',' delimiter"):
+        return f"a comma or the end is missing{where}"
+    return f"something else than JSON allows{where}"
+
+
+def _where(text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    column = position - (text.rfind("\n", 0, position) + 1) + 1
+    return f" (line {line}, column {column})"
+
+
+def _refuse(_: str) -> None:
+    raise ValueError

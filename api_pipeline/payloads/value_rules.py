@@ -1,0 +1,60 @@
+"""Values that a check takes and a receiver reads otherwise, or that a database made up: warnings, never refusals.
+
+Nearly every payload has none: its text is searched once, and its values only where the search finds something. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from api_pipeline.payloads.census_rules import CONTROL_SIGN, DEFAULT_DATE, NOT_WHOLE, as_findings, step_to
+from api_pipeline.payloads.finding import Finding
+
+# Years of which no child, and nothing that happened to one, is: 1900-01-01 and 9999-12-31 stand for "no date" in many
+# systems.
+_YEARS = r"(?:0\d{3}|1[0-8]\d\d|190\d|20[5-9]\d|2[1-9]\d\d|[3-9]\d{3})"
+_DATE = re.compile(rf"{_YEARS}-\d\d-\d\d(?:T.*)?", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# The one member of a payload that is a number.
+_NUMBER = '"score"'
+_DATE_IN_TEXT = re.compile(rf'"{_YEARS}-')
+_NUMBER_IN_TEXT = re.compile(r"[:\[,]\s*-?(?:\d+[.eE]|\d{19})")
+_ESCAPE_IN_TEXT = re.compile(r"\\(?:[bf]|u00(?:[01]|7[fF]|[89]))")
+_CONTROL_IN_TEXT = re.compile(r"[\x7f-\x9f]")
+
+
+def value_findings(data: Mapping[str, Any], text: str | None) -> list[Finding]:
+    """Return a warning for each value of a payload that is not what it seems; `text` is the payload as staged."""
+    if text is not None and not _is_suspect(text):
+        return []
+    found = list(_broken(data, "$"))
+    return as_findings(found) if found else []
+
+
+def _is_suspect(text: str) -> bool:
+    """Return whether a payload's text may hold such a value; one search for all of them takes four times as long."""
+    return (
+        _DATE_IN_TEXT.search(text) is not None
+        or ("\\" in text and _ESCAPE_IN_TEXT.search(text) is not None)
+        or (_NUMBER in text and _NUMBER_IN_TEXT.search(text) is not None)
+        or ((not text.isascii() or "\x7f" in text) and _CONTROL_IN_TEXT.search(text) is not None)
+    )
+
+
+def _broken(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        if _CONTROL.search(value):
+            yield CONTROL_SIGN, path
+        if _DATE.fullmatch(value):
+            yield DEFAULT_DATE, path
+    elif isinstance(value, float):
+        if value.is_integer():
+            yield NOT_WHOLE, path
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _broken(item, f"{path}.{step_to(name)}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _broken(item, f"{path}[{position}]")
