@@ -58,6 +58,12 @@ SELECT {columns}
 FROM {table}
 WHERE id IN ({ids});
 
+-- name: payloads_of
+-- Reads the payloads of rows in error, so that an answer is shown without the values of the record it is about.
+SELECT id, json_payload
+FROM {table}
+WHERE id IN ({ids});
+
 -- name: read_cell
 -- Reads one value of one row, to find which one the driver cannot decode where a page of rows could not be read.
 SELECT {column}
@@ -449,7 +455,7 @@ WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
 
 -- name: frequent_errors
 -- Counts the rows in error by the beginning of the answer they got, the most frequent first.
-SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id)
+SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id), MIN(id)
 FROM {table}
 WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error'
 GROUP BY SUBSTRING(api_response, 1, 300)

@@ -18,7 +18,7 @@ ORDER BY id {page};
 
 -- name: rows_in_error
 -- Reads which rows are in error now, and the answer they got (masked before it is shown).
-SELECT SUBSTRING(api_response, 1, 2000), person_id
+SELECT SUBSTRING(api_response, 1, 2000), person_id, id
 FROM {table}
 WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error'
 ORDER BY id {page};

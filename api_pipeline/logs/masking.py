@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from importlib import resources
 from itertools import islice
+from typing import TypeAlias
+from urllib.parse import unquote
 
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.payloads.shape import property_names
 from api_pipeline.sql.connection_string import HIDDEN
 
 OWN_REFUSAL = "Payload refused before sending: "
 """The beginning of an answer that is not the receiver's but our own check's, which quotes no value."""
+Mask: TypeAlias = Callable[[str, str | None], str]
+"""Takes the values out of an answer; the second text is the record's payload, None where it is not at hand."""
 LONGEST = 1000
 """Letters of a masked text that are kept: enough to see the rule, whatever page a proxy sends."""
 
 _LONGEST_READ = 100_000
 _MOST_ATTEMPTS = 50
+_MOST_LAYERS = 4
 _SHORTEST_HIDDEN_NUMBER = 4
 
 _QUOTED = re.compile(
@@ -35,9 +46,10 @@ _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.IGNORECASE)
 _NUMBER_IN_GROUPS = re.compile(r"\b\d(?:[ -]?\d){5,}\b")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _UNKNOWN_MEMBERS = re.compile(r"(unknown members: )([^;]*)")
+_TAG = re.compile(r"<[^<>]{0,500}>")
+_ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})|%u([0-9a-fA-F]{4})")
+_PARTS = re.compile(r"['\u2019_]")
 _PATH_SIGNS = re.compile(r"[\[\]./$]+")
-_PLAIN_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*(?:'t|'s)?")
-
 # What a rule may say with a capital, and no family name among it.
 _RULE_WORDS = frozenset(
     """
@@ -56,22 +68,25 @@ _RULE_WORDS = frozenset(
 )
 
 
-def mask_values(text: str) -> str:
+def mask_values(text: str, payload: str | None = None) -> str:
     """Return an error text of the receiver without values: rule words, JSON paths, short numbers and codes stay.
 
-    Everything in quotes goes, save a name or path of the payload's own properties; so do dates, postcodes, e-mail
-    addresses, numbers of four digits and more, words that mix letters and digits, and every word with a capital or
-    a letter outside a to z that is not a word rules are made of (contract 6). A JSON text keeps its form. The
-    result is on one line and has at most `LONGEST` letters and an ellipsis.
+    A word stays when rules are made of it (`data/rule_words.txt`, property names); every other one goes, and so do
+    quotations, dates, postcodes, e-mail addresses, numbers of four digits and more, and every word that the refused
+    record itself has, where its `payload` is given, in any case of letters. What hides a word from a reader of the
+    text (entities, percent and `\\u` escapes, tags, invisible signs) is undone first (contract 6). A JSON text keeps
+    its form. The result is on one line and has at most `LONGEST` letters and an ellipsis.
 
     The reasons of our own check (`OWN_REFUSAL`) stay whole: patterns and codes in them are the rule itself. Only the
     names of unknown members, which come from the payload, are masked like any word.
     """
+    text = text[:_LONGEST_READ]
+    own = _words_of(payload) if payload else frozenset()
     if text.startswith(OWN_REFUSAL):
-        return _shortened(_UNKNOWN_MEMBERS.sub(lambda found: found[1] + _mask_text(found[2]), text[:_LONGEST_READ]))
+        masked = _UNKNOWN_MEMBERS.sub(lambda found: found[1] + _mask_text(found[2], own), text)
+        return _shortened(harmless(masked))
     pieces: list[str] = []
     position = 0
-    text = text[:_LONGEST_READ]
     for opening in islice(re.finditer(r"[\[{]", text), _MOST_ATTEMPTS):
         if opening.start() < position:
             continue
@@ -81,10 +96,10 @@ def mask_values(text: str) -> str:
             continue
         if not _is_message(value):
             continue
-        pieces.append(_mask_text(text[position : opening.start()]))
-        pieces.append(json.dumps(_mask_json(value), ensure_ascii=False))
+        pieces.append(_mask_text(text[position : opening.start()], own))
+        pieces.append(json.dumps(_mask_json(value, own), ensure_ascii=False))
         position = end
-    pieces.append(_mask_text(text[position:]))
+    pieces.append(_mask_text(text[position:], own))
     return _shortened("".join(pieces))
 
 
@@ -100,23 +115,40 @@ def _is_message(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _mask_json(value: object) -> object:
+def _mask_json(value: object, own: frozenset[str]) -> object:
     if isinstance(value, dict):
-        return {_mask_text(str(key)): _mask_json(item) for key, item in value.items()}
+        return {_mask_text(str(key), own): _mask_json(item, own) for key, item in value.items()}
     if isinstance(value, list):
-        return [_mask_json(item) for item in value]
+        return [_mask_json(item, own) for item in value]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, str):
-        return _mask_text(value)
+        return _mask_text(value, own)
     return value if len(str(value)) < _SHORTEST_HIDDEN_NUMBER else HIDDEN
 
 
-def _mask_text(text: str) -> str:
+def _mask_text(text: str, own: frozenset[str]) -> str:
+    text = _undone(text)
     text = _QUOTED.sub(_mask_quoted, text)
     for pattern in (_EMAIL, _DATE, _POSTCODE, _NUMBER_IN_GROUPS):
         text = pattern.sub(HIDDEN, text)
-    return _WORD.sub(_mask_word, text)
+    return _WORD.sub(lambda match: match[0] if _may_stay(match[0], own) else HIDDEN, text)
+
+
+def _undone(text: str) -> str:
+    """Return `text` as a reader sees it: entities, escapes and tags undone, until nothing changes any more."""
+    for _ in range(_MOST_LAYERS):
+        plain = _TAG.sub("", _ESCAPE.sub(_unescaped, html.unescape(text)))
+        plain = harmless(unquote(plain, errors="replace") if "%" in plain else plain)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = int(match[1] or match[2] or match[3], 16)
+    return chr(code) if code <= sys.maxunicode else "\ufffd"
 
 
 def _mask_quoted(match: re.Match[str]) -> str:
@@ -127,8 +159,42 @@ def _mask_quoted(match: re.Match[str]) -> str:
     return f"'{HIDDEN}'"
 
 
-def _mask_word(match: re.Match[str]) -> str:
-    word = match[0]
-    is_rule = word in _RULE_WORDS or word in property_names() or _PLAIN_WORD.fullmatch(word)
-    is_short_number = word.isascii() and word.isdigit() and len(word) < _SHORTEST_HIDDEN_NUMBER
-    return word if is_rule or is_short_number else HIDDEN
+def _may_stay(word: str, own: frozenset[str]) -> bool:
+    if word in property_names():
+        return True
+    if any(part in own for part in _PARTS.split(word.casefold())):
+        return False
+    if word.isascii() and word.isdigit():
+        return len(word) < _SHORTEST_HIDDEN_NUMBER
+    return word in _RULE_WORDS or word in _plain_words()
+
+
+def _words_of(payload: str) -> frozenset[str]:
+    """Return the words of a record's own values, casefolded; single letters and numbers are none."""
+    try:
+        values = list(_texts_in(json.loads(payload)))
+    except (ValueError, RecursionError):
+        values = [payload]
+    words = (word.casefold() for value in values for word in re.findall(r"[^\W\d_]{2,}", value))
+    names = property_names()
+    return frozenset(word for word in words if word not in names)
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, str):
+            yield item
+
+
+@lru_cache(maxsize=1)
+def _plain_words() -> frozenset[str]:
+    """Return the words in lower case that rules are made of, and the parts of the payload's property names."""
+    text = resources.files("api_pipeline.data").joinpath("rule_words.txt").read_text("utf-8")
+    listed = (word for line in text.splitlines() if not line.startswith("#") for word in line.split())
+    return frozenset(listed) | {part for name in property_names() for part in name.split("_") if part.isalpha()}

@@ -9,6 +9,7 @@ from functools import partial
 
 from api_pipeline.db import ConnectionLost, DatabaseBusy
 from api_pipeline.errors import DatabaseError
+from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
 from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
@@ -46,7 +47,7 @@ class ReliableWriteBack:
         *,
         policy: Policy,
         retry_budget: RetryBudget,
-        mask: Callable[[str], str],
+        mask: Mask,
         retake_lock: Callable[[], None],
         summary: RunSummary,
     ) -> None:

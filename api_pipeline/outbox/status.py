@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.errors import DatabaseError
+from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable, word
 
 _ERROR_GROUPS = 200
@@ -62,9 +62,7 @@ class Overview:
     runs: list[PastRun]
 
 
-def overview(
-    store: StagingTable, table: str, mask: Callable[[str], str], *, runs: int = 5, errors: int = 10
-) -> Overview:
+def overview(store: StagingTable, table: str, mask: Mask, *, runs: int = 5, errors: int = 10) -> Overview:
     """Return the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
     store.check_table()
     counts: Counter[tuple[str, str]] = Counter()
@@ -116,12 +114,14 @@ def _oldest_pending(store: StagingTable) -> str | None:
     return None if value is None else str(value)
 
 
-def _frequent_errors(store: StagingTable, mask: Callable[[str], str]) -> list[ErrorCount]:
+def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
     sql = store.sql("frequent_errors", page=store.connection.page(_ERROR_GROUPS)["page"])
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}
-    for answer, rows, person in store.connection.query(sql):
-        text = mask(str(answer or "(no answer stored)"))
+    found = store.connection.query(sql)
+    payloads = store.payloads_of([int(row[3]) for row in found if row[3] is not None])
+    for answer, rows, person, row_id in found:
+        text = mask(str(answer or "(no answer stored)"), payloads.get(row_id))
         counts[text] += int(rows)
         people.setdefault(text, str(person or ""))
     return [ErrorCount(text, rows, people[text]) for text, rows in counts.most_common()]

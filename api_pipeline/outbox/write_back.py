@@ -9,6 +9,7 @@ from datetime import datetime
 
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
+from api_pipeline.logs.masking import Mask
 from api_pipeline.model import (
     Accepted,
     DeliveryFailed,
@@ -128,7 +129,7 @@ _GONE = _RowNow(person_id="", row_state="", submission_status="", version=None)
 class WriteBack:
     """Write outcomes to the tables of one store. `mask` takes values out of an answer before it is logged."""
 
-    def __init__(self, store: StagingTable, destination: Destination, mask: Callable[[str], str]) -> None:
+    def __init__(self, store: StagingTable, destination: Destination, mask: Mask) -> None:
         self._store = store
         self._to = destination
         self._mask = mask
@@ -334,9 +335,9 @@ class WriteBack:
             case Rejected(record=record):
                 # An accepting status without receipts: nobody knows what the receiver did.
                 word_ = "unknown" if outcome.is_unknown else "refused"
-                answer = self._mask(outcome.reason)
+                answer = self._mask(outcome.reason, record.row.json_payload)
             case DeliveryFailed(record=record):
-                word_, answer = "undelivered", self._mask(outcome.reason)
+                word_, answer = "undelivered", self._mask(outcome.reason, record.row.json_payload)
             case _:
                 return
         line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
+from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable, utc_now
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
@@ -69,7 +70,7 @@ class RunReport:
 def gather(
     store: StagingTable,
     table: str,
-    mask: Callable[[str], str],
+    mask: Mask,
     *,
     run_id: str | None = None,
     summary: RunSummary | None = None,
@@ -97,10 +98,20 @@ def gather(
         has_journal=has_journal,
         has_log=has_log,
         counts=now.counts,
-        errors=group_by_rule(failing, logged, mask),
+        errors=group_by_rule([row[:2] for row in failing], logged, _with_payloads(store, failing, mask)),
         errors_read=len(failing),
         runs=now.runs,
     )
+
+
+def _with_payloads(store: StagingTable, failing: Iterable[Row], mask: Mask) -> Callable[[str], str]:
+    """Return `mask` for an answer alone: it knows the payload of the first row in error that has this answer."""
+    first: dict[str, int] = {}
+    for answer, _, row_id in failing:
+        if answer and row_id is not None:
+            first.setdefault(str(answer), int(row_id))
+    payloads = store.payloads_of(list(first.values()))
+    return lambda text: mask(text, payloads.get(first[text]) if text in first else None)
 
 
 def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[[str], str]) -> list[RuleErrors]:

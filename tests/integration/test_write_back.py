@@ -63,7 +63,7 @@ def write(
     store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, control_tables: bool = True
 ) -> None:
     to = Destination("run-1", "staging", HERE, control_tables=control_tables, testing=testing)
-    WriteBack(store, to, lambda text: text.replace("Smith", "***")).write(7, outcomes)
+    WriteBack(store, to, lambda text, _: text.replace("Smith", "***")).write(7, outcomes)
 
 
 def read(store: StagingTable) -> list[StagedRow]:

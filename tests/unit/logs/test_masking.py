@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import time
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
-from api_pipeline.logs.masking import LONGEST, mask_values
+from api_pipeline.logs.masking import LONGEST, OWN_REFUSAL, mask_values
 
 
 @pytest.mark.parametrize(
@@ -31,9 +36,9 @@ from api_pipeline.logs.masking import LONGEST, mask_values
         ("write to zoe.smith@home.example now", "write to *** now"),
         ("name \u201cZoë\u201d, \u2018Ann\u2019, `Bob`, «Ed»", "name '***', '***', '***', '***'"),
         ("never closed: 'zoe smith is", "never closed: '***'"),
-        ("names łukasz and mary-ann O\u2019Neil and d'arcy", "names *** and mary-ann *** and ***"),
+        ("names łukasz and mary-ann O\u2019Neil and d'arcy", "names *** and ***-*** *** and ***"),
         ("doesn't match the children's list", "doesn't match the children's list"),
-        ("line one\nline two\ttabbed", "line one line two tabbed"),
+        ("line one\nline two\tends", "line one line two ends"),
         ("", ""),
     ],
 )
@@ -74,3 +79,97 @@ def test_no_answer_makes_masking_slow(pattern: str) -> None:
     mask_values(pattern * (200_000 // len(pattern)))
 
     assert time.perf_counter() - started < 3
+
+
+SURNAME = "Quillfeather-Price"
+PAYLOAD = json.dumps(
+    {
+        "la_child_id": "17",
+        "child_details": {"surname": SURNAME, "first_name": "Will", "sex": "F", "postcode": "ZE9 7QX"},
+    }
+)
+ECHOES: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "title case": str.title,
+    "swapped case": str.swapcase,
+    "without a quotation's end": lambda name: f"'{name}",
+    "in quotation marks": lambda name: f'"{name}"',
+    "in curly ones": lambda name: f"\u201c{name.lower()}\u201d",
+    "in backticks": lambda name: f"`{name.lower()}`",
+    "with a possessive s": lambda name: f"{name.lower()}'s",
+    "at the end of an equation": lambda name: f"surname={name.lower()}",
+    "in a path": lambda name: f"child_details.surname.{name.lower()}",
+    "in brackets": lambda name: f"[{name.lower()}]",
+    "in angle brackets": lambda name: f"< {name.lower()}",
+    "as JSON": lambda name: json.dumps({"value": name.lower()}),
+    "as a name in JSON": lambda name: json.dumps({name.lower(): True}),
+    "as JSON within JSON": lambda name: json.dumps({"detail": json.dumps({"value": name.lower()})}),
+    "in a list": lambda name: json.dumps(["surname", name.lower()]),
+    "in unfinished JSON": lambda name: json.dumps({"value": name.lower()})[:-1],
+    "with entities": lambda name: "".join(f"&#{ord(letter)};" for letter in name.lower()),
+    "with entities in hexadecimal": lambda name: "".join(f"&#x{ord(letter):x};" for letter in name.lower()),
+    "with entities twice": lambda name: html.escape("".join(f"&#{ord(letter)};" for letter in name.lower())),
+    "percent-encoded": lambda name: "".join(f"%{ord(letter):02x}" for letter in name.lower()),
+    "percent-encoded twice": lambda name: quote("".join(f"%{ord(letter):02X}" for letter in name.lower())),
+    "with escapes of JSON": lambda name: "".join(f"\\u{ord(letter):04x}" for letter in name.lower()),
+    "with escapes of Python": lambda name: "".join(f"\\x{ord(letter):02x}" for letter in name.lower()),
+    "with old escapes of a browser": lambda name: "".join(f"%u{ord(letter):04x}" for letter in name.lower()),
+    "over two lines": lambda name: name.lower().replace("feather", "\nfeather"),
+    "over two lines, escaped": lambda name: name.lower().replace("feather", "\\nfeather"),
+    "with a tag": lambda name: f"<b>{name.lower()}</b>",
+    "cut by a tag": lambda name: name.lower().replace("feather", "<i>feather</i>"),
+    "cut by a remark": lambda name: name.lower().replace("feather", "<!-- x -->feather"),
+    "cut by an invisible sign": lambda name: name.lower().replace("feather", "\u200bfeather"),
+    "cut by a soft hyphen": lambda name: name.lower().replace("feather", "\u00adfeather"),
+    "cut by an escape sequence": lambda name: name.lower().replace("feather", "\x1b[31mfeather"),
+    "cut by a zero byte": lambda name: name.lower().replace("feather", "\x00feather"),
+    "behind a half of a surrogate pair": lambda name: f"\ud83d{name.lower()}",
+    "spaced out": lambda name: " ".join(name.lower()),
+    "with underscores": lambda name: name.lower().replace("-", "_"),
+    "in base64": lambda name: base64.b64encode(name.lower().encode()).decode(),
+    "in hexadecimal": lambda name: name.lower().encode().hex(),
+    "backwards": lambda name: name.lower()[::-1],
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_surname_is_hidden_however_it_is_echoed(echo: str) -> None:
+    written = ECHOES[echo](SURNAME)
+
+    masked = mask_values(
+        f"HTTP 400: [3].child_details.surname is not valid: {written} is not allowed; will not retry", PAYLOAD
+    )
+
+    squeezed = "".join(letter for letter in masked.casefold() if letter.isalnum())
+    assert "[3].child_details.surname is not valid: " in masked
+    assert masked.endswith(" is not allowed; *** not retry") or echo in (
+        "without a quotation's end",
+        "in angle brackets",
+    )
+    assert not any(part in squeezed for part in ("quill", "feather", "price", "ecirp"))
+    assert written.casefold() not in masked.casefold()
+    masked.encode("utf-8")
+
+
+def test_word_that_no_rule_is_made_of_is_hidden_without_the_record_too() -> None:
+    assert mask_values("surname quillfeather is too long") == "surname *** is too long"
+
+
+def test_name_that_is_a_word_of_rules_is_hidden_with_its_record_only() -> None:
+    assert mask_values("surname long is too long") == "surname long is too long"
+    assert mask_values("surname long is too long", '{"child_details": {"surname": "Long"}}') == "surname *** is too ***"
+    assert mask_values("Long's surname", '{"surname": "long"') == "*** surname"
+
+
+def test_own_reason_loses_no_word_but_those_of_unknown_members() -> None:
+    text = f"{OWN_REFUSAL}sex does not match the pattern; unknown members: quillfeather, hobby"
+
+    assert mask_values(text, PAYLOAD) == f"{OWN_REFUSAL}sex does not match the pattern; unknown members: ***, ***"
+
+
+def test_answer_leaves_no_sign_that_steers_a_terminal() -> None:
+    masked = mask_values("\x1b]0;surname\x07sex\x1b[2J \x9b31mis\u202e not \u2066valid\x85\x7f\x00")
+
+    assert masked == "sex is not valid"

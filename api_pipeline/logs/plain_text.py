@@ -1,0 +1,35 @@
+"""One filter for every text that is echoed: no sign in it can steer a terminal, a log reader or a page."""
+
+from __future__ import annotations
+
+import re
+
+# Control signs (C0 without tab and line ends, DEL, C1), bidirectional and other invisible format signs, and halves of
+# surrogate pairs, which no encoding can write.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_SEQUENCE = re.compile(
+    # CSI, OSC and its kin up to their end, and the short ones, in the forms of seven and of eight bits
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_OWN_SEQUENCE = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])")
+"""What our own screens are made of: colours, and the cursor of a progress line."""
+
+
+def harmless(text: str) -> str:
+    """Return `text` without escape sequences and without signs that are not seen but obeyed."""
+    return _STEERING.sub("", _SEQUENCE.sub("", text))
+
+
+def harmless_on_screen(text: str) -> str:
+    """Return `text` likewise, but with the colours and cursor moves that our own screens use."""
+    pieces = []
+    position = 0
+    for own in _OWN_SEQUENCE.finditer(text):
+        pieces += [harmless(text[position : own.start()]), own[0]]
+        position = own.end()
+    pieces.append(harmless(text[position:]))
+    return "".join(pieces)
