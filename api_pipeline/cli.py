@@ -11,6 +11,7 @@ import click
 from api_pipeline._version import __version__
 from api_pipeline.commands.common import Common, common_options, take_common
 from api_pipeline.errors import PipelineError
+from api_pipeline.logs.output import guarded_streams
 
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {
@@ -80,8 +81,15 @@ def cli(context: click.Context, /, **keywords: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the program and end it with an exit code of the contract, never with a traceback."""
-    make_streams_safe()
+    """Run the program and end it with an exit code of the contract, never with a traceback.
+
+    The code is that of the command, whatever becomes of its output: `guarded_streams` drops what nobody reads.
+    """
+    with guarded_streams():
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         cli.main(arguments, prog_name="d2i-csc-api", standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -94,19 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
     except PipelineError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(1)
     except Exception as error:
         _report_unforeseen(error)
         sys.exit(1)
-
-
-def make_streams_safe() -> None:
-    """Let a console that cannot show a letter (code page 1252) show its escape instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
 
 
 def _report_unforeseen(error: Exception) -> None:

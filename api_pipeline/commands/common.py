@@ -84,6 +84,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     from api_pipeline.config import load_settings, working_folder
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
 
@@ -92,6 +93,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
         given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
     )
     redactor = Redactor.for_settings(settings)
+    redact_output(redactor)
     run_id = str(uuid.uuid4())
     logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
     if not (logs.debug or common.quiet):

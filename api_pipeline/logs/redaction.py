@@ -6,15 +6,19 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote, urlsplit
 
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs
 
-SHORTEST_SECRET = 4
+SHORTEST_SECRET = 3
 """Shorter values are not looked for by themselves: they would take half the alphabet out of every line."""
+_LONGEST_ESCAPED = 64
+_SHORTEST_WITHIN_A_WORD = 4
+"""Shorter secrets are found where they stand alone, not within a word or a number."""
 
+_PASSWORD = re.compile(r"(?i)(?:pwd|password|passwd|token|secret)\s*=\s*\{?([^;}]*)")
 _SECRET_KEYWORD = re.compile(r"pwd|pass|token|secret|key", re.IGNORECASE)
 _VALUE = r"""(?:\{(?:[^}]|\}\})*\}?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s;,&"'}\]<>]+)"""
 _PATTERNS = (
@@ -44,6 +48,8 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: set[str] = set()
+        self._followers: list[Redactor] = []
         self._forms: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self._add_all(secrets)
@@ -71,32 +77,68 @@ class Redactor:
 
     def add_connection_string(self, text: str) -> None:
         """Make the passwords of an ODBC connection string known."""
-        if not is_embedded(text):
-            self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
+        if is_embedded(text):
+            return
+        self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
+        # A brace that is never closed makes one value of all that follows: the password in it is known as well.
+        for keyword, value in pairs(text):
+            if keyword and "=" in value:
+                self._add_all(found.strip() for found in _PASSWORD.findall(value))
+
+    def follow(self, other: Redactor) -> None:
+        """Know what `other` knows, now and from now on."""
+        self._add_all(other._secrets)
+        other._followers.append(self)
+
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._secrets, self._forms, self._known = set(), set(), None
+
+    def hide_known(self, text: str) -> str:
+        """Return `text` with the known secrets replaced by ***, and nothing else changed."""
+        return self._known.sub(HIDDEN, text) if self._known else text
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret replaced by ***."""
-        if self._known:
-            text = self._known.sub(HIDDEN, text)
+        text = self.hide_known(text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
 
     def _add_all(self, secrets: Iterable[str]) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET:
-                forms.add("".join(_letter_pattern(letter) for letter in secret))
-                forms.add(re.escape(base64.b64encode(secret.encode(errors="replace")).decode("ascii").rstrip("=")))
+        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        forms = {form for secret in known for form in _forms_of(secret)}
+        self._secrets |= known
+        for follower in self._followers:
+            follower._add_all(known)
         if not forms <= self._forms:
             self._forms = self._forms | forms
             self._known = re.compile("|".join(sorted(self._forms, key=len, reverse=True)), re.IGNORECASE)
 
 
+def _forms_of(secret: str) -> Iterator[str]:
+    """Return the patterns of the ways in which a secret may be written, letter by letter or as a whole."""
+    if len(secret) > _LONGEST_ESCAPED:
+        # A token of a thousand letters would make a pattern of a hundred thousand: it is looked for as a whole.
+        yield from {re.escape(whole) for whole in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
+        return
+    form = "".join(_letter_pattern(letter) for letter in secret)
+    if len(secret) < _SHORTEST_WITHIN_A_WORD:
+        form = rf"(?<![^\W_]){form}(?![^\W_])"
+    yield form
+    data = secret.encode(errors="replace")
+    for whole in (base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode()):
+        yield re.escape(whole.decode("ascii").rstrip("="))
+
+
 def _letter_pattern(letter: str) -> str:
-    """Return a pattern for one letter of a secret: as it is, URL-encoded, or escaped for JSON, HTML, Python or ODBC."""
-    if letter.isascii() and letter.isalnum():
-        return letter
+    """Return a pattern for one letter of a secret: as it is, or escaped for URL, JSON, HTML, Python or ODBC."""
+    code = ord(letter)
+    escapes = rf"&#0*{code};?|&#x0*{code:x};?|\\\\?u\{{?0*{code:x}\}}?"
+    if code < 128:
+        escapes += rf"|%(?:25)*{code:02x}|\\\\?x{code:02x}"
+    if _is_plain(letter):
+        return f"(?:{letter}|{escapes})"
     written = {
         letter,
         quote(letter, safe="", errors="replace"),
@@ -110,4 +152,9 @@ def _letter_pattern(letter: str) -> str:
         written.add("}}")
     if letter == "\\":
         written.add("\\\\\\\\")
-    return "(?:" + "|".join(re.escape(form) for form in sorted(written, key=len, reverse=True)) + ")"
+    forms = [re.escape(form) for form in sorted(written, key=len, reverse=True)]
+    return "(?:" + "|".join([*(form for form in forms if len(form) > 1), escapes, re.escape(letter)]) + ")"
+
+
+def _is_plain(letter: str) -> bool:
+    return letter.isascii() and letter.isalnum()

@@ -82,6 +82,11 @@ def in_braces(value: str) -> str:
     return value
 
 
+def quotable(value: str) -> str:
+    """Return a value as it may be shown: *** when it may hold what a brace that was never closed has swallowed."""
+    return HIDDEN if re.search(r"[;={}]", value) else value
+
+
 def database_named_by(text: str) -> str:
     """Return the part of a connection string that names server and database, without user and password."""
     if is_embedded(text):
@@ -104,8 +109,8 @@ def redacted_connection_string(text: str) -> str:
     for keyword, value in pairs(text):
         if not _is_keyword(keyword):
             shown.append(HIDDEN)
-        elif _is_shown(keyword) and not re.search(r"[;={}]", value):
-            shown.append(f"{keyword}={value}")
+        elif _is_shown(keyword):
+            shown.append(f"{keyword}={quotable(value)}")
         else:
             shown.append(f"{keyword}={HIDDEN if value else ''}")
     return ";".join(shown)

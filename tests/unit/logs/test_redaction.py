@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -129,3 +131,51 @@ def test_pairs_are_read_by_the_rules_of_odbc() -> None:
 def test_url_is_shown_without_user_and_password() -> None:
     assert redacted_url("http://u:p@h:1/x") == "http://***@h:1/x"
     assert redacted_url("https://h/x") == "https://h/x"
+
+
+@pytest.mark.parametrize("secret", ["abc", "a.c", "sun flower", "s+u*n$", "(?:x)", "hushhush"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        str.upper,
+        lambda text: f"key={text};",
+        lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+        lambda text: "".join(f"&#x{ord(letter):X};" for letter in text),
+        lambda text: "".join(f"%{ord(letter):02x}" for letter in text),
+        lambda text: "".join(f"%25{ord(letter):02X}" for letter in text),
+        lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+        lambda text: "".join(f"\\x{ord(letter):02x}" for letter in text),
+        lambda text: base64.b64encode(text.encode()).decode(),
+        lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+        lambda text: text.encode().hex(),
+        json.dumps,
+        repr,
+    ],
+)
+def test_short_plain_and_odd_secrets_are_hidden_in_every_form(secret: str, write: Callable[[str], str]) -> None:
+    written = write(secret)
+
+    shown = Redactor([secret])(f"it is <{written}>, is it not")
+
+    assert written not in shown
+    assert secret.lower() not in shown.lower()
+    assert shown.startswith("it is <")
+    assert shown.endswith(">, is it not")
+
+
+def test_long_token_is_learnt_at_once() -> None:
+    token = "aB3." * 1000
+    redactor = Redactor()
+    started = time.perf_counter()
+    redactor.add(token)
+
+    assert redactor(f"got {token}!") == "got ***!"
+    assert time.perf_counter() - started < 1
+
+
+def test_password_behind_a_brace_that_is_not_closed_is_known() -> None:
+    redactor = Redactor()
+    redactor.add_connection_string("Driver={ODBC Driver 18 for SQL Server;Server=x;UID=u;PWD=gehei;Encrypt=yes")
+
+    assert redactor("login with gehei") == "login with ***"

@@ -176,3 +176,22 @@ def test_connection_string_is_read_for_where_and_as_whom(
 
 def test_of_two_servers_the_first_counts_as_for_odbc() -> None:
     assert connection_facts("Server=first;Server=second").server == "first"
+
+
+@pytest.mark.parametrize(
+    "connection_string",
+    [
+        "Driver={ODBC Driver 18 for SQL Server;Server=sql01;UID=csc;PWD=hush",
+        "Driver={x};Server={sql01;Database=HDM;UID=csc;PWD=hush",
+        "Driver={x};Server=sql01;Database={HDM;UID=csc;PWD=hush",
+        "DSN={csc;PWD=hush",
+        "Driver={x};Server=sql01;UID={csc;PWD=hush",
+        "Driver={x};Server=sql01;PWD={hush;Database=HDM",
+    ],
+)
+@pytest.mark.parametrize("state", ["IM002", "IM014", "08001", "28000", "3D000", "HYT00"])
+def test_brace_that_is_not_closed_never_shows_the_password(connection_string: str, state: str) -> None:
+    sentence = explain(state, connection_string, connection_string)
+
+    assert "hush" not in sentence
+    assert "hush" not in repr(connection_facts(connection_string))

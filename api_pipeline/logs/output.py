@@ -1,0 +1,124 @@
+"""Standard output and standard error: whatever is printed passes here, whatever becomes of the reader (contract 5, 6).
+
+A closed pipe, a full disk or a missing console changes nothing for the run: what cannot be written is dropped. What is
+written holds no known secret and no sign that steers a terminal.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from api_pipeline.logs.plain_text import harmless, harmless_on_screen
+from api_pipeline.logs.redaction import Redactor
+
+_known = Redactor()
+
+
+def redact_output(redactor: Redactor) -> None:
+    """Let the two streams hide what `redactor` knows, now and later, until `guarded_streams` ends."""
+    _known.follow(redactor)
+
+
+class GuardedStream(io.TextIOBase):
+    """A text stream in front of another one (None: there is none) that never fails."""
+
+    def __init__(self, stream: TextIO | None, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._redact = redact
+        self._is_screen = stream is not None and _is_terminal(stream)
+
+    def write(self, text: str) -> int:
+        """Write `text` without secrets and steering signs; drop it when nobody reads any more."""
+        if not isinstance(text, str):
+            raise TypeError("this stream takes text")
+        if self._stream is not None:
+            plain = harmless_on_screen(text) if self._is_screen else harmless(text)
+            self._attempt(self._stream, self._redact(plain))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write out what is buffered."""
+        self._attempt(self._stream, "")
+
+    def writable(self) -> bool:
+        """Return True: what is written is taken, or dropped."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return whether a person may be watching."""
+        return self._is_screen
+
+    def fileno(self) -> int:
+        """Return the number of the file behind the stream. Errors: OSError when there is none."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # a property of the library's class, too
+        """The encoding of the stream behind."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override] # the same
+        """How letters are written that the encoding lacks."""
+        return "backslashreplace"
+
+    def _attempt(self, stream: TextIO | None, text: str) -> None:
+        if stream is None:
+            return
+        try:
+            stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding) if text else text)
+            stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+            _silence(stream)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Put a guard before standard output and standard error, for as long as the program runs."""
+    _open_missing_files()
+    before = sys.stdout, sys.stderr
+    _known.forget()
+    sys.stdout, sys.stderr = (GuardedStream(stream, _known.hide_known) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        _known.forget()
+
+
+def _open_missing_files() -> None:
+    """Fill the places of standard streams that were closed: a database must never get the number of one of them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                opened = os.open(os.devnull, os.O_RDWR)
+                if opened != number:
+                    os.dup2(opened, number)
+                    os.close(opened)
+
+
+def _silence(stream: TextIO) -> None:
+    """Lead the file behind a stream to nowhere, so that its buffer cannot fail at the program's end either."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (OSError, ValueError):
+        return False
