@@ -12,6 +12,7 @@ from api_pipeline._version import __version__
 from api_pipeline.commands.common import Common, common_options, take_common
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
+from api_pipeline.private_files import private_umask
 
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     The code is that of the command, whatever becomes of its output: `guarded_streams` drops what nobody reads.
     """
-    with guarded_streams():
+    with private_umask(), guarded_streams():
         _run(arguments)
 
 

@@ -17,6 +17,7 @@ from api_pipeline.assembly import Observers, RunRequest, run
 from api_pipeline.config import load_settings
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
+from api_pipeline.private_files import make_private_folder
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
@@ -136,7 +137,7 @@ def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:
 def _new_database(folder: Path) -> Path:
     path = folder / "demo.db"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         if path.exists() and not _is_of_a_demo(path):
             raise SettingsError(
                 f"The file {path} is there already and was not made by this demo, so it stays as it is; name another "

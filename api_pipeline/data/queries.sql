@@ -461,6 +461,12 @@ WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error'
 GROUP BY SUBSTRING(api_response, 1, 300)
 ORDER BY COUNT(*) DESC {page};
 
+-- name: find_run
+-- Finds a run in the journal: a saved receipt is believed only if it is of a run that there was.
+SELECT run_id
+FROM {runs}
+WHERE run_id = ?;
+
 -- name: last_runs
 -- Reads the latest entries of the journal for this table.
 SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,

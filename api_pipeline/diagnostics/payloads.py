@@ -13,6 +13,7 @@ from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.payload import PayloadError, read_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker, identity_findings
+from api_pipeline.private_files import private_opener, safe_cells
 
 _EXAMPLES = 5
 
@@ -72,20 +73,22 @@ def validate(
         return result
     try:
         # A spreadsheet on Windows takes a file with this mark as UTF-8.
-        with csv_path.open("w", encoding="utf-8-sig", newline="") as file:
+        with open(csv_path, "w", encoding="utf-8-sig", newline="", opener=private_opener) as file:
             writer = csv.writer(file)
             writer.writerow(["person_id", "class", "path", "rule", "message", "code_list"])
             for row in _rows(store, selection):
                 for finding in _check(result, row, checker, levels):
                     writer.writerow(
-                        [
-                            row.person_id,
-                            finding.severity,
-                            finding.path,
-                            finding.rule,
-                            finding.message,
-                            finding.code_list or "",
-                        ]
+                        safe_cells(
+                            [
+                                row.person_id,
+                                finding.severity,
+                                finding.path,
+                                finding.rule,
+                                finding.message,
+                                finding.code_list or "",
+                            ]
+                        )
                     )
     except OSError as error:
         raise SettingsError(

@@ -14,15 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import util
+from io import TextIOWrapper
 from logging.handlers import NTEventLogHandler, RotatingFileHandler, SysLogHandler
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.logs.redaction import Redactor
+from api_pipeline.private_files import private_opener
 from api_pipeline.settings.model import LogFormat, LogTarget, Settings
 
 if TYPE_CHECKING:
@@ -157,7 +160,7 @@ class RedactingFilter(logging.Filter):
             text += f" ({type(record.exc_info[1]).__name__})"
             if self._debug:
                 text += "\n" + _trace(record.exc_info[1])
-        record.msg = self._redactor(text).strip().translate(_ONE_LINE)
+        record.msg = harmless(self._redactor(text)).strip().translate(_ONE_LINE)
         record.args = None
         record.exc_info = record.exc_text = record.stack_info = None
         record.is_redacted = True
@@ -228,6 +231,12 @@ class _ConsoleHandler(_StreamHandler):
 
 
 class _FileHandler(RotatingFileHandler):
+    def _open(self) -> TextIOWrapper:
+        file = open(  # noqa: SIM115 - the handler closes it
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener
+        )
+        return cast(TextIOWrapper, file)
+
     def doRollover(self) -> None:  # noqa: N802 - the library's name
         # On Windows a file that another process has open cannot be renamed: then it grows on, and no line is lost.
         try:
@@ -246,7 +255,7 @@ class _FileHandler(RotatingFileHandler):
 
 def _file_handler(path: Path) -> logging.Handler:
     try:
-        with path.open("a", encoding="utf-8"):
+        with open(path, "a", encoding="utf-8", opener=private_opener):
             pass
         return _FileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
     except (OSError, ValueError) as error:

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
+import secrets
+import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.payload import sha256_hex
+from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_MEMBER = 1000
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +86,59 @@ class ReceiptSpool:
         try:
             for path in self._left_by_others():
                 self._take_over(path)
-            text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return []
+            text = self._read(self.path)
         except OSError as error:
             raise DatabaseError(
                 f"The receipts that an earlier run saved in {self.path} cannot be read ({type(error).__name__}); let "
                 "this account read and write there, or remove the file, and its rows are sent again."
             ) from None
-        return [receipt for line in text.splitlines() if (receipt := _parse(line)) is not None]
+        *whole, last = text.split("\n")
+        bad = [line for line in whole if line.strip() and parsed(line) is None]
+        if bad:
+            self._set_lines_aside(bad)
+        # A last line without its end was cut short by a power cut.
+        return [receipt for line in (*whole, last) if (receipt := parsed(line)) is not None]
 
     def keep(self, receipts: Sequence[SpooledReceipt]) -> None:
         """Leave only these receipts in the file; none, and the file is removed. Errors: OSError."""
         if not receipts:
             self.path.unlink(missing_ok=True)
             return
-        newer = self.path.with_suffix(".new")
-        newer.write_text(_text(receipts), encoding="utf-8")
-        newer.replace(self.path)
+        # A name that nobody can foresee, so that nothing waits there for what is written.
+        number, name = tempfile.mkstemp(prefix=".receipts-", dir=self.path.parent)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
+                file.write(_text(receipts))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _read(self, path: Path) -> str:
+        """Return the text of a spool file, "" where there is none; what is not this account's own is set aside."""
+        try:
+            with open(path, "rb", opener=own_opener) as file:
+                return file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            if not isinstance(error, NotOwnFileError) and not path.is_symlink():
+                raise
+            aside = self._name_aside()
+            path.rename(aside)
+            _LOG.warning("%s is no file of this account's own, so its receipts are not used; it is now %s", path, aside)
+            return ""
+
+    def _set_lines_aside(self, lines: Sequence[str]) -> None:
+        aside = self._name_aside()
+        with open(aside, "x", encoding="utf-8", newline="\n", opener=own_opener) as file:
+            file.write("".join(f"{line}\n" for line in lines))
+        _LOG.warning("%d lines of %s are no receipts; they are set aside in %s", len(lines), self.path, aside)
+
+    def _name_aside(self) -> Path:
+        return self.path.with_name(f"set-aside-{secrets.token_hex(8)}-{self.path.name}")
 
     def _left_by_others(self) -> list[Path]:
         folder = self.path.parent
@@ -111,25 +155,29 @@ class ReceiptSpool:
                 path.replace(taken)
             except FileNotFoundError:
                 return
-        self._append(taken.read_text(encoding="utf-8", errors="replace"))
-        taken.unlink()
+        self._append(self._read(taken))
+        taken.unlink(missing_ok=True)
 
     def _append(self, text: str) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            if not self._ends_with_a_line():
+        if not text:
+            return
+        make_private_folder(self.path.parent)
+        with open(self.path, "a+b", opener=own_opener) as file:
+            if os.name == "posix":
+                os.fchmod(file.fileno(), 0o600)
+            if not _ends_with_a_line(file):
                 # What a power cut has left unfinished must not swallow the next line.
                 file.write(b"\n")
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
 
-    def _ends_with_a_line(self) -> bool:
-        with self.path.open("rb") as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                return True
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
+
+def _ends_with_a_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read() == b"\n"
 
 
 def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Accepted | None:
@@ -138,6 +186,8 @@ def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Acce
     `held` is what the receiver holds after an accepted record of this row's payload.
     """
     if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
+        return None
+    if receipt.person_id != row.person_id:
         return None
     record = Record(
         row=row,
@@ -174,11 +224,29 @@ def _text(receipts: Iterable[SpooledReceipt]) -> str:
     return "".join(f"{json.dumps(asdict(receipt))}\n" for receipt in receipts)
 
 
-def _parse(line: str) -> SpooledReceipt | None:
+def parsed(line: str) -> SpooledReceipt | None:
+    """Return the receipt of a line, each of whose members has the form that this program writes; None for any other."""
     try:
-        return SpooledReceipt(**json.loads(line))
-    except (ValueError, TypeError):
+        receipt = SpooledReceipt(**json.loads(line))
+        if any(not _is_well_formed(receipt, item.name) for item in fields(SpooledReceipt)):
+            return None
+        RecordKind(receipt.kind)
+        if receipt.received_at is not None:
+            datetime.fromisoformat(receipt.received_at)
+    except (ValueError, TypeError, RecursionError):
         return None
+    return receipt
+
+
+def _is_well_formed(receipt: SpooledReceipt, name: str) -> bool:
+    value = getattr(receipt, name)
+    if name in ("batch", "row_id", "http_code"):
+        return type(value) is int and abs(value) < 2**63
+    if name == "received_at" and value is None:
+        return True
+    if not isinstance(value, str) or len(value) > _LONGEST_MEMBER or not value.isprintable():
+        return False
+    return _HASH.fullmatch(value) is not None if name.endswith("_hash") else bool(value) or name == "person_id"
 
 
 def by_row(receipts: Iterable[SpooledReceipt]) -> dict[int, SpooledReceipt]:

@@ -150,7 +150,7 @@ class ReliableWriteBack:
         if not saved:
             return
         mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
-        written, refused = self._write_saved(by_row(mine))
+        written, refused = self._write_saved(by_row(self._of_known_runs(mine)))
         if refused:
             _LOG.warning(
                 "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
@@ -198,6 +198,23 @@ class ReliableWriteBack:
             if accepted is not None:
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
         return batches
+
+    def _of_known_runs(self, receipts: Sequence[SpooledReceipt]) -> list[SpooledReceipt]:
+        """Return the receipts of runs that the database knows: anybody could have written the file.
+
+        With the control tables the records in doubt say so later; without them the journal does.
+        """
+        if self._to.control_tables:
+            return list(receipts)
+        known = {run_id for run_id in {receipt.run_id for receipt in receipts} if self._store.knows_run(run_id)}
+        believed = [receipt for receipt in receipts if receipt.run_id in known]
+        if len(believed) < len(receipts):
+            _LOG.warning(
+                "%d receipts in %s are of no run in the journal, so they are not used; their rows are sent again",
+                len(receipts) - len(believed),
+                self._spool.path,
+            )
+        return believed
 
     def _runs_in_doubt(self, receipts: Sequence[SpooledReceipt]) -> dict[str, str] | None:
         if not self._to.control_tables:

@@ -241,6 +241,10 @@ class StagingTable:
                 values.append(UNREADABLE)
         return values
 
+    def knows_run(self, run_id: str) -> bool:
+        """Return whether the journal has a run; False where there is no journal. Errors: DatabaseError."""
+        return self.has_journal() and bool(self.connection.query(self.sql("find_run"), [run_id]))
+
     def payloads_of(self, ids: Sequence[int]) -> dict[int, str]:
         """Return the payloads of some rows, as far as they can be read: they only help to mask what is shown."""
         try:

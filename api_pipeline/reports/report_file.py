@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.logs.plain_text import harmless
+from api_pipeline.private_files import make_private_folder, private_opener
 from api_pipeline.reports.html_page import page
 from api_pipeline.reports.run_report import RunReport
 
@@ -14,8 +16,9 @@ def write_report(report: RunReport, folder: Path) -> Path:
     """Write the page into `folder`, which is made where it is missing, and return its path. Errors: SettingsError."""
     path = folder / _file_name(report)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(report), encoding="utf-8", newline="\n")
+        make_private_folder(folder)
+        with open(path, "w", encoding="utf-8", newline="\n", opener=private_opener) as file:
+            file.write(harmless(page(report)))
     except OSError as error:
         raise SettingsError(
             f"The report cannot be written into the folder {folder} ({type(error).__name__}); "

@@ -16,6 +16,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.outbox.run_lock import take
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.private_files import private_opener, safe_cells
 from api_pipeline.settings.model import Settings, StagingSettings
 from api_pipeline.sql.identifiers import table_names
 from api_pipeline.staging.changes import Word
@@ -88,7 +89,7 @@ def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
         yield lambda _issue: None
         return
     try:
-        file = path.open("w", encoding="utf-8", newline="")
+        file = open(path, "w", encoding="utf-8", newline="", opener=private_opener)  # noqa: SIM115 - closed below
     except OSError as error:
         raise SettingsError(
             f"The file {path} cannot be written ({error.strerror}); name another with --issues-csv."
@@ -96,7 +97,7 @@ def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
     with file:
         lines = csv.writer(file)
         lines.writerow(ISSUE_COLUMNS)
-        yield lambda issue: lines.writerow((issue.rule.value, issue.person_id, issue.field, issue.where))
+        yield lambda issue: lines.writerow(safe_cells((issue.rule.value, issue.person_id, issue.field, issue.where)))
 
 
 def _request(staging: StagingSettings, call: StageCall) -> StageRequest:

@@ -624,6 +624,19 @@ def test_receipts_are_spooled_without_control_tables(world: World, without_compa
     assert without_companions.count(world.database.table, "submission_status = 'sent'") == 4
 
 
+def test_receipt_of_an_unknown_run_is_not_believed_without_control_tables(
+    world: World, without_companions: TestDatabase
+) -> None:
+    lose_write_back(world)
+    without_companions.execute(f"DELETE FROM {world.database.named('ssd_api_runs')}")
+    requests = world.requests()
+    done = world.run()
+    assert done.code == 0
+    assert "receipts" in done.text
+    assert "of no run in the journal" in done.text
+    assert world.requests() > requests
+
+
 def test_foreign_open_transaction_ends_the_run_within_its_limit(
     postgres_world: World, postgres_server: PostgresServer
 ) -> None:

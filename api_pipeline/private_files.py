@@ -1,0 +1,67 @@
+"""Files and folders that only the account of the program can read: 0600 and 0700 on POSIX, whatever the umask.
+
+On Windows a file has the rights of its folder, as everywhere there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class NotOwnFileError(OSError):
+    """What stands at a path is a link, no file, or another account's."""
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file for `open(..., opener=private_opener)`: one that it makes is for this account alone."""
+    return os.open(path, flags, _FILE_MODE)
+
+
+def own_opener(path: str, flags: int) -> int:
+    """Open a file likewise, but only an ordinary one of this account, and no link in its place. Errors: OSError."""
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), _FILE_MODE)
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        os.close(descriptor)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and status.st_uid != os.geteuid()):
+        os.close(descriptor)
+        raise NotOwnFileError(errno.EPERM, "not an ordinary file of this account", path)
+    return descriptor
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and those above it where they are missing; one that exists keeps its rights. Errors: OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(str(folder))
+
+
+@contextlib.contextmanager
+def private_umask() -> Iterator[None]:
+    """Make every file that anything in the process creates private: a database makes its own files."""
+    if os.name != "posix":
+        yield
+        return
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def safe_cells(cells: Iterable[object]) -> list[str]:
+    """Return the cells of a CSV line, none of which a spreadsheet takes for a formula."""
+    texts = ("" if cell is None else str(cell) for cell in cells)
+    return [f"'{text}" if text.startswith(_FORMULA_SIGNS) else text for text in texts]

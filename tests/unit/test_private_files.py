@@ -1,0 +1,87 @@
+"""Files and folders for this account alone, and cells that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.logs.handlers import LogOptions, set_up_logging
+from api_pipeline.logs.redaction import Redactor
+from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener, safe_cells
+from tests.support.commands import run_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import fill, staged
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows' files have the rights of their folder")
+only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@posix
+@pytest.mark.usefixtures("open_umask")
+def test_new_files_and_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    make_private_folder(folder)
+    make_private_folder(folder)
+    with open(folder / "file", "w", encoding="utf-8", opener=private_opener):
+        pass
+    with set_up_logging(LogOptions("r", log_file=folder / "run.log"), None, Redactor()):
+        pass
+
+    assert [mode(path) for path in (folder, folder.parent)] == [0o700, 0o700]
+    assert [mode(path) for path in (folder / "file", folder / "run.log")] == [0o600, 0o600]
+
+
+@posix
+@only_sqlite
+@pytest.mark.usefixtures("open_umask")
+def test_commands_leave_only_private_files_behind(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("=1+1", "{")])
+    folder = tmp_path / "left"
+    folder.mkdir(mode=0o755)
+    fresh = {"DB_CONNECTION_STRING": "sqlite:///fresh.db", "TABLE_NAME": "ssd_api_data_staging"}
+    run_cli(["deploy-schema", "--apply"], fresh, folder)
+    settings = {**deployed.settings, "TABLE_NAME": deployed.table}
+    run_cli(["validate", "--csv", "findings.csv", "--log-file", "run.log"], settings, folder)
+    run_cli(["report", "--folder", "reports/new"], settings, folder)
+
+    left = list(folder.rglob("*"))
+    assert {path.suffix for path in left if path.is_file()} == {".db", ".csv", ".log", ".html"}
+    assert {mode(path) for path in left if path.is_file()} == {0o600}
+    assert {mode(path) for path in left if path.is_dir()} == {0o700}
+    with (folder / "findings.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [line[0] for line in csv.reader(file)][1:] == ["'=1+1"]
+
+
+@posix
+def test_link_pipe_and_another_accounts_file_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("x", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(OSError, match=r"link|pipe"):
+            os.close(own_opener(str(tmp_path / name), os.O_RDONLY))
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "target", 12345, -1)
+        with pytest.raises(NotOwnFileError):
+            os.close(own_opener(str(tmp_path / "target"), os.O_RDONLY))
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(sign: str) -> None:
+    assert safe_cells([f"{sign}1", "a=1", None, 5, ""]) == [f"'{sign}1", "a=1", "", "5", ""]
