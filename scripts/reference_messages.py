@@ -51,6 +51,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "transport.single_request": {"_network_error": None},
     "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
     "auth": {"_fetch": None},
+    "token_answer": {"read_token": None, "_error": None},
     "assembly": {"check_control_tables": 2},
     "delivery.planner": {"_refusal": 1, "run": 1},
     "delivery.run": {"_send": 1},
@@ -87,7 +88,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"(fault|error) of (its own|the program)|program error|in a way that it does not know|holds no receipt|"
-        r"receipts came|this program's makers|newer version",
+        r"receipts? came|this program's makers|newer version",
         _MAKERS,
     ),
     (
@@ -99,7 +100,12 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
     ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
     ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
-    ("", r"refused the credentials|refused access|forbids access|fresh token|no receiver at this address", _PORTAL),
+    (
+        "",
+        r"refused the credentials|refused access|forbids access|fresh token|"
+        r"subscription key|no token service at|no receiver at this address",
+        _PORTAL,
+    ),
     ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
     (
         "",
@@ -125,7 +131,7 @@ _AREAS: tuple[tuple[str, str], ...] = (
     ("odbc_errors|driver_errors|native|^db|staging_table|diagnostics.database|run_lock", "Database"),
     ("expected_tables|ddl|deploy_schema", "Tables and columns"),
     ("diagnostics.route|diagnostics.tls", "The way to the receiver"),
-    ("auth|diagnostics.endpoint|batch_delivery|csc_api|transport", "Token and receiver"),
+    ("auth|token_answer|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport", "Token and receiver"),
     ("^payload|delivery.planner", "Payloads refused before sending"),
     ("delivery.run|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
     (

@@ -44,7 +44,7 @@ class AccessProbe:
         with self._lock:
             had_access = self._has_access
             if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
-                self._refusal = AuthenticationRefused(_sentence(refused, had_access=had_access))
+                self._refusal = _refusal(refused, had_access=had_access)
             if self._refusal is not None:
                 raise self._refusal
             self._has_access = True
@@ -61,17 +61,16 @@ class AccessProbe:
             return is_answering
 
 
-def _sentence(refused: Forbidden, *, had_access: bool) -> str:
+def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
     status = refused.reason.split(":", 1)[0]
     if not had_access:
-        return (
+        return AuthenticationRefused(
             f"The receiver forbids access ({status}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
             "and that the subscription is for this endpoint. No row was marked."
         )
-    when = ""
-    if refused.retry_after_s is not None:
-        when = f" after {max(1, round(refused.retry_after_s / 60))} minutes, as it asks"
-    return (
+    wait_s = refused.retry_after_s
+    when = "" if wait_s is None else f" after {max(1, round(wait_s / 60))} minutes, as it asks"
+    return AuthenticationRefused(
         f"The receiver forbids access since the middle of the run ({status}), also to an empty request: a quota is "
         f"used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check SUPPLIER_KEY and "
         "the subscription's quota if it stays so."

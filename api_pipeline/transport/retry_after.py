@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 _MOST_S = 1e9
 _TEXT_LIMIT = 4000
 # A date has a comma of its own behind the day of the week; several header values are joined by commas too.
-_VALUE = re.compile(r"[A-Za-z]{3,9},\s*[^,;]+|[^,;]+")
-_SECONDS = re.compile(r"-?\d{1,400}(?:\.\d{0,20})?")
+_VALUE = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,;]+|[^,;]+", re.IGNORECASE)
+_SECONDS = re.compile(r"-?[0-9]{1,400}(?:\.[0-9]{0,20})?")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SENTENCE = re.compile(
     r"\b(?:try|retry)(?:\s+\w+){0,3}?\s+(?:in|after)\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>s|m|h)"
