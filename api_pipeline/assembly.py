@@ -23,7 +23,6 @@ from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
-from api_pipeline.outbox.run_lock import LockLost, RunLock, take
 from api_pipeline.outbox.staging_table import Selection, StagingTable, utc_now
 from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows, superseded_before
 from api_pipeline.outbox.survey import (
@@ -38,6 +37,7 @@ from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_lock import LockLost, RunLock, take
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import database_named_by

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api_pipeline import run_lock
 from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import Anonymise, LiveRecord, TwinRecord, anonymise
 from api_pipeline.anonymise.tables import Pair, TwinTables
 from api_pipeline.db import Connection
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
-from api_pipeline.outbox import run_lock
 from api_pipeline.payload import PayloadError
 
 _NAMED_ROWS = 10

@@ -13,7 +13,6 @@ from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
 from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
-from api_pipeline.outbox.run_lock import LockLost
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
@@ -26,6 +25,7 @@ from api_pipeline.payload import (
     next_record,
     parse_payload,
 )
+from api_pipeline.run_lock import LockLost
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from typing import Any
 import pyodbc
 import pytest
 
+from api_pipeline import run_lock
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, connect
-from api_pipeline.outbox import run_lock
 from api_pipeline.outbox.receipt_spool import SpooledReceipt
 from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, SimulatorServer
 from tests.faults.outages import (

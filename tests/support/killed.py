@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from api_pipeline import run_lock
 from api_pipeline.db import connect
 from api_pipeline.errors import AlreadyRunning
-from api_pipeline.outbox import run_lock
 from tests.support.databases import TestDatabase
 
 _LONGEST_S = 10.0

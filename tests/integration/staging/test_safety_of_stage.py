@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.outbox.run_lock import take
+from api_pipeline.run_lock import take
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import stager

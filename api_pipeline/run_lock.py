@@ -52,18 +52,28 @@ def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> R
 
     `shard` is (I, N) for run I of N, or None for the whole table. The lock lives as long as `connection`.
     """
-    lock = RunLock(connection)
     name = _table_number(connection, table)
     needed = [(name, shard is not None)]
     if shard is not None:
         needed.append((f"{name}.shard-{shard[0]}-of-{shard[1]}", False))
+    return _take_all(connection, needed, f"the table {table}{f' (shard {shard[0]}/{shard[1]})' if shard else ''}")
+
+
+def take_part(connection: Connection, table: str, part: str, what: str) -> RunLock:
+    """Take the lock of one part of what is done with `table`, which keeps nobody else from its other parts.
+
+    `part` is a name that may stand in a file's name; `what` is the part in words, for the sentence. Errors:
+    AlreadyRunning, DatabaseError.
+    """
+    return _take_all(connection, [(f"{_table_number(connection, table)}.{part}", False)], what)
+
+
+def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str) -> RunLock:
+    lock = RunLock(connection)
     for resource, shared in needed:
         if not _try(connection, lock, resource, shared=shared):
             lock.release()
-            raise AlreadyRunning(
-                f"Another run is working on the table {table}"
-                f"{f' (shard {shard[0]}/{shard[1]})' if shard else ''}; nothing was done, let it finish first."
-            )
+            raise AlreadyRunning(f"Another run is working on {what}; nothing was done, let it finish first.")
         lock.resources.append(resource)
     return lock
 
