@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from api_pipeline._version import __version__
 from api_pipeline.commands.common import Common, common_options, take_common
+from api_pipeline.commands.lazy_group import LazyGroup
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
 from api_pipeline.private_files import private_umask
@@ -33,35 +33,20 @@ _COMMANDS = {
     "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
     "config": ("config", "Show every setting, its source, and what is wrong with it."),
+    "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
 }
 _ALIASES = {"run-smoke": "smoke"}
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands in the order of the documentation."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by its name or alias."""
-        entry = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
-        if entry is None:
-            return None
-        module = importlib.import_module(f"api_pipeline.commands.{entry[0]}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+class _Commands(LazyGroup):
+    entries = _COMMANDS
+    aliases = _ALIASES
+    package = "api_pipeline.commands"
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -86,13 +71,24 @@ def main(arguments: list[str] | None = None) -> None:
 
     The code is that of the command, whatever becomes of its output: `guarded_streams` drops what nobody reads.
     """
+    _main(cli, arguments, "d2i-csc-api")
+
+
+def sdr_main(arguments: list[str] | None = None) -> None:
+    """Run the group `sdr` under its own name, `tec-sdr`, in the same way."""
+    from api_pipeline.commands.sdr import command
+
+    _main(command, arguments, "tec-sdr")
+
+
+def _main(command: click.Command, arguments: list[str] | None, name: str) -> None:
     with private_umask(), guarded_streams():
-        _run(arguments)
+        _run(command, arguments, name)
 
 
-def _run(arguments: list[str] | None) -> None:
+def _run(command: click.Command, arguments: list[str] | None, name: str) -> None:
     try:
-        cli.main(arguments, prog_name="d2i-csc-api", standalone_mode=False)
+        command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:

@@ -5,6 +5,7 @@ PipelineError
 ├── DatabaseError          3    the database cannot be reached or used
 ├── AuthenticationRefused  4    the token service or the receiver does not accept the credentials
 ├── ServiceUnavailable     5    the token service or the receiver cannot be reached or keeps failing
+├── ReceiverDeclined       6    TEC SDR alone: TEC will not take the return now (period, stop gate)
 ├── AlreadyRunning        75    another run holds the table
 └── Interrupted          130    a signal asked the run to stop
 
@@ -45,6 +46,17 @@ class ServiceUnavailable(PipelineError):
     """The token service or the receiver cannot be reached or keeps failing."""
 
     exit_code = 5
+
+
+class ReceiverDeclined(PipelineError):
+    """TEC will not take the return now: the period is closed, not open, unknown, or a stop gate holds it.
+
+    `code` and `reason` are the receiver's own, for the database; the sentence does not quote the reason.
+    """
+
+    exit_code = 6
+    code = ""
+    reason = ""
 
 
 class AlreadyRunning(PipelineError):

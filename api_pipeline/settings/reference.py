@@ -25,10 +25,10 @@ Save the file as UTF-8, and let only the account that runs the command read and 
 
 def env_example() -> str:
     """Return the text of `.env.example`: every setting with its meaning, what is accepted and its default."""
-    parts = [_comment(_HEAD)]
+    parts = [as_comment(_HEAD)]
     for group in Group:
         parts.append(f"# ---- {group.value} ----\n")
-        parts.extend(_env_entry(setting) for setting in SETTINGS if setting.group is group)
+        parts.extend(env_entry(setting) for setting in SETTINGS if setting.group is group)
     return "\n".join(parts)
 
 
@@ -44,16 +44,18 @@ def settings_reference() -> str:
     for group in Group:
         parts.append(f"## {group.value}\n")
         rows = ["| name | meaning | accepted | default |", "|---|---|---|---|"]
-        rows.extend(_reference_row(setting) for setting in SETTINGS if setting.group is group)
+        rows.extend(reference_row(setting) for setting in SETTINGS if setting.group is group)
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def _comment(text: str) -> str:
+def as_comment(text: str) -> str:
+    """Return a text as comment lines of a settings file."""
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
 
 
-def _env_entry(setting: Setting) -> str:
+def env_entry(setting: Setting) -> str:
+    """Return a setting as it stands in a settings file, with its meaning as a comment."""
     lines = textwrap.wrap(setting.meaning, 108)
     if setting.kind not in (
         SettingKind.TEXT,
@@ -71,7 +73,7 @@ def _env_entry(setting: Setting) -> str:
     if setting.example:
         lines.append(f"Example: {setting.name}={setting.example}")
     is_open = setting.needed is not Needed.NEVER or setting.name == "TESTING_MODE"
-    return _comment("\n".join(lines)) + f"{'' if is_open else '# '}{setting.name}={setting.default}\n"
+    return as_comment("\n".join(lines)) + f"{'' if is_open else '# '}{setting.name}={setting.default}\n"
 
 
 def _default_in_words(setting: Setting) -> str:
@@ -82,7 +84,8 @@ def _default_in_words(setting: Setting) -> str:
     return setting.default_note or setting.default or "none"
 
 
-def _reference_row(setting: Setting) -> str:
+def reference_row(setting: Setting) -> str:
+    """Return a setting as a row of a Markdown table."""
     names = " or ".join(f"`{name}`" for name in (setting.name, *setting.aliases))
     secret = " **Secret.**" if setting.secret else ""
     default = f"`{setting.default}`" if setting.default else _default_in_words(setting)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from api_pipeline.settings.definition import Group
-from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES, SETTINGS, canonical_name
+from api_pipeline.settings.definition import Group, Setting
+from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
 from api_pipeline.settings.near_misses import misspelt_names
 from api_pipeline.settings.values import Found, Origin
@@ -41,28 +41,30 @@ def gather(
     env_file: Path | None,
     *,
     only_logging: bool,
+    settings: Sequence[Setting] = SETTINGS,
 ) -> Gathered:
     """Return what options, environment and `.env` file say; the credential store follows once the mode is known.
 
     With `only_logging` only log settings are taken from environment and file: the command needs nothing else, and
-    an error elsewhere must not stop it.
+    an error elsewhere must not stop it. `settings` are those that are looked for.
     """
     errors: list[str] = []
     path = _given_file(cwd / env_file, errors) if env_file else find_env_file(cwd, executable_folder)
     file = read_env_file(path) if path else None
     found: dict[str, Found] = {}
     if file:
-        found |= _one_source(file.values, Origin.FILE, file.path.parent, errors)
+        found |= _one_source(file.values, Origin.FILE, file.path.parent, errors, settings)
     found |= _one_source(
-        {name: _unquoted(name, text) for name, text in environ.items()}, Origin.ENVIRONMENT, cwd, errors
+        {name: _unquoted(name, text) for name, text in environ.items()}, Origin.ENVIRONMENT, cwd, errors, settings
     )
     if only_logging:
-        found = {name: value for name, value in found.items() if BY_NAME[name].group is Group.LOGGING}
+        logging = {one.name for one in settings if one.group is Group.LOGGING}
+        found = {name: value for name, value in found.items() if name in logging}
         errors = [error for error in errors if "--env-file" in error]
-    found |= _one_source(options, Origin.OPTION, cwd, errors)
+    found |= _one_source(options, Origin.OPTION, cwd, errors, settings)
     if file and not only_logging:
         errors.extend(file.errors)
-    warnings = _file_warnings(file) if file else _misnamed(cwd)
+    warnings = _file_warnings(file, {one.name for one in settings}) if file else _misnamed(cwd)
     return Gathered(found, file.path if file else None, tuple(errors), warnings)
 
 
@@ -96,9 +98,11 @@ def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: I
     return replace(gathered, found=found)
 
 
-def _one_source(given: Mapping[str, str | None], origin: Origin, base: Path, errors: list[str]) -> dict[str, Found]:
+def _one_source(
+    given: Mapping[str, str | None], origin: Origin, base: Path, errors: list[str], settings: Sequence[Setting]
+) -> dict[str, Found]:
     found: dict[str, Found] = {}
-    for setting in SETTINGS:
+    for setting in settings:
         names = [name for name in (setting.name, *setting.aliases) if (given.get(name) or "").strip()]
         texts = {(given[name] or "").strip() for name in names}
         if len(texts) > 1:
@@ -120,8 +124,9 @@ def _unquoted(name: str, text: str) -> str:
     return text
 
 
-def _file_warnings(file: EnvFile) -> tuple[str, ...]:
-    warnings = [*file.warnings, *misspelt_names(file.values, file.path.name)]
+def _file_warnings(file: EnvFile, known: set[str]) -> tuple[str, ...]:
+    unknown = [name for name in file.values if name.upper() not in known]
+    warnings = [*file.warnings, *misspelt_names(unknown, file.path.name)]
     holds_secret = any(_is_secret(canonical_name(name), text.strip()) for name, text in file.values.items())
     if holds_secret and readable_by_others(file.path):
         warnings.append(

@@ -57,13 +57,15 @@ class Shard:
 class Values:
     """Read typed values out of what was found, and collect a sentence for each that cannot be used.
 
-    A reader returns the default when nothing was found or the value is wrong, so that all errors are reported at once.
+    `table` are the settings by name. A reader returns the default when nothing was found or the value is wrong, so that
+    all errors are reported at once.
     """
 
     found: Mapping[str, Found]
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    table: Mapping[str, Setting] = field(default_factory=lambda: BY_NAME)
 
     def given(self, name: str) -> bool:
         """Return whether the setting has a value of its own."""
@@ -73,11 +75,11 @@ class Values:
         """Return the value as a text without control characters ("" for none), checked by the setting's kind."""
         text = self._text(name)
         if self._has_copied_sign(name, text):
-            return BY_NAME[name].default
-        check = _TEXT_CHECKS.get(BY_NAME[name].kind, _is_one_line)
+            return self.table[name].default
+        check = _TEXT_CHECKS.get(self.table[name].kind, _is_one_line)
         if text and not check(text):
             self.refuse(name)
-            return BY_NAME[name].default
+            return self.table[name].default
         return text
 
     def boolean(self, name: str) -> bool:
@@ -85,31 +87,31 @@ class Values:
         word = self._text(name).lower()
         if word not in _TRUE | _FALSE:
             self.refuse(name)
-            return BY_NAME[name].default in _TRUE
+            return self.table[name].default in _TRUE
         return word in _TRUE
 
     def integer(self, name: str) -> int:
         """Return a whole number within the setting's bounds."""
         text = self._text(name)
-        if not _INTEGER.fullmatch(text) or not _is_within(BY_NAME[name], int(text)):
+        if not _INTEGER.fullmatch(text) or not _is_within(self.table[name], int(text)):
             self.refuse(name)
-            return int(BY_NAME[name].default)
+            return int(self.table[name].default)
         return int(text)
 
     def number(self, name: str) -> float:
         """Return a number within the setting's bounds."""
         text = self._text(name)
-        if not _NUMBER.fullmatch(text) or not _is_within(BY_NAME[name], float(text)):
+        if not _NUMBER.fullmatch(text) or not _is_within(self.table[name], float(text)):
             self.refuse(name)
-            return float(BY_NAME[name].default)
+            return float(self.table[name].default)
         return float(text)
 
     def choice(self, name: str) -> str:
         """Return one of the setting's words, in lower case ("" when there is no default)."""
         word = self._text(name).lower()
-        if word and word not in BY_NAME[name].choices:
+        if word and word not in self.table[name].choices:
             self.refuse(name)
-            return BY_NAME[name].default
+            return self.table[name].default
         return word
 
     def path(self, name: str) -> Path | None:
@@ -126,7 +128,7 @@ class Values:
             # An account without a home (a service, a container with a number for its user) has nothing for ~.
             self.refuse(name, "a path without ~, because no home folder is known for it")
             return None
-        if BY_NAME[name].kind is SettingKind.FILE and (is_folder(path) or not is_there(path)):
+        if self.table[name].kind is SettingKind.FILE and (is_folder(path) or not is_there(path)):
             self.refuse(name)
             return None
         return path
@@ -152,7 +154,7 @@ class Values:
         sign = copied_sign(text)
         if not sign or not self.given(name):
             return False
-        may_be_meant = BY_NAME[name].secret or BY_NAME[name].kind is SettingKind.LIST or name in _NAMED_BY_OTHERS
+        may_be_meant = self.table[name].secret or self.table[name].kind is SettingKind.LIST or name in _NAMED_BY_OTHERS
         if may_be_meant:
             self.warnings.append(
                 f"{name} (from {self.origin(name)}) has {sign} in it, as copied from Word or a mail; type it again if "
@@ -167,20 +169,20 @@ class Values:
 
     def refuse(self, name: str, expected: str = "") -> None:
         """Record that the value of `name` cannot be used."""
-        expected = expected or BY_NAME[name].expected
+        expected = expected or self.table[name].expected
         self.errors.append(f"{name}: expected {expected}, got {self.shown(name)} (from {self.origin(name)}).")
 
     def missing(self, name: str, expected: str = "") -> None:
         """Record that `name` has no value and needs one."""
         self.missed.append(name)
-        self.errors.append(f"{name} is missing: expected {expected or BY_NAME[name].expected}.")
+        self.errors.append(f"{name} is missing: expected {expected or self.table[name].expected}.")
 
     def shown(self, name: str) -> str:
         """Return the value as it may be shown: a secret never is."""
-        if BY_NAME[name].secret:
+        if self.table[name].secret:
             return "a value that is not shown, because it is a secret"
         text = redacted_url(self._text(name))
-        if BY_NAME[name].kind is SettingKind.URL:
+        if self.table[name].kind is SettingKind.URL:
             # A query may carry a key, as the test console of an API gateway writes it.
             text = re.sub(r"[?#].*", f"?{HIDDEN}", text, flags=re.DOTALL)
         text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
@@ -191,7 +193,7 @@ class Values:
         return (self.found[name].origin if self.given(name) else Origin.DEFAULT).value
 
     def _text(self, name: str) -> str:
-        return self.found[name].text if self.given(name) else BY_NAME[name].default
+        return self.found[name].text if self.given(name) else self.table[name].default
 
 
 def _is_within(setting: Setting, number: float) -> bool:

@@ -63,8 +63,13 @@ def statements(dialect: Dialect, table_name: str) -> list[str]:
 
     Errors: SettingsError where `table_name` is no table name.
     """
+    return split(dialect, render(dialect, table_name))
+
+
+def split(dialect: Dialect, script: str) -> list[str]:
+    """Return the statements of a script one by one, in order and without comments, as a driver takes them."""
     separator = r"^GO$" if dialect is Dialect.SQLSERVER else r";\n(?=\n|\Z)"
-    parts = re.split(separator, render(dialect, table_name), flags=re.MULTILINE)
+    parts = re.split(separator, script, flags=re.MULTILINE)
     bare = (_without_comments(part).strip().rstrip(";") for part in parts)
     return [statement for statement in bare if statement]
 

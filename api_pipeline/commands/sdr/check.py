@@ -1,0 +1,41 @@
+"""`sdr check`: the local checks; sends nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import chosen, collection_option, sdr_session
+
+_SHOWN = 20
+
+
+@click.command("check")
+@pass_common
+@collection_option
+@click.option("--indicative", is_flag=True, help="Check for an indicative return, which takes three collections.")
+@click.option("--all", "shows_all", is_flag=True, help=f"List every finding, not only the first {_SHOWN} of a rule.")
+def command(common: Common, collections: tuple[str, ...], indicative: bool, shows_all: bool) -> None:
+    """Check the staged records here and list what is wrong; send nothing. Exit code 1 where something is."""
+    from api_pipeline.sdr.checks import check_all
+    from api_pipeline.sdr.openapi import schema_check
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr_assembly import store_alone
+
+    counts: Counter[tuple[str, str]] = Counter()
+    with sdr_session(common, Purpose.TABLES) as started:
+        schema = schema_check(started.settings.schema) if started.settings.schema else None
+        with store_alone(started.settings) as (store, _):
+            for error in check_all(store, chosen(collections), indicative=indicative, schema=schema):
+                key = (error.collection.value, error.rule)
+                counts[key] += 1
+                if shows_all or counts[key] <= _SHOWN:
+                    click.echo(f"{error.collection.value} {error.local_id or '-'}: {error.text}")
+            staged = sum(store.count_staged().values())
+    for (collection, rule), count in counts.items():
+        click.echo(f"{count:,} in {collection} by the rule {rule}")
+    if not common.quiet:
+        click.echo(f"{staged:,} records are staged; {'nothing' if not counts else sum(counts.values())} was found.")
+    raise SystemExit(1 if counts else 0)

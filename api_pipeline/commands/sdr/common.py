@@ -1,0 +1,124 @@
+"""What the commands of `sdr` share: their settings, their logs, and the options that name a period."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from api_pipeline.commands.common import Common, executable_folder
+from api_pipeline.sdr.nouns import Collection
+
+if TYPE_CHECKING:
+    from api_pipeline.logs.redaction import Redactor
+    from api_pipeline.sdr.settings import Purpose, SdrSettings
+    from api_pipeline.sdr_assembly import Watch
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class SdrSession:
+    """What a command works with once its settings are read and its logs are open."""
+
+    settings: SdrSettings
+    redactor: Redactor
+
+    def watch(self) -> Watch:
+        """Return what the work is told of: secrets for the redactor, and a signal that asks to stop."""
+        from api_pipeline.commands.stopping import stop_on_signals
+        from api_pipeline.sdr_assembly import Watch
+
+        stop = threading.Event()
+        stop_on_signals(stop)
+        return Watch(self.redactor.add, stop)
+
+
+@contextmanager
+def sdr_session(
+    common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None
+) -> Iterator[SdrSession]:
+    """Return the settings for a command with its logs open until the end. Errors: SettingsError."""
+    from api_pipeline.config import working_folder
+    from api_pipeline.errors import PipelineError
+    from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.sdr.opening import new_run_id
+    from api_pipeline.sdr.settings import load_sdr_settings
+    from api_pipeline.settings.credential_store import CredentialStore
+
+    given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
+    settings = load_sdr_settings(
+        given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
+    )
+    redactor = _redactor(settings)
+    debug = settings.debug or common.verbose
+    logs = LogOptions(
+        new_run_id(),
+        console_level=logging.ERROR if common.quiet else logging.DEBUG if debug else logging.WARNING,
+        debug=debug,
+        is_testing=settings.testing_mode,
+        log_file=settings.log_file,
+        log_format=settings.log_format,
+        log_to=settings.log_to,
+    )
+    with set_up_logging(logs, sys.stderr, redactor):
+        for warning in settings.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
+        try:
+            yield SdrSession(settings, redactor)
+        except PipelineError as error:
+            logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
+            raise
+
+
+def _redactor(settings: SdrSettings) -> Redactor:
+    from urllib.parse import unquote, urlsplit
+
+    from api_pipeline.logs.redaction import Redactor
+
+    redactor = Redactor((settings.client_secret,))
+    redactor.add_credentials(settings.client_id, settings.client_secret)
+    redactor.add_connection_string(settings.connection_string)
+    if "@" in settings.proxy_url:
+        proxy = urlsplit(settings.proxy_url)
+        redactor.add_credentials(unquote(proxy.username or ""), unquote(proxy.password or ""))
+    return redactor
+
+
+def period_argument(function: _Function) -> _Function:
+    """Add the argument PERIOD and --indicative to a command."""
+    function = click.option("--indicative", is_flag=True, help="The indicative return of that month.")(function)
+    return click.argument("period")(function)
+
+
+def mode_option(function: _Function) -> _Function:
+    """Add --testing/--live to a command."""
+    return click.option("--testing/--live", "testing", default=None, help="Simulate TEC, or call it.")(function)
+
+
+def mode_settings(testing: bool | None) -> dict[str, str | None]:
+    """Return the setting that --testing/--live stands for."""
+    return {"TESTING_MODE": None if testing is None else str(testing).lower()}
+
+
+def collection_option(function: _Function) -> _Function:
+    """Add --collection to a command."""
+    return click.option(
+        "--collection",
+        "collections",
+        multiple=True,
+        type=click.Choice([one.value for one in Collection]),
+        help="Only this collection; may be given again.",
+    )(function)
+
+
+def chosen(collections: tuple[str, ...]) -> tuple[Collection, ...]:
+    """Return the collections of --collection, all of them where it is not given."""
+    return tuple(one for one in Collection if not collections or one.value in collections)

@@ -1,0 +1,73 @@
+"""`sdr load`: the staging table from the CSV files of a student management system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import sdr_session
+from api_pipeline.sdr.nouns import Collection
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.loading import Loaded
+
+
+@click.command("load")
+@pass_common
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--collection",
+    type=click.Choice([one.value for one in Collection]),
+    help="What the file holds, where its name does not say it (one file only).",
+)
+@click.option("--keep", is_flag=True, help="Leave staged records that are not in the file.")
+def command(common: Common, files: tuple[Path, ...], collection: str | None, keep: bool) -> None:
+    """Fill the staging table from CSV files (LEAR, REGT, ENRL, COURCOMP, QUALCOMP in their names).
+
+    A file is its collection whole: what is staged and not in it is taken out, and so deleted at TEC by the next submit.
+    """
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.sdr.csv_files import collection_of
+    from api_pipeline.sdr.loading import load
+    from api_pipeline.sdr.openapi import schemas
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr_assembly import store_alone
+
+    if collection and len(files) > 1:
+        raise SettingsError("--collection names what one file holds; give one file with it.")
+    with sdr_session(common, Purpose.TABLES) as started:
+        types = schemas(started.settings.schema) if started.settings.schema else {}
+        with store_alone(started.settings) as (store, _):
+            unusable = 0
+            for path in files:
+                kind = Collection(collection) if collection else collection_of(path)
+                properties: dict[str, Any] = types.get(kind, {}).get("properties", {})
+                loaded = load(store, path, kind, properties, keeps=keep)
+                _show(loaded, has_types=bool(properties))
+                unusable += sum(loaded.assumed.unusable.values())
+    raise SystemExit(1 if unusable else 0)
+
+
+def _show(loaded: Loaded, *, has_types: bool) -> None:
+    assumed = loaded.assumed
+    click.echo(
+        f"{loaded.path.name}: {assumed.rows:,} rows of {loaded.collection.value}: {loaded.added:,} added, "
+        f"{loaded.changed:,} changed, {loaded.unchanged:,} unchanged, {loaded.removed:,} taken out"
+    )
+    for reason, count in assumed.unusable.items():
+        click.echo(f"  {count:,} rows were not loaded: {reason}")
+    click.echo(f"  localId is made of: {', '.join(assumed.key) or 'nothing, the file has no row'}")
+    source = (
+        "TEC's file (SDR_SCHEMA)" if has_types else "assumed; name TEC's OpenAPI file in SDR_SCHEMA to have them right"
+    )
+    kinds: dict[str, list[str]] = {}
+    for name, kind in assumed.columns.items():
+        kinds.setdefault(kind, []).append(name)
+    click.echo(f"  Types: {source}.")
+    for kind, names in kinds.items():
+        click.echo(f"    {kind}: {', '.join(names)}")
+    if assumed.left_out:
+        click.echo(f"  Left out: {', '.join(assumed.left_out)}")

@@ -1,0 +1,35 @@
+"""`sdr reset`: delete the submission of a return at TEC."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
+
+
+@click.command("reset")
+@pass_common
+@period_argument
+@mode_option
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+def command(common: Common, period: str, indicative: bool, testing: bool | None, is_sure: bool) -> None:
+    """Delete the submission of PERIOD at TEC and forget what it holds; the next submit sends everything."""
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.sdr import flows
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr_assembly import desk
+
+    if not is_sure:
+        if not sys.stdin.isatty():
+            raise SettingsError("reset deletes a submission at TEC; give --yes where nobody can be asked.")
+        if click.prompt(f"Type the period again to delete its submission at TEC ({period})") != period:
+            raise SettingsError("The period was not typed the same again; nothing was reset.")
+    with (
+        sdr_session(common, Purpose.SUBMIT, mode_settings(testing)) as started,
+        desk(started.settings, started.watch()) as opened,
+    ):
+        found = flows.reset(opened, period, indicative=indicative)
+    click.echo(f"The submission of the return {found.name} is deleted at TEC; the next submit sends everything.")

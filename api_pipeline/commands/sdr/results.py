@@ -1,0 +1,58 @@
+"""`sdr results`: the stored results of the last validation again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
+from api_pipeline.commands.sdr.showing import results_page, selected
+
+
+@click.command("results")
+@pass_common
+@period_argument
+@mode_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print the results as CSV, one line each.")
+@click.option("--report", type=click.Path(), metavar="FOLDER", help="Write them there, as a page and as CSV.")
+@click.option("--errors-only", is_flag=True, help="Leave warnings out.")
+@click.option("--code", metavar="CODE", help="Only results with this code.")
+@click.option("--with-record-text", is_flag=True, help="CSV: with the text of each record, which is personal data.")
+def command(
+    common: Common,
+    period: str,
+    indicative: bool,
+    testing: bool | None,
+    as_csv: bool,
+    report: str | None,
+    errors_only: bool,
+    code: str | None,
+    with_record_text: bool,
+) -> None:
+    """Show the stored results of the last validation of PERIOD. Asks nothing of TEC."""
+    from pathlib import Path
+
+    from api_pipeline.sdr import report as pages
+    from api_pipeline.sdr import returns
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr.store import Scope
+    from api_pipeline.sdr_assembly import store_alone
+
+    with (
+        sdr_session(common, Purpose.TABLES, mode_settings(testing)) as started,
+        store_alone(started.settings) as (store, receiver),
+    ):
+        found = returns.find(period, store.periods(receiver), indicative=indicative)
+        page = results_page(store, Scope(receiver, found.return_id), found)
+    chosen = selected(list(page.findings), errors_only=errors_only, code=code)
+    page = replace(page, findings=chosen)
+    if as_csv:
+        click.echo(pages.as_csv(page, with_record_text=with_record_text), nl=False)
+    else:
+        for line in pages.lines(page):
+            click.echo(line)
+    if report:
+        html, table = pages.write(Path(report), page, with_record_text=with_record_text)
+        click.echo(f"The report is in {html}, the list in {table}.", err=as_csv)

@@ -1,0 +1,92 @@
+"""What the commands of `sdr` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.flows import Desk, Outcome
+    from api_pipeline.sdr.nouns import Collection, Finding, ReturnPeriod, State
+    from api_pipeline.sdr.report import ResultPage
+    from api_pipeline.sdr.run import Plan
+    from api_pipeline.sdr.store import Scope, Store
+
+
+def show_plan(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> None:
+    """Print what a submission would do."""
+    click.echo(f"A submission for the return {period.name} would do this (nothing was sent):")
+    for collection, one in plans.items():
+        click.echo(
+            f"  {collection.value:25} {one.put:9,} to put {one.delete:9,} to delete {one.unchanged:9,} unchanged "
+            f"{one.withheld:7,} cannot be sent"
+        )
+
+
+def show_outcome(desk: Desk, outcome: Outcome, *, quiet: bool) -> None:
+    """Print what a submission did, and the results of the validation behind it."""
+    summary = outcome.summary
+    if not quiet:
+        mode = " (testing: nothing left this machine)" if desk.is_testing else ""
+        click.echo(f"Return {outcome.period.name}{mode}:")
+        for collection, counts in summary.collections.items():
+            if any((counts.accepted, counts.deleted, counts.refused, counts.withheld, counts.kept, counts.unchanged)):
+                click.echo(
+                    f"  {collection.value:25} {counts.accepted:9,} accepted {counts.deleted:7,} deleted "
+                    f"{counts.refused + counts.withheld:7,} refused {counts.unchanged:9,} unchanged"
+                )
+        kept = summary.total("kept")
+        if kept:
+            click.echo(f"TEC refused to delete {kept:,} records; the next run tries again.")
+        for (found_in, rule, text), count in outcome.check_errors.items():
+            click.echo(f"Check {rule}: {count:,} in {found_in.value}: {text}")
+        if summary.stopped_at_limit:
+            click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
+        click.echo(f"{summary.requests:,} requests with records were made.")
+    if outcome.verdict:
+        show_results(desk.store, desk.scope(outcome.period), outcome.period, outcome.verdict.state)
+    if summary.error:
+        click.echo(f"Error: {summary.error}", err=True)
+
+
+def results_page(store: Store, scope: Scope, period: ReturnPeriod, state: State | None = None) -> ResultPage:
+    """Return what the last validation of a period found. Errors: PipelineError where none is stored."""
+    from api_pipeline.sdr.report import ResultPage
+
+    stored = store.submission(scope)
+    if stored is None or not stored.validation_received:
+        raise PipelineError(
+            f"No results of a validation of the return {period.name} are stored; let TEC validate it first: "
+            f"d2i-csc-api sdr validate {period.return_id}"
+        )
+    history = store.validations(scope)
+    run = stored.validation_received
+    earlier = [one for one, _, _ in history if one < run]
+    before = store.findings(scope, earlier[-1]) if earlier else None
+    return ResultPage(period.name, run, state or stored.state, store.findings(scope, run), before, history)
+
+
+def show_results(store: Store, scope: Scope, period: ReturnPeriod, state: State | None = None) -> None:
+    """Print what the last validation found."""
+    from api_pipeline.sdr.report import lines
+
+    for line in lines(results_page(store, scope, period, state)):
+        click.echo(line)
+
+
+def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str, *, with_text: bool = False) -> None:
+    """Write the results of the last validation into a folder, and say where."""
+    from api_pipeline.sdr.report import write
+
+    page, table = write(Path(folder), results_page(store, scope, period), with_record_text=with_text)
+    click.echo(f"The report is in {page}, the list in {table}.")
+
+
+def selected(findings: list[Finding], *, errors_only: bool, code: str | None) -> list[Finding]:
+    """Return the findings that an option asks for."""
+    return [one for one in findings if (one.is_error or not errors_only) and (code is None or one.code == code)]

@@ -1,0 +1,44 @@
+"""`sdr simulate`: a simulated TEC on this machine."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import sdr_session
+
+
+@click.command("simulate")
+@pass_common
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes a free one.")
+@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
+@click.option("--batch-limit", type=click.IntRange(1), default=1000, show_default=True, help="Records in one request.")
+@click.option("--keeps-data/--loses-data", default=True, help="Whether uploads survive another submission token.")
+@click.option("--validation-polls", type=click.IntRange(0), default=2, show_default=True, help="How long one takes.")
+@click.option("--keep/--no-keep", default=True, show_default=True, help="Keep records in memory.")
+def command(
+    common: Common,
+    port: int,
+    latency_ms: int,
+    batch_limit: int,
+    keeps_data: bool,
+    validation_polls: int,
+    keep: bool,
+) -> None:
+    """Serve a simulated TEC on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
+    from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, run_tec_server
+    from api_pipeline.sdr.settings import Purpose
+
+    conditions = TecConditions(
+        latency_s=latency_ms / 1000,
+        batch_limit=batch_limit,
+        keeps_data=keeps_data,
+        status_words=("Queued", *["InProgress"] * (validation_polls - 1)) if validation_polls else (),
+    )
+    with sdr_session(common, Purpose.NOTHING):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        run_tec_server(port, TecOptions(keep_records=keep, conditions=conditions), click.echo, stop)

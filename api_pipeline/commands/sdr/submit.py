@@ -1,0 +1,70 @@
+"""`sdr submit`: what differs between the staging table and what TEC holds is sent."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import (
+    chosen,
+    collection_option,
+    mode_option,
+    mode_settings,
+    period_argument,
+    sdr_session,
+)
+from api_pipeline.commands.sdr.showing import show_outcome, show_plan, write_report
+
+
+@click.command("submit")
+@pass_common
+@period_argument
+@mode_option
+@collection_option
+@click.option("--validate", "validates", is_flag=True, help="Then let TEC validate, and wait for the results.")
+@click.option("--dry-run", is_flag=True, help="Count what would be sent and deleted; send nothing.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Upload at most so many records; delete none.")
+@click.option("--reupload", is_flag=True, help="Send everything again, whatever TEC is known to hold.")
+@click.option("--allow-deletes", is_flag=True, help="Delete however many records have vanished.")
+@click.option("--report", type=click.Path(), metavar="FOLDER", help="With --validate: write the results there.")
+def command(
+    common: Common,
+    period: str,
+    indicative: bool,
+    testing: bool | None,
+    collections: tuple[str, ...],
+    validates: bool,
+    dry_run: bool,
+    limit: int | None,
+    reupload: bool,
+    allow_deletes: bool,
+    report: str | None,
+) -> None:
+    """Send what differs between the staging table and what TEC holds for PERIOD, and delete what vanished.
+
+    Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
+    """
+    from api_pipeline.sdr import flows
+    from api_pipeline.sdr.run import Options
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr_assembly import desk
+
+    with sdr_session(common, Purpose.SUBMIT, mode_settings(testing)) as started:
+        options = Options(
+            chosen(collections),
+            limit,
+            allow_deletes=allow_deletes,
+            max_deleted_share=started.settings.max_deleted_share,
+        )
+        with desk(started.settings, started.watch()) as opened:
+            if dry_run:
+                found, plans = flows.dry_run(opened, period, options, indicative=indicative)
+                show_plan(found, plans)
+                return
+            outcome = flows.submit(
+                opened, period, options, indicative=indicative, reupload=reupload, validates=validates
+            )
+            show_outcome(opened, outcome, quiet=common.quiet)
+            if report and outcome.verdict:
+                write_report(opened.store, opened.scope(outcome.period), outcome.period, report)
+    raise SystemExit(outcome.exit_code)

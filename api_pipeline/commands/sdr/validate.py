@@ -1,0 +1,51 @@
+"""`sdr validate`: TEC validates the return, and the results are stored."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
+from api_pipeline.commands.sdr.showing import show_results, write_report
+
+
+@click.command("validate")
+@pass_common
+@period_argument
+@mode_option
+@click.option("--no-wait", is_flag=True, help="Ask, and do not wait for the end.")
+@click.option("--resume", is_flag=True, help="Wait for a validation that was asked for before.")
+@click.option("--timeout", type=click.IntRange(min=1), metavar="S", help="Wait so many seconds at most.")
+@click.option("--report", type=click.Path(), metavar="FOLDER", help="Write the results there, as a page and as CSV.")
+def command(
+    common: Common,
+    period: str,
+    indicative: bool,
+    testing: bool | None,
+    no_wait: bool,
+    resume: bool,
+    timeout: int | None,
+    report: str | None,
+) -> None:
+    """Let TEC validate the return PERIOD, wait for the end and store the results.
+
+    Exit code 0 where it passed, 1 where errors were found, 5 where it is still running at the time-out.
+    """
+    from api_pipeline.sdr import flows
+    from api_pipeline.sdr.settings import Purpose
+    from api_pipeline.sdr_assembly import desk
+
+    options = {**mode_settings(testing), "SDR_VALIDATION_TIMEOUT_S": str(timeout) if timeout else None}
+    with (
+        sdr_session(common, Purpose.SUBMIT, options) as started,
+        desk(started.settings, started.watch()) as opened,
+    ):
+        found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
+        if verdict is None:
+            click.echo(f"TEC validates the return {found.name}. Look later: d2i-csc-api sdr validate {period} --resume")
+            return
+        scope = opened.scope(found)
+        show_results(opened.store, scope, found, verdict.state)
+        if report:
+            write_report(opened.store, scope, found, report)
+    raise SystemExit(verdict.exit_code)

@@ -1,0 +1,234 @@
+-- Every statement of the Single Data Return's commands. {staging}, {held}, {submission}, {validation}, {log} and {runs}
+-- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are lists of parameters (?, ?, ...), {rows} is a table of
+-- parameters (VALUES ...) AS given with the columns column1, column2 ...; {tuples} are rows of an INSERT. {page} is the
+-- place where SQL Server, PostgreSQL and SQLite differ (db.py).
+
+-- name: probe_tables
+-- Fails where one of the tables is missing; reads no row.
+SELECT s.id, h.payload_hash, p.state, v.number, l.id, r.run_id
+FROM {staging} s, {held} h, {submission} p, {validation} v, {log} l, {runs} r
+WHERE 1 = 0;
+
+-- name: read_page
+-- Reads the next page of a collection's staged records with what TEC holds of each for this period. Keyset on id.
+SELECT s.id, s.local_id, s.json_payload, h.payload_hash, CASE WHEN h.local_id IS NULL THEN 0 ELSE 1 END
+FROM {staging} s
+LEFT JOIN {held} h
+  ON h.collection = s.collection AND h.local_id = s.local_id AND h.receiver = ? AND h.return_id = ?
+WHERE s.collection = ? AND s.id > ?
+ORDER BY s.id {page};
+
+-- name: read_staged
+-- Reads the next page of a collection's staged records alone, for the checks.
+SELECT id, local_id, json_payload
+FROM {staging}
+WHERE collection = ? AND id > ?
+ORDER BY id {page};
+
+-- name: count_staged
+-- Counts the staged records of each collection.
+SELECT collection, COUNT(*) FROM {staging} GROUP BY collection;
+
+-- name: count_held
+-- Counts for each collection what TEC holds for this period, and how much of it is in doubt.
+SELECT collection, COUNT(*), SUM(CASE WHEN payload_hash IS NULL THEN 1 ELSE 0 END)
+FROM {held}
+WHERE receiver = ? AND return_id = ?
+GROUP BY collection;
+
+-- name: count_vanished
+-- Counts for each collection what TEC holds for this period and nobody stages any more: what would be deleted.
+SELECT h.collection, COUNT(*)
+FROM {held} h
+WHERE h.receiver = ? AND h.return_id = ?
+  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection AND s.local_id = h.local_id)
+GROUP BY h.collection;
+
+-- name: read_vanished
+-- Reads the next page of the ids that TEC holds for this period and nobody stages any more. Keyset on local_id.
+SELECT h.local_id
+FROM {held} h
+WHERE h.receiver = ? AND h.return_id = ? AND h.collection = ? AND h.local_id > ?
+  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection AND s.local_id = h.local_id)
+ORDER BY h.local_id {page};
+
+-- name: doubt_held
+-- Before a request: what TEC holds of these records is in doubt until its answer is known.
+UPDATE {held}
+SET payload_hash = NULL, updated_at = ?
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
+
+-- name: insert_doubt
+-- Before a request: records of which nothing was held are written down as in doubt.
+INSERT INTO {held} (receiver, return_id, collection, local_id, payload_hash, updated_at)
+VALUES {tuples};
+
+-- name: confirm_held
+-- After an acceptance: TEC holds these records as they were sent.
+UPDATE {held}
+SET payload_hash = done.payload_hash, updated_at = ?
+FROM (SELECT column1 AS key_of_record, column2 AS payload_hash FROM {rows}) AS done
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id = done.key_of_record
+  AND local_id IN ({keys});
+
+-- name: forget_held
+-- After an accepted delete: TEC holds nothing of these records any more.
+DELETE FROM {held}
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
+
+-- name: doubt_period
+-- Under another submission token everything held for the period is in doubt: nobody says whether data survive a token.
+UPDATE {held} SET payload_hash = NULL, updated_at = ? WHERE receiver = ? AND return_id = ?;
+
+-- name: forget_period
+-- After a reset: TEC holds nothing for the period any more.
+DELETE FROM {held} WHERE receiver = ? AND return_id = ?;
+
+-- name: mark_staged
+-- Writes for people what became of these staged records; what is due is decided by the hashes alone.
+UPDATE {staging}
+SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id = ?
+WHERE id IN ({ids});
+
+-- name: log_records
+-- Adds the records of one request to the audit trail.
+INSERT INTO {log}
+    (run_id, batch, return_id, collection, local_id, kind, sent_hash, outcome, answer, logged_at)
+VALUES {tuples};
+
+-- name: read_submission
+-- Reads how the submission of a period stands.
+SELECT submission_token, token_expiry, token_received_at, batch_limit, state, tec_status, declined_code, declined_reason,
+       validation_received_at, validation_errors, validation_warnings, updated_at
+FROM {submission}
+WHERE receiver = ? AND return_id = ?;
+
+-- name: read_submissions
+-- Lists the periods that this receiver was ever asked for, the newest first.
+SELECT return_id, return_year, return_month
+FROM {submission}
+WHERE receiver = ?
+ORDER BY return_id DESC;
+
+-- name: insert_submission
+-- Begins the entry of a period.
+INSERT INTO {submission} (receiver, return_id, return_year, return_month, state, updated_at) VALUES (?, ?, ?, ?, 'none', ?);
+
+-- name: update_token
+-- Writes the submission token that TEC gave for a period.
+UPDATE {submission}
+SET submission_token = ?, token_expiry = ?, token_received_at = ?, batch_limit = ?, declined_code = NULL,
+    declined_reason = NULL, updated_at = ?
+WHERE receiver = ? AND return_id = ?;
+
+-- name: update_state
+-- Writes how TEC says that a submission stands.
+UPDATE {submission} SET state = ?, tec_status = ?, updated_at = ? WHERE receiver = ? AND return_id = ?;
+
+-- name: update_declined
+-- Writes why TEC declined the last token request of a period.
+UPDATE {submission}
+SET declined_code = ?, declined_reason = ?, updated_at = ?
+WHERE receiver = ? AND return_id = ?;
+
+-- name: update_validation
+-- Writes the counts of the last validation.
+UPDATE {submission}
+SET validation_received_at = ?, validation_errors = ?, validation_warnings = ?, updated_at = ?
+WHERE receiver = ? AND return_id = ?;
+
+-- name: delete_results
+-- Takes out the results of one validation, to store them whole in the same transaction.
+DELETE FROM {validation} WHERE receiver = ? AND return_id = ? AND run = ?;
+
+-- name: insert_results
+-- Stores results of a validation.
+INSERT INTO {validation}
+    (receiver, return_id, run, number, collection, local_id, error_code, error_type, description, student_id,
+     course_code, record_text)
+VALUES {tuples};
+
+-- name: read_results
+-- Reads the results of one validation in TEC's order.
+SELECT number, collection, local_id, error_code, error_type, description, student_id, course_code, record_text
+FROM {validation}
+WHERE receiver = ? AND return_id = ? AND run = ?
+ORDER BY number;
+
+-- name: read_validation_runs
+-- Lists the validations of a period whose results are stored, the oldest first, with the counts of errors and warnings.
+SELECT run, SUM(CASE WHEN error_type = 'Error' THEN 1 ELSE 0 END),
+       SUM(CASE WHEN error_type = 'Warning' THEN 1 ELSE 0 END)
+FROM {validation}
+WHERE receiver = ? AND return_id = ?
+GROUP BY run
+ORDER BY run;
+
+-- name: clear_validation_marks
+-- Takes the marks of an earlier validation out of the staging table.
+UPDATE {staging}
+SET validation_errors = NULL, validation_warnings = NULL
+WHERE validation_errors IS NOT NULL OR validation_warnings IS NOT NULL;
+
+-- name: mark_validated
+-- Writes to a staged record how many errors and warnings the last validation found in it, and their first codes.
+UPDATE {staging}
+SET validation_errors = ?, validation_warnings = ?, api_response = ?, return_id = ?
+WHERE collection = ? AND local_id = ?;
+
+-- name: insert_run
+-- Opens a run's entry in the journal.
+INSERT INTO {runs} (run_id, receiver, return_id, mode, command, started_at) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: finish_run
+-- Closes a run's entry in the journal.
+UPDATE {runs}
+SET finished_at = ?, accepted = ?, deleted = ?, refused = ?, undelivered = ?, unchanged = ?, requests = ?,
+    exit_code = ?, message = ?
+WHERE run_id = ?;
+
+-- name: read_runs
+-- Reads the last runs of a period, the newest first.
+SELECT command, started_at, finished_at, accepted, deleted, refused, undelivered, exit_code
+FROM {runs}
+WHERE receiver = ? AND return_id = ?
+ORDER BY started_at DESC {page};
+
+-- name: count_status_words
+-- Counts the staged records by collection and status word, for the period that the words are about.
+SELECT collection, COUNT(*)
+FROM {staging}
+WHERE return_id = ? AND submission_status = 'error'
+GROUP BY collection;
+
+-- name: count_older
+-- Counts for each collection the records that TEC refused in their present form while it may hold an earlier one.
+SELECT s.collection, COUNT(*)
+FROM {staging} s
+JOIN {held} h ON h.collection = s.collection AND h.local_id = s.local_id AND h.receiver = ? AND h.return_id = ?
+WHERE s.submission_status = 'error' AND s.return_id = ?
+GROUP BY s.collection;
+
+-- name: read_staged_keys
+-- Finds which of these ids are staged in a collection, for `load`.
+SELECT local_id, id, json_payload FROM {staging} WHERE collection = ? AND local_id IN ({keys});
+
+-- name: insert_staged
+-- Adds records to the staging table, for `load`.
+INSERT INTO {staging} (collection, local_id, json_payload) VALUES {tuples};
+
+-- name: update_staged
+-- Replaces the payload of a staged record, for `load`.
+UPDATE {staging} SET json_payload = ? WHERE id = ?;
+
+-- name: delete_staged
+-- Takes staged records out of a collection, for `load`: they are in no file any more.
+DELETE FROM {staging} WHERE id IN ({ids});
+
+-- name: read_staged_ids
+-- Reads the next page of a collection's ids, for `load`. Keyset on id.
+SELECT id, local_id FROM {staging} WHERE collection = ? AND id > ? ORDER BY id {page};
+
+-- name: read_with_errors
+-- Reads the staged records of a collection in which the last validation found errors, for the demo.
+SELECT id, local_id, json_payload FROM {staging} WHERE collection = ? AND validation_errors > 0;

@@ -1,0 +1,263 @@
+"""What an answer of TEC's means: one of a closed set of values. Pure (facts 5 and 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import orjson
+
+PLACES = re.compile(r"content[.\[\"']*\[?(\d+)\]?", re.IGNORECASE)
+_LONGEST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error answer says: HTTP status, the codes in it in capitals, its words, and the records it names.
+
+    `named` is by position in the request; `named_ids` by localId.
+    """
+
+    status: int
+    codes: tuple[str, ...] = ()
+    text: str = ""
+    named: Mapping[int, str] = field(default_factory=dict)
+    named_ids: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Status, codes and words on one line, as they are kept in the database."""
+        codes = f" {', '.join(self.codes)}" if self.codes else ""
+        return f"HTTP {self.status}{codes}{': ' if self.text else ''}{self.text}"
+
+    @property
+    def code(self) -> str:
+        """The first code, else the HTTP status: what an operator looks up."""
+        return self.codes[0] if self.codes else f"HTTP {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The request was taken; `refused` are the records that were not, by localId, and `content` the answer's object."""
+
+    refused: Mapping[str, str]
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An answer that is neither an acceptance nor a refusal, such as a proxy's page: nothing is known."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGone:
+    """TEC does not find the submission token: the records are not at fault."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """TEC will not do it now: period, stop gate, registration or another rule of its own."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Another request or a validation is at work for this organisation; the same will work later."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """More records or bytes than TEC takes in one request."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A record breaks a rule of the receiver; which one may be named."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """The compressed body was not understood (GM1): send it plain."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAddress:
+    """Nothing stands at this path, or it does not take this method."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The organisation, the header or the machine account is refused: nothing else can work either."""
+
+    problem: Problem
+
+
+Answer: TypeAlias = (
+    Acknowledged
+    | Unreadable
+    | TokenGone
+    | Declined
+    | Blocked
+    | TooLarge
+    | Malformed
+    | NotUnderstood
+    | WrongAddress
+    | Refused
+)
+
+_SETTINGS = ("AM1", "AM2")
+_BLOCKED_STATUS = (409, 423)
+_WRONG_STATUS = (404, 405, 415)
+
+
+def classify(status: int, body: bytes, keys: Sequence[str] = ()) -> Answer:
+    """Return what the answer to a request with the records `keys` means; transient statuses never come here."""
+    if status == 204:
+        return Acknowledged({})
+    if 200 <= status < 300:
+        return _acknowledged(status, body, keys)
+    return _refusal(read_problem(status, body))
+
+
+def _acknowledged(status: int, body: bytes, keys: Sequence[str]) -> Answer:
+    if not body.strip() and status == 200 and keys:
+        # The published answer of an upload was not seen; an empty 200 is the workflow page's plain acceptance.
+        return Acknowledged({})
+    try:
+        content = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        return Unreadable(f"HTTP {status} with something that is no JSON object, as from a proxy")
+    return Acknowledged(_refused_records(content), content)
+
+
+def _refused_records(content: Mapping[str, Any]) -> dict[str, str]:
+    entries = content.get("content")
+    refused: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        errors = entry.get("errors") if isinstance(entry, dict) else None
+        if errors and isinstance(entry.get("localId"), str):
+            refused[entry["localId"]] = "; ".join(_texts(errors))[:_LONGEST_TEXT] or "refused without a reason"
+    return refused
+
+
+def _refusal(problem: Problem) -> Answer:
+    kind = _by_code(problem)
+    if kind is not None:
+        return kind
+    if problem.status in _BLOCKED_STATUS:
+        return Blocked(problem)
+    if problem.status in _WRONG_STATUS:
+        return WrongAddress(problem)
+    if problem.status == 413:
+        return TooLarge(problem)
+    if problem.status in (400, 422, 403):
+        return Malformed(problem)
+    return Declined(problem)
+
+
+def _by_code(problem: Problem) -> Answer | None:
+    for code in problem.codes:
+        if code.startswith("SC"):
+            return TokenGone(problem)
+        if code.startswith("DS"):
+            return Blocked(problem)
+        if code in _SETTINGS or code == "AU1":
+            return Refused(problem)
+        if code == "MP1":
+            return TooLarge(problem)
+        if code == "GM1":
+            return NotUnderstood(problem)
+        if code == "CV1":
+            return Malformed(problem)
+        if code in ("R1", "PR1", "PR2"):
+            return Declined(problem)
+    return None
+
+
+def read_problem(status: int, body: bytes) -> Problem:
+    """Return what an error answer says, from an RFC 7807 problem or any text."""
+    try:
+        content = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        return Problem(status, text=_plain(body))
+    errors = content.get("errors")
+    inner: Mapping[str, Any] = errors if isinstance(errors, dict) else {}
+    codes = [
+        code.strip().upper()
+        for holder in (content, inner)
+        for name in ("errorCode", "errorCodes")
+        for code in _texts(holder.get(name))
+    ]
+    words = [str(content[name]) for name in ("title", "detail") if isinstance(content.get(name), str)]
+    words += [
+        text for name, value in inner.items() if name not in ("errorCode", "errorCodes") for text in _texts(value)
+    ]
+    named, named_ids = _named(inner)
+    text = " ".join("; ".join(dict.fromkeys(words)).split())[:_LONGEST_TEXT]
+    return Problem(status, tuple(dict.fromkeys(codes)), text, named, named_ids)
+
+
+def _named(errors: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]:
+    named: dict[int, str] = {}
+    named_ids: dict[str, str] = {}
+    for name, value in errors.items():
+        place = PLACES.search(name)
+        if place:
+            named[int(place[1])] = "; ".join(_texts(value))[:_LONGEST_TEXT] or name
+    content = errors.get("content")
+    if isinstance(content, dict):
+        for name, value in content.items():
+            reason = "; ".join(_texts(value))[:_LONGEST_TEXT]
+            if name.strip("[]").isdigit():
+                named[int(name.strip("[]"))] = reason
+            else:
+                named_ids[name] = reason
+    elif isinstance(content, list):
+        for entry in content:
+            if isinstance(entry, dict) and isinstance(entry.get("localId"), str):
+                named_ids[entry["localId"]] = "; ".join(_texts(entry.get("errors")))[:_LONGEST_TEXT]
+    return named, named_ids
+
+
+def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
+    """Return the records of a request that a problem names, with their reasons; what it names beyond it is left out."""
+    found = {keys[place]: reason for place, reason in problem.named.items() if place < len(keys)}
+    known = set(keys)
+    return {**found, **{key: reason for key, reason in problem.named_ids.items() if key in known}}
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+
+
+def _plain(body: bytes) -> str:
+    text = re.sub(r"<[^>]*>", " ", body[:4000].decode("utf-8", "replace"))
+    return " ".join(text.split())[:200]

@@ -1,0 +1,139 @@
+"""What can be seen of the staged records before anything is sent: `sdr check`, and the first step of `submit`.
+
+Two sets of keys (learners, courses) and the courses of the enrolments are kept in memory; the rest streams.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from api_pipeline.sdr.difference import NotSendable, body_of
+from api_pipeline.sdr.nouns import INDICATIVE, Collection
+
+LONGEST_ID = 100
+_DATE_NAME = re.compile(r"(Date|OfBirth)$")
+_MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T00:00(:00(\.0+)?)?(Z|[+-]00:?00)$")
+_DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T")
+_STUDENT = "studentIdentificationCode"
+_COURSE = "courseCode"
+
+# Checks a record of a collection against TEC's own schema, where the user has it; returns the rules that are broken.
+SchemaCheck = Callable[[Collection, dict[str, Any]], "list[str]"]
+
+
+class Staged(Protocol):
+    """Where staged records are read."""
+
+    def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
+        """Yield id and payload of each staged record of a collection."""
+
+    def count_staged(self) -> dict[str, int]:
+        """Return how many records are staged of each collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckError:
+    """What is wrong with a record. `rule` is a short word, `text` quotes no value of the record."""
+
+    collection: Collection
+    local_id: str
+    rule: str
+    text: str
+    is_unsendable: bool = False
+
+
+@dataclass(slots=True)
+class Known:
+    """The keys that references are looked up in. A set is None where its collection has none staged at all."""
+
+    courses: set[str] = field(default_factory=set)
+    learners: set[str] = field(default_factory=set)
+    enrolments: set[tuple[str, str]] = field(default_factory=set)
+
+
+def id_error(local_id: str) -> str:
+    """Return why an id cannot be used, "" where it can."""
+    if not local_id.strip():
+        return "local_id is empty"
+    if local_id != local_id.strip():
+        return "local_id begins or ends with a blank, which SQL Server does not tell from the id without it"
+    if len(local_id) > LONGEST_ID:
+        return f"local_id has more than {LONGEST_ID} characters"
+    return ""
+
+
+def check_all(
+    staged: Staged, collections: Iterable[Collection], *, indicative: bool = False, schema: SchemaCheck | None = None
+) -> Iterator[CheckError]:
+    """Yield every error of the staged records, collection by collection."""
+    known = Known()
+    wanted = set(collections)
+    for collection in Collection:
+        if collection in wanted or collection in INDICATIVE:
+            yield from _check(staged, collection, known, schema, told=collection in wanted)
+    if indicative:
+        counts = staged.count_staged()
+        for collection in Collection:
+            if collection not in INDICATIVE and collection in wanted and counts.get(collection.value, 0):
+                text = f"{counts[collection.value]:,} records are staged, which an indicative return does not take"
+                yield CheckError(collection, "", "indicative", text)
+
+
+def _check(
+    staged: Staged, collection: Collection, known: Known, schema: SchemaCheck | None, *, told: bool
+) -> Iterator[CheckError]:
+    for local_id, payload in staged.staged(collection):
+        reason = id_error(local_id)
+        try:
+            body_of(local_id, payload)
+        except NotSendable as error:
+            reason = reason or str(error)
+        if reason:
+            if told:
+                yield CheckError(collection, local_id, "unsendable", reason, is_unsendable=True)
+            continue
+        record = orjson.loads(payload)
+        found = list(_of_record(collection, record, known))
+        if schema is not None:
+            found += [("schema", rule) for rule in schema(collection, record)]
+        if told:
+            for rule, text in found:
+                yield CheckError(collection, local_id, rule, text)
+
+
+def _of_record(collection: Collection, record: dict[str, Any], known: Known) -> Iterator[tuple[str, str]]:
+    for name, value in record.items():
+        if isinstance(value, str) and _DATE_NAME.search(name) and _DATE_TIME.match(value) and not _is_midnight(value):
+            yield "date", f"{name} is not midnight UTC (...T00:00:00Z), so TEC may store the day before or after"
+    student, course = str(record.get(_STUDENT) or ""), str(record.get(_COURSE) or "")
+    match collection:
+        case Collection.COURSES:
+            if course and course in known.courses:
+                yield (
+                    "course",
+                    "courseCode stands in the register twice; every course of the enrolments stands there once",
+                )
+            known.courses.add(course)
+        case Collection.LEARNERS:
+            known.learners.add(student)
+        case Collection.COURSE_ENROLMENTS:
+            known.enrolments.add((student, course))
+            if course not in known.courses:
+                yield "course", "courseCode is not among the staged courses"
+            if student not in known.learners:
+                yield "learner", "studentIdentificationCode is not among the staged learners"
+        case Collection.COURSE_COMPLETIONS:
+            if (student, course) not in known.enrolments:
+                yield "enrolment", "no staged enrolment has this studentIdentificationCode and courseCode"
+        case Collection.QUALIFICATION_COMPLETIONS:
+            if student not in known.learners:
+                yield "learner", "studentIdentificationCode is not among the staged learners"
+
+
+def _is_midnight(value: str) -> bool:
+    return _MIDNIGHT_UTC.match(value) is not None

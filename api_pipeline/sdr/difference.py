@@ -1,0 +1,55 @@
+"""What a staged record looks like on the wire, and by which hash it is known. Pure."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+
+class NotSendable(ValueError):
+    """The staged payload cannot be sent; the text says why and quotes no value."""
+
+
+def body_of(local_id: str, payload: str) -> tuple[bytes, bytes]:
+    """Return the record as it is sent, and the SHA-256 of its canonical form. Errors: NotSendable.
+
+    Sent are the staged bytes as they are, with localId in front. Another order of members is no change, so the hash is
+    that of the JSON with its members sorted.
+    """
+    raw = payload.encode("utf-8", "surrogatepass").strip()
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise NotSendable("json_payload is not valid JSON") from None
+    if not isinstance(record, dict):
+        raise NotSendable("json_payload is not a JSON object")
+    own = record.get("localId")
+    if own is not None and own != local_id:
+        raise NotSendable("the payload's localId differs from local_id")
+    return _with_id(local_id, raw, record), digest_of(local_id, record)
+
+
+def digest_of(local_id: str, record: dict[str, Any]) -> bytes:
+    """Return the SHA-256 by which a record is known to be the same or another."""
+    canonical = orjson.dumps({**record, "localId": local_id}, option=orjson.OPT_SORT_KEYS)
+    return sha256(canonical).digest()
+
+
+def _with_id(local_id: str, raw: bytes, record: dict[str, Any]) -> bytes:
+    if "localId" in record:
+        return orjson.dumps({**record, "localId": local_id}) if record["localId"] is None else raw
+    first = b'{"localId":' + orjson.dumps(local_id)
+    rest = raw[1:]
+    return first + rest if not record else first + b"," + rest
+
+
+def delete_body(local_id: str) -> bytes:
+    """Return the record of a DELETE."""
+    return b'{"localId":' + orjson.dumps(local_id) + b"}"
+
+
+def envelope(token: str, bodies: list[bytes]) -> bytes:
+    """Return the body of a PUT or DELETE with these records."""
+    return b'{"submissionToken":' + orjson.dumps(token) + b',"content":[' + b",".join(bodies) + b"]}"

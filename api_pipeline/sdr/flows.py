@@ -1,0 +1,233 @@
+"""What each command does with a period, in order: find it, take its lock, work, close the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline.errors import Interrupted, PipelineError, ReceiverDeclined
+from api_pipeline.sdr import returns
+from api_pipeline.sdr.checks import SchemaCheck, check_all
+from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod, State, state_of
+from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
+from api_pipeline.sdr.receiver import TecReceiver
+from api_pipeline.sdr.run import Options, Plan, Submission, Summary, plan
+from api_pipeline.sdr.session import Rules, Session, require_open, utc_now, wait_for_validation
+from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.validation import Follower, Pace, Verdict
+from api_pipeline.settings.definition import CheckLevel
+from api_pipeline.transport.rate_limit import Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works with. `receiver_key` is by what the tables know TEC; `sleep` waits and may raise Stopped."""
+
+    store: Store
+    receiver: TecReceiver
+    receiver_key: str
+    rules: Rules
+    pace: Pace
+    is_testing: bool
+    sleep: Callable[[float], None]
+    check: CheckLevel = "warn"
+    schema: SchemaCheck | None = None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = utc_now
+    run_id: str = field(default_factory=new_run_id)
+
+    def scope(self, period: ReturnPeriod) -> Scope:
+        """Return what the tables know a period's submission by."""
+        return Scope(self.receiver_key, period.return_id)
+
+    @property
+    def mode(self) -> str:
+        """Return the mode as the journal has it."""
+        return "testing" if self.is_testing else "live"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a submission came to; `check_errors` counts by rule what the checks found, `verdict` is the validation's."""
+
+    period: ReturnPeriod
+    summary: Summary
+    check_errors: dict[tuple[Collection, str, str], int] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the whole."""
+        return self.summary.exit_code or (self.verdict.exit_code if self.verdict else 0)
+
+
+def find_period(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
+    """Return the period that the command line names, as TEC lists it."""
+    return returns.find(wanted, desk.receiver.returns(), indicative=indicative)
+
+
+def submit(
+    desk: Desk,
+    wanted: str,
+    options: Options,
+    *,
+    indicative: bool = False,
+    reupload: bool = False,
+    validates: bool = False,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Outcome:
+    """Send the difference between the staging table and what TEC holds, and validate where that is asked for.
+
+    What ends the run stands in the outcome's summary. Errors: those before the lock is taken.
+    """
+    period = find_period(desk, wanted, indicative=indicative)
+    scope = desk.scope(period)
+    desk.store.begin(scope, period)
+    outcome = Outcome(period, Summary(desk.run_id))
+    with locked(desk.store, scope):
+        journal(desk.store, desk.run_id, scope, desk.mode, "submit")
+        try:
+            _note_status(desk, scope, period)
+            options = _checked(desk, outcome, options)
+            session = _session(desk, period)
+            if reupload:
+                session.doubt_everything()
+            Submission(session, options, outcome.summary, progress).run()
+            if validates and outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit:
+                follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+                outcome.verdict = follower.follow(follower.start())
+        except PipelineError as error:
+            outcome.summary.error = error
+        except Stopped:
+            outcome.summary.error = _stopped()
+        finally:
+            _close(desk, outcome)
+    return outcome
+
+
+def dry_run(
+    desk: Desk, wanted: str, options: Options, *, indicative: bool
+) -> tuple[ReturnPeriod, dict[Collection, Plan]]:
+    """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
+    period = find_period(desk, wanted, indicative=indicative)
+    return period, plan(desk.store, desk.scope(period), options)
+
+
+def validate(
+    desk: Desk, wanted: str, *, indicative: bool, waits: bool, resumes: bool
+) -> tuple[ReturnPeriod, Verdict | None]:
+    """Ask for a validation (or go on with the one at work), wait for it and store its results; None without waiting."""
+    period = find_period(desk, wanted, indicative=indicative)
+    scope = desk.scope(period)
+    desk.store.begin(scope, period)
+    with locked(desk.store, scope), _journalled(desk, scope, "validate"):
+        _note_status(desk, scope, period)
+        is_at_work = state_of(period.status) is State.VALIDATING
+        session = Session(desk.receiver, desk.store, scope, period, desk.rules, desk.now)
+        if is_at_work or resumes:
+            session.resume()
+            follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+            return period, follower.follow() if waits else None
+        session.open()
+        follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+        begun = follower.start()
+        return period, follower.follow(begun) if waits else None
+
+
+def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
+    """Delete the submission of a period at TEC, and forget what is held of it."""
+    period = find_period(desk, wanted, indicative=indicative)
+    scope = desk.scope(period)
+    stored = desk.store.begin(scope, period)
+    with locked(desk.store, scope), _journalled(desk, scope, "reset"):
+        token = stored.token.value if stored.token else None
+        try:
+            # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
+            token = desk.receiver.token(period.return_id).value if not _is_validating(period) else token
+        except ReceiverDeclined as error:
+            desk.store.set_declined(scope, error.code or "declined", error.reason)
+            raise
+        if token is None:
+            raise ReceiverDeclined(
+                f"TEC is validating the return {period.name} and no submission token of it is known here; nothing was "
+                "reset. Run again when the validation has ended."
+            )
+        desk.receiver.reset(token)
+        desk.store.forget_period(scope)
+    return period
+
+
+def _is_validating(period: ReturnPeriod) -> bool:
+    return state_of(period.status) is State.VALIDATING
+
+
+def _session(desk: Desk, period: ReturnPeriod) -> Session:
+    require_open(period, desk.now())
+    period = wait_for_validation(desk.receiver, period, desk.rules, desk.clock, desk.sleep)
+    session = Session(desk.receiver, desk.store, desk.scope(period), period, desk.rules, desk.now)
+    session.open()
+    return session
+
+
+def _checked(desk: Desk, outcome: Outcome, options: Options) -> Options:
+    """Return the options with the records that the checks keep back."""
+    if desk.check == "off":
+        return options
+    withheld: set[tuple[Collection, str]] = set()
+    collections = tuple(options.collections)
+    for error in check_all(desk.store, collections, indicative=outcome.period.is_indicative, schema=desk.schema):
+        key = (error.collection, error.rule, error.text)
+        outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
+        if desk.check == "reject" and error.local_id:
+            withheld.add((error.collection, error.local_id))
+    if outcome.period.is_indicative:
+        collections = tuple(one for one in collections if one in INDICATIVE)
+    return Options(
+        collections,
+        options.limit,
+        options.allow_deletes,
+        options.max_deleted_share,
+        frozenset(withheld),
+        "testing" if desk.is_testing else "sent",
+    )
+
+
+def _note_status(desk: Desk, scope: Scope, period: ReturnPeriod) -> None:
+    desk.store.set_state(scope, state_of(period.status), period.status)
+
+
+def _close(desk: Desk, outcome: Outcome) -> None:
+    summary = outcome.summary
+    counts = tuple(summary.total(name) for name in ("accepted", "deleted"))
+    refused = summary.total("refused") + summary.total("withheld") + summary.total("kept")
+    message = str(summary.error) if summary.error else None
+    numbers = (*counts, refused, 0, summary.total("unchanged"), summary.requests)
+    close_journal(desk.store, desk.run_id, numbers, outcome.exit_code, message)
+
+
+@contextmanager
+def _journalled(desk: Desk, scope: Scope, command: str) -> Iterator[None]:
+    journal(desk.store, desk.run_id, scope, desk.mode, command)
+    code, message = 0, None
+    try:
+        yield
+    except ReceiverDeclined as error:
+        desk.store.set_declined(scope, error.code or "declined", error.reason)
+        code, message = error.exit_code, str(error)
+        raise
+    except PipelineError as error:
+        code, message = error.exit_code, str(error)
+        raise
+    except Stopped:
+        stopped = _stopped()
+        code, message = stopped.exit_code, str(stopped)
+        raise stopped from None
+    finally:
+        close_journal(desk.store, desk.run_id, (0, 0, 0, 0, 0, 0), code, message)
+
+
+def _stopped() -> PipelineError:
+    return Interrupted("The run was stopped by a signal; what was not taken stays due.")

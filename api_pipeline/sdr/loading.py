@@ -1,0 +1,83 @@
+"""Fills the staging table from CSV files: a file is a collection whole, so what is in it no more is taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from api_pipeline.sdr.csv_files import Assumed, records
+from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.store import PAGE, Store
+from api_pipeline.sql.statements import placeholders
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What loading one file did, and what was assumed of it."""
+
+    path: Path
+    collection: Collection
+    assumed: Assumed = field(default_factory=Assumed)
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+
+def load(store: Store, path: Path, collection: Collection, properties: Mapping[str, Any], *, keeps: bool) -> Loaded:
+    """Put a file's records into the staging table, all of it or none; `keeps` leaves what is not in the file.
+
+    Errors: SettingsError for the file, DatabaseError.
+    """
+    loaded = Loaded(path, collection)
+    present: set[str] = set()
+    with store.connection.transaction():
+        for page in _pages(records(path, collection, properties, loaded.assumed)):
+            present.update(local_id for local_id, _ in page)
+            _put(store, collection, page, loaded)
+        if not keeps:
+            _remove(store, collection, present, loaded)
+    return loaded
+
+
+def _pages(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterable[list[tuple[str, str]]]:
+    page: list[tuple[str, str]] = []
+    for local_id, record in rows:
+        page.append((local_id, orjson.dumps(record).decode()))
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _put(store: Store, collection: Collection, page: list[tuple[str, str]], loaded: Loaded) -> None:
+    keys = [local_id for local_id, _ in page]
+    found = store.query("read_staged_keys", [collection.value, *keys], keys=placeholders(len(keys)))
+    known = {str(row[0]): (int(row[1]), str(row[2])) for row in found}
+    new = [(collection.value, local_id, text) for local_id, text in page if local_id not in known]
+    store.insert("insert_staged", new)
+    loaded.added += len(new)
+    for local_id, text in page:
+        if local_id not in known:
+            continue
+        row_id, before = known[local_id]
+        if before == text:
+            loaded.unchanged += 1
+        else:
+            store.execute("update_staged", [text, row_id])
+            loaded.changed += 1
+
+
+def _remove(store: Store, collection: Collection, present: set[str], loaded: Loaded) -> None:
+    last = -(2**63)
+    while rows := store.query("read_staged_ids", [collection.value, last], **store.connection.page(PAGE)):
+        last = int(rows[-1][0])
+        gone = [int(row[0]) for row in rows if str(row[1]) not in present]
+        if gone:
+            store.execute("delete_staged", gone, ids=placeholders(len(gone)))
+            loaded.removed += len(gone)

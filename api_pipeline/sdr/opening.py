@@ -1,0 +1,120 @@
+"""Opens what a command of the Single Data Return works with: store, receiver, lock and journal."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+
+from api_pipeline import run_lock
+from api_pipeline.auth import Credentials, TokenProvider
+from api_pipeline.db import Connection
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sdr.receiver import BASE, Address, Manners, TecReceiver, refused_token
+from api_pipeline.sdr.schema import tables
+from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.transport.exchange import Exchange
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.single_request import Reach
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_RECEIVER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How TEC is reached: login, address, reach, pace. Holds a secret: never logged."""
+
+    credentials: Credentials
+    address: Address
+    reach: Reach
+    policy: RetryPolicy
+    manners: Manners
+    min_gap_s: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Way(base={self.address.base!r})"
+
+
+def base_url(endpoint: str) -> str:
+    """Return the base address for SDR_API_ENDPOINT, which may or may not end in /submissions/v1.0."""
+    plain = endpoint.rstrip("/")
+    return plain if plain.endswith(BASE) else plain + BASE
+
+
+def receiver_key(base: str, eid: str) -> str:
+    """Return by what the tables know a receiver and an organisation, short enough for a key."""
+    key = f"{base.partition('://')[2]} {eid}"
+    if len(key) <= _LONGEST_RECEIVER:
+        return key
+    return f"{key[:60]} {hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def make_receiver(
+    session: requests.Session,
+    way: Way,
+    *,
+    is_asked_to_stop: Callable[[], bool] = lambda: False,
+    on_secret: Callable[[str], None] = lambda _secret: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> TecReceiver:
+    """Return a receiver whose requests go one at a time."""
+    limiter = RateLimiter(1, way.min_gap_s, clock, is_asked_to_stop)
+    tokens = TokenProvider(
+        session,
+        way.credentials,
+        way.reach,
+        policy=way.policy,
+        limiter=limiter,
+        clock=clock,
+        on_token=on_secret,
+    )
+    exchange = Exchange(session, way.reach, tokens, policy=way.policy, limiter=limiter, refused=refused_token)
+    return TecReceiver(exchange, way.address, way.manners, clock=clock, sleep=limiter.sleep, on_secret=on_secret)
+
+
+def make_store(connection: Connection, table_name: str) -> Store:
+    """Return the store on a connection. Errors: SettingsError, DatabaseError where the tables are missing."""
+    store = Store(connection, tables(table_name, connection.dialect))
+    store.check()
+    return store
+
+
+@contextmanager
+def locked(store: Store, scope: Scope) -> Iterator[None]:
+    """Hold the lock of one period at one receiver: two runs never work on it at once. Errors: AlreadyRunning."""
+    part = hashlib.sha256(f"{scope.receiver} {scope.return_id}".encode()).hexdigest()[:16]
+    what = f"the return {scope.return_id}"
+    lock = run_lock.take_part(store.connection, store.tables.staging, f"sdr-{part}", what)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def new_run_id() -> str:
+    """Return an id for a run."""
+    return str(uuid.uuid4())
+
+
+def journal(store: Store, run_id: str, scope: Scope, mode: str, command: str) -> None:
+    """Open a run's entry; an error in it never stops a run."""
+    try:
+        store.insert_run(run_id, scope, mode, command)
+    except DatabaseError as error:
+        _LOG.warning("the journal entry of this run could not be written: %s", error)
+
+
+def close_journal(store: Store, run_id: str, counts: tuple[int, ...], exit_code: int, message: str | None) -> None:
+    """Close a run's entry; an error in it never changes what became of the run."""
+    try:
+        store.finish_run(run_id, counts, exit_code, message)
+    except DatabaseError as error:
+        _LOG.warning("the journal entry of this run could not be closed: %s", error)

@@ -1,0 +1,211 @@
+"""The results of a validation for people: lines for a console, a CSV file, an HTML page. Pure but for the writing.
+
+Descriptions are masked on the console. The record's own text is in no output but the CSV of --with-record-text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from api_pipeline._version import __version__
+from api_pipeline.errors import PipelineError
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.sdr.nouns import Finding, State
+from api_pipeline.sdr.validation import hint
+
+_IDS_SHOWN = 5
+_HARMFUL = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS = (
+    *("number", "type", "code", "collection", "local_id", "student_id", "course_code", "description"),
+    "since_last_validation",
+)
+_VERDICTS = {
+    State.PASSED: ("good", "Passed"),
+    State.FAILED: ("bad", "Rejected"),
+    State.BROKEN: ("warn", "TEC's validation failed by itself"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one type, code and collection."""
+
+    kind: str
+    code: str
+    collection: str
+    description: str
+    count: int
+    ids: Sequence[str]
+
+    @property
+    def is_error(self) -> bool:
+        """Return whether these findings block the submission."""
+        return self.kind.lower() == "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    """What the report of a validation is made of; `before` are the results of the one before it, None for none."""
+
+    period: str
+    run: str
+    state: State
+    findings: Sequence[Finding]
+    before: Sequence[Finding] | None
+    history: Sequence[tuple[str, int, int]]
+
+    @property
+    def errors(self) -> int:
+        """The findings that block the submission."""
+        return sum(one.is_error for one in self.findings)
+
+
+def groups(findings: Iterable[Finding]) -> list[Group]:
+    """Return the findings by type, code and collection, errors first, the most frequent first."""
+    found: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        key = (one.kind, one.code, one.collection.value if one.collection else "not tied to a collection")
+        found.setdefault(key, []).append(one)
+    made = [
+        Group(kind, code, collection, ones[0].description, len(ones), _first_ids(ones))
+        for (kind, code, collection), ones in found.items()
+    ]
+    return sorted(made, key=lambda one: (not one.is_error, -one.count, one.code))
+
+
+def _first_ids(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(one.local_id for one in findings if one.local_id))[:_IDS_SHOWN]
+
+
+def since(findings: Sequence[Finding], before: Sequence[Finding] | None) -> dict[str, int]:
+    """Return how many findings are new, still there and gone since the validation before."""
+    now, then = Counter(map(_identity, findings)), Counter(map(_identity, before or ()))
+    return {
+        "new": sum((now - then).values()),
+        "still": sum((now & then).values()),
+        "gone": sum((then - now).values()),
+    }
+
+
+def _identity(one: Finding) -> tuple[object, ...]:
+    return one.kind, one.code, one.collection, one.local_id, one.student_id, one.course_code
+
+
+def lines(page: ResultPage) -> list[str]:
+    """Return the results for a console: a verdict, one line a group, and what a person should know."""
+    warnings = len(page.findings) - page.errors
+    verdict = _VERDICTS.get(page.state, ("", page.state.value))[1]
+    shown = [f"Return {page.period}: {verdict}, {page.errors:,} errors, {warnings:,} warnings."]
+    for group in groups(page.findings):
+        ids = f" (first: {', '.join(group.ids)})" if group.ids else ""
+        text = mask_values(group.description)
+        shown.append(f"  {group.kind:7} {group.code:10} {group.collection:25} {group.count:7,}  {text}{ids}")
+    if page.before is not None:
+        counts = since(page.findings, page.before)
+        shown.append(f"Since the validation before: {_in_words(counts)}.")
+    advice = hint(page.state, page.findings)
+    return [*shown, advice] if advice else shown
+
+
+def as_csv(page: ResultPage, *, with_record_text: bool = False) -> str:
+    """Return the results as CSV, one line each; a cell that a spreadsheet would calculate is made harmless."""
+    known = Counter(map(_identity, page.before or ()))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([*_COLUMNS, *(["record_text"] if with_record_text else [])])
+    for one in page.findings:
+        identity = _identity(one)
+        word = "" if page.before is None else "still" if known[identity] > 0 else "new"
+        known[identity] -= 1
+        row = [
+            str(one.number),
+            one.kind,
+            one.code,
+            one.collection.value if one.collection else "",
+            one.local_id or "",
+            one.student_id,
+            one.course_code,
+            one.description,
+            word,
+            *([one.record_text] if with_record_text else []),
+        ]
+        writer.writerow([harmless(cell) for cell in row])
+    return text.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_HARMFUL) else cell
+
+
+def as_html(page: ResultPage) -> str:
+    """Return the whole page: no script, nothing from elsewhere, every text escaped, no record's text."""
+    style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
+    tone, verdict = _VERDICTS.get(page.state, ("warn", page.state.value))
+    counts = since(page.findings, page.before)
+    title = f"Validation of the return {page.period}"
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en-NZ">\n<head>\n<meta charset="utf-8">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="robots" content="noindex">',
+        f"<title>{escape(title)} - d2i-csc-api</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
+        f"<header><p>{escape(title)} &middot; Single Data Return to TEC</p></header>",
+        f'<section class="verdict {tone}"><h1>{escape(verdict)}</h1>',
+        f"<p>{page.errors:,} errors, {len(page.findings) - page.errors:,} warnings. Validated {escape(page.run)}.</p>",
+        f"<p>{escape(hint(page.state, page.findings))}</p></section>",
+        "<section><h2>Since the validation before</h2>",
+        f"<p>{_in_words(counts)}.</p></section>"
+        if page.before is not None
+        else "<p>This is the first validation whose results are kept.</p></section>",
+        "<section><h2>What was found</h2>",
+        _table(
+            ("Type", "Code", "Collection", "Count", "Description", "First records"),
+            [
+                (one.kind, one.code, one.collection, f"{one.count:,}", one.description, ", ".join(one.ids))
+                for one in groups(page.findings)
+            ],
+        ),
+        "</section><section><h2>Validations of this return</h2>",
+        _table(
+            ("Validation", "Errors", "Warnings"),
+            [(run, f"{errors:,}", f"{warnings:,}") for run, errors, warnings in reversed(page.history)],
+        ),
+        f"</section><footer><p>d2i-csc-api {escape(__version__)}</p></footer>\n</main>\n</body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return f"{counts['new']:,} new, {counts['still']:,} still, {counts['gone']:,} gone"
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "<p>Nothing.</p>"
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+
+
+def write(folder: Path, page: ResultPage, *, with_record_text: bool = False) -> tuple[Path, Path]:
+    """Write the page and the CSV into a folder and return their paths. Errors: PipelineError where that fails."""
+    stamp = "".join(letter for letter in page.run if letter.isdigit())[:14] or "last"
+    name = f"sdr-validation-{page.period.partition(',')[0]}-{stamp}"
+    html, table = folder / f"{name}.html", folder / f"{name}.csv"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        html.write_text(as_html(page), encoding="utf-8")
+        table.write_text(as_csv(page, with_record_text=with_record_text), encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise PipelineError(
+            f"The report could not be written to {folder} ({type(error).__name__}); name another folder with --report."
+        ) from None
+    return html, table

@@ -1,0 +1,115 @@
+"""The list of returns: read page by page under every reading of how TEC counts pages, and matched to a period."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from api_pipeline.errors import ReceiverDeclined, SettingsError
+from api_pipeline.sdr.nouns import ReturnPeriod
+
+_PERIOD = re.compile(r"(\d{4})-?(\d{2})")
+_FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+def read_all(
+    ask: Callable[[int | None], Mapping[str, Any] | None], key: Callable[[int, int, Any], object]
+) -> list[Any]:
+    """Return every result of a paged list, each once.
+
+    `ask` returns the answer for a page (None: as TEC counts by itself), or None for a page behind the last. Whether the
+    first page is 0 or 1 is TEC's to say: what follows is the answer's own page and one. `key` tells results apart, by
+    the call, the place in its answer and the result. The number of calls is bounded.
+    """
+    found: dict[object, Any] = {}
+    page: int | None = None
+    last: object = None
+    call, most = 0, 2
+    while call < most:
+        call += 1
+        answer = ask(page)
+        results = answer.get("results") if answer else None
+        if answer is None or not isinstance(results, list) or not results or results == last:
+            break
+        before = len(found)
+        for place, one in enumerate(results):
+            found.setdefault(key(call, place, one), one)
+        total = whole(answer.get("totalCount"))
+        if len(found) == before or (total is not None and len(found) >= total):
+            break
+        own = whole(answer.get("page"))
+        page = (own if own is not None else (page or 0)) + 1
+        most = -(-total // max(1, len(results))) + 1 if total is not None else call + 1
+        last = results
+    return list(found.values())
+
+
+def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:
+    """Return the period of an entry in the list, None where it has no id."""
+    number = whole(entry.get("returnId"))
+    if number is None:
+        return None
+    return ReturnPeriod(
+        number,
+        whole(entry.get("returnYear")),
+        whole(entry.get("returnMonth")),
+        str(entry.get("returnStatus") or ""),
+        str(entry.get("returnType") or ""),
+        time_of(entry.get("openWindowDate")),
+        time_of(entry.get("closeWindowDate")),
+    )
+
+
+def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = False) -> ReturnPeriod:
+    """Return the period that the command line names: by id, else by year and month.
+
+    Errors: SettingsError for what is no period or may be two; ReceiverDeclined for one that TEC does not list.
+    """
+    periods = list(periods)
+    text = wanted.strip()
+    match = _PERIOD.fullmatch(text)
+    if not match and not text.isdigit():
+        raise SettingsError(f"PERIOD: expected a return period such as 202608 or 2026-08, got {wanted!r}.")
+    by_id = [one for one in periods if str(one.return_id) == text and (not indicative or one.is_indicative)]
+    if len(by_id) == 1:
+        return by_id[0]
+    year, month = (int(match[1]), int(match[2])) if match else (0, 0)
+    found = [one for one in periods if (one.year, one.month) == (year, month)]
+    if indicative:
+        found = [one for one in found if one.is_indicative]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = "; ".join(one.name for one in found)
+        raise SettingsError(f"PERIOD: {text} may be more than one return ({names}); name the return by its id.")
+    listed = ", ".join(str(one.return_id) for one in periods) or "none"
+    raise ReceiverDeclined(
+        f"TEC lists no return {text}; nothing was sent. It lists: {listed} (see: d2i-csc-api sdr returns)."
+    )
+
+
+def time_of(value: object) -> datetime | None:
+    """Return an ISO 8601 date-time with its zone; one without a zone is taken for UTC. None for anything else."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    text = _FRACTION.sub(r"\1", value.strip())
+    if text[-1] in "zZ":
+        text = text[:-1] + "+00:00"
+    # Python 3.10 reads three or six digits of a fraction alone.
+    text = re.sub(r"\.(\d{1,5})(?=[+-]|$)", lambda found: "." + found[1].ljust(6, "0"), text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def whole(value: object) -> int | None:
+    """Return a whole number that may be written as text, None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else None

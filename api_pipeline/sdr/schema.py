@@ -1,0 +1,69 @@
+"""The tables of the Single Data Return: their names, and the packaged scripts that make them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect, QualifiedName, parse_table_name
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_BESIDE = {
+    "held": "sdr_held",
+    "submission": "sdr_submission",
+    "validation": "sdr_validation",
+    "log": "sdr_submission_log",
+    "runs": "sdr_runs",
+}
+_INDEXES = {
+    "staging_page_index": ("staging", "page"),
+    "log_run_index": ("log", "run"),
+    "log_record_index": ("log", "record"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The six tables, each quoted and safe to put into a statement."""
+
+    staging: str
+    held: str
+    submission: str
+    validation: str
+    log: str
+    runs: str
+
+
+def tables(table_name: str, dialect: Dialect) -> Tables:
+    """Return the names for SDR_TABLE_NAME; the others stand in the staging table's schema. Errors: SettingsError."""
+    names = {key: name.sql(dialect) for key, name in _names(table_name).items()}
+    return Tables(**names)
+
+
+def render(dialect: Dialect, table_name: str) -> str:
+    """Return the script, comments and all. Errors: SettingsError where `table_name` is no table name."""
+    text = (files("api_pipeline") / "data" / "ddl" / f"sdr_{dialect.value}.sql").read_text(encoding="utf-8")
+    given = _names(table_name)
+    names = {key: name.sql(dialect) for key, name in given.items()}
+    names.update((f"{key}_unqualified", name.table.sql(dialect)) for key, name in given.items())
+    staging = given["staging"]
+    names["staging_key"] = f"uq_{staging.table.text}_record".lower()
+    names["schema"] = staging.schema.sql(dialect) if staging.schema else "public"
+    for key, (table, column) in _INDEXES.items():
+        index = f"ix_{given[table].table.text}_{column}".lower()
+        names[key] = given[table].beside(index).sql(dialect) if dialect is Dialect.SQLITE else index
+    return _PLACEHOLDER.sub(lambda found: names[found[1]], text)
+
+
+def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -> None:
+    """Make what is missing, by `execute` for each statement; what is there stays as it is."""
+    for statement in ddl.split(dialect, render(dialect, table_name)):
+        execute(statement)
+
+
+def _names(table_name: str) -> dict[str, QualifiedName]:
+    staging = parse_table_name(table_name, "SDR_TABLE_NAME")
+    return {"staging": staging, **{key: staging.beside(name) for key, name in _BESIDE.items()}}

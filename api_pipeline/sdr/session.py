@@ -1,0 +1,223 @@
+"""A submission session: the period is open, the submission token lives, and another token is taken for what it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+
+from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable
+from api_pipeline.sdr.nouns import ReturnPeriod, State, SubmissionToken, state_of
+from api_pipeline.sdr.receiver import TecReceiver
+from api_pipeline.sdr.store import Scope, Store
+
+_LOG = logging.getLogger(__name__)
+_FIRST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 60.0
+_RENEW_AT_SHARE = 0.9
+# A token that is replaced this often in one run will not live long enough for the next batch either.
+_MOST_REPLACEMENTS = 5
+
+
+class OnNewToken(str, Enum):
+    """What another submission token for the same period means for what is held (facts 10)."""
+
+    REUPLOAD = "reupload"
+    CONTINUE = "continue"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a session behaves: what another token means, the most records in a request, and how long it waits (s)."""
+
+    on_new_token: OnNewToken = OnNewToken.REUPLOAD
+    batch_size: int = 1000
+    wait_blocked_s: float = 600.0
+    first_wait_s: float = _FIRST_WAIT_S
+
+
+class Session:
+    """The session of one period. Made by `opened`."""
+
+    def __init__(
+        self,
+        receiver: TecReceiver,
+        store: Store,
+        scope: Scope,
+        period: ReturnPeriod,
+        rules: Rules,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.receiver = receiver
+        self.store = store
+        self.scope = scope
+        self.period = period
+        self.rules = rules
+        self._now = now
+        self._token: SubmissionToken | None = None
+        self._renew_at: datetime | None = None
+        self._limit = rules.batch_size
+        self._cap: int | None = None
+        self._replacements = 0
+        self._is_fresh = False
+
+    @property
+    def limit(self) -> int:
+        """The most records in one request now."""
+        return self._limit if self._cap is None else min(self._limit, self._cap)
+
+    def shrink(self, limit: int) -> None:
+        """Send no more than `limit` records in a request for the rest of the run: TEC took fewer than it had said."""
+        self._cap = max(1, limit if self._cap is None else min(self._cap, limit))
+
+    def token(self) -> str:
+        """Return the token for the next request, a new one where the old is about to expire."""
+        if self._token is None:
+            raise AssertionError("a session has a token once it is open")
+        if self._renew_at is not None and self._now() >= self._renew_at:
+            _LOG.info("the submission token is about to expire; asking for it again")
+            self._take(self.receiver.token(self.scope.return_id))
+        return self._token.value
+
+    def was_taken(self) -> None:
+        """Take note that TEC took a request with the token."""
+        self._is_fresh = False
+
+    def replace(self) -> None:
+        """Get another token for one that TEC does not find. Errors: ServiceUnavailable where that is no help."""
+        self._replacements += 1
+        if self._is_fresh or self._replacements > _MOST_REPLACEMENTS:
+            raise ServiceUnavailable(
+                "TEC does not find the submission token that it has just given; what was not taken stays due, so run "
+                "again later, and ring TEC if it goes on."
+            )
+        _LOG.warning("TEC does not find the submission token any more; asking for another")
+        self._take(self.receiver.token(self.scope.return_id))
+        self._is_fresh = True
+
+    def ensure_life(self, seconds: float) -> None:
+        """Ask for the token again where less than so many seconds of it are left."""
+        expiry = self._token.expiry if self._token else None
+        if expiry is not None and expiry - self._now() < timedelta(seconds=seconds):
+            self._take(self.receiver.token(self.scope.return_id))
+
+    def open(self) -> None:
+        """Get the token for the period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
+        self.store.begin(self.scope, self.period)
+        try:
+            self._take(self.receiver.token(self.scope.return_id))
+        except ReceiverDeclined as error:
+            self.store.set_declined(self.scope, error.code or "declined", error.reason)
+            raise
+
+    def resume(self) -> None:
+        """Go on under the stored token, as while a validation runs: then TEC gives none. Errors: as `open`."""
+        stored = self.store.begin(self.scope, self.period)
+        if stored.token is None:
+            self.open()
+            return
+        self.receiver.learn(stored.token.value)
+        self._set(stored.token)
+        self._renew_at = None
+
+    def doubt_everything(self) -> None:
+        """Send everything again, whatever the tables say TEC holds."""
+        if self._token is not None:
+            self.store.doubt_period(self.scope, self._token)
+
+    def is_validating(self) -> bool:
+        """Return whether TEC's list says that a validation of this period is at work."""
+        return state_of(status_now(self.receiver, self.period)) is State.VALIDATING
+
+    def _take(self, token: SubmissionToken) -> None:
+        stored = self.store.begin(self.scope, self.period)
+        is_same = stored.token is not None and stored.token.value == token.value
+        if not is_same and stored.token is None and not self.store.count_held(self.scope):
+            is_same = True
+        if is_same or self.rules.on_new_token is OnNewToken.CONTINUE:
+            self.store.store_token(self.scope, token)
+        elif self.rules.on_new_token is OnNewToken.RESET:
+            token = self._reset(token)
+        else:
+            _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
+            self.store.doubt_period(self.scope, token)
+        self._set(token)
+
+    def _reset(self, token: SubmissionToken) -> SubmissionToken:
+        self.receiver.reset(token.value)
+        fresh = self.receiver.token(self.scope.return_id)
+        self.store.forget_period(self.scope)
+        self.store.store_token(self.scope, fresh)
+        return fresh
+
+    def _set(self, token: SubmissionToken) -> None:
+        is_known = self._token is not None and self._token.value == token.value and self._token.expiry == token.expiry
+        self._token = token
+        if token.limit is None:
+            _LOG.warning("TEC gave no batch limit with the token; SDR_BATCH_SIZE is used")
+        self._limit = min(self.rules.batch_size, token.limit or self.rules.batch_size)
+        if token.expiry is None or is_known:
+            # Asked again, TEC gave the same: it is used until TEC refuses it.
+            self._renew_at = None
+            return
+        span = token.expiry - token.received
+        self._renew_at = token.received + span * _RENEW_AT_SHARE
+
+
+def status_now(receiver: TecReceiver, period: ReturnPeriod) -> str:
+    """Return TEC's word for a period from its list, which needs no submission token."""
+    found = next((one for one in receiver.returns() if one.return_id == period.return_id), None)
+    return found.status if found else ""
+
+
+def require_open(period: ReturnPeriod, now: datetime) -> None:
+    """Raise ReceiverDeclined where the period takes no data now, as far as TEC's list says."""
+    state = state_of(period.status)
+    if period.opens and now < period.opens:
+        what = f"is not open yet: its window opens {_day(period.opens)}"
+    elif period.closes and now > period.closes:
+        what = f"is closed: its window ended {_day(period.closes)}"
+    elif state is State.CLOSED:
+        what = "is closed"
+    elif state is State.SUBMITTED:
+        what = "is submitted; changes need a Stop Gate request to TEC"
+    else:
+        return
+    error = ReceiverDeclined(f"The return {period.name} {what}; nothing was sent. See: d2i-csc-api sdr returns.")
+    error.code = "period"
+    error.reason = f"The return {what}"
+    raise error
+
+
+def wait_for_validation(
+    receiver: TecReceiver,
+    period: ReturnPeriod,
+    rules: Rules,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> ReturnPeriod:
+    """Return the period once no validation of it is at work. Errors: AlreadyRunning after `wait_blocked_s`."""
+    until = clock() + rules.wait_blocked_s
+    wait = rules.first_wait_s
+    while state_of(period.status) is State.VALIDATING:
+        if clock() + wait > until:
+            raise AlreadyRunning(
+                f"TEC is validating the return {period.name}, which blocks every change until it has ended; nothing "
+                "was sent. Look with d2i-csc-api sdr validate --resume, and run again afterwards."
+            )
+        sleep(wait)
+        wait = min(wait * 1.5, _LONGEST_WAIT_S)
+        period = next((one for one in receiver.returns() if one.return_id == period.return_id), period)
+    return period
+
+
+def utc_now() -> datetime:
+    """Return the time with its zone."""
+    return datetime.now(timezone.utc)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%d %B %Y, %H:%M} UTC"

@@ -1,0 +1,221 @@
+"""The settings of the Single Data Return as one object, checked, and the texts that are made from their table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import cast
+
+from api_pipeline._version import __version__
+from api_pipeline.config import installed_drivers
+from api_pipeline.errors import SettingsError
+from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.session import OnNewToken
+from api_pipeline.sdr.settings_table import BY_NAME, SECRETS, SETTINGS
+from api_pipeline.settings.definition import CheckLevel, Group, Needed
+from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth
+from api_pipeline.settings.reference import as_comment, env_entry, reference_row
+from api_pipeline.settings.safety import endpoint_errors
+from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
+from api_pipeline.settings.values import Values
+from api_pipeline.sql.connection_string import trusted_connection_string
+
+_PATH = re.compile(r"[A-Za-z0-9{}._~/-]+")
+
+
+class Purpose(Enum):
+    """What a command is about to do, which decides which settings it needs."""
+
+    SUBMIT = "submit"
+    LOOK = "look"
+    TABLES = "tables"
+    NOTHING = "nothing"
+
+    @property
+    def needs_database(self) -> bool:
+        """Return whether the database must be known."""
+        return self in (Purpose.SUBMIT, Purpose.TABLES)
+
+    @property
+    def needs_receiver(self) -> bool:
+        """Return whether TEC's address and the login must be known when live."""
+        return self in (Purpose.SUBMIT, Purpose.LOOK)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SdrSettings:
+    """Everything a command of the Single Data Return may know of its settings, checked."""
+
+    connection_string: str
+    table_name: str
+    endpoint: str
+    eid: str
+    token_endpoint: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str
+    org_id: str
+    client_auth: str
+    paths: Mapping[Collection, str]
+    results_path: str
+    testing_mode: bool
+    on_new_token: OnNewToken
+    max_deleted_share: float
+    check: CheckLevel
+    schema: Path | None
+    batch_size: int
+    wait_blocked_s: float
+    poll_s: float
+    validation_timeout_s: float
+    gzip: bool
+    min_gap_ms: int
+    max_attempts: int
+    retry_max_wait_s: float
+    connect_timeout_s: float
+    read_timeout_s: float
+    proxy_url: str
+    proxy_auth: ProxyAuth
+    ca_bundle: Path | None
+    user_agent: str
+    log_file: Path | None
+    log_format: LogFormat
+    log_to: LogTarget
+    debug: bool
+    warnings: tuple[str, ...] = ()
+
+
+def load_sdr_settings(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    cwd: Path,
+    executable_folder: Path | None,
+    secret_store: SecretReader | None,
+    env_file: Path | None,
+    purpose: Purpose,
+) -> SdrSettings:
+    """Return the settings for `purpose`, every one of them checked. Errors: SettingsError, all sentences at once."""
+    only_logging = purpose is Purpose.NOTHING
+    gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging, settings=SETTINGS)
+    if not only_logging:
+        gathered = with_stored_secrets(gathered, secret_store, SECRETS)
+    values = Values(gathered.found, list(gathered.errors), table=BY_NAME)
+    settings = _settings(values, gathered, purpose)
+    for name in ("SDR_API_ENDPOINT", "SDR_TOKEN_ENDPOINT"):
+        values.errors.extend(endpoint_errors(name, values.text(name)))
+    _check(values, settings, purpose)
+    if environ.get("MAX_IN_FLIGHT", "1").strip() not in ("", "1") and purpose is Purpose.SUBMIT:
+        values.errors.append("MAX_IN_FLIGHT: expected 1, because TEC takes one request at a time; leave it out.")
+    errors = list(dict.fromkeys(values.errors))
+    if errors:
+        where = f"the settings file is {gathered.file}" if gathered.file else f"no .env or env.txt was found in {cwd}"
+        if len(errors) == 1:
+            raise SettingsError(f"{errors[0]} ({where})")
+        raise SettingsError(
+            f"{len(errors)} settings cannot be used ({where}):\n" + "\n".join(f"  - {e}" for e in errors)
+        )
+    return settings
+
+
+def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
+    if settings.eid and not (settings.eid.isascii() and settings.eid.isdigit()):
+        values.refuse("SDR_EID", "digits alone")
+    for name in (*(f"SDR_PATH_{one.name}" for one in Collection), "SDR_PATH_RESULTS"):
+        text = values.text(name)
+        if not _PATH.fullmatch(text.strip("/")) or ".." in text:
+            values.refuse(name, "a path of letters, digits, - _ . and /, without a query")
+    if "{token}" not in settings.results_path:
+        values.refuse("SDR_PATH_RESULTS", "a path with {token} in it")
+    if purpose.needs_database and not settings.connection_string:
+        values.missing("DB_CONNECTION_STRING")
+    if purpose.needs_receiver and not settings.testing_mode:
+        for setting in SETTINGS:
+            if setting.needed is Needed.LIVE and not values.given(setting.name):
+                values.missing(setting.name)
+
+
+def _settings(values: Values, gathered: Gathered, purpose: Purpose) -> SdrSettings:
+    eid = values.text("SDR_EID")
+    return SdrSettings(
+        connection_string=_connection(values) if purpose.needs_database else values.text("DB_CONNECTION_STRING"),
+        table_name=values.text("SDR_TABLE_NAME"),
+        endpoint=values.text("SDR_API_ENDPOINT"),
+        eid=eid,
+        token_endpoint=values.text("SDR_TOKEN_ENDPOINT"),
+        client_id=values.text("SDR_CLIENT_ID"),
+        client_secret=values.text("SDR_CLIENT_SECRET"),
+        scope=values.text("SDR_SCOPE"),
+        org_id=values.text("SDR_ORG_ID") or eid,
+        client_auth=values.choice("SDR_CLIENT_AUTH"),
+        paths={one: values.text(f"SDR_PATH_{one.name}").strip("/") for one in Collection},
+        results_path=values.text("SDR_PATH_RESULTS").strip("/"),
+        testing_mode=values.boolean("TESTING_MODE"),
+        on_new_token=OnNewToken(values.choice("SDR_ON_NEW_TOKEN")),
+        max_deleted_share=values.number("SDR_MAX_DELETED_SHARE"),
+        check=cast(CheckLevel, values.choice("SDR_CHECK")),
+        schema=values.path("SDR_SCHEMA"),
+        batch_size=values.integer("SDR_BATCH_SIZE"),
+        wait_blocked_s=values.number("SDR_WAIT_BLOCKED_S"),
+        poll_s=values.number("SDR_POLL_S"),
+        validation_timeout_s=values.number("SDR_VALIDATION_TIMEOUT_S"),
+        gzip=values.boolean("SDR_GZIP"),
+        min_gap_ms=values.integer("MIN_POST_GAP_MS"),
+        max_attempts=values.integer("MAX_ATTEMPTS"),
+        retry_max_wait_s=values.number("RETRY_MAX_WAIT_S"),
+        connect_timeout_s=values.number("CONNECT_TIMEOUT_S"),
+        read_timeout_s=values.number("READ_TIMEOUT_S"),
+        proxy_url=values.text("PROXY_URL"),
+        proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
+        ca_bundle=values.path("CA_BUNDLE"),
+        user_agent=values.text("USER_AGENT") or f"d2i-csc-api/{__version__}",
+        log_file=values.path("LOG_FILE"),
+        log_format=cast(LogFormat, values.choice("LOG_FORMAT")),
+        log_to=cast(LogTarget, values.choice("LOG_TO")),
+        debug=values.boolean("DEBUG"),
+        warnings=gathered.warnings,
+    )
+
+
+def _connection(values: Values) -> str:
+    if values.given("DB_CONNECTION_STRING"):
+        return values.text("DB_CONNECTION_STRING")
+    server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
+    if server and database:
+        return trusted_connection_string(server, database, installed_drivers()) or ""
+    return ""
+
+
+_HEAD = """\
+Settings of d2i-csc-api sdr (TEC's Single Data Return). Save this as `.env` in the folder where the command is run, and
+fill in what you need. A setting left blank, or with a # before it, has its default.
+
+An option on the command line beats an environment variable, which beats this file.
+Let nobody but the account that runs the command read the file.
+"""
+
+
+def env_example() -> str:
+    """Return the text that `sdr config --example` prints."""
+    parts = [as_comment(_HEAD)]
+    for group in Group:
+        entries = [env_entry(setting) for setting in SETTINGS if setting.group is group]
+        if entries:
+            parts += [f"# ---- {group.value} ----\n", *entries]
+    return "\n".join(parts)
+
+
+def settings_reference() -> str:
+    """Return the settings reference in Markdown."""
+    parts = [
+        "# Settings of the Single Data Return\n",
+        "An option beats an environment variable, which beats the `.env` file. A blank value means the default. A "
+        "secret is never shown or logged. `d2i-csc-api sdr config --example` prints a file with all of them.\n",
+    ]
+    for group in Group:
+        entries = [reference_row(setting) for setting in SETTINGS if setting.group is group]
+        if entries:
+            rows = ["| name | meaning | accepted | default |", "|---|---|---|---|", *entries]
+            parts += [f"## {group.value}\n", "\n".join(rows) + "\n"]
+    return "\n".join(parts)

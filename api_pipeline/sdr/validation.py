@@ -1,0 +1,177 @@
+"""The validation at TEC: asked for, followed with growing gaps, its results stored and tied to records."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.sdr.nouns import Collection, Finding, State, Validation
+from api_pipeline.sdr.receiver import TokenIsGone
+from api_pipeline.sdr.session import Session, status_now
+from api_pipeline.sdr.store import Store
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_WAIT_S = 60.0
+_OVER = (State.PASSED, State.FAILED, State.BROKEN, State.SUBMITTED, State.CANCELLED, State.CLOSED)
+# What TEC's first pass looks at; where it finds something, the full rules are not run (knowledge base KA-02972).
+FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a validation is followed: the first wait and the time after which it is not, in seconds."""
+
+    poll_s: float = 5.0
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a validation came to."""
+
+    validation: Validation
+    findings: Sequence[Finding]
+
+    @property
+    def state(self) -> State:
+        """How the submission stands after it."""
+        return self.validation.state
+
+    @property
+    def errors(self) -> int:
+        """The findings that block the submission."""
+        return sum(one.is_error for one in self.findings) or (self.validation.errors or 0)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where it passed, else 1."""
+        return 0 if self.state is State.PASSED and not self.errors else 1
+
+
+class StillRunning(ServiceUnavailable):
+    """A validation has not ended in the time that it is waited for; it goes on at TEC."""
+
+
+class Follower:
+    """Follows the validation of an open session. `clock` gives monotonic seconds, `sleep` waits."""
+
+    def __init__(
+        self, session: Session, pace: Pace, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self._session = session
+        self._pace = pace
+        self._clock = clock
+        self._sleep = sleep
+
+    def start(self) -> Validation:
+        """Ask TEC to validate. Errors: ReceiverDeclined and those of every call."""
+        self._session.ensure_life(self._pace.timeout_s)
+        try:
+            begun = self._session.receiver.validate(self._session.token())
+        except TokenIsGone:
+            self._session.replace()
+            begun = self._session.receiver.validate(self._session.token())
+        self._session.store.set_state(self._session.scope, State.VALIDATING, begun.status)
+        return begun
+
+    def follow(self, known: Validation | None = None) -> Verdict:
+        """Wait until the validation ends, store its results and return what it came to. Errors: StillRunning."""
+        ended = self._wait(known)
+        if ended.state is State.BROKEN:
+            # TEC's own fault, which providers met often in April 2025: once more, then it is TEC's service desk's.
+            _LOG.warning("the validation ended with TEC's own error (%s); asking once more", ended.status)
+            ended = self._wait(self.start())
+        return self._finish(ended)
+
+    def _wait(self, known: Validation | None) -> Validation:
+        until = self._clock() + self._pace.timeout_s
+        wait = self._pace.poll_s
+        last = known or Validation("")
+        while last.state not in _OVER:
+            if self._clock() + wait > until:
+                raise StillRunning(
+                    "TEC is still validating, and goes on without this command. Look again: d2i-csc-api sdr validate "
+                    f"{self._session.scope.return_id} --resume"
+                )
+            self._sleep(wait)
+            wait = min(wait * 1.5, _LONGEST_WAIT_S)
+            last = self._look(last)
+        return last
+
+    def _look(self, last: Validation) -> Validation:
+        try:
+            return self._session.receiver.validation(self._session.token())
+        except TokenIsGone:
+            # No new token is given while the validation runs: the list of returns needs none.
+            status = status_now(self._session.receiver, self._session.period)
+            found = replace(last, status=status)
+            if found.state in _OVER:
+                self._session.replace()
+                return self._session.receiver.validation(self._session.token())
+            return found
+
+    def _finish(self, ended: Validation) -> Verdict:
+        session = self._session
+        findings: list[Finding] = []
+        if ended.state in (State.PASSED, State.FAILED):
+            findings = session.receiver.findings(session.token())
+        run = ended.received or session.store.utc_text()
+        tied = tie(session.store, findings)
+        session.store.store_findings(session.scope, run, tied)
+        session.store.set_state(session.scope, ended.state, ended.status)
+        return Verdict(ended, tied)
+
+
+def tie(store: Store, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings with a record where TEC names one: by localId, else by student and course of the collection.
+
+    A finding that could be about several records is tied to none: never to a wrong one.
+    """
+    loose = [one for one in findings if one.local_id is None and one.collection is not None and one.student_id]
+    if not loose:
+        return list(findings)
+    found = _records_of(store, loose)
+    return [replace(one, local_id=found.get(_key(one))) if one.local_id is None else one for one in findings]
+
+
+def _records_of(store: Store, loose: Sequence[Finding]) -> dict[tuple[Collection | None, str, str], str | None]:
+    import orjson
+
+    wanted = {_key(one) for one in loose}
+    found: dict[tuple[Collection | None, str, str], str | None] = {}
+    for collection in {one.collection for one in loose if one.collection}:
+        with_course = collection in (Collection.COURSE_ENROLMENTS, Collection.COURSE_COMPLETIONS)
+        for local_id, payload in store.staged(collection):
+            try:
+                record = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                continue
+            if not isinstance(record, dict):
+                continue
+            student = str(record.get("studentIdentificationCode") or "")
+            course = str(record.get("courseCode") or "") if with_course else ""
+            key = (collection, student, course)
+            if key in wanted:
+                found[key] = None if key in found else local_id
+    return found
+
+
+def _key(finding: Finding) -> tuple[Collection | None, str, str]:
+    with_course = finding.collection in (Collection.COURSE_ENROLMENTS, Collection.COURSE_COMPLETIONS)
+    return finding.collection, finding.student_id, finding.course_code if with_course else ""
+
+
+def hint(state: State, findings: Sequence[Finding]) -> str:
+    """Return what a person should know about the end of a validation, "" for nothing."""
+    if state is State.PASSED:
+        return "The data passed. Now a person goes on in Ngā Kete: course differences, summary reports, signatures."
+    if state is State.BROKEN:
+        return "TEC's validation failed by itself, twice. Ring TEC's service desk; the data need no change for it."
+    codes = {one.code for one in findings}
+    if codes and codes <= FIRST_PASS_CODES and all(one.is_error for one in findings):
+        return (
+            "TEC stopped after its first pass, which looks at a few fields. More errors may come once these are gone."
+        )
+    return ""

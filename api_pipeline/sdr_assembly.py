@@ -1,0 +1,148 @@
+"""Puts together what a command of the Single Data Return works with, and chooses the real TEC or the simulated one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+
+from api_pipeline.auth import Credentials
+from api_pipeline.db import connect
+from api_pipeline.sdr import opening
+from api_pipeline.sdr.flows import Desk
+from api_pipeline.sdr.openapi import schema_check
+from api_pipeline.sdr.receiver import Address, Manners, TecReceiver
+from api_pipeline.sdr.session import Rules
+from api_pipeline.sdr.settings import SdrSettings
+from api_pipeline.sdr.store import Store
+from api_pipeline.sdr.validation import Pace
+from api_pipeline.token_answer import SettingNames
+from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.session import TransportOptions, make_session
+from api_pipeline.transport.single_request import Reach
+
+# A name under `.invalid` never resolves: should it ever reach a real network, nothing is there.
+SIMULATED = "https://simulator.invalid"
+_NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET", "SDR_SCOPE")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a command is told of: secrets as they come to be known, and whether a signal asks it to stop."""
+
+    on_secret: Callable[[str], None] = lambda _secret: None
+    stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one
+
+
+@contextmanager
+def desk(settings: SdrSettings, watch: Watch) -> Iterator[Desk]:
+    """Open the tables and the way to TEC. Errors: SettingsError, DatabaseError."""
+    connection = connect(settings.connection_string)
+    try:
+        store = opening.make_store(connection, settings.table_name)
+        way, session = _way(settings)
+        with session:
+            receiver = _receiver(session, way, watch)
+            yield Desk(
+                store,
+                receiver,
+                opening.receiver_key(way.address.base, way.address.eid),
+                Rules(settings.on_new_token, settings.batch_size, settings.wait_blocked_s, settings.poll_s),
+                Pace(settings.poll_s, settings.validation_timeout_s),
+                settings.testing_mode,
+                receiver.sleep,
+                settings.check,
+                schema_check(settings.schema) if settings.schema else None,
+            )
+    finally:
+        connection.close()
+
+
+@contextmanager
+def receiver_alone(settings: SdrSettings, watch: Watch) -> Iterator[TecReceiver]:
+    """Open the way to TEC without a database. Errors: SettingsError."""
+    way, session = _way(settings)
+    with session:
+        yield _receiver(session, way, watch)
+
+
+@contextmanager
+def store_alone(settings: SdrSettings) -> Iterator[tuple[Store, str]]:
+    """Open the tables alone, with the key by which they know TEC. Errors: SettingsError, DatabaseError."""
+    connection = connect(settings.connection_string)
+    try:
+        base, eid = _base_and_eid(settings)
+        yield opening.make_store(connection, settings.table_name), opening.receiver_key(base, eid)
+    finally:
+        connection.close()
+
+
+def _receiver(session: requests.Session, way: opening.Way, watch: Watch) -> TecReceiver:
+    return opening.make_receiver(session, way, is_asked_to_stop=watch.stop.is_set, on_secret=watch.on_secret)
+
+
+def _base_and_eid(settings: SdrSettings) -> tuple[str, str]:
+    if settings.testing_mode:
+        return opening.base_url(SIMULATED), settings.eid or "0"
+    return opening.base_url(settings.endpoint), settings.eid
+
+
+def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
+    base, eid = _base_and_eid(settings)
+    credentials = Credentials(
+        settings.token_endpoint,
+        settings.client_id,
+        settings.client_secret,
+        settings.scope,
+        client_auth=settings.client_auth,
+        extra={"org_id": settings.org_id},
+        names=_NAMES,
+    )
+    session = requests.Session()
+    if settings.testing_mode:
+        credentials, eid = _simulated(session)
+    else:
+        session = make_session(
+            TransportOptions(
+                str(settings.ca_bundle) if settings.ca_bundle else None,
+                settings.proxy_url or None,
+                settings.proxy_auth,
+            )
+        )
+    way = opening.Way(
+        credentials,
+        Address(base, eid, settings.paths, settings.results_path),
+        Reach(
+            (settings.connect_timeout_s, settings.read_timeout_s),
+            settings.user_agent,
+            settings.proxy_url or None,
+            "TEC",
+        ),
+        RetryPolicy(settings.max_attempts, settings.retry_max_wait_s),
+        Manners(settings.wait_blocked_s, settings.read_timeout_s, settings.gzip),
+        settings.min_gap_ms / 1000,
+    )
+    return way, session
+
+
+def _simulated(session: requests.Session) -> tuple[Credentials, str]:
+    """Let a session reach a simulated TEC of this process alone; return the login and the EDUMIS number it knows."""
+    from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
+    from api_pipeline.sandbox.simulator.tec import TecOptions, TecSimulator
+    from api_pipeline.sandbox.simulator.tec.options import TOKEN_PATH
+
+    options = TecOptions()
+    session.trust_env = False
+    session.mount("https://", InProcessAdapter(TecSimulator(options)))
+    login = Credentials(
+        SIMULATED + TOKEN_PATH,
+        options.client_id,
+        options.client_secret,
+        options.scope,
+        client_auth="basic",
+        extra={"org_id": options.eid},
+    )
+    return login, options.eid

@@ -1,0 +1,278 @@
+"""`sdr submit` and its neighbours over real HTTP: what TEC holds, what is said, and the exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from api_pipeline.sandbox.simulator import Fault, FaultKind, When
+from api_pipeline.sandbox.simulator.tec import BlockedAnswer
+from tests.integration.sdr.conftest import PERIOD, Provider
+
+_EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def test_tec_holds_what_is_staged_on_every_database(provider: Provider) -> None:
+    provider.stage_learners(3)
+    provider.stage("courses", "c1", courseCode="c1", courseTitle="Weaving \u0101")
+    provider.simulator.change(batch_limit=2)
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, done.err) == (0, "")
+    assert provider.held("courses") == {"c1": {"localId": "c1", "courseCode": "c1", "courseTitle": "Weaving \u0101"}}
+    assert set(provider.held()) == {"s0", "s1", "s2"}
+    before = len(provider.simulator.batch_sizes)
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert len(provider.simulator.batch_sizes) == before, "an idle run sends no record"
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's1'")
+    provider.stage("learners", "s2", studentIdentificationCode="s2", gender="M")
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert provider.held()["s2"]["gender"] == "M"
+    assert set(provider.held()) == {"s0", "s2"}
+    words = provider.database.rows("SELECT submission_status, return_id FROM sdr_staging ORDER BY local_id")
+    assert {tuple(row) for row in words} == {("sent", 202608)}
+    status = provider.sdr("status", PERIOD)
+    assert "learners" in status.out
+    assert "2 held" in status.out
+
+
+def test_validation_results_are_stored_and_tied_on_every_database(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage("course-enrolments", "=e2", studentIdentificationCode="nobody", courseCode="none")
+    done = provider.sdr("submit", PERIOD, "--validate", "--report", "reports")
+    assert done.code == 1
+    assert "SIM102" in done.out
+    rows = provider.database.rows(
+        "SELECT local_id, validation_errors FROM sdr_staging WHERE validation_errors > 0 ORDER BY local_id"
+    )
+    assert [tuple(row) for row in rows] == [("=e2", 2), ("e1", 1)]
+    found = provider.sdr("results", PERIOD, "--csv")
+    lines = list(csv.reader(io.StringIO(found.out)))
+    assert len(lines) == 4
+    assert {line[4] for line in lines[1:]} == {"e1", "'=e2"}, "a cell that a spreadsheet would calculate is quoted"
+    pages = list((provider.folder / "reports").glob("*.html"))
+    assert len(pages) == 1
+    assert "SIM102" in pages[0].read_text(encoding="utf-8")
+    provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = '=e2'")
+    done = provider.sdr("submit", PERIOD, "--allow-deletes", "--validate")
+    assert done.code == 0, done.text
+    assert "0 new, 0 still, 3 gone" in done.out
+
+
+@_EMBEDDED
+def test_returns_lists_the_indicative_one_and_pages_to_the_end(provider: Provider) -> None:
+    provider.simulator.change(page_size=1, page_base=0)
+    done = provider.sdr("returns", "--json")
+    assert [one["return_id"] for one in json.loads(done.out)] == [202603, 202604, 202608, 202612]
+
+
+@_EMBEDDED
+@pytest.mark.parametrize(
+    ("period", "code", "words"),
+    [
+        ("202604", 6, "is closed: its window ended"),
+        ("202612", 6, "is not open yet: its window opens"),
+        ("202601", 6, "TEC lists no return 202601"),
+        ("August", 2, "expected a return period such as 202608"),
+    ],
+)
+def test_a_period_that_takes_no_data_is_declined(provider: Provider, period: str, code: int, words: str) -> None:
+    provider.stage_learners(1)
+    done = provider.sdr("submit", period)
+    assert done.code == code
+    assert words in done.err
+    assert done.err.count("\n") == 1
+    assert not provider.simulator.batch_sizes
+
+
+@_EMBEDDED
+def test_a_declined_token_is_shown_by_status(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.simulator.change(declines="R1")
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, done.err.count("\n")) == (6, 1)
+    assert "R1" in provider.sdr("status", PERIOD).out
+    provider.simulator.change(declines="")
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert "R1" not in provider.sdr("status", PERIOD).out
+
+
+@_EMBEDDED
+@pytest.mark.parametrize(
+    ("settings", "code", "words"),
+    [
+        ({"SDR_PATH_LEARNERS": "students"}, 2, "SDR_PATH_LEARNERS: TEC has nothing at /students (HTTP 404)"),
+        ({"SDR_API_ENDPOINT": "{origin}/elsewhere"}, 2, "SDR_API_ENDPOINT: TEC has nothing at /returns"),
+        ({"SDR_EID": "1234"}, 4, "TEC does not know this machine account (AU1)"),
+        ({"SDR_CLIENT_SECRET": "another-invented-secret"}, 4, "SDR_CLIENT_SECRET"),
+        ({"SDR_EID": "12a"}, 2, 'SDR_EID: expected digits alone, got "12a"'),
+        ({"MAX_IN_FLIGHT": "2"}, 2, "MAX_IN_FLIGHT: expected 1"),
+    ],
+)
+def test_wrong_settings_end_in_one_sentence(
+    provider: Provider, settings: dict[str, str], code: int, words: str
+) -> None:
+    provider.stage_learners(1)
+    given = {name: value.replace("{origin}", provider.server.origin) for name, value in settings.items()}
+    org = {"SDR_ORG_ID": "9999"} if "SDR_EID" in settings else {}
+    done = provider.sdr("submit", PERIOD, **given, **org)
+    assert (done.code, done.err.count("\n")) == (code, 1), done.text
+    assert words in done.err
+    assert "another-invented-secret" not in done.text
+    assert provider.sdr("submit", PERIOD).code == 0, "nothing is lost"
+    assert set(provider.held()) == {"s0"}
+
+
+@_EMBEDDED
+def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
+    provider.stage_learners(5)
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging")
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 1
+    assert "5 of the 5 records that TEC holds" in done.err
+    assert len(provider.held()) == 5
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert not provider.held()
+
+
+@_EMBEDDED
+def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging WHERE collection = 'courses'")
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert set(provider.held()) == {"s0"}
+    assert not provider.held("courses")
+
+
+@_EMBEDDED
+def test_a_validation_that_never_ends_is_told_and_resumed(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(status_words=("InProgress",) * 1000)
+    done = provider.sdr("validate", PERIOD, "--timeout", "1", SDR_POLL_S="0.5")
+    assert (done.code, done.err.count("\n")) == (5, 1)
+    assert "--resume" in done.err
+    one = provider.simulator.submission(int(PERIOD))
+    one.polls_left = ["InProgress"]
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert done.code == 0, done.text
+    assert "Passed" in done.out
+
+
+@_EMBEDDED
+@pytest.mark.parametrize("blocked", list(BlockedAnswer))
+def test_a_running_validation_blocks_and_nothing_is_marked(provider: Provider, blocked: BlockedAnswer) -> None:
+    provider.stage_learners(2)
+    provider.sdr("submit", PERIOD)
+    provider.stage("learners", "s9", studentIdentificationCode="s9", gender="F")
+    provider.simulator.change(status_words=("InProgress",) * 1000, blocked=blocked)
+    provider.sdr("validate", PERIOD, "--no-wait")
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, done.err.count("\n")) == (75, 1), done.text
+    rows = provider.database.rows("SELECT submission_status FROM sdr_staging WHERE local_id = 's9'")
+    assert [tuple(row) for row in rows] == [(None,)]
+
+
+@_EMBEDDED
+def test_a_token_that_expires_while_validating_is_no_obstacle(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(status_words=("InProgress",) * 4)
+    provider.sdr("validate", PERIOD, "--no-wait")
+    provider.simulator.expire_submission_tokens()
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert done.code in (0, 1), done.text
+    assert "Traceback" not in done.text
+
+
+@_EMBEDDED
+def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.sdr("submit", PERIOD)
+    assert provider.sdr("reset", PERIOD).code == 2, "without --yes and without a terminal nothing is reset"
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="calls", when=When.AFTER_ACCEPTING, first=0, last=0))
+    assert provider.sdr("reset", PERIOD, "--yes").code == 0
+    assert not provider.held()
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert len(provider.held()) == 2
+
+
+@_EMBEDDED
+def test_a_lost_answer_leaves_the_record_due(provider: Provider) -> None:
+    provider.stage_learners(1)
+    fault = Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=None)
+    provider.simulator.add_fault(fault)
+    done = provider.sdr("submit", PERIOD, MAX_ATTEMPTS=2)
+    assert (done.code, done.err.count("\n")) == (5, 1)
+    assert provider.database.rows("SELECT payload_hash FROM sdr_held") == [(None,)]
+    provider.simulator.clear_faults()
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert provider.simulator.most_at_once == 1
+
+
+@_EMBEDDED
+def test_a_retry_after_is_obeyed(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.simulator.add_fault(Fault(status=429, target="records", retry_after_s=0.3))
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert provider.simulator.counts()["too_early"] == 0
+
+
+@_EMBEDDED
+def test_gzip_is_given_up_where_tec_does_not_read_it(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.simulator.change(gzip=False)
+    assert provider.sdr("submit", PERIOD, SDR_GZIP="true").code == 0
+    assert len(provider.held()) == 2
+
+
+@_EMBEDDED
+def test_dry_run_counts_and_sends_nothing(provider: Provider) -> None:
+    provider.stage_learners(2)
+    done = provider.sdr("submit", PERIOD, "--dry-run")
+    assert done.code == 0
+    assert "2 to put" in done.out
+    assert not provider.simulator.batch_sizes
+
+
+@_EMBEDDED
+def test_limit_stops_early_and_deletes_nothing(provider: Provider) -> None:
+    provider.stage_learners(3)
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's0'")
+    for number in (3, 4):
+        provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="F")
+    done = provider.sdr("submit", PERIOD, "--limit", "1", "--allow-deletes")
+    assert done.code == 0
+    assert set(provider.held()) == {"s0", "s1", "s2", "s3"}
+
+
+@_EMBEDDED
+def test_testing_mode_reaches_nobody(provider: Provider) -> None:
+    provider.stage_learners(2)
+    year_end = json.loads(provider.sdr("returns", "--testing", "--json").out)[-1]["return_id"]
+    done = provider.sdr("submit", str(year_end), "--testing", "--validate")
+    assert done.code == 0, done.text
+    assert provider.simulator.counts()["requests"] == 0
+    rows = provider.database.rows("SELECT DISTINCT submission_status FROM sdr_staging")
+    assert [tuple(row) for row in rows] == [("testing",)]
+
+
+@_EMBEDDED
+def test_no_personal_data_and_no_token_in_the_logs(provider: Provider) -> None:
+    provider.stage("learners", "s0", studentIdentificationCode="s0", gender="?", lastName="Zzyzxova")
+    provider.simulator.add_fault(Fault(target="records", status=400, body='{"detail": "Zzyzxova is bad"}', times=1))
+    done = provider.sdr("submit", PERIOD, "--validate", "--verbose", "--log-file", "sdr.log")
+    log = (provider.folder / "sdr.log").read_text(encoding="utf-8")
+    token = provider.simulator.submission(int(PERIOD)).token
+    for text in (done.text, log):
+        assert "Zzyzxova" not in text
+        assert token not in text
+        assert "invented-machine-secret" not in text
