@@ -13,13 +13,13 @@ from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect
+from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards

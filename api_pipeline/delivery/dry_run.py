@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, RecordKind
-from api_pipeline.outbox.db_retry import RetryBudget
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.payloads.finding import Finding

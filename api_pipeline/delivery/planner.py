@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from api_pipeline.db import KeyTaken
+from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.work_queue import WorkQueue, children_of
 from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
-from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.staging_table import Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payload import (

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from api_pipeline.db import ConnectionLost, DatabaseBusy
+from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
-from api_pipeline.outbox.db_retry import RetryBudget, with_retry
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson

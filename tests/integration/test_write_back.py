@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.db import connect
+from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import DatabaseError
@@ -25,7 +26,6 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
-from api_pipeline.outbox.db_retry import RetryBudget
 from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import Policy, sha256_hex
