@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import requests
 import urllib3
@@ -12,6 +14,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 # The packings that are asked for; others are not an answer to our request.
 ACCEPTED_ENCODINGS = "gzip, deflate"
 _PIECE = 65_536
+_MOST_UNPACKED = 1024 * 1024
 
 
 class UnusableBody(Exception):
@@ -31,6 +34,50 @@ def read_body(response: requests.Response, limit: int) -> bytes:
         return _joined(unpacked(_pieces(response), limit + 1), limit)
     finally:
         response.close()
+
+
+def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -> bytes | Path:
+    """Return the body as `read_body` does, or, where it is larger than `in_memory` bytes, a file that holds it.
+
+    Whoever asked removes the file. Errors: those of `read_body`; then there is no file.
+    """
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    unpacked = _UNPACKERS.get(encoding)
+    try:
+        if unpacked is None:
+            raise UnusableBody("the answer is packed in a way that was not asked for")
+        return _spooled(unpacked(_pieces(response), _MOST_UNPACKED), limit, in_memory)
+    finally:
+        response.close()
+
+
+def _spooled(pieces: Iterator[bytes], limit: int, in_memory: int) -> bytes | Path:
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > min(limit, in_memory):
+            return _in_file(bytes(body), pieces, limit)
+    return bytes(body)
+
+
+def _in_file(begun: bytes, pieces: Iterator[bytes], limit: int) -> Path:
+    with tempfile.NamedTemporaryFile("wb", prefix="d2i-csc-api-", suffix=".answer", delete=False) as file:
+        path = Path(file.name)
+        try:
+            size = file.write(begun)
+            for piece in pieces:
+                size += file.write(_within(piece, size, limit))
+        except BaseException:
+            file.close()
+            path.unlink(missing_ok=True)
+            raise
+    return path
+
+
+def _within(piece: bytes, size: int, limit: int) -> bytes:
+    if size + len(piece) > limit:
+        raise UnusableBody(f"the answer is larger than {limit:,} bytes")
+    return piece
 
 
 def _joined(pieces: Iterator[bytes], limit: int) -> bytes:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 import requests
 
-from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body
+from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body, read_body_to_file
 from api_pipeline.transport.connection import Deadline, in_force
 from api_pipeline.transport.proxy import proxies_for
 from api_pipeline.transport.retry_after import retry_after_seconds, wait_in_sentence
@@ -41,7 +42,7 @@ class Request:
     """One request. `headers` may hold secrets, `url` too: neither is ever logged; `label` stands in the log instead.
 
     `max_bytes` bounds the answer after unpacking. `whole_s` is the time for the whole try in seconds; without it, twice
-    the wait for the answer.
+    the wait for the answer. An answer of more than `file_from_bytes` bytes comes as a file, which the asker removes.
     """
 
     method: str
@@ -51,15 +52,27 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     max_bytes: int = MAX_ANSWER_BYTES
     whole_s: float | None = None
+    file_from_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """Status, headers (lower-case names; several of one name joined by ", ") and unpacked body."""
+    """Status, headers (lower-case names; several of one name joined by ", ") and unpacked body, or the file of it."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    file: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return self.file.stat().st_size if self.file is not None else len(self.body)
+
+    def remove_file(self) -> None:
+        """Remove the file, where there is one."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +107,25 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
                 stream=True,
             )
             status = response.status_code
-            body = read_body(response, request.max_bytes)
+            body = _body(response, request)
     except requests.RequestException as error:
         fault = _network_error(error, reach.peer)
     except UnusableBody as error:
         fault = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
     else:
         _LOG.info("%s: HTTP %d in %.2f s", request.label, status, time.monotonic() - began)
-        return RawAnswer(status, {name.lower(): value for name, value in response.headers.items()}, body)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if isinstance(body, Path):
+            return RawAnswer(status, headers, b"", body)
+        return RawAnswer(status, headers, body)
     _LOG.info("%s: %s after %.2f s", request.label, fault.reason, time.monotonic() - began)
     return fault
+
+
+def _body(response: requests.Response, request: Request) -> bytes | Path:
+    if request.file_from_bytes is None:
+        return read_body(response, request.max_bytes)
+    return read_body_to_file(response, request.max_bytes, request.file_from_bytes)
 
 
 def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Transient | None:
