@@ -34,6 +34,7 @@ _COMMANDS = {
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
     "config": ("config", "Show every setting, its source, and what is wrong with it."),
     "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
+    "xporter": ("xporter", "Collect school data (School Data API) into tables of the council's own database."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
 }
 _ALIASES = {"run-smoke": "smoke"}

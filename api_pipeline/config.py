@@ -26,6 +26,7 @@ from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
+from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
 
@@ -240,6 +241,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         debug=values.boolean("DEBUG"),
         spool_folder=values.path("SPOOL_FOLDER") or folder,
         staging=_staging(values),
+        xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),
         env_file=gathered.file,
         warnings=(
             *gathered.warnings,

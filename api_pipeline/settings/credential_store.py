@@ -21,6 +21,11 @@ def secret_setting(name: str) -> str:
     return canonical
 
 
+def school_entry(estab: str) -> str:
+    """Return the name under which a school's secret is kept (xporter)."""
+    return f"xporter:{estab}"
+
+
 class CredentialStore:
     """The credential store of whoever runs the command, under the service name `d2i-csc-api`.
 
@@ -38,7 +43,17 @@ class CredentialStore:
 
     def set(self, name: str, secret: str) -> str:
         """Keep a secret and return the setting's name. Errors: SettingsError when it is blank or cannot be kept."""
-        setting = secret_setting(name)
+        return self._set(secret_setting(name), secret)
+
+    def set_school(self, estab: str, secret: str) -> None:
+        """Keep the secret of a school. Errors: SettingsError when it is blank or cannot be kept."""
+        self._set(school_entry(estab), secret)
+
+    def delete_school(self, estab: str) -> bool:
+        """Delete the secret of a school and return whether it was there. Errors: SettingsError."""
+        return self._delete(school_entry(estab))
+
+    def _set(self, setting: str, secret: str) -> str:
         value = secret.strip()
         if not value:
             raise SettingsError(f"Nothing was given for {setting}; nothing was stored.")
@@ -54,7 +69,9 @@ class CredentialStore:
 
     def delete(self, name: str) -> bool:
         """Delete a secret and return whether it was there. Errors: SettingsError when the store cannot be used."""
-        setting = secret_setting(name)
+        return self._delete(secret_setting(name))
+
+    def _delete(self, setting: str) -> bool:
         try:
             keyring = _keyring()
             if not keyring.get_password(SERVICE, setting):

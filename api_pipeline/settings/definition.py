@@ -29,6 +29,7 @@ class SettingKind(Enum):
     PATH = "a path"
     SHARD = "I/N"
     LIST = "words with commas between"
+    DATE = "a date"
 
 
 class Group(Enum):
@@ -41,6 +42,7 @@ class Group(Enum):
     NETWORK = "Network"
     LOGGING = "Logs"
     STAGING = "Filling the staging table with `stage` (not needed by `run`)"
+    XPORTER = "School data (`xporter`; not needed by anything else)"
 
 
 class Needed(Enum):
@@ -98,5 +100,6 @@ _EXPECTED: dict[SettingKind, str] = {
     SettingKind.FILE: "the path of a file that exists and can be read",
     SettingKind.PATH: "a path",
     SettingKind.SHARD: "I/N with 1 <= I <= N, for example 2/4",
+    SettingKind.DATE: "a date such as 2025-09-01",
     SettingKind.LIST: "words with commas between",
 }

@@ -10,6 +10,7 @@ from typing import get_args
 
 from api_pipeline._version import __version__
 from api_pipeline.settings.definition import CheckLevel, Group, Needed, Setting, SettingKind
+from api_pipeline.settings.xporter_definitions import XPORTER_SETTINGS
 
 _CHECK: tuple[str, ...] = get_args(CheckLevel)
 
@@ -398,6 +399,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_NETWORK,
     *_LOGGING,
     *_STAGING,
+    *XPORTER_SETTINGS,
 )
 
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}

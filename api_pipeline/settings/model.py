@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from api_pipeline.settings.definition import CheckLevel
 from api_pipeline.settings.safety import children_url
 from api_pipeline.settings.values import Shard
+from api_pipeline.settings.xporter import XporterSettings
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -27,6 +28,7 @@ class Purpose(Enum):
     DATABASE = "database"
     ENDPOINT = "endpoint"
     SMOKE = "smoke"
+    XPORTER = "xporter"
     NOTHING = "nothing"
 
     @property
@@ -52,7 +54,8 @@ class Purpose(Enum):
         """Return the secret settings that the command looks for in the credential store."""
         database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
         receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
-        return database + receiver
+        schools = ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL") if self is Purpose.XPORTER else ()
+        return database + receiver + schools
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Settings:
     debug: bool
     spool_folder: Path
     staging: StagingSettings
+    xporter: XporterSettings
     env_file: Path | None = None
     warnings: tuple[str, ...] = field(default=())
 
@@ -134,7 +138,7 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Return the secret values as given, for redaction."""
         given = (self.connection_string, self.client_secret, self.supplier_key, self.proxy_url)
-        return tuple(value for value in given if value)
+        return (*(value for value in given if value), *self.xporter.secrets)
 
     def __repr__(self) -> str:
         shown = {

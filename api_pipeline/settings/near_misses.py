@@ -9,6 +9,7 @@ from pathlib import Path
 
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import FILE_NAMES, MISNAMED
+from api_pipeline.settings.xporter_definitions import school_secret_of
 from api_pipeline.sql.connection_string import is_embedded, pairs
 from api_pipeline.sql.paths import is_there
 
@@ -31,7 +32,7 @@ def misspelt_names(names: Iterable[str], where: str) -> list[str]:
     """Return a sentence for each name of a settings file that is no setting and looks like one."""
     sentences = []
     for name in names:
-        if canonical_name(name):
+        if canonical_name(name) or school_secret_of(name):
             continue
         if name.upper() in _ENVIRONMENT_ONLY:
             sentences.append(f"{name} in {where} has no effect; set it in the environment, or use PROXY_URL.")
@@ -44,7 +45,7 @@ def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a sentence for each environment variable whose name is nearly that of a setting which is not set."""
     sentences = []
     for name in environ:
-        if canonical_name(name) or len(name) < _SHORTEST:
+        if canonical_name(name) or school_secret_of(name) or len(name) < _SHORTEST:
             continue
         alike = canonical_name(name.upper()) or ("_" in name and _alike(name, _ALIKE_IN_ENVIRONMENT))
         if alike and not environ.get(alike):

@@ -22,14 +22,29 @@ A relative path counts from this file's folder.
 Save the file as UTF-8, and let only the account that runs the command read and change it and its folder.
 """
 
+_SCHOOL_SECRETS = """\
+The secret of a school is best kept by: d2i-csc-api xporter schools add ESTAB. Where there is no credential store it
+stands here, under the school's seven digits: XPORTER_SECRET_9990001=...
+"""
+
 
 def env_example() -> str:
     """Return the text of `.env.example`: every setting with its meaning, what is accepted and its default."""
     parts = [as_comment(_HEAD)]
     for group in Group:
-        parts.append(f"# ---- {group.value} ----\n")
-        parts.extend(env_entry(setting) for setting in SETTINGS if setting.group is group)
+        if group is not Group.XPORTER:
+            parts.extend(_env_group(group))
     return "\n".join(parts)
+
+
+def xporter_example() -> str:
+    """Return the settings of the school data collector as they stand in a `.env` file, beside the others."""
+    return "\n".join(_env_group(Group.XPORTER)) + "\n" + as_comment(_SCHOOL_SECRETS)
+
+
+def _env_group(group: Group) -> list[str]:
+    entries = [env_entry(setting) for setting in SETTINGS if setting.group is group]
+    return [f"# ---- {group.value} ----\n", *entries]
 
 
 def settings_reference() -> str:

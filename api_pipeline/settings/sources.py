@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_
 from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
 from api_pipeline.settings.near_misses import misspelt_names
 from api_pipeline.settings.values import Found, Origin
+from api_pipeline.settings.xporter_definitions import school_secret_of, school_secrets
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
 
@@ -31,6 +32,7 @@ class Gathered:
     file: Path | None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    school_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def gather(
@@ -65,7 +67,8 @@ def gather(
     if file and not only_logging:
         errors.extend(file.errors)
     warnings = _file_warnings(file, {one.name for one in settings}) if file else _misnamed(cwd)
-    return Gathered(found, file.path if file else None, tuple(errors), warnings)
+    secrets = {} if only_logging else school_secrets(file.values if file else {}, environ)
+    return Gathered(found, file.path if file else None, tuple(errors), warnings, secrets)
 
 
 def _misnamed(cwd: Path) -> tuple[str, ...]:
@@ -127,7 +130,10 @@ def _unquoted(name: str, text: str) -> str:
 def _file_warnings(file: EnvFile, known: set[str]) -> tuple[str, ...]:
     unknown = [name for name in file.values if name.upper() not in known]
     warnings = [*file.warnings, *misspelt_names(unknown, file.path.name)]
-    holds_secret = any(_is_secret(canonical_name(name), text.strip()) for name, text in file.values.items())
+    holds_secret = any(
+        _is_secret(canonical_name(name), text.strip()) or (school_secret_of(name) and text.strip())
+        for name, text in file.values.items()
+    )
     if holds_secret and readable_by_others(file.path):
         warnings.append(
             f"The settings file {file.path} holds a secret and may be read by others; "

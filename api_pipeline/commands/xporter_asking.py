@@ -1,0 +1,102 @@
+"""`xporter collect` and `xporter check`: the commands that ask the schools."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.xporter.summary import CollectSummary
+
+
+@click.command("collect")
+@pass_common
+@click.option(
+    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Only this school (may be given several times)."
+)
+@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint, and Students.")
+@click.option("--full", "is_full", is_flag=True, help="Ask for closed weeks again as well.")
+@click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
+@click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
+def collect(
+    common: Common,
+    estabs: tuple[str, ...],
+    endpoints: tuple[str, ...],
+    is_full: bool,
+    accept_shrink: bool,
+    dry_run: bool,
+) -> None:
+    """Collect once: settle what consent says, then ask each school and write the difference.
+
+    Exit codes: 0 all complete, 1 a school or endpoint needs a look, 2 settings, 3 database, 4 refused by all, 5 not
+    reached, 75 another collection at work, 130 stopped by a signal.
+    """
+    from api_pipeline.commands.stage import today
+    from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.collect import collect as collect_once
+    from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
+
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with session(common, Purpose.XPORTER) as started:
+        settings = started.settings
+        options = options_of(settings, today(), chosen(settings, endpoints))
+        options = replace(
+            options,
+            only=frozenset(estabs) or options.only,
+            is_full=is_full,
+            accepts_shrink=accept_shrink,
+            is_dry_run=dry_run,
+        )
+        with open_landing(settings, started.run_id) as store, session_of(settings) as http:
+            summary = collect_once(parts_of(settings, store, http, stop, started.redactor.add), options)
+        _print(summary, common, is_dry_run=dry_run)
+    raise SystemExit(summary.exit_code)
+
+
+def _print(summary: CollectSummary, common: Common, *, is_dry_run: bool) -> None:
+    for error in summary.errors:
+        click.echo(f"Error: {error}", err=True)
+    if common.quiet:
+        return
+    for line in summary.lines:
+        click.echo(line)
+    for problem in summary.problems:
+        if problem.is_news:
+            window = f" {problem.round.window}" if problem.round.window else ""
+            click.echo(f"School {problem.round.estab or '(list)'}, {problem.round.endpoint}{window}: {problem.text}")
+    counts = summary.counts
+    click.echo(
+        f"{'Would write' if is_dry_run else 'Collected'}: {summary.schools} schools, {summary.rounds} rounds, "
+        f"{counts.added} rows added, {counts.changed} changed, {counts.deleted} deleted, {counts.unchanged} unchanged, "
+        f"{summary.dropped} not about the council's children; {summary.requests} requests."
+    )
+
+
+@click.command("check")
+@pass_common
+@click.argument("estab", required=False)
+def check(common: Common, estab: str | None) -> None:
+    """Fetch a token for each school (or ESTAB), read its scopes and ask one small page of each endpoint."""
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.checking import check_schools
+    from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of
+
+    with session(common, Purpose.XPORTER) as started:
+        settings = started.settings
+        secrets = StoredSecrets(settings, started.redactor.add)
+        schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
+        with session_of(settings) as http:
+            code = check_schools(
+                http,
+                access_of(settings),
+                *(secrets, schools, chosen(settings), settings.xporter, started.redactor.add),
+                (lambda _line: None) if common.quiet else click.echo,
+            )
+    raise SystemExit(code)

@@ -1,0 +1,153 @@
+"""`xporter schools`: who authorised the council, the schools' secrets, and the way out."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from api_pipeline.commands.common import Session
+    from api_pipeline.xporter.consent import Listed
+
+
+@click.group("schools")
+def schools() -> None:
+    """List the schools, keep or remove a school's secret, or take a school's data out."""
+
+
+@schools.command("list")
+@pass_common
+def list_schools(common: Common) -> None:
+    """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret here or not, last problem)."""
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.opening import StoredSecrets, open_landing
+
+    with session(common, Purpose.XPORTER) as started, open_landing(started.settings) as store:
+        store.check()
+        secrets = StoredSecrets(started.settings, started.redactor.add)
+        known = {str(row["estab"]).strip(): row for row in store.schools()}
+        listed = _listed(started)
+    for estab in sorted({*known, *listed, *secrets.estabs()}):
+        row = known.get(estab, {})
+        theirs = listed[estab].state.value if estab in listed else "not in the list" if listed else "not asked"
+        secret = "secret here" if secrets.get(estab) else "no secret"
+        name = (listed[estab].name if estab in listed else row.get("school_name")) or ""
+        click.echo(f"{estab}  {theirs:<15} {row.get('state') or 'new':<11} {secret:<11}  {name}".rstrip())
+        if row.get("problem"):
+            click.echo(f"  {row['problem']}")
+
+
+def _listed(started: Session) -> dict[str, Listed]:
+    import time
+
+    from api_pipeline.errors import ServiceUnavailable
+    from api_pipeline.transport.rate_limit import RateLimiter
+    from api_pipeline.xporter.client import Failed, IdaasClient, Watch
+    from api_pipeline.xporter.consent import read_list
+    from api_pipeline.xporter.opening import access_of, session_of
+
+    settings = started.settings
+    if not settings.xporter.management_secret:
+        return {}
+    limiter = RateLimiter(1, 0.0, time.monotonic)
+    with session_of(settings) as http:
+        client = IdaasClient(
+            *(http, access_of(settings), ("", settings.xporter.management_secret), limiter, time.monotonic),
+            Watch(on_token=started.redactor.add),
+        )
+        try:
+            return read_list(client.schools())
+        except Failed as failure:
+            raise ServiceUnavailable(f"The list of schools could not be read: {failure.text}.") from None
+
+
+@schools.command("add")
+@pass_common
+@click.argument("estab", required=False)
+@click.option("--file", "path", type=click.Path(path_type=Path), help="A CSV file with the columns estab and secret.")
+def add(common: Common, estab: str | None, path: Path | None) -> None:
+    """Keep the secret of school ESTAB (asked for without echo, or piped), or of every school in a file.
+
+    The secrets go into the operating system's credential store, never into a file. Delete the CSV file afterwards.
+    """
+    from api_pipeline.settings.credential_store import CredentialStore
+
+    if (estab is None) == (path is None):
+        raise click.UsageError("Give a school's seven digits, or --file with many.")
+    given = _from_file(path) if path else {_checked(estab or ""): _asked(estab or "")}
+    store = CredentialStore()
+    for school, secret in given.items():
+        store.set_school(school, secret)
+    if not common.quiet:
+        click.echo(f"{len(given)} secrets of schools are kept in the credential store of this account.")
+
+
+def _asked(estab: str) -> str:
+    if sys.stdin.isatty():
+        secret: str = click.prompt(f"Secret of school {estab}", hide_input=True)
+        return secret
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [
+                {(name or "").strip().lower(): value for name, value in row.items()} for row in csv.DictReader(file)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
+    if not rows or not {"estab", "secret"} <= set(rows[0]):
+        raise SettingsError(
+            f"The file {path} needs a first line with the columns estab and secret, and a line a school."
+        )
+    return {_checked(str(row["estab"]).strip()): str(row["secret"] or "").strip() for row in rows}
+
+
+def _checked(estab: str) -> str:
+    if not re.fullmatch(r"[0-9]{7}", estab):
+        raise SettingsError(f'ESTAB: expected seven digits (LA code and school number), got "{estab[:20]}".')
+    return estab
+
+
+@schools.command("remove")
+@pass_common
+@click.argument("estab")
+def remove(common: Common, estab: str) -> None:
+    """Remove every landed row of school ESTAB, its state and its secret; the proof of it stays in xporter_school."""
+    from api_pipeline.run_lock import take
+    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.collect import utc_now
+    from api_pipeline.xporter.consent import SchoolState
+    from api_pipeline.xporter.opening import open_landing
+
+    _checked(estab)
+    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+        store.check()
+        lock = take(store.connection, store.names.table("xporter_sync"), None)
+        try:
+            if estab not in {str(row["estab"]).strip() for row in store.schools()}:
+                raise SettingsError(
+                    f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
+                )
+            removed = store.purge_school(estab, SchoolState.REMOVED.value, utc_now())
+        finally:
+            lock.release()
+        is_in_settings = estab in started.settings.xporter.school_secrets
+    try:
+        CredentialStore().delete_school(estab)
+    except SettingsError as error:
+        click.echo(f"{error}", err=True)
+    if not common.quiet:
+        click.echo(f"School {estab}: {removed} rows were removed.")
+        if is_in_settings:
+            click.echo(f"Take XPORTER_SECRET_{estab} out of the settings as well.")

@@ -1,0 +1,58 @@
+"""`xporter demo` and `xporter simulate-api`: see it work on a machine that has nothing."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("demo")
+@pass_common
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to put the demo's database.")
+def demo(common: Common, folder: Path | None) -> None:
+    """Collect three invented schools for three nights: a pupil leaves, a school revokes; then show attendance."""
+    from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter_demo import default_folder
+    from api_pipeline.xporter_demo import demo as run_demo
+
+    with session(common, Purpose.NOTHING):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        code = run_demo(folder or default_folder(), (lambda _line: None) if common.quiet else click.echo, stop)
+    raise SystemExit(code)
+
+
+@click.command("simulate-api")
+@pass_common
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes a free one.")
+@click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="How many to invent.")
+@click.option("--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Pupils of each.")
+@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
+def simulate_api(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:
+    """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
+    from api_pipeline.commands.stage import today
+    from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.sandbox.simulator.serving import seldom_collected, wait_until_stopped
+    from api_pipeline.sandbox.simulator.xporter import SchoolConditions, XporterServer, XporterSimulator, make_school
+    from api_pipeline.settings.model import Purpose
+
+    with session(common, Purpose.NOTHING):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        day = today() + timedelta(days=1)
+        made = [make_school(number, pupils=pupils, today=day) for number in range(1, schools + 1)]
+        simulator = XporterSimulator(made, SchoolConditions(latency_s=latency_ms / 1000))
+        with seldom_collected(), XporterServer(simulator, port=port) as server:
+            click.echo(
+                "The simulated School Data API is serving on this machine only; stop it with Ctrl-C. Its settings:"
+            )
+            for name, value in server.settings().items():
+                click.echo(f"{name}={value}")
+            wait_until_stopped(server, stop)
+        click.echo(f"Stopped: {simulator.counts()['answered'].get('data', 0)} data requests were answered.")

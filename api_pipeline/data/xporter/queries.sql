@@ -1,0 +1,203 @@
+-- name: probe_school
+-- Whether the wing's tables are there: reads nothing.
+SELECT estab, secret_version FROM {school} WHERE 1 = 0;
+
+-- name: schools
+-- All schools that the collector knows, with what is known of their consent.
+SELECT estab, school_name, state, scopes, authorised_at, revoked_at, purged_at, purged_rows, secret_version,
+    state_since, checked_at, problem
+FROM {school} ORDER BY estab;
+
+-- name: insert_school
+-- A school that was not known yet.
+INSERT INTO {school} (estab, school_name, state, scopes, authorised_at, revoked_at, secret_version, state_since,
+    checked_at, problem)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_school
+-- What is known of a school now.
+UPDATE {school} SET school_name = ?, state = ?, scopes = ?, authorised_at = ?, revoked_at = ?, secret_version = ?,
+    state_since = ?, checked_at = ?, problem = ?
+WHERE estab = ?;
+
+-- name: mark_purged
+-- The proof that a school's rows were removed: when, and how many.
+UPDATE {school} SET state = ?, purged_at = ?, purged_rows = ?, scopes = NULL, secret_version = NULL, state_since = ?
+WHERE estab = ?;
+
+-- name: syncs
+-- The state of every school, endpoint and window of time.
+SELECT estab, endpoint, time_window, params_hash, row_count, round_started, round_ended, data_as_of, problem,
+    problem_at, attempts
+FROM {sync} ORDER BY estab, endpoint, time_window;
+
+-- name: school_syncs
+-- The same of one school, before its endpoints are asked.
+SELECT endpoint, time_window, params_hash, row_count, problem FROM {sync} WHERE estab = ?;
+
+-- name: insert_sync
+-- The first complete round of a school, endpoint and window; in the transaction of its rows.
+INSERT INTO {sync} (params_hash, row_count, round_started, round_ended, data_as_of, meta, attempts, estab, endpoint,
+    time_window)
+VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?);
+
+-- name: update_sync
+-- A later complete round; in the transaction of its rows.
+UPDATE {sync} SET params_hash = ?, row_count = ?, round_started = ?, round_ended = ?, data_as_of = ?, meta = ?,
+    attempts = 0, problem = NULL, problem_at = NULL
+WHERE estab = ? AND endpoint = ? AND time_window = ?;
+
+-- name: insert_sync_problem
+-- A round that could not be completed, of which none ever was.
+INSERT INTO {sync} (problem, problem_at, attempts, estab, endpoint, time_window) VALUES (?, ?, 1, ?, ?, ?);
+
+-- name: update_sync_problem
+-- A round that could not be completed; what is landed stays as it is.
+UPDATE {sync} SET problem = ?, problem_at = ?, attempts = COALESCE(attempts, 0) + 1
+WHERE estab = ? AND endpoint = ? AND time_window = ?;
+
+-- name: adjust_sync
+-- The count of rows after some were removed because a person or a scope was withdrawn; in the same transaction.
+UPDATE {sync} SET row_count = ? WHERE estab = ? AND endpoint = ? AND time_window = ?;
+
+-- name: delete_syncs
+-- Forgets the state of a school whose consent ended; in the transaction that removes its rows.
+DELETE FROM {sync} WHERE estab = ?;
+
+-- name: delete_endpoint_syncs
+-- Forgets the state of an endpoint that a school's consent covers no longer; with its rows.
+DELETE FROM {sync} WHERE estab = ? AND endpoint = ?;
+
+-- name: sync_windows
+-- The windows of a school and endpoint that have a state.
+SELECT time_window FROM {sync} WHERE estab = ? AND endpoint = ? AND row_count IS NOT NULL;
+
+-- name: insert_run
+-- One entry a collection, begun when it starts.
+INSERT INTO {run} (run_id, started_at) VALUES (?, ?);
+
+-- name: finish_run
+-- Closes the entry of a collection with its counts.
+UPDATE {run} SET finished_at = ?, schools = ?, rounds = ?, added = ?, changed = ?, deleted = ?, unchanged = ?,
+    requests = ?, received_bytes = ?, exit_code = ?, message = ?
+WHERE run_id = ?;
+
+-- name: runs
+-- The collections, the newest first.
+SELECT run_id, started_at, finished_at, schools, rounds, added, changed, deleted, unchanged, requests, received_bytes,
+    exit_code, message
+FROM {run} ORDER BY started_at DESC;
+
+-- name: delete_run_log
+-- A round that is repeated within a collection replaces its entry.
+DELETE FROM {run_log} WHERE run_id = ? AND estab = ? AND endpoint = ? AND time_window = ?;
+
+-- name: insert_run_log
+-- What became of one school, endpoint and window in a collection: counts, no values.
+INSERT INTO {run_log} (run_id, estab, endpoint, time_window, logged_at, outcome, added, changed, deleted, unchanged,
+    dropped, received_bytes, milliseconds, message)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: run_log
+-- The entries of one collection.
+SELECT estab, endpoint, time_window, outcome, added, changed, deleted, unchanged, dropped, milliseconds, message
+FROM {run_log} WHERE run_id = ? ORDER BY estab, endpoint, time_window;
+
+-- name: update_column
+-- A member without a column was seen again.
+UPDATE {column} SET last_seen = ?, estab = ? WHERE table_name = ? AND column_name = ?;
+
+-- name: insert_column
+-- A member without a column was seen for the first time: its values are in `extra`.
+INSERT INTO {column} (table_name, column_name, first_seen, last_seen, estab) VALUES (?, ?, ?, ?, ?);
+
+-- name: columns
+-- Members that have no column of their own.
+SELECT table_name, column_name, first_seen, last_seen, estab FROM {column} ORDER BY table_name, column_name;
+
+-- name: delete_matches
+-- The proposals are made anew each time.
+DELETE FROM {match};
+
+-- name: delete_school_matches
+-- Forgets the proposals that rest on a school whose consent ended.
+DELETE FROM {match} WHERE estab = ?;
+
+-- name: insert_match
+-- One proposal for a worker to look at; never written to the SSD or a payload.
+INSERT INTO {match} (person_id, kind, estab, student_id, upn, former_upn, is_valid_upn, found_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: matches
+-- The proposals of the last matching.
+SELECT person_id, kind, estab, student_id, upn, former_upn, is_valid_upn FROM {match} ORDER BY kind, person_id, estab;
+
+-- name: tables_sqlserver
+-- The tables of the wing's schema.
+SELECT t.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = ?;
+
+-- name: tables_postgresql
+-- The same.
+SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE';
+
+-- name: tables_sqlite
+-- The same: SQLite has no schemas, and the names begin alike.
+SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ? || '%';
+
+-- name: landed_hashes
+-- Key and hash of every landed row of a school and window, to be compared with an answer.
+SELECT row_key, row_sha FROM {table} WHERE estab = ? AND time_window = ?;
+
+-- name: landed_count
+-- How many rows of a school and window are landed.
+SELECT COUNT(*) FROM {table} WHERE estab = ? AND time_window = ?;
+
+-- name: school_count
+-- How many rows of a school are landed.
+SELECT COUNT(*) FROM {table} WHERE estab = ?;
+
+-- name: delete_rows
+-- Removes one row that an answer no longer names.
+DELETE FROM {table} WHERE estab = ? AND time_window = ? AND row_key = ?;
+
+-- name: delete_school_rows
+-- Removes every row of a school whose consent ended.
+DELETE FROM {table} WHERE estab = ?;
+
+-- name: delete_owned
+-- Removes the rows of a pupil who was withdrawn, in one window that is not asked any more.
+DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
+
+-- name: withdraw_columns
+-- Empties columns of a school that took back their consent scopes; without its hash a row is compared anew.
+UPDATE {table} SET {assignments}, extra = NULL, row_sha = '' WHERE estab = ?;
+
+-- name: owned_ids
+-- The Ids that tie rows of other tables to a pupil.
+SELECT DISTINCT {column} FROM {table} WHERE estab = ? AND {column} IS NOT NULL;
+
+-- name: cohort_people
+-- The people in the SSD, to be matched with pupils.
+SELECT pers_person_id, pers_upn, pers_upn_unknown, pers_forename, pers_surname, pers_sex, pers_dob FROM {person};
+
+-- name: pupils
+-- The landed pupils, to be matched with the SSD.
+SELECT estab, row_key, {upn}, {former_upn}, {forename}, {surname}, {legal_forename}, {legal_surname}, {birth},
+    {gender}, {in_care}
+FROM {students};
+
+-- name: in_care
+-- The people whom the SSD has in care today.
+SELECT DISTINCT clae_person_id FROM {cla} WHERE clae_cla_episode_ceased_date IS NULL;
+
+-- name: probe_person
+-- Whether the SSD's people can be read: reads nothing.
+SELECT pers_person_id, pers_upn FROM {prefix}ssd_person WHERE 1 = 0;
+
+-- name: probe_cin
+-- The same of CIN episodes.
+SELECT cine_person_id, cine_close_date FROM {prefix}ssd_cin_episodes WHERE 1 = 0;
+
+-- name: probe_cla
+-- The same of CLA episodes.
+SELECT clae_person_id, clae_cla_episode_ceased_date FROM {prefix}ssd_cla_episodes WHERE 1 = 0;

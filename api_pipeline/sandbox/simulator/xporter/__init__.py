@@ -1,0 +1,32 @@
+"""The simulated School Data API: schools with pupils, secrets, scopes and moods, for rehearsals, tests and the demo.
+
+`XporterSimulator` answers requests, `XporterServer` serves one on this machine, `School` is one invented school with
+its moves (enrol, leave, change, withhold, revoke). It shares no code with the collector; its tables follow the
+packaged catalogue of the published reference.
+"""
+
+from api_pipeline.sandbox.simulator.xporter.core import (
+    GET_TOKEN_PATH,
+    MANAGEMENT_SECRET,
+    RELYING_PARTY,
+    SCHOOLS_PATH,
+    Quirk,
+    SchoolConditions,
+    XporterServer,
+    XporterSimulator,
+)
+from api_pipeline.sandbox.simulator.xporter.school import ALL_SCOPES, School, make_school
+
+__all__ = [
+    "ALL_SCOPES",
+    "GET_TOKEN_PATH",
+    "MANAGEMENT_SECRET",
+    "RELYING_PARTY",
+    "SCHOOLS_PATH",
+    "Quirk",
+    "School",
+    "SchoolConditions",
+    "XporterServer",
+    "XporterSimulator",
+    "make_school",
+]

@@ -1,0 +1,368 @@
+"""The simulated School Data API: tokens, the list of schools, scopes and data, with its own moods (`Quirk`)."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from api_pipeline.sandbox.simulator.answer import Answer, Ending, json_answer, page_answer
+from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sandbox.simulator.http import LoopbackServer
+from api_pipeline.sandbox.simulator.options import CommonConditions
+from api_pipeline.sandbox.simulator.request_log import Visit
+from api_pipeline.sandbox.simulator.shell import Shell
+from api_pipeline.sandbox.simulator.xporter.school import School, published, sample_rows
+
+RELYING_PARTY = "app.invented.example"
+MANAGEMENT_SECRET = "invented-management-secret"  # noqa: S105 - invented, known to the simulator alone
+GET_TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
+SCHOOLS_PATH = "/api/XporterOnDemand/GetXodSchools"
+SCOPES_PATH = "/api/v1/Scopes"
+_DATA_PREFIX = "/api/v1/School/"
+_NOT_CORRECT = "Relying Party not found for estab or secret not correct"
+_PAUSED = "Authorisation is currently paused while the school finalises the selection of people"
+_MOST_ROWS = 100_011
+_GZIP_FROM = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolConditions(CommonConditions):
+    """What holds until it is changed. `most_rows` is how many one answer holds before pages are forced.
+
+    With `real_codes` an error has the HTTP code that fits it; else it comes as 200, as the reference warns.
+    """
+
+    most_rows: int = _MOST_ROWS
+    real_codes: bool = False
+    token_lifetime_s: float = 3600.0
+    clock_offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """Something odd that befalls the next `times` data answers (None: all) of a school ("" any) and endpoint ("" any).
+
+    Kinds: error_body, not_ready, html, cut, missing_table, empty_table, null_key, duplicate_key, extra_column,
+    number_to_text, shrunk, unavailable, scope, token_refused, moved_between_pages, broken_gzip, wrapped.
+    """
+
+    kind: str
+    estab: str = ""
+    endpoint: str = ""
+    times: int | None = 1
+
+
+class XporterSimulator(Shell[SchoolConditions]):
+    """The simulated School Data API. Safe to use from several threads at once; the arguments are those of `Shell`."""
+
+    endpoints = frozenset({"token", "manage", "data"})
+    counted = frozenset({"data"})
+
+    def __init__(
+        self,
+        schools: list[School] | None = None,
+        conditions: SchoolConditions | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        super().__init__(conditions or SchoolConditions(), clock=clock, now=now, sleep=sleep)
+        self.schools = {school.estab: school for school in schools or []}
+        self.lock = threading.RLock()
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._clock = clock
+        self._quirks: list[tuple[Quirk, int | None]] = []
+        self._answered: dict[str, int] = {}
+
+    def endpoint_of(self, path: str) -> str:
+        """Return which endpoint a path is for."""
+        if path == GET_TOKEN_PATH:
+            return "token"
+        if path in (SCHOOLS_PATH, SCOPES_PATH):
+            return "manage"
+        return "data" if path.startswith(_DATA_PREFIX) else Target.NOWHERE
+
+    def add_quirk(self, *quirks: Quirk) -> None:
+        """Program quirks behind those that wait already."""
+        with self.lock:
+            self._quirks += [(quirk, quirk.times) for quirk in quirks]
+
+    def clear_quirks(self) -> None:
+        """Take every quirk out."""
+        with self.lock:
+            self._quirks.clear()
+
+    def respond(self, visit: Visit, conditions: SchoolConditions, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the service's own answer."""
+        with self.lock:
+            self._answered[visit.target] = self._answered.get(visit.target, 0) + 1
+            if visit.target == "token":
+                return self._token(conditions, body)
+            query = {name.lower(): value for name, value in parse_qsl(visit.query)}
+            whose = self._whose(headers.get("authorization", ""))
+            if visit.path == SCHOOLS_PATH:
+                return self._list(whose, query, conditions)
+            if visit.path == SCOPES_PATH:
+                return self._scopes(whose, conditions)
+            answer = self._data(visit.path, query, whose, conditions)
+        if "gzip" in headers.get("accept-encoding", "") and len(answer.body) > _GZIP_FROM:
+            packed = gzip.compress(answer.body, 1)
+            return replace(answer, body=packed, headers={**answer.headers, "Content-Encoding": "gzip"})
+        return answer
+
+    def forget(self) -> None:
+        """Forget tokens and quirks; the schools stay."""
+        with self.lock:
+            self._tokens.clear()
+            self._quirks.clear()
+            self._answered.clear()
+
+    def expire_tokens(self) -> None:
+        """Make every token that was issued worthless."""
+        with self.lock:
+            self._tokens.clear()
+
+    def counts(self) -> dict[str, Any]:
+        """Return how many requests were answered, by endpoint."""
+        with self.lock:
+            return {"answered": dict(self._answered), "tokens": len(self._tokens), "schools": len(self.schools)}
+
+    def _token(self, conditions: SchoolConditions, body: bytes) -> Answer:
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return self._error("The request is not JSON", "System.FormatException", 400, conditions)
+        estab = str(asked.get("estab") or "")
+        if asked.get("relyingParty") != RELYING_PARTY:
+            return self._no_token(_NOT_CORRECT)
+        if not estab:
+            if asked.get("password") != MANAGEMENT_SECRET:
+                return self._no_token(_NOT_CORRECT)
+            return self._issue("", conditions)
+        school = self.schools.get(estab)
+        if school is None or not school.is_open or asked.get("password") != school.secret:
+            return self._no_token(_NOT_CORRECT)
+        return self._no_token(_PAUSED) if school.is_paused else self._issue(estab, conditions)
+
+    def _issue(self, estab: str, conditions: SchoolConditions) -> Answer:
+        token = secrets.token_urlsafe(32)
+        self._tokens[token] = (estab, self._clock() + conditions.token_lifetime_s)
+        clock = self._now() + timedelta(seconds=conditions.clock_offset_s)
+        expires = clock + timedelta(seconds=conditions.token_lifetime_s)
+        members = {
+            **{"token": token, "expires": expires.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"},
+            **{"Message": None, "ExceptionType": None, "ExceptionMessage": None, "InnerException": None},
+        }
+        dated = clock.astimezone(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return json_answer(200, members, {"Date": dated})
+
+    def _no_token(self, message: str) -> Answer:
+        return json_answer(
+            200,
+            {
+                **{"token": None, "expires": "0001-01-01T00:00:00", "Message": "An error has occurred."},
+                **{"ExceptionType": "System.Exception", "ExceptionMessage": message, "InnerException": None},
+            },
+        )
+
+    def _whose(self, authorization: str) -> str | None:
+        scheme, _, token = authorization.partition(" ")
+        found = self._tokens.get(token.strip()) if scheme == "Idaas" else None
+        return found[0] if found and self._clock() < found[1] else None
+
+    def _list(self, whose: str | None, query: Mapping[str, str], conditions: SchoolConditions) -> Answer:
+        if whose != "":
+            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+        authorised, revoked, pending = [], [], []
+        for school in self.schools.values():
+            if school.authorised_at is not None and not school.is_pending:
+                if school.is_open:
+                    authorised.append(
+                        {
+                            **{"estab": school.estab, "schoolName": school.name},
+                            **{"dateAuthorised": school.authorised_at.isoformat(), "installedStatus": "Installed"},
+                            **{"scopesAuthorised": ",".join(sorted(school.scopes)), "installMessage": None},
+                        }
+                    )
+                if school.revoked_at is not None:
+                    at = school.revoked_at.isoformat()
+                    revoked.append({"estab": school.estab, "schoolName": school.name, "dateRevoked": at})
+            elif query.get("includependingauthorisation") == "true":
+                pending.append({"estab": school.estab, "schoolName": school.name, "dateInvited": "2025-09-01T08:00:00"})
+        return json_answer(200, {"Authorised": authorised, "Revoked": revoked, "PendingAuthorisation": pending})
+
+    def _scopes(self, whose: str | None, conditions: SchoolConditions) -> Answer:
+        school = self.schools.get(whose or "")
+        if school is None:
+            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+        return json_answer(200, {"Scopes": sorted(school.scopes), "ExceptionMessage": None})
+
+    def _data(self, path: str, query: dict[str, str], whose: str | None, conditions: SchoolConditions) -> Answer:
+        estab, _, rest = path[len(_DATA_PREFIX) :].partition("/")
+        name = rest.strip("/")
+        school = self.schools.get(estab)
+        if school is None or name.lower() not in published():
+            return self._error("Not found", "System.ArgumentException", 404, conditions)
+        if whose != estab or not school.is_open:
+            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+        quirk = self._quirk(estab, name)
+        if quirk:
+            early = self._early(quirk, conditions)
+            if early is not None:
+                return early
+        endpoint = published()[name.lower()]["name"]
+        if endpoint == "TestError":
+            return self._error("A test error", "System.Exception", 500, conditions)
+        if not school.is_let_out(endpoint):
+            return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+        tables = self._tables(school, endpoint, query)
+        if quirk:
+            tables = _spoilt(quirk.kind, tables)
+        return self._paged(school, tables, query, conditions, quirk)
+
+    def _early(self, quirk: Quirk, conditions: SchoolConditions) -> Answer | None:
+        match quirk.kind:
+            case "error_body":
+                return self._error(
+                    "Something went wrong for Ada Nobody, 2011-02-03", "System.Exception", 500, conditions
+                )
+            case "scope":
+                return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+            case "token_refused":
+                return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+            case "not_ready":
+                return json_answer(200, {"__dbstatus__": [{"Database": "XodSchoolData", "Status": "Pending"}]})
+            case "html":
+                return page_answer(200, "Please log in")
+            case "unavailable":
+                return json_answer(503, {"Message": "Service Unavailable"})
+            case "drop":
+                return Answer(0, ending=Ending.DROP)
+        return None
+
+    def _quirk(self, estab: str, endpoint: str) -> Quirk | None:
+        for place, (quirk, left) in enumerate(self._quirks):
+            if quirk.estab in ("", estab) and quirk.endpoint.lower() in ("", endpoint.lower()):
+                if left is not None and left <= 1:
+                    del self._quirks[place]
+                elif left is not None:
+                    self._quirks[place] = (quirk, left - 1)
+                return quirk
+        return None
+
+    def _tables(self, school: School, endpoint: str, query: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        if endpoint == "Counts":
+            return {"counts": [{"Area": "Students", "Count": len(school.truth("Students")["Students"])}]}
+        if endpoint == "Health":
+            row = {"SchoolDataStatus": "ok", "SchoolDataAgeDays": school.age_days, "XodStatus": "ok"}
+            return {"health": [row]}
+        if endpoint not in school.data:
+            return sample_rows(endpoint, school.pupils)
+        tables = school.truth(endpoint)
+        first, last = query.get("datefrom"), query.get("dateto")
+        if endpoint == "AttendanceForDateRange" and first and last:
+            tables = school.truth(endpoint, first, last)
+            tables["DateRange"] = [{"Id": 1, "DateFrom": first, "DateTo": last}]
+        aliases = {item["name"]: item.get("alias", item["name"]) for item in published()[endpoint.lower()]["tables"]}
+        return {aliases.get(name, name): rows for name, rows in tables.items()}
+
+    def _paged(
+        self,
+        school: School,
+        tables: dict[str, list[dict[str, Any]]],
+        query: Mapping[str, str],
+        conditions: SchoolConditions,
+        quirk: Quirk | None,
+    ) -> Answer:
+        rows = max((len(table) for table in tables.values()), default=0)
+        asked = int(query.get("pagesize") or 0)
+        size = min(asked or conditions.most_rows, conditions.most_rows)
+        pages = max(1, -(-rows // size))
+        number = int(query.get("page") or 1)
+        first = (number - 1) * size
+        body: dict[str, Any] = {name: table[first : first + size] for name, table in tables.items()}
+        moved = 1 if quirk and quirk.kind == "moved_between_pages" and number > 1 else 0
+        as_of = (self._now() - timedelta(days=school.age_days)).date().isoformat()
+        body["meta"] = [{"Database": "XodSchoolData", "LastUpdated": f"{as_of}T03:00:00"}]
+        body["__pagination__"] = [
+            {
+                **{"PageSize": size, "PageNumber": number, "PageCount": pages, "RowCount": rows + moved},
+                "NextPage": number + 1 if number < pages else None,
+            }
+        ]
+        if quirk and quirk.kind == "wrapped":
+            body = {"TrackingId": "1", "DataSet": body, "Message": "success"}
+        answer = json_answer(200, body)
+        if quirk and quirk.kind == "cut":
+            return replace(answer, body=answer.body[: len(answer.body) // 2])
+        if quirk and quirk.kind == "broken_gzip":
+            packed = gzip.compress(answer.body)
+            return replace(answer, body=packed[: len(packed) // 2], headers={"Content-Encoding": "gzip"})
+        return answer
+
+    def _error(self, message: str, kind: str, code: int, conditions: SchoolConditions) -> Answer:
+        members = {
+            **{"Message": "An error has occurred.", "ExceptionType": kind, "ExceptionMessage": message},
+            "InnerException": None,
+        }
+        return json_answer(code if conditions.real_codes else 200, members)
+
+
+def _spoilt(kind: str, tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the tables of an answer with something odd about the first of them that has rows."""
+    name = next((name for name, rows in tables.items() if rows), None)
+    if name is None:
+        return tables
+    rows = [dict(row) for row in tables[name]]
+    key = "Id" if "Id" in rows[0] else next(iter(rows[0]))
+    match kind:
+        case "missing_table":
+            return {other: table for other, table in tables.items() if other != name}
+        case "empty_table":
+            rows = []
+        case "null_key":
+            rows.append({**rows[0], key: None})
+        case "duplicate_key":
+            rows.insert(0, {**rows[0], next(reversed(rows[0])): "an older value"})
+        case "extra_column":
+            rows = [{**row, "BrandNew": f"new {number}"} for number, row in enumerate(rows)]
+        case "number_to_text":
+            rows = [
+                {member: str(value) if type(value) is int else value for member, value in row.items()} for row in rows
+            ]
+        case "shrunk":
+            rows = rows[: len(rows) // 3]
+    return {**tables, name: rows}
+
+
+class XporterServer(LoopbackServer[XporterSimulator]):
+    """Serves a simulated School Data API over HTTP on this machine."""
+
+    @property
+    def base_url(self) -> str:
+        """The value for XPORTER_BASE_URL."""
+        return self.origin
+
+    @property
+    def token_url(self) -> str:
+        """The value for XPORTER_TOKEN_URL."""
+        return f"{self.origin}{GET_TOKEN_PATH}"
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point the collector at this server, one secret for each open school."""
+        simulator = self.simulator
+        return {
+            **{"XPORTER_BASE_URL": self.base_url, "XPORTER_TOKEN_URL": self.token_url},
+            **{"XPORTER_RELYING_PARTY": RELYING_PARTY, "XPORTER_MANAGEMENT_SECRET": MANAGEMENT_SECRET},
+            **{f"XPORTER_SECRET_{school.estab}": school.secret for school in simulator.schools.values()},
+        }

@@ -1,0 +1,111 @@
+"""The settings of the school data collector as one object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from api_pipeline.settings.safety import endpoint_errors
+from api_pipeline.settings.values import Values
+
+_TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
+class XporterSettings:
+    """What the collector may know of its settings. Times are in the unit that a name ends in.
+
+    `school_secrets` are those of environment and `.env` file, by estab; the credential store comes first.
+    """
+
+    base_url: str
+    token_url: str
+    relying_party: str
+    management_secret: str = field(repr=False)
+    schools: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    schema: str
+    options_style: str
+    paths: Mapping[str, str]
+    schools_at_once: int
+    min_gap_ms: int
+    read_timeout_s: float
+    ready_wait_s: float
+    ready_poll_s: float
+    page_size: int
+    attendance_weeks_back: int
+    attendance_from: date | None
+    stale_after_hours: float
+    purges_revoked: bool
+    keep_unmatched: bool
+    school_secrets: Mapping[str, str] = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secret values, for redaction."""
+        return tuple(value for value in (self.management_secret, *self.school_secrets.values()) if value)
+
+
+def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: bool) -> XporterSettings:
+    """Return the collector's settings; `values` gathers what is wrong with them."""
+    base_url = values.text("XPORTER_BASE_URL").rstrip("/")
+    token_url = values.text("XPORTER_TOKEN_URL") or base_url + _TOKEN_PATH
+    for name, url in (("XPORTER_BASE_URL", base_url), ("XPORTER_TOKEN_URL", token_url)):
+        values.errors.extend(endpoint_errors(name, url))
+    if is_needed and not values.given("XPORTER_RELYING_PARTY"):
+        values.missing("XPORTER_RELYING_PARTY")
+    return XporterSettings(
+        base_url=base_url,
+        token_url=token_url,
+        relying_party=values.text("XPORTER_RELYING_PARTY"),
+        management_secret=values.text("XPORTER_MANAGEMENT_SECRET"),
+        schools=_schools(values),
+        endpoints=values.words("XPORTER_ENDPOINTS"),
+        schema=values.text("XPORTER_SCHEMA"),
+        options_style=values.choice("XPORTER_OPTIONS_STYLE"),
+        paths=_paths(values),
+        schools_at_once=values.integer("XPORTER_SCHOOLS_AT_ONCE"),
+        min_gap_ms=values.integer("XPORTER_MIN_GAP_MS"),
+        read_timeout_s=values.number("XPORTER_READ_TIMEOUT_S"),
+        ready_wait_s=values.number("XPORTER_READY_WAIT_S"),
+        ready_poll_s=values.number("XPORTER_READY_POLL_S"),
+        page_size=values.integer("XPORTER_PAGE_SIZE"),
+        attendance_weeks_back=values.integer("XPORTER_ATTENDANCE_WEEKS_BACK"),
+        attendance_from=_day(values, "XPORTER_ATTENDANCE_FROM"),
+        stale_after_hours=values.number("XPORTER_STALE_AFTER_HOURS"),
+        purges_revoked=values.choice("XPORTER_ON_REVOKED") == "purge",
+        keep_unmatched=values.boolean("XPORTER_KEEP_UNMATCHED"),
+        school_secrets=dict(secrets),
+    )
+
+
+def _schools(values: Values) -> tuple[str, ...]:
+    words = values.words("XPORTER_SCHOOLS")
+    if not all(re.fullmatch(r"[0-9]{7}", word) for word in words):
+        values.refuse("XPORTER_SCHOOLS", "schools of seven digits each, with commas between")
+        return ()
+    return words
+
+
+def _paths(values: Values) -> dict[str, str]:
+    paths: dict[str, str] = {}
+    for word in values.words("XPORTER_PATHS"):
+        name, _, path = word.partition("=")
+        if not re.fullmatch(r"/[\w{}/.-]+", path) or "{estab}" not in path or ".." in path:
+            values.refuse("XPORTER_PATHS", "NAME=/PATH with {estab} in the path, with commas between")
+            return {}
+        paths[name.strip().lower()] = path
+    return paths
+
+
+def _day(values: Values, name: str) -> date | None:
+    text = values.text(name)
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        values.refuse(name)
+        return None

@@ -1,0 +1,196 @@
+"""The settings of the school data collector (`xporter`): they stand in their own example and on their own page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from api_pipeline.settings.definition import Group, Setting, SettingKind
+
+_SECRET_NAME = re.compile(r"XPORTER_SECRET_([0-9]{7})", re.IGNORECASE)
+
+XPORTER_SETTINGS = (
+    Setting(
+        "XPORTER_BASE_URL",
+        Group.XPORTER,
+        SettingKind.URL,
+        "The base URL of the School Data API.",
+        default="https://xporter.groupcall.com",
+    ),
+    Setting(
+        "XPORTER_TOKEN_URL",
+        Group.XPORTER,
+        SettingKind.URL,
+        "Where tokens are fetched.",
+        default_note="/api/oauth/GetToken under XPORTER_BASE_URL",
+    ),
+    Setting(
+        "XPORTER_RELYING_PARTY",
+        Group.XPORTER,
+        SettingKind.HEADER,
+        "The id of your application at the vendor. Needed by every command that asks the API.",
+        example="app.yourcouncil.example",
+    ),
+    Setting(
+        "XPORTER_MANAGEMENT_SECRET",
+        Group.XPORTER,
+        SettingKind.TEXT,
+        "Opens the list of schools, which says who authorised, revoked or is asked. Without it the list of schools is "
+        "what you were given secrets for, and a revocation is not seen by itself.",
+        secret=True,
+    ),
+    Setting(
+        "XPORTER_SCHOOLS",
+        Group.XPORTER,
+        SettingKind.LIST,
+        "Only these schools (seven digits each), with commas between.",
+        default_note="every school that authorised you",
+        example="9990001,9990002",
+    ),
+    Setting(
+        "XPORTER_ENDPOINTS",
+        Group.XPORTER,
+        SettingKind.LIST,
+        "What is collected, with commas between. Options and parameters of an endpoint follow it with + between: "
+        "Students+includeLeavers, DiscountCodes+KeyStage=4. See d2i-csc-api xporter catalogue.",
+        default="Students+includeLeavers+includeAttStats, SchoolInfo, AttendanceCodes, "
+        "AttendanceForDateRange+includeLeavers, StudentExclusions+includeLeavers, SEN",
+    ),
+    Setting(
+        "XPORTER_SCHEMA",
+        Group.XPORTER,
+        SettingKind.SCHEMA,
+        "The schema of the landing tables. SQLite has none: the tables' names begin with xporter_ there.",
+        default="xporter",
+    ),
+    Setting(
+        "XPORTER_OPTIONS_STYLE",
+        Group.XPORTER,
+        SettingKind.CHOICE,
+        "How options are sent: options (one list, as known callers do) or flags (a parameter for each, as the "
+        "reference writes them).",
+        default="options",
+        choices=("options", "flags"),
+    ),
+    Setting(
+        "XPORTER_PATHS",
+        Group.XPORTER,
+        SettingKind.LIST,
+        "Other paths than those of the packaged catalogue, as Students=/api/v1/School/{estab}/Students.",
+        default_note="the catalogue's",
+    ),
+    Setting(
+        "XPORTER_SCHOOLS_AT_ONCE",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "How many schools are asked at once. One school never gets more than one request at a time.",
+        default="4",
+        low=1,
+        high=16,
+    ),
+    Setting(
+        "XPORTER_MIN_GAP_MS",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "Least time between the starts of two requests to one school, in milliseconds.",
+        default="200",
+        low=0,
+        high=600_000,
+    ),
+    Setting(
+        "XPORTER_READ_TIMEOUT_S",
+        Group.XPORTER,
+        SettingKind.NUMBER,
+        "How long to wait for an answer to begin or go on, in seconds; the whole may take five times as long. Data "
+        "that the vendor has not cached yet are slow.",
+        default="120",
+        low=0.001,
+        high=3600,
+    ),
+    Setting(
+        "XPORTER_READY_WAIT_S",
+        Group.XPORTER,
+        SettingKind.NUMBER,
+        "How long data that are not ready are waited for, in seconds.",
+        default="900",
+        low=0,
+        high=86_400,
+    ),
+    Setting(
+        "XPORTER_READY_POLL_S",
+        Group.XPORTER,
+        SettingKind.NUMBER,
+        "The pause between two looks whether they are ready, in seconds.",
+        default="30",
+        low=0.01,
+        high=3600,
+    ),
+    Setting(
+        "XPORTER_PAGE_SIZE",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "Rows of a page. 0: no pages, one answer is one snapshot; pages are then asked for only where the API forces "
+        "them.",
+        default="0",
+        low=0,
+        high=100_011,
+    ),
+    Setting(
+        "XPORTER_ATTENDANCE_WEEKS_BACK",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "How many weeks before this one are asked for again every night.",
+        default="2",
+        low=0,
+        high=60,
+    ),
+    Setting(
+        "XPORTER_ATTENDANCE_FROM",
+        Group.XPORTER,
+        SettingKind.DATE,
+        "Earlier weeks from this day on are collected once.",
+        default_note="none",
+        example="2025-09-01",
+    ),
+    Setting(
+        "XPORTER_STALE_AFTER_HOURS",
+        Group.XPORTER,
+        SettingKind.NUMBER,
+        "xporter status has exit code 1 where a school's last complete round is older, in hours.",
+        default="48",
+        low=1,
+        high=8760,
+    ),
+    Setting(
+        "XPORTER_ON_REVOKED",
+        Group.XPORTER,
+        SettingKind.CHOICE,
+        "What happens to the rows of a school that revoked its consent: purge (removed at the next collection) or "
+        "report (named, and kept until somebody runs xporter schools remove).",
+        default="purge",
+        choices=("purge", "report"),
+    ),
+    Setting(
+        "XPORTER_KEEP_UNMATCHED",
+        Group.XPORTER,
+        SettingKind.BOOLEAN,
+        "false: only pupils whose UPN or former UPN is in the SSD are landed, and rows about them. true: all pupils.",
+        default="false",
+    ),
+)
+
+
+def school_secret_of(name: str) -> str | None:
+    """Return the school whose secret a setting of this name holds, None where it is no such name."""
+    found = _SECRET_NAME.fullmatch(name)
+    return found[1] if found else None
+
+
+def school_secrets(*sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets of schools by estab; a later source beats an earlier one."""
+    return {
+        estab: text.strip()
+        for source in sources
+        for name, text in source.items()
+        if (estab := school_secret_of(name)) and text.strip()
+    }

@@ -1,0 +1,180 @@
+"""What an answer of the School Data API means: an error first, whatever its code; then tables, pages, state of data.
+
+The API may answer an error with code 200, so that the body is looked at before the code (S 613).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+_ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
+_STATE_MEMBERS = ("__dbstatus__", "dbstatus")
+_NOT_TABLES = frozenset(
+    {
+        *("__changedrows__", "changedrows", "__pagination__", "pagination", "meta", "__meta__", *_STATE_MEMBERS),
+        *("message", "exceptiontype", "exceptionmessage", "innerexception", "trackingid"),
+    }
+)
+
+
+class ErrorKind(Enum):
+    """What an error of the API is about."""
+
+    SECRET = "secret"  # noqa: S105 - a kind of error
+    PAUSED = "paused"
+    SCOPE = "scope"
+    TOKEN = "token"  # noqa: S105 - a kind of error
+    NOT_FOUND = "not found"
+    NOT_SUPPORTED = "not supported"
+    NOT_READY = "not ready"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """An error that the API states. `type_name` is its ExceptionType; the message itself may quote values."""
+
+    kind: ErrorKind
+    type_name: str
+    http_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where an answer stands among the pages of its round."""
+
+    number: int
+    count: int
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A data answer: rows by the name under which each table came. `meta` is kept as it came."""
+
+    tables: Mapping[str, Iterable[Mapping[str, Any]]]
+    meta: Any = None
+    page: Page | None = None
+    next_hash: str | None = None
+    received_bytes: int = 0
+    unreadable: tuple[str, ...] = field(default=())
+
+
+def read_error(body: Any, http_code: int) -> ApiError | None:
+    """Return the error that a JSON body states, or that its code alone says; None where it is no error."""
+    members = _lowered(body) if isinstance(body, Mapping) else {}
+    message = " ".join(str(members[name]) for name in _ERROR_MEMBERS if members.get(name))
+    if members.get("message") and (message or http_code >= 400):
+        message += f" {members['message']}"
+    if not message and http_code < 400:
+        return None
+    type_name = str(members.get("exceptiontype") or "")
+    return ApiError(_kind(message.lower(), http_code), _word(type_name), http_code)
+
+
+def _kind(message: str, http_code: int) -> ErrorKind:
+    # The words are those of the reference; the codes decide where there are none.
+    if "relying party not found" in message or "secret not correct" in message:
+        return ErrorKind.SECRET
+    if "currently paused" in message:
+        return ErrorKind.PAUSED
+    if "scope" in message or "not authorised for" in message or "not authorized for" in message:
+        return ErrorKind.SCOPE
+    if "not supported" in message:
+        return ErrorKind.NOT_SUPPORTED
+    if "not ready" in message or "not available yet" in message or "being retrieved" in message:
+        return ErrorKind.NOT_READY
+    if http_code == 401 or "token" in message:
+        return ErrorKind.TOKEN
+    if http_code == 403:
+        return ErrorKind.SCOPE
+    return ErrorKind.NOT_FOUND if http_code == 404 else ErrorKind.OTHER
+
+
+def _word(type_name: str) -> str:
+    """Return an ExceptionType where it is the name of one, which says nothing of a person."""
+    return type_name if type_name.replace(".", "").replace("_", "").isalnum() and len(type_name) <= 80 else ""
+
+
+def unwrapped(body: Any) -> Any:
+    """Return the members of an answer, out of a DataSet wrapper where there is one."""
+    if isinstance(body, Mapping):
+        for name, value in body.items():
+            if name.lower() == "dataset" and isinstance(value, Mapping):
+                return value
+    return body
+
+
+def is_not_ready(body: Mapping[str, Any]) -> bool:
+    """Whether an answer says that the data are still being fetched: a status other than OK, and no table."""
+    members = _lowered(body)
+    status = next((members[name] for name in _STATE_MEMBERS if name in members), None)
+    if status is None:
+        return False
+    return not all(word.lower() == "ok" for word in _status_words(status))
+
+
+def _status_words(status: Any) -> list[str]:
+    if isinstance(status, str):
+        return [status]
+    rows = status if isinstance(status, list) else [status]
+    words: list[str] = []
+    for row in rows:
+        if isinstance(row, str):
+            words.append(row)
+        elif isinstance(row, Mapping):
+            words.extend(str(value) for name, value in row.items() if "status" in name.lower())
+    return words
+
+
+def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
+    """Return the tables and the frame of a data answer. A member that is not an array of objects is no table."""
+    members = {name: value for name, value in body.items() if name.lower() not in _NOT_TABLES}
+    tables: dict[str, list[Mapping[str, Any]]] = {}
+    unreadable: list[str] = []
+    for name, value in members.items():
+        if name.lower().endswith("_deleted"):
+            continue
+        if isinstance(value, list) and all(type(row) is dict for row in value):
+            tables[name] = value
+        elif value is not None:
+            unreadable.append(name)
+    lowered = _lowered(body)
+    return Answer(
+        tables,
+        lowered.get("meta"),
+        _page(_first(lowered, "__pagination__", "pagination")),
+        _text(_first(lowered, "__changedrows__", "changedrows").get("nextchangedrows")),
+        received_bytes,
+        tuple(unreadable),
+    )
+
+
+def _first(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        value = members.get(name)
+        row = value[0] if isinstance(value, list) and value else value
+        if isinstance(row, Mapping):
+            return _lowered(row)
+    return {}
+
+
+def _page(members: Mapping[str, Any]) -> Page | None:
+    try:
+        count = int(members["pagecount"])
+        number = int(members.get("pagenumber") or 1)
+        rows = members.get("rowcount")
+        return Page(number, count, None if rows is None else int(rows))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _lowered(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in members.items()}

@@ -1,0 +1,112 @@
+"""Read the rows of an answer that is too large for memory from its file, one at a time."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_WRAPPER = "dataset"
+
+
+class BadJson(ValueError):
+    """The file is no JSON object whose members can be told apart."""
+
+
+class FileRows:
+    """The rows of one table, read from the file each time they are gone through."""
+
+    def __init__(self, path: Path, spans: array[int]) -> None:
+        self._path = path
+        self._spans = spans
+
+    def __len__(self) -> int:
+        return len(self._spans) // 2
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self._path.open("rb") as file:
+            for place in range(0, len(self._spans), 2):
+                start, end = self._spans[place], self._spans[place + 1]
+                file.seek(start)
+                yield orjson.loads(file.read(end - start))
+
+
+def members_of(path: Path) -> dict[str, Any]:
+    """Return the members of the object in a file: arrays of objects as FileRows, everything else as its value.
+
+    The members of a DataSet wrapper stand beside those around it. Errors: BadJson.
+    """
+    if path.stat().st_size == 0:
+        raise BadJson
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        members: dict[str, Any] = {}
+        for name, start, end, spans in _members(data):
+            if spans:
+                members[name] = FileRows(path, spans)
+            else:
+                members[name] = _value(data, start, end)
+    return members
+
+
+def _value(data: mmap.mmap, start: int, end: int) -> Any:
+    try:
+        return orjson.loads(data[start:end].strip().rstrip(b",").lstrip(b":"))
+    except orjson.JSONDecodeError:
+        raise BadJson from None
+
+
+def _members(data: mmap.mmap) -> Iterator[tuple[str, int, int, array[int]]]:
+    """Return name, start and end of each member's value, and the spans of the objects in it where it is an array."""
+    base = 1
+    depth = 0
+    name: str | None = None
+    value_from = row_from = 0
+    spans: array[int] = array("Q")
+    is_array = False
+    for token in _TOKEN.finditer(data):
+        first = data[token.start()]
+        if first == 0x22:
+            if depth == base and _is_name(data, token.end()):
+                if name is not None:
+                    yield name, value_from, token.start(), spans
+                name = str(orjson.loads(token.group()))
+                value_from, spans, is_array = token.end(), array("Q"), False
+            continue
+        if first in b"{[":
+            depth += 1
+            if first == 0x7B and depth == base + 1 and name is not None and name.lower() == _WRAPPER and base == 1:
+                name, base = None, 2
+            elif first == 0x5B and depth == base + 1:
+                is_array = True
+            elif first == 0x7B and depth == base + 2 and is_array:
+                row_from = token.start()
+            continue
+        if first == 0x7D and depth == base + 2 and is_array:
+            spans.extend((row_from, token.end()))
+        if depth == base and name is not None:
+            yield name, value_from, token.start(), spans
+            name, spans = None, array("Q")
+            base = 1
+        depth -= 1
+    if depth != 0 or name is not None:
+        raise BadJson
+
+
+def _is_name(data: mmap.mmap, end: int) -> bool:
+    while data[end : end + 1] in (b" ", b"\t", b"\r", b"\n"):
+        end += 1
+    return data[end : end + 1] == b":"
+
+
+def read_members(path: Path) -> Mapping[str, Any]:
+    """Return the members as `members_of`, with one error for whatever is wrong. Errors: BadJson."""
+    try:
+        return members_of(path)
+    except (ValueError, IndexError) as error:
+        raise BadJson from error

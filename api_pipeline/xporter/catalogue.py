@@ -1,0 +1,156 @@
+"""The packaged catalogue: which endpoints the School Data API has, their tables, fields, keys and consent scopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from api_pipeline.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A published column. `type` is inferred from the reference: text, id, date, flag and so on."""
+
+    name: str
+    type: str
+    scopes: str
+
+    def is_allowed(self, scopes: frozenset[str]) -> bool:
+        """Whether a school that gave `scopes` lets this column out; a column without a published scope always is."""
+        return not self.scopes or all(
+            any(choice in scopes for choice in group.split("|")) for group in self.scopes.split("&")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What ties a row to a pupil: `column` holds the pupil's Id, or, with `table`, what stands in `there` of it.
+
+    `endpoint` is where that table comes from, "" for the same answer.
+    """
+
+    column: str
+    endpoint: str
+    table: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of an answer. `names` are all names it goes by, in lower case."""
+
+    name: str
+    names: tuple[str, ...]
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    owner: Owner | None
+    key_is_guessed: bool
+    is_published: bool
+
+    def withheld(self, scopes: frozenset[str] | None) -> tuple[str, ...]:
+        """Return the columns that `scopes` do not let out; none where the scopes are not known (None)."""
+        if scopes is None:
+            return ()
+        return tuple(field.name for field in self.fields if not field.is_allowed(scopes))
+
+    def is_withheld(self, scopes: frozenset[str] | None) -> bool:
+        """Whether none of its columns is let out. A table without published columns never is."""
+        return bool(self.fields) and len(self.withheld(scopes)) == len(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One call of the API. `asking` says in the catalogue's words which parameters it needs, "" for no data call."""
+
+    name: str
+    title: str
+    method: str
+    path: str | None
+    categories: tuple[str, ...]
+    asking: str
+    options: tuple[str, ...]
+    filters: tuple[str, ...]
+    tables: tuple[Table, ...]
+    bodies: tuple[int, ...]
+
+    @property
+    def is_collectable(self) -> bool:
+        """Whether it returns data of a school."""
+        return bool(self.asking)
+
+    def is_withheld(self, scopes: frozenset[str] | None) -> bool:
+        """Whether a school with these scopes lets out nothing that is published of it."""
+        published = [table for table in self.tables if table.is_published]
+        return bool(published) and all(table.is_withheld(scopes) for table in published)
+
+    def table_named(self, name: str) -> Table | None:
+        """Return the table that an answer calls `name`, in any case of letters."""
+        lowered = name.lower()
+        return next((table for table in self.tables if lowered in table.names), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All operations of the reference; `merged_doubles` and `unreadable_rows` are field rows that have no field."""
+
+    operations: tuple[Endpoint, ...]
+    merged_doubles: int
+    unreadable_rows: int
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The endpoints whose data can be collected."""
+        return tuple(entry for entry in self.operations if entry.is_collectable)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the data endpoint of this name, in any case of letters. Errors: SettingsError."""
+        lowered = name.lower().removeprefix("school.")
+        found = next((entry for entry in self.endpoints if entry.name.lower() == lowered), None)
+        if found is None:
+            raise SettingsError(
+                f"{name} is not an endpoint that can be collected; list them with: d2i-csc-api xporter catalogue"
+            )
+        return found
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Return the packaged catalogue."""
+    text = (files("api_pipeline") / "data" / "xporter" / "catalogue.json").read_bytes()
+    read: dict[str, Any] = orjson.loads(text)
+    return Catalogue(
+        tuple(_endpoint(entry) for entry in read["operations"]), read["merged_doubles"], read["unreadable_rows"]
+    )
+
+
+def _endpoint(entry: dict[str, Any]) -> Endpoint:
+    return Endpoint(
+        name=entry["name"],
+        title=entry["title"],
+        method=entry["method"],
+        path=entry["path"],
+        categories=tuple(entry["categories"]),
+        asking=entry.get("asking", ""),
+        options=tuple(entry.get("options", ())),
+        filters=tuple(entry.get("filters", ())),
+        tables=tuple(_table(table) for table in entry.get("tables", ())),
+        bodies=tuple(entry.get("bodies", ())),
+    )
+
+
+def _table(table: dict[str, Any]) -> Table:
+    names = {table["name"].lower(), table.get("alias", table["name"]).lower()}
+    return Table(
+        name=table["name"],
+        names=tuple(sorted(names)),
+        key=tuple(table["key"]),
+        fields=tuple(Field(*field) for field in table["fields"]),
+        owner=Owner(*table["owner"]) if "owner" in table else None,
+        key_is_guessed=table.get("key_is_guessed", False),
+        is_published=not table.get("is_unpublished", False),
+    )

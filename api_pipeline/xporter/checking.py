@@ -1,0 +1,87 @@
+"""Walk to the API as each school: token, scopes, and one small page of each chosen endpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import requests
+
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.xporter.asking import Choice, query_of
+from api_pipeline.xporter.client import Access, Failed, IdaasClient, Outcome, Watch
+from api_pipeline.xporter.consent_step import SchoolSecrets
+
+if TYPE_CHECKING:
+    from api_pipeline.settings.xporter import XporterSettings
+
+
+def check_schools(
+    session: requests.Session,
+    access: Access,
+    secrets: SchoolSecrets,
+    schools: Iterable[str],
+    choices: tuple[Choice, ...],
+    settings: XporterSettings,
+    on_token: Callable[[str], None],
+    echo: Callable[[str], None],
+) -> int:
+    """Check each school and return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached)."""
+    outcomes: list[str] = []
+    count = 0
+    for estab in schools:
+        count += 1
+        secret = secrets.get(estab)
+        if secret is None:
+            echo(f"School {estab}: no secret is here; add it with: d2i-csc-api xporter schools add {estab}")
+            outcomes.append(Outcome.ERROR)
+            continue
+        limiter = RateLimiter(1, settings.min_gap_ms / 1000, time.monotonic)
+        client = IdaasClient(session, access, (estab, secret), limiter, time.monotonic, Watch(on_token=on_token))
+        outcomes.extend(_check_one(client, estab, choices, settings, echo))
+    if not count:
+        echo("There is no school to check; name one, or set XPORTER_SCHOOLS.")
+        return 1
+    if outcomes and all(outcome == Outcome.REFUSED for outcome in outcomes) and len(outcomes) == count:
+        return 4
+    if Outcome.UNAVAILABLE in outcomes:
+        return 5
+    return 1 if outcomes else 0
+
+
+def _check_one(
+    client: IdaasClient,
+    estab: str,
+    choices: tuple[Choice, ...],
+    settings: XporterSettings,
+    echo: Callable[[str], None],
+) -> list[str]:
+    try:
+        scopes = client.scopes()
+    except Failed as failure:
+        echo(f"School {estab}: {failure.text}")
+        return [failure.outcome]
+    echo(f"School {estab}: token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}")
+    outcomes = []
+    for choice in choices:
+        if choice.endpoint.is_withheld(scopes):
+            echo(f"  {choice.endpoint.name}: the school's consent does not cover it")
+            outcomes.append(Outcome.NO_SCOPE)
+        elif choice.endpoint.asking.startswith("plain"):
+            outcomes.extend(_ask_one(client, estab, choice, settings, echo))
+    return outcomes
+
+
+def _ask_one(
+    client: IdaasClient, estab: str, choice: Choice, settings: XporterSettings, echo: Callable[[str], None]
+) -> list[str]:
+    path = settings.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
+    query = query_of(choice, choice.parameters, settings.options_style, {"pagesize": "1", "page": "1"})
+    try:
+        answer = client.first_page(path.replace("{estab}", estab), query)
+    except Failed as failure:
+        echo(f"  {choice.endpoint.name}: {failure.text}")
+        return [failure.outcome]
+    echo(f"  {choice.endpoint.name}: answered, {len(answer.tables)} tables")
+    return []

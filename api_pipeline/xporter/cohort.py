@@ -1,0 +1,105 @@
+"""Who the council's own children are: the people of the SSD, beside the landed pupils."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.identifiers import schema_prefix
+from api_pipeline.sql.statements import load
+from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.match import Person, Proposal, Pupil, name_key, pupil_keys
+
+
+def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
+    """Return what stands before the name of an SSD table. Errors: SettingsError."""
+    return schema_prefix(ssd_schema, connection.dialect) if ssd_schema else ""
+
+
+def people(connection: Connection, ssd_schema: str) -> list[Person]:
+    """Return the people of the SSD. Errors: DatabaseError, naming the way out where there is no SSD."""
+    prefix = ssd_prefix(connection, ssd_schema)
+    queries = load("xporter/queries.sql")
+    try:
+        rows = connection.query(queries["cohort_people"].sql.format(person=f"{prefix}ssd_person"))
+        cared = connection.query(queries["in_care"].sql.format(cla=f"{prefix}ssd_cla_episodes"))
+    except (ConnectionLost, DatabaseBusy):
+        raise
+    except DatabaseError:
+        raise DatabaseError(
+            "The tables ssd_person and ssd_cla_episodes cannot be read, which say whose data may be landed; set "
+            "SSD_SCHEMA, or XPORTER_KEEP_UNMATCHED=true to land every pupil of the schools."
+        ) from None
+    in_care = {str(row[0]).strip() for row in cared}
+    return [_person(row, in_care) for row in rows]
+
+
+def _person(row: Sequence[Any], in_care: set[str]) -> Person:
+    person_id, upn, unknown, forename, surname, sex, born = row
+    key = str(person_id).strip()
+    return Person(
+        person_id=key,
+        upn=str(upn or "").strip().upper(),
+        upn_unknown=str(unknown or "").strip().upper(),
+        name=name_key(surname, forename, born),
+        sex=str(sex or "").strip()[:1].upper(),
+        is_in_care=key in in_care,
+    )
+
+
+def pupils(store: LandingStore) -> list[Pupil]:
+    """Return the landed pupils. Errors: DatabaseError."""
+    column = store.names.column
+    sql = store.sql(
+        "pupils",
+        students=store.names.table("Students"),
+        **{"upn": column("UPN"), "former_upn": column("FormerUPN"), "forename": column("Forename")},
+        **{"surname": column("Surname"), "legal_forename": column("LegalForename")},
+        **{"legal_surname": column("LegalSurname"), "birth": column("DateOfBirth"), "gender": column("Gender")},
+        **{"in_care": column("InLeaCare")},
+    )
+    return [_pupil(row) for row in store.connection.query(sql)]
+
+
+def _pupil(row: Sequence[Any]) -> Pupil:
+    estab, key, upn, former, forename, surname, legal_forename, legal_surname, born, gender, in_care = row
+    members = {"forename": forename, "surname": surname, "dateofbirth": born}
+    members |= {"legalforename": legal_forename, "legalsurname": legal_surname}
+    said = str(in_care or "").strip().lower()
+    return Pupil(
+        estab=str(estab).strip(),
+        student_id=str(key),
+        upn=str(upn or "").strip().upper(),
+        former_upn=str(former or "").strip().upper(),
+        names=pupil_keys(members),
+        sex=str(gender or "").strip()[:1].upper(),
+        is_in_care=None if said not in ("0", "1", "true", "false") else said in ("1", "true"),
+    )
+
+
+def write_proposals(store: LandingStore, found: Sequence[Proposal], now: datetime) -> None:
+    """Replace the proposals in their table, in one transaction. Errors: DatabaseError."""
+    rows = [
+        (item.person_id, item.kind, item.estab, item.student_id, item.upn, item.former_upn, int(item.is_valid_upn), now)
+        for item in found
+    ]
+    with store.connection.transaction():
+        store.connection.execute(store.sql("delete_matches"))
+        store.connection.execute_many(store.sql("insert_match"), rows)
+
+
+def has_ssd(connection: Connection, ssd_schema: str) -> bool:
+    """Whether the SSD's tables of people, CIN and CLA can be read."""
+    prefix = ssd_prefix(connection, ssd_schema)
+    queries = load("xporter/queries.sql")
+    try:
+        for name in ("probe_person", "probe_cin", "probe_cla"):
+            connection.query(queries[name].sql.format(prefix=prefix))
+    except (ConnectionLost, DatabaseBusy):
+        raise
+    except DatabaseError:
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""The rules of consent: what the list of schools says of each, and what follows from it. Pure.
+
+A school may stand in the list as revoked and as authorised: the later date wins, and a tie counts as revoked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from typing import Any
+
+PAUSED_IS_NEWS_AFTER = timedelta(days=7)
+# Times stand without a zone, in UTC, as the tables keep them.
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as said
+
+
+class SchoolState(str, Enum):
+    """Where a school stands."""
+
+    AUTHORISED = "authorised"
+    PENDING = "pending"
+    PAUSED = "paused"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+    REMOVED = "removed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the list of schools says of one: dates are without zone, in UTC. `scopes` is None where none are named."""
+
+    estab: str
+    name: str | None
+    authorised_at: datetime | None = None
+    revoked_at: datetime | None = None
+    invited_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the consent has ended."""
+        return self.revoked_at is not None and (self.authorised_at or _EPOCH) <= self.revoked_at
+
+    @property
+    def state(self) -> SchoolState:
+        """The state that the list gives."""
+        if self.is_revoked:
+            return SchoolState.REVOKED
+        return SchoolState.AUTHORISED if self.authorised_at or self.invited_at is None else SchoolState.PENDING
+
+
+def read_list(answer: Mapping[str, Any]) -> dict[str, Listed]:
+    """Return the schools of a list by estab, from the members Authorised, Revoked and PendingAuthorisation."""
+    schools: dict[str, Listed] = {}
+    for member in ("Authorised", "Revoked", "PendingAuthorisation"):
+        for row in _rows(answer, member):
+            entry = {str(name).lower(): value for name, value in row.items()}
+            estab = str(entry.get("estab") or "").strip()
+            if not estab:
+                continue
+            known = schools.get(estab, Listed(estab, None))
+            name = str(entry["schoolname"]) if entry.get("schoolname") else known.name
+            schools[estab] = _with(replace(known, name=name), member, entry)
+    return schools
+
+
+def _rows(answer: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
+    found = next((value for name, value in answer.items() if name.lower() == member.lower()), None)
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+
+
+def _with(known: Listed, member: str, entry: Mapping[str, Any]) -> Listed:
+    if member == "Authorised":
+        # A school is in this list because it authorised us, whatever its date looks like.
+        at = read_time(entry.get("dateauthorised")) or _EPOCH + timedelta(days=1)
+        if known.authorised_at and known.authorised_at > at:
+            return known
+        return replace(known, authorised_at=at, scopes=read_scopes(entry.get("scopesauthorised")))
+    if member == "Revoked":
+        # A revocation without a date that can be read must not be outlived by an older authorisation.
+        at = read_time(entry.get("daterevoked")) or datetime(9999, 1, 1)  # noqa: DTZ001 - without a zone, as all here
+        return replace(known, revoked_at=max(at, known.revoked_at or at))
+    return replace(known, invited_at=read_time(entry.get("dateinvited")) or _EPOCH)
+
+
+def read_scopes(value: object) -> frozenset[str] | None:
+    """Return scopes from a text with commas between or a list; None where there is neither."""
+    if isinstance(value, str):
+        words: Iterable[str] = value.replace(";", ",").split(",")
+    elif isinstance(value, list):
+        words = (_scope(item) for item in value)
+    else:
+        return None
+    return frozenset(word.strip() for word in words if word.strip())
+
+
+def _scope(item: object) -> str:
+    if isinstance(item, Mapping):
+        named = {str(name).lower(): value for name, value in item.items()}
+        return str(named.get("scope") or named.get("name") or named.get("id") or "")
+    return str(item)
+
+
+def read_time(value: object) -> datetime | None:
+    """Return a time from the ISO text of an answer (up to seven decimals), without zone in UTC; None for none."""
+    if not isinstance(value, str) or len(value.strip()) < 10:
+        return None
+    text = value.strip().replace(" ", "T")
+    has_utc = text.endswith(("Z", "z"))
+    body = text[:-1] if has_utc else text
+    head, dot, tail = body.partition(".")
+    if dot:
+        digits = tail[: next((at for at, letter in enumerate(tail) if not letter.isdigit()), len(tail))]
+        body = f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
+    try:
+        moment = datetime.fromisoformat(body + ("+00:00" if has_utc else ""))
+    except ValueError:
+        return None
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def fingerprint(secret: str) -> str:
+    """Return what is kept of a school's secret, to see that it is a new one; the secret cannot be read from it."""
+    return hashlib.sha256(b"xporter-secret:" + secret.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the table of schools says of one."""
+
+    estab: str
+    state: SchoolState
+    scopes: frozenset[str] | None
+    authorised_at: datetime | None
+    revoked_at: datetime | None
+    secret_version: str | None
+    state_since: datetime | None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from the list for one school.
+
+    `must_purge`: its rows must go. `secret_is_dead`: the secret that is kept belongs to a consent that ended.
+    `ended_at` is when that consent ended.
+    """
+
+    state: SchoolState
+    must_purge: bool
+    secret_is_dead: bool
+    ended_at: datetime | None
+
+
+def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Verdict:
+    """Return what follows for a school from what is known and what the list says (None: it is not in the list)."""
+    if listed is None:
+        state = known.state if known and known.state is not SchoolState.REVOKED else SchoolState.UNKNOWN
+        return Verdict(known.state if known else state, must_purge=False, secret_is_dead=False, ended_at=None)
+    is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
+    if listed.is_revoked:
+        was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
+        must_purge = not was_purged or (known is not None and known.revoked_at != listed.revoked_at)
+        # A secret that was never tried, given since the end, may already be that of the next consent.
+        is_dead = is_old_secret or known is None or (known.secret_version is None and not was_purged)
+        return Verdict(SchoolState.REVOKED, must_purge, is_dead, listed.revoked_at)
+    ended_unseen = (
+        known is not None
+        and known.authorised_at is not None
+        and listed.revoked_at is not None
+        and known.authorised_at <= listed.revoked_at
+        and known.state not in (SchoolState.REVOKED, SchoolState.REMOVED)
+    )
+    return Verdict(
+        listed.state, ended_unseen, ended_unseen and is_old_secret, listed.revoked_at if ended_unseen else None
+    )
+
+
+def lost_scopes(known: frozenset[str] | None, now: frozenset[str] | None) -> frozenset[str]:
+    """Return the scopes that a school gave and gives no longer."""
+    return frozenset() if known is None or now is None else known - now

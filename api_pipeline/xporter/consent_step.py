@@ -1,0 +1,233 @@
+"""What consent means tonight, put into the tables before a school is asked: purges, withdrawn scopes, new secrets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.xporter.consent import Known, Listed, SchoolState, Verdict, judge, lost_scopes, read_scopes, read_time
+from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.summary import CollectSummary
+
+_LOG = logging.getLogger(__name__)
+_CLOSED = (SchoolState.REVOKED, SchoolState.REMOVED, SchoolState.PENDING)
+
+
+class SchoolSecrets(Protocol):
+    """The secrets of schools: the credential store's, else those of environment and `.env` file."""
+
+    def get(self, estab: str) -> str | None:
+        """Return a school's secret, None where there is none."""
+
+    def estabs(self) -> Iterable[str]:
+        """Return the schools whose secrets stand in environment or `.env` file."""
+
+    def forget(self, estab: str) -> bool:
+        """Take a secret out of the credential store; return whether it was there. Errors: SettingsError."""
+
+
+class StepOptions(Protocol):
+    """What the step needs of a collection's options."""
+
+    @property
+    def only(self) -> frozenset[str]:
+        """The schools asked for, none for all."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing is written."""
+
+    @property
+    def purges_revoked(self) -> bool:
+        """Whether a revocation removes rows."""
+
+
+class ConsentStep:
+    """Brings the tables to what the list of schools says. `patient` runs work on the database within its budget."""
+
+    def __init__(
+        self,
+        store: LandingStore,
+        secrets: SchoolSecrets,
+        options: StepOptions,
+        summary: CollectSummary,
+        patient: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._options = options
+        self._summary = summary
+        self._patient = patient
+
+    def known(self) -> dict[str, Known]:
+        """Return what the table of schools says, by estab."""
+        return {known.estab: known for known in map(_known, self._patient(self._store.schools))}
+
+    def settle(
+        self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
+    ) -> dict[str, frozenset[str] | None]:
+        """Carry out what the list says; return the schools to ask, with their scopes (None: not known yet)."""
+        asked: dict[str, frozenset[str] | None] = {}
+        every = set(known) | set(listed or ()) | set(self._secrets.estabs())
+        for estab in sorted(every):
+            entry = listed.get(estab) if listed is not None else None
+            scopes = self._settle_one(estab, known.get(estab), entry, listed is not None, now)
+            is_wanted = not self._options.only or estab in self._options.only
+            if scopes is not None and is_wanted:
+                asked[estab] = scopes[0]
+        for estab in sorted(self._options.only - set(asked)):
+            self._summary.lines.append(f"School {estab} was not asked: it is not authorised, or has no secret here.")
+        return asked
+
+    def _settle_one(
+        self, estab: str, known: Known | None, listed: Listed | None, has_list: bool, now: datetime
+    ) -> tuple[frozenset[str] | None] | None:
+        """Return the school's scopes in a tuple where it is to be asked, else None."""
+        secret = self._secrets.get(estab)
+        verdict = judge(known, listed, secret)
+        if listed is not None:
+            self._carry_out(estab, known, listed, verdict, now)
+        elif known is not None and known.state in _CLOSED:
+            return None
+        elif has_list and known is not None:
+            self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
+        if verdict.state in _CLOSED or secret is None or verdict.secret_is_dead:
+            if listed is not None and listed.state is SchoolState.AUTHORISED:
+                self._summary.lines.append(
+                    f"School {estab} has authorised you, but its secret is not here; add it with: "
+                    f"d2i-csc-api xporter schools add {estab}"
+                )
+            return None
+        if listed is not None:
+            return (listed.scopes,)
+        return (None,)
+
+    def _carry_out(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
+        if self._options.is_dry_run:
+            return
+        if verdict.must_purge:
+            self._purge(estab, known, listed, verdict, now)
+        if verdict.secret_is_dead:
+            self._forget_secret(estab)
+        if listed.state is SchoolState.REVOKED:
+            return
+        if listed.scopes is not None:
+            self._keep(estab, known, listed, now)
+        else:
+            self._patient(lambda: self._store.save_school(_values(known, listed, known.scopes if known else None, now)))
+
+    def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
+        if known is None and not verdict.secret_is_dead and self._secrets.get(estab) is None:
+            # Never ours: there is nothing to remove, and nothing to prove.
+            self._patient(lambda: self._store.save_school(_values(None, listed, None, now)))
+            return
+        if not self._options.purges_revoked:
+            self._summary.kept_revoked.add(estab)
+            text = (
+                f"School {estab} revoked its consent; its rows are still here (XPORTER_ON_REVOKED=report). Remove them "
+                f"with: d2i-csc-api xporter schools remove {estab}"
+            )
+            self._summary.lines.append(text)
+            _LOG.warning("%s", text)
+            return
+        self._patient(lambda: self._store.save_school(_values(known, listed, None, now)))
+        removed = self._patient(lambda: self._store.purge_school(estab, verdict.state.value, now))
+        ended = verdict.ended_at.isoformat(sep=" ", timespec="minutes") if verdict.ended_at else "an unknown time"
+        text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
+        self._summary.lines.append(text)
+        _LOG.info("%s", text)
+
+    def _forget_secret(self, estab: str) -> None:
+        try:
+            was_there = self._secrets.forget(estab)
+        except SettingsError as error:
+            self._summary.lines.append(str(error))
+            return
+        if not was_there:
+            self._summary.lines.append(
+                f"The secret of school {estab} is dead; take XPORTER_SECRET_{estab} out of the settings."
+            )
+
+    def _keep(self, estab: str, known: Known | None, listed: Listed, now: datetime) -> None:
+        """Keep a school's entry and, in the same transaction, empty what its scopes no longer let out."""
+        scopes = listed.scopes or frozenset()
+        lost = lost_scopes(known.scopes if known else None, scopes)
+
+        def work() -> tuple[int, int]:
+            with self._store.connection.transaction():
+                done = self._store.withdraw(estab, scopes) if lost else (0, 0)
+                self._store.save_school(_values(known, listed, scopes, now))
+            return done
+
+        columns, tables = self._patient(work)
+        if lost:
+            self._say_withdrawn(estab, lost, columns, tables)
+
+    def keep_scopes(self, estab: str, scopes: frozenset[str], now: datetime) -> None:
+        """Do the same for scopes that the school's own token names."""
+        if self._options.is_dry_run:
+            return
+        known = self.known().get(estab)
+        self._keep(estab, known, Listed(estab, known.name if known else None, scopes=scopes), now)
+
+    def _say_withdrawn(self, estab: str, lost: frozenset[str], columns: int, tables: int) -> None:
+        text = (
+            f"School {estab} took back {', '.join(sorted(lost))}: {columns} columns and {tables} tables were emptied."
+        )
+        self._summary.lines.append(text)
+        self._summary.withdrawn.add(estab)
+        _LOG.info("%s", text)
+
+    def keep_state(
+        self, estab: str, state: SchoolState, version: str | None, problem: str | None, now: datetime
+    ) -> datetime:
+        """Keep where a school stands after it was asked; return since when it stands there."""
+        known = self.known().get(estab)
+        since = known.state_since if known and known.state is state and known.state_since else now
+        values = {
+            **_values(known, Listed(estab, known.name if known else None), known.scopes if known else None, now),
+            **{"state": state.value, "state_since": since, "problem": problem},
+            "secret_version": version or (known.secret_version if known else None),
+        }
+        self._patient(lambda: self._store.save_school(values))
+        return since
+
+
+def _known(row: Mapping[str, Any]) -> Known:
+    scopes = row["scopes"]
+    return Known(
+        estab=str(row["estab"]).strip(),
+        state=SchoolState(str(row["state"]).strip()),
+        scopes=None if scopes is None else read_scopes(str(scopes)),
+        authorised_at=_time(row["authorised_at"]),
+        revoked_at=_time(row["revoked_at"]),
+        secret_version=None if row["secret_version"] is None else str(row["secret_version"]).strip(),
+        state_since=_time(row["state_since"]),
+        name=row["school_name"],
+    )
+
+
+def _time(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else read_time(value)
+
+
+def _values(known: Known | None, listed: Listed, scopes: frozenset[str] | None, now: datetime) -> dict[str, object]:
+    # After it was asked a school may be paused or refused, which the list does not say.
+    keeps = known is not None and known.state in (SchoolState.PAUSED, SchoolState.REFUSED)
+    state = known.state if known is not None and keeps and listed.state is SchoolState.AUTHORISED else listed.state
+    since = known.state_since if known is not None and known.state is state else now
+    return {
+        "estab": listed.estab,
+        "school_name": listed.name or (known.name if known else None),
+        "state": state.value,
+        "scopes": None if scopes is None else ",".join(sorted(scopes)),
+        "authorised_at": listed.authorised_at or (known.authorised_at if known else None),
+        "revoked_at": listed.revoked_at or (known.revoked_at if known else None),
+        "secret_version": known.secret_version if known else None,
+        "state_since": since,
+        "checked_at": now,
+        "problem": None,
+    }

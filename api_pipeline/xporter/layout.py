@@ -1,0 +1,88 @@
+"""Which landing table belongs to which table of an answer, and how it is named in each database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.sql.identifiers import Dialect, parse_table_name
+from api_pipeline.xporter.catalogue import Endpoint, Field, Owner, Table
+
+DEFAULT_SCHEMA = "xporter"
+OWN_COLUMNS = ("estab", "time_window", "row_key")
+"""The primary key of every landing table: school, window of time ("" for none), key within the school."""
+KEPT_COLUMNS = ("extra", "row_sha", "first_seen", "changed_at", "run_id")
+OTHER = "Other"
+"""The landing table of an endpoint for tables that the catalogue does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """One landing table. `table` is None for the one that takes what the catalogue does not know."""
+
+    endpoint: str
+    name: str
+    table: Table | None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The columns that the catalogue knows."""
+        return self.table.fields if self.table else (Field("source_table", "text", ""),)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of these columns."""
+        return tuple(field.name for field in self.fields)
+
+    @property
+    def owner(self) -> Owner | None:
+        """What ties a row to a pupil."""
+        return self.table.owner if self.table else Owner("StudentId", "", "", "")
+
+
+def landings(endpoint: Endpoint) -> tuple[Landing, ...]:
+    """Return the landing tables of an endpoint, that for unknown tables last."""
+    known = tuple(Landing(endpoint.name, _name(endpoint.name, table.name), table) for table in endpoint.tables)
+    return (*known, Landing(endpoint.name, f"{endpoint.name}_{OTHER}", None))
+
+
+def _name(endpoint: str, table: str) -> str:
+    return endpoint if endpoint.lower() == table.lower() else f"{endpoint}_{table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How the wing's tables and columns are written in one database, whose schema is `schema`."""
+
+    dialect: Dialect
+    schema: str = DEFAULT_SCHEMA
+
+    def table(self, name: str) -> str:
+        """Return a table's or view's name as it stands in a statement.
+
+        SQLite has no schemas: the name begins with `xporter_` there. PostgreSQL gets it in lower case, so that it may
+        be written without quotes.
+        """
+        if self.dialect is Dialect.SQLITE:
+            return self.column(name if name.startswith("xporter_") else f"xporter_{name}")
+        return f"{self.schema_sql}.{self.column(name)}"
+
+    def column(self, name: str) -> str:
+        """Return a column's name as it stands in a statement."""
+        match self.dialect:
+            case Dialect.SQLSERVER:
+                return f"[{name}]"
+            case Dialect.POSTGRESQL:
+                return f'"{name.lower()}"'
+            case Dialect.SQLITE:
+                return f'"{name}"'
+
+    @property
+    def schema_sql(self) -> str:
+        """Return the schema's name as it stands in a statement. Errors: SettingsError."""
+        parsed = parse_table_name(self.schema, "XPORTER_SCHEMA")
+        if parsed.schema is not None:
+            raise SettingsError(
+                f'XPORTER_SCHEMA: expected one schema name of letters, digits and _, got "{self.schema}".'
+            )
+        return parsed.table.sql(self.dialect)

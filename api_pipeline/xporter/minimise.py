@@ -1,0 +1,95 @@
+"""Land only what is about the council's own children, where the settings ask for that (KEEP_UNMATCHED=false). Pure.
+
+The School Data API cannot filter by UPN in bulk: all rows pass through memory, and the rest are counted and dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from api_pipeline.xporter.catalogue import Endpoint, Owner
+from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.match import pupil_keys
+
+Row = Mapping[str, Any]
+_STUDENT_NAMES = ("studentid", "studentmis_id", "student_misid", "studentmisid", "student_id")
+
+
+def matched_pupils(rows: Iterable[Row], cohort: Set[str]) -> list[Row]:
+    """Return the pupils who are in the cohort: by UPN or former UPN, or, of children without one, by exact name and
+    birth date (`match.cohort_marks`)."""
+    return [row for row in rows if _is_ours(row, cohort)]
+
+
+def _is_ours(row: Row, cohort: Set[str]) -> bool:
+    if _upn(row, "upn") in cohort or _upn(row, "formerupn") in cohort:
+        return True
+    return not cohort.isdisjoint(pupil_keys({name.lower(): value for name, value in row.items()}))
+
+
+def _upn(row: Row, member: str) -> str | None:
+    value = member_of(row, member)
+    return str(value).strip().upper() or None if value is not None else None
+
+
+def member_of(row: Row, lowered: str) -> Any:
+    """Return a member by its name in lower case, however the answer writes it."""
+    for name, value in row.items():
+        if name.lower() == lowered:
+            return value
+    return None
+
+
+def owned_rows(
+    landing: Landing,
+    rows: Iterable[Row],
+    students: Set[str],
+    in_answer: Mapping[str, Iterable[Row]],
+    landed: Mapping[tuple[str, str, str], Set[str]],
+) -> list[Row]:
+    """Return the rows that are about one of `students`; all of a table that is about nobody.
+
+    `in_answer` has the other tables of the answer by their names in the catalogue, themselves not yet minimised;
+    `landed` the values of columns of other endpoints, by endpoint, table and column.
+    """
+    owner = landing.owner
+    if owner is None:
+        return list(rows)
+    column = owner.column.lower()
+    allowed = _allowed(owner, students, in_answer, landed)
+    names = (column,) if landing.table and landing.table.is_published else (column, *_STUDENT_NAMES)
+    is_person = column == "personid"
+    kept = []
+    for row in rows:
+        if is_person and str(member_of(row, "persontype")).strip().lower() not in ("student", "pupil"):
+            continue
+        values = (member_of(row, name) for name in names)
+        value = next((value for value in values if value is not None), None)
+        if value is not None and str(value).strip() in allowed:
+            kept.append(row)
+    return kept
+
+
+def _allowed(
+    owner: Owner,
+    students: Set[str],
+    in_answer: Mapping[str, Iterable[Row]],
+    landed: Mapping[tuple[str, str, str], Set[str]],
+) -> Set[str]:
+    if not owner.table:
+        return students
+    if owner.endpoint:
+        return landed.get((owner.endpoint, owner.table, owner.there), frozenset())
+    through = in_answer.get(owner.table, [])
+    return {
+        str(member_of(row, owner.there.lower())).strip()
+        for row in through
+        if any(str(member_of(row, name)).strip() in students for name in _STUDENT_NAMES)
+    }
+
+
+def landed_sources(endpoint: Endpoint) -> set[tuple[str, str, str]]:
+    """Return the columns of other endpoints that tie this endpoint's rows to pupils."""
+    owners = (table.owner for table in endpoint.tables)
+    return {(owner.endpoint, owner.table, owner.there) for owner in owners if owner and owner.endpoint}

@@ -1,0 +1,157 @@
+"""Put a collection together from the settings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+
+import requests
+
+from api_pipeline.db import Connection, connect
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.credential_store import CredentialStore, school_entry
+from api_pipeline.settings.model import Settings
+from api_pipeline.transport.session import TransportOptions, make_session
+from api_pipeline.xporter.asking import Choice, choices
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.client import Access
+from api_pipeline.xporter.cohort import people
+from api_pipeline.xporter.collect import CollectOptions, CollectParts
+from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.match import cohort_marks
+
+_BUSY_WAIT_S = 30.0
+
+
+@dataclass(slots=True)
+class StoredSecrets:
+    """Secrets of schools: the credential store's first, else those of the settings. `on_secret` is told each."""
+
+    settings: Settings
+    on_secret: Callable[[str], None] = lambda _secret: None
+    _seen: dict[str, str | None] = field(default_factory=dict)
+
+    def get(self, estab: str) -> str | None:
+        """Return a school's secret, None where there is none. The store is asked once."""
+        if estab not in self._seen:
+            stored = CredentialStore().get(school_entry(estab))
+            secret = stored or self.settings.xporter.school_secrets.get(estab)
+            if secret:
+                self.on_secret(secret)
+            self._seen[estab] = secret
+        return self._seen[estab]
+
+    def estabs(self) -> Iterable[str]:
+        """Return the schools whose secrets stand in environment or `.env` file."""
+        return self.settings.xporter.school_secrets.keys()
+
+    def forget(self, estab: str) -> bool:
+        """Take a secret out of the credential store; return whether it was there and nowhere else."""
+        self._seen[estab] = None
+        if estab in self.settings.xporter.school_secrets:
+            return False
+        try:
+            return CredentialStore().delete_school(estab)
+        except SettingsError:
+            return False
+
+
+@contextmanager
+def open_landing(settings: Settings, run_id: str = "", *, create: bool = False) -> Iterator[LandingStore]:
+    """Open the database and give its landing tables. Errors: DatabaseError, SettingsError."""
+    connection: Connection = connect(settings.connection_string, create=create, busy_wait_s=_BUSY_WAIT_S)
+    try:
+        yield LandingStore(connection, Names(connection.dialect, settings.xporter.schema), run_id)
+    finally:
+        connection.close()
+
+
+def chosen(settings: Settings, only: Iterable[str] = ()) -> tuple[Choice, ...]:
+    """Return the endpoints that the settings choose, or of them those named. Errors: SettingsError."""
+    configured = choices(load_catalogue(), settings.xporter.endpoints)
+    names = {load_catalogue().endpoint(name).name for name in only}
+    unknown = names - {choice.endpoint.name for choice in configured}
+    if unknown:
+        raise SettingsError(
+            f"XPORTER_ENDPOINTS: expected {', '.join(sorted(unknown))} among them, because --endpoint names it."
+        )
+    # Who the council's children are is asked first, whatever else is.
+    return tuple(choice for choice in configured if not names or choice.endpoint.name in names | {"Students"})
+
+
+def access_of(settings: Settings) -> Access:
+    """Return how the API is reached."""
+    wing = settings.xporter
+    return Access(
+        base_url=wing.base_url,
+        token_url=wing.token_url,
+        relying_party=wing.relying_party,
+        user_agent=settings.user_agent,
+        timeouts=(settings.connect_timeout_s, wing.read_timeout_s),
+        max_attempts=settings.max_attempts,
+        retry_max_wait_s=settings.retry_max_wait_s,
+        ready_wait_s=wing.ready_wait_s,
+        ready_poll_s=wing.ready_poll_s,
+        page_size=wing.page_size,
+        proxy_url=settings.proxy_url or None,
+    )
+
+
+def session_of(settings: Settings) -> requests.Session:
+    """Return the HTTP session. Errors: SettingsError."""
+    return make_session(
+        TransportOptions(
+            ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+            proxy_url=settings.proxy_url or None,
+            proxy_auth=settings.proxy_auth,
+            connections=settings.xporter.schools_at_once,
+        )
+    )
+
+
+def options_of(settings: Settings, today: date, endpoints: tuple[Choice, ...]) -> CollectOptions:
+    """Return the options that the settings give."""
+    wing = settings.xporter
+    return CollectOptions(
+        today=today,
+        choices=endpoints,
+        only=frozenset(wing.schools),
+        weeks_back=wing.attendance_weeks_back,
+        earliest=wing.attendance_from,
+        options_style=wing.options_style,
+        paths=wing.paths,
+        schools_at_once=wing.schools_at_once,
+        min_gap_s=wing.min_gap_ms / 1000,
+        shrink_pause_s=wing.ready_poll_s,
+        purges_revoked=wing.purges_revoked,
+    )
+
+
+def parts_of(
+    settings: Settings,
+    store: LandingStore,
+    session: requests.Session,
+    stop: threading.Event,
+    on_secret: Callable[[str], None],
+) -> CollectParts:
+    """Return what a collection works with. Errors: DatabaseError where the SSD is needed and cannot be read."""
+    cohort = (
+        None if settings.xporter.keep_unmatched else cohort_marks(people(store.connection, settings.staging.ssd_schema))
+    )
+    return CollectParts(
+        store=store,
+        session=session,
+        access=access_of(settings),
+        management_secret=settings.xporter.management_secret,
+        secrets=StoredSecrets(settings, on_secret),
+        cohort=cohort,
+        budget=RetryBudget(settings.db_retry_s, time.monotonic, time.sleep),
+        stop=stop,
+        on_token=on_secret,
+    )

@@ -1,0 +1,101 @@
+"""A collection as one HTML page: no script, nothing from elsewhere, every text escaped, no value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from api_pipeline._version import __version__
+from api_pipeline.errors import SettingsError
+from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.status import Overview
+
+_ENDINGS = {
+    0: ("good", "Every round is complete"),
+    1: ("warn", "A school or an endpoint needs a look"),
+    3: ("bad", "The database could not be used"),
+    4: ("bad", "Every school refused"),
+    5: ("bad", "A school could not be reached or kept failing"),
+    130: ("warn", "The collection was stopped by a signal"),
+}
+_COUNTS = ("added", "changed", "deleted", "unchanged")
+
+
+def write_page(store: LandingStore, overview: Overview, folder: Path, run_id: str | None) -> Path:
+    """Write the page of a collection and return its path. Errors: SettingsError, DatabaseError."""
+    runs = store.connection.query(store.sql("runs"))
+    run = next((row for row in runs if run_id is None or str(row[0]).strip() == run_id), None)
+    if run is None:
+        raise SettingsError("There is no such collection in the table xporter_run; list them there, or collect first.")
+    entries = store.connection.query(store.sql("run_log"), [str(run[0]).strip()])
+    text = page(run, entries, overview)
+    path = folder / f"xporter-{str(run[1])[:10]}-{str(run[0])[:8]}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"The report cannot be written to {path} ({type(error).__name__}); name another --folder."
+        ) from None
+    return path
+
+
+def page(run: Sequence[object], entries: Iterable[Sequence[object]], overview: Overview) -> str:
+    """Return the page of a collection (a row of `runs`) with its entries (rows of `run_log`)."""
+    style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
+    title = f"School data of {str(run[1])[:16]} UTC"
+    code = run[11]
+    tone, verdict = _ENDINGS.get(int(str(code)) if code is not None else -1, ("warn", "The collection has no end yet"))
+    message = f"<p>{escape(str(run[12]))}</p>" if run[12] else ""
+    facts = [("Schools", run[3]), ("Rounds", run[4])]
+    facts += [(f"Rows {name}", count) for name, count in zip(_COUNTS, run[5:9], strict=True)]
+    facts += [("Requests", run[9]), ("Bytes received", run[10])]
+    odd = [entry for entry in entries if entry[10]]
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en-GB">\n<head>\n<meta charset="utf-8">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">',
+        f"<title>{escape(title)} - d2i-csc-api</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
+        f"<header><p>{escape(title)}</p></header>",
+        f'<section class="{tone}"><h1>{escape(verdict)}</h1>{message}</section>',
+        _table("This collection", ("What", "Count"), facts),
+        _table(
+            "What needs a look",
+            ("School", "Endpoint", "Window", "Outcome", "Why"),
+            [(entry[0], entry[1], entry[2], entry[3], entry[10]) for entry in odd],
+        ),
+        _table("Schools", ("School", "Name", "State", "Endpoint", "Rows", "Collected", "Data of"), _ages(overview)),
+        _table(
+            "Removed when consent ended",
+            ("School", "Rows removed", "At (UTC)"),
+            [(school.estab, school.purged_rows, school.purged_at) for school in overview.schools if school.purged_at],
+        ),
+        f"<footer><p>d2i-csc-api {escape(__version__)}, collection {escape(str(run[0]))}</p></footer>",
+        "</main>\n</body>\n</html>\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _ages(overview: Overview) -> list[tuple[object, ...]]:
+    return [
+        (
+            *(school.estab, school.name, school.state, endpoint.endpoint, endpoint.rows),
+            *(f"{endpoint.collected_at or 'never'}{' (stale)' if endpoint.is_stale else ''}", endpoint.data_as_of),
+        )
+        for school in overview.schools
+        for endpoint in school.endpoints
+    ]
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{escape('' if cell is None else str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    table = f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+    return f"<section><h2>{escape(title)}</h2>\n{table}</section>"

@@ -1,0 +1,126 @@
+"""From the row of an answer to what is landed: key, hash, and the values of the columns as texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.schema import ID_LENGTH, KEY_LENGTH
+
+# Part of every hash: rows that were landed under other rules are written anew.
+_RULES = b"1"
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the columns of one shape of row are found: members by column, key members, members without a column."""
+
+    members: tuple[str | None, ...]
+    keys: tuple[str | None, ...]
+    extra: tuple[str, ...]
+
+
+class RowReader:
+    """Reads the rows of one landing table. `withheld` are columns that the school's consent does not let out."""
+
+    def __init__(self, landing: Landing, withheld: Collection[str] = ()) -> None:
+        self._landing = landing
+        self._withheld = frozenset(name.lower() for name in withheld)
+        self._columns = [name.lower() for name in landing.columns]
+        self._is_id = [field.type == "id" for field in landing.fields]
+        self._key = [name.lower() for name in landing.table.key] if landing.table else ["id"]
+        self._has_loose_key = landing.table is None or not landing.table.is_published
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        layout = [landing.name, landing.columns, sorted(self._withheld)]
+        self._salt = _RULES + orjson.dumps(layout)
+
+    def key(self, row: Mapping[str, Any]) -> str | None:
+        """Return the row's key within its school, None where a part of it is missing.
+
+        A table whose columns are not published may have rows without an Id: such a row is its own key.
+        """
+        parts = [_text(row[member]) if member is not None else None for member in self._plan(row).keys]
+        texts = [(part or "").strip() for part in parts]
+        if all(texts):
+            joined = texts[0] if len(texts) == 1 else "|".join(_escaped(text) for text in texts)
+            return self._prefixed(row, joined)
+        if self._has_loose_key:
+            return self._prefixed(row, "sha:" + hashlib.sha256(orjson.dumps(row, option=_SORTED)).hexdigest()[:32])
+        return None
+
+    def sha(self, row: Mapping[str, Any]) -> str:
+        """Return the hash by which a row is compared with the landed one, in whatever order its members come."""
+        return hashlib.sha256(self._salt + orjson.dumps(row, option=_SORTED)).hexdigest()[:32]
+
+    def values(self, row: Mapping[str, Any]) -> list[str | None]:
+        """Return the values of the table's columns and of `extra`, as texts."""
+        plan = self._plan(row)
+        values = [_text(row[member]) if member is not None else None for member in plan.members]
+        for place, is_id in enumerate(self._is_id):
+            value = values[place]
+            if is_id and value is not None and len(value) > ID_LENGTH:
+                values[place] = value[:ID_LENGTH]
+        extra = {member: row[member] for member in plan.extra if row[member] is not None}
+        values.append(_clean(orjson.dumps(extra, option=_SORTED).decode()) if extra else None)
+        return values
+
+    def unknown_seen(self) -> list[str]:
+        """Return the members without a column of all rows that were read."""
+        return sorted({member for plan in self._plans.values() for member in plan.extra})
+
+    def member(self, row: Mapping[str, Any], column: str) -> str | None:
+        """Return the value of a column by its name in any case of letters, as a text; None where it is missing."""
+        lowered = column.lower()
+        name = next((name for name in row if name.lower() == lowered), None)
+        return None if name is None else _text(row[name])
+
+    def _prefixed(self, row: Mapping[str, Any], key: str) -> str:
+        if self._landing.table is None:
+            key = f"{_text(row.get('source_table'))}|{key}"
+        if len(key) > KEY_LENGTH:
+            return key[: KEY_LENGTH - 33] + "~" + hashlib.sha256(key.encode()).hexdigest()[:32]
+        return key
+
+    def _plan(self, row: Mapping[str, Any]) -> _Plan:
+        shape = tuple(row)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plans[shape] = self._planned(shape)
+        return plan
+
+    def _planned(self, shape: tuple[str, ...]) -> _Plan:
+        found = {name.lower(): name for name in shape}
+        members = tuple(None if column in self._withheld else found.get(column) for column in self._columns)
+        # A row's key is needed to keep it in step, whatever the consent says of the column that shows it.
+        keys = tuple(found.get(column) for column in self._key)
+        known = set(self._columns)
+        extra = tuple(name for name in shape if name.lower() not in known and name.lower() not in self._withheld)
+        return _Plan(members, keys, extra)
+
+
+def _text(value: Any) -> str | None:
+    """Return a JSON value as the text that is landed: flags as 1 and 0, nothing lost of ids of either kind."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return _clean(orjson.dumps(value).decode())
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL takes no such letter, and no other database shows it.
+    return text.replace("\x00", "") if "\x00" in text else text
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|")

@@ -1,0 +1,110 @@
+"""How old the data of each school are, by endpoint, and what went wrong last."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from api_pipeline.xporter.consent import SchoolState, read_time
+from api_pipeline.xporter.landing import LandingStore
+
+_ENDED = (SchoolState.REVOKED.value, SchoolState.REMOVED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAge:
+    """One endpoint of a school: rows of all windows, the last complete round, and as of when its data are."""
+
+    endpoint: str
+    rows: int
+    collected_at: datetime | None
+    data_as_of: str | None
+    problem: str | None
+    is_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolOverview:
+    """One school."""
+
+    estab: str
+    name: str | None
+    state: str
+    problem: str | None
+    purged_at: datetime | None
+    purged_rows: int | None
+    endpoints: tuple[EndpointAge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All schools as on `now`, in UTC."""
+
+    now: datetime
+    schools: tuple[SchoolOverview, ...]
+
+    @property
+    def has_stale(self) -> bool:
+        """Whether a round of a school whose consent lasts is too old."""
+        return any(endpoint.is_stale for school in self.schools for endpoint in school.endpoints)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can carry it."""
+        return asdict(self) | {"has_stale": self.has_stale}
+
+
+def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
+    """Return every school with the age of its data; older than `limit` is stale. Errors: DatabaseError."""
+    syncs = store.syncs()
+    schools = []
+    for row in store.schools():
+        estab = str(row["estab"]).strip()
+        state = str(row["state"]).strip()
+        own = [sync for sync in syncs if str(sync["estab"]).strip() == estab]
+        names = sorted({str(sync["endpoint"]) for sync in own})
+        is_open = state not in _ENDED
+        ages = tuple(
+            _age(name, [sync for sync in own if sync["endpoint"] == name], now, limit, is_open) for name in names
+        )
+        schools.append(
+            SchoolOverview(
+                *(estab, row["school_name"], state, row["problem"]),
+                *(_moment(row["purged_at"]), row["purged_rows"], ages),
+            )
+        )
+    return Overview(now, tuple(schools))
+
+
+def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
+    ended = [moment for sync in syncs if (moment := _moment(sync["round_ended"]))]
+    # A closed week is never asked again, so that the newest window tells how far the collection has come.
+    newest = max(syncs, key=lambda sync: str(sync["time_window"]))
+    last = max(ended, default=None)
+    problem = next((str(sync["problem"]) for sync in reversed(syncs) if sync["problem"]), None)
+    is_stale = is_open and (last is None or now - last > limit)
+    return EndpointAge(
+        name, sum(sync["row_count"] or 0 for sync in syncs), last, newest["data_as_of"], problem, is_stale
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else read_time(value)
+
+
+def status_lines(overview: Overview) -> list[str]:
+    """Return the overview as lines: no value of a row, only counts and times."""
+    lines = [f"Schools: {len(overview.schools)}, as on {overview.now:%Y-%m-%d %H:%M} UTC"]
+    for school in overview.schools:
+        lines.append(f"{school.estab}  {school.state:<10}  {school.name or ''}".rstrip())
+        if school.purged_at is not None:
+            lines.append(f"  {school.purged_rows} rows were removed at {school.purged_at:%Y-%m-%d %H:%M} UTC")
+        for endpoint in school.endpoints:
+            when = f"{endpoint.collected_at:%Y-%m-%d %H:%M}" if endpoint.collected_at else "never"
+            lines.append(
+                f"  {endpoint.endpoint:<28} {endpoint.rows:>9} rows  collected {when:<16}  data of "
+                f"{endpoint.data_as_of or 'an unknown time'}{'  STALE' if endpoint.is_stale else ''}"
+            )
+            if endpoint.problem:
+                lines.append(f"    last problem: {endpoint.problem}")
+    return lines

@@ -1,0 +1,61 @@
+"""What a collection did: counts, what became of each school, and the exit code that follows (contract 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline.errors import PipelineError
+from api_pipeline.xporter.client import Outcome
+from api_pipeline.xporter.landing import Counts, Round
+
+SHRANK = "shrank"
+_NEWS = {
+    *(Outcome.REFUSED, Outcome.NO_SCOPE, Outcome.NOT_FOUND, Outcome.ERROR, SHRANK, "skipped"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What became of one round. `is_news` is set where somebody should look at it."""
+
+    round: Round
+    outcome: str
+    text: str
+    is_news: bool
+
+
+@dataclass(slots=True)
+class CollectSummary:
+    """What a collection did so far. `lines` are sentences for the operator: proofs of removal, new withdrawals."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    schools: int = 0
+    rounds: int = 0
+    counts: Counts = field(default_factory=Counts)
+    dropped: int = 0
+    requests: int = 0
+    received_bytes: int = 0
+    problems: list[RoundResult] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    paused_too_long: set[str] = field(default_factory=set)
+    kept_revoked: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    errors: list[PipelineError] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        codes = {error.exit_code for error in self.errors}
+        if self.schools and len(self.refused) == self.schools:
+            codes.add(4)
+        outcomes = {problem.outcome for problem in self.problems}
+        if outcomes & {Outcome.UNAVAILABLE, Outcome.NOT_READY}:
+            codes.add(5)
+        has_news = any(problem.is_news and problem.outcome in _NEWS for problem in self.problems)
+        if has_news or self.refused or self.paused_too_long or self.kept_revoked or self.withdrawn:
+            codes.add(1)
+        return next((code for code in (130, 3, 4, 5, 1) if code in codes), 0 if not codes else max(codes))

@@ -1,0 +1,161 @@
+"""Three invented schools and an invented council: three nights of collection, then each child's attendance."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from api_pipeline.db import connect
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
+from api_pipeline.sandbox.simulator.xporter import (
+    GET_TOKEN_PATH,
+    MANAGEMENT_SECRET,
+    RELYING_PARTY,
+    School,
+    XporterSimulator,
+    make_school,
+)
+from api_pipeline.sandbox.synthetic_ssd.database import create_tables
+from api_pipeline.xporter.asking import DEFAULT_ENDPOINTS, choices
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.client import Access
+from api_pipeline.xporter.cohort import people, pupils
+from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
+from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.match import cohort_marks, proposals
+from api_pipeline.xporter.schema import statements
+from api_pipeline.xporter.summary import CollectSummary
+
+_URL = "https://schools.invented.example"
+_CHILDREN_AT_EACH = 3
+
+
+@dataclass(slots=True)
+class _Secrets:
+    known: dict[str, str]
+
+    def get(self, estab: str) -> str | None:
+        return self.known.get(estab)
+
+    def estabs(self) -> list[str]:
+        return list(self.known)
+
+    def forget(self, estab: str) -> bool:
+        return self.known.pop(estab, None) is not None
+
+
+def default_folder() -> Path:
+    """Return a new folder for a demo."""
+    return Path(tempfile.mkdtemp(prefix="d2i-csc-api-xporter-"))
+
+
+def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today: date | None = None) -> int:
+    """Show a first night, a night on which a pupil left, and one after a school revoked; return the exit code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    day = today or datetime.now(timezone.utc).date()
+    path = folder / f"xporter-demo-{uuid.uuid4().hex[:8]}.db"
+    connection = connect(f"sqlite:///{path}", create=True)
+    try:
+        schools = [make_school(number, pupils=12, today=day) for number in (1, 2, 3)]
+        _invent_ssd(connection, schools)
+        names = Names(connection.dialect)
+        chosen = choices(load_catalogue(), DEFAULT_ENDPOINTS)
+        for statement in statements(names, [choice.endpoint for choice in chosen], with_ssd=""):
+            connection.execute(statement)
+        simulator = XporterSimulator(schools)
+        secrets = _Secrets({school.estab: school.secret for school in schools})
+
+        def night(title: str) -> CollectSummary:
+            echo(f"\n{title}")
+            store = LandingStore(connection, names, str(uuid.uuid4()))
+            options = CollectOptions(today=day, choices=chosen, min_gap_s=0.0, shrink_pause_s=0.0)
+            summary = collect(_parts(store, simulator, secrets, stop), options)
+            _show(summary, echo)
+            return summary
+
+        codes = [night("Night 1: three schools; only the council's own children are landed.").exit_code]
+        ours = {str(row[1]) for row in connection.query("SELECT pers_person_id, pers_upn FROM ssd_person")}
+        leaver = next(key for key, row in schools[0].pupils.items() if row["UPN"] in ours)
+        schools[0].leave(leaver)
+        codes.append(night(f"Night 2: one of our children has left school {schools[0].estab}.").exit_code)
+        schools[2].revoke(datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0))
+        codes.append(night(f"Night 3: school {schools[2].estab} has revoked its consent.").exit_code)
+        _show_attendance(connection, echo)
+        found = proposals(people(connection, ""), pupils(LandingStore(connection, names)))
+        echo(f"\nProposals for a worker (xporter match): {len(found)}")
+        echo(f"\nThe database of this demo: {path}")
+    finally:
+        connection.close()
+    return max(codes)
+
+
+def _parts(store: LandingStore, simulator: XporterSimulator, secrets: _Secrets, stop: threading.Event) -> CollectParts:
+    session = requests.Session()
+    session.adapters.clear()
+    session.trust_env = False
+    session.mount("https://", InProcessAdapter(simulator))
+    return CollectParts(
+        store=store,
+        session=session,
+        access=Access(_URL, _URL + GET_TOKEN_PATH, RELYING_PARTY, "d2i-csc-api demo", (5.0, 10.0)),
+        management_secret=MANAGEMENT_SECRET,
+        secrets=secrets,
+        cohort=cohort_marks(people(store.connection, "")),
+        budget=RetryBudget(5.0, time.monotonic, time.sleep),
+        stop=stop,
+    )
+
+
+def _invent_ssd(connection: Any, schools: list[School]) -> None:
+    """Make the SSD's tables and put some pupils of each school into them: the council's own children."""
+    create_tables(connection.execute, connection.dialect)
+    number = 0
+    for school in schools:
+        for row in list(school.pupils.values())[:_CHILDREN_AT_EACH]:
+            number += 1
+            connection.execute(
+                "INSERT INTO ssd_person (pers_person_id, pers_upn, pers_forename, pers_surname, pers_dob) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [f"P{number:03d}", row["UPN"], row["Forename"], row["Surname"], row["DateOfBirth"]],
+            )
+            started = (datetime.now(timezone.utc) - timedelta(days=90)).date().isoformat()
+            connection.execute(
+                "INSERT INTO ssd_cin_episodes (cine_referral_id, cine_person_id, cine_referral_date) VALUES (?, ?, ?)",
+                [f"R{number:03d}", f"P{number:03d}", started],
+            )
+
+
+def _show(summary: CollectSummary, echo: Callable[[str], None]) -> None:
+    counts = summary.counts
+    for line in summary.lines:
+        echo(f"  {line}")
+    echo(
+        f"  {summary.schools} schools, {summary.rounds} rounds: {counts.added} rows added, {counts.changed} changed, "
+        f"{counts.deleted} deleted, {counts.unchanged} unchanged; {summary.dropped} rows about other pupils dropped; "
+        f"exit code {summary.exit_code}"
+    )
+
+
+def _show_attendance(connection: Any, echo: Callable[[str], None]) -> None:
+    echo("\nEach child's attendance (view xporter_vChildAttendance), the newest week of each child:")
+    echo("  person  school   week from   possible present authorised unauthorised CIN CLA")
+    rows = connection.query(
+        "SELECT person_id, estab, MAX(week_from), possible, present, authorised, unauthorised, is_cin, is_cla "
+        'FROM "xporter_vChildAttendance" GROUP BY person_id, estab ORDER BY person_id'
+    )
+    for person, estab, week, possible, present, authorised, unauthorised, cin, cla in rows:
+        echo(
+            f"  {person:<7} {estab}  {week or '-':<10}  {possible:>8} {present:>7} {authorised:>10} {unauthorised:>12} "
+            f"{cin:>3} {cla:>3}"
+        )

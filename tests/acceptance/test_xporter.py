@@ -1,0 +1,251 @@
+"""The school data collector as a council runs it: the installed command, over real HTTP, on a database of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator.faults import Fault, FaultKind
+from api_pipeline.sandbox.simulator.xporter import Quirk, School, XporterServer, XporterSimulator
+from tests.support.commands import Completed, invoke_cli
+from tests.support.xporter import TODAY, day, make_school
+
+
+class Council:
+    """A council with three invented schools served over HTTP, and its command."""
+
+    def __init__(self, server: XporterServer, folder: Path, schools: list[School]) -> None:
+        self.server = server
+        self.simulator = server.simulator
+        self.schools = schools
+        self.folder = folder
+        self.database = folder / "council.db"
+        self.settings = {
+            **server.settings(),
+            **{"DB_CONNECTION_STRING": f"sqlite:///{self.database}", "XPORTER_KEEP_UNMATCHED": "true"},
+            **{"XPORTER_MIN_GAP_MS": "0", "MAX_ATTEMPTS": "2", "RETRY_MAX_WAIT_S": "0", "XPORTER_READY_WAIT_S": "0"},
+            **{"XPORTER_READY_POLL_S": "0.01", "XPORTER_READ_TIMEOUT_S": "5", "DB_RETRY_S": "0"},
+            "XPORTER_ENDPOINTS": "Students, SchoolInfo, StudentExclusions",
+        }
+
+    def run(self, *arguments: str, **settings: str) -> Completed:
+        return invoke_cli(["xporter", *arguments], {**self.settings, **settings}, self.folder)
+
+    def count(self, table: str, estab: str) -> int:
+        with sqlite3.connect(self.database) as connection:
+            found = connection.execute(f'SELECT COUNT(*) FROM "xporter_{table}" WHERE estab = ?', [estab]).fetchone()
+        return int(found[0])
+
+
+@pytest.fixture
+def council(tmp_path: Path) -> Iterator[Council]:
+    schools = [make_school(number, pupils=4, weeks=0, today=TODAY) for number in (1, 2, 3)]
+    with XporterServer(XporterSimulator(schools)) as server:
+        council = Council(server, tmp_path, schools)
+        assert council.run("deploy-schema", "--apply").code == 0
+        yield council
+
+
+def test_a_night_lands_every_school_and_status_shows_its_age(council: Council) -> None:
+    done = council.run("collect")
+
+    assert done.code == 0, done.text
+    assert "3 schools, 9 rounds" in done.out
+    assert [council.count("Students", school.estab) for school in council.schools] == [4, 4, 4]
+    status = council.run("status", "--json")
+    assert status.code == 0
+    assert [school["state"] for school in json.loads(status.out)["schools"]] == ["authorised"] * 3
+    report = council.run("report", "--folder", str(council.folder))
+    assert report.code == 0
+    page = next(council.folder.glob("xporter-*.html")).read_text(encoding="utf-8")
+    assert "Every round is complete" in page
+    assert all(str(row["Surname"]) not in page for row in council.schools[0].pupils.values())
+
+
+def test_a_revoked_school_is_purged_with_a_line_of_proof(council: Council) -> None:
+    council.run("collect")
+    council.schools[0].revoke(day(20))
+
+    done = council.run("collect")
+
+    assert done.code == 0, done.text
+    assert "School 9990001: consent ended" in done.out
+    assert council.count("Students", "9990001") == 0
+    assert council.count("Students", "9990002") == 4
+    assert "rows were removed" in council.run("status").out
+
+
+@pytest.mark.parametrize(
+    ("quirk", "code", "said"),
+    [
+        ("error_body", 5, "the API stated an error"),
+        ("html", 5, "is not the API's JSON"),
+        ("cut", 5, "is not the API's JSON"),
+        ("broken_gzip", 5, "packing is damaged"),
+        ("unavailable", 5, "HTTP 503"),
+        ("drop", 5, "the connection was lost"),
+        ("not_ready", 5, "not ready in time"),
+        ("token_refused", 1, "a fresh token was refused"),
+        ("scope", 1, "consent does not cover"),
+    ],
+)
+def test_a_fault_of_one_school_is_named_and_the_others_complete(
+    council: Council, quirk: str, code: int, said: str
+) -> None:
+    council.simulator.add_quirk(Quirk(quirk, "9990002", times=None))
+
+    done = council.run("collect")
+
+    assert done.code == code, done.text
+    assert "School 9990002" in done.out
+    assert said in done.out
+    assert "Ada Nobody" not in done.text
+    assert [council.count("Students", estab) for estab in ("9990001", "9990003")] == [4, 4]
+
+
+def test_a_paused_school_waits_without_an_error(council: Council) -> None:
+    council.schools[1].is_paused = True
+    done = council.run("collect")
+    assert done.code == 0, done.text
+    assert "paused" in council.run("status").out
+
+
+def test_every_school_refused_ends_with_code_4_and_one_with_code_1(council: Council) -> None:
+    wrong = {f"XPORTER_SECRET_{school.estab}": "mistyped-secret" for school in council.schools}
+    assert council.run("collect", **dict(list(wrong.items())[:1])).code == 1
+    done = council.run("collect", **wrong)
+    assert done.code == 4, done.text
+    assert "mistyped-secret" not in done.text
+
+
+def test_a_refused_management_secret_is_an_error_only_without_other_schools(council: Council) -> None:
+    done = council.run("collect", XPORTER_MANAGEMENT_SECRET="mistyped")
+    assert done.code == 1, done.text
+    assert council.count("Students", "9990001") == 4
+    council.settings = {name: value for name, value in council.settings.items() if "XPORTER_SECRET" not in name}
+    alone = council.run("collect", XPORTER_MANAGEMENT_SECRET="mistyped")
+    assert alone.code == 4, alone.text
+    assert "XPORTER_MANAGEMENT_SECRET" in alone.err
+
+
+def test_a_scope_that_was_there_before_is_news_and_its_rows_are_gone(council: Council) -> None:
+    council.run("collect")
+    school = council.schools[0]
+    school.scopes = school.scopes - {"StudentExclusions"}
+
+    done = council.run("collect")
+
+    assert done.code == 1, done.text
+    assert "took back StudentExclusions" in done.out
+    assert council.count("StudentExclusions", school.estab) == 0
+    assert council.run("collect").code == 0
+
+
+def test_too_many_requests_hold_one_school_as_long_as_it_is_asked(council: Council) -> None:
+    council.simulator.add_fault(Fault(FaultKind.ANSWER, "data", status=429, retry_after_s=0.2))
+    assert council.run("collect").code == 0
+
+
+def test_a_second_collection_at_once_ends_with_code_75(council: Council) -> None:
+    from api_pipeline.db import connect
+    from api_pipeline.run_lock import take
+
+    other = connect(council.settings["DB_CONNECTION_STRING"])
+    lock = take(other, '"xporter_sync"', None)
+    try:
+        assert council.run("collect").code == 75
+    finally:
+        lock.release()
+        other.close()
+
+
+def test_without_landing_tables_the_command_says_how_to_make_them(council: Council) -> None:
+    done = council.run("collect", DB_CONNECTION_STRING=f"sqlite:///{council.folder / 'missing.db'}")
+    assert done.code == 3
+    more = council.run("collect", XPORTER_ENDPOINTS="Students, SEN")
+    assert more.code == 3
+    assert "xporter deploy-schema --apply" in more.err
+
+
+def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None:
+    done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
+    assert done.code == 3
+    assert "SSD_SCHEMA" in done.err
+
+
+def test_wrong_endpoint_is_a_settings_error(council: Council) -> None:
+    done = council.run("collect", XPORTER_ENDPOINTS="Pupils")
+    assert done.code == 2
+    assert "Pupils" in done.err
+
+
+def test_a_dry_run_writes_nothing(council: Council) -> None:
+    done = council.run("collect", "--dry-run")
+    assert done.code == 0, done.text
+    assert "Would write" in done.out
+    assert council.count("Students", "9990001") == 0
+
+
+def test_check_names_what_consent_does_not_cover(council: Council) -> None:
+    council.schools[0].scopes = frozenset({"School"})
+    done = council.run("check", "9990001")
+    assert done.code == 1
+    assert "StudentExclusions: the school's consent does not cover it" in done.out
+    assert "SchoolInfo: answered" in done.out
+    assert council.run("check", "9990002").code == 0
+
+
+def test_schools_are_listed_and_one_can_be_taken_out(council: Council) -> None:
+    council.run("collect")
+    listed = council.run("schools", "list")
+    assert listed.code == 0, listed.text
+    assert "9990001  authorised" in listed.out
+    assert council.schools[0].secret not in listed.text
+    removed = council.run("schools", "remove", "9990001")
+    assert removed.code == 0, removed.text
+    assert council.count("Students", "9990001") == 0
+
+
+def test_all_87_endpoints_can_be_collected_in_either_style_of_options(tmp_path: Path) -> None:
+    from api_pipeline.xporter.catalogue import load_catalogue
+
+    given = {
+        "LinkedDocuments": "+DateFrom=2025-09-01+DateTo=2025-11-30",
+        "StaffLinkedDocuments": "+DateFrom=2025-09-01+DateTo=2025-11-30",
+        "DiscountCodes": "+KeyStage=4",
+        "Students": "+includeLeavers",
+    }
+    names = [entry.name for entry in load_catalogue().endpoints if entry.name != "TestError"]
+    endpoints = ", ".join(name + given.get(name, "") for name in names)
+    with XporterServer(XporterSimulator([make_school(1, pupils=3, weeks=0, today=TODAY)])) as server:
+        council = Council(server, tmp_path, [])
+        council.settings |= {"XPORTER_ENDPOINTS": endpoints, "XPORTER_OPTIONS_STYLE": "flags"}
+        assert council.run("deploy-schema", "--apply").code == 0
+        done = council.run("collect")
+    assert done.code == 0, done.text
+    with sqlite3.connect(council.database) as connection:
+        complete = connection.execute("SELECT COUNT(DISTINCT endpoint) FROM xporter_sync").fetchone()[0]
+    assert complete == 86
+
+
+def test_catalogue_config_and_scripts_of_every_database_are_printed(tmp_path: Path) -> None:
+    shown = invoke_cli(["xporter", "catalogue", "students"], {}, tmp_path)
+    assert shown.code == 0
+    assert "UPN" in shown.out
+    assert "XPORTER_RELYING_PARTY" in invoke_cli(["xporter", "config"], {}, tmp_path).out
+    for dialect in ("sqlserver", "postgresql", "sqlite"):
+        script = invoke_cli(["xporter", "deploy-schema", "--dialect", dialect], {}, tmp_path)
+        assert script.code == 0, script.text
+        assert "ChildAttendance" in script.out or "childattendance" in script.out
+
+
+def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None:
+    done = invoke_cli(["xporter", "demo", "--folder", str(tmp_path)], {}, tmp_path)
+    assert done.code == 0, done.text
+    assert "has left school" in done.out
+    assert "rows were removed" in done.out
+    assert "P002" in done.out

@@ -1,0 +1,354 @@
+"""The laws of the school data collector (design 4.10): whatever happens, one calm collection puts everything right."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, Quirk, School
+from tests.support.xporter import TODAY, Rehearsal, day, make_school
+
+_LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
+# An example is a few whole collections: what fails is worth reading as it is, and shrinking it takes minutes.
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+_ENDPOINTS = ("Students", "SchoolInfo", "AttendanceCodes", "AttendanceForDateRange", "StudentExclusions", "SEN")
+_SCOPES = ("UPN", "StudentFamily", "Attendance", "StudentExclusions", "SENTypes", "Student", "StudentFunding")
+_QUIRKS = (
+    *("error_body", "not_ready", "html", "cut", "missing_table", "empty_table", "null_key", "duplicate_key"),
+    *("extra_column", "number_to_text", "unavailable", "scope", "token_refused", "broken_gzip", "drop", "wrapped"),
+)
+_ESTABS = ("9990001", "9990002")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """What happens before a collection, what is odd during it, and at which statement it is killed (None: not)."""
+
+    moves: tuple[tuple[str, int, int, str], ...]
+    quirks: tuple[tuple[str, int, str, int], ...]
+    killed_at: int | None
+
+
+_moves = st.tuples(
+    st.sampled_from(
+        (
+            "enrol",
+            "leave",
+            "change",
+            "mark",
+            "exclude",
+            "withhold",
+            "show",
+            "take_scope",
+            "give_scope",
+            "revoke",
+            "again",
+        )
+    ),
+    st.integers(0, 1),
+    st.integers(0, 6),
+    st.sampled_from(_SCOPES),
+)
+_quirks = st.tuples(st.sampled_from(_QUIRKS), st.integers(0, 1), st.sampled_from(("", *_ENDPOINTS)), st.integers(1, 4))
+_nights = st.builds(
+    Night,
+    st.lists(_moves, max_size=4).map(tuple),
+    st.lists(_quirks, max_size=3).map(tuple),
+    st.none() | st.integers(1, 120),
+)
+
+
+def _schools() -> list[School]:
+    return [
+        make_school(1, pupils=4, weeks=1, today=TODAY),
+        make_school(2, pupils=3, weeks=1, today=TODAY, mis="bromcom"),
+    ]
+
+
+def _move(rehearsal: Rehearsal, move: tuple[str, int, int, str], moment: int) -> None:
+    kind, which, pupil, scope = move
+    school = rehearsal.simulator.schools[_ESTABS[which]]
+    keys = list(school.pupils)
+    key = keys[pupil % len(keys)] if keys else None
+    match kind:
+        case "enrol":
+            school.enrol()
+        case "leave" if key:
+            school.leave(key)
+        case "change" if key:
+            school.change(key, Surname=f"Changed{moment}", FsmEligible=None)
+        case "mark" if key:
+            school.mark(key, TODAY - timedelta(days=1), "AM", "O")
+        case "exclude" if key:
+            school.exclude(key, TODAY)
+        case "withhold" if key:
+            school.withheld_people.add(key)
+        case "show":
+            school.withheld_people.clear()
+        case "take_scope":
+            school.scopes = school.scopes - {scope}
+        case "give_scope":
+            school.scopes = ALL_SCOPES
+        case "revoke":
+            school.revoke(day(moment))
+        case "again":
+            if not school.is_open:
+                rehearsal.secrets.known[school.estab] = school.authorise_again(day(moment))
+
+
+@contextmanager
+def _killed_at(rehearsal: Rehearsal, statement: int | None) -> Iterator[None]:
+    """End the collection at the database's n-th statement, as a process ends that is killed: nothing is committed."""
+    connection: Any = rehearsal.connection
+    left = [statement or 0]
+    originals: dict[str, Callable[..., Any]] = {name: getattr(connection, name) for name in ("query", "execute")}
+
+    def counted(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **keywords: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return originals[name](*args, **keywords)
+
+        return call
+
+    if statement is not None:
+        for name in originals:
+            setattr(connection, name, counted(name))
+    try:
+        yield
+    except Killed:
+        pass
+    finally:
+        for name in originals:
+            connection.__dict__.pop(name, None)
+
+
+def _through(rehearsal: Rehearsal, nights: list[Night]) -> None:
+    for number, night in enumerate(nights):
+        for move in night.moves:
+            _move(rehearsal, move, 2 * number + 1)
+        for kind, which, endpoint, times in night.quirks:
+            rehearsal.simulator.add_quirk(Quirk(kind, _ESTABS[which], endpoint, times))
+        with _killed_at(rehearsal, night.killed_at):
+            rehearsal.collect()
+    rehearsal.simulator.clear_quirks()
+
+
+def _cohort(schools: list[School], minimised: bool) -> frozenset[str] | None:
+    if not minimised:
+        return None
+    return frozenset(str(row["UPN"]) for school in schools for row in list(school.pupils.values())[::2])
+
+
+@settings(max_examples=_LONG or 25, phases=_PHASES)
+@given(st.lists(_nights, min_size=1, max_size=3), st.booleans())
+def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
+    nights: list[Night], minimised: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        schools = _schools()
+        rehearsal = Rehearsal(Path(folder) / "law.db", schools, cohort=_cohort(schools, minimised))
+        _through(rehearsal, nights)
+
+        summary = rehearsal.collect()
+
+        assert summary.exit_code in (0, 1, 4), summary
+        for school in schools:
+            for endpoint in _ENDPOINTS:
+                assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school), (
+                    endpoint,
+                    school.estab,
+                )
+        _check_counts(rehearsal)
+        again = rehearsal.collect()
+        assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)
+        rehearsal.connection.close()
+
+
+def _check_counts(rehearsal: Rehearsal) -> None:
+    """L6: the state's count of rows is that of the tables."""
+    tables = [rehearsal.names.table(landing.name) for landing in rehearsal.store().existing()]
+    counted: dict[tuple[str, str], int] = {}
+    for sync in rehearsal.store().syncs():
+        key = (str(sync["estab"]), str(sync["endpoint"]))
+        counted[key] = counted.get(key, 0) + (sync["row_count"] or 0)
+    for estab in {estab for estab, _ in counted}:
+        there = sum(
+            rehearsal.connection.query(f"SELECT COUNT(*) FROM {table} WHERE estab = ?", [estab])[0][0]
+            for table in tables
+        )
+        assert there == sum(count for (school, _), count in counted.items() if school == estab)
+
+
+@settings(max_examples=_LONG or 12, phases=_PHASES)
+@given(_nights, st.lists(st.sampled_from(_QUIRKS), max_size=6))
+def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night: Night, quirks: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        schools = _schools()
+        rehearsal = Rehearsal(Path(folder) / "law.db", schools)
+        _through(rehearsal, [night])
+        schools[0].revoke(day(25))
+        for kind in quirks:
+            rehearsal.simulator.add_quirk(Quirk(kind, times=None))
+
+        rehearsal.collect()
+
+        for endpoint in _ENDPOINTS:
+            assert rehearsal.landed(endpoint, schools[0].estab) == {}
+        assert not any(sync["estab"] == schools[0].estab for sync in rehearsal.store().syncs())
+        assert schools[0].estab not in rehearsal.secrets.known
+        rehearsal.connection.close()
+
+
+@settings(max_examples=_LONG or 12, phases=_PHASES)
+@given(st.sets(st.sampled_from(_SCOPES), min_size=1), st.lists(st.sampled_from(_QUIRKS), max_size=4))
+def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: set[str], quirks: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        schools = _schools()
+        rehearsal = Rehearsal(Path(folder) / "law.db", schools)
+        rehearsal.collect()
+        schools[0].scopes = schools[0].scopes - taken
+        for kind in quirks:
+            rehearsal.simulator.add_quirk(Quirk(kind, times=None))
+
+        rehearsal.collect()
+
+        for endpoint in _ENDPOINTS:
+            for landing in rehearsal.store().existing():
+                if landing.endpoint != endpoint or landing.table is None:
+                    continue
+                rows = rehearsal.landed(endpoint, schools[0].estab).get(landing.name, {})
+                for column in landing.table.withheld(schools[0].scopes):
+                    place = landing.columns.index(column)
+                    assert all(values[place] is None for values in rows.values()), (landing.name, column)
+        rehearsal.connection.close()
+
+
+@settings(max_examples=_LONG or 10, phases=_PHASES)
+@given(st.lists(st.sampled_from(_QUIRKS), min_size=1, max_size=5), st.booleans())
+def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str], refused: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        schools = _schools()
+        rehearsal = Rehearsal(Path(folder) / "law.db", schools)
+        for kind in quirks:
+            rehearsal.simulator.add_quirk(Quirk(kind, schools[0].estab, times=None))
+        if refused:
+            rehearsal.secrets.known[schools[0].estab] = "a mistyped secret"
+
+        summary = rehearsal.collect()
+
+        assert not [problem for problem in summary.problems if problem.round.estab == schools[1].estab]
+        for endpoint in _ENDPOINTS:
+            assert rehearsal.landed(endpoint, schools[1].estab) == rehearsal.expected(endpoint, schools[1])
+        rehearsal.connection.close()
+
+
+def test_a_reader_sees_one_snapshot_of_a_schools_endpoint_at_every_instant(tmp_path: Path) -> None:
+    """L3: exclusions and their reasons change together in each answer; a reader never sees one without the other."""
+    school = make_school(1, pupils=9, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "law.db", [school], endpoints=("Students", "StudentExclusions"))
+    rehearsal.connection.execute("PRAGMA journal_mode = WAL")
+    rehearsal.collect()
+    seen: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def read() -> None:
+        reader = sqlite3.connect(tmp_path / "law.db", timeout=30)
+        while not done.is_set():
+            seen.append(
+                reader.execute(
+                    'SELECT (SELECT COUNT(*) FROM "xporter_StudentExclusions"),'
+                    ' (SELECT COUNT(*) FROM "xporter_StudentExclusions_StudentExclusionReasons")'
+                ).fetchone()
+            )
+        reader.close()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for night in range(12):
+        for key in list(school.pupils)[: 2 + night % 3]:
+            school.exclude(key, TODAY - timedelta(days=night))
+        rehearsal.collect()
+    done.set()
+    thread.join()
+
+    assert len({exclusions for exclusions, _ in seen}) > 3
+    assert all(exclusions == reasons for exclusions, reasons in seen)
+
+
+@settings(max_examples=_LONG or 10, phases=_PHASES)
+@given(st.lists(st.sampled_from((*_QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(_ESTABS))
+def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str], paused: str) -> None:
+    records: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign] # a sink
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            schools = _schools()
+            rehearsal = Rehearsal(Path(folder) / "law.db", schools)
+            for kind in quirks:
+                rehearsal.simulator.add_quirk(Quirk(kind, times=2))
+            rehearsal.simulator.schools[paused].is_paused = True
+            summary = rehearsal.collect()
+            stored = [
+                str(row)
+                for table in ("xporter_run_log", "xporter_sync", "xporter_school")
+                for row in rehearsal.connection.query(f'SELECT * FROM "{table}"')
+            ]
+            rehearsal.connection.close()
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+    text = "\n".join([*records, *stored, *summary.lines, *(problem.text for problem in summary.problems)])
+    for school in schools:
+        assert school.secret not in text
+        for row in school.pupils.values():
+            for member in ("Surname", "Forename", "UPN", "DateOfBirth"):
+                assert f" {row[member]}" not in text
+                assert f'"{row[member]}' not in text
+    assert "Ada Nobody" not in text
+    assert len(records) > 3
+
+
+@pytest.mark.parametrize("shrinks", [True, False])
+def test_a_set_that_shrinks_by_much_is_asked_again_and_believed_only_with_a_reason(
+    tmp_path: Path, shrinks: bool
+) -> None:
+    school = make_school(1, pupils=90, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "law.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    if shrinks:
+        for key in list(school.pupils)[:70]:
+            school.leave(key)
+    else:
+        rehearsal.simulator.add_quirk(Quirk("shrunk", endpoint="Students", times=None))
+
+    summary = rehearsal.collect()
+
+    assert summary.exit_code == (0 if shrinks else 1)
+    assert len(rehearsal.landed("Students", school.estab)["Students"]) == (20 if shrinks else 90)
+    if not shrinks:
+        assert rehearsal.collect(accepts_shrink=True).exit_code == 0
+        assert len(rehearsal.landed("Students", school.estab)["Students"]) == 30
