@@ -109,6 +109,7 @@ _EXIT_CODES = """
 | 3 | the database cannot be reached or used |
 | 4 | authentication refused |
 | 5 | the receiver or the token service could not be reached or kept failing; what was not tried is left pending |
+| 6 | `sdr` alone: TEC declined the return (closed, not open, unknown, stop gate) |
 | 75 | another run holds the table |
 | 130 | stopped by a signal, after what was in flight had been written back |
 

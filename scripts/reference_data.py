@@ -73,7 +73,9 @@ def sql_page() -> str:
 
 def _sql_files() -> list[str]:
     found = sorted(item.name for item in (files("api_pipeline") / "data").iterdir() if item.name.endswith(".sql"))
-    return [name for name in _FIRST if name in found] + [name for name in found if name not in _FIRST]
+    # The Single Data Return has a page of its own for its tables and statements.
+    others = [name for name in found if name not in _FIRST and not name.startswith("sdr_")]
+    return [name for name in _FIRST if name in found] + others
 
 
 def _introduction(file_name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from scripts.reference_commands import cell
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "api_pipeline"
 PAGE = ROOT / "docs" / "troubleshoot.md"
+_SDR = re.compile(r"(^|\.)sdr|simulator\.tec")
 MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 
 # Constructors that stand for an error without being one.
@@ -56,6 +57,10 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "delivery.planner": {"_refusal": 1, "run": 1},
     "delivery.run": {"_send": 1},
     "logs.handlers": {"handleError": None},
+    "sdr.receiver": {"_BLOCKED": 75},
+    "sdr.settings": {"_check": 2, "load_sdr_settings": 2},
+    "sdr.checks": {"id_error": 1, "_of_record": 1},
+    "sdr.validation": {"hint": None},
     "cli": {"_report_unforeseen": 1},
 }
 # First arguments of errors that say what one of those functions, or another error, said.
@@ -69,6 +74,8 @@ PASSED_ON = frozenset(
         "LOST.format(state=error.args[0])",
         "MISSING_LIBRARY.format(what=library)",
         "_UNDONE",
+        "_BLOCKED.format(code=problem.code)",
+        "f'{errors[0]} ({where})'",
         "explain_connection_fault(error, connection_string)",
     }
 )
@@ -171,11 +178,23 @@ class Unreadable(Exception):
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """Gives every message of the package, each once. Errors: Unreadable."""
+    """Gives every message of the package, each once, but those of the Single Data Return. Errors: Unreadable."""
+    return _messages(lambda module: not _SDR.search(module))
+
+
+@cache
+def sdr_messages() -> tuple[Message, ...]:
+    """Gives every message of the Single Data Return, each once. Errors: Unreadable."""
+    return _messages(lambda module: _SDR.search(module) is not None)
+
+
+def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
     trees = {_module(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     reader = Reader(_constants(trees.values()), {**_exit_codes(trees), **_HELPERS})
     told: dict[str, Message] = {}
     for module, tree in trees.items():
+        if not is_meant(module):
+            continue
         for message in reader.messages_of(module, tree):
             told.setdefault(message.text, message)
     advice = {message.advice for message in told.values()}

@@ -113,9 +113,8 @@ def load_sdr_settings(
         where = f"the settings file is {gathered.file}" if gathered.file else f"no .env or env.txt was found in {cwd}"
         if len(errors) == 1:
             raise SettingsError(f"{errors[0]} ({where})")
-        raise SettingsError(
-            f"{len(errors)} settings cannot be used ({where}):\n" + "\n".join(f"  - {e}" for e in errors)
-        )
+        lines = "\n".join(f"  - {error}" for error in errors)
+        raise SettingsError(f"{len(errors)} settings cannot be used ({where}):\n{lines}")
     return settings
 
 

@@ -1,0 +1,75 @@
+"""The reference of the Single Data Return: its settings, tables, statements and messages, from the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api_pipeline.sdr import schema
+from api_pipeline.sdr.settings import settings_reference
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+from scripts import reference_messages
+from scripts.reference_commands import MADE
+
+_TABLE = "sdr_staging"
+_TABLES_OF = (
+    ("sdr_staging", "the records, filled by you", "yes"),
+    ("sdr_held", "which records TEC holds for each return, as hashes", "ids alone"),
+    ("sdr_submission", "the submission token and how each submission stands", "no"),
+    ("sdr_validation", "the results of validations; `record_text` is the record itself", "yes"),
+    ("sdr_submission_log", "every record of every request: what became of it, no payload", "ids alone"),
+    ("sdr_runs", "the journal: one row a run", "no"),
+)
+
+
+def pages(docs: Path) -> dict[Path, str]:
+    """Return the text of every page by its path."""
+    return {
+        docs / "sdr/settings.md": MADE + settings_reference(),
+        docs / "sdr/dba.md": dba_page(),
+        docs / "sdr/messages.md": messages_page(),
+    }
+
+
+def dba_page() -> str:
+    """Return the page for database administrators."""
+    rows = "\n".join(f"| `{name}` | {what} | {personal} |" for name, what, personal in _TABLES_OF)
+    parts = [
+        f"{MADE}# Single Data Return: for database administrators\n",
+        "Six tables stand beside each other in one schema. The program opens one connection, and no transaction is\n"
+        "open while it waits for TEC.\n",
+        f"| table | what it holds | personal data |\n|---|---|---|\n{rows}\n",
+        "A reset of a return deletes its rows of `sdr_held`; rows of the other tables are yours to delete when your\n"
+        "retention rules say so.\n",
+        "## Table scripts\n",
+    ]
+    for title, dialect in (
+        ("SQL Server", Dialect.SQLSERVER),
+        ("PostgreSQL", Dialect.POSTGRESQL),
+        ("SQLite", Dialect.SQLITE),
+    ):
+        parts.append(f"### {title}\n\n```sql\n{schema.render(dialect, _TABLE).rstrip()}\n```\n")
+    parts.append("## Statements\n\n`?` is a parameter: values always travel as parameters, never in the text.\n")
+    for statement in load("sdr_queries.sql").values():
+        text = statement.sql
+        for name, *_ in _TABLES_OF:
+            key = {"sdr_submission_log": "log"}.get(name, name.removeprefix("sdr_"))
+            text = text.replace("{" + key + "}", name)  # type: ignore[assignment] # shown, not run
+        parts.append(f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n")
+    return "\n".join(parts)
+
+
+def messages_page() -> str:
+    """Return every message of the commands, with its exit code."""
+    rows = sorted(reference_messages.sdr_messages(), key=lambda message: message.text)
+    lines = "\n".join(
+        f"| {reference_messages.shown(' '.join(one.text.split()))} | {'' if one.code is None else one.code} |"
+        for one in rows
+        if one.text.strip(". ()")
+    )
+    return (
+        f"{MADE}# Single Data Return: messages\n\n"
+        "`...` stands for what differs. Messages about the database, the network and the settings that both services\n"
+        "share are on the page [when something is wrong](../troubleshoot.md).\n\n"
+        f"| message | exit code |\n|---|---|\n{lines}\n"
+    )
