@@ -75,7 +75,8 @@ def camel_case(title: str) -> str:
     """Return the member name of a column's title."""
     words: list[str] = re.findall(r"[A-Za-z0-9]+", title)
     if len(words) < 2:
-        return title.strip()[:1].lower() + title.strip()[1:]
+        word = title.strip()
+        return word.lower() if word.isupper() else word[:1].lower() + word[1:]
     return words[0].lower() + "".join(word[:1].upper() + word[1:].lower() for word in words[1:])
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from api_pipeline._version import __version__
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.private_files import safe_cells
 from api_pipeline.sdr.nouns import Finding, State
 from api_pipeline.sdr.validation import hint
 
 _IDS_SHOWN = 5
-_HARMFUL = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
     *("number", "type", "code", "collection", "local_id", "student_id", "course_code", "description"),
     "since_last_validation",
@@ -136,13 +136,8 @@ def as_csv(page: ResultPage, *, with_record_text: bool = False) -> str:
             word,
             *([one.record_text] if with_record_text else []),
         ]
-        writer.writerow([harmless(cell) for cell in row])
+        writer.writerow(safe_cells(row))
     return text.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_HARMFUL) else cell
 
 
 def as_html(page: ResultPage) -> str:

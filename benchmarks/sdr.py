@@ -1,0 +1,123 @@
+"""The Single Data Return: first upload, idle rerun and memory, against a simulated TEC in a process of its own.
+
+Run: python -m benchmarks.sdr [--rows N] [--limit N] [--latency-ms N] [--connection CONNECTION_STRING]
+Prints one JSON object. The rows are learners of about 465 bytes; the simulator keeps no records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from api_pipeline.db import connect
+from api_pipeline.sdr import schema
+from api_pipeline.sdr.opening import make_store
+
+_PAGE = 1000
+_PAYLOAD = (
+    '{{"studentIdentificationCode":"S{0:07d}","gender":"F","dateOfBirth":"1999-03-12T00:00:00Z","nameIdCode":"AAAAA",'
+    '"totalFeeForDomesticStudent":1234.5,"filler":"' + "x" * 320 + '"}}'
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--limit", type=int, default=500)
+    parser.add_argument("--latency-ms", type=int, default=0)
+    parser.add_argument("--connection", default="")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        connection = given.connection or f"sqlite:///{Path(folder) / 'sdr.db'}"
+        _fill(connection, given.rows)
+        simulate = ["simulate", "--port", "0", "--no-keep", "--batch-limit", str(given.limit)]
+        command = [sys.executable, "-m", "api_pipeline", "sdr", *simulate, "--latency-ms", str(given.latency_ms)]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+        try:
+            settings = _settings(server, connection, given.limit)
+            first = _timed(settings, folder)
+            idle = _timed(settings, folder)
+        finally:
+            server.terminate()
+            server.wait()
+    requests = -(-given.rows // given.limit)
+    report = {
+        "rows": given.rows,
+        "limit": given.limit,
+        "latency_ms": given.latency_ms,
+        "database": "sqlite" if connection.startswith("sqlite") else "odbc",
+        "first_upload": {**first, "rows_per_s": round(given.rows / first["wall_s"])},
+        "idle_rerun": {**idle, "rows_per_s": round(given.rows / idle["wall_s"])},
+        "wall_by_requests_and_latency": (
+            round(first["wall_s"] / (requests * given.latency_ms / 1000), 2) if given.latency_ms else None
+        ),
+    }
+    print(json.dumps(report, indent=2))
+
+
+def _fill(connection_string: str, rows: int) -> None:
+    connection = connect(connection_string, create=True)
+    try:
+        schema.apply(connection.execute, connection.dialect, "sdr_staging")
+        store = make_store(connection, "sdr_staging")
+        for start in range(0, rows, _PAGE):
+            numbers = range(start, min(start + _PAGE, rows))
+            with connection.transaction():
+                store.insert("insert_staged", [("learners", f"S{n:07d}", _PAYLOAD.format(n)) for n in numbers])
+    finally:
+        connection.close()
+
+
+def _settings(server: subprocess.Popen[str], connection: str, limit: int) -> dict[str, str]:
+    assert server.stdout is not None
+    settings: dict[str, str] = {}
+    for line in server.stdout:
+        found = re.fullmatch(r"(SDR_\w+)=(.*)\n", line)
+        if found:
+            settings[found[1]] = found[2]
+        elif settings:
+            break
+    extra = {
+        "DB_CONNECTION_STRING": connection,
+        "TESTING_MODE": "false",
+        "SDR_BATCH_SIZE": str(limit),
+        "SDR_CHECK": "off",
+    }
+    return {**os.environ, **settings, **extra}
+
+
+def _timed(settings: dict[str, str], folder: str) -> dict[str, Any]:
+    code = (
+        "import resource,sys,json;from api_pipeline.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: code=end.code or 0\n"
+        "used=resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(json.dumps({'code':code,'cpu_s':round(used.ru_utime+used.ru_stime,1),'rss_mib':round(used.ru_maxrss/1024)}))"
+    )
+    period = str(time.gmtime().tm_year * 100 + 12)
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sdr", "submit", period, "--quiet"],
+        env=settings,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall = time.monotonic() - began
+    if not done.stdout.strip() or '"code": 0' not in done.stdout:
+        raise SystemExit(f"the submission failed: {done.stdout}{done.stderr}")
+    return {"wall_s": round(wall, 1), **json.loads(done.stdout.splitlines()[-1])}
+
+
+if __name__ == "__main__":
+    main()

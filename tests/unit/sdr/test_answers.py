@@ -1,0 +1,102 @@
+"""What each answer of TEC's means, in every form in which a code may stand in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from api_pipeline.sdr.answers import (
+    Acknowledged,
+    Blocked,
+    Declined,
+    Malformed,
+    NotUnderstood,
+    Refused,
+    TokenGone,
+    TooLarge,
+    Unreadable,
+    WrongAddress,
+    classify,
+    named_keys,
+    read_problem,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "SC1", TokenGone),
+        (400, "sc10", TokenGone),
+        (400, "MP1", TooLarge),
+        (400, "CV1", Malformed),
+        (429, "DS2", Blocked),
+        (400, "AM2", Refused),
+        (400, "AU1", Refused),
+        (400, "GM1", NotUnderstood),
+        (400, "R1", Declined),
+        (400, "", Malformed),
+        (409, "", Blocked),
+        (423, "", Blocked),
+        (404, "", WrongAddress),
+        (413, "", TooLarge),
+        (402, "", Declined),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "list", "inner"])
+def test_a_code_is_read_wherever_it_stands(status: int, code: str, kind: type, form: str) -> None:
+    body: dict[str, Any] = {"title": "Something", "errors": {}}
+    if code and form == "text":
+        body["errorCode"] = code
+    elif code and form == "list":
+        body["errorCodes"] = [code]
+    elif code:
+        body["errors"]["errorCode"] = code
+    assert type(classify(status, json.dumps(body).encode())) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (204, b"", Acknowledged({})),
+        (200, b"", Acknowledged({})),
+        (200, b'{"content": [{"localId": "a", "errors": []}]}', None),
+    ],
+)
+def test_an_acceptance_refuses_nobody(status: int, body: bytes, expected: Acknowledged | None) -> None:
+    answer = classify(status, body, ["a"])
+    assert isinstance(answer, Acknowledged)
+    assert answer.refused == {}
+    assert expected is None or answer == expected
+
+
+def test_a_200_may_refuse_single_records() -> None:
+    body = b'\xef\xbb\xbf{"content": [{"localId": "a", "errors": ["no"]}, {"localId": "b", "errors": []}]}'
+    answer = classify(200, body, ["a", "b"])
+    assert isinstance(answer, Acknowledged)
+    assert answer.refused == {"a": "no"}
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"[]", b'"ok"'])
+def test_a_200_that_is_no_object_is_no_acceptance(body: bytes) -> None:
+    assert isinstance(classify(200, body, ["a"]), Unreadable)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"content[1].gender": ["bad"]},
+        {"$.content[1].gender": "bad"},
+        {"content": {"1": ["bad"]}},
+        {"content": {"b": ["bad"]}},
+        {"content": [{"localId": "b", "errors": ["bad"]}]},
+    ],
+)
+def test_named_records_are_found_by_place_and_by_id(errors: dict[str, Any]) -> None:
+    problem = read_problem(400, json.dumps({"errors": errors, "errorCode": "CV1"}).encode())
+    assert named_keys(problem, ["a", "b"]) == {"b": "bad"}
+
+
+def test_a_page_of_a_firewall_is_read_as_text() -> None:
+    assert read_problem(403, b"<html><body>Forbidden  here</body></html>").text == "Forbidden here"

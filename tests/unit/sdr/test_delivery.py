@@ -1,0 +1,72 @@
+"""The culprits of a refused batch are found in few requests, and a collection that is refused alike is given up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.sdr.answers import Acknowledged, Malformed, Problem, TooLarge
+from api_pipeline.sdr.delivery import AllAlike, Delivery, Verdict
+from api_pipeline.sdr.nouns import VanishedRecord
+
+
+@dataclass
+class Tec:
+    """A receiver that refuses a request with a bad record in it, and takes no more than its limit."""
+
+    bad: set[int]
+    limit: int = 10_000
+    requests: int = 0
+    taken: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def ask(self, records: Sequence[VanishedRecord]) -> Verdict:
+        """Answer a request."""
+        self.requests += 1
+        if len(records) > self.limit:
+            return TooLarge(Problem(400, ("MP1",)))
+        if any(int(one.key) in self.bad for one in records):
+            return Malformed(Problem(400, ("CV1",), "Schema"))
+        return Acknowledged({})
+
+    def deliver(self, count: int, *, was_any_taken: bool) -> list[int]:
+        """Deliver a batch; return the limits that it was shrunk to."""
+        shrunk: list[int] = []
+        delivery: Delivery[VanishedRecord] = Delivery(
+            self.ask,
+            lambda records, _: self.taken.extend(one.key for one in records),
+            lambda refused: self.refused.extend(one.key for one, _ in refused),
+            shrunk.append,
+            was_any_taken=was_any_taken,
+        )
+        delivery.run([VanishedRecord(str(number), b"{}") for number in range(count)])
+        return shrunk
+
+
+@given(st.integers(1, 200), st.sets(st.integers(0, 199), max_size=4))
+def test_culprits_are_found_in_few_requests(count: int, bad: set[int]) -> None:
+    bad = {number for number in bad if number < count}
+    tec = Tec(bad)
+    tec.deliver(count, was_any_taken=True)
+    assert sorted(tec.refused, key=int) == [str(number) for number in sorted(bad)]
+    assert sorted(tec.taken, key=int) == [str(number) for number in range(count) if number not in bad]
+    assert tec.requests <= 1 + len(bad) * (math.ceil(math.log2(count)) + 2)
+
+
+def test_records_that_are_all_refused_alike_cost_few_requests() -> None:
+    tec = Tec(set(range(1000)))
+    with pytest.raises(AllAlike):
+        tec.deliver(1000, was_any_taken=False)
+    assert tec.requests < 50
+
+
+def test_a_batch_over_the_limit_is_halved() -> None:
+    tec = Tec(set(), limit=3)
+    shrunk = tec.deliver(10, was_any_taken=True)
+    assert sorted(tec.taken, key=int) == [str(number) for number in range(10)]
+    assert min(shrunk) == 3

@@ -1,0 +1,142 @@
+"""Hashes, bodies, periods, pages, CSV files and their harmless cells."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.errors import ReceiverDeclined, SettingsError
+from api_pipeline.sdr import returns
+from api_pipeline.sdr.csv_files import Assumed, camel_case, collection_of, records
+from api_pipeline.sdr.difference import NotSendable, body_of
+from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, state_of
+
+_PERIODS = [
+    ReturnPeriod(11, 2026, 3, kind="Indicative"),
+    ReturnPeriod(12, 2026, 3, kind="Full"),
+    ReturnPeriod(202608, 2026, 8),
+]
+
+
+@given(st.dictionaries(st.text(min_size=1), st.integers() | st.text(), max_size=5))
+def test_another_order_of_members_is_no_change(record: dict[str, Any]) -> None:
+    record = {name: value for name, value in record.items() if name != "localId" and abs(hash(value)) < 2**53}
+    record = {name: value for name, value in record.items() if not isinstance(value, int) or abs(value) < 2**63}
+    turned = dict(reversed(list(record.items())))
+    first, one = body_of("a", orjson.dumps(record).decode())
+    _, other = body_of("a", orjson.dumps(turned).decode())
+    assert one == other
+    assert orjson.loads(first) == {"localId": "a", **record}
+
+
+@pytest.mark.parametrize("payload", ["", "[]", "{", '{"localId": "b"}', "null"])
+def test_what_cannot_be_sent_is_said_without_its_values(payload: str) -> None:
+    with pytest.raises(NotSendable, match=r"^(json_payload is not|the payload's localId)"):
+        body_of("a", payload)
+
+
+@pytest.mark.parametrize("wanted", ["202608", "2026-08", " 202608 "])
+def test_a_period_is_found_by_id_or_month(wanted: str) -> None:
+    assert returns.find(wanted, _PERIODS).return_id == 202608
+
+
+def test_two_periods_of_a_month_are_not_guessed() -> None:
+    with pytest.raises(SettingsError, match=r"11, 2026-03, indicative; 12"):
+        returns.find("2026-03", _PERIODS)
+    assert returns.find("2026-03", _PERIODS, indicative=True).return_id == 11
+    with pytest.raises(ReceiverDeclined):
+        returns.find("2025-01", _PERIODS)
+
+
+@given(st.integers(0, 25), st.integers(1, 7), st.sampled_from([0, 1]), st.booleans(), st.booleans())
+def test_every_entry_is_read_once_however_pages_count(
+    count: int, size: int, base: int, tells_total: bool, repeats_last: bool
+) -> None:
+    entries = [{"returnId": number} for number in range(count)]
+    calls = []
+
+    def ask(page: int | None) -> dict[str, Any] | None:
+        calls.append(page)
+        number = base if page is None else page
+        start = (number - base) * size
+        if start >= count and number != base:
+            if not repeats_last:
+                return None
+            start = max(0, (count - 1) // size * size)
+        total = {"totalCount": count} if tells_total else {}
+        return {"page": number, "results": entries[start : start + size], **total}
+
+    found = returns.read_all(ask, lambda _call, _place, entry: entry["returnId"])
+    assert found == entries
+    assert len(calls) <= count // size + 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-08-01T00:00:00Z", datetime(2026, 8, 1, tzinfo=timezone.utc)),
+        ("2026-08-01T00:00:00", datetime(2026, 8, 1, tzinfo=timezone.utc)),
+        ("2026-08-01T12:00:00.1234567+12:00", datetime(2026, 8, 1, 0, 0, 0, 123456, tzinfo=timezone.utc)),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_times_are_utc_unless_they_say_otherwise(text: object, expected: datetime | None) -> None:
+    assert returns.time_of(text) == expected
+
+
+def test_words_of_tec_have_a_state_and_others_are_unknown() -> None:
+    assert state_of("InProgress") is State.VALIDATING
+    assert state_of("rejected ") is State.FAILED
+    assert state_of("SomethingNew") is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Student Identification Code", "studentIdentificationCode"),
+        ("NSN", "nsn"),
+        ("courseCode", "courseCode"),
+        ("Date Of Birth", "dateOfBirth"),
+    ],
+)
+def test_titles_become_names(title: str, name: str) -> None:
+    assert camel_case(title) == name
+
+
+def test_a_csv_file_becomes_records(tmp_path: Path) -> None:
+    path = tmp_path / "2026 LEAR.csv"
+    path.write_text(
+        "Provider Code,Student Identification Code,Date Of Birth,Iwi,Fee\n"
+        "9999,s1,12/03/1999,a;b,\n9999,s1,,,\n9999,,,,7\n",
+        encoding="cp1252",
+    )
+    assumed = Assumed()
+    found = list(records(path, collection_of(path), {}, assumed))
+    assert found == [
+        ("s1", {"studentIdentificationCode": "s1", "dateOfBirth": "1999-03-12T00:00:00Z", "iwi": ["a", "b"]})
+    ]
+    assert sum(assumed.unusable.values()) == 2
+    assert assumed.left_out == ["providerCode"]
+
+
+def test_types_come_from_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "REGT.csv"
+    path.write_text("Course Code,Credits,Sites\nc1,15,a\n", encoding="utf-8")
+    types = {"credits": {"type": "integer"}, "sites": {"type": "array"}, "courseCode": {"type": "string"}}
+    assert list(records(path, Collection.COURSES, types, Assumed())) == [
+        ("c1", {"courseCode": "c1", "credits": 15, "sites": ["a"]})
+    ]
+
+
+def test_a_file_without_the_key_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ENRL.csv"
+    path.write_text("Course Code\nc1\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="has no column for studentIdentificationCode"):
+        list(records(path, Collection.COURSE_ENROLMENTS, {}, Assumed()))
