@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500)
     parser.add_argument("--latency-ms", type=int, default=0)
     parser.add_argument("--connection", default="")
+    parser.add_argument("--check", default="warn", help="SDR_CHECK of the submissions")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         connection = given.connection or f"sqlite:///{Path(folder) / 'sdr.db'}"
@@ -43,7 +44,7 @@ def main() -> None:
         command = [sys.executable, "-m", "api_pipeline", "sdr", *simulate, "--latency-ms", str(given.latency_ms)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
         try:
-            settings = _settings(server, connection, given.limit)
+            settings = {**_settings(server, connection, given.limit), "SDR_CHECK": given.check}
             first = _timed(settings, folder)
             idle = _timed(settings, folder)
         finally:
@@ -54,6 +55,7 @@ def main() -> None:
         "rows": given.rows,
         "limit": given.limit,
         "latency_ms": given.latency_ms,
+        "check": given.check,
         "database": "sqlite" if connection.startswith("sqlite") else "odbc",
         "first_upload": {**first, "rows_per_s": round(given.rows / first["wall_s"])},
         "idle_rerun": {**idle, "rows_per_s": round(given.rows / idle["wall_s"])},

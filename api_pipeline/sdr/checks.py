@@ -1,13 +1,16 @@
 """What can be seen of the staged records before anything is sent: `sdr check`, and the first step of `submit`.
 
-Two sets of keys (learners, courses) and the courses of the enrolments are kept in memory; the rest streams.
+The keys of courses, learners and enrolments are kept in memory, in few bytes each; the rest streams.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import orjson
@@ -47,13 +50,41 @@ class CheckError:
     is_unsendable: bool = False
 
 
+class Keys:
+    """Many keys in eight bytes each: of a million, a set of texts would take a hundred megabytes.
+
+    Two keys may share their hash; then, once in some ten million runs, a missing reference is not seen here.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("Q")
+
+    def add(self, *parts: str) -> None:
+        """Take in a key."""
+        self._hashes.append(_hash(parts))
+
+    def freeze(self) -> None:
+        """Make the keys ready to be looked up: all of them are there."""
+        self._hashes = array("Q", sorted(self._hashes))
+
+    def has(self, *parts: str) -> bool:
+        """Return whether a key is there, once they are frozen."""
+        wanted = _hash(parts)
+        place = bisect_left(self._hashes, wanted)
+        return place < len(self._hashes) and self._hashes[place] == wanted
+
+
+def _hash(parts: tuple[str, ...]) -> int:
+    return int.from_bytes(blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
 @dataclass(slots=True)
 class Known:
-    """The keys that references are looked up in. A set is None where its collection has none staged at all."""
+    """The keys that references are looked up in."""
 
     courses: set[str] = field(default_factory=set)
-    learners: set[str] = field(default_factory=set)
-    enrolments: set[tuple[str, str]] = field(default_factory=set)
+    learners: Keys = field(default_factory=Keys)
+    enrolments: Keys = field(default_factory=Keys)
 
 
 def id_error(local_id: str) -> str:
@@ -76,6 +107,10 @@ def check_all(
     for collection in Collection:
         if collection in wanted or collection in INDICATIVE:
             yield from _check(staged, collection, known, schema, told=collection in wanted)
+        if collection is Collection.LEARNERS:
+            known.learners.freeze()
+        elif collection is Collection.COURSE_ENROLMENTS:
+            known.enrolments.freeze()
     if indicative:
         counts = staged.count_staged()
         for collection in Collection:
@@ -122,16 +157,16 @@ def _of_record(collection: Collection, record: dict[str, Any], known: Known) -> 
         case Collection.LEARNERS:
             known.learners.add(student)
         case Collection.COURSE_ENROLMENTS:
-            known.enrolments.add((student, course))
+            known.enrolments.add(student, course)
             if course not in known.courses:
                 yield "course", "courseCode is not among the staged courses"
-            if student not in known.learners:
+            if not known.learners.has(student):
                 yield "learner", "studentIdentificationCode is not among the staged learners"
         case Collection.COURSE_COMPLETIONS:
-            if (student, course) not in known.enrolments:
+            if not known.enrolments.has(student, course):
                 yield "enrolment", "no staged enrolment has this studentIdentificationCode and courseCode"
         case Collection.QUALIFICATION_COMPLETIONS:
-            if student not in known.learners:
+            if not known.learners.has(student):
                 yield "learner", "studentIdentificationCode is not among the staged learners"
 
 
