@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from api_pipeline.xporter.big_json import FileRows
+
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")
 _NOT_TABLES = frozenset(
@@ -133,12 +135,12 @@ def _status_words(status: Any) -> list[str]:
 def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
     """Return the tables and the frame of a data answer. A member that is not an array of objects is no table."""
     members = {name: value for name, value in body.items() if name.lower() not in _NOT_TABLES}
-    tables: dict[str, list[Mapping[str, Any]]] = {}
+    tables: dict[str, Iterable[Mapping[str, Any]]] = {}
     unreadable: list[str] = []
     for name, value in members.items():
         if name.lower().endswith("_deleted"):
             continue
-        if isinstance(value, list) and all(type(row) is dict for row in value):
+        if isinstance(value, FileRows) or (isinstance(value, list) and all(type(row) is dict for row in value)):
             tables[name] = value
         elif value is not None:
             unreadable.append(name)

@@ -13,6 +13,10 @@ import orjson
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _WRAPPER = "dataset"
+# What stands around the tables is small, and is looked at as a whole.
+_FRAME = frozenset({"meta", "__meta__", "__pagination__", "pagination", "__changedrows__", "changedrows"}) | {
+    *("__dbstatus__", "dbstatus"),
+}
 
 
 class BadJson(ValueError):
@@ -47,7 +51,7 @@ def members_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         members: dict[str, Any] = {}
         for name, start, end, spans in _members(data):
-            if spans:
+            if spans and name.lower() not in _FRAME:
                 members[name] = FileRows(path, spans)
             else:
                 members[name] = _value(data, start, end)
@@ -89,12 +93,12 @@ def _members(data: mmap.mmap) -> Iterator[tuple[str, int, int, array[int]]]:
             continue
         if first == 0x7D and depth == base + 2 and is_array:
             spans.extend((row_from, token.end()))
-        if depth == base and name is not None:
-            yield name, value_from, token.start(), spans
-            name, spans = None, array("Q")
-            base = 1
+        if depth == base and first == 0x7D:
+            if name is not None:
+                yield name, value_from, token.start(), spans
+            name, spans, base = None, array("Q"), 1
         depth -= 1
-    if depth != 0 or name is not None:
+    if depth != 0 or name is not None or not data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         raise BadJson
 
 

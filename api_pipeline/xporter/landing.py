@@ -261,7 +261,7 @@ class LandingStore:
             return removed
         for landing in self.existing():
             owner = landing.owner
-            if landing.table is None or owner is None or owner.table or landing.endpoint == "Students":
+            if owner is None or owner.table or landing.endpoint == "Students" or owner.column not in landing.columns:
                 continue
             windows = self.connection.query(self.sql("sync_windows"), [round_.estab, landing.endpoint])
             for (window,) in windows:

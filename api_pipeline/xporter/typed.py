@@ -12,7 +12,7 @@ _DAY = "^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 # PostgreSQL has no cast that may fail, and reckons with a date that does not exist. So a day is added to the month's
-# first one and must come out as it was written; SQLite turns 30 February into 2 March, and the same shows it.
+# first one and must come out as it was written; SQLite turns 30 February into 1 March once it reckons with it.
 _POSTGRESQL_DAY = (
     "to_char(CAST(substring({c} FROM 1 FOR 8) || '01' AS DATE) + (CAST(substring({c} FROM 9 FOR 2) AS INTEGER) - 1), "
     "'YYYY-MM-DD') = substring({c} FROM 1 FOR 10)"
@@ -33,8 +33,8 @@ _READ = {
         "decimal": "CASE WHEN {c} ~ '^-?[0-9]{{1,15}}([.][0-9]{{1,15}})?$' THEN CAST({c} AS DECIMAL(19, 4)) END",
     },
     Dialect.SQLITE: {
-        "date": "CASE WHEN date(substr({c}, 1, 10)) = substr({c}, 1, 10) THEN substr({c}, 1, 10) END",
-        "datetime": "CASE WHEN date(substr({c}, 1, 10)) = substr({c}, 1, 10) "
+        "date": "CASE WHEN date(substr({c}, 1, 10), '+0 days') = substr({c}, 1, 10) THEN substr({c}, 1, 10) END",
+        "datetime": "CASE WHEN date(substr({c}, 1, 10), '+0 days') = substr({c}, 1, 10) "
         "THEN strftime('%Y-%m-%d %H:%M:%S', substr({c}, 1, 19)) END",
         "integer": "CASE WHEN CAST(CAST({c} AS INTEGER) AS TEXT) = {c} THEN CAST({c} AS INTEGER) END",
         "decimal": "CASE WHEN {c} NOT GLOB '*[^0-9.-]*' AND {c} GLOB '*[0-9]*' THEN CAST({c} AS REAL) END",

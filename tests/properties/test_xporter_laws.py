@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, Quirk, School
+from tests.support.commands import ROOT, clean_environment
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
 
 _LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
@@ -352,3 +356,59 @@ def test_a_set_that_shrinks_by_much_is_asked_again_and_believed_only_with_a_reas
     if not shrinks:
         assert rehearsal.collect(accepts_shrink=True).exit_code == 0
         assert len(rehearsal.landed("Students", school.estab)["Students"]) == 30
+
+
+_KILLED = """
+import sys, threading
+from pathlib import Path
+from tests.support.xporter import Rehearsal, TODAY, make_school
+rehearsal = Rehearsal(Path(sys.argv[1]), [make_school(n, pupils=30, weeks=1, today=TODAY) for n in (1, 2)])
+rehearsal.connection.execute("PRAGMA synchronous = NORMAL")
+print("ready", flush=True)
+rehearsal.collect()
+print("done", flush=True)
+"""
+
+
+def test_a_collection_that_is_killed_leaves_nothing_half_and_the_next_completes_it(tmp_path: Path) -> None:
+    """L8, by a real end of the process: whatever is landed is whole rounds, and one more collection lands the rest."""
+    path = tmp_path / "killed.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=clean_environment({}),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.15)
+        process.kill()
+    schools = [make_school(number, pupils=30, weeks=1, today=TODAY) for number in (1, 2)]
+    rehearsal = Rehearsal(path, schools)
+    for sync in rehearsal.store().syncs():
+        if sync["endpoint"] == "Students":
+            school = next(school for school in schools if school.estab == sync["estab"])
+            assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+
+    assert rehearsal.collect().exit_code == 0
+
+    for school in schools:
+        for endpoint in _ENDPOINTS:
+            assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
+    rehearsal.connection.close()
+
+
+def test_a_stop_ends_the_collection_with_130_and_keeps_whole_rounds(tmp_path: Path) -> None:
+    rehearsal = Rehearsal(tmp_path / "law.db", _schools())
+    rehearsal.simulator.change(latency_s=0.2)
+    rehearsal.simulator._sleep = time.sleep
+    threading.Timer(0.9, rehearsal.stop.set).start()
+
+    summary = rehearsal.collect()
+
+    assert summary.exit_code == 130
+    assert 0 < summary.rounds < 16
+    rehearsal.stop.clear()
+    rehearsal.simulator.change(latency_s=0.0)
+    assert rehearsal.collect().exit_code == 0

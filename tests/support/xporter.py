@@ -28,7 +28,7 @@ from api_pipeline.sandbox.simulator.xporter import (
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.asking import DEFAULT_ENDPOINTS, choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.client import Access
+from api_pipeline.xporter.client import IN_MEMORY_BYTES, Access
 from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names, landings
@@ -78,7 +78,9 @@ class Rehearsal:
         conditions: SchoolConditions | None = None,
         cohort: Set[str] | None = None,
         connection: Connection | None = None,
+        in_memory_bytes: int = IN_MEMORY_BYTES,
     ) -> None:
+        self.in_memory_bytes = in_memory_bytes
         self.simulator = XporterSimulator(list(schools), conditions, sleep=lambda _seconds: None)
         self.endpoints = tuple(endpoints)
         self.connection = connection or connect(f"sqlite:///{path}", create=True)
@@ -109,6 +111,7 @@ class Rehearsal:
             retry_max_wait_s=0.0,
             ready_wait_s=0.05,
             ready_poll_s=0.001,
+            in_memory_bytes=self.in_memory_bytes,
         )
         parts = CollectParts(
             store=self.store(),

@@ -1,0 +1,91 @@
+"""The landing tables on a server and through ODBC: the generated scripts, a collection, the typed views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.db import connect
+from api_pipeline.sandbox.synthetic_ssd.database import create_tables
+from api_pipeline.xporter.asking import DEFAULT_ENDPOINTS, choices
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.schema import statements
+from tests.support.databases import TestDatabase
+from tests.support.xporter import TODAY, Rehearsal, day, make_school
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc"], indirect=True)
+
+
+def test_collection_lands_changes_and_removes_rows_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
+    connection = connect(database.connection_string)
+    schools = [make_school(number, pupils=4, weeks=1, today=TODAY) for number in (1, 2)]
+    rehearsal = Rehearsal(tmp_path / "unused.db", schools, connection=connection)
+    try:
+        assert rehearsal.collect().exit_code == 0
+        for school in schools:
+            for endpoint in ("Students", "AttendanceForDateRange", "StudentExclusions", "SEN", "AttendanceCodes"):
+                assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
+        key = next(iter(schools[0].pupils))
+        schools[0].change(key, Surname="O'Néill \U0001f600", FsmEligible=None)
+        schools[0].leave(list(schools[0].pupils)[1])
+        schools[1].scopes = schools[1].scopes - {"UPN"}
+        summary = rehearsal.collect()
+        assert summary.exit_code == 1
+        for school in schools:
+            assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+        again = rehearsal.collect()
+        assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)
+        schools[1].revoke(day(20))
+        rehearsal.collect()
+        assert rehearsal.landed("Students", schools[1].estab) == {}
+    finally:
+        connection.close()
+
+
+def test_views_read_texts_as_their_types_and_what_cannot_be_read_as_null(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    connection = connect(database.connection_string)
+    school = make_school(1, pupils=3, weeks=1, today=TODAY)
+    keys = list(school.pupils)
+    school.change(keys[0], DateOfBirth="2012-02-30", InLeaCare="yes", NumPossMarks="many")
+    school.change(keys[1], DateOfBirth="2012-02-29", InLeaCare=1, NumPossMarks=100)
+    rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection)
+    names = rehearsal.names
+    try:
+        rehearsal.collect()
+        columns = ", ".join(names.column(name) for name in ("DateOfBirth", "InLeaCare", "NumPossMarks"))
+        rows = connection.query(f"SELECT row_key, {columns} FROM {names.table('vStudents')}")
+        read = {str(row[0]): tuple(row[1:]) for row in rows}
+        assert (read[keys[0]][0], int(read[keys[0]][1]), read[keys[0]][2]) == (None, 1, None)
+        # SQLite's ODBC driver hands a number of an expression over as a text.
+        assert (str(read[keys[1]][0])[:10], *map(int, read[keys[1]][1:])) == ("2012-02-29", 1, 100)
+    finally:
+        connection.close()
+
+
+def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatabase, tmp_path: Path) -> None:
+    connection = connect(database.connection_string)
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    key = next(iter(school.pupils))
+    for session, mark in (("AM", "/"), ("PM", "O")):
+        school.mark(key, TODAY, session, mark)
+    try:
+        create_tables(connection.execute, connection.dialect)
+        connection.execute(
+            "INSERT INTO ssd_person (pers_person_id, pers_upn) VALUES (?, ?)", ["P1", school.pupils[key]["UPN"]]
+        )
+        rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection)
+        chosen = [choice.endpoint for choice in choices(load_catalogue(), DEFAULT_ENDPOINTS)]
+        for statement in statements(Names(connection.dialect), chosen, with_ssd=""):
+            connection.execute(statement)
+        rehearsal.collect()
+        view = rehearsal.names.table("vChildAttendance")
+        rows = connection.query(
+            f"SELECT person_id, possible, present, authorised, unauthorised, is_cin, is_cla FROM {view}"
+        )
+        assert [(str(row[0]), *(int(value) for value in row[1:])) for row in rows] == [("P1", 2, 1, 0, 1, 0, 0)]
+    finally:
+        connection.close()

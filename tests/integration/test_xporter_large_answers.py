@@ -1,0 +1,58 @@
+"""Answers too large for memory, and answers in pages: what is landed is the same."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions
+from tests.support.xporter import TODAY, Rehearsal, make_school
+
+
+def test_an_answer_that_comes_as_a_file_lands_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    school = make_school(1, pupils=30, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "large.db", [school], in_memory_bytes=1000)
+    assert rehearsal.collect().exit_code == 0
+    for endpoint in ("Students", "AttendanceForDateRange", "StudentExclusions", "SEN"):
+        assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
+    assert rehearsal.collect().counts.unchanged > 100
+    assert not list(tmp_path.glob("d2i-csc-api-*.answer"))
+
+
+def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: Path) -> None:
+    school = make_school(1, pupils=23, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "paged.db", [school], conditions=SchoolConditions(most_rows=7))
+    rehearsal.simulator.add_quirk(Quirk("moved_between_pages", endpoint="Students", times=3))
+    assert rehearsal.collect().exit_code == 0
+    for endpoint in ("Students", "AttendanceForDateRange"):
+        assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
+
+
+def test_pages_that_never_belong_together_leave_what_was_landed(tmp_path: Path) -> None:
+    school = make_school(1, pupils=23, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "paged.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    before = rehearsal.landed("Students", school.estab)
+    school.enrol()
+    rehearsal.simulator.change(most_rows=7)
+    rehearsal.simulator.add_quirk(Quirk("moved_between_pages", endpoint="Students", times=None))
+    assert rehearsal.collect().exit_code == 5
+    assert rehearsal.landed("Students", school.estab) == before
+
+
+def test_old_weeks_are_collected_once_and_a_leaver_is_taken_out_of_them(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    school = make_school(1, pupils=4, weeks=6, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "weeks.db", [school])
+    earliest = TODAY - timedelta(weeks=5)
+    assert rehearsal.collect(earliest=earliest).rounds == 5 + 6
+    assert rehearsal.collect(earliest=earliest).rounds == 5 + 3
+    school.leave(next(iter(school.pupils)))
+    rehearsal.collect(earliest=earliest)
+    assert rehearsal.landed("AttendanceForDateRange", school.estab) == rehearsal.expected(
+        "AttendanceForDateRange", school
+    )

@@ -1,0 +1,196 @@
+"""The pure rules of the school data collector: windows, questions, consent, UPN proposals, minimisation."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.sandbox.invented_children import invented_upn
+from api_pipeline.xporter.answer import ErrorKind, is_not_ready, read_error
+from api_pipeline.xporter.asking import choices, query_of, questions
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_time
+from api_pipeline.xporter.match import CHANGED, MISSING, Person, Pupil, is_valid_upn, name_key, proposals
+from api_pipeline.xporter.windows import windows
+
+_WEDNESDAY = date(2025, 11, 26)
+
+
+def test_weeks_are_whole_from_monday_to_friday_and_old_ones_are_closed() -> None:
+    found = windows(load_catalogue().endpoint("AttendanceForDateRange"), _WEDNESDAY, 1, date(2025, 11, 5))
+    assert [(window.name, window.is_closed) for window in found] == [
+        ("2025-11-03", True),
+        ("2025-11-10", True),
+        ("2025-11-17", False),
+        ("2025-11-24", False),
+    ]
+    assert found[-1].parameters == (("DateFrom", "2025-11-24"), ("DateTo", "2025-11-28"))
+
+
+def test_weekly_statistics_name_their_dates_in_their_own_way() -> None:
+    found = windows(load_catalogue().endpoint("AttStatsByWeek"), _WEDNESDAY, 0, None)
+    assert found[0].parameters == (("startDate", "2025-11-24"), ("endDate", "2025-11-28"))
+
+
+@given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 10))
+def test_every_window_is_the_same_whatever_day_of_its_week_asks(today: date, back: int) -> None:
+    endpoint = load_catalogue().endpoint("BehaviourForDateRange")
+    monday = date.fromordinal(today.toordinal() - today.weekday())
+    assert windows(endpoint, today, back, None) == windows(endpoint, monday, back, None)
+
+
+def test_options_go_as_one_list_or_as_flags() -> None:
+    (choice,) = choices(load_catalogue(), ["Students+includeLeavers+includeAttStats"])
+    assert query_of(choice, (), "options", {}) == [("options", "includeAttStats,includeLeavers")]
+    assert query_of(choice, (), "flags", {}) == [("includeAttStats", "true"), ("includeLeavers", "true")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Students+includeEverything", "an option of Students"),
+        ("DiscountCodes", "KeyStage"),
+        ("AssessmentResultsByAspect", "AssessmentStructure beside"),
+        ("Students+=1", "NAME=VALUE"),
+    ],
+)
+def test_a_choice_that_cannot_be_asked_is_a_settings_error(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        choices(load_catalogue(), [text])
+
+
+def test_ids_of_another_endpoint_are_asked_in_groups() -> None:
+    chosen = choices(load_catalogue(), ["AssessmentResultsByAspect", "AssessmentStructure"])
+    assert [choice.endpoint.name for choice in chosen] == ["AssessmentStructure", "AssessmentResultsByAspect"]
+    (question,) = questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: [str(number) for number in range(150)])
+    assert [len(request[0][1].split(",")) for request in question.requests] == [100, 50]
+    assert questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: []) == ()
+
+
+def _known(state: SchoolState, secret: str | None, authorised: datetime | None) -> Known:
+    version = fingerprint(secret) if secret else None
+    return Known("9990001", state, None, authorised, None, version, None)
+
+
+def _day(number: int) -> datetime:
+    return datetime(2025, 10, number)  # noqa: DTZ001 - the list of schools writes no zone
+
+
+def test_the_later_of_two_entries_of_one_school_decides_and_a_tie_is_revoked() -> None:
+    def listed(authorised: str, revoked: str) -> bool:
+        entry = read_list(
+            {
+                "Authorised": [{"estab": "9990001", "dateAuthorised": authorised, "scopesAuthorised": "A,B"}],
+                "Revoked": [{"estab": "9990001", "dateRevoked": revoked}],
+            }
+        )["9990001"]
+        return entry.is_revoked
+
+    assert listed("2025-10-01T00:00:00", "2025-10-02T00:00:00")
+    assert listed("2025-10-02T00:00:00", "2025-10-02T00:00:00")
+    assert not listed("2025-10-03T00:00:00", "2025-10-02T00:00:00")
+    assert listed("2025-10-03T00:00:00", "no date")
+
+
+def test_consent_that_ended_and_began_again_unseen_purges_and_forgets_the_old_secret() -> None:
+    again = read_list(
+        {
+            "Authorised": [{"estab": "9990001", "dateAuthorised": "2025-10-03T00:00:00"}],
+            "Revoked": [{"estab": "9990001", "dateRevoked": "2025-10-02T00:00:00"}],
+        }
+    )["9990001"]
+    verdict = judge(_known(SchoolState.AUTHORISED, "old", _day(1)), again, "old")
+    assert (verdict.state, verdict.must_purge, verdict.secret_is_dead) == (SchoolState.AUTHORISED, True, True)
+    renewed = judge(_known(SchoolState.AUTHORISED, "old", _day(1)), again, "new")
+    assert (renewed.must_purge, renewed.secret_is_dead) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2021-04-17T09:34:46.402555Z", "2021-04-17T09:34:46.402555"),
+        ("2021-04-17T09:34:46.4025551Z", "2021-04-17T09:34:46.402555"),
+        ("2021-04-17T10:34:46+01:00", "2021-04-17T09:34:46"),
+        ("2021-04-17", "2021-04-17T00:00:00"),
+        ("tomorrow at noon", None),
+        (None, None),
+    ],
+)
+def test_times_are_read_in_every_spelling_of_the_reference(text: str | None, read: str | None) -> None:
+    found = read_time(text)
+    assert (found.isoformat() if found else None) == read
+
+
+def test_an_error_in_the_body_beats_a_code_that_says_all_is_well() -> None:
+    error = read_error({"ExceptionMessage": "Relying Party not found for estab or secret not correct"}, 200)
+    assert error is not None
+    assert error.kind is ErrorKind.SECRET
+    assert read_error({"Students": [], "Message": None, "ExceptionMessage": None}, 200) is None
+
+
+def test_data_are_ready_when_every_database_says_ok() -> None:
+    assert is_not_ready({"__dbstatus__": [{"Status": "OK"}, {"Status": "Pending"}]})
+    assert not is_not_ready({"__dbstatus__": [{"Status": "ok"}]})
+    assert not is_not_ready({"Students": []})
+
+
+_names = st.sampled_from(["Ann/Lee", "Bob/Ray", "Cat/Fox"])
+_upns = st.sampled_from(["A820000000001", "B820000000002", "C820000000003", ""])
+_people = st.builds(
+    lambda number, upn, name, sex: Person(str(number), upn, "", name + "/2012-01-01", sex, False),
+    st.integers(0, 5),
+    _upns,
+    _names,
+    st.sampled_from(["M", "F", ""]),
+)
+_pupils = st.builds(
+    lambda key, upn, former, name, sex: Pupil(
+        "9990001", str(key), upn, former, frozenset({name + "/2012-01-01"}), sex, None
+    ),
+    st.integers(0, 9),
+    _upns,
+    _upns,
+    _names,
+    st.sampled_from(["M", "F", ""]),
+)
+
+
+@given(
+    st.lists(_people, max_size=5, unique_by=lambda one: one.person_id),
+    st.lists(_pupils, max_size=6, unique_by=lambda one: one.student_id),
+)
+def test_proposals_name_only_exact_matches_and_two_candidates_give_none(
+    people: list[Person], roll: list[Pupil]
+) -> None:
+    """L9."""
+    by_id = {person.person_id: person for person in people}
+    for proposal in proposals(people, roll):
+        person = by_id[proposal.person_id]
+        if proposal.kind == MISSING:
+            same = [pupil for pupil in roll if person.name in pupil.names and pupil.upn]
+            distinct = {pupil.upn for pupil in same}
+            if len(distinct) > 1:
+                distinct = {pupil.upn for pupil in same if pupil.sex == person.sex and person.sex}
+            assert distinct == {proposal.upn}
+            assert sum(other.name == person.name for other in people) == 1
+        if proposal.kind == CHANGED:
+            assert {pupil.upn for pupil in roll if pupil.former_upn == person.upn and pupil.upn} >= {proposal.upn}
+            assert proposal.former_upn == person.upn
+
+
+def test_names_match_without_case_accents_and_signs_and_with_nothing_else_forgiven() -> None:
+    assert name_key("O'Neill", "ZOË", "2012-01-02T00:00:00") == name_key("ONEILL", "zoe", "2012-01-02")
+    assert name_key("Neill", "Zoe", "2012-01-02") != name_key("Neil", "Zoe", "2012-01-02")
+    assert name_key("Neill", "", "2012-01-02") == ""
+
+
+@given(st.randoms(use_true_random=False))
+def test_a_upn_is_valid_with_its_own_check_letter_alone(rng: object) -> None:
+    upn = invented_upn(rng)  # type: ignore[arg-type] # hypothesis's own kind of Random
+    assert is_valid_upn(upn)
+    other = "ABCDEFGHJKLMNPQRTUVWXYZ".replace(upn[0], "")[0]
+    assert not is_valid_upn(other + upn[1:])
