@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "api_pipeline"
 PAGE = ROOT / "docs" / "troubleshoot.md"
 _SDR = re.compile(r"(^|\.)sdr|simulator\.tec")
+# What the school data collector says is explained on its own page.
+_XPORTER = re.compile(r"xporter")
 MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 
 # Constructors that stand for an error without being one.
@@ -178,8 +180,8 @@ class Unreadable(Exception):
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """Gives every message of the package, each once, but those of the Single Data Return. Errors: Unreadable."""
-    return _messages(lambda module: not _SDR.search(module))
+    """Gives every message of the package, each once, but those of the two wings. Errors: Unreadable."""
+    return _messages(lambda module: not (_SDR.search(module) or _XPORTER.search(module)))
 
 
 @cache

@@ -9,6 +9,7 @@ from datetime import date
 
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.values import Values
+from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 
 _TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
 
@@ -62,7 +63,7 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         relying_party=values.text("XPORTER_RELYING_PARTY"),
         management_secret=values.text("XPORTER_MANAGEMENT_SECRET"),
         schools=_schools(values),
-        endpoints=values.words("XPORTER_ENDPOINTS"),
+        endpoints=values.words("XPORTER_ENDPOINTS") or DEFAULT_ENDPOINTS,
         schema=values.text("XPORTER_SCHEMA"),
         options_style=values.choice("XPORTER_OPTIONS_STYLE"),
         paths=_paths(values),

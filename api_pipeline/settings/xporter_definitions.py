@@ -7,6 +7,14 @@ from collections.abc import Mapping
 
 from api_pipeline.settings.definition import Group, Setting, SettingKind
 
+DEFAULT_ENDPOINTS = (
+    "Students+includeLeavers+includeAttStats",
+    "SchoolInfo",
+    "AttendanceCodes",
+    "AttendanceForDateRange+includeLeavers",
+    "StudentExclusions+includeLeavers",
+    "SEN",
+)
 _SECRET_NAME = re.compile(r"XPORTER_SECRET_([0-9]{7})", re.IGNORECASE)
 
 XPORTER_SETTINGS = (
@@ -53,8 +61,8 @@ XPORTER_SETTINGS = (
         SettingKind.LIST,
         "What is collected, with commas between. Options and parameters of an endpoint follow it with + between: "
         "Students+includeLeavers, DiscountCodes+KeyStage=4. See d2i-csc-api xporter catalogue.",
-        default="Students+includeLeavers+includeAttStats, SchoolInfo, AttendanceCodes, "
-        "AttendanceForDateRange+includeLeavers, StudentExclusions+includeLeavers, SEN",
+        default_note="pupils, school, attendance and its codes, exclusions and SEN (docs/xporter)",
+        example="Students+includeLeavers, SchoolInfo, SEN",
     ),
     Setting(
         "XPORTER_SCHEMA",

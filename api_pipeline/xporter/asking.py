@@ -16,14 +16,6 @@ from api_pipeline.xporter.windows import windows
 
 Parameters = tuple[tuple[str, str], ...]
 
-DEFAULT_ENDPOINTS = (
-    "Students+includeLeavers+includeAttStats",
-    "SchoolInfo",
-    "AttendanceCodes",
-    "AttendanceForDateRange+includeLeavers",
-    "StudentExclusions+includeLeavers",
-    "SEN",
-)
 _IDS_AT_ONCE = 100
 _EVERY_CHANGE_SINCE = "1900-01-01"
 

@@ -25,8 +25,9 @@ from api_pipeline.sandbox.simulator.xporter import (
     XporterSimulator,
     make_school,
 )
+from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.xporter.asking import DEFAULT_ENDPOINTS, choices
+from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.client import IN_MEMORY_BYTES, Access
 from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect

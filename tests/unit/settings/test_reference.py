@@ -8,7 +8,7 @@ from pathlib import Path
 from api_pipeline.config import load_settings
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import read_env_file
-from api_pipeline.settings.reference import env_example, settings_reference
+from api_pipeline.settings.reference import env_example, settings_reference, xporter_example
 
 COMMITTED = Path(__file__).parents[3] / ".env.example"
 OF_THE_CONTRACT = (
@@ -30,16 +30,17 @@ def test_every_setting_of_the_contract_is_in_the_table() -> None:
 
 
 def test_example_holds_every_setting_once_and_no_long_line() -> None:
-    lines = env_example().splitlines()
+    lines = [*env_example().splitlines(), *xporter_example().splitlines()]
 
     for setting in SETTINGS:
         assert len([line for line in lines if re.fullmatch(rf"(# )?{setting.name}=.*", line)]) == 1, setting.name
     assert max(map(len, lines)) <= 120
+    assert not [line for line in env_example().splitlines() if "XPORTER_" in line]
 
 
 def test_example_changes_nothing_as_it_is_and_with_every_line_switched_on(tmp_path: Path) -> None:
     database = "DB_CONNECTION_STRING=sqlite:///council.db"
-    plain = env_example().replace("DB_CONNECTION_STRING=\n", database + "\n")
+    plain = env_example().replace("DB_CONNECTION_STRING=\n", database + "\n") + xporter_example()
     names = "|".join(setting.name for setting in SETTINGS)
     switched_on = re.sub(rf"^# (({names})=)", r"\1", plain, flags=re.MULTILINE)
     loaded = []
