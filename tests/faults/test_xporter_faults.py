@@ -1,0 +1,57 @@
+"""The database fails under the school data collector: nothing half written, and the next collection completes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.db import ConnectionLost
+from api_pipeline.errors import DatabaseError
+from tests.support.xporter import TODAY, Rehearsal, make_school
+
+
+@pytest.mark.parametrize("at", [3, 25, 40, 60])
+def test_a_database_that_goes_away_ends_with_3_and_leaves_whole_rounds(tmp_path: Path, at: int) -> None:
+    schools = [make_school(number, pupils=3, weeks=1, today=TODAY) for number in (1, 2)]
+    rehearsal = Rehearsal(tmp_path / "lost.db", schools)
+    connection: Any = rehearsal.connection
+    original = connection.execute
+    left = [at]
+
+    def failing(*args: Any, **keywords: Any) -> Any:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise ConnectionLost("The connection to the database was lost (SQLSTATE 08S01).")
+        return original(*args, **keywords)
+
+    connection.execute = failing
+    summary = rehearsal.collect()
+    del connection.execute
+
+    assert summary.exit_code == 3
+    for sync in rehearsal.store().syncs():
+        if sync["endpoint"] == "Students":
+            school = rehearsal.simulator.schools[sync["estab"]]
+            assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+    assert rehearsal.collect().exit_code == 0
+    for school in schools:
+        assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+    rehearsal.connection.close()
+
+
+def test_rows_that_another_program_wrote_in_between_are_a_database_error_and_nothing_is_kept(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "other.db", [school], endpoints=("Students",))
+    rehearsal.connection.execute(
+        'CREATE TRIGGER other AFTER INSERT ON "xporter_Students" BEGIN DELETE FROM "xporter_Students" '
+        'WHERE row_key = NEW.row_key AND NEW.row_key = (SELECT MIN(row_key) FROM "xporter_Students"); END'
+    )
+
+    summary = rehearsal.collect()
+
+    assert summary.exit_code == 3
+    assert isinstance(summary.errors[0], DatabaseError)
+    assert rehearsal.landed("Students", school.estab) == {}
+    rehearsal.connection.close()
