@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS {held} (
     local_id VARCHAR(100) NOT NULL,
     payload_hash BYTEA NULL,  -- SHA-256 of the canonical record as TEC took it; null: in doubt
     updated_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (receiver, return_id, collection, local_id)
+    PRIMARY KEY (local_id, collection, return_id, receiver)
 );
 
 -- One row for a period at a receiver: the submission token, and how the submission stands. Times are UTC.

@@ -31,7 +31,7 @@ CREATE TABLE {held} (
     local_id NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
     payload_hash BINARY(32) NULL,  -- SHA-256 of the canonical record as TEC took it; null: in doubt
     updated_at DATETIME2(3) NOT NULL,
-    PRIMARY KEY (receiver, return_id, collection, local_id)
+    PRIMARY KEY (local_id, collection, return_id, receiver)
 );
 GO
 
