@@ -120,7 +120,8 @@ class ConsentStep:
             self._patient(lambda: self._store.save_school(_values(known, listed, known.scopes if known else None, now)))
 
     def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
-        if known is None and not verdict.secret_is_dead and self._secrets.get(estab) is None:
+        has_state = known is not None or bool(self._patient(lambda: self._store.school_syncs(estab)))
+        if not has_state and self._secrets.get(estab) is None:
             # Never ours: there is nothing to remove, and nothing to prove.
             self._patient(lambda: self._store.save_school(_values(None, listed, None, now)))
             return
@@ -133,8 +134,8 @@ class ConsentStep:
             self._summary.lines.append(text)
             _LOG.warning("%s", text)
             return
-        self._patient(lambda: self._store.save_school(_values(known, listed, None, now)))
-        removed = self._patient(lambda: self._store.purge_school(estab, verdict.state.value, now))
+        values = _values(known, listed, None, now)
+        removed = self._patient(lambda: self._store.purge_school(estab, verdict.state.value, now, values))
         ended = verdict.ended_at.isoformat(sep=" ", timespec="minutes") if verdict.ended_at else "an unknown time"
         text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)

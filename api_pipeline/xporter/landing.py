@@ -320,10 +320,15 @@ class LandingStore:
 
     # Consent
 
-    def purge_school(self, estab: str, state: str, now: datetime) -> int:
-        """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows."""
+    def purge_school(self, estab: str, state: str, now: datetime, values: Mapping[str, object] | None = None) -> int:
+        """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
+
+        `values` are what is known of the school from now on: a state without the removal must never be seen alone.
+        """
         removed = 0
         with self.connection.transaction():
+            if values is not None:
+                self.save_school(values)
             for landing in self.existing():
                 table = self.names.table(landing.name)
                 removed += self.connection.query(self.sql("school_count", table=table), [estab])[0][0]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, Quirk, School
@@ -162,6 +162,10 @@ def _cohort(schools: list[School], minimised: bool) -> frozenset[str] | None:
     return frozenset(str(row["UPN"]) for school in schools for row in list(school.pupils.values())[::2])
 
 
+_REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1, 0, "UPN"),), (), 36)]
+
+
+@example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False)
 @settings(max_examples=_LONG or 25, phases=_PHASES)
 @given(st.lists(_nights, min_size=1, max_size=3), st.booleans())
 def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
