@@ -9,17 +9,15 @@ SELECT s.id, h.payload_hash, p.state, v.number, l.id, r.run_id
 FROM {staging} s, {held} h, {submission} p, {validation} v, {log} l, {runs} r
 WHERE 1 = 0;
 
--- name: read_page
--- Reads the next page of a collection's staged records with what TEC holds of each for this period. Keyset on id.
-SELECT s.id, s.local_id, s.json_payload, h.payload_hash, CASE WHEN h.local_id IS NULL THEN 0 ELSE 1 END
-FROM {staging} s
-LEFT JOIN {held} h
-  ON h.collection = s.collection AND h.local_id = s.local_id AND h.receiver = ? AND h.return_id = ?
-WHERE s.collection = ? AND s.id > ?
-ORDER BY s.id {page};
+-- name: read_held
+-- Finds what TEC holds for this period of the staged records of one page. Joined to the page, a database without
+-- statistics would compare each of its records with the whole period.
+SELECT local_id, payload_hash
+FROM {held}
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
 
 -- name: read_staged
--- Reads the next page of a collection's staged records alone, for the checks.
+-- Reads the next page of a collection's staged records. Keyset on id.
 SELECT id, local_id, json_payload
 FROM {staging}
 WHERE collection = ? AND id > ?

@@ -95,10 +95,18 @@ class Store:
     def pages(self, scope: Scope, collection: Collection) -> Iterator[list[PageRow]]:
         """Yield the staged rows of a collection in pages, each beside what TEC holds of it."""
         last = -(2**63)
-        sql = self._sql("read_page", **self.connection.page(PAGE))
-        while rows := self.connection.query(sql, [*scope.key, collection.value, last]):
-            yield [PageRow(int(row[0]), str(row[1]), str(row[2]), _bytes(row[3]), bool(row[4])) for row in rows]
+        sql = self._sql("read_staged", **self.connection.page(PAGE))
+        while rows := self.connection.query(sql, [collection.value, last]):
+            held = self._held(scope, collection, [str(row[1]) for row in rows])
+            yield [
+                PageRow(int(row[0]), str(row[1]), str(row[2]), held.get(str(row[1])), str(row[1]) in held)
+                for row in rows
+            ]
             last = int(rows[-1][0])
+
+    def _held(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> dict[str, bytes | None]:
+        rows = self._query("read_held", [*scope.key, collection.value, *keys], keys=placeholders(len(keys)))
+        return {str(row[0]): _bytes(row[1]) for row in rows}
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
         """Yield id and payload of each staged record of a collection."""
