@@ -1,15 +1,36 @@
-"""Secrets in the operating system's credential store (Windows Credential Manager and its kin), through keyring."""
+"""Secrets in the operating system's credential store (Windows Credential Manager and its kin), through keyring.
+
+Only the platform's own back end is loaded: keyring would else load all of them, and some start programs of PATH to find
+their library. A store that waits for a person who is not there is given up after some seconds.
+"""
 
 from __future__ import annotations
 
+import importlib
 import logging
-from types import ModuleType
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definitions import SECRET_NAMES, canonical_name
 
-SERVICE = "d2i-csc-api"
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
+SERVICE = "d2i-csc-api"
+OTHER_BACKEND = "PYTHON_KEYRING_BACKEND"
+"""keyring's own variable: it names another back end, which is used and said; null and fail mean no store."""
+UNATTENDED_S = 5.0
+"""How long a run waits for the store: an open one answers within a tenth of a second."""
+ATTENDED_S = 120.0
+"""How long `secrets` waits: a person may have to unlock the store."""
+
+
+_Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
@@ -29,16 +50,35 @@ def school_entry(estab: str) -> str:
 class CredentialStore:
     """The credential store of whoever runs the command, under the service name `d2i-csc-api`.
 
-    keyring is imported when the store is first asked, because finding its back end is slow.
+    keyring is imported when the store is first used, because that is slow. `warnings` are sentences for the operator
+    about what `get` met.
     """
+
+    def __init__(self, open_backend: Callable[[], KeyringBackend] | None = None, wait_s: float = UNATTENDED_S) -> None:
+        self._open_backend = open_backend or platform_backend
+        self._wait_s = wait_s
+        self._hangs = False
+        self.warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
         """Return the secret or None; None also when the store cannot be used, so that no run depends on it."""
+        if self._hangs:
+            return None
         try:
-            secret = _keyring().get_password(SERVICE, name)
+            secret = _within(self._wait_s, lambda: self._open_backend().get_password(SERVICE, name))
+        except TimeoutError:
+            self._hangs = True
+            self.warnings += (
+                f"The credential store did not answer within {self._wait_s:g} s (it may be locked, and wait for a "
+                "person), so it is not used.",
+            )
+            return None
         except Exception as error:  # a back end may raise what it likes, and none of it may stop a run
             _log.debug("The credential store cannot be asked for %s (%s).", name, type(error).__name__)
             return None
+        other = os.environ.get(OTHER_BACKEND, "")
+        if secret and other and not any(other in warning for warning in self.warnings):
+            self.warnings += (f"Secrets are read from the store {other}, because {OTHER_BACKEND} names it.",)
         return str(secret) if secret else None
 
     def set(self, name: str, secret: str) -> str:
@@ -57,10 +97,14 @@ class CredentialStore:
         value = secret.strip()
         if not value:
             raise SettingsError(f"Nothing was given for {setting}; nothing was stored.")
+
+        def keep() -> bool:
+            backend = self._open_backend()
+            backend.set_password(SERVICE, setting, value)
+            return backend.get_password(SERVICE, setting) == value
+
         try:
-            keyring = _keyring()
-            keyring.set_password(SERVICE, setting, value)
-            is_kept = keyring.get_password(SERVICE, setting) == value
+            is_kept = _within(ATTENDED_S, keep)
         except Exception as error:
             raise _unusable(f"keep {setting}", error) from None
         if not is_kept:
@@ -72,32 +116,76 @@ class CredentialStore:
         return self._delete(secret_setting(name))
 
     def _delete(self, setting: str) -> bool:
-        try:
-            keyring = _keyring()
-            if not keyring.get_password(SERVICE, setting):
+        def remove() -> bool:
+            backend = self._open_backend()
+            if not backend.get_password(SERVICE, setting):
                 return False
-            keyring.delete_password(SERVICE, setting)
+            backend.delete_password(SERVICE, setting)
+            return True
+
+        try:
+            return _within(ATTENDED_S, remove)
         except Exception as error:
             raise _unusable(f"delete {setting}", error) from None
-        return True
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the secrets in the store, never their values. Errors: SettingsError."""
+
+        def list_them() -> tuple[str, ...]:
+            backend = self._open_backend()
+            return tuple(name for name in SECRET_NAMES if backend.get_password(SERVICE, name))
+
         try:
-            keyring = _keyring()
-            return tuple(name for name in SECRET_NAMES if keyring.get_password(SERVICE, name))
+            return _within(ATTENDED_S, list_them)
         except Exception as error:
             raise _unusable("list its secrets", error) from None
 
 
-def _keyring() -> ModuleType:
-    import keyring  # slow to import, and only commands that need a secret ask for it
+def platform_backend() -> KeyringBackend:
+    """Return the back end of this platform, or the one that PYTHON_KEYRING_BACKEND names. Errors: whatever it raises.
 
-    return keyring
+    keyringrc, keyring's settings file, is not read.
+    """
+    other = os.environ.get(OTHER_BACKEND, "")
+    if other:
+        module, _, name = other.rpartition(".")
+        named: KeyringBackend = getattr(importlib.import_module(module), name)()
+        return named
+    if sys.platform == "win32":
+        from keyring.backends.Windows import WinVaultKeyring as Backend
+    elif sys.platform == "darwin":
+        from keyring.backends.macOS import Keyring as Backend
+    else:
+        from keyring.backends.SecretService import Keyring as Backend
+    _ = Backend.priority  # a back end that cannot be used says so when this is read
+    backend: KeyringBackend = Backend()  # type: ignore[no-untyped-call] # keyring does not type it
+    return backend
+
+
+def _within(seconds: float, work: Callable[[], _Result]) -> _Result:
+    """Return the result of `work`, or raise its error; TimeoutError when it takes longer, and it is left to itself."""
+    done: queue.Queue[tuple[_Result | None, BaseException | None]] = queue.Queue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, name="credential store", daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value] # None only where that is the result
 
 
 def _unusable(action: str, error: Exception) -> SettingsError:
-    if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
+    if isinstance(error, TimeoutError):
+        reason = f"it did not answer within {ATTENDED_S:g} s"
+    elif isinstance(error, RuntimeError) or type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
         reason = "this machine or account has none that can be used"
     else:
         reason = type(error).__name__

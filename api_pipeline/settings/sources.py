@@ -98,7 +98,7 @@ def with_stored_secrets(gathered: Gathered, store: SecretReader | None, names: I
         secret = store.get(name)
         if secret and secret.strip():
             found[name] = Found(secret.strip(), Origin.STORE, Path())
-    return replace(gathered, found=found)
+    return replace(gathered, found=found, warnings=gathered.warnings + tuple(getattr(store, "warnings", ())))
 
 
 def _one_source(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+import sys
+import time
 from pathlib import Path
 
-import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
@@ -16,6 +17,7 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 from api_pipeline.config import Purpose, load_settings
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import SERVICE, CredentialStore, secret_setting
+from tests.support.commands import run_cli
 
 
 class MemoryKeyring(KeyringBackend):
@@ -49,22 +51,25 @@ class LockedKeyring(MemoryKeyring):
         raise KeyringLocked(f"locked {password}")
 
 
+class HangingKeyring(MemoryKeyring):
+    """Waits for a person who is not there."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        time.sleep(30)
+        return "too late"
+
+
 @pytest.fixture
-def memory() -> Iterator[MemoryKeyring]:
-    before = keyring.get_keyring()
-    backend = MemoryKeyring()
-    keyring.set_keyring(backend)
-    yield backend
-    keyring.set_keyring(before)
+def memory() -> MemoryKeyring:
+    return MemoryKeyring()
 
 
 def use(kind: type[KeyringBackend]) -> CredentialStore:
-    keyring.set_keyring(kind())
-    return CredentialStore()
+    return CredentialStore(kind)
 
 
 def test_secret_is_kept_listed_and_deleted(memory: MemoryKeyring) -> None:
-    store = CredentialStore()
+    store = CredentialStore(lambda: memory)
 
     assert store.names() == ()
     assert store.set("client_secret", " hush-hush\r\n") == "CLIENT_SECRET"
@@ -85,12 +90,11 @@ def test_only_secret_settings_are_kept() -> None:
 
 def test_blank_secret_is_refused(memory: MemoryKeyring) -> None:
     with pytest.raises(SettingsError, match="Nothing was given for CLIENT_SECRET"):
-        CredentialStore().set("CLIENT_SECRET", "  \n")
+        CredentialStore(lambda: memory).set("CLIENT_SECRET", "  \n")
 
     assert memory.kept == {}
 
 
-@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("backend", [NoKeyring, LockedKeyring])
 def test_unusable_store_is_a_settings_error_when_required(
     backend: type[KeyringBackend],
@@ -104,7 +108,6 @@ def test_unusable_store_is_a_settings_error_when_required(
         assert caught.value.__suppress_context__
 
 
-@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("backend", [NoKeyring, LockedKeyring])
 def test_unusable_store_counts_as_empty_for_a_run(
     backend: type[KeyringBackend], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -117,14 +120,72 @@ def test_unusable_store_counts_as_empty_for_a_run(
     assert "cannot be asked for DB_CONNECTION_STRING" in caplog.text
 
 
-@pytest.mark.usefixtures("memory")
 def test_store_that_loses_a_secret_is_detected() -> None:
     with pytest.raises(SettingsError, match="did not keep CLIENT_SECRET"):
         use(ForgetfulKeyring).set("CLIENT_SECRET", "hush-hush")
 
 
 def test_stored_secret_reaches_the_settings(memory: MemoryKeyring, tmp_path: Path) -> None:
-    store = CredentialStore()
+    store = CredentialStore(lambda: memory)
     store.set("DB_CONNECTION_STRING", "sqlite:///of-store.db")
 
     assert load_settings({}, {}, tmp_path, None, store).connection_string == "sqlite:///of-store.db"
+
+
+def test_store_that_waits_for_a_person_is_given_up_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///of-file.db\n")
+    started = time.monotonic()
+    settings = load_settings({}, {}, tmp_path, None, CredentialStore(HangingKeyring, wait_s=0.1))
+
+    assert settings.connection_string == "sqlite:///of-file.db"
+    assert "The credential store did not answer within 0.1 s" in settings.warnings[0]
+    assert time.monotonic() - started < 5
+
+
+_SPY = """
+import pathlib, keyring.backend
+pathlib.Path(__file__).with_suffix(".loaded").touch()
+class Spy(keyring.backend.KeyringBackend):
+    priority = 99
+    def get_password(self, service, username): return None
+    def set_password(self, service, username, password): pass
+    def delete_password(self, service, username): pass
+"""
+
+
+def test_store_that_a_variable_names_is_used_and_named(tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(_SPY.replace("return None", 'return "sqlite:///of-spy.db"'), encoding="utf-8")
+    environment = {"PYTHON_KEYRING_BACKEND": "spy.Spy", "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
+
+    done = run_cli(["status"], environment, tmp_path)
+
+    assert "of-spy.db" in done.err
+    assert "Secrets are read from the store spy.Spy, because PYTHON_KEYRING_BACKEND names it." in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these programs are looked for on Linux")
+def test_live_run_starts_no_compiler_and_heeds_no_keyring_settings(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("gcc", "cc", "ld", "ldconfig", "objdump"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/$(basename $0).started\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    for folder in (tmp_path / ".config/python_keyring", tmp_path / ".local/share/python_keyring"):
+        folder.mkdir(parents=True)
+        (folder / "keyringrc.cfg").write_text("[backend]\ndefault-keyring=spy.Spy\n", encoding="utf-8")
+    (tmp_path / "spy.py").write_text(_SPY, encoding="utf-8")
+    environment = {
+        **dict.fromkeys(("CLIENT_ID", "SCOPE", "CLIENT_SECRET", "SUPPLIER_KEY"), "x"),
+        **{"API_ENDPOINT": "http://127.0.0.1:9/1", "TOKEN_ENDPOINT": "http://127.0.0.1:9/t", "LA_CODE": "845"},
+        **{"DB_CONNECTION_STRING": "sqlite:///none.db", "TESTING_MODE": "false", "PYTHON_KEYRING_BACKEND": ""},
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}",
+    }
+
+    # PROXY_URL may stand in the store, so that the store is looked into.
+    done = run_cli(["run"], environment, tmp_path)
+
+    assert done.code == 3, done.text
+    assert sorted(path.name for path in tmp_path.glob("*.started")) == []
+    assert not (tmp_path / "spy.loaded").exists()
