@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
+import struct
+import sys
 from pathlib import Path
 
 from api_pipeline.db import Connection
@@ -18,6 +21,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
 _PREFIX = "d2i-csc-api"
+_FAR_BEHIND_THE_DATA = 1 << 61
 
 
 class LockLost(DatabaseError):
@@ -31,12 +35,16 @@ class RunLock:
         self._connection = connection
         self.files: list[sqlite3.Connection] = []
         self.resources: list[str] = []
+        self.descriptors: list[int] = []
 
     def release(self) -> None:
         """Free the lock. A server that is away frees it by itself, so that this is no error."""
         for file in self.files:
             file.close()
         self.files.clear()
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors.clear()
         # A lock that ends with its connection ends a moment later, when the next command may have begun.
         with contextlib.suppress(DatabaseError):
             if self._connection.dialect is Dialect.POSTGRESQL and self.resources:
@@ -97,7 +105,8 @@ def _table_number(connection: Connection, table: str) -> str:
 
 def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) -> bool:
     if connection.dialect is Dialect.SQLITE:
-        return _try_file(lock, resource, shared=shared)
+        database = next(str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql) if row[1] == "main")
+        return _try_file(lock, resource, shared=shared) and _try_within(lock, Path(database), resource, shared=shared)
     if connection.dialect is Dialect.SQLSERVER:
         mode = "Shared" if shared else "Exclusive"
         sql = load()["lock_sqlserver"].sql
@@ -125,4 +134,29 @@ def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:
         file.close()
         return False
     lock.files.append(file)
+    return True
+
+
+def _try_within(lock: RunLock, database: Path, resource: str, *, shared: bool) -> bool:
+    """Lock one byte of the database file too, on Linux: somebody may remove the lock file, as on Windows nobody can.
+
+    The byte is far behind the data and behind SQLite's own locks. Where such locks cannot be had, the file has to do.
+    """
+    if sys.platform != "linux":
+        return True
+    import fcntl
+
+    byte = _FAR_BEHIND_THE_DATA + int.from_bytes(hashlib.sha256(resource.encode()).digest()[:6], "big")
+    kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
+    try:
+        descriptor = os.open(database, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True
+    lock.descriptors.append(descriptor)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
     return True

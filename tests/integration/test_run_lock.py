@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -115,3 +116,23 @@ def test_a_table_that_is_not_there_is_named(deployed: TestDatabase) -> None:
     with pytest.raises(DatabaseError, match="no_such_table does not exist"):
         run_lock.take(connection, table_names("no_such_table", connection.dialect).staging, None)
     connection.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere an open file cannot be removed, or has no such lock")
+@pytest.mark.parametrize("database", ["sqlite", "sqlite-odbc"], indirect=True)
+@pytest.mark.parametrize("shard", [None, (1, 2)])
+def test_lock_survives_the_removal_of_its_file(deployed: TestDatabase, shard: tuple[int, int] | None) -> None:
+    first, second = connect(deployed.connection_string), connect(deployed.connection_string)
+    lock = run_lock.take(first, deployed.table, shard)
+    files = list(Path(lock.resources[0]).parent.glob("*.run-lock"))
+    assert files
+    for file in files:
+        file.unlink()
+    with pytest.raises(AlreadyRunning):
+        run_lock.take(second, deployed.table, shard)
+    fill(deployed, deployed.table, [staged("1")])
+    run_lock.take(second, deployed.anon_table, shard).release()
+    lock.release()
+    run_lock.take(second, deployed.table, shard).release()
+    first.close()
+    second.close()
