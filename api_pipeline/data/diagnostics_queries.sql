@@ -33,11 +33,20 @@ SELECT version();
 SELECT 'SQLite ' || sqlite_version();
 
 -- name: columns_sqlserver
--- Name, type, greatest length and nullability of the columns of a table, a view or what a synonym stands for.
-SELECT name, system_type_name, max_length, is_nullable
-FROM sys.dm_exec_describe_first_result_set(N'SELECT * FROM ' + CAST(? AS NVARCHAR(400)), NULL, 0)
-WHERE name IS NOT NULL
-ORDER BY column_ordinal;
+-- Name, type, greatest length in characters and nullability of the columns of a table or view. Every login sees here
+-- what it may use, and no other right is needed.
+SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, CASE WHEN IS_NULLABLE = 'NO' THEN 0 ELSE 1 END
+FROM INFORMATION_SCHEMA.COLUMNS
+WHERE TABLE_NAME = ? AND TABLE_SCHEMA = ?
+ORDER BY ORDINAL_POSITION;
+
+-- name: schema_sqlserver
+-- The schema in which the server looks for a table that is named without one, before it looks in dbo.
+SELECT SCHEMA_NAME();
+
+-- name: columns_seen_sqlserver
+-- Reads no row: shows the columns of what is no table or view of this database, such as what a synonym stands for.
+SELECT * FROM {any_table} WHERE 1 = 0;
 
 -- name: columns_postgresql
 -- Name, type (with its length) and nullability of the columns of a table, looked for where a statement would.

@@ -20,12 +20,14 @@ SELECT 1;
 SELECT {columns} FROM {any_table} WHERE 1 = 0;
 
 -- name: may_write
--- Changes no row: fails where the login may not write what a run writes back, before anything is sent.
+-- Changes no row: fails where the login may not write what a run writes back, before anything is sent. It joins a table
+-- as the write-back's statements do: SQL Server refuses that of a view with an INSTEAD OF trigger (error 414).
 UPDATE {table}
 SET partial_json_payload = partial_json_payload, submission_status = submission_status,
     submission_timestamp = submission_timestamp, api_response = api_response, row_state = row_state,
     previous_json_payload = previous_json_payload, previous_hash = previous_hash
-WHERE 1 = 0;
+FROM (SELECT 0 AS row_id) AS done
+WHERE id = done.row_id AND 1 = 0;
 
 -- name: any_row
 -- Reads the id of one row: whether the table has any row at all.
@@ -431,6 +433,14 @@ CREATE TEMPORARY TABLE d2i_transaction AS SELECT 0 AS number;
 -- SQLite through ODBC: notes the number of a transaction in the mark.
 UPDATE temp.d2i_transaction SET number = ?;
 
+-- name: transaction_version_sqlite
+-- SQLite through ODBC: reads the number that the file's owner gave to its version.
+PRAGMA main.user_version;
+
+-- name: transaction_lock_sqlite
+-- SQLite through ODBC: writes the same number again, so that the transaction may write from its beginning.
+PRAGMA main.user_version = {version};
+
 -- name: transaction_state_sqlite
 -- SQLite through ODBC: sees, before the commit, which transaction this is.
 SELECT number, 1 FROM temp.d2i_transaction;
@@ -447,7 +457,8 @@ GROUP BY row_state, submission_status;
 
 -- name: oldest_pending
 -- Finds since when the longest waiting pending row waits. A child that left before anything was sent waits for nothing.
-SELECT MIN(last_updated)
+-- {moment} is a time without a zone: no ODBC driver for Python reads SQL Server's DATETIMEOFFSET.
+SELECT CAST(MIN(last_updated) AS {moment})
 FROM {table}
 WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'

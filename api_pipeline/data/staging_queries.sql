@@ -227,37 +227,52 @@ ORDER BY id {page};
 INSERT INTO {table} ({columns})
 VALUES {values};
 
+-- name: read_people
+-- Reads whose some rows are, and keeps them still until the transaction ends: a payload never gets into a row that has
+-- become another person's.
+SELECT id, person_id
+FROM {table} {lock_rows}
+WHERE id IN ({ids}) {locked};
+
 -- name: update_changed
--- Gives a row a new payload; it is due again. What was sent before (previous_json_payload) stays.
+-- Gives rows their new payloads; they are due again. What was sent before (previous_json_payload) stays. The ids stand
+-- there twice so that every database finds the rows by their key.
 UPDATE {table}
-SET json_payload = ?, current_hash = ?, row_state = ?, submission_status = 'pending', partial_json_payload = NULL,
-    api_response = ?{more}
-WHERE id = ?;
+SET json_payload = changed.payload, current_hash = changed.hash, row_state = changed.state,
+    submission_status = 'pending', partial_json_payload = NULL, api_response = changed.answer{more}
+FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
+             column6 AS legacy_id
+      FROM {rows}) AS changed
+WHERE id = changed.row_id AND id IN ({ids});
 
 -- name: restore
--- A child is back before its deletion was accepted, as the receiver holds it: nothing is to be sent.
+-- Children are back before their deletion was accepted, as the receiver holds them: nothing is to be sent.
 UPDATE {table}
-SET json_payload = ?, current_hash = ?, row_state = 'unchanged', submission_status = 'sent',
-    partial_json_payload = NULL, api_response = ?{more}
-WHERE id = ?;
+SET json_payload = changed.payload, current_hash = changed.hash, row_state = changed.state,
+    submission_status = 'sent', partial_json_payload = NULL, api_response = changed.answer{more}
+FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
+             column6 AS legacy_id
+      FROM {rows}) AS changed
+WHERE id = changed.row_id AND id IN ({ids});
 
 -- name: rehash
--- Notes the hash of a payload that means what it meant; its status stays.
+-- Writes the hash of payloads that mean what they meant; their status stays.
 UPDATE {table}
-SET current_hash = ?
-WHERE id = ?;
+SET current_hash = changed.hash
+FROM (SELECT column1 AS row_id, column2 AS hash FROM {rows}) AS changed
+WHERE id = changed.row_id AND id IN ({ids});
 
 -- name: delete_held
--- A child left that the receiver holds: its deletion is due. The payload stays, for its ids.
+-- Children left that the receiver holds: their deletion is due. The payload stays, for its ids.
 UPDATE {table}
 SET row_state = 'deleted', submission_status = 'pending'{more}
-WHERE id = ?;
+WHERE id IN ({ids});
 
 -- name: delete_unknown
--- A child left of whom the receiver never heard: nothing is due.
+-- Children left of whom the receiver never heard: nothing is due.
 UPDATE {table}
 SET row_state = 'deleted'{more}
-WHERE id = ?;
+WHERE id IN ({ids});
 
 -- name: read_left_windows
 -- Reads what left the time window without being deleted, so that it can be seen when it does vanish from the SSD.
@@ -265,11 +280,11 @@ SELECT person_id, elements
 FROM {left_window};
 
 -- name: forget_left_window
--- Takes out what was noted of a person, before what holds now is put in.
+-- Takes out what was recorded of people, before what holds now is put in.
 DELETE FROM {left_window}
-WHERE person_id = ?;
+WHERE person_id IN ({people});
 
 -- name: note_left_window
--- Notes which parts of a record left the time window: `run` does not purge them.
+-- Records which parts of a record left the time window: `run` does not purge them.
 INSERT INTO {left_window} (person_id, elements)
 VALUES {values};

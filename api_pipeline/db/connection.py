@@ -56,6 +56,21 @@ class Connection:
         rows, _ = self._run(sql, parameters)
         return rows
 
+    def describe(self, sql: str) -> list[tuple[str, type, int, bool]]:
+        """Return the columns of a statement's result: name, Python type, length and whether it may be null.
+
+        Python's own sqlite3 knows the names alone, and says str for every type. Errors: DatabaseError.
+        """
+        with self._translated(sql, has_values=False):
+            cursor = self._raw.cursor()
+            try:
+                cursor.execute(str(sql))
+                found = [(str(c[0]), c[1] or str, int(c[3] or 0), c[6] is not False) for c in cursor.description or ()]
+                _drained(cursor, has_more=self._is_odbc)
+                return found
+            finally:
+                cursor.close()
+
     def execute(self, sql: str, parameters: Parameters = (), *, expected: int | None = None) -> int:
         """Run one statement and return the number of rows it touched (-1 where the database does not say).
 
@@ -163,9 +178,16 @@ class Connection:
                 self._raw.execute("BEGIN IMMEDIATE").close()
                 self._is_in_transaction = True
                 return
+            version = ""
+            if self.dialect is Dialect.SQLITE:
+                version = str(self.query(load()["transaction_version_sqlite"].sql)[0][0])
             self._raw.autocommit = False
         try:
+            # Its number goes to a place where it does not stay when the transaction is undone.
             self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
+            if self.dialect is Dialect.SQLITE:
+                # So that it writes before it reads, as above. What is read inside it would be kept locked.
+                self._run(load()["transaction_lock_sqlite"].sql.format(version=version), ())
         except DatabaseError:
             self._abandon()
             raise
@@ -203,6 +225,7 @@ class Connection:
 
     def _abandon(self) -> None:
         """End a transaction that could not be committed, so that the next one does not begin inside it."""
+        self._is_in_transaction = False
         with suppress(DatabaseError), translated():
             self._raw.rollback()
             if self._is_odbc:

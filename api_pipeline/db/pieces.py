@@ -14,13 +14,15 @@ _DIFFERENCES = {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "WITH (UPDLOCK, ROWLOCK)",
         "locked": "",
+        "moment": "DATETIME2(3)",
     },
     Dialect.POSTGRESQL: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "",
         "locked": "FOR UPDATE",
+        "moment": "TIMESTAMP",
     },
-    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": ""},
+    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": "", "moment": "TEXT"},
 }
 
 

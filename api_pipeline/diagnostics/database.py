@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_pipeline.db import Connection, connect
+from api_pipeline.diagnostics.columns import found_columns
 from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import DatabaseError, SettingsError
@@ -15,7 +16,7 @@ from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
 from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
-from api_pipeline.sql.expected_tables import FoundColumn, Need, SchemaFinding, compare, expected_tables
+from api_pipeline.sql.expected_tables import Need, SchemaFinding, compare, expected_tables
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
@@ -186,19 +187,3 @@ def _count_rows(walk: Walk, settings: Settings, connection: Connection) -> None:
             finding.advice = FILL_THE_TABLE
         else:
             finding.detail = f"{settings.table_name} has rows"
-
-
-def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
-    """Return the columns of a table, whose name is as it stands in SQL; none where there is no such table.
-
-    Errors: DatabaseError.
-    """
-    parameters = [table]
-    if connection.dialect is Dialect.SQLITE:
-        schema, _, name = table.replace('"', "").rpartition(".")
-        parameters = [name, schema or "main"]
-    rows = connection.query(load(_QUERIES)[f"columns_{connection.dialect.value}"].sql, parameters)
-    return [
-        FoundColumn(str(name), str(kind or ""), None if size is None else int(size), bool(is_nullable))
-        for name, kind, size, is_nullable in rows
-    ]

@@ -106,7 +106,7 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
 
 def _oldest_pending(store: StagingTable) -> str | None:
     try:
-        value = store.connection.query(store.sql("oldest_pending"))[0][0]
+        value = store.connection.query(store.sql("oldest_pending", moment=store.connection.page(0)["moment"]))[0][0]
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise

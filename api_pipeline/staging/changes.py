@@ -107,9 +107,14 @@ Meaning: TypeAlias = "Callable[[str], bytes | None]"
 
 def is_same(row_hash: object, version: Version) -> bool:
     """Whether a stored hash, as bytes or as hexadecimal text, is that of `version`."""
-    if isinstance(row_hash, str):
-        return row_hash.strip().lower() == version.hash.hex()
-    return row_hash == version.hash
+    return is_hash(row_hash, version.hash)
+
+
+def is_hash(stored: object, digest: bytes) -> bool:
+    """Whether a stored hash, as bytes or as hexadecimal text, is `digest`; a column of fixed length fills it up."""
+    if isinstance(stored, str):
+        return stored.strip().lower() == digest.hex()
+    return isinstance(stored, bytes) and stored[: len(digest)] == digest and not stored[len(digest) :].strip(b"\0")
 
 
 def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Change | None:

@@ -30,6 +30,7 @@ from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, Watchers
 from api_pipeline.staging.reader import Reader
 from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.stored import Stored
 from api_pipeline.staging.window import Window
 from api_pipeline.staging.writer import Head, Writer
 
@@ -73,10 +74,12 @@ class Stager:
         self._watchers = watchers
         self._heads: dict[str, list[Head]] = {}
         self._noted: dict[str, str] = {}
+        self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
         """Stage everybody; a dry run only counts, and notes in the summary why a staging would be refused.
 
+        At the end the rows are read again: what was staged is what the table says, or this is an error.
         Errors: DatabaseError, guard.StagingRefused, Interrupted (after the chunk under way).
         """
         started = time.monotonic()
@@ -97,6 +100,8 @@ class Stager:
             self._summary.seconds = time.monotonic() - started
             self._watchers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
+        if not self._request.is_dry_run:
+            self._stored.check(self._summary.table, self._writer.heads())
         self._summary.seconds = time.monotonic() - started
 
     def _leaving(self, people: Sequence[str], stop: threading.Event) -> list[str]:
@@ -234,6 +239,7 @@ class Stager:
     def _apply(self, found: Sequence[Change], noted: Mapping[str, str]) -> None:
         if not self._request.is_dry_run:
             self._writer.write(found, local_now(), noted)
+            self._stored.add(found)
         for change in found:
             self._summary.words[change.word] += 1
             if isinstance(change, Rehash):

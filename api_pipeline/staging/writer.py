@@ -5,12 +5,12 @@ The rows of one chunk are changed in one transaction, so that a staging that was
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from api_pipeline.db import Parameters
+from api_pipeline.db import Parameters, RowsMissed, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.staging_table import StagingTable, as_version, word
@@ -20,8 +20,9 @@ from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, R
 from api_pipeline.staging.reader import FILE
 
 _HEADS_IN_A_PAGE = 5000
-# One statement of many rows: a driver that takes no arrays would send one for each row.
+# One statement of many rows is one round trip; of eight columns it has 800 parameters, and SQL Server takes 2,100.
 _ROWS_IN_A_STATEMENT = 100
+_Value = TypeVar("_Value")
 
 
 class Head(NamedTuple):
@@ -33,7 +34,7 @@ class Head(NamedTuple):
 
 
 class Writer:
-    """Read and changes staging rows on one connection. `receiver` is the key of what a receiver holds."""
+    """Read and change staging rows on one connection. `receiver` is the key of what a receiver holds."""
 
     def __init__(self, store: StagingTable, receiver: str) -> None:
         self._store = store
@@ -45,7 +46,7 @@ class Writer:
     def heads(self) -> dict[str, list[Head]]:
         """Return all rows by person; most people have one."""
         found: dict[str, list[Head]] = {}
-        after = -(2**31)
+        after = -(2**63)
         page = self._store.connection.page(_HEADS_IN_A_PAGE)["page"]
         while rows := self._store.connection.query(self._sql("read_heads", page=page), [after]):
             after = rows[-1][0]
@@ -82,26 +83,42 @@ class Writer:
             return
         left = left if self._store.keeps_retained() else {}
         with self._store.connection.transaction():
+            self._check_people(
+                {change.row_id: change.person_id for change in changes if not isinstance(change, Insert)}
+            )
             self._insert([change for change in changes if isinstance(change, Insert)], now)
-            for statement, more, rows in (
-                ("update_changed", self._extra, [self._updated(c, now) for c in changes if isinstance(c, Update)]),
-                ("restore", self._extra, [self._restored(c, now) for c in changes if isinstance(c, Restore)]),
-                ("rehash", [], [(self._hash(c.hash), c.row_id) for c in changes if isinstance(c, Rehash)]),
-                ("delete_held", self._dated, self._deleted(changes, now, is_held=True)),
-                ("delete_unknown", self._dated, self._deleted(changes, now, is_held=False)),
-            ):
-                assignments = "".join(f", {name} = ?" for name in more)
-                self._store.connection.execute_many(self._sql(statement, more=assignments), rows)
-            self._store.connection.execute_many(self._sql("forget_left_window"), [(person,) for person in left])
-            self._in_groups("note_left_window", [(person, text) for person, text in left.items() if text])
+            updates = [change for change in changes if isinstance(change, Update)]
+            self._update("update_changed", [(c, c.row_state, c.kept_answer) for c in updates], now)
+            restored = [change for change in changes if isinstance(change, Restore)]
+            self._update("restore", [(c, "unchanged", c.receipt) for c in restored], now)
+            self._rehash([change for change in changes if isinstance(change, Rehash)])
+            for statement, is_held in (("delete_held", True), ("delete_unknown", False)):
+                gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
+                self._delete(statement, gone, now)
+            for people in in_parts(list(left)):
+                self._execute("forget_left_window", people, people=placeholders(len(people)))
+            noted = [(person, text) for person, text in left.items() if text]
+            self._insert_rows("note_left_window", ("?", "?text"), noted)
 
-    @property
-    def _dated(self) -> list[str]:
-        return [name for name in self._extra if name == "last_updated"]
+    def _check_people(self, people: Mapping[int, str]) -> None:
+        """See, and keep until the end of the transaction, that each row still is the person's it was read with."""
+        pieces = self._store.connection.page(0)
+        locks = {name: pieces[name] for name in ("lock_rows", "locked")}
+        for ids in in_parts(list(people)):
+            sql = self._sql("read_people", ids=placeholders(len(ids)), **locks)
+            now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, ids)}
+            if any(now.get(row_id) != people[row_id] for row_id in ids):
+                raise RowsMissed(
+                    f"The table {self._store.tables.staging} was emptied or filled anew while it was being staged; "
+                    "let nothing else fill it at that time, then stage again."
+                )
 
     def _insert(self, changes: Sequence[Insert], now: datetime) -> None:
-        columns = ["person_id", "json_payload", "current_hash", "row_state", "submission_status"]
-        names = ", ".join([*columns, "submission_timestamp", *self._extra])
+        columns = {
+            **{"person_id": "?", "json_payload": "?text", "current_hash": "?", "row_state": "?"},
+            **{"submission_status": "?", "submission_timestamp": "?time"},
+            **{name: "?time" if name == "last_updated" else "?" for name in self._extra},
+        }
         rows = [
             (
                 *(change.person_id, change.version.text, self._hash(change.version.hash), "new", "pending", None),
@@ -109,28 +126,60 @@ class Writer:
             )
             for change in changes
         ]
-        self._in_groups("insert_new", rows, columns=names)
+        self._insert_rows("insert_new", tuple(columns.values()), rows, columns=", ".join(columns))
 
-    def _in_groups(self, statement: str, rows: Sequence[Parameters], **pieces: str) -> None:
-        for start in range(0, len(rows), _ROWS_IN_A_STATEMENT):
-            part = rows[start : start + _ROWS_IN_A_STATEMENT]
-            marks = ", ".join([f"({placeholders(len(part[0]))})"] * len(part))
-            sql = self._sql(statement, values=marks, **pieces)
-            self._store.connection.execute(sql, [value for row in part for value in row])
+    def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
+        for part in in_parts(rows):
+            values = ", ".join([f"({', '.join(marks)})"] * len(part))
+            parameters = [value for row in part for value in row]
+            self._execute(statement, parameters, expected=len(part), values=values, **pieces)
 
-    def _updated(self, change: Update, now: datetime) -> Parameters:
-        version = change.version
-        head = (version.text, self._hash(version.hash), change.row_state, change.kept_answer)
-        return (*head, *self._more(version.legacy_id, now), change.row_id)
+    def _update(
+        self, statement: str, changes: Sequence[tuple[Update | Restore, str, str | None]], now: datetime
+    ) -> None:
+        types = (int, str, self._type_of_hash, str, str, str)
+        more = ", legacy_id = changed.legacy_id" if "legacy_id" in self._extra else ""
+        shared = [now] if self._dates_rows else []
+        rows = [
+            (c.row_id, c.version.text, self._hash(c.version.hash), state, answer, c.version.legacy_id)
+            for c, state, answer in changes
+        ]
+        self._update_rows(statement, types, rows, shared, more=more + self._dated)
 
-    def _restored(self, change: Restore, now: datetime) -> Parameters:
-        version = change.version
-        head = (version.text, self._hash(version.hash), change.receipt)
-        return (*head, *self._more(version.legacy_id, now), change.row_id)
+    def _rehash(self, changes: Sequence[Rehash]) -> None:
+        rows = [(change.row_id, self._hash(change.hash)) for change in changes]
+        self._update_rows("rehash", (int, self._type_of_hash), rows, [])
 
-    def _deleted(self, changes: Sequence[Change], now: datetime, *, is_held: bool) -> list[Parameters]:
-        left = (change for change in changes if isinstance(change, Delete) and change.is_held is is_held)
-        return [(*([now] if self._dated else []), change.row_id) for change in left]
+    def _update_rows(
+        self, statement: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters, **pieces: str
+    ) -> None:
+        for part in in_parts(rows):
+            ids = [row[0] for row in part]
+            table = rows_as_table(self._store.connection.dialect, types, len(part))
+            parameters = [*shared, *(value for row in part for value in row), *ids]
+            marks = placeholders(len(ids))
+            self._execute(statement, parameters, expected=len(part), rows=table, ids=marks, **pieces)
+
+    def _delete(self, statement: str, row_ids: Sequence[int], now: datetime) -> None:
+        shared = [now] if self._dates_rows else []
+        for ids in in_parts(row_ids):
+            marks = placeholders(len(ids))
+            self._execute(statement, [*shared, *ids], expected=len(ids), ids=marks, more=self._dated)
+
+    def _execute(self, statement: str, parameters: Parameters, *, expected: int | None = None, **pieces: str) -> None:
+        self._store.connection.execute(self._sql(statement, **pieces), parameters, expected=expected)
+
+    @property
+    def _dates_rows(self) -> bool:
+        return "last_updated" in self._extra
+
+    @property
+    def _dated(self) -> str:
+        return ", last_updated = ?time" if self._dates_rows else ""
+
+    @property
+    def _type_of_hash(self) -> type:
+        return str if self._keeps_text_hash else bytes
 
     def _more(self, legacy_id: str | None, now: datetime) -> list[object]:
         values: dict[str, object] = {"legacy_id": legacy_id, "last_updated": now}
@@ -142,6 +191,12 @@ class Writer:
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self._store.tables
         return load(FILE)[name].sql.format(table=tables.staging, left_window=tables.left_window, **pieces)
+
+
+def in_parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Return the values in parts of as many as one statement takes."""
+    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
+        yield values[start : start + _ROWS_IN_A_STATEMENT]
 
 
 def child_of(row: StagedRow) -> str:

@@ -23,8 +23,9 @@ _REFUSING = {
         "CREATE TRIGGER refused BEFORE UPDATE ON {table} EXECUTE FUNCTION {name}()",
     ],
     Dialect.SQLSERVER: [
+        # It fires for a statement that changes no row as well, and then has nothing to refuse.
         "CREATE TRIGGER {name} ON {table} AFTER UPDATE AS "
-        "BEGIN RAISERROR(N'no space left', 16, 1); ROLLBACK TRANSACTION; END"
+        "IF EXISTS (SELECT 1 FROM inserted) BEGIN RAISERROR(N'no space left', 16, 1); ROLLBACK TRANSACTION; END"
     ],
 }
 _ALLOWING = {

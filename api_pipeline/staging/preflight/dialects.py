@@ -70,7 +70,7 @@ class Sql:
         if self.dialect is Dialect.SQLITE:
             return f"{value} GLOB '*[^{allowed}]*'"
         # A binary collation: in others an accented letter stands between A and Z.
-        return f"{value} COLLATE Latin1_General_BIN LIKE '%[^{allowed}]%'"
+        return f"{value} COLLATE Latin1_General_BIN2 LIKE '%[^{allowed}]%'"
 
     def begins_with(self, value: str, character: str) -> str:
         """Return the condition that a text begins with a character; a pattern would give `[` a meaning of its own."""

@@ -1,0 +1,65 @@
+"""The columns of a table as its database describes them, with no more rights than the table itself asks for."""
+
+from __future__ import annotations
+
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, Row
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.expected_tables import FoundColumn
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+
+QUERIES = "diagnostics_queries.sql"
+# What a driver calls the types of the columns of a result, for a table that the catalogue does not show.
+_TYPE_NAMES = {"str": "nvarchar", "bytearray": "varbinary", "bytes": "varbinary", "int": "int", "Decimal": "numeric"}
+_LONGEST_PLAIN = 8000
+
+
+def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
+    """Return the columns of a table, whose name is as it stands in SQL; none where there is no such table.
+
+    Errors: DatabaseError.
+    """
+    if connection.dialect is Dialect.SQLSERVER:
+        return _on_sql_server(connection, table)
+    parameters = [table]
+    if connection.dialect is Dialect.SQLITE:
+        schema, _, name = table.replace('"', "").rpartition(".")
+        parameters = [name, schema or "main"]
+    return _columns(connection.query(load(QUERIES)[f"columns_{connection.dialect.value}"].sql, parameters))
+
+
+def _on_sql_server(connection: Connection, table: str) -> list[FoundColumn]:
+    schema, _, name = table.replace("[", "").replace("]", "").rpartition(".")
+    schemas = [schema] if schema else [str(connection.query(load(QUERIES)["schema_sqlserver"].sql)[0][0]), "dbo"]
+    for one in dict.fromkeys(schemas):
+        rows = connection.query(load(QUERIES)["columns_sqlserver"].sql, [name, one])
+        if rows:
+            return _columns(rows)
+    return columns_seen(connection, table)
+
+
+def columns_seen(connection: Connection, table: str) -> list[FoundColumn]:
+    """Return the columns as a result without rows shows them; none where that statement is refused.
+
+    Errors: ConnectionLost, DatabaseBusy.
+    """
+    try:
+        described = connection.describe(load(QUERIES)["columns_seen_sqlserver"].sql.format(any_table=table))
+    except (ConnectionLost, DatabaseBusy):
+        raise
+    except DatabaseError:
+        return []
+    return [_seen(*column) for column in described]
+
+
+def _seen(name: str, kind: type, size: int, is_nullable: bool) -> FoundColumn:
+    type_name = _TYPE_NAMES.get(kind.__name__, kind.__name__)
+    # A size beyond that of any plain type is a type without limit.
+    return FoundColumn(name, type_name, None if size > _LONGEST_PLAIN else size, is_nullable)
+
+
+def _columns(rows: list[Row]) -> list[FoundColumn]:
+    return [
+        FoundColumn(str(name), str(kind or ""), None if size is None else int(size), bool(is_nullable))
+        for name, kind, size, is_nullable in rows
+    ]
