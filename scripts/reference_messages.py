@@ -92,7 +92,7 @@ _DATABASE_CODE = 3
 _NETWORK, _DATABASE, _PORTAL = "network team", "database administrator", "holder of the account at the DfE portal"
 _OPERATOR, _DATA, _SERVERS = "operator", "data team", "server team"
 _PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
-# The first that fits: a part of the module's name, words of the message or its advice, and who can mend it.
+# The first that fits: a part of the module's name, words of the message or its advice, and who can fix it.
 _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
@@ -148,7 +148,7 @@ _AREAS: tuple[tuple[str, str], ...] = (
         "Logs, secrets, reports and files",
     ),
     ("staging", "Filling the staging table"),
-    ("anonymise", "The anonymised twin"),
+    ("anonymise", "The anonymised copy"),
     ("simulator", "The embedded receiver"),
 )
 
@@ -164,7 +164,7 @@ class Message:
 
     @property
     def who(self) -> str:
-        """Who in a council can mend it."""
+        """Say who in a council can fix it."""
         said = f"{self.text} {self.advice}"
         return next(who for part, words, who in _WHO if re.search(part, self.module) and re.search(words, said))
 
@@ -212,7 +212,7 @@ def page() -> str:
     for area in (*(area for _, area in _AREAS), "Other parts"):
         rows = sorted((message for message in messages() if message.area == area), key=lambda message: message.text)
         if rows:
-            parts.append(f"\n### {area}\n\n| message | exit code | who can mend it |\n|---|---|---|\n")
+            parts.append(f"\n### {area}\n\n| message | exit code | who can fix it |\n|---|---|---|\n")
             parts.extend(_row(message) for message in rows)
     return "".join(parts)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from tests.support import databases
 from tests.support.databases import TestDatabase, missing
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
 
+_SERVER = pytest.StashKey[PostgresServer | str]()
 _KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc", *databases.EXTERNAL_KIND]
 # What a test is tried on that need not be tried on every kind: the embedded database, and one that is a server.
 _BOTH = {"sqlite", "postgresql-odbc"}
@@ -21,6 +23,55 @@ _BOTH = {"sqlite", "postgresql-odbc"}
 # A busy machine may stop for longer than an example is given; what fails is printed so that it can be had again.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("patient")
+# `scripts/test --fast`: few examples of each law, and no database but the embedded one.
+settings.register_profile("fast", settings.get_profile("patient"), max_examples=10)
+_IS_FAST = os.environ.get("FAST_TESTS") == "1"
+if _IS_FAST:
+    settings.load_profile("fast")
+# Under what a worker of xdist finds the server that the controlling process started for all of them.
+_SHARED_SERVER = "postgres_server"
+_RUNNING = ExitStack()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start one PostgreSQL server for all workers: a server for each costs seconds and memory."""
+    if not _IS_FAST:
+        config.stash[_SERVER] = _server_or_reason(_RUNNING)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where the server is, or why there is none."""
+    found = node.config.stash.get(_SERVER, None)
+    if found is not None:
+        node.workerinput[_SHARED_SERVER] = found if isinstance(found, str) else [found.port, found.user, found.password]
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server that the controlling process started."""
+    _RUNNING.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, in the fast suite, what needs another database than the embedded one."""
+    if not _IS_FAST:
+        return
+    slow = [item for item in items if _needs_a_server(item)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
+
+
+def _needs_a_server(item: pytest.Item) -> bool:
+    kind = getattr(getattr(item, "callspec", None), "params", {}).get("database", "sqlite")
+    return kind != "sqlite" or "postgres_or_reason" in getattr(item, "fixturenames", ())
+
+
+def _server_or_reason(stack: ExitStack) -> PostgresServer | str:
+    try:
+        return stack.enter_context(running_server())
+    except ServerMissing as reason:
+        return str(reason)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,14 +83,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_or_reason() -> Iterator[PostgresServer | str]:
-    """One PostgreSQL server for all tests of this process, or why there is none."""
-    with ExitStack() as stack:
-        try:
-            found: PostgresServer | str = stack.enter_context(running_server())
-        except ServerMissing as reason:
-            found = str(reason)
-        yield found
+def postgres_or_reason(request: pytest.FixtureRequest) -> Iterator[PostgresServer | str]:
+    """The PostgreSQL server of all tests, or why there is none."""
+    shared = getattr(request.config, "workerinput", {}).get(_SHARED_SERVER)
+    if shared is None:
+        with ExitStack() as stack:
+            yield _server_or_reason(stack)
+    elif isinstance(shared, str):
+        yield shared
+    else:
+        port, user, password = shared
+        yield PostgresServer(port, user, password)
 
 
 @pytest.fixture

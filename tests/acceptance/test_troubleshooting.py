@@ -45,7 +45,7 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_everybody_who_can_fix_something_is_introduced() -> None:
-    introduced = {row[0] for row in table_under("Who can mend it")}
+    introduced = {row[0] for row in table_under("Who can fix it")}
     named = {part.strip() for message in messages() for part in re.split(r", (?:or )?", message.who)}
 
     assert named - introduced <= {"nobody: it usually passes", "who runs the server"}

@@ -33,7 +33,7 @@ _OPTIONS: Mapping[str, str] = {
     "autovacuum": "off",
     "jit": "off",
     "shared_buffers": "32MB",
-    "max_connections": "60",
+    "max_connections": "120",
     "max_wal_size": "256MB",
     "log_min_messages": "fatal",
 }
