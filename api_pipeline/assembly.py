@@ -17,6 +17,7 @@ from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.work_queue import WorkQueue
+from api_pipeline.diagnostics.database import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
@@ -28,8 +29,8 @@ from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_row
 from api_pipeline.outbox.survey import (
     Survey,
     check_ids,
-    children_without_row,
-    people_without_payload,
+    count_children_without_row,
+    count_what_no_run_takes,
     survey,
     try_to_write,
 )
@@ -49,7 +50,6 @@ from api_pipeline.transport.session import DirectSession
 _LOG = logging.getLogger(__name__)
 _LEAST_BUSY_WAIT_S = 5
 _MOST_BUSY_WAIT_S = 30
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
     """
     store.check_table()
+    check_layout(store.connection, settings.table_name)
     check_ids(store)
     store.check_writable()
     try_to_write(store)
@@ -202,7 +203,7 @@ def _execute(
         write_back.recover()
         options, found = plan_options(settings, request, stores.writer, control_tables=stores.control_tables)
         if request.person_id is None:
-            _count_what_no_run_takes(stores.writer, found, summary)
+            count_what_no_run_takes(stores.writer, found, summary)
         if not request.resync:
             summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
         parts = _parts(settings, options, observers, stop, summary, stores, write_back)
@@ -210,7 +211,7 @@ def _execute(
         summary.due += _not_come_to(stores.writer, parts.planner, request)
         summary.is_table_empty = not (summary.due or summary.errors) and stores.writer.is_empty()
         if stores.control_tables and request.person_id is None and not summary.errors:
-            _name_children_without_row(stores.writer, summary)
+            count_children_without_row(stores.writer, settings.receiver, summary)
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()
@@ -220,16 +221,6 @@ def _execute(
         summary.errors.append(error)
     summary.finished_at = utc_now()
     journal.finish()
-
-
-def _name_children_without_row(store: StagingTable, summary: RunSummary) -> None:
-    try:
-        children = children_without_row(store, summary.receiver)
-    except DatabaseError as error:
-        _LOG.debug("children without a row could not be looked for: %s", error)
-        return
-    summary.held_without_row = len(children)
-    summary.examples["held_without_row"] = children[:_NAMED]
 
 
 def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:
@@ -364,16 +355,6 @@ def plan_options(
         limit=request.limit,
     )
     return options, found
-
-
-def _count_what_no_run_takes(store: StagingTable, found: Survey, summary: RunSummary) -> None:
-    summary.unknown_status = sum(found.unknown.values())
-    summary.examples["unknown_status"] = [
-        f'"{word_ or "(blank)"}" of person {found.examples[word_]}' for word_ in list(found.unknown)[:_NAMED]
-    ]
-    summary.blank = found.without_payload
-    if found.without_payload:
-        summary.examples["blank"] = people_without_payload(store)
 
 
 def _log_finding(person_id: str, finding: Finding) -> None:

@@ -149,7 +149,7 @@ def status(settings: Settings, *, runs: int = 5) -> Overview:
     from api_pipeline.outbox.status import overview
 
     with open_store(settings) as store:
-        return overview(store, settings.table_name, mask_values, runs=runs)
+        return overview(store, settings.table_name, mask_values, receiver=settings.receiver, runs=runs)
 
 
 def make_trial_database(path: str | Path, children: int = 200) -> str:

@@ -22,6 +22,8 @@ from api_pipeline.sql.statements import load
 
 _PREFIX = "d2i-csc-api"
 _FAR_BEHIND_THE_DATA = 1 << 61
+# How often each of two connections is asked for its process.
+_ASKED = 3
 
 
 class LockLost(DatabaseError):
@@ -77,6 +79,8 @@ def take_part(connection: Connection, table: str, part: str, what: str) -> RunLo
 
 
 def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str) -> RunLock:
+    if connection.dialect is Dialect.POSTGRESQL:
+        _check_session(connection)
     lock = RunLock(connection)
     for resource, shared in needed:
         if not _try(connection, lock, resource, shared=shared):
@@ -84,6 +88,29 @@ def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str)
             raise AlreadyRunning(f"Another run is working on {what}; nothing was done, let it finish first.")
         lock.resources.append(resource)
     return lock
+
+
+def _check_session(connection: Connection) -> None:
+    """Check that the server's process belongs to this connection alone. Errors: DatabaseError.
+
+    A pooler that shares processes between transactions would give the lock away with the process: two runs would send
+    at once. Two connections that are open together, asked by turns, then meet in one process, or change theirs.
+    """
+    other = connection.another()
+    sql = load()["session_postgresql"].sql
+    try:
+        pairs = [(connection.query(sql)[0][0], other.query(sql)[0][0]) for _ in range(_ASKED)]
+        if len(set(pairs)) == 1 and pairs[0][0] != pairs[0][1]:
+            return
+        for _ in range(_ASKED):
+            connection.query(load()["reset_session_postgresql"].sql)
+            other.query(load()["reset_session_postgresql"].sql)
+    finally:
+        other.close()
+    raise DatabaseError(
+        "The database is behind a pooler in transaction mode (PgBouncer, say), over which the run lock does not hold; "
+        "nothing was sent. Name the database server itself in DB_CONNECTION_STRING, or a pool in session mode."
+    )
 
 
 def _table_number(connection: Connection, table: str) -> str:

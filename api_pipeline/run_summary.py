@@ -6,6 +6,7 @@ and the log go through those; whoever counts sets the field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,6 +37,9 @@ REMARKS = {
     "held_without_row": "children are held by the receiver and have no row in the table any more",
 }
 
+# Those of them that somebody has to look into.
+NOT_TAKEN = ("unknown_status", "blank", "held_without_row")
+
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
@@ -43,6 +47,7 @@ class Counts:
 
     Every due row ends in one of: `accepted` (of which `deleted` were deletions), `unchanged` (nothing to send),
     `rejected` (invalid, so not sent), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs.
+    `examples` names, for a count, some of the people or words it is about.
     """
 
     due: int = 0
@@ -62,6 +67,7 @@ class Counts:
     unknown_status: int = 0
     blank: int = 0
     held_without_row: int = 0
+    examples: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def decided(self) -> int:
@@ -78,14 +84,28 @@ class Counts:
         """How many rows this run marked `error`."""
         return self.rejected + self.refused + self.undelivered
 
+    @property
+    def remarks(self) -> list[str]:
+        """The sentences of `REMARKS` that apply, each with its count and examples."""
+        return self.remarks_on(REMARKS)
+
+    def remarks_on(self, names: Iterable[str]) -> list[str]:
+        """Return the sentences of some counts, where there is any of it, each with its count and examples."""
+        found = []
+        for name in names:
+            if count := getattr(self, name):
+                examples = self.examples.get(name)
+                named = f" (for example {', '.join(examples)})" if examples else ""
+                found.append(f"{count} {REMARKS[name]}{named}")
+        return found
+
 
 @dataclass(slots=True, kw_only=True)
 class RunSummary(Counts):
     """One run: what it was, its counts, and what ended it.
 
     Times are UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take,
-    `is_table_empty` that the table has no row at all. `examples` names, for a count, some of the people or words it is
-    about.
+    `is_table_empty` that the table has no row at all.
     """
 
     run_id: str
@@ -98,7 +118,6 @@ class RunSummary(Counts):
     was_stopped: bool = False
     was_limited: bool = False
     is_table_empty: bool = False
-    examples: dict[str, list[str]] = field(default_factory=dict)
     errors: list[PipelineError] = field(default_factory=list)
 
     @property
@@ -117,14 +136,3 @@ class RunSummary(Counts):
         if self.in_error or self.unknown_status:
             codes.add(1)
         return first_exit_code(codes)
-
-    @property
-    def remarks(self) -> list[str]:
-        """The sentences of `REMARKS` that apply, each with its count and examples."""
-        found = []
-        for name, sentence in REMARKS.items():
-            if count := getattr(self, name):
-                examples = self.examples.get(name)
-                named = f" (for example {', '.join(examples)})" if examples else ""
-                found.append(f"{count} {sentence}{named}")
-        return found

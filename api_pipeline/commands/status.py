@@ -25,7 +25,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
         settings = started.settings
-        result = overview(store, settings.table_name, mask_values)
+        result = overview(store, settings.table_name, mask_values, receiver=settings.receiver)
     if as_json:
         click.echo(json.dumps(asdict(result), indent=2, default=str))
         return

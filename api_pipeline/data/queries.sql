@@ -382,6 +382,16 @@ SELECT COUNT(*) FROM pg_advisory_unlock_all();
 -- PostgreSQL: gives the number of the table, so that every way of writing its name takes the same lock.
 SELECT CAST(to_regclass(?) AS OID);
 
+-- name: session_postgresql
+-- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
+SELECT pg_backend_pid();
+
+-- name: reset_session_postgresql
+-- PostgreSQL: takes back what was set for this session, where a pooler will give the session to other programs.
+SELECT set_config(name, reset_val, FALSE)
+FROM pg_settings
+WHERE name IN ('lock_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count');
+
 -- name: notice_lost_client_postgresql
 -- PostgreSQL: lets the server notice within two minutes that this session's computer is gone (a power cut), so that the
 -- run lock is free again; by itself it asks after two hours. Holds for this session only.
@@ -448,12 +458,6 @@ SELECT number, 1 FROM temp.d2i_transaction;
 -- name: lock_name_sqlite
 -- SQLite: gives the database's file, beside which the lock file stands.
 PRAGMA database_list;
-
--- name: count_by_state
--- Counts the rows by their two status words.
-SELECT row_state, submission_status, COUNT(*)
-FROM {table}
-GROUP BY row_state, submission_status;
 
 -- name: oldest_pending
 -- Finds since when the longest waiting pending row waits. A child that left before anything was sent waits for nothing.

@@ -122,6 +122,10 @@ class Connection:
         self.close()
         self._raw = self._opener()
 
+    def another(self) -> Connection:
+        """Return a second connection to the same database. Errors: DatabaseError."""
+        return Connection(self._opener, self.dialect, self.driver)
+
     def close(self) -> None:
         """Close the connection; a connection that is gone already is no error."""
         self._is_in_transaction = False

@@ -8,7 +8,7 @@ import re
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.run_summary import LABELS, RunSummary
+from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class RunJournal:
         """Close the entry with the counts, and the run's exit code unless another is given."""
         summary = self._summary
         _log_end(summary)
-        message = " ".join(str(error) for error in summary.errors) or None
+        message = " ".join([*map(str, summary.errors), *(f"{one}." for one in summary.remarks_on(NOT_TAKEN))]) or None
         self._write(
             "finish_run",
             summary.finished_at,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.outbox.staging_table import StagingTable, word
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes, survey
+from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
 
@@ -54,22 +56,39 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The table at a glance. `oldest_pending` is the `last_updated` of the row that waits longest, as text."""
+    """The table at a glance. `oldest_pending` is the `last_updated` of the row that waits longest, as text.
+
+    `remarks` say what no run takes, and which children a receiver holds who have no row.
+    """
 
     counts: list[StateCount]
     oldest_pending: str | None
     errors: list[ErrorCount]
     runs: list[PastRun]
+    remarks: list[str] = field(default_factory=list)
 
 
-def overview(store: StagingTable, table: str, mask: Mask, *, runs: int = 5, errors: int = 10) -> Overview:
-    """Return the state of the table; `mask` takes values out of answers. Errors: DatabaseError."""
+def overview(
+    store: StagingTable,
+    table: str,
+    mask: Mask,
+    *,
+    receiver: str = "",
+    runs: int = 5,
+    errors: int = 10,
+) -> Overview:
+    """Return the state of the table; `mask` takes values out of answers. Errors: DatabaseError.
+
+    Children without a row are looked for where `receiver` is named.
+    """
     store.check_table()
-    counts: Counter[tuple[str, str]] = Counter()
-    for state, status, rows in store.connection.query(store.sql("count_by_state")):
-        counts[(word(state), word(status))] += int(rows)
+    found, counts = survey(store), Counts()
+    count_what_no_run_takes(store, found, counts)
+    if receiver and store.has_control_tables():
+        count_children_without_row(store, receiver, counts)
     return Overview(
-        counts=[StateCount(state, status, rows) for (state, status), rows in sorted(counts.items())],
+        counts=[StateCount(state, status, rows) for (state, status), rows in sorted(found.words.items())],
+        remarks=counts.remarks_on(NOT_TAKEN),
         oldest_pending=_oldest_pending(store),
         errors=_frequent_errors(store, mask)[:errors],
         runs=past_runs(store, table, runs),

@@ -15,6 +15,7 @@ from itertools import islice
 from api_pipeline.db import DatabaseBusy, UnreadableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.run_summary import Counts
 from api_pipeline.sql.identifiers import Dialect
 
 _LOG = logging.getLogger(__name__)
@@ -33,12 +34,13 @@ class _RolledBack(Exception):
 class Survey:
     """The rows of a table by their words.
 
-    `rows` counts all rows; `unknown` counts, by status word, the rows that no run takes because the word is none of the
-    known ones ("" for null or blank), and `example` names a person of each. `without_payload` counts the rows that
-    would be due and have no payload. `odd_statuses` and `odd_states` are what `Selection` wants to know.
+    `words` counts the rows by row state and status, as they are compared. `unknown` counts, by status, the rows that no
+    run takes because the word is none of the known ones ("" for null or blank), and `examples` names a person of each.
+    `without_payload` counts the rows that would be due and have no payload. `odd_statuses` and `odd_states` are those
+    of `Selection`.
     """
 
-    rows: int = 0
+    words: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unknown: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
     without_payload: int = 0
@@ -53,12 +55,13 @@ def survey(store: StagingTable) -> Survey:
     except UnreadableText:
         # Which word it is cannot be known, only that no run takes its row.
         rows = int(store.connection.query(store.sql("count_ids"))[0][0])
-        return Survey(rows=rows, unknown={_UNREADABLE: 1}, examples={_UNREADABLE: ""})
+        return Survey({("", _UNREADABLE): rows}, unknown={_UNREADABLE: 1}, examples={_UNREADABLE: ""})
     unknown: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    rows = without_payload = 0
+    words: Counter[tuple[str, str]] = Counter()
+    without_payload = 0
     for state, status, count, with_payload, person in groups:
-        rows += int(count)
+        words[word(state), word(status)] += int(count)
         if word(state) == _DELETED:
             continue
         if word(status) not in _KNOWN_STATUSES:
@@ -67,13 +70,31 @@ def survey(store: StagingTable) -> Survey:
         elif word(status) in DUE_STATUSES:
             without_payload += int(count) - int(with_payload)
     return Survey(
-        rows=rows,
+        words=dict(words),
         unknown=dict(unknown),
         examples=examples,
         without_payload=without_payload,
         odd_statuses=_odd((group[1] for group in groups), DUE_STATUSES),
         odd_states=_odd((group[0] for group in groups), {_DELETED}),
     )
+
+
+def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:
+    """Put into `counts` what no run takes, with examples. Errors: DatabaseError."""
+    counts.unknown_status = sum(found.unknown.values())
+    counts.examples["unknown_status"] = [
+        f'"{status or "(blank)"}" of person {found.examples[status]}' for status in list(found.unknown)[:_NAMED]
+    ]
+    counts.blank = found.without_payload
+    if found.without_payload:
+        counts.examples["blank"] = people_without_payload(store)
+
+
+def count_children_without_row(store: StagingTable, receiver: str, counts: Counts) -> None:
+    """Put into `counts` the children whom `receiver` holds and who have no row in the table. Errors: DatabaseError."""
+    children = children_without_row(store, receiver)
+    counts.held_without_row = len(children)
+    counts.examples["held_without_row"] = children[:_NAMED]
 
 
 def check_ids(store: StagingTable) -> None:
@@ -121,7 +142,7 @@ def try_to_write(store: StagingTable) -> None:
 def people_without_payload(store: StagingTable) -> list[str]:
     """Return some of the people whose rows would be due but have no payload. Errors: DatabaseError."""
     sql = store.sql("read_people_without_payload", page=store.connection.page(_NAMED)["page"])
-    return [str(row[0]) for row in store.connection.query(sql)]
+    return [str(row[0] or "(no person id)") for row in store.connection.query(sql)]
 
 
 def children_without_row(store: StagingTable, receiver: str) -> list[str]:

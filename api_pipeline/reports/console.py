@@ -150,6 +150,7 @@ def status_lines(overview: Overview, table: str) -> list[str]:
     ]
     if not overview.counts:
         lines.append(f"The table is empty; {FILL_THE_TABLE}.")
+    lines += [f"  {remark}" for remark in overview.remarks]
     lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or its time is not kept'}")
     if overview.errors:
         lines.append("Most frequent errors (values are masked)")

@@ -76,6 +76,8 @@ def _verdict(report: RunReport) -> str:
         tone, head, text = _WARN, "No run is recorded", _why_no_run(report)
     else:
         tone, head, text = _ending(report.run)
+        if not (report.run.exit_code or report.run.due or report.counts):
+            text = "The table is empty."
     message = report.run.message if report.run else None
     told = f"<p>{escape(message)}</p>" if message else ""
     return f'<div class="verdict tone-{tone}"><h1>{escape(head)}</h1>{told}<p>{escape(text)}</p></div>'
@@ -96,6 +98,12 @@ def _ending(run: PastRun) -> tuple[str, str, str]:
         return _NO_END
     if run.exit_code == 1:
         failed = (run.refused or 0) + (run.undelivered or 0)
+        if not failed and run.message:
+            return (
+                _WARN,
+                "Rows stay behind that no run takes",
+                "Correct them in the table; d2i-csc-api status shows them.",
+            )
         if not failed:
             return (
                 _BAD,
@@ -108,7 +116,7 @@ def _ending(run: PastRun) -> tuple[str, str, str]:
     if run.exit_code:
         return _ENDINGS.get(run.exit_code, (_BAD, f"The run ended with exit code {run.exit_code}", "See its log."))
     if not run.due:
-        return _GOOD, "Nothing was due", "Every row was sent before."
+        return _GOOD, "Nothing was due", "" if run.message else "Every row was sent before."
     if run.mode == "testing":
         return _GOOD, "Every due record passed in testing mode", "A live run sends them."
     return _GOOD, "Everything due was accepted", "Nothing needs to be done."

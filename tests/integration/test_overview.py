@@ -130,7 +130,10 @@ def test_status_works_without_last_updated_and_journal(database: TestDatabase) -
         "submission_status VARCHAR(50), submission_timestamp TIMESTAMP, api_response TEXT, row_state VARCHAR(10))"
     )
     database.execute(f"INSERT INTO {database.table} (id, submission_status, row_state) VALUES (1, 'pending', 'new')")
-    assert overview_of(database) == Overview([StateCount("new", "pending", 1)], None, [], [])
+    found = overview_of(database)
+    assert (found.counts, found.oldest_pending) == ([StateCount("new", "pending", 1)], None)
+    assert (found.errors, found.runs) == ([], [])
+    assert found.remarks == ["1 rows would be due but have no payload: no run takes them (for example (no person id))"]
 
 
 def test_a_table_that_is_not_there_is_named(database: TestDatabase) -> None:
