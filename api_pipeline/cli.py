@@ -32,6 +32,7 @@ _COMMANDS = {
     "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
     "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
+    "init": ("init", "Set the program up, question by question, and rehearse."),
     "config": ("config", "Show every setting, its source, and what is wrong with it."),
     "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
     "xporter": ("xporter", "Collect school data (School Data API) into tables of the council's own database."),

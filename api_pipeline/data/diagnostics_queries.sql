@@ -74,3 +74,22 @@ SELECT table_schema
 FROM information_schema.tables
 WHERE LOWER(table_name) = LOWER(?)
 ORDER BY table_schema;
+
+-- name: staging_tables_server
+-- Tables and views of any schema that have the columns by which a staging table is known.
+SELECT TABLE_SCHEMA, TABLE_NAME
+FROM INFORMATION_SCHEMA.COLUMNS
+WHERE LOWER(COLUMN_NAME) IN ('person_id', 'json_payload', 'submission_status', 'row_state', 'current_hash')
+GROUP BY TABLE_SCHEMA, TABLE_NAME
+HAVING COUNT(*) = 5
+ORDER BY TABLE_SCHEMA, TABLE_NAME;
+
+-- name: staging_tables_sqlite
+-- Tables and views that have the columns by which a staging table is known.
+SELECT '', found.name
+FROM sqlite_master AS found JOIN pragma_table_info(found.name) AS part
+WHERE found.type IN ('table', 'view')
+  AND LOWER(part.name) IN ('person_id', 'json_payload', 'submission_status', 'row_state', 'current_hash')
+GROUP BY found.name
+HAVING COUNT(*) = 5
+ORDER BY found.name;

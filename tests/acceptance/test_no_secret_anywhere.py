@@ -289,6 +289,12 @@ SCENES: dict[str, list[Scene]] = {
         Scene("smoke", 4, fault(target=Target.TOKEN, status=401, body=_BAD_GRANT)),
         Scene("smoke --json", 4, fault(status=403, body=_SECRET_PAGE)),
     ],
+    "init": [
+        Scene("init --unattended --env-file other.env --store --no-rehearse"),
+        Scene("init --unattended --env-file other.env --no-store --replace"),
+        Scene("init --unattended --env-file third.env", 3, wrong_password),
+        Scene("init --unattended --env-file third.env", 3, open_brace),
+    ],
     "config": [
         Scene("config show"),
         Scene("config show --all --json"),

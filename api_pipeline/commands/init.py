@@ -1,0 +1,121 @@
+"""`init`: the guided set-up."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.stopping import stop_on_signals
+
+_PORTAL = ("LA_CODE", "API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "SCOPE", "CLIENT_SECRET", "SUPPLIER_KEY")
+_KINDS = ("sqlserver", "sqlserver-login", "postgresql", "sqlite", "string", "sample")
+_FROM_FILES = {"password_file": "password", "client_secret_file": "CLIENT_SECRET", "supplier_key_file": "SUPPLIER_KEY"}
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class AtTerminal:
+    """Asks a person at a terminal what no option has answered."""
+
+    is_attended = True
+
+    def __init__(self, answers: Mapping[str, str | bool], say: Callable[[str], None]) -> None:
+        self._answers = dict(answers)
+        self._say = say
+
+    def say(self, text: str) -> None:
+        """Show a text."""
+        self._say(text)
+
+    def text(self, name: str, question: str, default: str = "", *, is_secret: bool = False) -> str:
+        """Return the option's value, or what is typed. An option that was no good is asked for after all."""
+        if name in self._answers:
+            return str(self._answers.pop(name))
+        return str(click.prompt(f"   {question}", default=default, show_default=bool(default), hide_input=is_secret))
+
+    def choice(self, name: str, question: str, options: Sequence[tuple[str, str]], default: str) -> str:
+        """Return the option's value, or the key that belongs to the number typed."""
+        if name in self._answers:
+            return str(self._answers.pop(name))
+        for number, (_, meaning) in enumerate(options, 1):
+            self._say(f"   {number}  {meaning}")
+        keys = [key for key, _ in options]
+        number = click.prompt(f"   {question}", default=keys.index(default) + 1, type=click.IntRange(1, len(keys)))
+        return keys[number - 1]
+
+    def confirm(self, name: str, question: str, *, default: bool) -> bool:
+        """Return the option's value, or the answer typed."""
+        if name in self._answers:
+            return bool(self._answers[name])
+        return click.confirm(f"   {question}", default=default)
+
+
+@click.command("init")
+@pass_common
+@click.option("--kind", type=click.Choice(_KINDS), help="Use this kind of database.")
+@click.option("--server", metavar="NAME", help="Open the database on this server.")
+@click.option("--database", metavar="NAME", help="Open the database of this name.")
+@click.option("--user", metavar="NAME", help="Log in to the database as this user.")
+@click.option("--password-file", type=_FILE, help="Read the password of the database from this file.")
+@click.option("--file", metavar="PATH", help="Use this SQLite file.")
+@click.option("--connection-string", metavar="TEXT", help="Use this connection string (with --kind string).")
+@click.option("--table", metavar="NAME", help="Use this staging table.")
+@click.option("--make-tables/--no-make-tables", default=None, help="Make the tables that are missing.")
+@click.option("--la-code", metavar="CODE", help="Set LA_CODE.")
+@click.option("--api-endpoint", metavar="URL", help="Set API_ENDPOINT.")
+@click.option("--token-endpoint", metavar="URL", help="Set TOKEN_ENDPOINT.")
+@click.option("--client-id", metavar="ID", help="Set CLIENT_ID.")
+@click.option("--scope", metavar="SCOPE", help="Set SCOPE.")
+@click.option("--client-secret-file", type=_FILE, help="Read CLIENT_SECRET from this file.")
+@click.option("--supplier-key-file", type=_FILE, help="Read SUPPLIER_KEY from this file.")
+@click.option("--store/--no-store", default=None, help="Keep secrets in the credential store, or in the file.")
+@click.option("--try-endpoint/--no-try-endpoint", default=None, help="Try the way to the receiver.")
+@click.option("--rehearse/--no-rehearse", default=None, help="End with a rehearsal of at most 10 rows.")
+@click.option("--replace/--no-replace", default=None, help="Replace a settings file that is there; a copy stays.")
+@click.option("--unattended", is_flag=True, help="Ask nothing: take the options, and the defaults for the rest.")
+def command(common: Common, unattended: bool, **given: Any) -> None:
+    """Set the program up: database, table, the portal's values; write the settings file and rehearse.
+
+    Each answer is tried at once. Every question has an option, so that it also runs without anybody there; then a
+    secret is read from a file or from the environment variable of its name, never from the command line.
+    """
+    from api_pipeline.config import installed_drivers, working_folder
+    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.setup.dialogue import Unattended
+    from api_pipeline.setup.guide import Tools, set_up
+
+    answers = _answers(given)
+    path = working_folder() / (common.env_file or ".env")
+    # The file that is to be written need not be there yet, so the session must not look for it.
+    with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
+        stop = threading.Event()
+        stop_on_signals(stop)
+        say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
+        tools = Tools(path, list(installed_drivers()), CredentialStore().set, started.redactor.add, stop)
+        asks = sys.stdin.isatty() and not unattended
+        code = set_up((AtTerminal if asks else Unattended)(answers, say), tools)
+    raise SystemExit(code)
+
+
+def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
+    """Return the answers that options and environment give, by the names of the questions."""
+    answers: dict[str, str | bool] = {name: os.environ[name] for name in _PORTAL if os.environ.get(name, "").strip()}
+    if os.environ.get("DB_CONNECTION_STRING", "").strip():
+        answers |= {"kind": "string", "connection_string": os.environ["DB_CONNECTION_STRING"]}
+    for option, value in given.items():
+        if value is None:
+            continue
+        if option in _FROM_FILES:
+            answers[_FROM_FILES[option]] = value.read_text(encoding="utf-8-sig").strip()
+        else:
+            answers[option.upper() if option.upper() in _PORTAL else option] = value
+    if given.get("connection_string") and not given.get("kind"):
+        answers["kind"] = "string"
+    return answers

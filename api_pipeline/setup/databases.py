@@ -1,0 +1,76 @@
+"""The database of a new installation: its connection string, and the staging table found by its columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from api_pipeline.config import load_settings
+from api_pipeline.db import connect
+from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.sql.connection_string import SQLITE_PREFIX, in_braces, trusted_connection_string
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+
+KINDS = (
+    ("sqlserver", "SQL Server, logging in as the Windows account that runs the program"),
+    ("sqlserver-login", "SQL Server, with a user name and password"),
+    ("postgresql", "PostgreSQL"),
+    ("sqlite", "a SQLite file"),
+    ("string", "a connection string of your own"),
+    ("sample", "a sample database of invented children, to try things on"),
+)
+_DEFAULT_SCHEMAS = frozenset({"", "dbo", "public"})
+_NUMBERED = re.compile(r"ODBC Driver (\d+) for SQL Server")
+_LIKELIEST = "ODBC Driver 18 for SQL Server"
+
+
+def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]) -> str:
+    """Return the connection string for a kind of database and the answers: server, database, user, password, file."""
+    server, database = answers.get("server", ""), answers.get("database", "")
+    if kind == "sqlite":
+        return f"{SQLITE_PREFIX}{Path(answers['file']).absolute().as_posix()}"
+    if kind == "sqlserver":
+        built = trusted_connection_string(server, database, drivers)
+        return built or _pairs(
+            {"Driver": _LIKELIEST, "Server": server, "Database": database, "Trusted_Connection": "yes"}
+        )
+    login = {"UID": answers.get("user", ""), "PWD": answers.get("password", "")}
+    if kind == "sqlserver-login":
+        return _pairs({"Driver": _newest(drivers), "Server": server, "Database": database, **login})
+    driver = next((name for name in drivers if name.startswith("PostgreSQL Unicode")), "PostgreSQL Unicode")
+    host, _, port = server.partition(":")
+    return _pairs({"Driver": driver, "Server": host, "Port": port or "5432", "Database": database, **login})
+
+
+def settings_for(text: str, table: str, folder: Path, **others: str) -> Settings:
+    """Return settings that have nothing but these answers. Errors: SettingsError."""
+    options: dict[str, str | None] = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table or None, **others}
+    # Neither the environment nor a settings file that is there already has a say.
+    return load_settings(options, {}, folder / "no-settings-here", purpose=Purpose.DATABASE)
+
+
+def staging_tables(text: str) -> list[str]:
+    """Return the tables and views with the columns of a staging table, in any schema. Errors: DatabaseError."""
+    connection = connect(text)
+    try:
+        kind = "sqlite" if connection.dialect is Dialect.SQLITE else "server"
+        rows = connection.query(load("diagnostics_queries.sql")[f"staging_tables_{kind}"].sql)
+    finally:
+        connection.close()
+    return [
+        str(table) if str(schema or "").lower() in _DEFAULT_SCHEMAS else f"{schema}.{table}" for schema, table in rows
+    ]
+
+
+def _newest(drivers: Sequence[str]) -> str:
+    numbered = [(int(match[1]), name) for name in drivers if (match := _NUMBERED.fullmatch(name))]
+    return max(numbered)[1] if numbered else _LIKELIEST
+
+
+def _pairs(values: dict[str, str]) -> str:
+    parts = [
+        f"{name}={{{value}}}" if name == "Driver" else f"{name}={in_braces(value)}" for name, value in values.items()
+    ]
+    return ";".join(parts)

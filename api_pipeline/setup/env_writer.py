@@ -1,0 +1,63 @@
+"""The settings file of a new installation."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.definition import Group
+from api_pipeline.settings.definitions import BY_NAME
+from api_pipeline.settings.env_file import read_env_file
+
+_HEAD = """\
+# Settings of d2i-csc-api, written by: d2i-csc-api init
+# Every setting with its meaning is in .env.example and in the settings reference; see what counts with:
+#   d2i-csc-api config show
+"""
+_OWNER_ONLY = 0o600
+
+
+def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
+    """Write the settings file, readable by its owner alone; return where an older one was kept, None for none.
+
+    Errors: SettingsError where the file cannot be written, or would be read as something else.
+    """
+    kept = None
+    try:
+        if path.exists():
+            kept = path.with_name(f"{path.name}.bak")
+            path.replace(kept)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(env_text(values))
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path} cannot be written ({type(error).__name__}); run the command in a folder that "
+            "this account may write to, or name another file with --env-file."
+        ) from None
+    read = read_env_file(path)
+    if read.errors or any(read.values.get(name, "").strip() != value.strip() for name, value in values.items()):
+        raise SettingsError(f"The settings file {path} was written, but a value in it would be read differently.")
+    return kept
+
+
+def env_text(values: Mapping[str, str]) -> str:
+    """Return the text of a settings file, by group in the order of the reference."""
+    parts = [_HEAD]
+    for group in Group:
+        lines = [
+            f"{name}={_quoted(values[name])}\n" for name in BY_NAME if name in values and BY_NAME[name].group is group
+        ]
+        if lines:
+            parts.append(f"\n# ---- {group.value} ----\n" + "".join(lines))
+    return "".join(parts)
+
+
+def _quoted(value: str) -> str:
+    """Return a value as it must stand in the file: in quotes where it would be read differently without them."""
+    if not re.search(r"\s#|^['\"]|^#", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,262 @@
+"""`init`: the guided set-up, question by question; each answer is tried at once, and the end is a rehearsal."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from api_pipeline.assembly import Observers, RunRequest, run
+from api_pipeline.config import load_settings
+from api_pipeline.db import connect
+from api_pipeline.diagnostics.database import check_connection, check_schema, refuse_second_table
+from api_pipeline.diagnostics.endpoint import check_endpoint
+from api_pipeline.diagnostics.steps import Report, Status, report_lines
+from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
+from api_pipeline.reports.console import summary_lines
+from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES
+from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.settings.values import Found, Origin, Values
+from api_pipeline.setup.databases import KINDS, connection_string, settings_for, staging_tables
+from api_pipeline.setup.dialogue import Dialogue
+from api_pipeline.setup.env_writer import write_env
+from api_pipeline.sql import ddl
+from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
+
+_PORTAL = (
+    ("LA_CODE", "Your council's code, three digits"),
+    ("API_ENDPOINT", "The receiver's address (API endpoint)"),
+    ("TOKEN_ENDPOINT", "The address of the token service (OAuth token endpoint)"),
+    ("CLIENT_ID", "OAuth Client ID"),
+    ("SCOPE", "OAuth Scope"),
+    ("CLIENT_SECRET", "Native OAuth Application-flow key (client secret)"),
+    ("SUPPLIER_KEY", "Subscription key (supplier key)"),
+)
+_TABLE = "ssd_api_data_staging"
+_SAMPLE = "csc-api-sample.db"
+_REHEARSED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the set-up works with: the file, the drivers, how a secret is kept, how to hide one from the log."""
+
+    path: Path
+    drivers: Sequence[str]
+    keep_secret: Callable[[str, str], object]
+    hide: Callable[[str], None]
+    stop: threading.Event
+
+
+def set_up(dialogue: Dialogue, tools: Tools) -> int:
+    """Ask, try, write the settings file, rehearse; return the exit code of the rehearsal (0 where there was none).
+
+    Errors: PipelineError where an unattended answer fails; SettingsError where the file is there and is not replaced.
+    """
+    path = tools.path
+    dialogue.say(f"Set-up of d2i-csc-api. The settings go to {path}; nothing is sent to anybody.")
+    if path.exists() and not dialogue.confirm(
+        "replace", f"{path} is there already. Replace it (a copy stays)?", default=False
+    ):
+        raise SettingsError(
+            f"The settings file {path} is there already, so nothing was written; --replace replaces it."
+        )
+    text = _database(dialogue, tools)
+    table = _table(dialogue, tools, text)
+    values = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table, "TESTING_MODE": "true", **_portal(dialogue, tools)}
+    _try_endpoint(dialogue, tools, values)
+    in_file = _without_kept_secrets(dialogue, tools, values)
+    kept = write_env(path, in_file)
+    dialogue.say(f"\nThe settings are in {path}{f'; the older ones are in {kept}' if kept else ''}.")
+    code = _rehearse(dialogue, tools, values)
+    dialogue.say(
+        "\nNext: d2i-csc-api status shows the table; d2i-csc-api config show what counts; when it is to be real,"
+    )
+    dialogue.say("set TESTING_MODE=false in the settings file, and see: d2i-csc-api schedule --help")
+    return code
+
+
+def _database(dialogue: Dialogue, tools: Tools) -> str:
+    """Return the connection string of a database that could be opened."""
+    dialogue.say("\n1. The database")
+    found = ", ".join(tools.drivers) or "none; only a SQLite file can be opened without"
+    dialogue.say(f"   ODBC drivers of this machine: {found}")
+    while True:
+        kind = dialogue.choice("kind", "Which database has the staging table?", KINDS, "sqlserver")
+        text = _connection(dialogue, tools, kind)
+        tools.hide(text)
+        report = check_connection(settings_for(text, "", tools.path.parent))
+        if report.is_ok:
+            dialogue.say("   The database can be opened.")
+            return text
+        _tell(dialogue, report)
+        _give_up_or_retry(dialogue, report)
+
+
+def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
+    if kind == "sample":
+        from api_pipeline.sandbox.sample_table import make_trial_table
+
+        path = tools.path.parent / _SAMPLE
+        return make_trial_table(path.absolute(), 200) if not path.exists() else f"sqlite:///{path.absolute()}"
+    if kind == "string":
+        return dialogue.text("connection_string", "Connection string", is_secret=True)
+    if kind == "sqlite":
+        file = dialogue.text("file", "Path of the database file", "csc-api.db")
+        answers = {"file": file}
+        text = connection_string(kind, answers, tools.drivers)
+        if not Path(file).exists() and dialogue.confirm("make_tables", f"{file} is not there. Make it?", default=True):
+            connect(text, create=True).close()
+        return text
+    answers = {
+        "server": dialogue.text("server", "Server name"),
+        "database": dialogue.text("database", "Database name"),
+    }
+    if kind != "sqlserver":
+        answers["user"] = dialogue.text("user", "User name")
+        answers["password"] = dialogue.text("password", "Password", is_secret=True)
+        tools.hide(answers["password"])
+    return connection_string(kind, answers, tools.drivers)
+
+
+def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
+    """Return the staging table: one that is there, found by its columns, or one that is made."""
+    dialogue.say("\n2. The staging table")
+    found = staging_tables(text)
+    live = [name for name in found if not name.endswith("_anon")] or found
+    for name in found:
+        dialogue.say(f"   found: {name}")
+    table = dialogue.text("table", "Staging table", live[0] if live else _TABLE)
+    if table not in found and dialogue.confirm("make_tables", f"{table} was not found. Make it?", default=False):
+        _make_tables(text, table)
+    report = check_schema(settings_for(text, table, tools.path.parent))
+    if not report.is_ok or any(step.status is Status.REMARK for step in report.steps):
+        _tell(dialogue, report)
+    if _lacks_control_tables(report) and dialogue.confirm(
+        "make_tables", "Make the tables that are missing beside it? Nothing that is there is changed", default=False
+    ):
+        _make_tables(text, table)
+        report = check_schema(settings_for(text, table, tools.path.parent))
+    if not report.is_ok and not dialogue.is_attended:
+        raise DatabaseError(_failure(report))
+    return table
+
+
+def _make_tables(text: str, table: str) -> None:
+    connection = connect(text, create=True)
+    try:
+        refuse_second_table(connection, table)
+        ddl.apply(connection.execute, connection.dialect, table)
+    finally:
+        connection.close()
+
+
+def _lacks_control_tables(report: Report) -> bool:
+    return any("deploy-schema" in step.advice for step in report.steps)
+
+
+def _portal(dialogue: Dialogue, tools: Tools) -> dict[str, str]:
+    """Return the values of DfE's portal, each checked by itself; what is left blank is left out."""
+    dialogue.say(
+        "\n3. The values of DfE's portal. A rehearsal needs none of them: leave blank what you do not have yet."
+    )
+    values: dict[str, str] = {}
+    for name, question in _PORTAL:
+        is_secret = BY_NAME[name].secret
+        while True:
+            answer = dialogue.text(name, question, is_secret=is_secret).strip()
+            if answer and is_secret:
+                tools.hide(answer)
+            errors = value_errors(name, answer)
+            if not errors:
+                break
+            if not dialogue.is_attended:
+                raise SettingsError(errors[0])
+            dialogue.say(f"   {errors[0]}")
+        if answer:
+            values[name] = answer
+    return values
+
+
+def value_errors(name: str, text: str) -> list[str]:
+    """Return what is wrong with one value of a setting, as a settings file would be judged."""
+    if not text:
+        return []
+    values = Values({name: Found(text, Origin.OPTION, Path())})
+    values.text(name)
+    return values.errors
+
+
+def _try_endpoint(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> None:
+    """Walk to the receiver where all its values are there; what fails is told, and stops nothing."""
+    missing = [name for name, _ in _PORTAL if name not in values]
+    if missing:
+        dialogue.say(f"   Not tried: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set yet.")
+        return
+    if not dialogue.confirm("try_endpoint", "Try the way to the receiver now? No record is sent", default=True):
+        return
+    try:
+        settings = _settings(values, tools, Purpose.ENDPOINT)
+    except SettingsError as error:
+        dialogue.say(f"   {error}")
+        return
+    _tell(dialogue, check_endpoint(settings, tools.hide))
+
+
+def _without_kept_secrets(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> dict[str, str]:
+    """Return what goes into the file: without the secrets that the credential store keeps."""
+    has_password = HIDDEN in redacted_connection_string(values["DB_CONNECTION_STRING"])
+    secrets = [name for name in SECRET_NAMES if values.get(name) and (has_password or name != "DB_CONNECTION_STRING")]
+    if not secrets or not dialogue.confirm(
+        "store", "Keep the secrets in this account's credential store instead of the file?", default=True
+    ):
+        return values
+    left = dict(values)
+    for name in secrets:
+        try:
+            tools.keep_secret(name, values[name])
+        except SettingsError as error:
+            dialogue.say(f"   {error} It goes into the settings file, which only this account may read.")
+        else:
+            del left[name]
+            dialogue.say(f"   {name} is kept in the credential store of this account.")
+    return left
+
+
+def _rehearse(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> int:
+    question = f"Rehearse now with at most {_REHEARSED} rows? Nothing leaves this machine"
+    if not dialogue.confirm("rehearse", question, default=True):
+        return 0
+    settings = replace(_settings(values, tools, Purpose.RUN), testing_mode=True)
+    dialogue.say("\n4. The rehearsal")
+    try:
+        summary = run(settings, RunRequest(str(uuid.uuid4()), limit=_REHEARSED), Observers(), tools.stop)
+    except PipelineError as error:
+        dialogue.say(f"   {error}")
+        return error.exit_code
+    for line in summary_lines(summary):
+        dialogue.say(f"   {line}")
+    return summary.exit_code
+
+
+def _settings(values: dict[str, str], tools: Tools, purpose: Purpose) -> Settings:
+    options: dict[str, str | None] = {**values, "SPOOL_FOLDER": str(tools.path.parent.absolute())}
+    return load_settings(options, {}, tools.path.parent / "no-settings-here", purpose=purpose)
+
+
+def _tell(dialogue: Dialogue, report: Report) -> None:
+    for line in report_lines(report):
+        dialogue.say(f"   {line}")
+
+
+def _failure(report: Report) -> str:
+    return next((step.detail for step in report.steps if step.status is Status.FAILED), "")
+
+
+def _give_up_or_retry(dialogue: Dialogue, report: Report) -> None:
+    if not dialogue.is_attended:
+        raise DatabaseError(_failure(report))
+    if not dialogue.confirm("again", "Answer again?", default=True):
+        raise SettingsError("The set-up was ended before a database could be opened; nothing was written.")

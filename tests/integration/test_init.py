@@ -1,0 +1,166 @@
+"""`init`: from no settings at all to a first rehearsal, attended and not."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.setup.env_writer import env_text, write_env
+from tests.support.commands import clean_environment, invoke_cli, run_cli
+from tests.support.databases import TestDatabase
+from tests.support.keyrings import store_settings
+from tests.support.staging import fill, row_of, staged
+from tests.support.world import live_settings
+
+ON_SERVER = pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+
+
+def test_one_command_leads_from_nothing_to_a_rehearsal(tmp_path: Path) -> None:
+    done = invoke_cli(["init", "--kind", "sample", "--unattended"], {}, tmp_path)
+
+    assert done.code == 0, done.text
+    assert "all 10 records that --limit allowed passed" in done.out
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    checked = json.loads(invoke_cli(["config", "check", "--json"], {}, tmp_path).out)
+    assert (checked["ok"], checked["warnings"]) == (True, [])
+    assert invoke_cli(["validate"], {}, tmp_path).code in (0, 1)
+
+
+def test_settings_file_that_is_there_is_never_replaced_unless_asked(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LA_CODE=845\n")
+    refused = invoke_cli(["init", "--kind", "sample", "--unattended"], {}, tmp_path)
+    assert refused.code == 2
+    assert (tmp_path / ".env").read_text() == "LA_CODE=845\n"
+    arguments = ["init", "--kind", "sample", "--unattended", "--replace", "--no-rehearse"]
+    assert invoke_cli(arguments, {}, tmp_path).code == 0
+    assert (tmp_path / ".env.bak").read_text() == "LA_CODE=845\n"
+    assert "sqlite:///" in (tmp_path / ".env").read_text()
+
+
+@ON_SERVER
+def test_table_is_found_by_its_columns_in_another_schema_and_secrets_go_to_the_store(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    with SimulatorServer() as server:
+        database.execute("CREATE SCHEMA council")
+        database.deploy("council.ssd_api_data_staging")
+        fill(database, "council.ssd_api_data_staging", [staged("P1"), staged("P2")])
+        live = live_settings(server)
+        secret, key = (tmp_path / "secret"), (tmp_path / "key")
+        secret.write_text(live["CLIENT_SECRET"] + "\n")
+        key.write_text(live["SUPPLIER_KEY"])
+        options = ["--client-secret-file", str(secret), "--supplier-key-file", str(key), "--store"]
+        for name in ("LA_CODE", "API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "SCOPE"):
+            options += [f"--{name.lower().replace('_', '-')}", live[name]]
+        environment = {**store_settings(tmp_path / "store.json"), "DB_CONNECTION_STRING": database.connection_string}
+
+        done = run_cli(["init", "--unattended", *options], environment, tmp_path)
+
+        assert done.code == 0, done.text
+        assert "test-endpoint: passed" in done.out
+        assert "every due record passed in testing mode" in done.out
+        text = (tmp_path / ".env").read_text()
+        assert "TABLE_NAME=council.ssd_api_data_staging" in text
+        assert live["CLIENT_SECRET"] not in text + done.text
+        assert live["SUPPLIER_KEY"] not in text + done.text
+        assert "PWD" not in text, "a connection string with a password is a secret too"
+        row = row_of(database, "council.ssd_api_data_staging", "P1")
+        assert row["submission_status"] == "testing"
+        store = store_settings(tmp_path / "store.json")
+        sent = run_cli(["run", "--live"], store, tmp_path)
+        assert sent.code == 0, sent.text
+        assert set(server.simulator.all_held()) == {"P1", "P2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--kind", "sample", "--la-code", "84"], 2, "LA_CODE: expected three digits"),
+        (["--kind", "sqlite", "--file", "absent.db", "--no-make-tables"], 3, "absent.db"),
+        (["--connection-string", "Server=x;PWD=hushhush"], 3, "Error:"),
+    ],
+)
+def test_unattended_answer_that_fails_ends_the_set_up_and_writes_nothing(
+    options: list[str], code: int, said: str, tmp_path: Path
+) -> None:
+    done = invoke_cli(["init", "--unattended", *options], {}, tmp_path)
+    assert done.code == code, done.text
+    assert said in done.err
+    assert "hushhush" not in done.text
+    assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_person_at_a_terminal_is_asked_and_a_wrong_value_is_asked_again(tmp_path: Path) -> None:
+    try:
+        ours, theirs = os.openpty()
+    except OSError:
+        pytest.skip("this machine has no pseudo-terminal")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api_pipeline", "init"],
+        env=clean_environment({}),
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        text = converse(ours, ANSWERS)
+        code = process.wait(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert code == 0, text
+    assert "LA_CODE: expected three digits" in text
+    assert "LA_CODE=845" in (tmp_path / ".env").read_text()
+    assert "4. The rehearsal" not in text
+
+
+# Each prompt with the answer to it, in their order; a wrong LA code comes first.
+ANSWERS = (
+    ("has the staging table?", "6"),
+    ("Staging table [", ""),
+    ("three digits:", "84"),
+    ("three digits:", "845"),
+    ("(API endpoint)", ""),
+    ("token endpoint)", ""),
+    ("OAuth Client ID", ""),
+    ("OAuth Scope", ""),
+    ("(client secret)", ""),
+    ("(supplier key)", ""),
+    ("Rehearse now", "n"),
+)
+
+
+def converse(terminal: int, answers: Sequence[tuple[str, str]]) -> str:
+    """Type each answer once its prompt is there, and return all that was shown."""
+    shown, seen = "", 0
+    waiting = list(answers)
+    while select.select([terminal], [], [], 20)[0]:
+        try:
+            piece = os.read(terminal, 65_536).decode("utf-8", "replace")
+        except OSError:
+            break  # Linux ends a terminal that nobody holds any more so
+        shown += piece
+        while waiting and (place := shown.find(waiting[0][0], seen)) >= 0 and shown.rstrip(" ").endswith(":"):
+            seen = place + len(waiting[0][0])
+            os.write(terminal, f"{waiting.pop(0)[1]}\n".encode())
+            shown += "\n"
+    return shown
+
+
+@pytest.mark.parametrize("value", ["plain", "a #b", "'quoted'", '"both\' kinds"', "#x", "C:\\new\\table", "a\\' #b"])
+def test_value_is_read_back_from_the_file_as_it_was_given(value: str, tmp_path: Path) -> None:
+    write_env(tmp_path / ".env", {"SUPPLIER_KEY": value, "LA_CODE": "845"})
+    assert env_text({"LA_CODE": "845"}).count("LA_CODE") == 1
