@@ -68,7 +68,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 # First arguments of errors that say what one of those functions, or another error, said.
 PASSED_ON = frozenset(
     {
-        *("detail", "error", "sentence", "finding.detail", "str(error)"),
+        *("detail", "error", "sentence", "_failure(report)", "errors[0]", "finding.detail", "str(error)"),
         "_message(found.errors, misses, found.file or env_file, cwd)",
         "_sentence(state, text, sql, shown)",
         "_sentence('HY000', text, sql, '')",
