@@ -25,7 +25,7 @@ LOST = "The connection to the database was lost (SQLSTATE {state}); check that t
 # 1222 is SQL Server's wait for a lock, 3960 and 3961 are its conflicts under SNAPSHOT isolation.
 _BUSY = re.compile(r"database is locked|Lock request time ?out|\((1222|3960|3961)\)", re.I)
 _TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
-_UNDECODABLE = re.compile(r"Could not decode to UTF-8")
+_UNDECODABLE = re.compile(r"could not decode to UTF-8", re.I)
 _READ_ONLY = re.compile(r"read-only transaction|read-only (database|because)|\((3906|3908|978)\)", re.I)
 _MISSING_TABLE = re.compile(r'no such table|relation "[^"]*" does not exist|Invalid object name', re.I)
 _MISSING_COLUMN = re.compile(r"no such column|column .* does not exist|Invalid column name", re.I)

@@ -82,6 +82,8 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = invoke_cli(["run", "--limit", "5"], settings, path.parent)
     assert done.code == 0, done.text
     with sqlite3.connect(path) as connection:
+        # The person whom the pages name.
+        connection.execute("UPDATE ssd_api_data_staging SET person_id = 'P1001' WHERE id = 1")
         connection.execute("CREATE TABLE ssd_api_data_staging_rehearsal AS SELECT * FROM ssd_api_data_staging")
     connection.close()
     return path
@@ -143,4 +145,4 @@ def test_first_page_works_word_for_word_on_a_fresh_machine(tmp_path: Path) -> No
 def test_what_status_prints_for_machines_is_json(tmp_path: Path, trial: Path) -> None:
     settings = {"DB_CONNECTION_STRING": f"sqlite:///{trial}", "TABLE_NAME": "ssd_api_data_staging"}
     done = invoke_cli(["status", "--json"], settings, tmp_path)
-    assert set(json.loads(done.out)) == {"counts", "oldest_pending", "errors", "runs"}
+    assert set(json.loads(done.out)) == {"counts", "oldest_pending", "errors", "remarks", "runs"}
