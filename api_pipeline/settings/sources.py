@@ -128,7 +128,7 @@ def _unquoted(name: str, text: str) -> str:
 
 
 def _file_warnings(file: EnvFile, known: set[str]) -> tuple[str, ...]:
-    unknown = [name for name in file.values if name.upper() not in known]
+    unknown = [name for name in file.values if name not in known]
     warnings = [*file.warnings, *misspelt_names(unknown, file.path.name)]
     holds_secret = any(
         _is_secret(canonical_name(name), text.strip()) or (school_secret_of(name) and text.strip())

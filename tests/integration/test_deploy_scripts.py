@@ -176,7 +176,9 @@ def test_schema_of_sqlite_may_be_named(database: TestDatabase) -> None:
 
 def _due(database: TestDatabase, statement: str) -> str:
     page = "LIMIT 200" if database.dialect is Dialect.SQLITE else "OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY"
-    sql = load()[statement].sql.format(table=database.table, person="", shard="", page=page)
+    sql = load()[statement].sql.format(
+        table=database.table, columns="id, person_id", odd_words="", after="AND id > 0", person="", page=page
+    )
     return sql.replace("?", "0")
 
 
@@ -301,7 +303,9 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         "lock_rows": "",
         "locked": "FOR UPDATE",
         "person": "",
-        "shard": "",
+        "columns": "id, person_id",
+        "odd_words": "",
+        "after": "AND id > ?",
         "page": "LIMIT 10",
     }
     night: list[tuple[str, tuple[type, ...], list[object]]] = [
