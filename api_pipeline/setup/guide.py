@@ -74,7 +74,7 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
     dialogue.say(
         "\nNext: d2i-csc-api status shows the table; d2i-csc-api config show what counts; when it is to be real,"
     )
-    dialogue.say("set TESTING_MODE=false in the settings file, and see: d2i-csc-api schedule --help")
+    dialogue.say("set TESTING_MODE=false in the settings file and make a scheduled task of d2i-csc-api run.")
     return code
 
 

@@ -292,7 +292,7 @@ SCENES: dict[str, list[Scene]] = {
     ],
     "init": [
         Scene("init --unattended --env-file other.env --store --no-rehearse"),
-        Scene("init --unattended --env-file other.env --no-store --replace"),
+        Scene("init --unattended --env-file other.env --no-store --replace", 1),
         Scene("init --unattended --env-file third.env", 3, wrong_password),
         Scene("init --unattended --env-file third.env", 3, open_brace),
     ],
