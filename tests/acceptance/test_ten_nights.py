@@ -236,7 +236,7 @@ def test_a_purge_whose_record_was_interrupted_is_finished_by_the_next_run(
         submission_status="Pending",
         row_state="Updated",
     )
-    server.simulator.add_fault(Fault(FaultKind.ANSWER, status=503, first=3, last=4))
+    server.simulator.add_fault(Fault(FaultKind.ANSWER, status=503, first=3, last=5))
     assert invoke_cli(["run", "--deltas"], settings, tmp_path).code == 5
     assert "social_care_episodes" not in content(server.simulator.held("1"))
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "error"
