@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.anonymise.check import survivors
@@ -241,16 +241,20 @@ def test_valid_record_stays_valid_with_listed_codes(seed: int) -> None:
 
 @many
 @given(seed=seeds)
-def test_realistic_child_breaks_no_further_rule(seed: int) -> None:
+# A child of nearly four years, who would be five by now had only the dates moved and not the day of the check.
+@example(seed=592464779)
+def test_realistic_child_breaks_no_further_rule_on_its_moved_day(seed: int) -> None:
     rng = random.Random(seed)
     before = invented_child(rng, seed % 1000, 3000)
     now = changed(rng, before)
     twin = anonymise(LiveRecord(1, None, None, json.dumps(now), json.dumps(before), "updated"), key_of(seed))
-    checker = Checker(TODAY)
 
     for made, data in zip(payloads(twin), [now, before], strict=True):
-        broken = {(finding.rule, finding.path) for finding in checker.check(data)}
-        assert {(finding.rule, finding.path) for finding in checker.check(made)} <= broken
+        # Some rules ask for a child's age today: the copy is as old on a day that moved with its dates.
+        moved = {old - new for old, new in zip(dates(data), dates(made), strict=True)}
+        on_its_day = Checker(TODAY - max(moved, default=timedelta()))
+        broken = {(finding.rule, finding.path) for finding in Checker(TODAY).check(data)}
+        assert {(finding.rule, finding.path) for finding in on_its_day.check(made)} <= broken
 
 
 @many

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api_pipeline.model import Baseline, ElementPath, InDoubt, RecordKind, StagedRow
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
@@ -122,7 +124,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-@pytest.mark.parametrize("seed", range(150))
+@given(seed=st.integers(0, 2**32))
 def test_receiver_ends_with_payload_and_retained_parts(policy: Policy, seed: int) -> None:
     rng = random.Random(seed)
     held = invented_child(rng, 1)
