@@ -12,7 +12,7 @@ from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
 from api_pipeline.sql.ddl import live_and_copy
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name
-from api_pipeline.sql.statements import load, placeholders
+from api_pipeline.sql.statements import load
 
 PAGE_SIZE = 200
 _FIRST_ID = -(2**31)
@@ -24,6 +24,8 @@ _WRITTEN = (
 _RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent"
 # Tables of earlier builds may lack these; the twin then goes without.
 _OPTIONAL = ("legacy_id", "last_updated")
+# Of these a null must have its type: SQL Server takes a list of nulls for numbers, which are no times.
+_TIMES = frozenset({"submission_timestamp", "last_updated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class TwinTables:
 
         `as_sent` gives a receipt to those with a previous payload: a run then takes that for held (contract 3).
         """
-        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=placeholders(len(self._columns)))
+        marks = ", ".join("?time" if name in _TIMES else "?" for name in self._columns)
+        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=marks)
         self._connection.execute_many(sql, [self._values(record, as_sent) for record in records])
 
     def _values(self, record: TwinRecord, as_sent: bool) -> list[object]:

@@ -24,6 +24,7 @@ FROM {twin};
 DELETE FROM {twin};
 
 -- name: insert_twin
--- Puts one invented record into the anonymised copy; its id is given by the database.
+-- Puts invented records into the anonymised copy, as many rows of values as one statement takes; the database gives
+-- the ids.
 INSERT INTO {twin} ({columns})
 VALUES ({values});

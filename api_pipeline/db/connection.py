@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.binding import bind
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[Any, ...]"
 Parameters: TypeAlias = "Sequence[object]"
 
+# So many texts of one statement, which differ in their nulls, are kept prepared for the rows that follow.
+_MOST_CURSORS = 16
 _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
     "and ask the database administrator about triggers, XACT_ABORT and killed sessions where it happens again."
@@ -86,12 +89,16 @@ class Connection:
         return count
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
-        """Run one statement for each row of parameters, in order; return the rows touched, or -1 as `execute` does."""
+        """Do for each row of parameters, in order, what a statement does; return the rows touched, or -1 as `execute`.
+
+        The rows of an INSERT go together, as many in one statement as it takes (`db.many_rows`). Of any other statement
+        each row is a round trip: for many rows write it FROM a table of parameters (`rows_as_table`).
+        """
         cursors: dict[str, Any] = {}
         total = 0
         try:
-            for row in rows:
-                count = self._run(sql, row, cursors)[1]
+            for text, values in put_together(sql, rows):
+                count = self._run(text, values, cursors)[1]
                 total = -1 if -1 in (total, count) else total + count
         finally:
             for cursor in cursors.values():
@@ -148,6 +155,8 @@ class Connection:
             if cursor is None:
                 cursor = self._raw.cursor()
                 if cursors is not None:
+                    if len(cursors) == _MOST_CURSORS:
+                        cursors.pop(next(iter(cursors))).close()
                     cursors[bound.sql] = cursor
             try:
                 if any(bound.unlimited) and self._is_odbc:

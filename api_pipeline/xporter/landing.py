@@ -22,7 +22,6 @@ from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing, Name
 from api_pipeline.xporter.rows import RowReader
 
 _CHUNK = 1000
-_MOST_PARAMETERS = 2000
 _STATE = ("school", "sync", "run", "run_log", "column", "match")
 
 
@@ -214,25 +213,15 @@ class LandingStore:
                 "nothing of this round was kept. See what else writes to the table, then collect again."
             )
 
-    def _insert(self, statement: tuple[str, str], rows: list[list[object]]) -> None:
-        """Insert and forget `rows`. PostgreSQL's driver sends an array row by row, so rows share a statement there."""
-        if not rows:
-            return
-        head, values = statement
-        if self.names.dialect is not Dialect.POSTGRESQL:
-            self.connection.execute_many(head + values, rows)
-        else:
-            at_once = max(1, _MOST_PARAMETERS // len(rows[0]))
-            for first in range(0, len(rows), at_once):
-                part = rows[first : first + at_once]
-                sql = head + ", ".join([values] * len(part))
-                self.connection.execute(sql, [value for row in part for value in row])
+    def _insert(self, statement: str, rows: list[list[object]]) -> None:
+        """Insert and forget `rows`."""
+        self.connection.execute_many(statement, rows)
         rows.clear()
 
-    def _insert_sql(self, landing: Landing, table: str) -> tuple[str, str]:
+    def _insert_sql(self, landing: Landing, table: str) -> str:
         columns = [*OWN_COLUMNS, *landing.columns, *KEPT_COLUMNS]
         names = ", ".join(self.names.column(column) for column in columns)
-        return f"INSERT INTO {table} ({names}) VALUES ", f"({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
+        return f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
 
     def _update_sql(self, landing: Landing, table: str) -> str:
         columns = [*landing.columns, *(column for column in KEPT_COLUMNS if column != "first_seen")]

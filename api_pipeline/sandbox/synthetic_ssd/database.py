@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from api_pipeline.db import Connection
@@ -20,8 +20,6 @@ _TYPES = {
 }
 _JOINED = ("_person_id", "_referral_id", "_cla_id", "_s47_enquiry_id", "_assessment_id")
 _PEOPLE_IN_A_PAGE = 500
-# PostgreSQL's driver sends one statement for each row of parameters; a statement of many rows is ten times as fast.
-_PARAMETERS_IN_A_STATEMENT = 2000
 
 
 def create_tables(
@@ -76,19 +74,9 @@ def _insert_people(connection: Connection, people: Sequence[SyntheticPerson], sc
 
 
 def _insert(connection: Connection, table: SsdTable, rows: Sequence[tuple[object, ...]], schema: str | None) -> None:
-    head = f"INSERT INTO {_named(table, connection.dialect, schema)} ({', '.join(table.column_names)}) VALUES "  # noqa: S608 - constant names
-    one = f"({', '.join('?' * len(table.columns))})"
-    if connection.dialect is not Dialect.POSTGRESQL:
-        connection.execute_many(head + one, rows)
-        return
-    for page in _pages(rows, _PARAMETERS_IN_A_STATEMENT // len(table.columns)):
-        connection.execute(head + ", ".join([one] * len(page)), [value for row in page for value in row])
-
-
-def _pages(rows: Iterable[tuple[object, ...]], size: int) -> Iterator[list[tuple[object, ...]]]:
-    remaining = iter(rows)
-    while page := list(islice(remaining, size)):
-        yield page
+    marks = ", ".join("?time" if column.kind is ColumnKind.DATE else "?" for column in table.columns)
+    head = f"INSERT INTO {_named(table, connection.dialect, schema)} ({', '.join(table.column_names)})"
+    connection.execute_many(f"{head} VALUES ({marks})", rows)
 
 
 def _in_order(table: SsdTable, rows: Iterable[Row]) -> list[tuple[object, ...]]:
