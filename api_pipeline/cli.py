@@ -30,6 +30,7 @@ _COMMANDS = {
     "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),
     "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
     "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
+    "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
     "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
     "init": ("init", "Set the program up, question by question, and rehearse."),

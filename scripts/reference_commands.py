@@ -45,10 +45,10 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[tuple[str,
         assert command is not None
         inner = click.Context(command, parent=context, info_name=name)
         path = inner.command_path
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield path, command, inner
         if isinstance(command, click.Group):
             yield from _commands(command, inner)
-        else:
-            yield path, command, inner
 
 
 def _command_section(path: str, command: click.Command, context: click.Context, shared: set[str | None]) -> list[str]:

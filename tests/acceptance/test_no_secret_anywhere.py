@@ -304,6 +304,10 @@ SCENES: dict[str, list[Scene]] = {
         Scene("config show", None, open_brace),
         Scene("config check --json", 2, setting(API_ENDPOINT=f"https://x.example/1?subscription-key={SUPPLIER_KEY}")),
     ],
+    "schedule": [
+        *(Scene(f"schedule --kind {kind}") for kind in ("task-scheduler", "systemd", "cron")),
+        Scene("schedule --at 2", 2),
+    ],
     "secrets": [
         Scene("secrets list"),
         # The store of this sweep forgets what it is given, which is found out.

@@ -15,6 +15,7 @@ import pytest
 from api_pipeline import errors
 from tests.support.commands import ROOT, clean_environment
 from tests.support.databases import TestDatabase, missing
+from tests.support.schedulers import KNOWN, NAMESPACE
 from tests.support.staging import fill, staged
 
 SCHEDULES = ROOT / "docs" / "schedules"
@@ -22,22 +23,6 @@ FOLDER = "C:\\csc-api"
 # As the release names it (contract 1), and as the workflow builds it.
 EXECUTABLE = "csc_api_pipeline.exe"
 PAGE = (ROOT / "docs" / "schedule.md").read_text(encoding="utf-8")
-NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-# The elements of the Task Scheduler schema that the file may use, each with where it stands.
-KNOWN = {
-    "Task": "RegistrationInfo Triggers Principals Settings Actions",
-    "RegistrationInfo": "Description",
-    "Triggers": "CalendarTrigger",
-    "CalendarTrigger": "StartBoundary Enabled ScheduleByDay",
-    "ScheduleByDay": "DaysInterval",
-    "Principals": "Principal",
-    "Principal": "UserId LogonType RunLevel",
-    "Settings": "MultipleInstancesPolicy DisallowStartIfOnBatteries StopIfGoingOnBatteries AllowHardTerminate "
-    "StartWhenAvailable RunOnlyIfNetworkAvailable AllowStartOnDemand Enabled Hidden RunOnlyIfIdle WakeToRun "
-    "ExecutionTimeLimit Priority",
-    "Actions": "Exec",
-    "Exec": "Command Arguments WorkingDirectory",
-}
 
 
 def text(name: str) -> str:

@@ -1,0 +1,133 @@
+"""`schedule`: the scheduled task of the nightly run, printed, made, looked at, removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, not_empty, pass_common
+
+if TYPE_CHECKING:
+    from api_pipeline.schedule.job import Job, Scheduler
+
+_KINDS = ("task-scheduler", "systemd", "systemd-user", "cron")
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_KIND = click.option("--kind", type=click.Choice(_KINDS), help="Use this scheduler (default: that of this machine).")
+_NAME = click.option("--name", default="csc-api", show_default=True, help="Give the task this name.")
+_ACCOUNT = click.option(
+    "--account", metavar="NAME", callback=not_empty, help="Run as this account (default: the one that asks)."
+)
+
+
+@click.group("schedule", invoke_without_command=True)
+@pass_common
+@_KIND
+@_NAME
+@_ACCOUNT
+@click.option(
+    "--at", "at", multiple=True, metavar="HH:MM", help="Start at this time; may be given twice [default: 02:00, 05:00]."
+)
+@click.option("--folder", type=_FOLDER, help="Work in this folder (default: the working folder).")
+@click.option("--report", type=_FOLDER, help="Write report pages to this folder (default: reports).")
+@click.option("--stage", "stages", is_flag=True, help="Fill the staging table first, as run --stage does.")
+@click.option("--install", "is_installed", is_flag=True, help="Make the task, or replace it.")
+def command(
+    common: Common,
+    kind: str | None,
+    name: str,
+    account: str | None,
+    at: tuple[str, ...],
+    folder: Path | None,
+    report: Path | None,
+    stages: bool,
+    is_installed: bool,
+) -> None:
+    """Print the scheduled task of the nightly run, or make it with --install: Task Scheduler, systemd or cron.
+
+    The task starts this program in the working folder, with --env-file and --log-file as they are given here. It holds
+    no secret and no password: where Windows needs the account's password, schtasks asks for it.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    from api_pipeline.schedule.job import Job, Kind, checked_name, start_times
+    from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
+
+    chosen = Kind(kind) if kind else default_kind()
+    place = (Path.cwd() / (folder or "")).absolute()
+    log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
+    program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
+    if common.env_file:
+        program += ["--env-file", str(Path.cwd() / common.env_file)]
+    job = Job(
+        name=checked_name(name),
+        program=(*program, *(["--stage"] if stages else [])),
+        folder=place,
+        times=start_times(at or ("02:00", "05:00")),
+        account=account or ("" if chosen is Kind.CRON else own_account()),
+        writes_to=tuple(path for path in (log.parent, pages) if path != place),
+    )
+    writes = scheduler(chosen, account or "")
+    if is_installed:
+        _install(job, writes, common)
+    else:
+        click.echo(writes.text(job), nl=False)
+    if not common.env_file and not any((place / file).is_file() for file in (".env", "env.txt")):
+        click.echo(f"Warning: there is no .env in {place}; the run needs its settings there.", err=True)
+
+
+def _install(job: Job, writes: Scheduler, common: Common) -> None:
+    from api_pipeline.errors import SettingsError
+
+    if not Path(job.folder).is_dir():
+        raise SettingsError(f"The folder {job.folder} is not there; make it, with the .env file in it, and try again.")
+    for sentence in writes.install(job):
+        if not common.quiet:
+            click.echo(sentence)
+
+
+@command.command("status")
+@pass_common
+@_KIND
+@_NAME
+@_ACCOUNT
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def show_status(common: Common, kind: str | None, name: str, account: str | None, as_json: bool) -> None:
+    """Say whether the task is there, and what its scheduler knows of it. Exit code 1 if it is not there."""
+    standing = _scheduler(kind, name, account).standing(name)
+    if as_json:
+        document = {
+            "kind": standing.kind.value,
+            "name": name,
+            "is_installed": standing.is_installed,
+            "facts": dict(standing.facts),
+        }
+        click.echo(json.dumps(document, indent=2))
+    elif not (common.quiet and standing.is_installed):
+        word = "is installed" if standing.is_installed else "is not installed"
+        click.echo(f"The task {name} {word} ({standing.kind.value}).")
+        for fact, value in standing.facts.items():
+            click.echo(f"  {fact}: {value}")
+    raise SystemExit(0 if standing.is_installed else 1)
+
+
+@command.command("remove")
+@pass_common
+@_KIND
+@_NAME
+@_ACCOUNT
+def remove(common: Common, kind: str | None, name: str, account: str | None) -> None:
+    """Remove the task; settings, logs and reports stay."""
+    was_there = _scheduler(kind, name, account).remove(name)
+    if not common.quiet:
+        click.echo(f"The task {name} {'was removed' if was_there else 'was not there'}.")
+
+
+def _scheduler(kind: str | None, name: str, account: str | None) -> Scheduler:
+    from api_pipeline.schedule.job import Kind, checked_name
+    from api_pipeline.schedule.machine import default_kind, scheduler
+
+    checked_name(name)
+    return scheduler(Kind(kind) if kind else default_kind(), account or "")

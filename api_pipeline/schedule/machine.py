@@ -1,0 +1,58 @@
+"""What this machine and this process are: the scheduler in use, the account, and how this program is started."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from datetime import date
+from pathlib import Path
+
+from api_pipeline.schedule.cron import Cron
+from api_pipeline.schedule.job import Kind, Scheduler
+from api_pipeline.schedule.systemd import SYSTEM_UNITS, Systemd
+from api_pipeline.schedule.task_scheduler import TaskScheduler
+
+_BOOTED_BY_SYSTEMD = Path("/run/systemd/system")
+
+
+def default_kind() -> Kind:
+    """Return the scheduler of this machine: for root the system's, for another account its own."""
+    if os.name == "nt":
+        return Kind.TASK_SCHEDULER
+    if not _BOOTED_BY_SYSTEMD.is_dir():
+        return Kind.CRON
+    return Kind.SYSTEMD if os.geteuid() == 0 else Kind.SYSTEMD_USER
+
+
+def own_account() -> str:
+    """Return the account of this process, on Windows with its domain; "" where the system has no name for it."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+    domain = os.environ.get("USERDOMAIN", "")
+    return f"{domain}\\{name}" if os.name == "nt" and domain else name
+
+
+def own_program() -> list[str]:
+    """Return the command that starts this program, by absolute path: the executable, the script, or Python."""
+    own = Path(sys.executable).absolute()
+    if getattr(sys, "frozen", False):
+        return [str(own)]
+    script = own.with_name("d2i-csc-api.exe" if os.name == "nt" else "d2i-csc-api")
+    return [str(script)] if script.is_file() else [str(own), "-m", "api_pipeline"]
+
+
+def scheduler(kind: Kind, account: str) -> Scheduler:
+    """Return the scheduler of this kind; `account` is "" for the account that asks."""
+    if kind is Kind.TASK_SCHEDULER:
+        return TaskScheduler(date.today())  # noqa: DTZ011 - Task Scheduler counts in the machine's own days
+    if kind is Kind.CRON:
+        return Cron("" if account == own_account() else account)
+    return Systemd(_user_units() if kind is Kind.SYSTEMD_USER else SYSTEM_UNITS, is_user=kind is Kind.SYSTEMD_USER)
+
+
+def _user_units() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "systemd" / "user"
