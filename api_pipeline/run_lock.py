@@ -3,6 +3,10 @@
 A run on the whole table takes the table's lock for itself; a run on a shard shares the table's lock with the other
 shards and takes its shard's for itself. The lock is on a name, so that nobody else is kept from the table, and the
 database (or the operating system, for SQLite) frees it when the process dies.
+
+A lock belongs to a session. Behind a pooler that shares sessions (PgBouncer in transaction mode) it belongs to a
+transaction instead, on a connection of its own that does nothing else and stays open as long as the lock. Whether that
+transaction lives is asked before each other one, so that a lock that was lost is noticed before anything more is done.
 """
 
 from __future__ import annotations
@@ -15,15 +19,13 @@ import struct
 import sys
 from pathlib import Path
 
-from api_pipeline.db import Connection
+from api_pipeline.db import Connection, ConnectionLost
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
 _PREFIX = "d2i-csc-api"
 _FAR_BEHIND_THE_DATA = 1 << 61
-# How often each of two connections is asked for its process.
-_ASKED = 3
 
 
 class LockLost(DatabaseError):
@@ -35,12 +37,47 @@ class RunLock:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._holder: Connection | None = None
+        self._transaction = contextlib.ExitStack()
         self.files: list[sqlite3.Connection] = []
         self.resources: list[str] = []
         self.descriptors: list[int] = []
 
+    def hold_in_transaction(self) -> Connection:
+        """Return the connection whose transaction, open until `release`, holds the lock. Errors: DatabaseError."""
+        try:
+            self._holder = self._connection.another()
+            self._transaction.callback(self._holder.close)
+            self._transaction.enter_context(self._holder.transaction())
+            self._holder.query(load()["keep_transaction_postgresql"].sql)
+            # A pool of one connection would have none left for the work.
+            self._connection.query(load()["probe"].sql)
+        except DatabaseError as error:
+            self.release()
+            raise DatabaseError(
+                "The database is behind a pooler that shares sessions (PgBouncer in transaction mode, say), which did "
+                f"not give this run two connections, one for the run lock; nothing was done. {error} Enlarge the pool, "
+                "or name the database server itself in DB_CONNECTION_STRING."
+            ) from None
+        return self._holder
+
+    def check(self) -> None:
+        """Check that the transaction lives that holds the lock. Errors: ConnectionLost."""
+        try:
+            if self._holder is not None:
+                self._holder.check_transaction()
+        except DatabaseError as error:
+            raise ConnectionLost(f"The connection that held the run lock was lost. {error}") from None
+
     def release(self) -> None:
         """Free the lock. A server that is away frees it by itself, so that this is no error."""
+        if self._holder is not None:
+            self._holder = None
+            self._connection.guard = None
+            with contextlib.suppress(DatabaseError):
+                self._transaction.close()
+            self.resources.clear()
+            return
         for file in self.files:
             file.close()
         self.files.clear()
@@ -79,38 +116,16 @@ def take_part(connection: Connection, table: str, part: str, what: str) -> RunLo
 
 
 def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str) -> RunLock:
-    if connection.dialect is Dialect.POSTGRESQL:
-        _check_session(connection)
     lock = RunLock(connection)
+    asked = lock.hold_in_transaction() if connection.is_pooled else connection
     for resource, shared in needed:
-        if not _try(connection, lock, resource, shared=shared):
+        if not _try(asked, lock, resource, shared=shared):
             lock.release()
             raise AlreadyRunning(f"Another run is working on {what}; nothing was done, let it finish first.")
         lock.resources.append(resource)
+    if connection.is_pooled:
+        connection.guard = lock.check
     return lock
-
-
-def _check_session(connection: Connection) -> None:
-    """Check that the server's process belongs to this connection alone. Errors: DatabaseError.
-
-    A pooler that shares processes between transactions would give the lock away with the process: two runs would send
-    at once. Two connections that are open together, asked by turns, then meet in one process, or change theirs.
-    """
-    other = connection.another()
-    sql = load()["session_postgresql"].sql
-    try:
-        pairs = [(connection.query(sql)[0][0], other.query(sql)[0][0]) for _ in range(_ASKED)]
-        if len(set(pairs)) == 1 and pairs[0][0] != pairs[0][1]:
-            return
-        for _ in range(_ASKED):
-            connection.query(load()["reset_session_postgresql"].sql)
-            other.query(load()["reset_session_postgresql"].sql)
-    finally:
-        other.close()
-    raise DatabaseError(
-        "The database is behind a pooler in transaction mode (PgBouncer, say), over which the run lock does not hold; "
-        "nothing was sent. Name the database server itself in DB_CONNECTION_STRING, or a pool in session mode."
-    )
 
 
 def _table_number(connection: Connection, table: str) -> str:
@@ -140,7 +155,8 @@ def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) 
         return bool(connection.query(sql, [f"{_PREFIX}:{resource}", mode])[0][0])
     digest = hashlib.sha256(f"{_PREFIX}:{resource}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
-    sql = load()["lock_shared_postgresql" if shared else "lock_postgresql"].sql
+    length = "transaction_" if connection.is_pooled else ""
+    sql = load()[f"lock_{length}{'shared_' if shared else ''}postgresql"].sql
     return bool(connection.query(sql, [key])[0][0])
 
 

@@ -373,6 +373,22 @@ SELECT CASE WHEN pg_try_advisory_lock(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
 -- PostgreSQL: takes the run lock of the whole table together with the runs of the other shards.
 SELECT CASE WHEN pg_try_advisory_lock_shared(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
 
+-- name: lock_transaction_postgresql
+-- PostgreSQL behind a pooler in transaction mode: takes the run lock for as long as the transaction, which does nothing
+-- else and stays open until the end of the run. It has no snapshot and locks no row.
+SELECT CASE WHEN pg_try_advisory_xact_lock(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
+
+-- name: lock_transaction_shared_postgresql
+-- PostgreSQL behind a pooler in transaction mode: the same, together with the runs of the other shards.
+SELECT CASE WHEN pg_try_advisory_xact_lock_shared(CAST(? AS BIGINT)) THEN 1 ELSE 0 END;
+
+-- name: keep_transaction_postgresql
+-- PostgreSQL behind a pooler in transaction mode: lets the transaction that holds the run lock wait as long as the run
+-- lasts. For this transaction only.
+SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE),
+       CASE WHEN current_setting('transaction_timeout', TRUE) IS NOT NULL
+            THEN set_config('transaction_timeout', '0', TRUE) END;
+
 -- name: unlock_postgresql
 -- PostgreSQL: frees the run locks of this session at the end of a run. By itself the server does so a moment after the
 -- connection has ended, which is too late for a command that follows at once.
@@ -386,12 +402,6 @@ SELECT CAST(to_regclass(?) AS OID);
 -- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
 SELECT pg_backend_pid();
 
--- name: reset_session_postgresql
--- PostgreSQL: takes back what was set for this session, where a pooler will give the session to other programs.
-SELECT set_config(name, reset_val, FALSE)
-FROM pg_settings
-WHERE name IN ('lock_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count');
-
 -- name: notice_lost_client_postgresql
 -- PostgreSQL: lets the server notice within two minutes that this session's computer is gone (a power cut), so that the
 -- run lock is free again; by itself it asks after two hours. Holds for this session only.
@@ -402,6 +412,15 @@ SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalive
 -- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
 -- only.
 SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
+
+-- name: transaction_level_postgresql
+-- PostgreSQL behind a pooler in transaction mode: begins each transaction in the level that the program is made for.
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+-- name: transaction_lock_timeout_postgresql
+-- PostgreSQL behind a pooler in transaction mode: lets a statement wait so long for a lock that somebody else holds. For
+-- this transaction only: other programs use the session after it.
+SELECT set_config('lock_timeout', '{milliseconds}ms', TRUE);
 
 -- name: lock_timeout_sqlserver
 -- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session

@@ -38,18 +38,35 @@ _UNDONE = (
 
 
 class Connection:
-    """One open connection. `dialect` says which database it is."""
+    """One open connection. `dialect` says which database it is.
+
+    `each_transaction` are statements that begin every transaction. They are there where a pooler gives the server's
+    session to other programs between two transactions (`is_pooled`): nothing may be set for the session then, and no
+    statement is run outside a transaction. `guard` is called before each transaction, and raises an error where
+    there may be none any more.
+    """
 
     def __init__(
-        self, opener: Callable[[], sqlite3.Connection | pyodbc.Connection], dialect: Dialect, driver: str
+        self,
+        opener: Callable[[], sqlite3.Connection | pyodbc.Connection],
+        dialect: Dialect,
+        driver: str,
+        each_transaction: Sequence[str] = (),
     ) -> None:
         self._opener = opener
         self._raw: Any = opener()
         self._is_odbc = not isinstance(self._raw, sqlite3.Connection)
         self._is_in_transaction = False
         self._transactions = 0
+        self._each_transaction = each_transaction
         self.dialect = dialect
         self.driver = driver
+        self.guard: Callable[[], None] | None = None
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether other programs use the server's session between two transactions."""
+        return bool(self._each_transaction)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a statement's first result set; later results are read for their errors alone.
@@ -120,6 +137,16 @@ class Connection:
             raise
         self._end(commit=True)
 
+    def check_transaction(self) -> None:
+        """Check that the open transaction is the one that was begun. Errors: TransactionLost, DatabaseError."""
+        if not self._is_odbc:
+            if not self._raw.in_transaction:
+                raise TransactionLost(_UNDONE)
+            return
+        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
+        if not rows or str(rows[0][0]) != str(self._transactions) or not rows[0][1]:
+            raise TransactionLost(_UNDONE)
+
     def page(self, size: int) -> dict[str, str]:
         """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
         return dialect_pieces(self.dialect, size)
@@ -131,7 +158,7 @@ class Connection:
 
     def another(self) -> Connection:
         """Return a second connection to the same database. Errors: DatabaseError."""
-        return Connection(self._opener, self.dialect, self.driver)
+        return Connection(self._opener, self.dialect, self.driver, self._each_transaction)
 
     def close(self) -> None:
         """Close the connection; a connection that is gone already is no error."""
@@ -147,6 +174,9 @@ class Connection:
 
         `cursors` keeps the cursor of a statement that runs again, which is then prepared once.
         """
+        if self.is_pooled and not self._is_in_transaction:
+            with self.transaction():
+                return self._run(sql, parameters, cursors)
         bound = bind(sql, parameters, self.dialect)
         with self._translated(sql, has_values=bool(parameters)):
             if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
@@ -184,6 +214,8 @@ class Connection:
         return False
 
     def _begin(self) -> None:
+        if self.guard is not None:
+            self.guard()
         self._transactions += 1
         with self._translated():
             if not self._is_odbc:
@@ -195,7 +227,10 @@ class Connection:
             if self.dialect is Dialect.SQLITE:
                 version = str(self.query(load()["transaction_version_sqlite"].sql)[0][0])
             self._raw.autocommit = False
+            self._is_in_transaction = True
         try:
+            for sql in self._each_transaction:
+                self._run(sql, ())
             # Its number goes to a place where it does not stay when the transaction is undone.
             self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
             if self.dialect is Dialect.SQLITE:
@@ -204,13 +239,12 @@ class Connection:
         except DatabaseError:
             self._abandon()
             raise
-        self._is_in_transaction = True
 
     def _end(self, *, commit: bool) -> None:
-        self._is_in_transaction = False
         try:
             if commit:
-                self._check_transaction()
+                self.check_transaction()
+            self._is_in_transaction = False
             with self._translated():
                 if not self._is_odbc:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
@@ -225,16 +259,6 @@ class Connection:
             if commit:
                 self._abandon()
                 raise
-
-    def _check_transaction(self) -> None:
-        """Raise TransactionLost where the transaction about to be committed is not the one that was begun."""
-        if not self._is_odbc:
-            if not self._raw.in_transaction:
-                raise TransactionLost(_UNDONE)
-            return
-        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
-        if not rows or str(rows[0][0]) != str(self._transactions) or not rows[0][1]:
-            raise TransactionLost(_UNDONE)
 
     def _abandon(self) -> None:
         """End a transaction that could not be committed, so that the next one does not begin inside it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api_pipeline.db.connection import Connection, translated
+from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
 from api_pipeline.sql.driver_errors import ConnectionLost
@@ -27,6 +29,8 @@ _OPENING = {
     Dialect.POSTGRESQL: ("notice_lost_client_postgresql", "lock_timeout_postgresql"),
     Dialect.SQLITE: ("transaction_mark_sqlite",),
 }
+# Behind a pooler nothing is set for a session, which other programs use between two transactions.
+_EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
 
 def connect(
@@ -70,6 +74,14 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
     first = [raw]
+    opening = _statements(_OPENING.get(dialect, ()), busy_wait_s)
+    each_transaction: tuple[str, ...] = ()
+    if dialect is Dialect.POSTGRESQL and is_behind_pooler(
+        raw, connection_string, lambda: _open_odbc(connection_string, timeout_s)
+    ):
+        opening, each_transaction = (), _statements(_EACH_TRANSACTION_OF_A_POOL, busy_wait_s)
+        connection_string += WITHOUT_PREPARED_STATEMENTS
+        first.pop().close()
 
     def opener() -> pyodbc.Connection:
         opened = first.pop() if first else _open_odbc(connection_string, timeout_s)
@@ -77,11 +89,15 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
             # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
             opened.maxwrite = _LONGEST_TEXT
         with translated():
-            for name in _OPENING.get(dialect, ()):
-                opened.execute(load()[name].sql.format(milliseconds=round(busy_wait_s * 1000))).close()
+            for sql in opening:
+                opened.execute(sql).close()
         return opened
 
-    return Connection(opener, dialect, driver)
+    return Connection(opener, dialect, driver, each_transaction)
+
+
+def _statements(names: Sequence[str], busy_wait_s: float) -> tuple[str, ...]:
+    return tuple(load()[name].sql.format(milliseconds=round(busy_wait_s * 1000)) for name in names)
 
 
 def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:

@@ -96,7 +96,7 @@ def running_server(settings: Mapping[str, str] = _OPTIONS) -> Iterator[PostgresS
         try:
             yield server
         finally:
-            _stop(process)
+            stop(process)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
@@ -118,7 +118,7 @@ def _version_of(folder: Path) -> float:
     return float(digits or 0)
 
 
-def _as_server_user(command: Sequence[str]) -> list[str]:
+def as_server_user(command: Sequence[str]) -> list[str]:
     """Gives the command as it must be started: PostgreSQL refuses root, and must die with the tests."""
     setpriv = shutil.which("setpriv")
     if _server_uid() is None:
@@ -141,17 +141,22 @@ def _server_uid() -> int | None:
     raise ServerMissing("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
 
 
+def give_to_server(*paths: Path) -> None:
+    """Make the user that the server runs as the owner of these paths."""
+    uid = _server_uid()
+    if uid is not None:
+        for path in paths:
+            os.chown(path, uid, uid)
+
+
 def _initialise(binaries: Path, data: Path, password: str) -> None:
     password_file = data / "password"
     password_file.write_text(password, encoding="ascii")
     cluster = data / "cluster"
-    uid = _server_uid()
-    if uid is not None:
-        os.chown(data, uid, uid)
-        os.chown(password_file, uid, uid)
+    give_to_server(data, password_file)
     command = [str(binaries / "initdb"), "-D", str(cluster), "-U", "tester", "-E", "UTF8", "--locale=C", "--no-sync"]
     command += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
-    made = subprocess.run(_as_server_user(command), cwd=data, capture_output=True, text=True, timeout=120)
+    made = subprocess.run(as_server_user(command), cwd=data, capture_output=True, text=True, timeout=120)
     if made.returncode != 0:
         raise ServerMissing(f"initdb failed: {made.stderr.strip()}")
 
@@ -166,11 +171,11 @@ def _start(
             command += ["-c", f"{name}={value}"]
         with (data / "server.log").open("wb") as log:
             process = subprocess.Popen(
-                _as_server_user(command), cwd=data, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                as_server_user(command), cwd=data, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         if _answers(server, process):
             return process, server
-        _stop(process)
+        stop(process)
     raise ServerMissing(f"postgres did not start: {(data / 'server.log').read_text(errors='replace').strip()}")
 
 
@@ -192,7 +197,7 @@ def _answers(server: PostgresServer, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Stops the server at once: its data is thrown away next."""
     if process.poll() is None:
         process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGQUIT)
