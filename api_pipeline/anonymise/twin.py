@@ -13,7 +13,7 @@ from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import Anonymise, LiveRecord, TwinRecord, anonymise
 from api_pipeline.anonymise.tables import Pair, TwinTables
-from api_pipeline.db import Connection
+from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.payload import PayloadError
 
@@ -69,6 +69,15 @@ class Outcome:
     unreadable: RowList = field(default_factory=RowList)
     survived: RowList = field(default_factory=RowList)
     places: set[str] = field(default_factory=set)
+
+
+def fill_copy_of(connection_string: str, pair: Pair, wanted: Wanted) -> Outcome:
+    """Open the database and fill the anonymised copy in it, with a key of its own. Errors: those of `fill_twin`."""
+    connection = connect(connection_string)
+    try:
+        return fill_twin(connection, pair, wanted, RunKey())
+    finally:
+        connection.close()
 
 
 def fill_twin(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, make: Anonymise = anonymise) -> Outcome:

@@ -34,21 +34,15 @@ def command(common: Common, source: str | None, target: str | None, **wanted_opt
 
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
     """
-    from api_pipeline.anonymise.keyed import RunKey
     from api_pipeline.anonymise.tables import pair_of
-    from api_pipeline.anonymise.twin import Wanted, fill_twin
-    from api_pipeline.db import connect
+    from api_pipeline.anonymise.twin import Wanted, fill_copy_of
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE) as started:
         settings = started.settings
         pair = pair_of(settings.table_name, source, target)
         wanted = Wanted(**wanted_options)
-        connection = connect(settings.connection_string)
-        try:
-            outcome = fill_twin(connection, pair, wanted, RunKey())
-        finally:
-            connection.close()
+        outcome = fill_copy_of(settings.connection_string, pair, wanted)
     if not common.quiet:
         for line in sentences(pair, wanted, outcome):
             click.echo(line)

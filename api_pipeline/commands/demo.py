@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import click
@@ -23,8 +22,7 @@ def command(common: Common, folder: Path | None, children: int) -> None:
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.NOTHING):
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         echo = (lambda _text: None) if common.quiet else click.echo
         code = demo(folder or default_folder(), children, echo, stop)
     raise SystemExit(code)

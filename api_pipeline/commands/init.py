@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,8 +94,7 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     path = working_folder() / (common.env_file or ".env")
     # The file that is to be written need not be there yet, so the session must not look for it.
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
         tools = Tools(path, list(installed_drivers()), CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from api_pipeline.commands.common import Common, not_empty, pass_common, session
 from api_pipeline.commands.stopping import stop_on_signals
 
 if TYPE_CHECKING:
+    import threading
+
     from api_pipeline.settings.model import Settings
 
 
@@ -82,8 +83,7 @@ def execute(
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.STAGE_AND_RUN if stages else Purpose.RUN, options) as started:
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         if stages:
             _stage(started.settings, stop, common)
         progress = RunProgress(sys.stderr, quiet=common.quiet)

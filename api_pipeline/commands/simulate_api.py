@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import click
 
 from api_pipeline.commands.common import Common, pass_common, session
@@ -58,6 +56,5 @@ def command(
     conditions = Conditions(latency_s=latency_ms / 1000, rate_limit=rate_limit, reading=Reading(reading))
     options = Options(token_lifetime_s=token_lifetime, check_schema=check, keep_payloads=keep, conditions=conditions)
     with session(common, Purpose.NOTHING):
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         run_server("127.0.0.1", port, options, click.echo, stop)

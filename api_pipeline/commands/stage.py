@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ import click
 from api_pipeline.commands.common import Common, pass_common, session
 
 if TYPE_CHECKING:
+    import threading
+
     from api_pipeline.settings.model import Settings
     from api_pipeline.staging.outcome import StageSummary
     from api_pipeline.staging.session import StageCall
@@ -47,8 +48,7 @@ def command(
     from api_pipeline.settings.model import Purpose
     from api_pipeline.staging.session import StageCall
 
-    stop = threading.Event()
-    stop_on_signals(stop)
+    stop = stop_on_signals()
     call = StageCall(as_of.date() if as_of else today(), dry_run, allow_deletions)
     with session(common, Purpose.STAGE, {"TABLE_NAME": table}) as started:
         summary = stage_once(started.settings, call, stop, common, issues_csv)

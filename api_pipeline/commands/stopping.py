@@ -10,12 +10,13 @@ from types import FrameType
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 
-def stop_on_signals(stop: threading.Event) -> None:
-    """Set `stop` at the first SIGINT, SIGTERM, SIGHUP or CTRL_BREAK; end the process with 130 at the second.
+def stop_on_signals() -> threading.Event:
+    """Return an event that the first SIGINT, SIGTERM, SIGHUP or CTRL_BREAK sets; the second ends the process with 130.
 
     A signal that is ignored when the command starts stays ignored: that is how `nohup` lets a run outlive its terminal.
     A terminal that closes may send SIGHUP twice, so that a second one of these does not end the process.
     """
+    stop = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if stop.is_set() and number != getattr(signal, "SIGHUP", None):
@@ -27,3 +28,4 @@ def stop_on_signals(stop: threading.Event) -> None:
         if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
             continue
         signal.signal(number, on_signal)
+    return stop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,8 +41,7 @@ def collect(
     from api_pipeline.xporter.collect import collect as collect_once
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
 
-    stop = threading.Event()
-    stop_on_signals(stop)
+    stop = stop_on_signals()
     with session(common, Purpose.XPORTER) as started:
         settings = started.settings
         options = options_of(settings, today(), chosen(settings, endpoints))

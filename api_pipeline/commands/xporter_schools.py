@@ -6,16 +6,11 @@ import csv
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.common import Common, pass_common, session
 from api_pipeline.errors import SettingsError
-
-if TYPE_CHECKING:
-    from api_pipeline.commands.common import Session
-    from api_pipeline.xporter.consent import Listed
 
 
 @click.group("schools")
@@ -28,13 +23,14 @@ def schools() -> None:
 def list_schools(common: Common) -> None:
     """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret here or not, last problem)."""
     from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.listing import listed_schools
     from api_pipeline.xporter.opening import StoredSecrets, open_landing
 
     with session(common, Purpose.XPORTER) as started, open_landing(started.settings) as store:
         store.check()
         secrets = StoredSecrets(started.settings, started.redactor.add)
         known = {str(row["estab"]).strip(): row for row in store.schools()}
-        listed = _listed(started)
+        listed = listed_schools(started.settings, started.redactor.add)
     for estab in sorted({*known, *listed, *secrets.estabs()}):
         row = known.get(estab, {})
         theirs = listed[estab].state.value if estab in listed else "not in the list" if listed else "not asked"
@@ -43,30 +39,6 @@ def list_schools(common: Common) -> None:
         click.echo(f"{estab}  {theirs:<15} {row.get('state') or 'new':<11} {secret:<11}  {name}".rstrip())
         if row.get("problem"):
             click.echo(f"  {row['problem']}")
-
-
-def _listed(started: Session) -> dict[str, Listed]:
-    import time
-
-    from api_pipeline.errors import ServiceUnavailable
-    from api_pipeline.transport.rate_limit import RateLimiter
-    from api_pipeline.xporter.client import Failed, IdaasClient, Watch
-    from api_pipeline.xporter.consent import read_list
-    from api_pipeline.xporter.opening import access_of, session_of
-
-    settings = started.settings
-    if not settings.xporter.management_secret:
-        return {}
-    limiter = RateLimiter(1, 0.0, time.monotonic)
-    with session_of(settings) as http:
-        client = IdaasClient(
-            *(http, access_of(settings), ("", settings.xporter.management_secret), limiter, time.monotonic),
-            Watch(on_token=started.redactor.add),
-        )
-        try:
-            return read_list(client.schools())
-        except Failed as failure:
-            raise ServiceUnavailable(f"The list of schools could not be read: {failure.text}.") from None
 
 
 @schools.command("add")
@@ -123,25 +95,14 @@ def _checked(estab: str) -> str:
 @click.argument("estab")
 def remove(common: Common, estab: str) -> None:
     """Remove every landed row of school ESTAB, its state and its secret; the proof of it stays in xporter_school."""
-    from api_pipeline.run_lock import take
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.collect import utc_now
-    from api_pipeline.xporter.consent import SchoolState
     from api_pipeline.xporter.opening import open_landing
+    from api_pipeline.xporter.removal import remove_school
 
     _checked(estab)
     with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
-        store.check()
-        lock = take(store.connection, store.names.table("xporter_sync"), None)
-        try:
-            if estab not in {str(row["estab"]).strip() for row in store.schools()}:
-                raise SettingsError(
-                    f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
-                )
-            removed = store.purge_school(estab, SchoolState.REMOVED.value, utc_now())
-        finally:
-            lock.release()
+        removed = remove_school(store, estab)
         is_in_settings = estab in started.settings.xporter.school_secrets
     try:
         CredentialStore().delete_school(estab)

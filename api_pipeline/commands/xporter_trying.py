@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,8 +21,7 @@ def demo(common: Common, folder: Path | None) -> None:
     from api_pipeline.xporter_demo import demo as run_demo
 
     with session(common, Purpose.NOTHING):
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         code = run_demo(folder or default_folder(), (lambda _line: None) if common.quiet else click.echo, stop)
     raise SystemExit(code)
 
@@ -43,8 +41,7 @@ def simulate_api(common: Common, port: int, schools: int, pupils: int, latency_m
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.NOTHING):
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         day = today() + timedelta(days=1)
         made = [make_school(number, pupils=pupils, today=day) for number in range(1, schools + 1)]
         simulator = XporterSimulator(made, SchoolConditions(latency_s=latency_ms / 1000))

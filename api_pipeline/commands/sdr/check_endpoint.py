@@ -16,28 +16,17 @@ def command(common: Common) -> None:
     """Test the way to TEC: name, connection and certificate, ESL token, and the list of returns."""
     from urllib.parse import urlsplit
 
+    from api_pipeline.diagnostics.route import addresses_in_words
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import receiver_alone
 
     with sdr_session(common, Purpose.LOOK, {"TESTING_MODE": "false"}) as started:
         settings = started.settings
         for name, url in (("ESL", settings.token_endpoint), ("TEC", settings.endpoint)):
-            click.echo(f"{name:4} {urlsplit(url).hostname}{_resolved(url, uses_proxy=bool(settings.proxy_url))}")
+            click.echo(
+                f"{name:4} {urlsplit(url).hostname}{addresses_in_words(url, uses_proxy=bool(settings.proxy_url))}"
+            )
         began = time.monotonic()
         with receiver_alone(settings, started.watch()) as receiver:
             found = receiver.returns()
     click.echo(f"ok   login, header EID and GET /returns: {len(found)} returns in {time.monotonic() - began:.1f} s")
-
-
-def _resolved(url: str, *, uses_proxy: bool) -> str:
-    """Return the addresses of a host in words; behind a proxy the name is the proxy's to resolve."""
-    import socket
-    from urllib.parse import urlsplit
-
-    if uses_proxy:
-        return " (through the proxy)"
-    try:
-        found = socket.getaddrinfo(urlsplit(url).hostname, None)
-    except OSError:
-        return ": the name is not known here; a proxy of the system may know it"
-    return f": {', '.join(dict.fromkeys(str(one[4][0]) for one in found))}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,8 +35,7 @@ class SdrSession:
         from api_pipeline.commands.stopping import stop_on_signals
         from api_pipeline.sdr_assembly import Watch
 
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         return Watch(self.redactor.add, stop)
 
 

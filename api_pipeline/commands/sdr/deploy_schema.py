@@ -18,27 +18,15 @@ from api_pipeline.commands.sdr.common import sdr_session
 )
 def command(common: Common, is_applied: bool, dialect: str | None) -> None:
     """Print the script that makes the six tables, or run it with --apply; never drops anything."""
-    from api_pipeline.db import connect
-    from api_pipeline.sdr import schema
+    from api_pipeline.sdr.deploy import make_tables, script_for
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sql.connection_string import is_embedded
-    from api_pipeline.sql.identifiers import Dialect
 
     if dialect is not None and is_applied:
         raise click.UsageError("--dialect prints a script for another database; it does not go with --apply.")
-    purpose = Purpose.NOTHING if dialect else Purpose.TABLES
-    with sdr_session(common, purpose) as started:
-        table, connection_string = started.settings.table_name, started.settings.connection_string
-        if dialect or (not is_applied and is_embedded(connection_string)):
-            click.echo(schema.render(Dialect(dialect or "sqlite"), table))
+    with sdr_session(common, Purpose.NOTHING if dialect else Purpose.TABLES) as started:
+        if not is_applied:
+            click.echo(script_for(started.settings, dialect))
             return
-        connection = connect(connection_string, create=is_applied)
-        try:
-            if is_applied:
-                schema.apply(connection.execute, connection.dialect, table)
-            else:
-                click.echo(schema.render(connection.dialect, table))
-        finally:
-            connection.close()
-    if is_applied and not common.quiet:
-        click.echo(f"The tables beside {table} are there; nothing that was there was changed.")
+        make_tables(started.settings)
+    if not common.quiet:
+        click.echo(f"The tables beside {started.settings.table_name} are there; nothing that was there was changed.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import click
 
 from api_pipeline.commands.common import Common, pass_common
@@ -39,6 +37,5 @@ def command(
         status_words=("Queued", *["InProgress"] * (validation_polls - 1)) if validation_polls else (),
     )
     with sdr_session(common, Purpose.NOTHING):
-        stop = threading.Event()
-        stop_on_signals(stop)
+        stop = stop_on_signals()
         run_tec_server(port, TecOptions(keep_records=keep, conditions=conditions), click.echo, stop)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -24,15 +24,48 @@ import orjson
 from api_pipeline.sandbox.simulator.answer import Answer, Ending, error_answer, json_answer
 from api_pipeline.sandbox.simulator.faults import Fault
 from api_pipeline.sandbox.simulator.from_json import made, members
-
-if TYPE_CHECKING:
-    from api_pipeline.sandbox.simulator.shell import Shell
+from api_pipeline.sandbox.simulator.options import CommonConditions
+from api_pipeline.sandbox.simulator.request_log import LoggedRequest
 
 PREFIX = "/_control/"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def answer(simulator: Shell[Any], method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+class Steered(Protocol):
+    """What control asks of a simulated service; `Shell` is one."""
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str, bool], Callable[[Any, str, bytes], Answer]]:
+        """The service's own routes."""
+
+    @property
+    def conditions(self) -> CommonConditions:
+        """What holds until it is changed."""
+
+    @property
+    def log(self) -> list[LoggedRequest]:
+        """The last requests."""
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts since the last reset."""
+
+    def change(self, **changes: Any) -> None:
+        """Change conditions by the names of their members."""
+
+    def add_fault(self, *faults: Fault) -> None:
+        """Program faults."""
+
+    def clear_faults(self) -> None:
+        """Take every fault out."""
+
+    def expire_tokens(self) -> None:
+        """Make every access token that was issued worthless."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+
+
+def answer(simulator: Steered, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
     """Return the answer to a request under `/_control/`. `headers` has lower-case names."""
     # A page in a browser on this machine could otherwise reach us under a name of its own that resolves to loopback.
     if urlsplit(f"//{headers.get('host', '')}").hostname not in _LOOPBACK:
@@ -48,45 +81,45 @@ def answer(simulator: Shell[Any], method: str, path: str, headers: Mapping[str, 
         return error_answer(400, str(error))
 
 
-def _stats(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _stats(simulator: Steered, _: str, __: bytes) -> Answer:
     return json_answer(200, simulator.counts())
 
 
-def _log(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _log(simulator: Steered, _: str, __: bytes) -> Answer:
     return json_answer(200, [asdict(request) for request in simulator.log])
 
 
-def _conditions(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _conditions(simulator: Steered, _: str, __: bytes) -> Answer:
     return json_answer(200, asdict(simulator.conditions))
 
 
-def _change(simulator: Shell[Any], _: str, body: bytes) -> Answer:
+def _change(simulator: Steered, _: str, body: bytes) -> Answer:
     simulator.change(**members(type(simulator.conditions), orjson.loads(body)))
     return _conditions(simulator, "", b"")
 
 
-def _add_faults(simulator: Shell[Any], _: str, body: bytes) -> Answer:
+def _add_faults(simulator: Steered, _: str, body: bytes) -> Answer:
     value = orjson.loads(body)
     simulator.add_fault(*(made(Fault, item) for item in (value if isinstance(value, list) else [value])))
     return _done()
 
 
-def _clear_faults(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _clear_faults(simulator: Steered, _: str, __: bytes) -> Answer:
     simulator.clear_faults()
     return _done()
 
 
-def _expire_tokens(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _expire_tokens(simulator: Steered, _: str, __: bytes) -> Answer:
     simulator.expire_tokens()
     return _done()
 
 
-def _reset(simulator: Shell[Any], _: str, __: bytes) -> Answer:
+def _reset(simulator: Steered, _: str, __: bytes) -> Answer:
     simulator.reset()
     return _done()
 
 
-def _die(_: Shell[Any], __: str, ___: bytes) -> Answer:
+def _die(_: Steered, __: str, ___: bytes) -> Answer:
     return replace(_done(), ending=Ending.ANSWER_AND_DIE)
 
 

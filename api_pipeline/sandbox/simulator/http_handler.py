@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import socket
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending, error_answer
-
-if TYPE_CHECKING:
-    from api_pipeline.sandbox.simulator.http import LoopbackServer
+from api_pipeline.sandbox.simulator.shell import Shell
 
 # A body is read into memory before it is judged; nothing that is tried on one machine needs more.
 _LARGEST_BODY = 256 * 1024 * 1024
+
+
+class Host(Protocol):
+    """What a connection asks of the server that it belongs to."""
+
+    @property
+    def simulator(self) -> Shell[Any]:
+        """The service that answers."""
+
+    def wait_for_client_to_go(self, connection: socket.socket) -> None:
+        """Send nothing to a client until it closes the connection or the server ends."""
+
+    def die(self) -> None:
+        """Stop listening and close every connection."""
 
 
 class _BadBody(Exception):
@@ -28,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # One write for the whole answer, instead of one for its head and one for its body.
     wbufsize = -1
-    server: LoopbackServer[Any]  # type: ignore[assignment] # our own server is no socketserver, and gives what is used here
+    server: Host  # type: ignore[assignment] # our own server is no socketserver, and gives what is used here
 
     def _serve(self) -> None:
         simulator = self.server.simulator

@@ -1,0 +1,26 @@
+"""Take a school out: its landed rows and its state, under the lock that a collection holds."""
+
+from __future__ import annotations
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.run_lock import take
+from api_pipeline.xporter.collect import utc_now
+from api_pipeline.xporter.consent import SchoolState
+from api_pipeline.xporter.landing import LandingStore
+
+
+def remove_school(store: LandingStore, estab: str) -> int:
+    """Remove every landed row of a school; return how many. The proof of it stays in `xporter_school`.
+
+    Errors: SettingsError for a school that is not known, AlreadyRunning, DatabaseError.
+    """
+    store.check()
+    lock = take(store.connection, store.names.table("xporter_sync"), None)
+    try:
+        if estab not in {str(row["estab"]).strip() for row in store.schools()}:
+            raise SettingsError(
+                f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
+            )
+        return store.purge_school(estab, SchoolState.REMOVED.value, utc_now())
+    finally:
+        lock.release()
