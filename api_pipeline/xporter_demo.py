@@ -29,7 +29,6 @@ from api_pipeline.sandbox.synthetic_ssd.database import create_tables
 from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.client import Access
 from api_pipeline.xporter.cohort import people, pupils
 from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
 from api_pipeline.xporter.landing import LandingStore
@@ -37,6 +36,7 @@ from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.match import cohort_marks, proposals
 from api_pipeline.xporter.schema import statements
 from api_pipeline.xporter.summary import CollectSummary
+from api_pipeline.xporter.wire.access import Access
 
 _URL = "https://schools.invented.example"
 _CHILDREN_AT_EACH = 3

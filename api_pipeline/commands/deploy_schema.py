@@ -5,24 +5,19 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.schema_options import one_of_them, script_options
 
 
 @click.command("deploy-schema")
 @pass_common
-@click.option("--apply", "is_applied", is_flag=True, help="Run the script on the configured database.")
-@click.option(
-    "--dialect",
-    type=click.Choice(["sqlserver", "sqlserver2012", "postgresql", "sqlite"]),
-    help="Print the script for this database, without connecting to any.",
-)
+@script_options("sqlserver", "sqlserver2012", "postgresql", "sqlite")
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 def command(common: Common, is_applied: bool, dialect: str | None, table: str | None) -> None:
     """Print the script that makes the tables for the database in use, or run it with --apply. It drops nothing."""
     from api_pipeline.deploy import make_tables, script_for, script_of
     from api_pipeline.settings.model import Purpose
 
-    if dialect is not None and is_applied:
-        raise click.UsageError("--dialect prints a script for another database; it does not go with --apply.")
+    one_of_them(dialect, is_applied=is_applied)
     if dialect is not None:
         click.echo(script_of(dialect, table))
         return

@@ -10,8 +10,9 @@ import requests
 
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.xporter.asking import Choice, query_of
-from api_pipeline.xporter.client import Access, Failed, IdaasClient, Outcome, Watch
 from api_pipeline.xporter.consent_step import SchoolSecrets
+from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, Watch
+from api_pipeline.xporter.wire.client import IdaasClient
 
 if TYPE_CHECKING:
     from api_pipeline.settings.xporter import XporterSettings
@@ -38,7 +39,7 @@ def check_schools(
             outcomes.append(Outcome.ERROR)
             continue
         limiter = RateLimiter(1, settings.min_gap_ms / 1000, time.monotonic)
-        client = IdaasClient(session, access, (estab, secret), limiter, time.monotonic, Watch(on_token=on_token))
+        client = IdaasClient(Caller(session, access, estab, secret, limiter, time.monotonic, Watch(on_token=on_token)))
         outcomes.extend(_check_one(client, estab, choices, settings, echo))
     if not count:
         echo("There is no school to check; name one, or set XPORTER_SCHOOLS.")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from api_pipeline.errors import SettingsError
 from api_pipeline.xporter.consent import Known, Listed, SchoolState, Verdict, judge, lost_scopes, read_scopes, read_time
 from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.landing.removal import purge_school, withdraw
 from api_pipeline.xporter.summary import CollectSummary
 
 _LOG = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class ConsentStep:
             _LOG.warning("%s", text)
             return
         values = _values(known, listed, None, now)
-        removed = self._patient(lambda: self._store.purge_school(estab, verdict.state.value, now, values))
+        removed = self._patient(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
         ended = verdict.ended_at.isoformat(sep=" ", timespec="minutes") if verdict.ended_at else "an unknown time"
         text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)
@@ -159,7 +160,7 @@ class ConsentStep:
 
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
-                done = self._store.withdraw(estab, scopes) if lost else (0, 0)
+                done = withdraw(self._store, estab, scopes) if lost else (0, 0)
                 self._store.save_school(_values(known, listed, scopes, now))
             return done
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.settings.model import Settings
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.xporter.client import Failed, IdaasClient, Watch
 from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.opening import access_of, session_of
+from api_pipeline.xporter.wire.access import Caller, Failed, Watch
+from api_pipeline.xporter.wire.client import IdaasClient
 
 
 def listed_schools(settings: Settings, on_token: Callable[[str], None]) -> dict[str, Listed]:
@@ -20,8 +21,10 @@ def listed_schools(settings: Settings, on_token: Callable[[str], None]) -> dict[
     limiter = RateLimiter(1, 0.0, time.monotonic)
     with session_of(settings) as http:
         client = IdaasClient(
-            *(http, access_of(settings), ("", settings.xporter.management_secret), limiter, time.monotonic),
-            Watch(on_token=on_token),
+            Caller(
+                *(http, access_of(settings), "", settings.xporter.management_secret, limiter, time.monotonic),
+                Watch(on_token=on_token),
+            )
         )
         try:
             return read_list(client.schools())

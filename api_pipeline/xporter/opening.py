@@ -19,12 +19,12 @@ from api_pipeline.settings.model import Settings
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.xporter.asking import Choice, choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.client import Access
 from api_pipeline.xporter.cohort import people
 from api_pipeline.xporter.collect import CollectOptions, CollectParts
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.match import cohort_marks
+from api_pipeline.xporter.wire.access import Access
 
 _BUSY_WAIT_S = 30.0
 

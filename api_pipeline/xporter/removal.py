@@ -7,6 +7,7 @@ from api_pipeline.run_lock import take
 from api_pipeline.xporter.collect import utc_now
 from api_pipeline.xporter.consent import SchoolState
 from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.landing.removal import purge_school
 
 
 def remove_school(store: LandingStore, estab: str) -> int:
@@ -21,6 +22,6 @@ def remove_school(store: LandingStore, estab: str) -> int:
             raise SettingsError(
                 f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
             )
-        return store.purge_school(estab, SchoolState.REMOVED.value, utc_now())
+        return purge_school(store, estab, SchoolState.REMOVED.value, utc_now())
     finally:
         lock.release()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.errors import PipelineError
-from api_pipeline.xporter.client import Outcome
 from api_pipeline.xporter.landing import Counts, Round
+from api_pipeline.xporter.wire.access import Outcome
 
 SHRANK = "shrank"
 _NEWS = {

@@ -29,13 +29,13 @@ from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.client import IN_MEMORY_BYTES, Access
 from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names, landings
 from api_pipeline.xporter.rows import RowReader
 from api_pipeline.xporter.schema import statements
 from api_pipeline.xporter.summary import CollectSummary
+from api_pipeline.xporter.wire.access import IN_MEMORY_BYTES, Access
 
 TODAY = date(2025, 11, 26)
 URL = "https://schools.invented.example"

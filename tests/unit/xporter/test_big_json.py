@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.xporter.big_json import BadJson, FileRows, read_members
+from api_pipeline.xporter.wire.big_json import BadJson, FileRows, read_members
 
 _texts = st.text(alphabet=st.sampled_from('ab"\\{}[]:,é \n'), max_size=6)
 _values = st.recursive(

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.invented_children import invented_upn
-from api_pipeline.xporter.answer import ErrorKind, is_not_ready, read_error
 from api_pipeline.xporter.asking import choices, query_of, questions
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_time
 from api_pipeline.xporter.match import CHANGED, MISSING, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.windows import windows
+from api_pipeline.xporter.wire.answer import ErrorKind, is_not_ready, read_error
 
 _WEDNESDAY = date(2025, 11, 26)
 

@@ -1,4 +1,4 @@
-"""`xporter collect` and `xporter check`: the commands that ask the schools."""
+"""`xporter collect`: consent first, then every school."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--full", "is_full", is_flag=True, help="Ask for closed weeks again as well.")
 @click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
 @click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
-def collect(
+def command(
     common: Common,
     estabs: tuple[str, ...],
     endpoints: tuple[str, ...],
@@ -75,26 +75,3 @@ def _print(summary: CollectSummary, common: Common, *, is_dry_run: bool) -> None
         f"{counts.added} rows added, {counts.changed} changed, {counts.deleted} deleted, {counts.unchanged} unchanged, "
         f"{summary.dropped} not about the council's children; {summary.requests} requests."
     )
-
-
-@click.command("check")
-@pass_common
-@click.argument("estab", required=False)
-def check(common: Common, estab: str | None) -> None:
-    """Fetch a token for each school (or ESTAB), read its scopes and ask one small page of each endpoint."""
-    from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.checking import check_schools
-    from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of
-
-    with session(common, Purpose.XPORTER) as started:
-        settings = started.settings
-        secrets = StoredSecrets(settings, started.redactor.add)
-        schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
-        with session_of(settings) as http:
-            code = check_schools(
-                http,
-                access_of(settings),
-                *(secrets, schools, chosen(settings), settings.xporter, started.redactor.add),
-                (lambda _line: None) if common.quiet else click.echo,
-            )
-    raise SystemExit(code)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from api_pipeline.xporter.big_json import FileRows
+from api_pipeline.xporter.wire.big_json import FileRows
 
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")

@@ -6,112 +6,34 @@ It runs in a thread of its own and waits for the writer after each answer, so th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
-from enum import Enum
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.answer import Answer
-from api_pipeline.xporter.asking import Choice, Question, query_of, questions, sources_of
-from api_pipeline.xporter.client import Failed, IdaasClient, Outcome
+from api_pipeline.xporter.asking import Choice, Question, query_of, questions
+from api_pipeline.xporter.collect.items import Collected, HandIn, Problem, SchoolPlan, ScopesFound, Verdict
+from api_pipeline.xporter.collect.sorting import Sorting
 from api_pipeline.xporter.landing import Round
-from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows
+from api_pipeline.xporter.minimise import member_of
+from api_pipeline.xporter.wire.access import Failed, Outcome
+from api_pipeline.xporter.wire.answer import Answer
+from api_pipeline.xporter.wire.client import IdaasClient
 
 _GIVE_UP_AFTER = 2
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
-Rows = Iterable[Mapping[str, Any]]
-
-
-class Verdict(Enum):
-    """What the writer did with an answer."""
-
-    WRITTEN = "written"
-    SHRANK = "shrank"
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """An answer, ready to be compared: the rows of each landing table that the answer named.
-
-    `whole` counts the rows of each of them before minimisation. `is_second_try` is set where the first was so small
-    that it was asked for again; `counted` is what the API says of how many pupils there are, then.
-    """
-
-    round: Round
-    question: Question
-    tables: Mapping[str, tuple[Landing, Rows]]
-    whole: Mapping[str, int]
-    dropped: int
-    answer: Answer
-    withheld: Mapping[str, tuple[str, ...]]
-    started: datetime
-    is_second_try: bool = False
-    counted: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A round that got no data, or was not asked (`is_skip`)."""
-
-    round: Round
-    outcome: str
-    text: str
-    is_skip: bool = False
-    is_news: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ScopesFound:
-    """The scopes of a school's token, where the list of schools named none."""
-
-    estab: str
-    scopes: frozenset[str]
-
-
-Item: TypeAlias = "Collected | Problem | ScopesFound"
-
-
-class Desk(Protocol):
-    """Where a school's thread hands in its results; the writer works them off one at a time."""
-
-    def hand_in(self, item: Item) -> Verdict:
-        """Wait until the writer has dealt with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchoolPlan:
-    """What one school is asked. `scopes` None: not known. `closed` are windows landed already, with their parameters.
-
-    `landed_ids` has the values of landed columns that requests or minimisation need. `cohort` None: all pupils.
-    """
-
-    estab: str
-    choices: tuple[Choice, ...]
-    scopes: frozenset[str] | None
-    known_endpoints: frozenset[str]
-    closed: Mapping[tuple[str, str], str | None]
-    landed_ids: Mapping[tuple[str, str, str], Set[str]]
-    cohort: Set[str] | None
-    today: date
-    weeks_back: int
-    earliest: date | None
-    options_style: str
-    paths: Mapping[str, str] = field(default_factory=dict)
-    shrink_pause_s: float = 30.0
 
 
 class SchoolRound:
-    """Asks one school for everything. `sleep` obeys a stop; `missing` counts addresses that no school knows."""
+    """Asks one school for everything. `sleep` obeys a stop."""
 
     def __init__(
         self,
         plan: SchoolPlan,
         client: IdaasClient,
-        desk: Desk,
+        desk: HandIn,
         sleep: Callable[[float], None],
         is_dead_address: Callable[[str], bool],
     ) -> None:
@@ -120,8 +42,7 @@ class SchoolRound:
         self._desk = desk
         self._sleep = sleep
         self._is_dead_address = is_dead_address
-        self._ids: dict[tuple[str, str, str], set[str]] = {}
-        self._students: set[str] | None = None
+        self._sorting = Sorting(plan)
         self._failed_in_a_row = 0
 
     def run(self) -> None:
@@ -162,7 +83,7 @@ class SchoolRound:
         if self._is_dead_address(name):
             self._skip(name, "several schools said that the API does not know this address")
             return None
-        asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._known_ids)
+        asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._sorting.known_ids)
         if not asked:
             self._skip(name, "the endpoint that its ids come from has none", is_news=False)
         for question in asked:
@@ -223,11 +144,11 @@ class SchoolRound:
         counted: int | None,
         is_second_try: bool,
     ) -> Verdict:
-        found = self._by_landing(choice, answer)
+        found = self._sorting.by_landing(choice, answer)
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
-        tables = self._minimised(choice, found)
+        tables = self._sorting.minimised(choice, found)
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
-        self._remember(choice, tables)
+        self._sorting.remember(choice, tables)
         withheld = {
             landing.name: landing.table.withheld(self._plan.scopes) if landing.table else ()
             for landing, _ in tables.values()
@@ -239,72 +160,6 @@ class SchoolRound:
                 counted=counted,
             )
         )
-
-    def _by_landing(self, choice: Choice, answer: Answer) -> dict[str, tuple[Landing, Rows]]:
-        """Return the rows by the landing table they go to; those of unknown tables name theirs in source_table."""
-        by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
-        other = landings(choice.endpoint)[-1]
-        found: dict[str, tuple[Landing, Rows]] = {}
-        unknown: list[Mapping[str, Any]] = []
-        for name, rows in answer.tables.items():
-            table = choice.endpoint.table_named(name)
-            if table is None:
-                unknown.extend({**row, "source_table": name} for row in rows)
-            else:
-                landing = by_table[table.name]
-                found[landing.name] = (landing, rows)
-        if unknown:
-            found[other.name] = (other, unknown)
-        return found
-
-    def _minimised(self, choice: Choice, found: dict[str, tuple[Landing, Rows]]) -> dict[str, tuple[Landing, Rows]]:
-        if self._plan.cohort is None:
-            return found
-        if choice.endpoint.name == "Students":
-            self._students = self._matched(found)
-        students = self._pupils()
-        in_answer = {landing.table.name: rows for landing, rows in found.values() if landing.table}
-        landed = {source: self._values(source) for source in landed_sources(choice.endpoint)}
-        kept: dict[str, tuple[Landing, Rows]] = {}
-        for name, (landing, rows) in found.items():
-            if name == "Students":
-                kept[name] = (landing, matched_pupils(rows, self._plan.cohort))
-            else:
-                kept[name] = (landing, owned_rows(landing, rows, students, in_answer, landed))
-        return kept
-
-    def _matched(self, found: dict[str, tuple[Landing, Rows]]) -> set[str] | None:
-        if "Students" not in found or self._plan.cohort is None:
-            return self._students
-        matched = matched_pupils(found["Students"][1], self._plan.cohort)
-        return {str(member_of(row, "id")).strip() for row in matched}
-
-    def _pupils(self) -> Set[str]:
-        """Return the Ids of the matched pupils: of tonight's answer, or those that are landed."""
-        if self._students is not None:
-            return self._students
-        return self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
-
-    def _remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]]) -> None:
-        """Keep the columns that later questions take their ids from."""
-        for source in self._sources():
-            if source[0] != choice.endpoint.name:
-                continue
-            for landing, rows in tables.values():
-                if landing.table is not None and landing.table.name == source[1]:
-                    column = source[2].lower()
-                    values = (member_of(row, column) for row in rows)
-                    self._ids[source] = {str(value).strip() for value in values if value is not None}
-
-    def _sources(self) -> set[tuple[str, str, str]]:
-        sources = {source for choice in self._plan.choices for source in sources_of(choice)}
-        return sources | {source for choice in self._plan.choices for source in landed_sources(choice.endpoint)}
-
-    def _values(self, source: tuple[str, str, str]) -> Set[str]:
-        return self._ids.get(source) or self._plan.landed_ids.get(source, frozenset())
-
-    def _known_ids(self, source: tuple[str, str, str]) -> list[str]:
-        return sorted(self._values(source))
 
     def _pupils_counted(self, choice: Choice) -> int | None:
         """Return how many pupils the API itself counts, None where it does not say (endpoint Counts)."""

@@ -1,29 +1,12 @@
-"""`xporter demo` and `xporter simulate-api`: see it work on a machine that has nothing."""
+"""`xporter simulate-api`: the simulated School Data API, served."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
 from api_pipeline.commands.common import Common, pass_common, session
-
-
-@click.command("demo")
-@pass_common
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to put the demo's database.")
-def demo(common: Common, folder: Path | None) -> None:
-    """Collect three invented schools for three nights: a pupil leaves, a school revokes; then show attendance."""
-    from api_pipeline.commands.stopping import stop_on_signals
-    from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter_demo import default_folder
-    from api_pipeline.xporter_demo import demo as run_demo
-
-    with session(common, Purpose.NOTHING):
-        stop = stop_on_signals()
-        code = run_demo(folder or default_folder(), (lambda _line: None) if common.quiet else click.echo, stop)
-    raise SystemExit(code)
 
 
 @click.command("simulate-api")
@@ -32,7 +15,7 @@ def demo(common: Common, folder: Path | None) -> None:
 @click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="How many to invent.")
 @click.option("--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Pupils of each.")
 @click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
-def simulate_api(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:
+def command(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:
     """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
     from api_pipeline.commands.stage import today
     from api_pipeline.commands.stopping import stop_on_signals

@@ -14,11 +14,11 @@ from api_pipeline.errors import SettingsError
 
 
 @click.group("schools")
-def schools() -> None:
+def command() -> None:
     """List the schools, keep or remove a school's secret, or take a school's data out."""
 
 
-@schools.command("list")
+@command.command("list")
 @pass_common
 def list_schools(common: Common) -> None:
     """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret here or not, last problem)."""
@@ -41,7 +41,7 @@ def list_schools(common: Common) -> None:
             click.echo(f"  {row['problem']}")
 
 
-@schools.command("add")
+@command.command("add")
 @pass_common
 @click.argument("estab", required=False)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A CSV file with the columns estab and secret.")
@@ -90,7 +90,7 @@ def _checked(estab: str) -> str:
     return estab
 
 
-@schools.command("remove")
+@command.command("remove")
 @pass_common
 @click.argument("estab")
 def remove(common: Common, estab: str) -> None:

@@ -1,0 +1,32 @@
+"""`xporter`: school data collected, kept in step, and taken out again when consent ends."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.lazy_group import LazyGroup
+
+
+class _XporterCommands(LazyGroup):
+    entries = {  # noqa: RUF012 - a ClassVar in LazyGroup
+        "schools": ("schools", "List the schools, keep or remove a school's secret, or take a school's data out."),
+        "check": (
+            "check",
+            "Walk to the API with each school's secret; say which endpoints its consent does not cover.",
+        ),
+        "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the landing tables."),
+        "collect": ("collect", "Collect once: consent first, then every school."),
+        "status": ("status", "Show the age of each school's data by endpoint, and what went wrong last."),
+        "report": ("report", "Write a collection as one HTML page."),
+        "catalogue": ("catalogue", "List the endpoints, or one endpoint's tables, keys, fields and consent scopes."),
+        "match": ("match", "Propose UPNs for children without one or with a changed one."),
+        "config": ("config", "Print the collector's settings as they stand in a .env file."),
+        "demo": ("demo", "Three invented schools, a few nights: a pupil leaves, a school revokes."),
+        "simulate-api": ("simulate_api", "Serve the simulated School Data API on this machine."),
+    }
+    package = "api_pipeline.commands.xporter"
+
+
+@click.group("xporter", cls=_XporterCommands)
+def command() -> None:
+    """Collect the data of schools that authorised the council (School Data API) into tables of its own database."""

@@ -1,0 +1,30 @@
+"""`xporter check`: the way to the API as each school."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("check")
+@pass_common
+@click.argument("estab", required=False)
+def command(common: Common, estab: str | None) -> None:
+    """Fetch a token for each school (or ESTAB), read its scopes and ask one small page of each endpoint."""
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.checking import check_schools
+    from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of
+
+    with session(common, Purpose.XPORTER) as started:
+        settings = started.settings
+        secrets = StoredSecrets(settings, started.redactor.add)
+        schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
+        with session_of(settings) as http:
+            code = check_schools(
+                http,
+                access_of(settings),
+                *(secrets, schools, chosen(settings), settings.xporter, started.redactor.add),
+                (lambda _line: None) if common.quiet else click.echo,
+            )
+    raise SystemExit(code)

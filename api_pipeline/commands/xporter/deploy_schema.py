@@ -1,0 +1,57 @@
+"""`xporter deploy-schema`: the script of the landing tables, printed or applied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.schema_options import one_of_them, script_options
+
+if TYPE_CHECKING:
+    from api_pipeline.settings.model import Settings
+
+
+@click.command("deploy-schema")
+@pass_common
+@script_options()
+def command(common: Common, is_applied: bool, dialect: str | None) -> None:
+    """Print the script of the landing tables for the chosen endpoints, or run it with --apply; drops nothing."""
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.sql.identifiers import Dialect
+    from api_pipeline.xporter.layout import Names
+    from api_pipeline.xporter.opening import chosen
+    from api_pipeline.xporter.schema import render
+
+    one_of_them(dialect, is_applied=is_applied)
+    with session(common, Purpose.NOTHING if dialect else Purpose.DATABASE) as started:
+        settings = started.settings
+        if dialect is not None:
+            endpoints = [choice.endpoint for choice in chosen(settings)]
+            click.echo(render(Names(Dialect(dialect), settings.xporter.schema), endpoints, with_ssd=""), nl=False)
+            return
+        _print_or_apply(settings, is_applied=is_applied, quiet=common.quiet)
+
+
+def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool) -> None:
+    from api_pipeline.xporter.cohort import has_ssd, ssd_prefix
+    from api_pipeline.xporter.opening import chosen, open_landing
+    from api_pipeline.xporter.schema import render, statements
+
+    endpoints = [choice.endpoint for choice in chosen(settings)]
+    with open_landing(settings, create=is_applied) as store:
+        schema = settings.staging.ssd_schema
+        prefix = ssd_prefix(store.connection, schema) if has_ssd(store.connection, schema) else None
+        if not is_applied:
+            click.echo(render(store.names, endpoints, with_ssd=prefix), nl=False)
+            return
+        made = statements(store.names, endpoints, with_ssd=prefix)
+        with store.connection.transaction():
+            for statement in made:
+                store.connection.execute(statement)
+    if quiet:
+        return
+    click.echo(f"The landing tables of {len(endpoints)} endpoints are there; {len(made)} statements were run.")
+    if prefix is None:
+        click.echo("The SSD's tables are not there, so the view of each child's attendance was not made.")

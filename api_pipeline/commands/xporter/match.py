@@ -1,0 +1,34 @@
+"""`xporter match`: proposals of UPNs for a worker."""
+
+from __future__ import annotations
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("match")
+@pass_common
+@click.option("--dry-run", is_flag=True, help="Count, and write no proposal.")
+def command(common: Common, dry_run: bool) -> None:
+    """Propose UPNs by exact match of the SSD with the landed pupils, into the table xporter_match.
+
+    Nothing is written to the SSD or to a payload: a worker looks at each proposal and accepts it in the case system.
+    """
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.cohort import people, pupils, write_proposals
+    from api_pipeline.xporter.collect import utc_now
+    from api_pipeline.xporter.match import KINDS, proposals
+    from api_pipeline.xporter.opening import open_landing
+
+    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+        store.check()
+        found = proposals(people(store.connection, started.settings.staging.ssd_schema), pupils(store))
+        if not dry_run:
+            write_proposals(store, found, utc_now())
+    if common.quiet:
+        return
+    for kind, meaning in KINDS.items():
+        click.echo(f"{sum(item.kind == kind for item in found):>6}  {kind}: {meaning}")
+    if not dry_run:
+        click.echo("The proposals are in the table xporter_match; look at each before you accept it.")

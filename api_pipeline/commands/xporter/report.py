@@ -1,0 +1,35 @@
+"""`xporter report`: a collection as one page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("report")
+@pass_common
+@click.option("--run-id", metavar="ID", help="Report this collection instead of the last one.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where to write the page (default: the working folder).",
+)
+def command(common: Common, run_id: str | None, folder: Path) -> None:
+    """Write the last collection, or another, as one HTML page: counts, problems, schools, removals."""
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.collect import utc_now
+    from api_pipeline.xporter.opening import open_landing
+    from api_pipeline.xporter.report_page import write_page
+    from api_pipeline.xporter.status import overview
+
+    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+        store.check()
+        limit = timedelta(hours=started.settings.xporter.stale_after_hours)
+        path = write_page(store, overview(store, utc_now(), limit), folder, run_id)
+    if not common.quiet:
+        click.echo(f"Report: {path}")

@@ -1,0 +1,35 @@
+"""`xporter status`: the age of each school's data."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+
+@click.command("status")
+@pass_common
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(common: Common, as_json: bool) -> None:
+    """Show each school and endpoint: rows, age of the last complete round, age of the data, what went wrong last.
+
+    Exit code 1 where a round is older than XPORTER_STALE_AFTER_HOURS.
+    """
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.collect import utc_now
+    from api_pipeline.xporter.opening import open_landing
+    from api_pipeline.xporter.status import overview, status_lines
+
+    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+        store.check()
+        limit = timedelta(hours=started.settings.xporter.stale_after_hours)
+        result = overview(store, utc_now(), limit)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2, default=str))
+    else:
+        for line in status_lines(result):
+            click.echo(line)
+    raise SystemExit(1 if result.has_stale else 0)

@@ -1,0 +1,94 @@
+"""What a school's thread is given, and what it hands in to the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Protocol, TypeAlias
+
+from api_pipeline.xporter.asking import Choice, Question
+from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.wire.answer import Answer
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+class Verdict(Enum):
+    """What the writer did with an answer."""
+
+    WRITTEN = "written"
+    SHRANK = "shrank"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """An answer, ready to be compared: the rows of each landing table that the answer named.
+
+    `whole` counts the rows of each of them before minimisation. `is_second_try` is set where the first was so small
+    that it was asked for again; `counted` is what the API says of how many pupils there are, then.
+    """
+
+    round: Round
+    question: Question
+    tables: Mapping[str, tuple[Landing, Rows]]
+    whole: Mapping[str, int]
+    dropped: int
+    answer: Answer
+    withheld: Mapping[str, tuple[str, ...]]
+    started: datetime
+    is_second_try: bool = False
+    counted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A round that got no data, or was not asked (`is_skip`)."""
+
+    round: Round
+    outcome: str
+    text: str
+    is_skip: bool = False
+    is_news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScopesFound:
+    """The scopes of a school's token, where the list of schools named none."""
+
+    estab: str
+    scopes: frozenset[str]
+
+
+Item: TypeAlias = "Collected | Problem | ScopesFound"
+
+
+class HandIn(Protocol):
+    """Where a school's thread hands in its results; the writer works them off one at a time."""
+
+    def hand_in(self, item: Item) -> Verdict:
+        """Wait until the writer has dealt with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolPlan:
+    """What one school is asked. `scopes` None: not known. `closed` are windows landed already, with their parameters.
+
+    `landed_ids` has the values of landed columns that requests or minimisation need. `cohort` None: all pupils.
+    """
+
+    estab: str
+    choices: tuple[Choice, ...]
+    scopes: frozenset[str] | None
+    known_endpoints: frozenset[str]
+    closed: Mapping[tuple[str, str], str | None]
+    landed_ids: Mapping[tuple[str, str, str], Set[str]]
+    cohort: Set[str] | None
+    today: date
+    weeks_back: int
+    earliest: date | None
+    options_style: str
+    paths: Mapping[str, str] = field(default_factory=dict)
+    shrink_pause_s: float = 30.0

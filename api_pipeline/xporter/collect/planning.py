@@ -1,0 +1,108 @@
+"""Settle what consent says, and plan what each school is asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Set
+from functools import partial
+from typing import Any
+
+from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.xporter.asking import sources_of
+from api_pipeline.xporter.collect.items import SchoolPlan
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.consent import Listed, read_list
+from api_pipeline.xporter.consent_step import ConsentStep
+from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.minimise import landed_sources
+from api_pipeline.xporter.summary import CollectSummary, RoundResult
+from api_pipeline.xporter.wire.access import Failed, Outcome
+from api_pipeline.xporter.wire.client import IdaasClient
+
+_LOG = logging.getLogger(__name__)
+
+
+class Planner:
+    """Plans a collection. `with_retry` runs work on the database; `client` asks as a school with its secret."""
+
+    def __init__(
+        self,
+        parts: CollectParts,
+        options: CollectOptions,
+        summary: CollectSummary,
+        with_retry: Callable[[Callable[[], Any]], Any],
+        client: Callable[[str, str], IdaasClient],
+    ) -> None:
+        self._parts = parts
+        self._options = options
+        self._store = parts.store
+        self.summary = summary
+        self._with_retry = with_retry
+        self._client = client
+
+    def plans(self) -> list[SchoolPlan]:
+        """Settle what consent says, and return what each school is asked, in the order of their numbers."""
+        step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
+        known = step.known()
+        listed = self._listed()
+        asked = step.settle(known, listed, utc_now())
+        if not asked and not self.summary.errors:
+            _LOG.warning("no school can be asked: none is authorised and has a secret here")
+        plans = []
+        for estab, scopes in sorted(asked.items()):
+            syncs = self._with_retry(partial(self._store.school_syncs, estab))
+            plans.append(self._plan(estab, scopes, syncs))
+        return plans
+
+    def _listed(self) -> dict[str, Listed] | None:
+        """Return the list of schools; None where there is no management secret or no answer."""
+        if not self._parts.management_secret:
+            return None
+        client = self._client("", self._parts.management_secret)
+        try:
+            return read_list(client.schools())
+        except Failed as failure:
+            if failure.outcome == Outcome.REFUSED and not self._parts.secrets.estabs():
+                raise AuthenticationRefused(
+                    "The management secret is refused and there is no other list of schools; correct "
+                    "XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."
+                ) from None
+            text = f"The list of schools could not be read ({failure.text}); consent is as it was last known."
+            _LOG.warning("%s", text)
+            self.summary.lines.append(text)
+            outcome = Outcome.ERROR if failure.outcome == Outcome.REFUSED else Outcome.UNAVAILABLE
+            self.summary.problems.append(RoundResult(Round("", "GetXodSchools"), outcome, text, is_news=True))
+            return None
+
+    def _plan(
+        self, estab: str, scopes: frozenset[str] | None, syncs: Mapping[tuple[str, str], tuple[str | None, int | None]]
+    ) -> SchoolPlan:
+        options = self._options
+        landed = {key: parameters for key, (parameters, rows) in syncs.items() if rows is not None}
+        return SchoolPlan(
+            estab=estab,
+            choices=options.choices,
+            scopes=scopes,
+            known_endpoints=frozenset(endpoint for endpoint, _ in landed),
+            closed={} if options.is_full else landed,
+            landed_ids=self._landed_ids(estab),
+            cohort=self._parts.cohort,
+            today=options.today,
+            weeks_back=options.weeks_back,
+            earliest=options.earliest,
+            options_style=options.options_style,
+            paths=options.paths,
+            shrink_pause_s=options.shrink_pause_s,
+        )
+
+    def _landed_ids(self, estab: str) -> dict[tuple[str, str, str], Set[str]]:
+        sources = {source for choice in self._options.choices for source in sources_of(choice)}
+        sources |= {source for choice in self._options.choices for source in landed_sources(choice.endpoint)}
+        if self._parts.cohort is not None:
+            sources.add(("Students", "Students", "Id"))
+        found: dict[tuple[str, str, str], Set[str]] = {}
+        for landing in self._store.existing():
+            for endpoint, table, column in sources:
+                if landing.endpoint == endpoint and landing.table is not None and landing.table.name == table:
+                    found[endpoint, table, column] = self._with_retry(partial(self._store.ids, landing, column, estab))
+        return found

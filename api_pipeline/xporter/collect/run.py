@@ -1,0 +1,166 @@
+"""One collection: consent first, then every school in turn, each answer compared and written in one transaction.
+
+The thread that calls `collect` owns the database. Schools are asked in threads of their own, a few at once; each hands
+in one answer and waits until it is written, so that memory holds as many answers as schools are asked at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from api_pipeline.db_retry import with_retry
+from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.xporter.collect.desk import Desk, HeldLock, locked
+from api_pipeline.xporter.collect.items import SchoolPlan
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.collect.planning import Planner
+from api_pipeline.xporter.collect.school_round import SchoolRound, run_guarded
+from api_pipeline.xporter.collect.writer import Writer
+from api_pipeline.xporter.layout import landings
+from api_pipeline.xporter.summary import CollectSummary
+from api_pipeline.xporter.wire.access import Caller, Watch
+from api_pipeline.xporter.wire.client import IdaasClient
+
+_LOG = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
+    """Collect once and return what was done; errors that ended it stand in the summary.
+
+    Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
+    """
+    if parts.cohort is not None and not any(choice.endpoint.name == "Students" for choice in options.choices):
+        raise SettingsError(
+            "XPORTER_ENDPOINTS: expected Students among them while XPORTER_KEEP_UNMATCHED is false: without the roll "
+            "nobody knows which rows are about the council's children."
+        )
+    parts.store.check()
+    missing = parts.store.tables_missing(landing for choice in options.choices for landing in landings(choice.endpoint))
+    if missing:
+        raise DatabaseError(
+            f"{len(missing)} landing tables are not there ({missing[0]} among them); make them with: "
+            "d2i-csc-api xporter deploy-schema --apply"
+        )
+    with locked(parts.store) as lock:
+        return Collection(parts, options, lock).run()
+
+
+class Collection:
+    """One run of `collect`, made by it."""
+
+    def __init__(self, parts: CollectParts, options: CollectOptions, lock: HeldLock) -> None:
+        self._parts = parts
+        self._options = options
+        self._lock = lock
+        self._store = parts.store
+        self._stop = parts.stop
+        self._desk = Desk()
+        self._limiters: list[RateLimiter] = []
+        self._requests = threading.Lock()
+        self.summary = CollectSummary(self._store.run_id, utc_now())
+        self._writer = Writer(parts, options, self.summary, self._with_retry)
+
+    def run(self) -> CollectSummary:
+        """Do the whole way once."""
+        summary = self.summary
+        try:
+            if not self._options.is_dry_run:
+                self._with_retry(lambda: self._store.begin_run(summary.started_at))
+            plans = Planner(self._parts, self._options, summary, self._with_retry, self._client).plans()
+            summary.schools = len(plans)
+            self._ask_all(plans)
+            if self._stop.is_set():
+                summary.errors.append(Interrupted("The collection was stopped; what was complete is written."))
+        except Stopped:
+            summary.errors.append(Interrupted("The collection was stopped; what was complete is written."))
+        except PipelineError as error:
+            summary.errors.append(error)
+        summary.finished_at = utc_now()
+        self._finish()
+        return summary
+
+    def _finish(self) -> None:
+        summary = self.summary
+        for error in summary.errors:
+            _LOG.info("what ended the collection: %s", error)
+        counts = summary.counts
+        _LOG.info(
+            "collection ends with exit code %d: %d schools, %d rounds, %d rows added, %d changed, %d deleted, "
+            "%d unchanged, %d not about our children, %d requests",
+            *(summary.exit_code, summary.schools, summary.rounds, counts.added, counts.changed, counts.deleted),
+            *(counts.unchanged, summary.dropped, summary.requests),
+        )
+        if self._options.is_dry_run:
+            return
+        message = " ".join(str(error) for error in summary.errors) or None
+        try:
+            self._store.finish_run(
+                [
+                    *(summary.finished_at, summary.schools, summary.rounds, counts.added, counts.changed),
+                    *(counts.deleted, counts.unchanged, summary.requests, summary.received_bytes),
+                    *(summary.exit_code, message),
+                ]
+            )
+        except DatabaseError as error:
+            _LOG.warning("the entry of this collection could not be closed: %s", error)
+
+    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
+        return with_retry(self._store.connection, work, self._parts.budget, self._lock.retake)
+
+    def _client(self, estab: str, secret: str) -> IdaasClient:
+        limiter = RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._stop.is_set)
+        self._limiters.append(limiter)
+        watch = Watch(self._count_request, self._parts.on_token, self._stop.is_set)
+        parts = self._parts
+        return IdaasClient(Caller(parts.session, parts.access, estab, secret, limiter, parts.clock, watch))
+
+    def _count_request(self) -> None:
+        with self._requests:
+            self.summary.requests += 1
+
+    def _ask_all(self, plans: list[SchoolPlan]) -> None:
+        failed: list[PipelineError] = []
+        with ThreadPoolExecutor(self._options.schools_at_once, thread_name_prefix="school") as pool:
+            try:
+                waiting = {pool.submit(self._ask_school, plan, failed.append): plan for plan in plans}
+                for future in waiting:
+                    future.add_done_callback(lambda _: self._desk.wake())
+                self._work_off(waiting)
+            finally:
+                self._desk.is_closed = True
+                for limiter in self._limiters:
+                    limiter.stop()
+                pool.shutdown(wait=True, cancel_futures=True)
+        self.summary.errors.extend(failed)
+
+    def _ask_school(self, plan: SchoolPlan, on_error: Callable[[PipelineError], None]) -> None:
+        secret = self._parts.secrets.get(plan.estab)
+        if self._stop.is_set() or secret is None:
+            return
+        client = self._client(plan.estab, secret)
+        limiter = self._limiters[-1]
+        school = SchoolRound(plan, client, self._desk, limiter.sleep, self._writer.is_dead_address)
+        seconds = run_guarded(school, on_error)
+        _LOG.info("school %s: asked for %.1f s", plan.estab, seconds)
+
+    def _work_off(self, waiting: Mapping[Future[None], SchoolPlan]) -> None:
+        """Deal with what the schools hand in, until all have ended or the run is to stop."""
+        open_ = set(waiting)
+        while open_:
+            if self._stop.is_set():
+                return
+            entry = self._desk.next()
+            if entry is not None:
+                item, reply = entry
+                reply.set_result(self._writer.deal_with(item))
+            done = {future for future in open_ if future.done()}
+            for future in done:
+                future.result()
+                self._writer.school_ends(waiting[future])
+            open_ -= done

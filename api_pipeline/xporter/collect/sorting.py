@@ -1,0 +1,89 @@
+"""Sort an answer's rows by landing table, minimise them, and keep the ids that later questions need. One school's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+from api_pipeline.xporter.asking import Choice, sources_of
+from api_pipeline.xporter.collect.items import Rows, SchoolPlan
+from api_pipeline.xporter.layout import Landing, landings
+from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows
+from api_pipeline.xporter.wire.answer import Answer
+
+
+class Sorting:
+    """Knows which of a school's rows are about the council's children."""
+
+    def __init__(self, plan: SchoolPlan) -> None:
+        self._plan = plan
+        self._ids: dict[tuple[str, str, str], set[str]] = {}
+        self._students: set[str] | None = None
+
+    def by_landing(self, choice: Choice, answer: Answer) -> dict[str, tuple[Landing, Rows]]:
+        """Return the rows by the landing table they go to; those of unknown tables name theirs in source_table."""
+        by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
+        other = landings(choice.endpoint)[-1]
+        found: dict[str, tuple[Landing, Rows]] = {}
+        unknown: list[Mapping[str, Any]] = []
+        for name, rows in answer.tables.items():
+            table = choice.endpoint.table_named(name)
+            if table is None:
+                unknown.extend({**row, "source_table": name} for row in rows)
+            else:
+                landing = by_table[table.name]
+                found[landing.name] = (landing, rows)
+        if unknown:
+            found[other.name] = (other, unknown)
+        return found
+
+    def minimised(self, choice: Choice, found: dict[str, tuple[Landing, Rows]]) -> dict[str, tuple[Landing, Rows]]:
+        """Return the rows that may be landed."""
+        if self._plan.cohort is None:
+            return found
+        if choice.endpoint.name == "Students":
+            self._students = self._matched(found)
+        students = self._pupils()
+        in_answer = {landing.table.name: rows for landing, rows in found.values() if landing.table}
+        landed = {source: self._values(source) for source in landed_sources(choice.endpoint)}
+        kept: dict[str, tuple[Landing, Rows]] = {}
+        for name, (landing, rows) in found.items():
+            if name == "Students":
+                kept[name] = (landing, matched_pupils(rows, self._plan.cohort))
+            else:
+                kept[name] = (landing, owned_rows(landing, rows, students, in_answer, landed))
+        return kept
+
+    def _matched(self, found: dict[str, tuple[Landing, Rows]]) -> set[str] | None:
+        if "Students" not in found or self._plan.cohort is None:
+            return self._students
+        matched = matched_pupils(found["Students"][1], self._plan.cohort)
+        return {str(member_of(row, "id")).strip() for row in matched}
+
+    def _pupils(self) -> Set[str]:
+        """Return the Ids of the matched pupils: of tonight's answer, or those that are landed."""
+        if self._students is not None:
+            return self._students
+        return self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
+
+    def remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]]) -> None:
+        """Keep the columns that later questions take their ids from."""
+        for source in self._sources():
+            if source[0] != choice.endpoint.name:
+                continue
+            for landing, rows in tables.values():
+                if landing.table is not None and landing.table.name == source[1]:
+                    column = source[2].lower()
+                    values = (member_of(row, column) for row in rows)
+                    self._ids[source] = {str(value).strip() for value in values if value is not None}
+
+    def _sources(self) -> set[tuple[str, str, str]]:
+        sources = {source for choice in self._plan.choices for source in sources_of(choice)}
+        return sources | {source for choice in self._plan.choices for source in landed_sources(choice.endpoint)}
+
+    def _values(self, source: tuple[str, str, str]) -> Set[str]:
+        return self._ids.get(source) or self._plan.landed_ids.get(source, frozenset())
+
+    def known_ids(self, source: tuple[str, str, str]) -> list[str]:
+        """Return the values of a column (endpoint, table, column), of tonight's answers or landed."""
+        return sorted(self._values(source))

@@ -1,0 +1,176 @@
+"""Deal with what the schools hand in: compare each answer with what is landed, and write the difference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from api_pipeline.xporter.collect.items import Collected, Item, Problem, SchoolPlan, ScopesFound, Verdict
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.compare import compare, has_shrunk
+from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint, read_time
+from api_pipeline.xporter.consent_step import ConsentStep
+from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
+from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
+from api_pipeline.xporter.rows import RowReader
+from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
+from api_pipeline.xporter.wire.access import Outcome
+
+_LOG = logging.getLogger(__name__)
+_DEAD_AFTER = 3
+
+
+class Writer:
+    """Works off what is handed in, in the thread that owns the database."""
+
+    def __init__(
+        self,
+        parts: CollectParts,
+        options: CollectOptions,
+        summary: CollectSummary,
+        with_retry: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        self._parts = parts
+        self._options = options
+        self._store = parts.store
+        self.summary = summary
+        self._with_retry = with_retry
+        self._dead: dict[str, set[str]] = {}
+        self._asked_well: set[str] = set()
+
+    def is_dead_address(self, endpoint: str) -> bool:
+        """Whether several schools said that the API does not know the address of an endpoint."""
+        return len(self._dead.get(endpoint, ())) >= _DEAD_AFTER
+
+    def deal_with(self, item: Item) -> Verdict:
+        """Deal with one thing that a school handed in. Errors: DatabaseError."""
+        if isinstance(item, ScopesFound):
+            self._take_scopes(item)
+            return Verdict.WRITTEN
+        if isinstance(item, Problem):
+            self._take_problem(item)
+            return Verdict.WRITTEN
+        verdict = self._take_answer(item)
+        self._parts.progress(self.summary)
+        return verdict
+
+    def _take_answer(self, item: Collected) -> Verdict:
+        self._asked_well.add(item.round.estab)
+        changes = []
+        for name, (landing, rows) in item.tables.items():
+            reader = RowReader(landing, item.withheld.get(name, ()))
+            landed = self._with_retry(partial(self._store.hashes, landing, item.round))
+            difference = compare(landed, rows, reader)
+            if has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
+                if not item.is_second_try:
+                    return Verdict.SHRANK
+                text = (
+                    f"{name} would lose {len(difference.deleted)} of {len(landed)} rows, twice; kept as it was. "
+                    "If it is right, collect with --accept-shrink."
+                )
+                self._take_problem(Problem(item.round, SHRANK, text))
+                return Verdict.WRITTEN
+            changes.append(TableChange(landing, reader, difference, rows))
+        self._write(item, changes)
+        return Verdict.WRITTEN
+
+    def _may_shrink(self, item: Collected, table: str) -> bool:
+        """Whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
+        return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
+
+    def _write(self, item: Collected, changes: list[TableChange]) -> None:
+        message = _remarks(item, changes)
+        entry = RoundEntry(
+            params_hash=item.question.params_hash,
+            started=item.started,
+            ended=utc_now(),
+            data_as_of=_as_of(item.answer.meta),
+            meta=_meta_text(item.answer.meta),
+            dropped=item.dropped,
+            received_bytes=item.answer.received_bytes,
+            message=message,
+        )
+        summary = self.summary
+        if message:
+            _LOG.warning("school %s, %s: %s", item.round.estab, item.round.endpoint, message)
+        if not self._options.is_dry_run:
+            summary.counts.add(self._with_retry(lambda: write_round(self._store, item.round, changes, entry)))
+        else:
+            summary.counts.add(counts_of(changes))
+        summary.rounds += 1
+        summary.dropped += item.dropped
+        summary.received_bytes += item.answer.received_bytes
+        if message and "not landed" in message:
+            summary.lines.append(f"School {item.round.estab}, {item.round.endpoint}: {message}")
+
+    def _take_problem(self, problem: Problem) -> None:
+        round_ = problem.round
+        if problem.outcome == Outcome.REFUSED:
+            self.summary.refused.add(round_.estab)
+        if problem.outcome == Outcome.NOT_FOUND:
+            self._dead.setdefault(round_.endpoint, set()).add(round_.estab)
+        self.summary.problems.append(RoundResult(round_, problem.outcome, problem.text, problem.is_news))
+        _LOG.warning("school %s, %s%s: %s", round_.estab, round_.endpoint, f" {round_.window}".rstrip(), problem.text)
+        if self._options.is_dry_run:
+            return
+        if problem.is_skip:
+            self._with_retry(lambda: write_skip(self._store, round_, problem.text, utc_now()))
+        else:
+            self._with_retry(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
+
+    def _take_scopes(self, item: ScopesFound) -> None:
+        step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
+        step.keep_scopes(item.estab, item.scopes, utc_now())
+
+    def school_ends(self, plan: SchoolPlan) -> None:
+        """Keep where the school stands after it was asked."""
+        if self._options.is_dry_run:
+            return
+        estab = plan.estab
+        outcomes = {problem.outcome: problem for problem in self.summary.problems if problem.round.estab == estab}
+        state = SchoolState.AUTHORISED
+        if Outcome.REFUSED in outcomes:
+            state = SchoolState.REFUSED
+        elif Outcome.PAUSED in outcomes:
+            state = SchoolState.PAUSED
+        elif estab not in self._asked_well:
+            return
+        problem = next((found.text for found in outcomes.values() if found.is_news), None)
+        secret = self._parts.secrets.get(estab)
+        step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
+        version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
+        since = step.keep_state(estab, state, version, problem, utc_now())
+        if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
+            self.summary.paused_too_long.add(estab)
+
+
+def _remarks(item: Collected, changes: list[TableChange]) -> str | None:
+    """Say what could not be kept, and which tables were not in the answer; names of tables and counts alone."""
+    said = []
+    for change in changes:
+        if change.difference.null_keys:
+            said.append(f"{change.landing.name}: {change.difference.null_keys} rows without a key were not landed")
+        if change.difference.duplicates:
+            said.append(
+                f"{change.landing.name}: {change.difference.duplicates} rows had the key of another; the last was kept"
+            )
+    if item.answer.unreadable:
+        said.append(f"{len(item.answer.unreadable)} members of the answer are no table and were not landed")
+    return "; ".join(said) or None
+
+
+def _meta_text(meta: Any) -> str | None:
+    return None if meta is None else orjson.dumps(meta).decode().replace("\x00", "")
+
+
+def _as_of(meta: Any) -> str | None:
+    """Return the oldest time that an answer's meta names, as when its data were read from the school."""
+    rows = meta if isinstance(meta, list) else [meta]
+    times = [
+        moment for row in rows if isinstance(row, Mapping) for value in row.values() if (moment := read_time(value))
+    ]
+    return min(times).isoformat(sep=" ", timespec="seconds") if times else None

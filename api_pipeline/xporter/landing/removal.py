@@ -1,0 +1,117 @@
+"""Take rows out again: of a school that revoked, of a scope or a person that was withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.landing.rounds import Round, TableChange
+from api_pipeline.xporter.landing.store import LandingStore
+from api_pipeline.xporter.layout import Landing, landings
+
+
+def purge_school(
+    store: LandingStore, estab: str, state: str, now: datetime, values: Mapping[str, object] | None = None
+) -> int:
+    """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
+
+    `values` are what is known of the school from now on: a state without the removal must never be seen alone.
+    """
+    removed = 0
+    with store.connection.transaction():
+        if values is not None:
+            store.save_school(values)
+        for landing in store.existing():
+            table = store.names.table(landing.name)
+            removed += store.connection.query(store.sql("school_count", table=table), [estab])[0][0]
+            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+        store.connection.execute(store.sql("delete_syncs"), [estab])
+        store.connection.execute(store.sql("delete_school_matches"), [estab])
+        store.connection.execute(store.sql("mark_purged"), [state, now, removed, now, estab])
+    return removed
+
+
+def withdraw(store: LandingStore, estab: str, scopes: frozenset[str]) -> tuple[int, int]:
+    """Empty the columns and tables that a school's scopes no longer let out. Return how many of each.
+
+    Runs inside the caller's transaction, which also keeps the new scopes.
+    """
+    columns = tables = 0
+    touched: set[str] = set()
+    for landing in store.existing():
+        table = store.names.table(landing.name)
+        if load_catalogue().endpoint(landing.endpoint).is_withheld(scopes):
+            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+            store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
+            tables += 1
+            continue
+        if landing.table is None:
+            continue
+        withheld = landing.table.withheld(scopes)
+        if landing.table.is_withheld(scopes):
+            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+            tables += 1
+            touched.add(landing.endpoint)
+        elif withheld:
+            sets = ", ".join(f"{store.names.column(column)} = NULL" for column in withheld)
+            store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
+            columns += len(withheld)
+    for endpoint in sorted(touched):
+        for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
+            _adjust(store, Round(estab, endpoint, str(window)))
+    return columns, tables
+
+
+def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[TableChange]) -> int:
+    """Remove a pupil who vanished from the roll from every other endpoint as well. Return the rows removed.
+
+    A closed week is never asked for again, so its marks would stay. What another endpoint still names comes back
+    with that endpoint's own round.
+    """
+    gone = [
+        key
+        for change in changes
+        if (change.landing.endpoint, change.landing.name) == ("Students", "Students")
+        for key in change.difference.deleted
+    ]
+    removed = 0
+    if not gone:
+        return removed
+    for landing in store.existing():
+        owner = landing.owner
+        if owner is None or owner.table or landing.endpoint == "Students" or owner.column not in landing.columns:
+            continue
+        windows = store.connection.query(store.sql("sync_windows"), [round_.estab, landing.endpoint])
+        for (window,) in windows:
+            removed += _delete_owned(store, landing, Round(round_.estab, landing.endpoint, str(window)), gone)
+    return removed
+
+
+def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Sequence[str]) -> int:
+    assert landing.owner is not None  # noqa: S101 - the caller looked
+    table = store.names.table(landing.name)
+    owner = store.names.column(landing.owner.column)
+    sql = store.sql("delete_owned", table=table, owner=owner)
+    before = _count(store, landing, round_)
+    store.connection.execute_many(sql, [[round_.estab, round_.window, student] for student in gone])
+    removed = before - _count(store, landing, round_)
+    if removed:
+        _adjust(store, round_)
+    return removed
+
+
+def _count(store: LandingStore, landing: Landing, round_: Round) -> int:
+    sql = store.sql("landed_count", table=store.names.table(landing.name))
+    return int(store.connection.query(sql, [round_.estab, round_.window])[0][0])
+
+
+def _adjust(store: LandingStore, round_: Round) -> None:
+    endpoint = load_catalogue().endpoint(round_.endpoint)
+    existing = {landing.name for landing in store.existing()}
+    total = 0
+    for landing in landings(endpoint):
+        if landing.name in existing:
+            sql = store.sql("landed_count", table=store.names.table(landing.name))
+            total += store.connection.query(sql, [round_.estab, round_.window])[0][0]
+    store.connection.execute(store.sql("adjust_sync"), [total, round_.estab, round_.endpoint, round_.window])

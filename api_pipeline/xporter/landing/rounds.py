@@ -1,0 +1,70 @@
+"""What one round is, and what it brings to the landing tables. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_pipeline.xporter.compare import Difference, Row
+from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.rows import RowReader
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One question to one school: an endpoint and a window of time ("" for none)."""
+
+    estab: str
+    endpoint: str
+    window: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What is to be written to one landing table: the difference, and the rows it was made from."""
+
+    landing: Landing
+    reader: RowReader
+    difference: Difference
+    rows: Iterable[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEntry:
+    """What is kept of a complete round in the tables of state and log."""
+
+    params_hash: str
+    started: datetime
+    ended: datetime
+    data_as_of: str | None
+    meta: str | None
+    dropped: int
+    received_bytes: int
+    message: str | None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows by what became of them."""
+
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another."""
+        self.added += other.added
+        self.changed += other.changed
+        self.deleted += other.deleted
+        self.unchanged += other.unchanged
+
+
+def counts_of(changes: Sequence[TableChange]) -> Counts:
+    """Return the counts of a round's changes."""
+    counts = Counts()
+    for change in changes:
+        found = change.difference
+        counts.add(Counts(len(found.added), len(found.changed), len(found.deleted), found.unchanged))
+    return counts

@@ -1,0 +1,132 @@
+"""The landing tables and their state in one database: what is there, and what is known of schools and rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from api_pipeline.db import Connection, KeyTaken
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.landing.rounds import Round
+from api_pipeline.xporter.layout import Landing, Names, landings
+
+_STATE = ("school", "sync", "run", "run_log", "column", "match")
+
+
+@dataclass(slots=True)
+class LandingStore:
+    """The tables of the wing in one database. `run_id` names the collection in whatever is written."""
+
+    connection: Connection
+    names: Names
+    run_id: str = ""
+    _existing: list[Landing] | None = field(default=None, init=False)
+
+    def sql(self, statement: str, **names: str) -> str:
+        """Return a named statement with the names of the state tables, and `names`, put in."""
+        state = {name: self.names.table(f"xporter_{name}") for name in _STATE}
+        # `column` is both a state table and a piece of some statements, which bring their own.
+        return load("xporter/queries.sql")[statement].sql.format(**{**state, **names})
+
+    def check(self) -> None:
+        """Raise DatabaseError, naming what makes the tables, where they are not there."""
+        try:
+            self.connection.query(self.sql("probe_school"))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            raise DatabaseError(
+                "The tables of the school data collector are not there or cannot be read; make them with: "
+                "d2i-csc-api xporter deploy-schema --apply"
+            ) from None
+
+    def existing(self) -> list[Landing]:
+        """Return every landing table that is there, of whatever endpoint. Looked for once."""
+        if self._existing is None:
+            self._existing = self._find_existing()
+        return self._existing
+
+    def _find_existing(self) -> list[Landing]:
+        known = {
+            self._bare(landing.name): landing
+            for endpoint in load_catalogue().endpoints
+            for landing in landings(endpoint)
+        }
+        place = "xporter_" if self.names.dialect is Dialect.SQLITE else self.names.schema.strip("[]")
+        if self.names.dialect is Dialect.POSTGRESQL:
+            place = place.lower()
+        found = self.connection.query(self.sql(f"tables_{self.names.dialect.value}"), [place])
+        return [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
+
+    def _bare(self, name: str) -> str:
+        lowered = name.lower()
+        return lowered.removeprefix("xporter_") if self.names.dialect is Dialect.SQLITE else lowered
+
+    def hashes(self, landing: Landing, round_: Round) -> dict[str, str]:
+        """Return key and hash of every landed row of a school and window."""
+        sql = self.sql("landed_hashes", table=self.names.table(landing.name))
+        return {str(row[0]): str(row[1]).strip() for row in self.connection.query(sql, [round_.estab, round_.window])}
+
+    def ids(self, landing: Landing, column: str, estab: str) -> set[str]:
+        """Return the values of a column of a school's landed rows."""
+        sql = self.sql("owned_ids", table=self.names.table(landing.name), column=self.names.column(column))
+        return {str(row[0]) for row in self.connection.query(sql, [estab])}
+
+    def schools(self) -> list[dict[str, Any]]:
+        """Return what is known of every school, by column."""
+        return self._dicts(
+            "schools",
+            (
+                *("estab", "school_name", "state", "scopes", "authorised_at", "revoked_at", "purged_at"),
+                *("purged_rows", "secret_version", "state_since", "checked_at", "problem"),
+            ),
+        )
+
+    def syncs(self) -> list[dict[str, Any]]:
+        """Return the state of every school, endpoint and window, by column."""
+        return self._dicts(
+            "syncs",
+            (
+                *("estab", "endpoint", "time_window", "params_hash", "row_count", "round_started", "round_ended"),
+                *("data_as_of", "problem", "problem_at", "attempts"),
+            ),
+        )
+
+    def school_syncs(self, estab: str) -> dict[tuple[str, str], tuple[str | None, int | None]]:
+        """Return parameters' hash and row count of a school's rounds, by endpoint and window."""
+        rows = self.connection.query(self.sql("school_syncs"), [estab])
+        return {(str(row[0]), str(row[1])): (None if row[2] is None else str(row[2]).strip(), row[3]) for row in rows}
+
+    def _dicts(self, statement: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        return [dict(zip(columns, row, strict=True)) for row in self.connection.query(self.sql(statement))]
+
+    def save_school(self, values: Mapping[str, object]) -> None:
+        """Keep what is known of a school. Runs inside the caller's transaction, or as one statement."""
+        columns = (
+            *("school_name", "state", "scopes", "authorised_at", "revoked_at", "secret_version", "state_since"),
+            *("checked_at", "problem"),
+        )
+        row = [values.get(column) for column in columns]
+        if self.connection.execute(self.sql("update_school"), [*row, values["estab"]]) == 0:
+            try:
+                self.connection.execute(self.sql("insert_school"), [values["estab"], *row])
+            except KeyTaken:
+                self.connection.execute(self.sql("update_school"), [*row, values["estab"]])
+
+    def begin_run(self, now: datetime) -> None:
+        """Open the collection's entry."""
+        self.connection.execute(self.sql("insert_run"), [self.run_id, now])
+
+    def finish_run(self, values: Collection[object]) -> None:
+        """Close the collection's entry; `values` are in the order of the statement."""
+        self.connection.execute(self.sql("finish_run"), [*values, self.run_id])
+
+    def tables_missing(self, names: Iterable[Landing]) -> list[str]:
+        """Return the landing tables that are not there."""
+        there = {landing.name for landing in self.existing()}
+        return [landing.name for landing in names if landing.name not in there]

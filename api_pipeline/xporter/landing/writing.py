@@ -1,0 +1,143 @@
+"""Write what a round came to: rows, deletions, state and log entry of a school's endpoint in one transaction (R2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.statements import placeholders
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.landing.removal import remove_withdrawn
+from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
+from api_pipeline.xporter.landing.store import LandingStore
+from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing, landings
+
+_CHUNK = 1000
+
+
+def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChange], entry: RoundEntry) -> Counts:
+    """Bring a school's tables of one endpoint to an answer, with state and log, in one transaction."""
+    counts = counts_of(changes)
+    with store.connection.transaction():
+        for change in changes:
+            _write_table(store, round_, change, entry.ended)
+        counts.deleted += remove_withdrawn(store, round_, changes)
+        _write_sync(store, round_, changes, entry)
+        outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"
+        _log(store, round_, outcome, counts, entry)
+        _write_unknown_members(store, round_, changes, entry.ended)
+    return counts
+
+
+def write_problem(store: LandingStore, round_: Round, outcome: str, message: str, now: datetime) -> None:
+    """Record that a round could not be completed; what is landed stays as it is."""
+    values = [message, now, round_.estab, round_.endpoint, round_.window]
+    with store.connection.transaction():
+        if store.connection.execute(store.sql("update_sync_problem"), values) == 0:
+            store.connection.execute(store.sql("insert_sync_problem"), values)
+        _log(store, round_, outcome, Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
+
+
+def write_skip(store: LandingStore, round_: Round, message: str, now: datetime) -> None:
+    """Record that a round was not asked for, in the log alone."""
+    with store.connection.transaction():
+        _log(store, round_, "skipped", Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
+
+
+def _log(store: LandingStore, round_: Round, outcome: str, counts: Counts, entry: RoundEntry) -> None:
+    key = [store.run_id, round_.estab, round_.endpoint, round_.window]
+    milliseconds = round((entry.ended - entry.started).total_seconds() * 1000)
+    store.connection.execute(store.sql("delete_run_log"), key)
+    store.connection.execute(
+        store.sql("insert_run_log"),
+        [
+            *(*key, entry.ended, outcome, counts.added, counts.changed, counts.deleted, counts.unchanged),
+            *(entry.dropped, entry.received_bytes, milliseconds, entry.message),
+        ],
+    )
+
+
+def _write_table(store: LandingStore, round_: Round, change: TableChange, now: datetime) -> None:
+    found = change.difference
+    if found.is_empty:
+        return
+    table = store.names.table(change.landing.name)
+    key = [round_.estab, round_.window]
+    if found.deleted:
+        sql = store.sql("delete_rows", table=table)
+        _many(store, sql, ([*key, row_key] for row_key in sorted(found.deleted)))
+    insert, update = _insert_sql(store, change.landing, table), _update_sql(store, change.landing, table)
+    new: list[list[object]] = []
+    old: list[list[object]] = []
+    for row_key, sha, row, is_new in found.rows_to_write(change.rows, change.reader):
+        values = change.reader.values(row)
+        if is_new:
+            new.append([*key, row_key, *values, sha, now, now, store.run_id])
+        else:
+            old.append([*values, sha, now, store.run_id, *key, row_key])
+        if len(new) >= _CHUNK:
+            _insert(store, insert, new)
+        if len(old) >= _CHUNK:
+            store.connection.execute_many(update, old)
+            old.clear()
+    _insert(store, insert, new)
+    store.connection.execute_many(update, old)
+    landed = store.connection.query(store.sql("landed_count", table=table), key)[0][0]
+    if landed != len(found.seen):
+        raise DatabaseError(
+            f"The table {table} has {landed} rows of school {round_.estab} where {len(found.seen)} were written; "
+            "nothing of this round was kept. See what else writes to the table, then collect again."
+        )
+
+
+def _insert(store: LandingStore, statement: str, rows: list[list[object]]) -> None:
+    """Insert and forget `rows`."""
+    store.connection.execute_many(statement, rows)
+    rows.clear()
+
+
+def _insert_sql(store: LandingStore, landing: Landing, table: str) -> str:
+    columns = [*OWN_COLUMNS, *landing.columns, *KEPT_COLUMNS]
+    names = ", ".join(store.names.column(column) for column in columns)
+    return f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
+
+
+def _update_sql(store: LandingStore, landing: Landing, table: str) -> str:
+    columns = [*landing.columns, *(column for column in KEPT_COLUMNS if column != "first_seen")]
+    sets = ", ".join(f"{store.names.column(column)} = ?" for column in columns)
+    return f"UPDATE {table} SET {sets} WHERE estab = ? AND time_window = ? AND row_key = ?"  # noqa: S608 - names of the catalogue
+
+
+def _many(store: LandingStore, sql: str, rows: Iterable[list[object]]) -> None:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, _CHUNK)):
+        store.connection.execute_many(sql, chunk)
+
+
+def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChange], entry: RoundEntry) -> None:
+    # A table that was not in the answer keeps its rows, and they count.
+    named = {change.landing.name for change in changes}
+    rows = sum(len(change.difference.seen) for change in changes)
+    for landing in landings(load_catalogue().endpoint(round_.endpoint)):
+        if landing.name not in named:
+            sql = store.sql("landed_count", table=store.names.table(landing.name))
+            rows += store.connection.query(sql, [round_.estab, round_.window])[0][0]
+    values = [entry.params_hash, rows, entry.started, entry.ended, entry.data_as_of, entry.meta]
+    key = [round_.estab, round_.endpoint, round_.window]
+    if store.connection.execute(store.sql("update_sync"), [*values, *key]) == 0:
+        store.connection.execute(store.sql("insert_sync"), [*values, *key])
+
+
+def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence[TableChange], now: datetime) -> None:
+    for change in changes:
+        if change.difference.is_empty or change.landing.table is None:
+            continue
+        for member in change.reader.unknown_seen():
+            _write_member(store, change.landing.name, member[:128], round_.estab, now)
+
+
+def _write_member(store: LandingStore, table: str, member: str, estab: str, now: datetime) -> None:
+    if store.connection.execute(store.sql("update_column"), [now, estab, table, member]) == 0:
+        store.connection.execute(store.sql("insert_column"), [table, member, now, now, estab])

@@ -1,0 +1,89 @@
+"""How the School Data API is reached, and what may become of a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import requests
+
+from api_pipeline.errors import PipelineError
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.single_request import Reach
+
+IN_MEMORY_BYTES = 32 * 1024 * 1024
+_PEER = "the School Data API"
+
+
+class Outcome:
+    """The words for what became of a question, as the tables keep them."""
+
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    PAUSED = "paused"
+    NO_SCOPE = "no scope"
+    NOT_FOUND = "not found"
+    NOT_SUPPORTED = "not supported"
+    NOT_READY = "not ready"
+    ERROR = "error"
+
+
+class Failed(PipelineError):
+    """A question got no data. `outcome` is a word of Outcome; the text holds nothing that the answer quoted."""
+
+    def __init__(self, outcome: str, text: str) -> None:
+        super().__init__(text)
+        self.outcome = outcome
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the API is, as which application we ask, and how patiently. Times are in seconds."""
+
+    base_url: str
+    token_url: str
+    relying_party: str
+    user_agent: str
+    timeouts: tuple[float, float]
+    max_attempts: int = 5
+    retry_max_wait_s: float = 120.0
+    ready_wait_s: float = 900.0
+    ready_poll_s: float = 30.0
+    page_size: int = 0
+    proxy_url: str | None = None
+    in_memory_bytes: int = IN_MEMORY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a client tells: each request, and each token that came, so that it can be kept out of the logs."""
+
+    on_request: Callable[[], None] = lambda: None
+    on_token: Callable[[str], None] = lambda _token: None
+    is_abandoned: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One school's way to the API, or the management secret's (`estab` ""). `limiter` passes one request at a time."""
+
+    session: requests.Session
+    access: Access
+    estab: str
+    secret: str = field(repr=False)
+    limiter: RateLimiter
+    clock: Callable[[], float]
+    watch: Watch = field(default_factory=Watch)
+
+    @property
+    def reach(self) -> Reach:
+        """How a request of this caller travels."""
+        access = self.access
+        return Reach(access.timeouts, access.user_agent, access.proxy_url, _PEER, self.watch.is_abandoned)
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How often a request is tried."""
+        return RetryPolicy(self.access.max_attempts, self.access.retry_max_wait_s)

@@ -1,0 +1,154 @@
+"""Questions to the School Data API: one question, and what became of it.
+
+What may pass is tried again; a refused token is renewed once; data that are not ready are asked for again until a
+deadline; pages are asked for only where the server forces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.transport.exchange import Answered, Exchange
+from api_pipeline.transport.single_request import Request, Transient
+from api_pipeline.xporter.consent import read_scopes
+from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
+from api_pipeline.xporter.wire.answer import Answer, ApiError, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.reading import Found, failed, read
+from api_pipeline.xporter.wire.tokens import IdaasToken, IdaasTokens
+
+GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
+SCOPES = "/api/v1/Scopes"
+_MOST_BYTES = 2 * 1024 * 1024 * 1024
+# A cold cache is slow, and a whole school is large: so many waits may pass before an answer is whole.
+_WHOLE_WAITS = 5
+_MOST_PAGES = 100_000
+_MOST_ROUNDS = 3
+
+
+class IdaasClient:
+    """Asks as one school, or with the management secret."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._access = caller.access
+        self._exchange: Exchange[IdaasToken] = Exchange(
+            caller.session,
+            caller.reach,
+            IdaasTokens(caller),
+            policy=caller.policy,
+            limiter=caller.limiter,
+            refused=lambda answer: Failed(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
+            scheme="Idaas",
+            on_request=caller.watch.on_request,
+        )
+
+    def __repr__(self) -> str:
+        return f"IdaasClient({self._caller.estab or 'management'!r})"
+
+    def schools(self) -> Mapping[str, Any]:
+        """Return the list of our schools as it came. Errors: Failed, Stopped."""
+        with self._asked(GET_SCHOOLS, [("includePendingAuthorisation", "true")]) as (body, _):
+            return dict(unwrapped(body))
+
+    def scopes(self) -> frozenset[str] | None:
+        """Return the scopes of the school's token; None where the answer names none. Errors: Failed, Stopped."""
+        with self._asked(SCOPES, []) as (body, _):
+            named = {name.lower(): value for name, value in body.items()}
+            return read_scopes(named.get("scopes"))
+
+    def first_page(self, path: str, query: list[tuple[str, str]]) -> Answer:
+        """Return one answer as it comes, without its other pages. Errors: Failed, Stopped."""
+        with self._asked(path, query) as (body, size):
+            return read_answer(unwrapped(body), size)
+
+    @contextmanager
+    def data(self, path: str, query: list[tuple[str, str]]) -> Iterator[Answer]:
+        """Give the whole answer of a question, one snapshot, until the end of the block. Errors: Failed, Stopped."""
+        until = self._caller.clock() + self._access.ready_wait_s
+        first = [("pagesize", str(self._access.page_size)), ("page", "1")] if self._access.page_size else []
+        with ExitStack() as opened:
+            while (found := self._ready(opened, path, [*query, *first])) is None:
+                if self._caller.clock() + self._access.ready_poll_s > until:
+                    raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
+                self._caller.limiter.sleep(self._access.ready_poll_s)
+            body, size = found
+            yield self._all_pages(path, query, read_answer(unwrapped(body), size))
+
+    def _ready(
+        self, opened: ExitStack, path: str, query: list[tuple[str, str]]
+    ) -> tuple[Mapping[str, Any], int] | None:
+        """Return the members of an answer, None where it says that the data are not ready."""
+        try:
+            body, size = opened.enter_context(self._asked(path, query))
+        except Failed as failure:
+            if failure.outcome == Outcome.NOT_READY:
+                return None
+            raise
+        return None if is_not_ready(body) else (body, size)
+
+    def _all_pages(self, path: str, query: list[tuple[str, str]], first: Answer) -> Answer:
+        """Return an answer with the rows of every page; a round whose pages disagree begins again."""
+        for _ in range(_MOST_ROUNDS):
+            page = first.page
+            if page is None or page.count <= 1:
+                return first
+            if page.count > _MOST_PAGES:
+                break
+            joined = self._joined(path, query, first)
+            if joined is not None:
+                return joined
+            size = self._page_query(first, 1)
+            with self._asked(path, [*query, *size]) as (body, received):
+                first = read_answer(unwrapped(body), received)
+        raise Failed(Outcome.UNAVAILABLE, "the pages of one round did not belong together, three times")
+
+    def _joined(self, path: str, query: list[tuple[str, str]], first: Answer) -> Answer | None:
+        assert first.page is not None  # noqa: S101 - the caller looked
+        tables = {name: list(rows) for name, rows in first.tables.items()}
+        received = first.received_bytes
+        for number in range(2, first.page.count + 1):
+            with self._asked(path, [*query, *self._page_query(first, number)]) as (body, size):
+                answer = read_answer(unwrapped(body), size)
+                page = answer.page
+                agrees = page is not None and (page.count, page.rows) == (first.page.count, first.page.rows)
+                if not agrees or answer.next_hash != first.next_hash:
+                    return None
+                received += size
+                for name, rows in answer.tables.items():
+                    tables.setdefault(name, []).extend(rows)
+        longest = max((len(rows) for rows in tables.values()), default=0)
+        if first.page.rows is not None and longest != first.page.rows:
+            return None
+        return replace(first, tables=tables, received_bytes=received)
+
+    def _page_query(self, first: Answer, number: int) -> list[tuple[str, str]]:
+        longest = max((sum(1 for _ in rows) for rows in first.tables.values()), default=0)
+        return [("pagesize", str(self._access.page_size or longest or 1000)), ("page", str(number))]
+
+    @contextmanager
+    def _asked(self, path: str, query: list[tuple[str, str]]) -> Iterator[tuple[Mapping[str, Any], int]]:
+        """Give the members of a JSON answer that is no error. Errors: Failed, Stopped."""
+        request = Request(
+            *("GET", f"{self._access.base_url.rstrip('/')}{path}?{urlencode(query)}".rstrip("?"), path),
+            max_bytes=_MOST_BYTES,
+            file_from_bytes=self._access.in_memory_bytes,
+            whole_s=_WHOLE_WAITS * self._access.timeouts[1],
+        )
+        try:
+            sent: Answered[Found | ApiError] = self._exchange.send(request, read)
+            found = sent.answer
+        except ServiceUnavailable as error:
+            raise Failed(Outcome.UNAVAILABLE, str(error)) from None
+        if isinstance(found, Transient):
+            raise Failed(Outcome.UNAVAILABLE, found.reason)
+        if isinstance(found, ApiError):
+            raise failed(found)
+        try:
+            yield found.members, found.raw.size
+        finally:
+            found.raw.remove_file()

@@ -1,0 +1,90 @@
+"""What came back, as the API means it: an error that the body states comes before the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from api_pipeline.transport.exchange import Unauthorised
+from api_pipeline.transport.single_request import RawAnswer, Transient, transient
+from api_pipeline.xporter.wire.access import Failed, Outcome
+from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error
+from api_pipeline.xporter.wire.big_json import BadJson, read_members
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The members of an answer that is no error, and the raw answer, whose file the asker removes."""
+
+    members: Mapping[str, Any]
+    raw: RawAnswer
+
+
+def read(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
+    """Return what an answer means: an error that the body states comes before the code."""
+    kept = False
+    try:
+        members = members_in(raw)
+        said = f"the answer (HTTP {raw.status}) is not the API's JSON"
+        if members is None and raw.status not in (401, 403, 404):
+            return transient(raw, said) or Transient(raw.status, said, None, may_have_arrived=True)
+        error = read_error(members or {}, raw.status)
+        if error is None and members is not None:
+            kept = raw.status < 300
+            moved = Transient(
+                raw.status, f"the answer is a redirection (HTTP {raw.status})", None, may_have_arrived=False
+            )
+            return Found(members, raw) if kept else moved
+        assert error is not None  # noqa: S101 - without members the code is an error's
+        return _after_error(raw, error)
+    finally:
+        if not kept:
+            raw.remove_file()
+
+
+def _after_error(raw: RawAnswer, error: ApiError) -> ApiError | Transient | Unauthorised:
+    if error.kind is ErrorKind.TOKEN:
+        return Unauthorised(raw.status, _said(error))
+    said = f"the API stated an error ({_said(error)})"
+    passing = transient(raw, said)
+    if error.kind is ErrorKind.OTHER:
+        # An error under a code that says all is well may be gone a moment later.
+        return passing or Transient(
+            raw.status, f"the API stated an error ({_said(error)})", None, may_have_arrived=True
+        )
+    return error
+
+
+def members_in(raw: RawAnswer) -> Mapping[str, Any] | None:
+    """Return the members of a JSON object, None where the body is none."""
+    try:
+        if raw.file is not None:
+            return read_members(raw.file)
+        found = orjson.loads(raw.body.removeprefix(b"\xef\xbb\xbf"))
+    except (orjson.JSONDecodeError, BadJson):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+_OUTCOMES = {
+    ErrorKind.SECRET: (Outcome.REFUSED, "the token service does not accept the school's secret"),
+    ErrorKind.PAUSED: (Outcome.PAUSED, "the school has paused its consent while it chooses people"),
+    ErrorKind.SCOPE: (Outcome.NO_SCOPE, "the school's consent does not cover this"),
+    ErrorKind.TOKEN: (Outcome.REFUSED, "a fresh token was refused"),
+    ErrorKind.NOT_FOUND: (Outcome.NOT_FOUND, "the API does not know this address"),
+    ErrorKind.NOT_READY: (Outcome.NOT_READY, "the data are not ready"),
+    ErrorKind.NOT_SUPPORTED: (Outcome.NOT_SUPPORTED, "the school's system does not support this"),
+}
+
+
+def failed(error: ApiError) -> Failed:
+    """Return an error of the API as what became of the question."""
+    outcome, text = _OUTCOMES.get(error.kind, (Outcome.ERROR, "the API stated an error"))
+    return Failed(outcome, f"{text} ({_said(error)})")
+
+
+def _said(error: ApiError) -> str:
+    return f"HTTP {error.http_code}{', ' + error.type_name if error.type_name else ''}"
