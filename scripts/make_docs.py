@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from api_pipeline.settings.reference import env_example, settings_reference
-from scripts import reference_messages, reference_sdr
+from scripts import draw_rooms, reference_messages, reference_sdr
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page
 
@@ -28,6 +28,7 @@ def pages() -> dict[Path, str]:
         reference_messages.PAGE: reference_messages.page(),
         docs / "staging-fields.md": staged_fields_page(),
         ROOT / ".env.example": env_example(),
+        draw_rooms.PICTURE: draw_rooms.picture(),
         **reference_sdr.pages(docs),
     }
     return {path: f"{text.rstrip()}\n" for path, text in made.items()}

@@ -1,6 +1,11 @@
-"""The rooms: no module imports, over whatever way, one that imports it."""
+"""The rooms: no module imports, over whatever way, one that imports it; the picture and the page name what is there."""
+
+import re
 
 import grimp
+
+from scripts import draw_rooms
+from tests.support.commands import ROOT as CHECKOUT
 
 ROOT = "api_pipeline"
 
@@ -33,3 +38,21 @@ def test_a_circle_over_three_modules_is_found() -> None:
     for importer, imported in (("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "a")):
         graph.add_import(importer=f"{ROOT}.{importer}", imported=f"{ROOT}.{imported}")
     assert circles(graph) == [[f"{ROOT}.{name}" for name in "abc"]] * 3
+
+
+def test_the_picture_of_the_rooms_shows_the_imports_of_today() -> None:
+    assert draw_rooms.PICTURE.read_text(encoding="utf-8") == draw_rooms.picture(), "run scripts/draw-rooms"
+
+
+def test_an_arrow_that_follows_from_two_others_is_not_drawn() -> None:
+    uses = {"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset[str]()}
+    assert draw_rooms.without_what_follows(uses) == {**uses, "a": frozenset("b")}
+    assert draw_rooms.ranks(uses) == {"a": 0, "b": 1, "c": 2}
+
+
+def test_every_module_that_the_page_for_developers_names_is_there() -> None:
+    text = (CHECKOUT / "docs" / "developers.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)*(?:[a-z_]+\.py|[a-z_]+/))`", text)) - {"dist/"}
+    assert len(named) > 20
+    gone = {name for name in named if not any((CHECKOUT / top / name).exists() for top in (ROOT, "."))}
+    assert gone == set()
