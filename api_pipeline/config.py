@@ -29,6 +29,7 @@ from api_pipeline.settings.values import Shard, Values
 from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
+from api_pipeline.sql.native import drivers_to_name, installed_drivers
 
 __all__ = [
     "Purpose",
@@ -48,15 +49,6 @@ __all__ = [
 _LIVE_TABLE = "ssd_api_data_staging"
 _TESTING_TABLE = "ssd_api_data_staging_anon"
 _ENDPOINTS = ("API_ENDPOINT", "TOKEN_ENDPOINT")
-
-
-def installed_drivers() -> Sequence[str]:
-    """Return the names of the ODBC drivers of this machine; none when ODBC itself is missing."""
-    try:
-        import pyodbc  # slow to import, and most commands need it later or never
-    except ImportError:
-        return []
-    return list(pyodbc.drivers())
 
 
 def working_folder() -> Path:
@@ -92,7 +84,7 @@ def load_settings(
     secret_store: SecretReader | None = None,
     env_file: Path | None = None,
     purpose: Purpose = Purpose.RUN,
-    drivers: Callable[[], Sequence[str]] = installed_drivers,
+    drivers: Callable[[], Sequence[str]] = drivers_to_name,
 ) -> Settings:
     """Return the settings for `purpose`, every one of them checked.
 
@@ -113,7 +105,7 @@ def examine(
     secret_store: SecretReader | None = None,
     env_file: Path | None = None,
     purpose: Purpose = Purpose.RUN,
-    drivers: Callable[[], Sequence[str]] = installed_drivers,
+    drivers: Callable[[], Sequence[str]] = drivers_to_name,
     *,
     secrets: Sequence[str] | None = None,
 ) -> Examined:

@@ -96,7 +96,7 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
         stop = stop_on_signals()
         say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
-        tools = Tools(path, list(installed_drivers()), CredentialStore().set, started.redactor.add, stop)
+        tools = Tools(path, installed_drivers(), CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended
         code = set_up((AtTerminal if asks else Unattended)(answers, say), tools)
     raise SystemExit(code)

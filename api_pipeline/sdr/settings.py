@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 from api_pipeline._version import __version__
-from api_pipeline.config import installed_drivers
 from api_pipeline.errors import SettingsError
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.session import OnNewToken
@@ -22,6 +21,7 @@ from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
 from api_pipeline.sql.connection_string import trusted_connection_string
+from api_pipeline.sql.native import drivers_to_name
 
 _PATH = re.compile(r"[A-Za-z0-9{}._~/-]+")
 
@@ -182,7 +182,7 @@ def _connection(values: Values) -> str:
         return values.text("DB_CONNECTION_STRING")
     server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
     if server and database:
-        return trusted_connection_string(server, database, installed_drivers()) or ""
+        return trusted_connection_string(server, database, drivers_to_name()) or ""
     return ""
 
 

@@ -12,6 +12,8 @@ MISSING_LIBRARY = (
     "(Red Hat), brew install unixodbc (macOS)."
 )
 
+_NEWEST_DRIVER = "ODBC Driver 18 for SQL Server"
+
 
 def odbc() -> Any:
     """Return the module pyodbc. Errors: DatabaseError where it cannot be loaded, naming what is to be installed."""
@@ -21,3 +23,25 @@ def odbc() -> Any:
         library = str(error).partition(":")[0] or "pyodbc"
         raise DatabaseError(MISSING_LIBRARY.format(what=library)) from None
     return pyodbc
+
+
+def is_odbc_here() -> bool:
+    """Whether pyodbc and the library that it needs can be loaded."""
+    try:
+        odbc()
+    except DatabaseError:
+        return False
+    return True
+
+
+def installed_drivers() -> list[str]:
+    """Return the names of the ODBC drivers installed on this machine; none where ODBC itself is missing."""
+    return list(odbc().drivers()) if is_odbc_here() else []
+
+
+def drivers_to_name() -> list[str]:
+    """Return the drivers that a connection string may name; without ODBC that which belongs on the machine.
+
+    Opening it says that ODBC is missing, which no driver would help.
+    """
+    return installed_drivers() if is_odbc_here() else [_NEWEST_DRIVER]

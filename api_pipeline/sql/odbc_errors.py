@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api_pipeline.sql.connection_string import pairs, quotable
+from api_pipeline.sql.native import installed_drivers
 from api_pipeline.sql.paths import is_there
 
 _NO_DRIVER_STATES = frozenset({"IM002", "IM003", "IM004", "IM005", "IM012", "IM014"})
@@ -79,13 +80,6 @@ def explain_connection_fault(error: Exception, connection_string: str) -> str:
     else:
         sentence = _server_sentence(state, text, facts)
     return f"{sentence} (SQLSTATE {state})"
-
-
-def installed_drivers() -> list[str]:
-    """Return the names of the ODBC drivers installed on this machine."""
-    import pyodbc
-
-    return list(pyodbc.drivers())
 
 
 def is_driver_here(driver: str) -> bool:
