@@ -58,19 +58,19 @@ WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys})
 
 -- name: insert_doubt
 -- Before a request: records of which nothing was held are written down as in doubt.
-INSERT INTO {held} (receiver, return_id, collection, local_id, payload_hash, updated_at)
-VALUES {tuples};
+INSERT INTO {held} (receiver, return_id, collection, local_id, updated_at)
+SELECT ?text, ?number, ?text, given.column1, ?time
+FROM {rows};
 
--- name: confirm_held
--- After an acceptance: TEC holds these records as they were sent.
-UPDATE {held}
-SET payload_hash = done.payload_hash, updated_at = ?
-FROM (SELECT column1 AS key_of_record, column2 AS payload_hash FROM {rows}) AS done
-WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id = done.key_of_record
-  AND local_id IN ({keys});
+-- name: insert_held
+-- After an acceptance, in one transaction with forget_held: TEC holds these records as they were sent. An UPDATE joined
+-- to the rows of parameters would compare each of them with each record, where the database knows nothing of the table.
+INSERT INTO {held} (receiver, return_id, collection, updated_at, local_id, payload_hash)
+SELECT ?text, ?number, ?text, ?time, given.column1, given.column2
+FROM {rows};
 
 -- name: forget_held
--- After an accepted delete: TEC holds nothing of these records any more.
+-- After an accepted delete: TEC holds nothing of these records any more. After an acceptance: what was in doubt gives way.
 DELETE FROM {held}
 WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
 
@@ -89,10 +89,11 @@ SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id
 WHERE id IN ({ids});
 
 -- name: log_records
--- Adds the records of one request to the audit trail.
+-- Adds records of one request that were answered alike to the audit trail.
 INSERT INTO {log}
-    (run_id, batch, return_id, collection, local_id, kind, sent_hash, outcome, answer, logged_at)
-VALUES {tuples};
+    (run_id, batch, return_id, collection, kind, outcome, answer, logged_at, local_id, sent_hash)
+SELECT ?text, ?number, ?number, ?text, ?text, ?text, ?text, ?time, given.column1, given.column2
+FROM {rows};
 
 -- name: read_submission
 -- Reads how the submission of a period stands.

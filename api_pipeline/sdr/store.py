@@ -152,8 +152,8 @@ class Store:
         with self.connection.transaction():
             for part in _parts(held, 1):
                 self._execute("doubt_held", [now, *scope.key, collection.value, *part], keys=placeholders(len(part)))
-            rows = [(*scope.key, collection.value, local_id, None, now) for local_id in new]
-            self._insert("insert_doubt", rows)
+            for part in _parts(new, 1):
+                self._with_rows("insert_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
 
     def confirm(
         self, scope: Scope, collection: Collection, accepted: Mapping[str, bytes], rows: Sequence[int], run: RunLog
@@ -161,21 +161,11 @@ class Store:
         """Write down, after an acceptance, what TEC holds; mark the rows, and add to the audit trail."""
         now = utc_now()
         with self.connection.transaction():
-            pairs = list(accepted.items())
-            for part in _parts(pairs, 3):
-                self._confirm_part(scope, collection, part, now)
+            self._forget(scope, collection, list(accepted))
+            for part in _parts(list(accepted.items()), 2):
+                self._with_rows("insert_held", [*scope.key, collection.value, now], (str, bytes), part)
             self._mark(rows, run.word, "", scope, now)
             self._log(scope, collection, run, now)
-
-    def _confirm_part(
-        self, scope: Scope, collection: Collection, part: Sequence[tuple[str, bytes]], now: datetime
-    ) -> None:
-        keys = [key for key, _ in part]
-        given = rows_as_table(self.connection.dialect, (str, bytes), len(part))
-        flat = [value for pair in part for value in pair]
-        self._execute(
-            "confirm_held", [now, *flat, *scope.key, collection.value, *keys], rows=given, keys=placeholders(len(keys))
-        )
 
     def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
         """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
@@ -191,8 +181,7 @@ class Store:
     def forget(self, scope: Scope, collection: Collection, gone: Sequence[str], run: RunLog) -> None:
         """Take records out of the baseline whose delete was accepted, and add to the audit trail."""
         with self.connection.transaction():
-            for part in _parts(gone, 1):
-                self._execute("forget_held", [*scope.key, collection.value, *part], keys=placeholders(len(part)))
+            self._forget(scope, collection, gone)
             self._log(scope, collection, run, utc_now())
 
     def log(self, scope: Scope, collection: Collection, run: RunLog) -> None:
@@ -338,6 +327,10 @@ class Store:
         """Run a named INSERT for many rows."""
         self._insert(name, rows)
 
+    def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
+        for part in _parts(keys, 1):
+            self._execute("forget_held", [*scope.key, collection.value, *part], keys=placeholders(len(part)))
+
     def _mark(self, ids: Sequence[int], word: str, answer: str, scope: Scope, now: datetime) -> None:
         for part in _parts(ids, 1):
             self._execute(
@@ -345,24 +338,21 @@ class Store:
             )
 
     def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
-        self._insert(
-            "log_records",
-            [
-                (
-                    run.run_id,
-                    run.batch,
-                    scope.return_id,
-                    collection.value,
-                    one.local_id,
-                    run.kind,
-                    one.digest.hex() if one.digest else None,
-                    one.outcome,
-                    one.answer or None,
-                    now,
-                )
-                for one in run.entries
-            ],
-        )
+        alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
+        for one in run.entries:
+            digest = one.digest.hex() if one.digest else None
+            alike.setdefault((one.outcome, one.answer), []).append((one.local_id, digest))
+        for (outcome, answer), rows in alike.items():
+            same = [run.run_id, run.batch, scope.return_id, collection.value, run.kind, outcome, answer or None, now]
+            for part in _parts(rows, 2):
+                self._with_rows("log_records", same, (str, str), part)
+
+    def _with_rows(
+        self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Run a named statement whose rows of parameters stand at its end."""
+        given = rows_as_table(self.connection.dialect, types, len(rows))
+        self._execute(name, [*before, *(value for row in rows for value in row)], rows=given)
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
         self._execute(
