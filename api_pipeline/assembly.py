@@ -300,7 +300,13 @@ def _parts(
     def on_request() -> None:
         summary.requests += 1
 
-    gate = RateLimiter(settings.max_in_flight, settings.min_post_gap_ms / 1000, time.monotonic, stop.is_set)
+    gate = RateLimiter(
+        settings.max_in_flight,
+        settings.min_post_gap_ms / 1000,
+        time.monotonic,
+        stop.is_set,
+        stop_grace_s=settings.stop_grace_s,
+    )
     hooks = Hooks(on_request, observers.on_token)
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
     # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.

@@ -223,6 +223,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         read_timeout_s=values.number("READ_TIMEOUT_S"),
         give_up_after_failed_batches=values.integer("GIVE_UP_AFTER_FAILED_BATCHES"),
         db_retry_s=values.number("DB_RETRY_S"),
+        stop_grace_s=values.number("STOP_GRACE_S"),
         proxy_url=values.text("PROXY_URL"),
         proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
         ca_bundle=values.path("CA_BUNDLE"),

@@ -20,6 +20,8 @@ from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wa
 
 ACCEPTING = frozenset({200, 201, 202})
 _REASON_LIMIT = 4000
+# A receipt has some seventy letters, and a batch at most a hundred records; what is longer is something else.
+_MOST_RECEIPT_BYTES = 1024 * 1024
 
 __all__ = [
     "ACCEPTING",
@@ -174,7 +176,7 @@ def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreada
 
 def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
     """Return the tokens of an accepting body, and whether one token may stand for the whole batch."""
-    text = body.decode("utf-8-sig", "replace").strip()
+    text = body.decode("utf-8-sig", "replace").strip() if len(body) <= _MOST_RECEIPT_BYTES else ""
     if not text:
         return None, False
     try:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 _INDEX = r"\[(?P<index>\d{1,5})\]"
 _REST = r"(?:[\w$\-./]|\[\d+\])*"
@@ -27,9 +28,10 @@ _POINTED = re.compile(
 # Further records: named directly after one, or with a member of theirs.
 _NEXT_IN_LIST = re.compile(rf"\s*(?:,|and|&|\|)\s*(?:and\s+)?\$?{_INDEX}{_REST}", re.IGNORECASE)
 _NEXT_WITH_MEMBER = re.compile(rf"(?:,|\band|\|)\s*\$?\[(?P<index>\d{{1,5}})\]\.[A-Za-z]{_REST}", re.IGNORECASE)
-# Enough for five errors in each of a hundred records; what is not read costs a few requests.
 _PATH_LIMIT = 1000
-_BODY_LIMIT = 1024 * 1024
+# Enough for five errors in each of a hundred records; what is not read costs a few requests.
+_BODY_LIMIT = 256 * 1024
+_MOST_MESSAGES = 10_000
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -104,25 +106,27 @@ def _messages(body: bytes) -> list[_Message]:
     except (ValueError, RecursionError):
         return [_Message("", text)]
     try:
-        return list(_strings(value, ""))
+        return list(islice(_strings(value, ""), _MOST_MESSAGES))
     except RecursionError:
         return [_Message("", text)]
 
 
 def _strings(value: object, path: str) -> Iterator[_Message]:
-    if isinstance(value, str):
-        yield _Message(path, value)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item, path)
-    elif isinstance(value, dict):
-        own = next((value[key] for key in ("path", "field", "location", "loc") if _is_path(value.get(key))), "")
-        if own:
-            texts = [message.text for key, item in value.items() if item != own for message in _strings(item, "")]
-            yield _Message(own, "; ".join(texts))
-            return
-        for key, item in value.items():
-            yield from _strings(item, key if _is_path(key) else path)
+    # A list of what is still to be read, not recursion: each text would pass through every level above it.
+    waiting: list[tuple[object, str]] = [(value, path)]
+    while waiting:
+        item, under = waiting.pop()
+        if isinstance(item, str):
+            yield _Message(under, item)
+        elif isinstance(item, list):
+            waiting.extend((inner, under) for inner in reversed(item))
+        elif isinstance(item, dict):
+            own = next((item[key] for key in ("path", "field", "location", "loc") if _is_path(item.get(key))), "")
+            if own:
+                others = [inner for inner in item.values() if inner != own]
+                yield _Message(own, "; ".join(message.text for message in _strings(others, "")))
+                continue
+            waiting.extend((inner, key if _is_path(key) else under) for key, inner in reversed(item.items()))
 
 
 def _is_path(value: object) -> bool:

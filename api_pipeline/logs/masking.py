@@ -92,12 +92,14 @@ def mask_values(text: str, payload: str | None = None) -> str:
             continue
         try:
             value, end = json.JSONDecoder().raw_decode(text, opening.start())
+            if not _is_message(value):
+                continue
+            masked = json.dumps(_mask_json(value, own), ensure_ascii=False)
         except (ValueError, RecursionError):
-            continue
-        if not _is_message(value):
+            # What is nested too deep to be gone through is masked as the text that it is.
             continue
         pieces.append(_mask_text(text[position : opening.start()], own))
-        pieces.append(json.dumps(_mask_json(value, own), ensure_ascii=False))
+        pieces.append(masked)
         position = end
     pieces.append(_mask_text(text[position:], own))
     return _shortened("".join(pieces))

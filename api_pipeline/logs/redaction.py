@@ -24,7 +24,7 @@ _VALUE = r"""(?:\{(?:[^}]|\}\})*\}?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s;,
 _PATTERNS = (
     # a password in a connection string ends at the semicolon, whatever stands in it
     (re.compile(r"(?i)\b((?:pwd|password)\s*=\s*)(?:\{(?:[^}]|\}\})*\}?|[^;\r\n]*)"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s\"'<>]*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s\"'<>]{0,500}@"), rf"\1{HIDDEN}@"),
     (
         re.compile(r"""(?i)(authorization["']?\s*[:=]\s*["']?)(?:[a-z]+\s+)?[a-z0-9+/=._~-]+"""),
         rf"\1{HIDDEN}",

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 
@@ -67,16 +67,17 @@ def make_receiver(
 ) -> TecReceiver:
     """Return a receiver whose requests go one at a time."""
     limiter = RateLimiter(1, way.min_gap_s, clock, is_asked_to_stop)
+    reach = replace(way.reach, is_abandoned=limiter.is_past_grace)
     tokens = TokenProvider(
         session,
         way.credentials,
-        way.reach,
+        reach,
         policy=way.policy,
         limiter=limiter,
         clock=clock,
         on_token=on_secret,
     )
-    exchange = Exchange(session, way.reach, tokens, policy=way.policy, limiter=limiter, refused=refused_token)
+    exchange = Exchange(session, reach, tokens, policy=way.policy, limiter=limiter, refused=refused_token)
     return TecReceiver(exchange, way.address, way.manners, clock=clock, sleep=limiter.sleep, on_secret=on_secret)
 
 

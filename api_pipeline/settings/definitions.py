@@ -224,6 +224,15 @@ _PACE = (
         low=0,
         high=3600,
     ),
+    Setting(
+        "STOP_GRACE_S",
+        Group.PACE,
+        SettingKind.NUMBER,
+        "How long a run that a signal stops waits for the answers under way, in seconds.",
+        default="20",
+        low=0,
+        high=3600,
+    ),
 )
 
 _NETWORK = (

@@ -109,6 +109,7 @@ class Settings:
     read_timeout_s: float
     give_up_after_failed_batches: int
     db_retry_s: float
+    stop_grace_s: float
     proxy_url: str
     proxy_auth: ProxyAuth
     ca_bundle: Path | None

@@ -102,6 +102,13 @@ class _AnswerReader(io.BufferedReader):
         self._timed = raw
         self._connection = connection
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Read at most `size` bytes. Errors: OSError where that is no number of bytes, as of a chunk of -1."""
+        if size is None or size < 0:
+            # It would mean everything up to the end of the connection, however much that is.
+            raise OSError("an answer is read in pieces")
+        return super().read(size)
+
     def close(self) -> None:
         if not self.closed:
             self._timed.is_sealed = True

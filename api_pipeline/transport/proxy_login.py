@@ -16,6 +16,7 @@ from api_pipeline.transport.connection import FinalResponse, PlainConnection, Se
 _PROXY_WANTS_LOGIN = 407
 _SCHEMES = ("Negotiate", "NTLM")
 _MOST_LEGS = 5
+_MOST_PAGE_BYTES = 64 * 1024
 
 
 class _HungUp(Exception):
@@ -82,7 +83,8 @@ class _IntegratedTunnel:
         response = FinalResponse(self.sock, method="CONNECT")
         response.begin()
         if response.status != 200:
-            response.read()
+            # What is longer is no page of a proxy: closing the answer then shuts the connection.
+            response.read(_MOST_PAGE_BYTES)
         response.close()
         return response
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 # A gateway that asks for a longer wait than this says "not tonight".
 LONGEST_RETRY_AFTER_S = 3600.0
+# A clock with many digits makes of an hour a little more than an hour.
+_ROUNDING_S = 0.001
 # A scheduler that stops a run kills it after a while; what is in flight is waited for until then.
 STOP_GRACE_S = 20.0
 _TICK_S = 0.5
@@ -27,7 +29,8 @@ class RateLimiter:
     """Let requests start, in the order in which they came, a retried one before a new one.
 
     `width` is the most requests under way at once, `gap_s` the least time between two starts in seconds. `clock` gives
-    monotonic seconds. `is_asked_to_stop` is looked at before each start, so that a signal is obeyed at once.
+    monotonic seconds. `is_asked_to_stop` is looked at before each start, so that a signal is obeyed at once; answers
+    under way are waited for `stop_grace_s` seconds more.
     """
 
     def __init__(
@@ -36,8 +39,10 @@ class RateLimiter:
         gap_s: float,
         clock: Callable[[], float],
         is_asked_to_stop: Callable[[], bool] = lambda: False,
+        stop_grace_s: float = STOP_GRACE_S,
     ) -> None:
         self._is_asked_to_stop = is_asked_to_stop
+        self._stop_grace_s = stop_grace_s
         self._most = width
         self._width = width
         self._gap = gap_s
@@ -70,7 +75,7 @@ class RateLimiter:
         with self._changed:
             now = self._clock()
             longer_s = max(0.0, now + seconds - max(now, self._not_before))
-            if self._held_s + longer_s > LONGEST_RETRY_AFTER_S:
+            if self._held_s + longer_s > LONGEST_RETRY_AFTER_S + _ROUNDING_S:
                 return False
             self._held_s += longer_s
             self._not_before = max(self._not_before, now + seconds)
@@ -96,7 +101,7 @@ class RateLimiter:
             return False
         if self._stop_seen is None:
             self._stop_seen = self._clock()
-        return self._clock() - self._stop_seen > STOP_GRACE_S
+        return self._clock() - self._stop_seen > self._stop_grace_s
 
     @property
     def is_stopped(self) -> bool:

@@ -27,7 +27,9 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     Each value is a number of seconds or an HTTP date, measured against `now` (with a zone); of several the longest
     wait counts.
     """
-    waits = [wait for item in _VALUE.findall(value or "") if (wait := _one(item.strip(), now)) is not None]
+    waits = [
+        wait for item in _VALUE.findall((value or "")[:_TEXT_LIMIT]) if (wait := _one(item.strip(), now)) is not None
+    ]
     return max(waits, default=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -82,3 +83,16 @@ def test_each_record_gets_its_own_reason() -> None:
 @given(st.binary(max_size=200) | st.text('[]0123.:,; \n"{}a$').map(str.encode), st.integers(0, 5))
 def test_any_error_body_is_read_and_names_only_records_sent(body: bytes, records: int) -> None:
     assert all(0 <= position < records for position in named_records(body, records, 400, 4000))
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+def test_deep_error_body_is_read_and_in_order(levels: int) -> None:
+    texts = ",".join(f'"[{number}].sex is bad"' for number in range(3))
+    body = f'{{"errors":{"[" * levels}{texts}{"]" * levels}}}'.encode()
+    assert list(named_records(body, 10, 400, 100)) == [0, 1, 2]
+
+
+def test_many_texts_below_many_levels_cost_little_time() -> None:
+    began = time.perf_counter()
+    named_records(b"[" * 600 + b",".join([b'"x"'] * 200_000) + b"]" * 600, 1, 400, 4000)
+    assert time.perf_counter() - began < 5

@@ -81,6 +81,15 @@ def test_no_answer_makes_masking_slow(pattern: str) -> None:
     assert time.perf_counter() - started < 3
 
 
+@pytest.mark.parametrize("levels", [400, 900, 5_000, 30_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"sex":', "}]")])
+def test_no_nesting_stops_masking(levels: int, opening: str, closing: str) -> None:
+    masked = mask_values(f"{opening * levels}'Quillfeather'{closing * levels} quillfeather")
+    masked += mask_values(f'{opening * levels}"Quillfeather"{closing * levels} quillfeather')
+
+    assert "quillfeather" not in masked.lower()
+
+
 SURNAME = "Quillfeather-Price"
 PAYLOAD = json.dumps(
     {

@@ -155,3 +155,33 @@ def test_a_stop_wakes_those_who_wait_and_those_who_back_off() -> None:
     assert stopped == ["stopped", "stopped"]
     with pytest.raises(Stopped), limiter.passage():
         pass
+
+
+def test_all_pauses_of_a_run_together_are_an_hour_at_most() -> None:
+    now = [1e9 / 3]
+    limiter = RateLimiter(1, 0.0, lambda: now[0])
+    for _ in range(4):
+        assert limiter.hold(900.0)
+        now[0] += 900.0
+    assert not limiter.hold(1.0), "the hour is used up"
+    with limiter.passage():
+        pass
+
+
+def test_pause_within_a_pause_counts_once() -> None:
+    limiter = RateLimiter(1, 0.0, lambda: 1e9 / 3)
+    assert limiter.hold(3600.0)
+    assert limiter.hold(60.0), "it lies within the hour that is held anyway"
+    assert not limiter.hold(3601.0)
+
+
+def test_answers_are_waited_for_until_the_grace_is_over() -> None:
+    now = [0.0]
+    asked: list[bool] = []
+    limiter = RateLimiter(1, 0.0, lambda: now[0], lambda: bool(asked), stop_grace_s=5.0)
+    assert not limiter.is_past_grace()
+    now[0] = 100.0
+    asked.append(True)
+    assert not limiter.is_past_grace(), "the grace begins when the stop is first seen"
+    now[0] = 105.1
+    assert limiter.is_past_grace()
