@@ -16,7 +16,7 @@ from api_pipeline.db import Connection, connect
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
-from api_pipeline.delivery.work_queue import WorkQueue
+from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.diagnostics.database import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
@@ -89,9 +89,8 @@ def run(settings: Settings, request: RunRequest, observers: Observers, stop: thr
         started_at=utc_now(),
     )
     with seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
-        control_tables = check_tables(store, settings, request)
-        with _store(settings) as reader:
-            _execute(settings, request, observers, stop, summary, _Stores(store, reader, lock, control_tables))
+        at_hand = _Store(store, lock, check_tables(store, settings, request))
+        _execute(settings, request, observers, stop, summary, at_hand)
     return summary
 
 
@@ -168,16 +167,14 @@ def check_control_tables(store: StagingTable, settings: Settings, request: RunRe
 
 
 @dataclass(frozen=True, slots=True)
-class _Stores:
-    writer: StagingTable
-    reader: StagingTable
+class _Store:
+    table: StagingTable
     lock: LockKeeper
     control_tables: bool
 
 
 @contextmanager
 def _store(settings: Settings) -> Iterator[StagingTable]:
-    # Reading and writing back are two connections of one run, which wait for each other in the embedded database.
     busy_wait_s = min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
     connection: Connection = connect(settings.connection_string, busy_wait_s=busy_wait_s)
     try:
@@ -192,26 +189,26 @@ def _execute(
     observers: Observers,
     stop: threading.Event,
     summary: RunSummary,
-    stores: _Stores,
+    store: _Store,
 ) -> None:
-    write_back = _write_back(settings, summary, stores)
-    journal = RunJournal(stores.writer, summary, shard_of(settings))
+    write_back = _write_back(settings, summary, store)
+    journal = RunJournal(store.table, summary, shard_of(settings))
     journal.begin()
     _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     try:
-        _see_one_division(settings, stores.writer)
+        _see_one_division(settings, store.table)
         write_back.recover()
-        options, found = plan_options(settings, request, stores.writer, control_tables=stores.control_tables)
+        options, found = plan_options(settings, request, store.table, control_tables=store.control_tables)
         if request.person_id is None:
-            count_what_no_run_takes(stores.writer, found, summary)
+            count_what_no_run_takes(store.table, found, summary)
         if not request.resync:
             summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
-        parts = _parts(settings, options, observers, stop, summary, stores, write_back)
+        parts = _parts(settings, options, observers, stop, summary, store, write_back)
         Run(parts, summary).execute()
-        summary.due += _not_come_to(stores.writer, parts.planner, request)
-        summary.is_table_empty = not (summary.due or summary.errors) and stores.writer.is_empty()
-        if stores.control_tables and request.person_id is None and not summary.errors:
-            count_children_without_row(stores.writer, settings.receiver, summary)
+        summary.due += _not_come_to(store.table, parts.planner, request)
+        summary.is_table_empty = not (summary.due or summary.errors) and store.table.is_empty()
+        if store.control_tables and request.person_id is None and not summary.errors:
+            count_children_without_row(store.table, settings.receiver, summary)
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()
@@ -258,16 +255,16 @@ def _see_one_division(settings: Settings, store: StagingTable) -> None:
                 ) from None
 
 
-def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> ReliableWriteBack:
+def _write_back(settings: Settings, summary: RunSummary, store: _Store) -> ReliableWriteBack:
     destination = Destination(
         run_id=summary.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
-        control_tables=stores.control_tables,
+        control_tables=store.control_tables,
         testing=settings.testing_mode,
     )
     return ReliableWriteBack(
-        stores.writer,
+        store.table,
         destination,
         ReceiptSpool(
             settings.spool_folder,
@@ -278,7 +275,7 @@ def _write_back(settings: Settings, summary: RunSummary, stores: _Stores) -> Rel
         policy=_policy(settings),
         retry_budget=retry_budget_of(settings),
         mask=mask_values,
-        retake_lock=stores.lock.retake,
+        retake_lock=store.lock.retake,
         summary=summary,
     )
 
@@ -294,13 +291,13 @@ def _parts(
     observers: Observers,
     stop: threading.Event,
     summary: RunSummary,
-    stores: _Stores,
+    store: _Store,
     write_back: ReliableWriteBack,
 ) -> RunParts:
     def on_request() -> None:
         summary.requests += 1
 
-    gate = RateLimiter(
+    limiter = RateLimiter(
         settings.max_in_flight,
         settings.min_post_gap_ms / 1000,
         time.monotonic,
@@ -308,23 +305,34 @@ def _parts(
         stop_grace_s=settings.stop_grace_s,
     )
     hooks = Hooks(on_request, observers.on_token)
-    receiver = (_simulated if settings.testing_mode else make_receiver)(settings, gate, hooks)
-    # As many batches wait for a sender, and for write-back, as there are senders: enough that nobody idles.
-    window = WorkQueue(3 * settings.max_in_flight + 1)
-    observers.on_due(stores.writer.count(options.selection))
-    planner = Planner(stores.reader, options, window, Checker(), retry_budget_of(settings), _log_finding)
-    return RunParts(
-        planner=planner,
-        window=window,
-        gate=gate,
+    receiver = (_simulated if settings.testing_mode else make_receiver)(settings, limiter, hooks)
+    observers.on_due(store.table.count(options.selection))
+    under_way: set[str] = set()
+    planner = Planner(
+        store.table,
+        options,
+        Checker(),
+        retry_budget_of(settings),
+        _log_finding,
+        under_way=under_way.copy,
+        after_reopen=store.lock.retake,
+    )
+    sending = Sending(
         receiver=receiver,
-        write_back=write_back,
-        follow_up_policy=_policy(settings),
+        limiter=limiter,
         senders=settings.max_in_flight,
         give_up_after=settings.give_up_after_failed_batches,
+        pause=lambda: limiter.sleep(FIRST_WAIT_S),
+    )
+    return RunParts(
+        planner=planner,
+        sending=sending,
+        write_back=write_back,
+        under_way=under_way,
+        follow_up_policy=_policy(settings),
+        batch_size=settings.batch_size,
         stop=stop,
         progress=observers.progress,
-        pause=lambda: gate.sleep(FIRST_WAIT_S),
     )
 
 
@@ -351,8 +359,6 @@ def plan_options(
         ),
         policy=replace(_policy(settings), resync=request.resync),
         receiver=settings.receiver,
-        run_id=request.run_id,
-        batch_size=settings.batch_size,
         control_tables=control_tables,
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,

@@ -99,7 +99,7 @@ class Record:
     `InDoubt.payload_hash`), and `was_in_doubt` says that the child was in doubt already.
     `was_held` is false where nothing was recorded of what the receiver holds of the child. `stays_in_doubt` says that
     what an earlier record did, whose answer was lost, stays unknown even when this one is accepted. `follow_up` is the
-    payload that follows a purge, "" where it is the row's.
+    payload that follows a purge, "" where it is the row's; `is_follow_up` is set of the record that follows one.
     """
 
     row: StagedRow
@@ -116,6 +116,7 @@ class Record:
     known_held_hash: str = ""
     stays_in_doubt: bool = False
     follow_up: str = ""
+    is_follow_up: bool = False
 
     @property
     def sent_hash(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.planner import Planner, PlanOptions
-from api_pipeline.delivery.work_queue import WorkQueue
-from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, RecordKind
+from api_pipeline.delivery.planner import Planner, PlanOptions, Step
+from api_pipeline.model import Baseline, Invalid, Outcome, Record, RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.payloads.finding import Finding
@@ -75,57 +75,48 @@ class Watching:
 
 
 def dry_run(
-    store: StagingTable, options: PlanOptions, checker: Checker, retry: RetryBudget, watching: Watching
+    store: StagingTable, options: PlanOptions, batch_size: int, checker: Checker, retry: RetryBudget, watching: Watching
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
     tally = _Tally(options.policy, watching)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(store, replace(options, testing=True), tally, checker, retry, watching.on_finding)
-    planner.run()
+    planner = Planner(store, replace(options, testing=True), checker, retry, watching.on_finding)
+    steps: Iterator[Step] | None = planner.steps()
+    while steps is not None:
+        for step in steps:
+            tally.add(step)
+        steps = planner.deferred_steps()
     found = tally.found
     found.due = planner.counts.due
+    found.requests = ceil(found.records / batch_size)
     found.nulls_removed = planner.counts.nulls_removed
     found.warnings = planner.counts.warnings
     found.was_limited = planner.counts.was_limited
     return found
 
 
-class _Tally(WorkQueue):
-    """Takes what the planner makes ready, and counts it instead of keeping it for a sender."""
+class _Tally:
+    """Counts steps instead of sending them."""
 
     def __init__(self, policy: Policy, watching: Watching) -> None:
-        super().__init__(1)
         self._policy = replace(policy, resync=False)
         self._watching = watching
         self.found = DryRun()
 
-    def put(self, batch: Batch) -> bool:
-        """Count a batch."""
-        self.found.requests += 1
-        following = [record for record in map(self._following, batch.records) if record is not None]
-        self.found.follow_ups += len(following)
-        self.found.requests += bool(following)
-        for record in (*batch.records, *following):
-            self._add(record)
-        return True
-
-    def put_decided(self, outcomes: Sequence[Outcome]) -> bool:
-        """Count outcomes of rows that would not be sent."""
-        for outcome in outcomes:
-            if isinstance(outcome, Invalid):
+    def add(self, step: Step) -> None:
+        """Count a step, and the record that would follow it."""
+        match step:
+            case Record():
+                self._add(step)
+                if (following := self._following(step)) is not None:
+                    self.found.follow_ups += 1
+                    self._add(following)
+            case Invalid():
                 self.found.invalid += 1
-            else:
+                self._watching.on_outcome(step)
+            case _:
                 self.found.up_to_date += 1
-            self._watching.on_outcome(outcome)
-        return True
-
-    def children(self) -> set[str]:
-        """Return no child: nothing is on its way."""
-        return set()
-
-    def wait_until_out(self, child: str) -> bool:
-        """Return at once: nothing is on its way."""
-        return True
+                self._watching.on_outcome(step)
 
     def _following(self, record: Record) -> Record | None:
         """Return the record that follows an accepted purge, None where none does."""

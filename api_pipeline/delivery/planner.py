@@ -1,6 +1,6 @@
-"""From rows to batches: what is due, what the receiver holds, what is to be sent, whether it may be.
+"""From rows to steps: what is due, what the receiver holds, what is to be sent next, whether it may be.
 
-Runs in a thread of its own, ahead of the senders by as much as the window allows.
+Lazy: a page of rows is read once the steps of the page before have been taken.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeAlias
 
-from api_pipeline.db import KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.delivery.work_queue import WorkQueue, children_of
 from api_pipeline.logs.masking import OWN_REFUSAL
-from api_pipeline.model import Baseline, Batch, Invalid, Outcome, Record, StagedRow, UpToDate
+from api_pipeline.model import Baseline, Invalid, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
-from api_pipeline.outbox.staging_table import Selection, StagingTable, is_due, may_be_due
+from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payload import (
     NothingToSend,
@@ -30,9 +29,11 @@ from api_pipeline.payload import (
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
-_LOCAL_OUTCOMES = 100
 _NAMED = 5
 _UNKNOWN = Baseline(is_recorded=False)
+
+Step: TypeAlias = "Record | UpToDate | Invalid"
+"""What is next for a due row: a record to send, or the outcome of a row that needs none."""
 
 
 @dataclass(slots=True)
@@ -60,14 +61,12 @@ class PlanOptions:
     """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
-    `testing` whether nothing is sent, so that nothing is noted before it either. `people` are those with several rows.
+    `testing` whether nothing is sent, and nothing recorded either. `people` are those with several rows.
     """
 
     selection: Selection
     policy: Policy
     receiver: str
-    run_id: str
-    batch_size: int
     control_tables: bool
     schema_check: str
     schema_codes: str
@@ -94,32 +93,33 @@ class _Page:
 
 
 class Planner:
-    """Fill the window with batches. `on_finding` receives each finding in a payload: person id and finding.
+    """Plan the steps of due rows. `on_finding` receives each finding in a payload: person id and finding.
 
-    `unsent` holds the records of a batch that was made ready but found the window closed.
+    `under_way` returns the children of whom a record is on its way; `after_reopen` prepares a new connection.
     """
 
     def __init__(
         self,
         store: StagingTable,
         options: PlanOptions,
-        window: WorkQueue,
         checker: Checker,
         retry_budget: RetryBudget,
         on_finding: Callable[[str, Finding], None],
+        *,
+        under_way: Callable[[], set[str]] = set,
+        after_reopen: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._retry_budget = retry_budget
         self._options = options
-        self._window = window
         self._checker = checker
         self._on_finding = on_finding
-        self._batch: list[Record] = []
+        self._under_way = under_way
+        self._after_reopen = after_reopen
         self._moving: set[str] = set()
-        self._local: list[Outcome] = []
-        self._number = 0
+        self._deferred: list[int] = []
+        self._waiting: set[str] = set()
         self.counts = PlanCounts()
-        self.unsent: tuple[Record, ...] = ()
 
     @property
     def selection(self) -> Selection:
@@ -131,22 +131,42 @@ class Planner:
         """The people who have several rows."""
         return self._options.people
 
-    def run(self) -> None:
-        """Read all due rows and put their records into the window. Errors: DatabaseError."""
+    def steps(self) -> Iterator[Step]:
+        """Return the first step of each due row, by id and up to the limit. Errors: DatabaseError.
+
+        A row of a child of whom another record is on its way is left for `deferred_steps`.
+        """
         for item in self._due_rows():
             self.counts.due += 1
             self.counts.last_id = item.row.id
-            if isinstance(item.payload, PayloadError):
-                goes_on = self._decide(Invalid(item.row, f"{OWN_REFUSAL}{item.payload}"))
-            elif reason := self._refusal(item):
-                goes_on = self._decide(Invalid(item.row, reason))
-            else:
-                goes_on = self._plan(item, item.payload)
-            if not goes_on:
-                return
+            if (step := self._step(item)) is not None:
+                yield step
         self.counts.is_complete = True
-        self._flush_local()
-        self._flush()
+
+    def deferred_steps(self) -> Iterator[Step] | None:
+        """Return the first steps of rows that had to wait, as they stand now; None where there are none.
+
+        Nothing may be under way any more. Errors: DatabaseError.
+        """
+        if not self._deferred:
+            return None
+        ids, self._deferred = self._deferred, []
+        self._waiting.clear()
+        return self._steps_of(ids)
+
+    def _steps_of(self, ids: Sequence[int]) -> Iterator[Step]:
+        for start in range(0, len(ids), PAGE_SIZE):
+            part = ids[start : start + PAGE_SIZE]
+            page = self._read(partial(self._rows_of, part))
+            items = [] if page is None else page.items
+            # Some may be due no longer.
+            self.counts.due -= len(part) - len(items)
+            for item in items:
+                if (step := self._step(item)) is not None:
+                    yield step
+
+    def _rows_of(self, ids: Sequence[int]) -> list[StagedRow]:
+        return sorted(self._store.read_rows(ids), key=lambda row: row.id)
 
     def _due_rows(self) -> Iterator[_Item]:
         """Return the due rows with what is known of them, page by page and up to the limit."""
@@ -165,13 +185,14 @@ class Planner:
                 left = None if left is None else left - 1
 
     def _next_page(self, after_id: int | None) -> _Page | None:
-        # Of these children the page may say what is true no longer when its rows are planned.
-        here = {record.la_child_id for record in self._batch} | children_of(self._local)
-        self._moving = self._window.children() | here
-        return with_retry(self._store.connection, lambda: self._read_page_once(after_id), self._retry_budget)
+        return self._read(lambda: self._store.read_page(self._options.selection, after_id))
 
-    def _read_page_once(self, after_id: int | None) -> _Page | None:
-        page = self._store.read_page(self._options.selection, after_id)
+    def _read(self, rows: Callable[[], Sequence[StagedRow]]) -> _Page | None:
+        # Of these children the page may say what is true no longer when its rows are planned.
+        self._moving = self._under_way()
+        return with_retry(self._store.connection, lambda: self._page_of(rows()), self._retry_budget, self._after_reopen)
+
+    def _page_of(self, page: Sequence[StagedRow]) -> _Page | None:
         if not page:
             return None
         rows = newest_only(page, self._options.people)
@@ -188,7 +209,7 @@ class Planner:
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
         """Read and check a row's payload in one go, while its value is at hand."""
-        payload = _read(row)
+        payload = _read_payload(row)
         if isinstance(payload, PayloadError):
             return payload, ()
         options = self._options
@@ -220,36 +241,36 @@ class Planner:
             return {}
         return self._store.baselines(self._options.receiver, children)
 
-    def _baseline_now(self, row: StagedRow, child: str) -> Baseline:
-        return self._baselines([child]).get(child) or _base(self._concluded([row]).get(row.id), child)
-
     def _is_selected(self, row: StagedRow, baseline: Baseline) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
             return True
         return is_due(row, baseline)
 
-    def _plan(self, item: _Item, payload: Payload) -> bool:
-        """Plan one row's record; False where the window has been closed."""
+    def _step(self, item: _Item) -> Step | None:
+        """Return a row's next step; None where it has to wait for another record of its child."""
+        if isinstance(item.payload, PayloadError):
+            return Invalid(item.row, f"{OWN_REFUSAL}{item.payload}")
+        if reason := self._refusal(item):
+            return Invalid(item.row, reason)
+        return self._plan(item, item.payload)
+
+    def _plan(self, item: _Item, payload: Payload) -> Record | UpToDate | None:
         row, baseline, child = item.row, item.baseline, payload.la_child_id
-        if child in self._moving:
+        if child in self._moving or child in self._waiting:
             # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
-            self._flush()
-            self._flush_local()
-            if not self._window.wait_until_out(child):
-                return False
-            work = partial(self._baseline_now, row, child)
-            baseline = with_retry(self._store.connection, work, self._retry_budget)
+            self._waiting.add(child)
+            self._deferred.append(row.id)
+            return None
         self._moving.add(child)
         record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
-            return self._decide(UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded))
+            return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
         self.counts.nulls_removed += record.nulls_removed
         # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
         takes_away = row.is_deleted or self._options.policy.resync
         note = "" if takes_away else intent_hash(payload, baseline)
         was_in_doubt = baseline.in_doubt is not None
-        self._batch.append(replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded))
-        return self._flush() if len(self._batch) >= self._options.batch_size else True
+        return replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded)
 
     def _refusal(self, item: _Item) -> str | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""
@@ -270,54 +291,13 @@ class Planner:
         more = f"; and {len(refusing) - 10} more" if len(refusing) > 10 else ""
         return f"{OWN_REFUSAL}{shown}{more}"
 
-    def _decide(self, outcome: Outcome) -> bool:
-        self._local.append(outcome)
-        return self._flush_local() if len(self._local) >= _LOCAL_OUTCOMES else True
-
-    def _flush_local(self) -> bool:
-        if not self._local:
-            return True
-        outcomes, self._local = self._local, []
-        return self._window.put_decided(outcomes)
-
-    def _flush(self) -> bool:
-        if not self._batch:
-            return True
-        self._number += 1
-        batch = Batch(self._number, tuple(self._batch))
-        self._batch = []
-        if self._options.control_tables and not self._options.testing:
-            with_retry(self._store.connection, partial(self._note, batch), self._retry_budget)
-        if self._window.put(batch):
-            return True
-        self.unsent = batch.records
-        return False
-
-    def _note(self, batch: Batch) -> None:
-        notes = {record.la_child_id: record.intent_hash for record in batch.records}
-        known = [record.la_child_id for record in batch.records if record.was_in_doubt]
-        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-        sent = [record.row.id for record in batch.records if not may_be_due(record.row)]
-        try:
-            self._write_notes(notes, known, sent)
-        except KeyTaken:
-            # Noted by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            runs = self._store.runs_in_doubt(self._options.receiver, list(notes))
-            others = {child: "" for child, run_id in runs.items() if run_id != self._options.run_id}
-            self._write_notes({**notes, **others}, list(notes), sent)
-
-    def _write_notes(self, notes: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
-        with self._store.connection.transaction():
-            self._store.mark_due_again(sent)
-            self._store.mark_in_doubt(self._options.receiver, self._options.run_id, list(notes.items()), replaced)
-
 
 def _base(concluded: Adopted | None, child: str) -> Baseline:
     """Return what is known of a child: what was concluded from its row, unless that was sent under another id."""
     return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
 
 
-def _read(row: StagedRow) -> Payload | PayloadError:
+def _read_payload(row: StagedRow) -> Payload | PayloadError:
     try:
         return read_payload(row)
     except PayloadError as error:

@@ -1,24 +1,21 @@
-"""The run: rows -> records -> batches -> outcomes -> write-back.
+"""The run: rows -> steps -> batches -> outcomes -> write-back.
 
-One thread plans, MAX_IN_FLIGHT threads send, and the thread that called `Run.execute` writes back on one connection, in
-whatever order the answers come.
+The thread that calls `Run.execute` owns the database: it reads, plans, writes down what is about to be sent, and writes
+back what came of it. MAX_IN_FLIGHT senders know HTTP alone.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from api_pipeline.delivery.access_probe import AccessProbe, Receiver
-from api_pipeline.delivery.batch_delivery import Delivery
-from api_pipeline.delivery.planner import Planner
-from api_pipeline.delivery.work_queue import BatchEnded, Decided, Halted, PlanningEnded, WorkQueue
-from api_pipeline.errors import DatabaseError, PipelineError, ServiceUnavailable
+from api_pipeline.delivery.planner import Planner, Step
+from api_pipeline.delivery.sender_pool import BatchEnded, Decided, Event, SenderPool, Sending
+from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.model import (
     Accepted,
     Baseline,
@@ -34,10 +31,11 @@ from api_pipeline.model import (
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.run_summary import RunSummary
-from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.transport.rate_limit import Stopped
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.2
+_SETTLED_AT_ONCE = 100
 
 
 class RunProgress(Protocol):
@@ -56,19 +54,19 @@ class NoProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunParts:
-    """What a run is made of; `follow_up_policy` plans the record after an accepted purge."""
+    """What a run is made of; `follow_up_policy` plans the record after an accepted purge.
+
+    `under_way` holds the children of whom a record is on its way; the planner leaves their other rows for later.
+    """
 
     planner: Planner
-    window: WorkQueue
-    gate: RateLimiter
-    receiver: Receiver
+    sending: Sending
     write_back: ReliableWriteBack
+    under_way: set[str]
     follow_up_policy: Policy
-    senders: int
-    give_up_after: int
+    batch_size: int
     stop: threading.Event
     progress: RunProgress
-    pause: Callable[[], None]
 
 
 class Run:
@@ -77,81 +75,127 @@ class Run:
     def __init__(self, parts: RunParts, summary: RunSummary) -> None:
         self._parts = parts
         self._summary = summary
-        self._admission = AccessProbe(parts.receiver)
-        self._lost_in_a_row = 0
-        self._counting = threading.Lock()
-        self._is_planned = False
-        self._next_follow_up = -1
+        self._senders = SenderPool(parts.sending)
+        # New records, those that follow an accepted purge, and the outcomes of rows that need no request.
+        self._ready: deque[Record] = deque()
+        self._follow_ups: deque[Record] = deque()
+        self._settled: list[Outcome] = []
+        self._batches = 0
 
     def execute(self) -> None:
         """Run until nothing is due any more, a signal came, or an error ends it; never raises a PipelineError."""
         parts = self._parts
-        threads = [threading.Thread(target=self._plan, name="planner", daemon=True)]
-        threads += [
-            threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
-            for number in range(1, parts.senders + 1)
-        ]
-        for thread in threads:
-            thread.start()
+        self._senders.start()
         try:
-            while not self._is_over():
-                self._handle_next_event()
+            self._send_all()
             # The senders may have seen the signal first, and have come to their end before it was looked at here.
             self._obey_signal()
+        except Stopped:
+            pass
+        except PipelineError as error:
+            self._end_with(error)
+        except Exception as fault:
+            _LOG.debug("the run failed", exc_info=True)
+            self._end_with(
+                PipelineError(f"The run met an error of its own while reading ({type(fault).__name__}); report it.")
+            )
         finally:
-            self._stop_starting()
-            for thread in threads:
-                thread.join()
-        self._handle_remaining_events()
-        parts.write_back.forget(parts.planner.unsent)
-        self._summary.due = parts.planner.counts.due
-        self._summary.nulls_removed = parts.planner.counts.nulls_removed
-        self._summary.warnings = parts.planner.counts.warnings
-        self._summary.was_limited = parts.planner.counts.was_limited
-        self._summary.blank += parts.planner.counts.blank
-        if blank := parts.planner.counts.blank_people:
-            self._summary.examples.setdefault("blank", []).extend(blank)
+            not_begun = self._senders.close()
+        while event := self._senders.next_event(None):
+            self._take_in(event)
+        # What follows an accepted purge stays in doubt: until it is sent, no later payload is sure of its base.
+        parts.write_back.forget([record for batch in not_begun for record in batch.records if not record.is_follow_up])
+        self._sum_up()
 
-    def _is_over(self) -> bool:
-        parts = self._parts
-        return self._is_planned and parts.window.is_empty and parts.window.events.empty()
+    def _send_all(self) -> None:
+        """Send the steps of all due rows; then those of rows that waited for another row of their child."""
+        steps: Iterator[Step] | None = self._parts.planner.steps()
+        while steps is not None:
+            for step in steps:
+                self._take_up(step)
+            self._send_rest()
+            steps = self._parts.planner.deferred_steps()
 
-    def _handle_next_event(self) -> None:
+    def _take_up(self, step: Step) -> None:
+        if isinstance(step, Record):
+            self._parts.under_way.add(step.la_child_id)
+            self._ready.append(step)
+            if len(self._ready) + len(self._follow_ups) >= self._parts.batch_size:
+                self._send_batch()
+        else:
+            self._settle(step)
+
+    def _settle(self, outcome: UpToDate | Invalid) -> None:
+        if isinstance(outcome, UpToDate):
+            self._parts.under_way.add(outcome.la_child_id)
+        self._settled.append(outcome)
+        if len(self._settled) >= _SETTLED_AT_ONCE:
+            self._write_settled()
+
+    def _send_rest(self) -> None:
+        """Send what is left, and wait for all answers. What follows a purge alone is gathered until nothing comes."""
+        while self._ready:
+            self._send_batch()
+        self._write_settled()
+        while self._follow_ups or not self._senders.is_idle:
+            if self._senders.is_idle or len(self._follow_ups) >= self._parts.batch_size:
+                self._send_batch()
+            else:
+                self._wait()
+            self._write_settled()
+
+    def _send_batch(self) -> None:
+        """Hand the next records to the senders as soon as one has room, those that follow a purge before new ones."""
         parts = self._parts
+        self._take_in_all()
+        while self._senders.is_full:
+            self._wait()
+        waiting = (self._follow_ups, self._ready)
+        records: list[Record] = []
+        for queue in waiting:
+            while queue and len(records) < parts.batch_size:
+                records.append(queue.popleft())
+        self._batches += 1
+        parts.write_back.mark_in_doubt([record for record in records if not record.is_follow_up])
+        self._senders.submit(Batch(self._batches, tuple(records)))
+
+    def _write_settled(self) -> None:
+        if self._settled:
+            outcomes, self._settled = self._settled, []
+            self._write_back(0, outcomes)
+            self._take_in_all()
+
+    def _take_in_all(self) -> None:
+        """Take in whatever has happened, without waiting. Errors: Stopped."""
         self._obey_signal()
-        try:
-            event = parts.window.events.get(timeout=_POLL_S)
-        except queue.Empty:
-            return
-        self._handle(event)
+        while event := self._senders.next_event(None):
+            self._take_in(event)
+        self._check_going_on()
+
+    def _wait(self) -> None:
+        """Wait for what happens next and take it in. Errors: Stopped."""
+        self._obey_signal()
+        if event := self._senders.next_event(_POLL_S):
+            self._take_in(event)
+        self._check_going_on()
 
     def _obey_signal(self) -> None:
         if self._parts.stop.is_set() and not self._summary.was_stopped:
             self._summary.was_stopped = True
             _LOG.warning("stopping: no new request, what is in flight is finished and written back")
-            self._stop_starting()
+            self._parts.sending.limiter.stop()
 
-    def _handle(self, event: Decided | BatchEnded | PlanningEnded | Halted) -> None:
-        window = self._parts.window
+    def _check_going_on(self) -> None:
+        if self._parts.sending.limiter.is_stopped:
+            raise Stopped
+
+    def _take_in(self, event: Event) -> None:
         match event:
             case Decided(batch=number, outcomes=outcomes):
                 self._write_back(number, outcomes)
-                if number == 0:
-                    window.finish()
-            case BatchEnded():
-                window.finish()
-            case Halted(error=error):
-                window.finish()
-                self._end_with(error)
-            case PlanningEnded(error=error):
-                self._is_planned = True
+            case BatchEnded(error=error):
                 if error is not None:
                     self._end_with(error)
-
-    def _handle_remaining_events(self) -> None:
-        events = self._parts.window.events
-        while not events.empty():
-            self._handle(events.get())
 
     def _write_back(self, number: int, outcomes: Sequence[Outcome]) -> None:
         parts = self._parts
@@ -165,90 +209,38 @@ class Run:
                     count(self._summary, outcome)
             return
         _log_batch(number, outcomes)
-        follow_ups = []
-        children = []
         for outcome in outcomes:
             count(self._summary, outcome)
-            following = _following(outcome, parts.follow_up_policy)
-            if isinstance(following, Record):
-                follow_ups.append(following)
-            elif following is not None:
-                parts.window.put_decided_now([following])
-            else:
-                children.append(_child_of(outcome))
-        parts.window.release(children)
-        if follow_ups and not self._is_stopping():
-            parts.window.put_follow_up(Batch(self._next_follow_up, tuple(follow_ups)))
-            self._next_follow_up -= 1
+            self._go_on_from(outcome)
         self._summary.due = parts.planner.counts.due
         parts.progress.update(self._summary)
 
-    def _check_losses(self, was_lost: bool) -> None:
-        """Count the batches lost in a row, in the sender's own thread: the run hears of a batch only later."""
-        with self._counting:
-            self._lost_in_a_row = lost = self._lost_in_a_row + 1 if was_lost else 0
-            if lost >= self._parts.give_up_after and not self._is_stopping():
-                self._parts.gate.stop()
-                raise ServiceUnavailable(
-                    f"The receiver failed for {lost} batches in a row, so the run stopped and left the "
-                    "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
-                )
+    def _go_on_from(self, outcome: Outcome) -> None:
+        """Plan what follows an accepted purge; after all else the child is not under way any more."""
+        match _following(outcome, self._parts.follow_up_policy):
+            case Record() as following:
+                self._follow_ups.append(following)
+            case UpToDate() as settled:
+                self._settled.append(settled)
+            case None:
+                self._parts.under_way.discard(_child_of(outcome))
 
     def _end_with(self, error: PipelineError) -> None:
         alike = [str(known) for known in self._summary.errors if type(known) is type(error)]
         # Reading and writing back lose the database each in its own way, and one of them names the file of receipts.
         if not alike or (isinstance(error, DatabaseError) and str(error) not in alike):
             self._summary.errors.append(error)
-        self._stop_starting()
+        self._parts.sending.limiter.stop()
 
-    def _is_stopping(self) -> bool:
-        return self._parts.gate.is_stopped
-
-    def _stop_starting(self) -> None:
-        """Let no further request start; planner and senders come to their end."""
-        self._parts.gate.stop()
-        for batch in self._parts.window.close():
-            # What follows an accepted purge keeps its note: until it is sent, no later payload is sure of its base.
-            if batch.number > 0:
-                self._parts.write_back.forget(batch.records)
-            self._parts.window.finish()
-
-    def _plan(self) -> None:
-        error: PipelineError | None = None
-        try:
-            self._parts.planner.run()
-        except PipelineError as fault:
-            error = fault
-        except Exception as fault:
-            _LOG.debug("planning failed", exc_info=True)
-            error = PipelineError(f"The run met an error of its own while reading ({type(fault).__name__}); report it.")
-        self._parts.window.events.put(PlanningEnded(error))
-
-    def _send(self) -> None:
-        window = self._parts.window
-        while (batch := window.take()) is not None:
-            try:
-                self._check_losses(self._deliver(batch))
-                window.events.put(BatchEnded(batch))
-            except Stopped:
-                window.events.put(BatchEnded(batch))
-            except PipelineError as error:
-                self._halt(batch, error)
-            except Exception as fault:
-                _LOG.debug("sending failed", exc_info=True)
-                sentence = f"The run met an error of its own while sending ({type(fault).__name__}); report it."
-                self._halt(batch, PipelineError(sentence))
-
-    def _halt(self, batch: Batch, error: PipelineError) -> None:
-        # At once: no sender may begin another request before the run has heard of this.
-        self._parts.gate.stop()
-        self._parts.window.events.put(Halted(batch, error))
-
-    def _deliver(self, batch: Batch) -> bool:
-        def report(outcomes: Sequence[Outcome]) -> None:
-            self._parts.window.events.put(Decided(batch.number, outcomes))
-
-        return Delivery(self._parts.receiver, self._admission, report, self._parts.pause).run(batch)
+    def _sum_up(self) -> None:
+        counts, summary = self._parts.planner.counts, self._summary
+        summary.due = counts.due
+        summary.nulls_removed = counts.nulls_removed
+        summary.warnings = counts.warnings
+        summary.was_limited = counts.was_limited
+        summary.blank += counts.blank
+        if counts.blank_people:
+            summary.examples.setdefault("blank", []).extend(counts.blank_people)
 
 
 def count(summary: RunSummary, outcome: Outcome) -> None:
@@ -291,7 +283,7 @@ def _following(outcome: Outcome, policy: Policy) -> Record | UpToDate | None:
     following = next_record(record.row, payload, Baseline(held=record.held_after), policy)
     if isinstance(following, NothingToSend):
         return UpToDate(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)
-    return replace(following, intent_hash=record.intent_hash)
+    return replace(following, is_follow_up=True)
 
 
 def _child_of(outcome: Outcome) -> str:

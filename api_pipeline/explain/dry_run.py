@@ -23,7 +23,7 @@ def plan_with(store: StagingTable, settings: Settings, request: RunRequest, watc
     """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
     control_tables = check_control_tables(store, settings, request)
     options, _ = plan_options(settings, request, store, control_tables=control_tables)
-    return dry_run(store, options, Checker(), retry_budget_of(settings), watching)
+    return dry_run(store, options, settings.batch_size, Checker(), retry_budget_of(settings), watching)
 
 
 def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from api_pipeline.db import ConnectionLost, DatabaseBusy
+from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
-from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable
+from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import (
@@ -134,6 +134,30 @@ class ReliableWriteBack:
     def _saved(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         saved = self._save(batch, outcomes)
         return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
+
+    def mark_in_doubt(self, records: Sequence[Record]) -> None:
+        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
+        if records and self._to.control_tables and not self._to.testing:
+            work = partial(self._mark_in_doubt, records)
+            with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
+
+    def _mark_in_doubt(self, records: Sequence[Record]) -> None:
+        intents = {record.la_child_id: record.intent_hash for record in records}
+        known = [record.la_child_id for record in records if record.was_in_doubt]
+        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
+        sent = [record.row.id for record in records if not may_be_due(record.row)]
+        try:
+            self._write_in_doubt(intents, known, sent)
+        except KeyTaken:
+            # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
+            runs = self._store.runs_in_doubt(self._to.receiver, list(intents))
+            others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
+            self._write_in_doubt({**intents, **others}, list(intents), sent)
+
+    def _write_in_doubt(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
+        with self._store.connection.transaction():
+            self._store.mark_due_again(sent)
+            self._store.mark_in_doubt(self._to.receiver, self._to.run_id, list(intents.items()), replaced)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""

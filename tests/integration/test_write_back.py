@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from api_pipeline.db import connect
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.planner import Planner, PlanOptions
-from api_pipeline.delivery.work_queue import WorkQueue
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
@@ -26,17 +26,21 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
+from api_pipeline.outbox.receipt_spool import ReceiptSpool
+from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import Policy, sha256_hex
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, row_of, staged, table_rows
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
+RETRY = RetryBudget(0, lambda: 0, lambda _: None)
 HERE = "https://receiver.example/1/children_social_care_data/999/children"
 
 
@@ -70,20 +74,34 @@ def read(store: StagingTable) -> list[StagedRow]:
     return store.read_page(Selection(), 0)
 
 
-def planner_of(store: StagingTable, window: WorkQueue, on_finding: Callable[[str, Finding], None]) -> Planner:
+def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
     options = PlanOptions(
         selection=Selection(),
         policy=Policy(deltas=False),
         receiver=HERE,
-        run_id="run-1",
-        batch_size=100,
         control_tables=True,
         schema_check="reject",
         schema_codes="warn",
         testing=False,
         people={},
     )
-    return Planner(store, options, window, Checker(), RetryBudget(0, lambda: 0, lambda _: None), on_finding)
+    return Planner(store, options, Checker(), RETRY, on_finding)
+
+
+def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
+    to = Destination("run-1", "staging", HERE, control_tables=True, testing=False)
+    return ReliableWriteBack(
+        store,
+        to,
+        ReceiptSpool(Path(), database.table),
+        policy=Policy(deltas=False),
+        retry_budget=RETRY,
+        mask=lambda text, _: text,
+        retake_lock=lambda: None,
+        summary=RunSummary(
+            run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
+        ),
+    )
 
 
 def test_accepted_record_is_written_as_sent_with_its_baseline(deployed: TestDatabase) -> None:
@@ -231,22 +249,20 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
 def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> None:
     strange = child("1", child_details={"sex": "X", "date_of_birth": "2015-01-01"})
     fill(deployed, deployed.table, [staged("1", strange), staged("2")])
-    window = WorkQueue(4)
     with store_of(deployed) as store, store_of(deployed) as other:
 
         def note_it_too(person_id: str, _finding: Finding) -> None:
             if person_id == "1" and not other.runs_in_doubt(HERE, ["1"]):
                 other.mark_in_doubt(HERE, "run-2", [(person_id, "h")], [])
 
-        planner_of(store, window, note_it_too).run()
+        records = [step for step in planner_of(store, note_it_too).steps() if isinstance(step, Record)]
+        assert [record.la_child_id for record in records] == ["1", "2"]
+        reliable(store, deployed).mark_in_doubt(records)
         assert store.runs_in_doubt(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
         noted = {child: baseline.in_doubt for child, baseline in store.baselines(HERE, ["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
     assert noted["1"] == InDoubt("", None)
     assert noted["2"] != noted["1"]
-    batch = window.take()
-    assert batch is not None
-    assert [record.la_child_id for record in batch.records] == ["1", "2"]
 
 
 def test_what_was_concluded_never_replaces_what_another_shard_recorded(deployed: TestDatabase) -> None:
@@ -271,13 +287,13 @@ def test_receipts_with_and_without_a_time_are_written_together(
     assert tuple(row["submission_timestamp"] for row in rows) == times
 
 
-def test_planner_stops_reading_when_its_queue_is_closed(deployed: TestDatabase) -> None:
+def test_planner_reads_no_page_before_its_steps_are_asked_for(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(str(number), {"la_child_id": "x", "wrong": 1}) for number in range(500)])
-    window = WorkQueue(4)
-    window.close()
     told: list[str] = []
     with store_of(deployed) as store:
-        planner_of(store, window, lambda person_id, _finding: told.append(person_id)).run()
+        steps = planner_of(store, lambda person_id, _finding: told.append(person_id)).steps()
+        assert not told
+        assert isinstance(next(steps), Invalid)
     assert 0 < len(told) <= 200
 
 

@@ -1,0 +1,164 @@
+"""The senders: MAX_IN_FLIGHT threads that deliver batches. They know HTTP alone; the database is the run's own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from api_pipeline.delivery.access_probe import AccessProbe, Receiver
+from api_pipeline.delivery.batch_delivery import Delivery
+from api_pipeline.errors import PipelineError, ServiceUnavailable
+from api_pipeline.model import Batch, Outcome
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Outcomes of one POST, to be written back."""
+
+    batch: int
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """A batch is through, or was left alone because the run is being stopped; `error` ends the run."""
+
+    error: PipelineError | None = None
+
+
+Event: TypeAlias = "Decided | BatchEnded"
+
+
+class CircuitBreaker:
+    """Stops a run that loses one batch after the other to errors of the service.
+
+    It counts in the sender's own thread: the run hears of a batch only later.
+    """
+
+    def __init__(self, limit: int, limiter: RateLimiter) -> None:
+        self._limit = limit
+        self._limiter = limiter
+        self._lock = threading.Lock()
+        self._lost_in_a_row = 0
+
+    def count(self, *, was_lost: bool) -> None:
+        """Take in how a batch ended. Errors: ServiceUnavailable at the last batch that a run bears to lose."""
+        with self._lock:
+            self._lost_in_a_row = lost = self._lost_in_a_row + 1 if was_lost else 0
+            if lost >= self._limit and not self._limiter.is_stopped:
+                self._limiter.stop()
+                raise ServiceUnavailable(
+                    f"The receiver failed for {lost} batches in a row, so the run stopped and left the "
+                    "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How batches are sent: `senders` at once, `give_up_after` lost in a row. `pause` is before a second try of a 403.
+
+    `limiter` lets requests start, or none any more.
+    """
+
+    receiver: Receiver
+    limiter: RateLimiter
+    senders: int
+    give_up_after: int
+    pause: Callable[[], None]
+
+
+class SenderPool:
+    """Threads that deliver batches in the order in which they are submitted, and report what came of them.
+
+    As many batches wait as there are senders, so that none idles while the run reads and writes back.
+    """
+
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
+        self._probe = AccessProbe(sending.receiver)
+        self._breaker = CircuitBreaker(sending.give_up_after, sending.limiter)
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._under_way = 0
+        self._threads = [
+            threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
+            for number in range(1, sending.senders + 1)
+        ]
+
+    def start(self) -> None:
+        """Start the senders."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether every sender has a batch, and another one waiting."""
+        return self._under_way >= 2 * len(self._threads)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether every batch has ended and every event was taken."""
+        return self._under_way == 0
+
+    def submit(self, batch: Batch) -> None:
+        """Hand a batch to the next sender that is free."""
+        self._under_way += 1
+        self._batches.put(batch)
+
+    def next_event(self, timeout_s: float | None) -> Event | None:
+        """Return what came of a batch next; None where nothing did in this time, or yet where that is None."""
+        try:
+            event = self._events.get_nowait() if timeout_s is None else self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        self._under_way -= isinstance(event, BatchEnded)
+        return event
+
+    def close(self) -> list[Batch]:
+        """Let no further request start, wait for those under way, and return the batches that were not begun."""
+        self._sending.limiter.stop()
+        left: list[Batch] = []
+        while self._batches.qsize():
+            try:
+                batch = self._batches.get_nowait()
+            except queue.Empty:
+                break
+            if batch is not None:
+                left.append(batch)
+        self._under_way -= len(left)
+        for _ in self._threads:
+            self._batches.put(None)
+        for thread in self._threads:
+            thread.join()
+        return left
+
+    def _send(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            error: PipelineError | None = None
+            try:
+                self._breaker.count(was_lost=self._deliver(batch))
+            except Stopped:
+                pass
+            except PipelineError as fault:
+                error = fault
+            except Exception as fault:
+                _LOG.debug("sending failed", exc_info=True)
+                sentence = f"The run met an error of its own while sending ({type(fault).__name__}); report it."
+                error = PipelineError(sentence)
+            if error is not None:
+                # At once: no sender may begin another request before the run has heard of this.
+                self._sending.limiter.stop()
+            self._events.put(BatchEnded(error))
+
+    def _deliver(self, batch: Batch) -> bool:
+        def report(outcomes: Sequence[Outcome]) -> None:
+            self._events.put(Decided(batch.number, outcomes))
+
+        return Delivery(self._sending.receiver, self._probe, report, self._sending.pause).run(batch)
