@@ -22,6 +22,7 @@ _COMMANDS = {
     "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
     "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
     "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
+    "test-notify": ("check_notify", "Send a test message by webhook, mail and ping."),
     "smoke": ("smoke", "Run the three tests above and sum up (also: run-smoke)."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
     "explain": ("explain", "Explain one child: rows, baseline, difference, checks, every record sent."),

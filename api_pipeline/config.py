@@ -22,6 +22,7 @@ from api_pipeline.settings.near_misses import (
     misspelt_variables,
     unread_files,
 )
+from api_pipeline.settings.notify import notify_settings
 from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
@@ -235,6 +236,8 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         spool_folder=values.path("SPOOL_FOLDER") or folder,
         staging=_staging(values),
         xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),
+        notify=notify_settings(values),
+        metrics_file=values.path("METRICS_FILE"),
         env_file=gathered.file,
         warnings=(
             *gathered.warnings,

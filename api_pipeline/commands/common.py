@@ -81,20 +81,26 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
 
     `options` are settings by name as the command line gave them (None: not given).
     """
-    from api_pipeline.config import load_settings, working_folder
-    from api_pipeline.errors import PipelineError
+    from api_pipeline.config import examine, load_settings, working_folder
+    from api_pipeline.errors import PipelineError, SettingsError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
-    settings = load_settings(
-        given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
-    )
+    run_id = str(uuid.uuid4())
+    sources = (given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose)
+    try:
+        settings = load_settings(*sources)
+    except SettingsError as error:
+        if purpose.runs:
+            from api_pipeline.notify.watch import tell_unusable
+
+            tell_unusable(examine(*sources), run_id, error.exit_code)
+        raise
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
-    run_id = str(uuid.uuid4())
     logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
     if not (logs.debug or common.quiet):
         # A console shows progress and summary; the file keeps every event.

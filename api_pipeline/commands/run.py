@@ -79,10 +79,12 @@ def execute(
     """
     from api_pipeline.assembly import Observers, RunRequest, run
     from api_pipeline.commands.report import report_on
+    from api_pipeline.notify.watch import watched
     from api_pipeline.reports.console import RunProgress, print_summary, run_document
     from api_pipeline.settings.model import Purpose
 
-    with session(common, Purpose.STAGE_AND_RUN if stages else Purpose.RUN, options) as started:
+    purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
+    with session(common, purpose, options) as started, watched(started.settings, started.run_id) as watch:
         stop = stop_on_signals()
         if stages:
             _stage(started.settings, stop, common)
@@ -91,6 +93,7 @@ def execute(
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
+        watch.ended(summary)
         outcome = report_on(summary, started.settings, report) if report else None
     if as_json:
         click.echo(json.dumps(run_document(summary), indent=2))

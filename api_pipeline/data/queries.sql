@@ -487,6 +487,15 @@ WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'
        OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL);
 
+-- name: oldest_due
+-- Finds since when the longest waiting due row waits, whatever its status, for METRICS_FILE.
+-- {moment} is a time without a zone: no ODBC driver for Python reads SQL Server's DATETIMEOFFSET.
+SELECT CAST(MIN(last_updated) AS {moment})
+FROM {table}
+WHERE LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'
+       OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL);
+
 -- name: frequent_errors
 -- Counts the rows in error by the beginning of the answer they got, the most frequent first.
 SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id), MIN(id)

@@ -60,7 +60,7 @@ class Redactor:
         redactor = cls((settings.client_secret, settings.supplier_key))
         redactor.add_credentials(settings.client_id, settings.client_secret)
         redactor.add_connection_string(settings.connection_string)
-        redactor._add_all(settings.xporter.secrets)
+        redactor._add_all((*settings.xporter.secrets, *settings.notify.secrets))
         if "@" in settings.proxy_url:
             proxy = urlsplit(settings.proxy_url)
             redactor.add_credentials(unquote(proxy.username or ""), unquote(proxy.password or ""))

@@ -89,7 +89,7 @@ def overview(
     return Overview(
         counts=[StateCount(state, status, rows) for (state, status), rows in sorted(found.words.items())],
         remarks=counts.remarks_on(NOT_TAKEN),
-        oldest_pending=_oldest_pending(store),
+        oldest_pending=_oldest(store, "oldest_pending"),
         errors=_frequent_errors(store, mask)[:errors],
         runs=past_runs(store, table, runs),
     )
@@ -123,9 +123,14 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
     return rows
 
 
-def _oldest_pending(store: StagingTable) -> str | None:
+def oldest_due(store: StagingTable) -> str | None:
+    """Return the `last_updated` of the due row that waits longest, None where none waits. Errors: DatabaseError."""
+    return _oldest(store, "oldest_due")
+
+
+def _oldest(store: StagingTable, statement: str) -> str | None:
     try:
-        value = store.connection.query(store.sql("oldest_pending", moment=store.connection.page(0)["moment"]))[0][0]
+        value = store.connection.query(store.sql(statement, moment=store.connection.page(0)["moment"]))[0][0]
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise

@@ -17,6 +17,7 @@ class SettingKind(Enum):
     HEADER = "text that can stand in an HTTP header"
     CONNECTION = "an ODBC connection string, or sqlite:///PATH"
     URL = "a URL"
+    WEBHOOK = "a URL that may hold a token"
     PROXY = "a proxy's URL"
     LA_CODE = "three digits"
     TABLE = "a table name"
@@ -41,6 +42,7 @@ class Group(Enum):
     PACE = "Pace, retries and timeouts"
     NETWORK = "Network"
     LOGGING = "Logs"
+    NOTIFY = "Notifications and metrics"
     STAGING = "Filling the staging table with `stage` (not needed by `run`)"
     XPORTER = "School data (`xporter`; not needed by anything else)"
 
@@ -91,6 +93,8 @@ _EXPECTED: dict[SettingKind, str] = {
     SettingKind.CONNECTION: "an ODBC connection string such as Driver={...};Server=...;Database=..., or sqlite:///PATH",
     SettingKind.URL: "a URL that begins with https:// and names a host, of plain letters, without user, password, "
     "query (?), fragment (#), ;, % or dot segments",
+    SettingKind.WEBHOOK: "a URL that begins with https://, with its path and query, without user, password or "
+    "fragment (#)",
     SettingKind.PROXY: "a URL such as http://proxy.example:8080, or http://user:password@proxy.example:8080 with "
     "signs such as @ : / in the password written as %40 %3A %2F",
     SettingKind.LA_CODE: "three digits, for example 845",

@@ -10,6 +10,7 @@ from typing import get_args
 
 from api_pipeline._version import __version__
 from api_pipeline.settings.definition import CheckLevel, Group, Needed, Setting, SettingKind
+from api_pipeline.settings.notify_definitions import NOTIFY_SETTINGS
 from api_pipeline.settings.xporter_definitions import XPORTER_SETTINGS
 
 _CHECK: tuple[str, ...] = get_args(CheckLevel)
@@ -407,6 +408,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_PACE,
     *_NETWORK,
     *_LOGGING,
+    *NOTIFY_SETTINGS,
     *_STAGING,
     *XPORTER_SETTINGS,
 )

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.definition import CheckLevel
+from api_pipeline.settings.notify import NotifySettings
 from api_pipeline.settings.safety import children_url
 from api_pipeline.settings.values import Shard
 from api_pipeline.settings.xporter import XporterSettings
@@ -29,12 +30,13 @@ class Purpose(Enum):
     ENDPOINT = "endpoint"
     SMOKE = "smoke"
     XPORTER = "xporter"
+    NOTIFY = "notify"
     NOTHING = "nothing"
 
     @property
     def needs_database(self) -> bool:
         """Return whether the command opens the database."""
-        return self not in (Purpose.ENDPOINT, Purpose.NOTHING)
+        return self not in (Purpose.ENDPOINT, Purpose.NOTIFY, Purpose.NOTHING)
 
     @property
     def stages(self) -> bool:
@@ -54,8 +56,13 @@ class Purpose(Enum):
         """Return the secret settings that the command looks for in the credential store."""
         database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
         receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
+        told = (
+            ("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", "PING_URL")
+            if self is Purpose.NOTIFY or (self.runs and not testing)
+            else ()
+        )
         schools = ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL") if self is Purpose.XPORTER else ()
-        return database + receiver + schools
+        return database + receiver + told + schools
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,8 @@ class Settings:
     spool_folder: Path
     staging: StagingSettings
     xporter: XporterSettings
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    metrics_file: Path | None = None
     env_file: Path | None = None
     warnings: tuple[str, ...] = field(default=())
 
@@ -139,7 +148,7 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Return the secret values as given, for redaction."""
         given = (self.connection_string, self.client_secret, self.supplier_key, self.proxy_url)
-        return (*(value for value in given if value), *self.xporter.secrets)
+        return (*(value for value in given if value), *self.notify.secrets, *self.xporter.secrets)
 
     def __repr__(self) -> str:
         shown = {

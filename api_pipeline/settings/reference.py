@@ -79,6 +79,7 @@ def env_entry(setting: Setting) -> str:
         SettingKind.TABLE,
         SettingKind.PROXY,
         SettingKind.URL,
+        SettingKind.WEBHOOK,
     ):
         lines.append(f"Accepted: {setting.expected}.")
     if setting.aliases:

@@ -229,6 +229,11 @@ def _is_url(text: str) -> bool:
     return (_HOST.fullmatch(host) is not None or ":" in host) and not {".", ".."} & set(parts.path.split("/"))
 
 
+def _is_webhook(text: str) -> bool:
+    parts = split_url(text)
+    return parts is not None and text.isascii() and "@" not in parts.netloc and "#" not in text
+
+
 def _is_proxy(text: str) -> bool:
     parts = split_url(text)
     return parts is not None and not parts.query and "#" not in text
@@ -257,6 +262,7 @@ def _is_la_code(text: str) -> bool:
 _TEXT_CHECKS = {
     SettingKind.CONNECTION: _is_connection,
     SettingKind.URL: _is_url,
+    SettingKind.WEBHOOK: _is_webhook,
     SettingKind.PROXY: _is_proxy,
     SettingKind.HEADER: _is_header,
     SettingKind.TABLE: is_table_name,

@@ -33,6 +33,7 @@ from api_pipeline.sandbox.simulator import (
 )
 from tests.support.commands import Completed, run_cli, started_cli
 from tests.support.databases import TestDatabase
+from tests.support.sinks import HttpSink, http_sink
 from tests.support.staging import Staged, fill, staged
 
 CLIENT_SECRET = "Zx8~planted.Client/Secret+9"
@@ -41,7 +42,9 @@ PROXY_PASSWORD = "planted+Proxy/Pass"
 WRONG_PASSWORD = "planted;Wrong}Password"
 TOKEN = "planted.Token-5f3a.x9Zq"
 _SCENES_IN_AN_ACT = 8
-SECRETS = (CLIENT_SECRET, SUPPLIER_KEY, PROXY_PASSWORD, WRONG_PASSWORD, TOKEN)
+HOOK_TOKEN = "planted-hook-c0ffee41"
+MAIL_PASSWORD = "planted.Mail=Pass"
+SECRETS = (CLIENT_SECRET, SUPPLIER_KEY, PROXY_PASSWORD, WRONG_PASSWORD, TOKEN, HOOK_TOKEN, MAIL_PASSWORD)
 
 PERSONAL = ("Zephyrine", "Quillfeather", "O'Thistlewood", "2011-02-27", "27/02/2011", "ZE9 7QX", "Z874563219045")
 TALE = (
@@ -96,6 +99,7 @@ class World:
     simulator: Overheard
     server: SimulatorServer
     folder: Path
+    sink: HttpSink
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -127,7 +131,18 @@ class World:
             "DB_RETRY_S": "0",
             "PROXY_URL": f"http://operator:{quote(PROXY_PASSWORD, safe='')}@127.0.0.1:9",
             "NO_PROXY": "127.0.0.1",
+            "NOTIFY_WEBHOOK": f"{self.sink.url}/{HOOK_TOKEN}",
+            "NOTIFY_WHEN": "always",
+            "NOTIFY_EMAIL_TO": "team@council.example",
+            "NOTIFY_EMAIL_FROM": "csc-api@council.example",
+            "NOTIFY_EMAIL_SERVER": "127.0.0.1",
+            "NOTIFY_EMAIL_PORT": "9",
+            "NOTIFY_EMAIL_PASSWORD": MAIL_PASSWORD,
+            "PING_URL": f"{self.sink.url}/ping/{HOOK_TOKEN}",
+            "METRICS_FILE": "metrics.prom",
         }
+        self.sink.status = 200
+        self.sink.asked.clear()
 
 
 @dataclass(frozen=True)
@@ -183,6 +198,10 @@ def telltale_twin(world: World) -> None:
     )
 
 
+def refused_hook(world: World) -> None:
+    world.sink.status = 500
+
+
 def refused_key(world: World) -> None:
     world.simulator.change(refuse_supplier_key=True)
 
@@ -234,6 +253,7 @@ SCENES: dict[str, list[Scene]] = {
         Scene("run", 1, setting(NO_PROXY="elsewhere.example")),
         Scene("run", 1, fault(status=400, body=f"<html>{_SECRET_PAGE}</html>")),
         Scene("run", 1, fault(kind=FaultKind.RECEIPTS, shape=ReceiptShape.LOGIN_PAGE)),
+        Scene("run", 1, refused_hook),
         Scene("run", 3, telltale_trigger),
         Scene("run", 2, setting(API_ENDPOINT=f"http://operator:{quote(PROXY_PASSWORD, safe='')}@receiver.example")),
         Scene("run", 2, setting(DB_CONNECTION_STRING=f"SERVER=x;PWD={WRONG_PASSWORD}", LA_CODE="", BATCH_SIZE="x")),
@@ -282,6 +302,7 @@ SCENES: dict[str, list[Scene]] = {
         Scene("test-endpoint", 0, setting(NO_PROXY="elsewhere.example")),
         Scene("test-endpoint --send-test-record", 1, fault(status=422, body=_SECRET_PAGE)),
     ],
+    "test-notify": [Scene("test-notify", 5), Scene("test-notify --json", 5, refused_hook)],
     "smoke": [
         Scene("smoke"),
         Scene("smoke --json"),
@@ -365,6 +386,7 @@ def leaks(world: World, done: Completed) -> list[str]:
     """Gives where something planted stands, without the value itself."""
     values = [*SECRETS, world.database_password, *world.simulator.tokens, *PERSONAL]
     places = {"standard output": done.out, "standard error": done.err}
+    places |= {f"notification {number}": body for number, (_, _, body) in enumerate(world.sink.asked)}
     for path in sorted(world.folder.rglob("*")):
         # The settings file that `init` was asked to write holds the secrets where there is no credential store.
         if path.is_file() and not path.name.startswith("other.env"):
@@ -390,8 +412,8 @@ def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
     simulator = Overheard()
     folder = tmp_path / "folder"
     folder.mkdir()
-    with SimulatorServer(simulator) as server:
-        world = World(deployed, simulator, server, folder)
+    with SimulatorServer(simulator) as server, http_sink() as sink:
+        world = World(deployed, simulator, server, folder, sink)
         world.restart()
         yield world
 
@@ -420,6 +442,8 @@ def test_planted_secrets_were_used(world: World) -> None:
     assert TALE in answers[0][0], "the table alone keeps what the receiver said"
     assert "Quillfeather" in json.dumps(world.simulator.all_held())
     assert world.simulator.tokens, "a token was issued"
+    assert len(world.sink.asked) == 3, "others were told"
+    assert "csc_api_run_records" in (world.folder / "metrics.prom").read_text(encoding="utf-8")
     assert done.err.count("person") > 2, "the verbose stream does tell of records"
     assert (world.folder / "json.log").stat().st_size > 0
     assert leaks(world, done) == []

@@ -1,0 +1,94 @@
+"""The channels that the settings name, and how a message goes to all of them at once, within a bound of time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from api_pipeline.errors import PipelineError
+from api_pipeline.notify.ending import Ending
+from api_pipeline.notify.messages import mail, webhook_body
+from api_pipeline.notify.sending import TIME_S, Route, ping_address, post, send_mail
+from api_pipeline.settings.notify import NotifySettings
+
+_LOG = logging.getLogger(__name__)
+_JSON = "application/json; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One way to tell somebody: `setting` names it, `send` returns what went wrong ("" for nothing)."""
+
+    setting: str
+    send: Callable[[], str] = field(repr=False)
+
+
+def ping(notify: NotifySettings, route: Route, signal: str, text: str = "") -> list[Channel]:
+    """Return the channel of PING_URL for a signal; none where it is not set."""
+    if not notify.ping_url:
+        return []
+    address = ping_address(notify.ping_url, signal)
+    return [Channel("PING_URL", lambda: post(address, text.encode(), _TEXT, "ping", route))]
+
+
+def messages(notify: NotifySettings, route: Route, ending: Ending) -> list[Channel]:
+    """Return the channels of webhook and mail, as far as they are set."""
+    found = []
+    if notify.webhook:
+        body = webhook_body(ending, notify.webhook_kind)
+        found.append(Channel("NOTIFY_WEBHOOK", lambda: post(notify.webhook, body, _JSON, "webhook", route)))
+    if email := notify.email:
+        message = mail(ending, email)
+        found.append(Channel("NOTIFY_EMAIL_SERVER", lambda: send_mail(message, email, route)))
+    return found
+
+
+class Delivery:
+    """Messages under way, each on a thread of its own; `wait` ends after the bound whatever a server does."""
+
+    def __init__(self, channels: Sequence[Channel], time_s: float = TIME_S) -> None:
+        self._time_s = time_s
+        self._outcomes: dict[int, str] = {}
+        self._channels = channels
+        self._threads = [
+            threading.Thread(target=self._send, args=(number,), name="notify", daemon=True)
+            for number in range(len(channels))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> list[tuple[Channel, str]]:
+        """Return each channel with what went wrong, after at most the bound for all of them together."""
+        until = time.monotonic() + self._time_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        late = f"no answer within {self._time_s:g} s"
+        return [(channel, self._outcomes.get(number, late)) for number, channel in enumerate(self._channels)]
+
+    def _send(self, number: int) -> None:
+        try:
+            self._outcomes[number] = self._channels[number].send()
+        except PipelineError as error:
+            self._outcomes[number] = str(error)
+        except Exception as error:  # a notification that fails, for whatever reason, stops no run
+            self._outcomes[number] = f"unexpected {type(error).__name__}"
+
+
+def deliver(channels: Sequence[Channel]) -> None:
+    """Send every message and log a warning for each that did not arrive."""
+    warn(Delivery(channels).wait())
+
+
+def warn(outcomes: Sequence[tuple[Channel, str]]) -> None:
+    """Log a warning for each message that did not arrive; it changes no exit code."""
+    for channel, problem in outcomes:
+        if problem:
+            _LOG.warning(
+                "the notification by %s was not sent: %s; the run is not affected (try: d2i-csc-api test-notify)",
+                channel.setting,
+                problem,
+            )

@@ -1,0 +1,116 @@
+"""How a run ended, as far as others are told: never a child, never a reason in the receiver's or the table's words."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline._version import __version__
+from api_pipeline.run_summary import LABELS, RunSummary
+
+# Another run at work is not a failure of this one (contract 5).
+_NO_FAILURE = (0, 75)
+_MEANINGS = {
+    0: "everything due was accepted, or nothing was due",
+    1: "records are in error, or rows need a correction",
+    2: "settings are missing or wrong",
+    3: "the database could not be reached or used",
+    4: "the credentials were refused",
+    5: "the receiver could not be reached or kept failing",
+    75: "another run was at work on the table",
+    130: "the run was stopped by a signal",
+}
+_ADVICE = "d2i-csc-api status"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a run. Times are UTC without a zone; `counts` is empty where the run could not begin.
+
+    `is_recovery` says that the run before this one failed and this one did not. `is_test` marks an invented ending.
+    """
+
+    run_id: str
+    table: str
+    mode: str
+    exit_code: int
+    started_at: datetime
+    finished_at: datetime
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_recovery: bool = False
+    is_test: bool = False
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether somebody has to look."""
+        return self.exit_code not in _NO_FAILURE
+
+    @property
+    def event(self) -> str:
+        """Return test, failure, recovery or success."""
+        if self.is_test:
+            return "test"
+        if self.is_failure:
+            return "failure"
+        return "recovery" if self.is_recovery else "success"
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    @property
+    def headline(self) -> str:
+        """Return the ending in one line."""
+        if self.is_test:
+            return "csc-api: this is a test of the notifications"
+        if self.is_failure:
+            return f"csc-api: the run failed with exit code {self.exit_code}"
+        if self.is_recovery:
+            return "csc-api: the run went well again"
+        return f"csc-api: the run ended with exit code {self.exit_code}"
+
+    @property
+    def meaning(self) -> str:
+        """Return what the exit code means, in general words."""
+        return _MEANINGS.get(self.exit_code, "the program failed in a way that it does not know")
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what is told, by name, in the order in which it is shown."""
+        facts = [
+            ("Exit code", f"{self.exit_code}: {self.meaning}"),
+            ("Machine", platform.node()),
+            ("Table", f"{self.table} ({self.mode})"),
+            ("Began", f"{self.started_at:%Y-%m-%d %H:%M:%S} UTC"),
+            ("Took", f"{self.seconds:.0f} s"),
+            *((LABELS[name].strip().capitalize(), str(count)) for name, count in self.counts.items()),
+            ("Run", self.run_id),
+        ]
+        return [*facts, ("More", _ADVICE)]
+
+    @property
+    def document(self) -> dict[str, object]:
+        """Return the ending as what JSON is made of: `data/schemas/notification.json`."""
+        return {
+            "program": "d2i-csc-api",
+            "version": __version__,
+            "event": self.event,
+            "text": f"{self.headline}: {self.meaning}",
+            "machine": platform.node(),
+            "run_id": self.run_id,
+            "table": self.table,
+            "mode": self.mode,
+            "exit_code": self.exit_code,
+            "started_at": f"{self.started_at.isoformat(timespec='seconds')}Z",
+            "finished_at": f"{self.finished_at.isoformat(timespec='seconds')}Z",
+            "seconds": round(self.seconds, 3),
+            "counts": dict(self.counts),
+        }
+
+
+def counts_of(summary: RunSummary) -> dict[str, int]:
+    """Return the counts that are told, by name."""
+    return {name: int(getattr(summary, name)) for name in LABELS}

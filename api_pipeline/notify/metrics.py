@@ -1,0 +1,134 @@
+"""METRICS_FILE: the last run in Prometheus' text format, for the textfile collector of the node or Windows exporter."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from api_pipeline._version import __version__
+from api_pipeline.assembly import open_store
+from api_pipeline.errors import DatabaseError
+from api_pipeline.notify.ending import Ending
+from api_pipeline.outbox.status import oldest_due
+from api_pipeline.settings.model import Settings
+
+_LOG = logging.getLogger(__name__)
+# The exporter runs as another account, and the file holds counts and times alone.
+_FILE_MODE = 0o644
+_LAST_SUCCESS = "csc_api_last_success_timestamp_seconds"
+_OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
+
+
+def write_metrics(settings: Settings, ending: Ending, oldest_due_age: float | None) -> None:
+    """Write the metrics of a run that has ended; one that cannot be written is a warning and no more."""
+    path = settings.metrics_file
+    if path is None:
+        return
+    try:
+        text = metrics_text(ending, oldest_due_age, _last_success(path))
+        _replace(path, text)
+    except OSError as error:
+        _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, type(error).__name__)
+
+
+def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: float | None) -> str:
+    """Return the metrics as text; `last_success` is the end of the last good run before this one, in seconds."""
+    ended = _seconds(ending.finished_at)
+    good = ended if ending.exit_code == 0 else last_success
+    labels = {"table": ending.table, "mode": ending.mode}
+    families = [
+        ("csc_api_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
+        ("csc_api_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
+        ("csc_api_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
+        (_LAST_SUCCESS, "When the last run with exit code 0 ended.", [] if good is None else [(labels, good)]),
+        ("csc_api_run_exit_code", "Exit code of the last run.", [(labels, float(ending.exit_code))]),
+        ("csc_api_run_records", "Due rows of the last run, by outcome.", list(_outcomes(ending.counts, labels))),
+        ("csc_api_run_due", "Rows that were due in the last run.", list(_count("due", ending.counts, labels))),
+        ("csc_api_run_requests", "POSTs of the last run.", list(_count("requests", ending.counts, labels))),
+        (
+            "csc_api_oldest_due_age_seconds",
+            "For how long the oldest due row had waited when the last run ended; 0 where none waits.",
+            [] if oldest_due_age is None else [(labels, oldest_due_age)],
+        ),
+    ]
+    lines = []
+    for name, meaning, samples in families:
+        if samples:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+            lines += [f"{name}{_labels(of)} {value:.15g}" for of, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def oldest_due_age_s(settings: Settings) -> float | None:
+    """Return for how many seconds the oldest due row has waited, 0.0 where none waits; None where nobody knows."""
+    if settings.metrics_file is None:
+        return None
+    try:
+        with open_store(settings) as store:
+            since = oldest_due(store)
+    except DatabaseError as error:
+        _LOG.warning("the age of the oldest due row is not known: %s", error)
+        return None
+    if since is None:
+        return 0.0
+    try:
+        # last_updated is the database server's local time, without a zone.
+        return max(0.0, (datetime.now() - datetime.fromisoformat(since)).total_seconds())  # noqa: DTZ005
+    except ValueError:
+        return None
+
+
+def _outcomes(counts: Mapping[str, int], labels: Mapping[str, str]) -> Iterator[tuple[dict[str, str], float]]:
+    for name in _OUTCOMES:
+        if name in counts:
+            # Deletions are among the accepted; here each row counts once.
+            count = counts[name] - (counts["deleted"] if name == "accepted" else 0)
+            yield {**labels, "outcome": name}, float(count)
+
+
+def _count(
+    name: str, counts: Mapping[str, int], labels: Mapping[str, str]
+) -> Iterator[tuple[Mapping[str, str], float]]:
+    if name in counts:
+        yield labels, float(counts[name])
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    def escaped(value: str) -> str:
+        return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+    return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def _last_success(path: Path) -> float | None:
+    """Return the time of the last good run as the file from before tells it."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    found = re.search(rf"^{_LAST_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a file in the place of another at once, so that no reader ever sees half of one. Errors: OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(name).chmod(_FILE_MODE)
+        Path(name).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.replace(tzinfo=timezone.utc).timestamp()

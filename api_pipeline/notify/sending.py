@@ -1,0 +1,91 @@
+"""One message on its way: an HTTP request or a mail. Each returns what went wrong, "" where nothing did."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from api_pipeline.settings.model import Settings
+from api_pipeline.settings.notify import EmailSettings
+from api_pipeline.transport.session import TransportOptions, make_session, tls_context
+from api_pipeline.transport.single_request import Reach, Request, Transient, ask
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+TIME_S = 10.0
+_ANSWER_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the outside is reached."""
+
+    ca_bundle: Path | None
+    proxy_url: str
+    proxy_auth: str
+    user_agent: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Route:
+        """Return the route that the settings name."""
+        return cls(settings.ca_bundle, settings.proxy_url, settings.proxy_auth, settings.user_agent)
+
+    @property
+    def authorities(self) -> str | None:
+        """Return the PEM file of trusted authorities, None for the system's."""
+        return None if self.ca_bundle is None else str(self.ca_bundle)
+
+
+def post(url: str, body: bytes, content_type: str, label: str, route: Route) -> str:
+    """POST a body and return what went wrong; the address is never named, for it holds a token."""
+    proxy = route.proxy_url or None
+    reach = Reach((TIME_S, TIME_S), route.user_agent, proxy, peer=f"the server of the {label}")
+    request = Request("POST", url, label, {"Content-Type": content_type}, body, _ANSWER_BYTES, whole_s=TIME_S)
+    with make_session(TransportOptions(route.authorities, proxy, route.proxy_auth)) as session:
+        answer = ask(session, reach, request)
+    if isinstance(answer, Transient):
+        return answer.reason.replace("CONNECT_TIMEOUT_S", f"{TIME_S:.0f} s").replace(
+            "READ_TIMEOUT_S", f"{TIME_S:.0f} s"
+        )
+    return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
+
+
+def ping_address(url: str, signal: str) -> str:
+    """Return the address of a check for a signal ("" for success, start, fail, log): the signal ends its path."""
+    if not signal:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{signal}").geturl()
+
+
+def send_mail(message: EmailMessage, email: EmailSettings, route: Route) -> str:
+    """Send a mail and return what went wrong, in the code of the mail server."""
+    import smtplib  # most runs send no mail
+
+    name = platform.node() or "localhost"
+    try:
+        if email.security == "tls":
+            context = tls_context(route.authorities)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(email.server, email.port, name, timeout=TIME_S, context=context)
+        else:
+            server = smtplib.SMTP(email.server, email.port, name, timeout=TIME_S)
+        with server:
+            if email.security == "starttls":
+                server.starttls(context=tls_context(route.authorities))
+            if email.user:
+                server.login(email.user, email.password)
+            refused = server.send_message(message)
+    except smtplib.SMTPResponseException as error:
+        # What the server says could quote the login.
+        return f"the mail server answered {error.smtp_code}"
+    except smtplib.SMTPNotSupportedError:
+        return "the mail server does not offer what NOTIFY_EMAIL_SECURITY or NOTIFY_EMAIL_USER needs"
+    except smtplib.SMTPRecipientsRefused:
+        return "the mail server refused every address of NOTIFY_EMAIL_TO"
+    except (smtplib.SMTPException, OSError) as error:
+        return f"the mail server could not be reached or used ({type(error).__name__})"
+    return f"the mail server refused {len(refused)} addresses of NOTIFY_EMAIL_TO" if refused else ""

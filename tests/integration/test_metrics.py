@@ -1,0 +1,102 @@
+"""METRICS_FILE, read by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
+from tests.support.databases import TestDatabase, missing
+from tests.support.world import World
+
+ONE_KIND = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
+    with SimulatorServer() as server:
+        world = World(deployed, server, tmp_path)
+        world.stage(3)
+        yield world
+
+
+def metrics(path: Path) -> dict[str, Any]:
+    """Gives every sample by its name, or by name and outcome, as Prometheus reads the file."""
+    try:
+        parser = importlib.import_module("prometheus_client.parser")
+    except ImportError:
+        missing("prometheus-client is not installed")
+    found = {}
+    for family in parser.text_string_to_metric_families(path.read_text(encoding="utf-8")):
+        assert (family.type, bool(family.documentation)) == ("gauge", True), family.name
+        for sample in family.samples:
+            outcome = sample.labels.get("outcome")
+            found[f"{sample.name} {outcome}" if outcome else sample.name] = sample.value
+    return found
+
+
+def run(world: World, **settings: object) -> dict[str, Any]:
+    world.run(METRICS_FILE="csc.prom", **settings)
+    return metrics(world.folder / "csc.prom")
+
+
+@ONE_KIND
+def test_metrics_say_when_the_run_was_and_what_became_of_each_row(world: World) -> None:
+    world.server.simulator.change(refusals=(Refusal(ids=frozenset({"P0001"}), message="no"),))
+    before = time.time()
+    found = run(world)
+    assert found["csc_api_run_exit_code"] == 1
+    assert before - 1 <= found["csc_api_run_start_timestamp_seconds"] <= found["csc_api_run_end_timestamp_seconds"]
+    assert found["csc_api_run_due"] == 3
+    outcomes = {name.split()[1]: value for name, value in found.items() if name.startswith("csc_api_run_records ")}
+    assert outcomes.pop("accepted") == 2
+    assert outcomes.pop("refused") == 1
+    assert set(outcomes.values()) == {0}
+    assert "csc_api_last_success_timestamp_seconds" not in found
+
+
+@ONE_KIND
+def test_time_of_the_last_good_run_outlives_a_bad_one(world: World) -> None:
+    good = run(world)["csc_api_last_success_timestamp_seconds"]
+    bad = run(world, BATCH_SIZE="x")
+    assert bad["csc_api_run_exit_code"] == 2
+    assert bad["csc_api_last_success_timestamp_seconds"] == good
+    assert "csc_api_run_due" not in bad
+
+
+def test_age_of_the_oldest_due_row_is_known_on_every_database(world: World) -> None:
+    world.server.simulator.change(refusals=(Refusal(ids=frozenset({"P0001"}), message="no"),))
+    hour_ago = (datetime.now() - timedelta(hours=1)).isoformat(" ", "seconds")  # noqa: DTZ005 - the database's own time
+    world.database.execute(f"UPDATE {world.database.table} SET last_updated = '{hour_ago}'")
+    assert 3590 <= run(world)["csc_api_oldest_due_age_seconds"] <= 3900
+    world.server.simulator.change(refusals=())
+    assert run(world)["csc_api_oldest_due_age_seconds"] == 0
+
+
+@ONE_KIND
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+def test_every_account_may_read_the_file_and_no_other_is_left(world: World) -> None:
+    run(world)
+    run(world)
+    assert [path.name for path in world.folder.iterdir() if "prom" in path.name] == ["csc.prom"]
+    assert (world.folder / "csc.prom").stat().st_mode & 0o777 == 0o644
+
+
+@ONE_KIND
+def test_file_that_cannot_be_written_is_a_warning_and_no_more(world: World) -> None:
+    done = world.run(METRICS_FILE="no/such/folder/csc.prom")
+    assert done.code == 0
+    assert "the metrics could not be written to" in done.err
+
+
+@ONE_KIND
+def test_rehearsal_writes_metrics_of_its_own_mode(world: World) -> None:
+    world.run(METRICS_FILE="csc.prom", TESTING_MODE="true", TABLE_NAME=world.database.table)
+    assert 'mode="testing"' in (world.folder / "csc.prom").read_text(encoding="utf-8")
