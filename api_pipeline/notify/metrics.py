@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: flo
     ended = _seconds(ending.finished_at)
     good = ended if ending.exit_code == 0 else last_success
     labels = {"table": ending.table, "mode": ending.mode}
-    families = [
+    families: list[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]] = [
         ("csc_api_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
         ("csc_api_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
         ("csc_api_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
