@@ -14,9 +14,14 @@ from hypothesis import HealthCheck, settings
 from tests.support import databases
 from tests.support.databases import TestDatabase, missing
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
+from tests.support.strict import strict_database
 
 _SERVER = pytest.StashKey[PostgresServer | str]()
 _KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc", *databases.EXTERNAL_KIND]
+# The strict database (`tests.support.strict`) is one kind more for the tests that are marked so; with STRICT_DATABASE=1
+# for every test that uses the fixtures `database` or `world`, which takes minutes.
+_STRICT = "strict"
+_IS_STRICT_FOR_ALL = os.environ.get("STRICT_DATABASE") == "1"
 # What a test is tried on that need not be tried on every kind: the embedded database, and one that is a server.
 _BOTH = {"sqlite", "postgresql-odbc"}
 
@@ -80,6 +85,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("parametrize"):
         if mark.kwargs.get("indirect") and mark.args[0] == "database" and set(mark.args[1]) >= _BOTH:
             mark.args[1].extend(kind for kind in databases.EXTERNAL_KIND if kind not in mark.args[1])
+    if _IS_FAST or not (_IS_STRICT_FOR_ALL or metafunc.definition.get_closest_marker(_STRICT)):
+        return
+    for name, kinds in (("database", _KINDS), ("world", ["sqlite", *databases.EXTERNAL_KIND])):
+        # A test that names its kinds is for every database where the embedded one and a server are among them.
+        named = [mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == name]
+        is_ours = name == "database" or "faults" in metafunc.definition.path.parts
+        if name in metafunc.fixturenames and is_ours and not named:
+            metafunc.definition.add_marker(pytest.mark.parametrize(name, [*kinds, _STRICT], indirect=True))
+        for mark in named:
+            if mark.kwargs.get("indirect") and set(mark.args[1]) >= _BOTH and _STRICT not in mark.args[1]:
+                mark.args[1].append(_STRICT)
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +129,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDat
                 yield stack.enter_context(databases.sqlite_database(tmp_path))
             case "sqlite-odbc":
                 yield stack.enter_context(databases.sqlite_odbc_database(tmp_path))
+            case "strict":
+                yield stack.enter_context(strict_database(tmp_path))
             case "postgresql-odbc":
                 server = request.getfixturevalue("postgres_server")
                 yield stack.enter_context(databases.postgresql_database(server))

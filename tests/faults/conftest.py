@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.databases import (
     sqlite_database,
 )
 from tests.support.postgres import PostgresServer
+from tests.support.strict import strict_database
 from tests.support.world import World
 
 
@@ -33,9 +35,14 @@ def server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture(params=["sqlite", *EXTERNAL_KIND])
 def world(request: pytest.FixtureRequest, server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
-    is_external = request.param in EXTERNAL_KIND
-    with external_database(os.environ[EXTERNAL]) if is_external else sqlite_database(tmp_path) as database:
+    with _database(request.param, tmp_path) as database:
         yield World(database.deploy(), server, tmp_path)
+
+
+def _database(kind: str, folder: Path) -> AbstractContextManager[TestDatabase]:
+    if kind in EXTERNAL_KIND:
+        return external_database(os.environ[EXTERNAL])
+    return strict_database(folder) if kind == "strict" else sqlite_database(folder)
 
 
 @pytest.fixture

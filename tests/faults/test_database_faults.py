@@ -38,6 +38,8 @@ from tests.support.relay import Relay, relay_to
 from tests.support.staging import change, child, hash_of, staged, table_rows, text_of
 from tests.support.world import World, recorded
 
+pytestmark = pytest.mark.strict
+
 MID_RUN = {"BATCH_SIZE": 2, "MAX_IN_FLIGHT": 4}
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 MANY = 120

@@ -18,11 +18,13 @@ from api_pipeline.anonymise.record import LiveRecord, TwinRecord, anonymise
 from api_pipeline.anonymise.tables import PAGE_SIZE, pair_of
 from api_pipeline.anonymise.twin import SomethingSurvived, Wanted, fill_twin
 from api_pipeline.db import connect
-from tests.support.commands import Completed, invoke_cli
+from tests.support.commands import Completed, clean_environment, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.layouts import make_table
 from tests.support.staging import child, fill, staged, table_rows
+
+pytestmark = pytest.mark.strict
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
@@ -303,7 +305,11 @@ def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_pa
         """
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        env=clean_environment(deployed.settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

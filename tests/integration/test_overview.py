@@ -20,6 +20,8 @@ from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, row_of, staged, table_rows
 
+pytestmark = pytest.mark.strict
+
 SOME = datetime(2026, 11, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
 EARLIER = datetime(2026, 10, 1, 23, 59)  # noqa: DTZ001 - the column has no zone
 

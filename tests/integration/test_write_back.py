@@ -38,6 +38,8 @@ from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, row_of, staged, table_rows
 
+pytestmark = pytest.mark.strict
+
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
 RETRY = RetryBudget(0, lambda: 0, lambda _: None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
+STRICT_DRIVER = "Strict"
 # What a program needs to start at all, and nothing that could set it up: no proxy, no setting of this project.
 _KEPT = (
     *("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LD_LIBRARY_PATH"),
@@ -42,6 +43,8 @@ def clean_environment(env: Mapping[str, str]) -> dict[str, str]:
     # The developer's own credential store must not answer for the tests.
     kept["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     kept["PYTHONPATH"] = str(ROOT)
+    if f"{{{STRICT_DRIVER}}}" in env.get("DB_CONNECTION_STRING", ""):
+        kept["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests" / "support" / "strict_site"), str(ROOT)])
     return {**kept, **env}
 
 

@@ -12,6 +12,8 @@ from api_pipeline.sandbox.simulator import Fault, FaultKind, When
 from api_pipeline.sandbox.simulator.tec import BlockedAnswer
 from tests.integration.sdr.conftest import PERIOD, Provider
 
+pytestmark = pytest.mark.strict
+
 _EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 

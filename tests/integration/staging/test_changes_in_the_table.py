@@ -14,6 +14,8 @@ from tests.support.council_ssd import CouncilSsd, with_plan
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, staged
 
+pytestmark = pytest.mark.strict
+
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 BEFORE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
 WRITTEN_BY_RUN = ("previous_json_payload", "previous_hash", "submission_timestamp")

@@ -7,6 +7,8 @@ import pytest
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.council_ssd import CouncilSsd
 
+pytestmark = pytest.mark.strict
+
 SWALLOWING = {
     Dialect.SQLITE: [
         "CREATE TRIGGER swallow AFTER INSERT ON {table} BEGIN DELETE FROM {table} WHERE id = NEW.id; END",
