@@ -348,7 +348,7 @@ def _read(text: str | None) -> Members | None:
 def _carries_purge(payload: Payload) -> bool:
     # The text shows of most payloads that they need no search; an escape could hide the word in it.
     text = payload.text
-    if _PURGES.search(text) is None and not ("\\" in text and "\\u" in text):
+    if not ("purge" in text and _PURGES.search(text)) and not ("\\" in text and "\\u" in text):
         return False
     return _has_purge(payload.data)
 

@@ -11,6 +11,8 @@ import orjson
 from api_pipeline.payloads.shape import KeyedShape, ObjectShape, Shape
 
 Members: TypeAlias = "dict[str, Any]"
+_CONTAINERS = frozenset({dict, list})
+_TEXT = frozenset({str})
 _IDENTIFIER_ALONE = {"la_child_id"}
 PURGED: Mapping[str, Any] = {"purge": True}
 
@@ -42,7 +44,7 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
     for name, value in payload.items():
         if value is None or (name == "purge" and shape.can_be_purged):
             continue
-        if not isinstance(value, (dict, list)):
+        if type(value) not in _CONTAINERS:
             result[name] = value
             continue
         member = shape.members.get(name)
@@ -60,34 +62,50 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
 def without_common(held: Members, now: Members, shape: ObjectShape) -> tuple[Members, Members]:
     """Return two payloads without what their keyed arrays have word for word in common: that differs in nothing.
 
-    One such element stays in each array, so that an array is empty only where it was. Most of a child's payload is the
-    same from night to night, and need not be looked into.
+    The key of one such element stays in each array, so that an array is empty only where it was. Most of a child's
+    payload is the same from night to night, and need not be looked into.
     """
     held, now = dict(held), dict(now)
     for name, member in shape.members.items():
         before, value = held.get(name), now.get(name)
-        if not isinstance(member, KeyedShape) or not (has_keys(before, member.key) and has_keys(value, member.key)):
-            continue
-        texts = _texts(before, member.key)
-        common = {key for key, text in _texts(value, member.key).items() if texts.get(key) == text}
-        if common:
-            common.pop()
-            held[name] = [element for element in before or () if element[member.key] not in common]
-            now[name] = [element for element in value or () if element[member.key] not in common]
+        if isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
+            held[name], now[name] = _without_common_elements(before or [], value or [], member)
     return held, now
 
 
-def _texts(elements: Any, key: str) -> dict[str, bytes]:
+def _without_common_elements(
+    before: list[Members], value: list[Members], shape: KeyedShape
+) -> tuple[list[Members], list[Members]]:
+    key = shape.key
     # Equal texts are more than equal values: Python takes 1 and True for the same.
-    return {element[key]: orjson.dumps(element) for element in elements if element.get("purge") is not True}
+    texts = {element[key]: orjson.dumps(element) for element in before if element.get("purge") is not True}
+    earlier = {element[key]: element for element in before} if shape.element.members else {}
+    common: set[str] = set()
+    left: dict[str, Members] = {}
+    for element in value:
+        identifier = element[key]
+        if identifier in texts and element.get("purge") is not True:
+            if texts[identifier] == orjson.dumps(element):
+                common.add(identifier)
+            elif earlier:
+                earlier[identifier], left[identifier] = without_common(earlier[identifier], element, shape.element)
+    stays = [{key: next(iter(common))}] if common else []
+    return (
+        stays + [earlier.get(one[key], one) for one in before if one[key] not in common],
+        stays + [left.get(one[key], one) for one in value if one[key] not in common],
+    )
 
 
 def without_nulls(value: Any) -> Any:
     """Return a JSON value without the null members of its objects, at any depth."""
     if isinstance(value, dict):
-        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+        return {
+            name: without_nulls(item) if type(item) in _CONTAINERS else item
+            for name, item in value.items()
+            if item is not None
+        }
     if isinstance(value, list):
-        return [without_nulls(item) for item in value]
+        return [without_nulls(item) if type(item) in _CONTAINERS else item for item in value]
     return value
 
 
@@ -230,14 +248,14 @@ def _take_in(result: Difference, name: str, inner: Difference) -> None:
 
 def has_keys(elements: Any, key: str) -> bool:
     """Return whether an array's elements can be told apart: each an object with a key of its own."""
-    if not isinstance(elements, list):
+    if type(elements) is not list:
         return False
-    keys = [element.get(key) for element in elements if isinstance(element, dict)]
-    return (
-        len(keys) == len(elements)
-        and all(isinstance(identifier, str) for identifier in keys)
-        and len(set(keys)) == len(keys)
-    )
+    try:
+        keys = [element[key] for element in elements]
+        # Only an object has a member by its name: a text has characters, by number.
+        return len(set(keys)) == len(keys) and _TEXT.issuperset(map(type, keys))
+    except (TypeError, KeyError):
+        return False
 
 
 def has_ambiguous_keys(payload: Members, shape: ObjectShape) -> bool:
@@ -252,21 +270,16 @@ def ambiguous_at_any_depth(payload: Members, shape: ObjectShape) -> bool:
         if isinstance(member, KeyedShape):
             if isinstance(value, list) and _any_ambiguous(value, member):
                 return True
-        elif isinstance(value, dict) and ambiguous_at_any_depth(value, member):
+        elif isinstance(value, dict) and member.members and ambiguous_at_any_depth(value, member):
             return True
     return False
 
 
 def _any_ambiguous(elements: list[Any], shape: KeyedShape) -> bool:
-    seen: set[str] = set()
-    for element in elements:
-        identifier = element.get(shape.key) if isinstance(element, dict) else None
-        if not isinstance(identifier, str) or identifier in seen:
-            return True
-        seen.add(identifier)
-        if ambiguous_at_any_depth(element, shape.element):
-            return True
-    return False
+    if not has_keys(elements, shape.key):
+        return True
+    inner = shape.element
+    return bool(inner.members) and any(ambiguous_at_any_depth(element, inner) for element in elements)
 
 
 def _is_ambiguous(value: Any, member: Shape | None) -> bool:

@@ -20,27 +20,39 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # The one member of a payload that is a number.
 _NUMBER = '"score"'
 _DATE_IN_TEXT = re.compile(rf'"{_YEARS}-')
+_SCORE_IN_TEXT = re.compile(r'"score"\s*:\s*-?(?:\d+[.eE]|\d{19})')
 _NUMBER_IN_TEXT = re.compile(r"[:\[,]\s*-?(?:\d+[.eE]|\d{19})")
 _ESCAPE_IN_TEXT = re.compile(r"\\(?:[bf]|u00(?:[01]|7[fF]|[89]))")
 _CONTROL_IN_TEXT = re.compile(r"[\x7f-\x9f]")
 
 
-def value_findings(data: Mapping[str, Any], text: str | None) -> list[Finding]:
-    """Return a warning for each value of a payload that is not what it seems; `text` is the payload as staged."""
-    if text is not None and not _is_suspect(text):
+# What the validator of the schema looks for on its way through a payload, in a tenth of the time of a search.
+DEFAULT_DATE_PATTERN = rf"^{_YEARS}-"
+
+
+def value_findings(data: Mapping[str, Any], text: str | None, *, is_sound: bool = False) -> list[Finding]:
+    """Return a warning for each value of a payload that is not what it seems; `text` is the payload as staged.
+
+    `is_sound` says that the validator found nothing: no number but scores, no text that begins like a default date.
+    """
+    if text is not None and not (_is_suspect_at_all(text) or _is_suspect(text, is_sound=is_sound)):
         return []
     found = list(_broken(data, "$"))
     return as_findings(found) if found else []
 
 
-def _is_suspect(text: str) -> bool:
-    """Return whether a payload's text may hold such a value; one search for all of them takes four times as long."""
-    return (
-        _DATE_IN_TEXT.search(text) is not None
-        or ("\\" in text and _ESCAPE_IN_TEXT.search(text) is not None)
-        or (_NUMBER in text and _NUMBER_IN_TEXT.search(text) is not None)
-        or ((not text.isascii() or "\x7f" in text) and _CONTROL_IN_TEXT.search(text) is not None)
+def _is_suspect_at_all(text: str) -> bool:
+    """Return whether a payload's text may hold a control character."""
+    return ("\\" in text and _ESCAPE_IN_TEXT.search(text) is not None) or (
+        (not text.isascii() or "\x7f" in text) and _CONTROL_IN_TEXT.search(text) is not None
     )
+
+
+def _is_suspect(text: str, *, is_sound: bool) -> bool:
+    """Return whether a payload's text may hold a default date or a number that is not whole."""
+    if is_sound:
+        return _SCORE_IN_TEXT.search(text) is not None
+    return _DATE_IN_TEXT.search(text) is not None or (_NUMBER in text and _NUMBER_IN_TEXT.search(text) is not None)
 
 
 def _broken(value: Any, path: str) -> Iterator[tuple[str, str]]:
