@@ -82,7 +82,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     `options` are settings by name as the command line gave them (None: not given).
     """
     from api_pipeline.config import examine, load_settings, working_folder
-    from api_pipeline.errors import PipelineError, SettingsError
+    from api_pipeline.errors import AlreadyRunning, PipelineError, SettingsError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
@@ -112,7 +112,9 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
             yield Session(settings, redactor, run_id)
         except PipelineError as error:
             # The command's end prints this on the console; the log must say it too.
-            logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
+            level = logging.INFO if error.exit_code == AlreadyRunning.exit_code else logging.ERROR
+            text = "ended with exit code %d: %s"
+            logging.getLogger(__name__).log(level, text, error.exit_code, error, extra={"is_printed": True})
             raise
 
 

@@ -116,12 +116,13 @@ def report_lines(report: Report) -> list[str]:
     """Return a report as plain lines: one for each step, one below it for the advice, one for the outcome."""
     width = max((len(step.name) for step in report.steps), default=0)
     lines = [report.test]
-    for step in report.steps:
+    for number, step in enumerate(report.steps):
         head = f"  {step.name:<{width}}  {step.status.value:<7}  {_time(step):>8}  "
         first, *rest = step.detail.splitlines() or [""]
         lines.append(f"{head}{first}".rstrip())
         lines.extend(f"{' ' * len(head)}{line}" for line in rest)
-        if step.advice:
+        # The same advice for several steps in a row is said once, behind the last of them.
+        if step.advice and step.advice != next((later.advice for later in report.steps[number + 1 :]), ""):
             lines.append(f"{' ' * len(head)}What to do: {step.advice}")
     lines.append(f"{report.test}: {outcome(report)}")
     return lines

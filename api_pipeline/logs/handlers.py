@@ -121,6 +121,8 @@ def set_up_logging(
     if stream is not None:
         handlers.append(_ConsoleHandler(stream))
         handlers[0].setLevel(options.console_level)
+        if options.console_level > logging.INFO:
+            handlers[0].addFilter(_is_not_printed)
     if options.log_file is not None:
         handlers.append(_file_handler(options.log_file))
         handlers[-1].setLevel(kept_level)
@@ -134,6 +136,11 @@ def set_up_logging(
         handler.addFilter(redacting)
         handler.setFormatter(formatter)
     return Logging(handlers)
+
+
+def _is_not_printed(record: logging.LogRecord) -> bool:
+    """Return whether the console needs a record: not where the command prints the same sentence itself."""
+    return not getattr(record, "is_printed", False)
 
 
 class RedactingFilter(logging.Filter):

@@ -6,7 +6,7 @@ import logging
 import re
 
 from api_pipeline.db import ConnectionLost
-from api_pipeline.errors import DatabaseError
+from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 
@@ -50,7 +50,8 @@ class RunJournal:
     def finish(self, exit_code: int | None = None) -> None:
         """Close the entry with the counts, and the run's exit code unless another is given."""
         summary = self._summary
-        _log_end(summary)
+        code = summary.exit_code if exit_code is None else exit_code
+        _log_end(summary, code)
         message = " ".join([*map(str, summary.errors), *(f"{one}." for one in summary.remarks_on(NOT_TAKEN))]) or None
         self._write(
             "finish_run",
@@ -62,7 +63,7 @@ class RunJournal:
             summary.deleted,
             summary.unchanged,
             summary.not_tried,
-            summary.exit_code if exit_code is None else exit_code,
+            code,
             message,
             summary.run_id,
         )
@@ -92,10 +93,13 @@ def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
     return [(int(match[1]), int(match[2])) for match in found if match]
 
 
-def _log_end(summary: RunSummary) -> None:
+def _log_end(summary: RunSummary, code: int) -> None:
+    # The command prints the summary and the errors itself, so the console need not have them twice.
+    level = logging.INFO if code in (0, AlreadyRunning.exit_code) else logging.ERROR
+    printed = {"is_printed": True}
     counts = ", ".join(f"{getattr(summary, name)} {label.strip()}" for name, label in LABELS.items())
-    _LOG.info("run ends after %.1f s with exit code %d: %s", summary.seconds, summary.exit_code, counts)
+    _LOG.log(level, "run ends after %.1f s with exit code %d: %s", summary.seconds, code, counts, extra=printed)
     for remark in summary.remarks:
         _LOG.info("of this run: %s", remark)
     for error in summary.errors:
-        _LOG.info("what ended the run: %s", error)
+        _LOG.log(level, "what ended the run: %s", error, extra=printed)

@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 
+from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable, SettingsError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
 from api_pipeline.outbox.status import Overview, PastRun
 from api_pipeline.run_summary import LABELS, RunSummary
@@ -66,14 +67,19 @@ class RunProgress:
         return f"{mode}[{bar}] {done}/{self._total} records, {rate:.0f} a second{left}"
 
 
-def summary_lines(summary: RunSummary) -> list[str]:
-    """Return the summary of a run: one line a count, then what to do next. Plain ASCII."""
+def summary_lines(summary: RunSummary, *, errors_follow: bool = False) -> list[str]:
+    """Return the summary of a run: one line a count, then what to do next. Plain ASCII.
+
+    Where `errors_follow`, the sentences of the errors that ended the run are shown elsewhere, and not here as well.
+    """
     lines = [f"Run {summary.run_id} on {summary.table}, {summary.seconds:.1f} s"]
     if summary.is_testing:
         lines.append("TESTING mode: nothing left this machine, the receiver was simulated.")
     lines += [f"  {label:<24}{getattr(summary, name):>9}" for name, label in LABELS.items()]
     lines += [f"  {remark}" for remark in summary.remarks]
-    return [*lines, f"Result: {result_line(summary)} (exit code {summary.exit_code})"]
+    is_said = errors_follow and summary.errors and not summary.was_stopped
+    result = _ended_early(summary) if is_said else result_line(summary)
+    return [*lines, f"Result: {result} (exit code {summary.exit_code})"]
 
 
 def run_document(summary: RunSummary) -> dict[str, object]:
@@ -108,6 +114,22 @@ def run_document(summary: RunSummary) -> dict[str, object]:
         "result": result_line(summary),
         "exit_code": summary.exit_code,
     }
+
+
+_ENDED_BY: tuple[tuple[type[PipelineError], str], ...] = (
+    (DatabaseError, "the database could not be used"),
+    (AuthenticationRefused, "access was refused"),
+    (ServiceUnavailable, "the service could not be reached or kept failing"),
+    (SettingsError, "the settings do not allow it"),
+)
+
+
+def _ended_early(summary: RunSummary) -> str:
+    """Return that the run ended early, in a few words; the sentence that says more stands on standard error."""
+    codes = {kind.exit_code: words for kind, words in _ENDED_BY}
+    words = codes.get(summary.exit_code, "an error ended it")
+    left = f"; rows not tried, which go with the next run: {summary.not_tried}" if summary.not_tried else ""
+    return f"the run ended early: {words}{left}"
 
 
 def result_line(summary: RunSummary) -> str:
@@ -158,8 +180,8 @@ def status_lines(overview: Overview, table: str) -> list[str]:
     if overview.runs:
         lines.append("Last runs (times are UTC)")
         lines.append(
-            f"  {'began':<20}{'mode':<9}{'payloads':<9}{'due':>8}{'accepted':>9}{'failed':>8}{'left':>8}{'exit':>6}"
-            f"  {'run id':<36}"
+            f"  {'began':<20}{'mode':<9}{'payloads':<9}{'due':>8}{'accepted':>9}{'unchanged':>10}{'failed':>8}"
+            f"{'left':>8}{'exit':>6}  {'run id':<36}"
         )
         lines += [_run_line(run) for run in overview.runs]
     return lines
@@ -170,7 +192,7 @@ def _run_line(run: PastRun) -> str:
     began = run.started_at.isoformat(" ", "seconds")
     return (
         f"  {began:<20}{run.mode:<9}{run.payloads:<9}{_shown(run.due):>8}{_shown(run.accepted):>9}"
-        f"{_shown(failed):>8}{_shown(run.not_tried):>8}{_shown(run.exit_code):>6}"
+        f"{_shown(run.unchanged):>10}{_shown(failed):>8}{_shown(run.not_tried):>8}{_shown(run.exit_code):>6}"
         f"  {run.run_id:<36}"
     )
 
@@ -182,9 +204,9 @@ def _shown(count: int | None) -> str:
 def print_summary(summary: RunSummary, *, quiet: bool) -> None:
     """Print the summary to standard output; when `quiet` only its last line, and that only after an error.
 
-    What ended a run stands on standard error as well: a task may keep one of the two, and either says what to do next.
+    What ended a run is said in full on standard error, and here in a few words.
     """
-    lines = summary_lines(summary)
+    lines = summary_lines(summary, errors_follow=True)
     if quiet:
         lines = lines[-1:] if summary.exit_code else []
     for line in lines:

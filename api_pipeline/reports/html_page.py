@@ -225,12 +225,16 @@ def _history(report: RunReport) -> str:
         )
     )
     return (
-        f"<section><h2>The last {min(len(report.runs), RUNS_SHOWN)} runs</h2>"
+        f"<section><h2>{_last_runs(min(len(report.runs), RUNS_SHOWN))}</h2>"
         f"{chart(list(reversed(report.runs)), RUNS_SHOWN, reported)}"
         f'<ul class="legend">{legend}{words}</ul>'
         f"<table><caption>Runs on {escape(report.table)}, newest first.{marked}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
     )
+
+
+def _last_runs(count: int) -> str:
+    return "The last run" if count == 1 else f"The last {count} runs"
 
 
 def _history_row(run: PastRun, *, is_reported: bool) -> str:

@@ -101,8 +101,20 @@ def test_event_log_gets_each_event_by_level_without_secrets(tmp_path: Path, monk
     assert events[1][2].endswith(" WARNING run-9 batch 4 ***")
 
 
+def test_failed_run_is_an_error_in_the_log_with_its_exit_code(world: World) -> None:
+    world.stage(1)
+    world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+    assert world.run("--log-file", "run.log").code == 4
+    assert world.run("--log-file", "run.log", DB_CONNECTION_STRING=f"sqlite:///{world.folder}/gone.db").code == 3
+    world.server.simulator.clear_faults()
+    assert world.run("--log-file", "run.log").code == 0
+    lines = (world.folder / "run.log").read_text(encoding="utf-8").splitlines()
+    ends = [line.split()[1] for line in lines if re.search(r"with exit code [034]\b", line)]
+    assert ends == ["ERROR", "ERROR", "INFO"]
+
+
 @pytest.mark.parametrize("options", [[], ["--quiet"]])
-def test_error_that_ended_a_run_is_the_last_line_of_both_streams(world: World, options: list[str]) -> None:
+def test_error_that_ended_a_run_is_said_in_full_once(world: World, options: list[str]) -> None:
     world.stage(1)
     world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
 
@@ -110,4 +122,5 @@ def test_error_that_ended_a_run_is_the_last_line_of_both_streams(world: World, o
 
     assert done.code == 4
     assert done.err.splitlines()[-1].startswith("Error: The token service refused the credentials")
-    assert done.out.splitlines()[-1].startswith("Result: The token service refused the credentials")
+    assert done.out.splitlines()[-1].startswith("Result: the run ended early: access was refused")
+    assert done.text.count("The token service refused the credentials") == 1

@@ -107,3 +107,11 @@ def test_json_document_equals_the_text() -> None:
         "exit_code": 5,
         "steps": [{"name": "only", "status": "failed", "detail": "what was found", "seconds": 0.5, "advice": ""}],
     }
+
+
+def test_same_advice_of_several_steps_is_said_once() -> None:
+    steps = [Step(f"column {number}", Status.FAILED, "too short", 0, "widen it") for number in range(3)]
+    other = Step("id", Status.FAILED, "no integer", 0, "ask somebody")
+    lines = report_lines(Report("test-schema", (*steps, other, steps[0]), 3))
+    advice = [line.strip() for line in lines if "What to do" in line]
+    assert advice == ["What to do: widen it", "What to do: ask somebody", "What to do: widen it"]

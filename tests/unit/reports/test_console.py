@@ -161,13 +161,21 @@ def test_quiet_prints_only_an_error(counts: dict[str, object], quiet: bool, line
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_the_last_line_says_what_ended_the_run(quiet: bool) -> None:
+def test_the_last_line_says_in_few_words_what_ended_the_run(quiet: bool) -> None:
     @click.command()
     def command() -> None:
         print_summary(summary(errors=[AuthenticationRefused("The key is refused.")]), quiet=quiet)
 
     told = CliRunner().invoke(command).output.splitlines()
-    assert told[-1] == "Result: The key is refused. (exit code 4)"
+    assert told[-1] == "Result: the run ended early: access was refused (exit code 4)"
+
+
+def test_figures_of_a_past_run_add_up() -> None:
+    run = past_run(0, due=242, accepted=0, unchanged=241, refused=1, undelivered=0, not_tried=0, exit_code=1)
+    *_, header, row = status_lines(Overview([], None, [], [run]), "staging")
+    shown = dict(zip(header.split()[3:7], map(int, row.split()[4:8]), strict=True))
+    assert shown == {"due": 242, "accepted": 0, "unchanged": 241, "failed": 1}
+    assert int(row.split()[8]) == 0
 
 
 def an_overview() -> Overview:
@@ -187,8 +195,8 @@ def test_the_state_of_the_table_is_shown_in_columns() -> None:
     assert "Oldest pending row: 2026-11-02 03:04:05" in lines
     assert "         3 x HTTP 400: surname is too long  (for example 1001)" in lines
     ids = [run.run_id for run in an_overview().runs]
-    assert lines[-2].split() == ["2026-11-20", "02:00:04", "live", "deltas", "10", "6", "3", "1", "5", ids[0]]
-    assert lines[-1].split() == ["2026-11-19", "02:00:04", "live", "deltas", "?", "?", "?", "?", "?", ids[1]]
+    assert lines[-2].split() == ["2026-11-20", "02:00:04", "live", "deltas", "10", "6", "0", "3", "1", "5", ids[0]]
+    assert lines[-1].split() == ["2026-11-19", "02:00:04", "live", "deltas", "?", "?", "?", "?", "?", "?", ids[1]]
     header, *rows = lines[-3:]
     assert {len(line) for line in rows} == {len(header)}
 
