@@ -114,7 +114,7 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
         )
     way = opening.Way(
         credentials,
-        Address(base, eid, settings.paths, settings.results_path),
+        Address(base, eid, settings.paths, settings.results_path, settings.auth_header),
         Reach(
             (settings.connect_timeout_s, settings.read_timeout_s),
             settings.user_agent,

@@ -77,7 +77,15 @@ def make_receiver(
         clock=clock,
         on_token=on_secret,
     )
-    exchange = Exchange(session, reach, tokens, policy=way.policy, limiter=limiter, refused=refused_token)
+    exchange = Exchange(
+        session,
+        reach,
+        tokens,
+        policy=way.policy,
+        limiter=limiter,
+        refused=refused_token,
+        header=way.address.auth_header,
+    )
     return TecReceiver(exchange, way.address, way.manners, clock=clock, sleep=limiter.sleep, on_secret=on_secret)
 
 

@@ -59,12 +59,16 @@ class TokenIsGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where TEC is and what its paths are called; `base` ends in /submissions/v1.0."""
+    """Where TEC is and what its paths are called; `base` ends in /submissions/v1.0.
+
+    `auth_header` is the header that carries the access token.
+    """
 
     base: str
     eid: str
     paths: Mapping[Collection, str] = field(default_factory=lambda: {one: one.value for one in Collection})
     results_path: str = "validation/{token}/results"
+    auth_header: str = "Authorization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +328,8 @@ _BLOCKED = (
 def refused_token(refusal: Unauthorised) -> AuthenticationRefused:
     """Return the error for an access token that TEC refused twice."""
     return AuthenticationRefused(
-        f"TEC refused a fresh access token (HTTP {refusal.code}); check SDR_SCOPE, SDR_EID and SDR_API_ENDPOINT, and "
-        "that the machine account is registered with TEC's API."
+        f"TEC refused a fresh access token (HTTP {refusal.code}); check SDR_SCOPE, SDR_EID, "
+        "SDR_AUTH_HEADER and SDR_API_ENDPOINT, and that the machine account is registered with TEC's API."
     )
 
 

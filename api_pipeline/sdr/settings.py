@@ -59,6 +59,7 @@ class SdrSettings:
     scope: str
     org_id: str
     client_auth: str
+    auth_header: str
     paths: Mapping[Collection, str]
     results_path: str
     testing_mode: bool
@@ -148,6 +149,7 @@ def _settings(values: Values, gathered: Gathered, purpose: Purpose) -> SdrSettin
         scope=values.text("SDR_SCOPE"),
         org_id=values.text("SDR_ORG_ID") or eid,
         client_auth=values.choice("SDR_CLIENT_AUTH"),
+        auth_header=values.choice("SDR_AUTH_HEADER").capitalize(),
         paths={one: values.text(f"SDR_PATH_{one.name}").strip("/") for one in Collection},
         results_path=values.text("SDR_PATH_RESULTS").strip("/"),
         testing_mode=values.boolean("TESTING_MODE"),

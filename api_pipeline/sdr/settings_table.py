@@ -82,6 +82,15 @@ _OWN = (
         default="basic",
         choices=("basic", "form"),
     ),
+    Setting(
+        "SDR_AUTH_HEADER",
+        Group.RECEIVER,
+        SettingKind.CHOICE,
+        "The header that carries the access token. The text of a sister API of TEC's calls it authentication: set that "
+        "if TEC refuses every fresh token.",
+        default="authorization",
+        choices=("authorization", "authentication"),
+    ),
     *(
         Setting(
             f"SDR_PATH_{one.name}",

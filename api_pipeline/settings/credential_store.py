@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.definitions import SECRET_NAMES, canonical_name
+from api_pipeline.settings.definitions import STORED_SECRETS, canonical_name
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -36,9 +36,10 @@ _log = logging.getLogger(__name__)
 
 def secret_setting(name: str) -> str:
     """Return the secret setting that `name` (any case of letters, or an alias) means. Errors: SettingsError."""
-    canonical = canonical_name(name.strip().upper())
-    if canonical not in SECRET_NAMES:
-        raise SettingsError(f"{name} is not a secret setting; expected one of {', '.join(SECRET_NAMES)}.")
+    given = name.strip().upper()
+    canonical = canonical_name(given) or given
+    if canonical not in STORED_SECRETS:
+        raise SettingsError(f"{name} is not a secret setting; expected one of {', '.join(STORED_SECRETS)}.")
     return canonical
 
 
@@ -133,7 +134,7 @@ class CredentialStore:
 
         def list_them() -> tuple[str, ...]:
             backend = self._open_backend()
-            return tuple(name for name in SECRET_NAMES if backend.get_password(SERVICE, name))
+            return tuple(name for name in STORED_SECRETS if backend.get_password(SERVICE, name))
 
         try:
             return _within(ATTENDED_S, list_them)

@@ -72,7 +72,7 @@ class Answered(Generic[_Answer]):
 class Exchange(Generic[_Token]):
     """Exchanges with one service. Safe to use from several threads at once.
 
-    `refused` makes the error for a token that was refused twice; `scheme` stands before the token in `Authorization`;
+    `refused` makes the error for a token that was refused twice; `scheme` stands before the token in `header`;
     `on_request` is called as each request starts.
     """
 
@@ -86,6 +86,7 @@ class Exchange(Generic[_Token]):
         limiter: RateLimiter,
         refused: Callable[[Unauthorised], PipelineError],
         scheme: str = "Bearer",
+        header: str = "Authorization",
         on_request: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
@@ -95,6 +96,7 @@ class Exchange(Generic[_Token]):
         self._limiter = limiter
         self._refused = refused
         self._scheme = scheme
+        self._header = header
         self._on_request = on_request
 
     def send(self, request: Request, read: Read[_Answer], max_attempts: int | None = None) -> Answered[_Answer]:
@@ -137,7 +139,7 @@ class Exchange(Generic[_Token]):
     def _attempt(
         self, request: Request, read: Read[_Answer], token: _Token, *, retried: bool
     ) -> _Answer | Transient | Unauthorised:
-        headers = {**request.headers, "Authorization": f"{self._scheme} {token.value}"}
+        headers = {**request.headers, self._header: f"{self._scheme} {token.value}"}
         with self._limiter.passage(retried=retried):
             self._on_request()
             raw = ask(self._session, self._reach, replace(request, headers=headers))

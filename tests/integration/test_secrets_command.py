@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator import CLIENT_SECRET, SimulatorServer
+from api_pipeline.sdr.settings_table import SECRETS as SDR_SECRETS
+from api_pipeline.settings.definitions import STORED_SECRETS
 from tests.support.commands import Completed, clean_environment, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found
@@ -53,6 +55,15 @@ def test_secret_is_set_listed_and_deleted(store: Path) -> None:
     done = secrets(store, "list")
     assert (done.code, done.out) == (0, "")
     assert done.err == "No secret setting is in the credential store of this account.\n"
+
+
+def test_secret_of_the_single_data_return_is_kept_as_well(store: Path) -> None:
+    assert set(SDR_SECRETS) <= set(STORED_SECRETS)
+
+    assert secrets(store, "set", "sdr_client_secret", stdin=f"{SECRET}\n").code == 0
+
+    assert kept(store) == {"d2i-csc-api/SDR_CLIENT_SECRET": SECRET}
+    assert secrets(store, "list").out == "SDR_CLIENT_SECRET\n"
 
 
 def test_alias_of_a_setting_is_kept_under_its_own_name(store: Path) -> None:

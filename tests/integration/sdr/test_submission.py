@@ -278,3 +278,16 @@ def test_no_personal_data_and_no_token_in_the_logs(provider: Provider) -> None:
         assert "Zzyzxova" not in text
         assert token not in text
         assert "invented-machine-secret" not in text
+
+
+@_EMBEDDED
+def test_access_token_goes_into_the_header_that_the_setting_names(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.simulator.change(auth_header="authentication")
+    refused = provider.sdr("submit", PERIOD)
+    assert refused.code == 4
+    assert "SDR_AUTH_HEADER" in refused.err
+
+    assert provider.sdr("submit", PERIOD, SDR_AUTH_HEADER="Authentication").code == 0
+
+    assert set(provider.held()) == {"s0"}

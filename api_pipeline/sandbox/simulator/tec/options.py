@@ -63,7 +63,8 @@ class TecConditions(CommonConditions):
     `token_lifetime_s` how long it lives. `bad` are marks: a record that holds one anywhere breaks the schema
     (`names_culprit`: the answer says which); `refused` likewise, but in a 200 and by themselves. `status_words` are
     given while a validation runs, one a poll, and `verdict` after it ("": by the rules). `first_pass_only` and
-    `bare_findings` shape the findings. `gzip` is whether compressed bodies are read. `esl_status` answers a bad token.
+    `bare_findings` shape the findings. `gzip` is whether compressed bodies are read. `esl_status` answers a bad token,
+    which is looked for in `auth_header`.
     """
 
     batch_limit: int = 1000
@@ -89,6 +90,7 @@ class TecConditions(CommonConditions):
     bare_findings: bool = False
     gzip: bool = True
     esl_status: int = 401
+    auth_header: str = "authorization"
     is_registered: bool = True
     declines: str = ""
 

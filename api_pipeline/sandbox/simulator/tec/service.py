@@ -113,7 +113,7 @@ class TecSimulator(Shell[TecConditions]):
             return self._call(visit, conditions)
 
     def _refusal(self, conditions: TecConditions, headers: Mapping[str, str]) -> Answer | None:
-        if not self._tokens.is_good(headers.get("authorization", "")):
+        if not self._tokens.is_good(headers.get(conditions.auth_header, "")):
             return problem(conditions.esl_status, "", "The access token is missing, expired or not valid.")
         eid = headers.get("eid", "")
         if not eid:
