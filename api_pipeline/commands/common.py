@@ -76,10 +76,13 @@ class Session:
 
 
 @contextmanager
-def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None) -> Iterator[Session]:
+def session(
+    common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None, *, has_testing_mode: bool = True
+) -> Iterator[Session]:
     """Return the settings for a command with its logs open until the end. Errors: SettingsError.
 
-    `options` are settings by name as the command line gave them (None: not given).
+    `options` are settings by name as the command line gave them (None: not given). A command that does the same in
+    testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's.
     """
     from api_pipeline.config import examine, load_settings, working_folder
     from api_pipeline.errors import AlreadyRunning, PipelineError, SettingsError
@@ -102,6 +105,7 @@ def session(common: Common, purpose: Purpose, options: Mapping[str, str | None] 
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
     logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
+    logs = replace(logs, is_testing=logs.is_testing and has_testing_mode)
     if not (logs.debug or common.quiet):
         # A console shows progress and summary; the file keeps every event.
         logs = replace(logs, console_level=logging.WARNING)

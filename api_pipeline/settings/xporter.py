@@ -11,6 +11,9 @@ from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.values import Values
 from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 
+_KINDS = ("attendance", "lesson", "conduct")
+# Writing calls name the school by their token alone.
+_WITHOUT_ESTAB = ("attendance", "attendanceasync", "conduct", "conductasync")
 _TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
 
 
@@ -41,6 +44,10 @@ class XporterSettings:
     stale_after_hours: float
     purges_revoked: bool
     keep_unmatched: bool
+    write_back: tuple[str, ...]
+    callback_url: str
+    settle_minutes: int
+    confirm_hours: int
     school_secrets: Mapping[str, str] = field(repr=False)
 
     @property
@@ -78,6 +85,10 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         stale_after_hours=values.number("XPORTER_STALE_AFTER_HOURS"),
         purges_revoked=values.choice("XPORTER_ON_REVOKED") == "purge",
         keep_unmatched=values.boolean("XPORTER_KEEP_UNMATCHED"),
+        write_back=_kinds(values),
+        callback_url=values.text("XPORTER_CALLBACK_URL"),
+        settle_minutes=values.integer("XPORTER_WRITE_BACK_SETTLE_MIN"),
+        confirm_hours=values.integer("XPORTER_WRITE_BACK_CONFIRM_H"),
         school_secrets=dict(secrets),
     )
 
@@ -90,14 +101,24 @@ def _schools(values: Values) -> tuple[str, ...]:
     return words
 
 
+def _kinds(values: Values) -> tuple[str, ...]:
+    words = tuple(word.lower() for word in values.words("XPORTER_WRITE_BACK"))
+    if not set(words) <= set(_KINDS):
+        values.refuse("XPORTER_WRITE_BACK", f"some of {', '.join(_KINDS)}, with commas between")
+        return ()
+    return words
+
+
 def _paths(values: Values) -> dict[str, str]:
     paths: dict[str, str] = {}
     for word in values.words("XPORTER_PATHS"):
         name, _, path = word.partition("=")
-        if not re.fullmatch(r"/[\w{}/.-]+", path) or "{estab}" not in path or ".." in path:
+        lowered = name.strip().lower()
+        lacks_estab = "{estab}" not in path and lowered not in _WITHOUT_ESTAB
+        if not re.fullmatch(r"/[\w{}/.-]+", path) or lacks_estab or ".." in path:
             values.refuse("XPORTER_PATHS", "NAME=/PATH with {estab} in the path, with commas between")
             return {}
-        paths[name.strip().lower()] = path
+        paths[lowered] = path
     return paths
 
 

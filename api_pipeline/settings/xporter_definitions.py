@@ -179,6 +179,42 @@ XPORTER_SETTINGS = (
         choices=("purge", "report"),
     ),
     Setting(
+        "XPORTER_WRITE_BACK",
+        Group.XPORTER,
+        SettingKind.LIST,
+        "What xporter write-back may write into a school's system: attendance (marks of sessions), lesson (marks of "
+        "lessons), conduct. The school's consent must cover it.",
+        default_note="nothing",
+        example="attendance, conduct",
+    ),
+    Setting(
+        "XPORTER_CALLBACK_URL",
+        Group.XPORTER,
+        SettingKind.URL,
+        "An address of yours that the vendor calls when a write-back has ended. With it the asynchronous calls are "
+        "used, which need one; the call itself is never waited for, because what was written is read again.",
+        default_note="none; the synchronous calls are used",
+    ),
+    Setting(
+        "XPORTER_WRITE_BACK_SETTLE_MIN",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "How long a row without a clear answer may still be on its way, in minutes, before it is sent again because "
+        "the school's data do not show it. The vendor tries for an hour.",
+        default="75",
+        low=0,
+        high=10_080,
+    ),
+    Setting(
+        "XPORTER_WRITE_BACK_CONFIRM_H",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "How long a row that was sent may take to be seen in the school's data, in hours, before somebody must look.",
+        default="48",
+        low=1,
+        high=720,
+    ),
+    Setting(
         "XPORTER_KEEP_UNMATCHED",
         Group.XPORTER,
         SettingKind.BOOLEAN,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import requests
 
@@ -25,6 +25,8 @@ from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.match import cohort_marks
 from api_pipeline.xporter.wire.access import Access
+from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
+from api_pipeline.xporter.write_back.reading import Waits
 
 _BUSY_WAIT_S = 30.0
 
@@ -151,6 +153,44 @@ def parts_of(
         management_secret=settings.xporter.management_secret,
         secrets=StoredSecrets(settings, on_secret),
         cohort=cohort,
+        budget=RetryBudget(settings.db_retry_s, time.monotonic, time.sleep),
+        stop=stop,
+        on_token=on_secret,
+    )
+
+
+def write_back_options(settings: Settings) -> WriteBackOptions:
+    """Return the options of a write-back that the settings give. Errors: SettingsError where nothing may be written."""
+    wing = settings.xporter
+    if not wing.write_back:
+        raise SettingsError(
+            "XPORTER_WRITE_BACK: expected what may be written into a school's system (attendance, lesson, conduct), "
+            "got nothing; nothing was sent."
+        )
+    return WriteBackOptions(
+        kinds=frozenset(wing.write_back),
+        only=frozenset(wing.schools),
+        callback_url=wing.callback_url,
+        options_style=wing.options_style,
+        paths=wing.paths,
+        min_gap_s=wing.min_gap_ms / 1000,
+        waits=Waits(timedelta(minutes=wing.settle_minutes), timedelta(hours=wing.confirm_hours)),
+    )
+
+
+def write_back_parts(
+    settings: Settings,
+    store: LandingStore,
+    session: requests.Session,
+    stop: threading.Event,
+    on_secret: Callable[[str], None],
+) -> WriteBackParts:
+    """Return what a write-back works with."""
+    return WriteBackParts(
+        store=store,
+        session=session,
+        access=access_of(settings),
+        secrets=StoredSecrets(settings, on_secret),
         budget=RetryBudget(settings.db_retry_s, time.monotonic, time.sleep),
         stop=stop,
         on_token=on_secret,

@@ -39,10 +39,11 @@ class SchoolOverview:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All schools as on `now`, in UTC."""
+    """All schools as on `now`, in UTC. `outbox` counts the rows to be written back by school and state."""
 
     now: datetime
     schools: tuple[SchoolOverview, ...]
+    outbox: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def has_stale(self) -> bool:
@@ -73,7 +74,7 @@ def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
                 *(_moment(row["purged_at"]), row["purged_rows"], ages),
             )
         )
-    return Overview(now, tuple(schools))
+    return Overview(now, tuple(schools), store.outbox_counts() if store.has_outbox() else ())
 
 
 def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
@@ -107,4 +108,7 @@ def status_lines(overview: Overview) -> list[str]:
             )
             if endpoint.problem:
                 lines.append(f"    last problem: {endpoint.problem}")
+        rows = [f"{count} {state}" for estab, state, count in overview.outbox if estab == school.estab]
+        if rows:
+            lines.append(f"  to be written back: {', '.join(rows)}")
     return lines

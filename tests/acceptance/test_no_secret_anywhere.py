@@ -346,6 +346,9 @@ SCENES: dict[str, list[Scene]] = {
         Scene("xporter status", None, setting(XPORTER_MANAGEMENT_SECRET=CLIENT_SECRET)),
         Scene("xporter collect", None, setting(XPORTER_MANAGEMENT_SECRET=CLIENT_SECRET)),
         Scene("xporter status", None, wrong_password),
+        Scene(
+            "xporter write-back", None, setting(XPORTER_MANAGEMENT_SECRET=CLIENT_SECRET, XPORTER_WRITE_BACK="conduct")
+        ),
     ],
     "stage": [Scene("stage", None), *unchecked(on_database("stage"))],
 }

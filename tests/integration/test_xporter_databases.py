@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,29 @@ def test_collection_lands_changes_and_removes_rows_on_each_database(database: Te
         schools[1].revoke(day(20))
         rehearsal.collect()
         assert rehearsal.landed("Students", schools[1].estab) == {}
+    finally:
+        connection.close()
+
+
+def test_outbox_numbers_its_rows_and_confirms_them_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
+    connection = connect(database.connection_string)
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "unused.db", [school], endpoints=("Students",), connection=connection)
+    outbox = rehearsal.names.table("xporter_outbox")
+    body = {"StudentId": next(iter(school.pupils)), "Date": TODAY.isoformat(), "Session": "PM", "Mark": "\\"}
+    try:
+        rehearsal.collect()
+        for _ in range(2):
+            sql = f"INSERT INTO {outbox} (estab, kind, body) VALUES (?, 'attendance', ?)"
+            connection.execute(sql, [school.estab, json.dumps(body)])
+        summary = rehearsal.write_back()
+        assert (summary.became["confirmed"], summary.became["refused"], summary.errors) == (1, 1, [])
+        rows = connection.query(f"SELECT status, created_at FROM {outbox} ORDER BY id")
+        assert [str(row[0]) for row in rows] == ["refused", "confirmed"]
+        assert all(row[1] is not None for row in rows)
+        school.revoke(day(20))
+        rehearsal.collect()
+        assert connection.query(f"SELECT COUNT(*) FROM {outbox}")[0][0] == 0
     finally:
         connection.close()
 

@@ -36,6 +36,8 @@ from api_pipeline.xporter.rows import RowReader
 from api_pipeline.xporter.schema import statements
 from api_pipeline.xporter.summary import CollectSummary
 from api_pipeline.xporter.wire.access import IN_MEMORY_BYTES, Access
+from api_pipeline.xporter.write_back import WriteBackSummary, write_back
+from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
 
 TODAY = date(2025, 11, 26)
 URL = "https://schools.invented.example"
@@ -98,6 +100,21 @@ class Rehearsal:
 
     def collect(self, **options: Any) -> CollectSummary:
         """Collect once, inside the process."""
+        session, access = self._way()
+        parts = CollectParts(
+            store=self.store(),
+            session=session,
+            access=access,
+            management_secret=options.pop("management_secret", MANAGEMENT_SECRET),
+            secrets=self.secrets,
+            cohort=self.cohort,
+            budget=self.budget,
+            stop=self.stop,
+        )
+        given = {"today": TODAY, "min_gap_s": 0.0, "shrink_pause_s": 0.0, "schools_at_once": 2, **options}
+        return collect(parts, CollectOptions(choices=choices(load_catalogue(), self.endpoints), **given))
+
+    def _way(self) -> tuple[requests.Session, Access]:
         session = requests.Session()
         session.adapters.clear()
         session.trust_env = False
@@ -114,18 +131,14 @@ class Rehearsal:
             ready_poll_s=0.001,
             in_memory_bytes=self.in_memory_bytes,
         )
-        parts = CollectParts(
-            store=self.store(),
-            session=session,
-            access=access,
-            management_secret=options.pop("management_secret", MANAGEMENT_SECRET),
-            secrets=self.secrets,
-            cohort=self.cohort,
-            budget=self.budget,
-            stop=self.stop,
-        )
-        given = {"today": TODAY, "min_gap_s": 0.0, "shrink_pause_s": 0.0, "schools_at_once": 2, **options}
-        return collect(parts, CollectOptions(choices=choices(load_catalogue(), self.endpoints), **given))
+        return session, access
+
+    def write_back(self, **options: Any) -> WriteBackSummary:
+        """Write back once, inside the process."""
+        session, access = self._way()
+        parts = WriteBackParts(self.store(), session, access, self.secrets, self.budget, self.stop)
+        given = {"kinds": frozenset({"attendance", "lesson", "conduct"}), "min_gap_s": 0.0, **options}
+        return write_back(parts, WriteBackOptions(**given))
 
     def store(self) -> LandingStore:
         """Return the landing tables under a new run."""

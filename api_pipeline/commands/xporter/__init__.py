@@ -20,6 +20,10 @@ class _XporterCommands(LazyGroup):
         "report": ("report", "Write a collection as one HTML page."),
         "catalogue": ("catalogue", "List the endpoints, or one endpoint's tables, keys, fields and consent scopes."),
         "match": ("match", "Propose UPNs for children without one or with a changed one."),
+        "write-back": (
+            "write_back",
+            "Send attendance and conduct from the outbox to the schools, and read them again.",
+        ),
         "config": ("config", "Print the collector's settings as they stand in a .env file."),
         "demo": ("demo", "Three invented schools, a few nights: a pupil leaves, a school revokes."),
         "simulate-api": ("simulate_api", "Serve the simulated School Data API on this machine."),

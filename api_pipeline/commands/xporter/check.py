@@ -16,7 +16,7 @@ def command(common: Common, estab: str | None) -> None:
     from api_pipeline.xporter.checking import check_schools
     from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of
 
-    with session(common, Purpose.XPORTER) as started:
+    with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
         settings = started.settings
         secrets = StoredSecrets(settings, started.redactor.add)
         schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))

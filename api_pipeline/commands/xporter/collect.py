@@ -42,7 +42,7 @@ def command(
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
 
     stop = stop_on_signals()
-    with session(common, Purpose.XPORTER) as started:
+    with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
         settings = started.settings
         options = options_of(settings, today(), chosen(settings, endpoints))
         options = replace(

@@ -25,7 +25,7 @@ def command(common: Common, is_applied: bool, dialect: str | None) -> None:
     from api_pipeline.xporter.schema import render
 
     one_of_them(dialect, is_applied=is_applied)
-    with session(common, Purpose.NOTHING if dialect else Purpose.DATABASE) as started:
+    with session(common, Purpose.NOTHING if dialect else Purpose.DATABASE, has_testing_mode=False) as started:
         settings = started.settings
         if dialect is not None:
             endpoints = [choice.endpoint for choice in chosen(settings)]

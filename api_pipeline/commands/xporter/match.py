@@ -21,7 +21,7 @@ def command(common: Common, dry_run: bool) -> None:
     from api_pipeline.xporter.match import KINDS, proposals
     from api_pipeline.xporter.opening import open_landing
 
-    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+    with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         found = proposals(people(store.connection, started.settings.staging.ssd_schema), pupils(store))
         if not dry_run:

@@ -27,7 +27,7 @@ def command(common: Common, run_id: str | None, folder: Path) -> None:
     from api_pipeline.xporter.report_page import write_page
     from api_pipeline.xporter.status import overview
 
-    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+    with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         limit = timedelta(hours=started.settings.xporter.stale_after_hours)
         path = write_page(store, overview(store, utc_now(), limit), folder, run_id)

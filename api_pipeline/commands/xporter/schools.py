@@ -26,7 +26,7 @@ def list_schools(common: Common) -> None:
     from api_pipeline.xporter.listing import listed_schools
     from api_pipeline.xporter.opening import StoredSecrets, open_landing
 
-    with session(common, Purpose.XPORTER) as started, open_landing(started.settings) as store:
+    with session(common, Purpose.XPORTER, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         secrets = StoredSecrets(started.settings, started.redactor.add)
         known = {str(row["estab"]).strip(): row for row in store.schools()}
@@ -101,7 +101,7 @@ def remove(common: Common, estab: str) -> None:
     from api_pipeline.xporter.removal import remove_school
 
     _checked(estab)
-    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+    with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         removed = remove_school(store, estab)
         is_in_settings = estab in started.settings.xporter.school_secrets
     try:

@@ -23,7 +23,7 @@ def command(common: Common, as_json: bool) -> None:
     from api_pipeline.xporter.opening import open_landing
     from api_pipeline.xporter.status import overview, status_lines
 
-    with session(common, Purpose.DATABASE) as started, open_landing(started.settings) as store:
+    with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         limit = timedelta(hours=started.settings.xporter.stale_after_hours)
         result = overview(store, utc_now(), limit)

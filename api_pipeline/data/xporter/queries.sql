@@ -201,3 +201,44 @@ SELECT cine_person_id, cine_close_date FROM {prefix}ssd_cin_episodes WHERE 1 = 0
 -- name: probe_cla
 -- The same of CLA episodes.
 SELECT clae_person_id, clae_cla_episode_ceased_date FROM {prefix}ssd_cla_episodes WHERE 1 = 0;
+
+-- name: probe_outbox
+-- Whether the table of what is to be written back is there: reads nothing.
+SELECT id FROM {outbox} WHERE 1 = 0;
+
+-- name: outbox_open
+-- The rows of a school that are not done, the oldest first.
+SELECT id, kind, body, status, sent_at, attempts, seen_before, actual_ids FROM {outbox}
+WHERE estab = ? AND status IN ('pending', 'unknown', 'submitted') ORDER BY id;
+
+-- name: outbox_schools
+-- The schools that have rows that are not done.
+SELECT DISTINCT estab FROM {outbox} WHERE status IN ('pending', 'unknown', 'submitted') ORDER BY estab;
+
+-- name: outbox_claims
+-- The records of a school and day that rows of the outbox are already.
+SELECT actual_ids FROM {outbox}
+WHERE estab = ? AND kind = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
+
+-- name: outbox_counts
+-- How many rows stand where, by school.
+SELECT estab, status, COUNT(*) FROM {outbox} GROUP BY estab, status ORDER BY estab, status;
+
+-- name: outbox_sending
+-- Marks a row before it is sent: whatever happens then, it is read before it is sent again.
+UPDATE {outbox} SET status = 'unknown', group_key = ?, sent_at = ?, attempts = COALESCE(attempts, 0) + 1,
+    seen_before = ?, answer = ?, updated_at = ?
+WHERE id = ? AND status = 'pending';
+
+-- name: outbox_answer
+-- What the answer to a request says of a row.
+UPDATE {outbox} SET status = ?, answer = ?, tracking_id = ?, actual_ids = ?, updated_at = ? WHERE id = ?;
+
+-- name: outbox_settle
+-- What reading again, or a check before sending, says of a row.
+UPDATE {outbox} SET status = ?, answer = ?, group_key = ?, actual_ids = ?, confirmed_at = ?, updated_at = ?
+WHERE id = ?;
+
+-- name: delete_school_outbox
+-- Removes what was to be written into a school whose consent ended.
+DELETE FROM {outbox} WHERE estab = ?;

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-
-import orjson
 
 from api_pipeline.xporter.collect.items import Collected, Item, Problem, SchoolPlan, ScopesFound, Verdict
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
 from api_pipeline.xporter.compare import compare, has_shrunk
-from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint, read_time
+from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
+from api_pipeline.xporter.meta import as_of, meta_text
 from api_pipeline.xporter.rows import RowReader
 from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
 from api_pipeline.xporter.wire.access import Outcome
@@ -88,8 +87,8 @@ class Writer:
             params_hash=item.question.params_hash,
             started=item.started,
             ended=utc_now(),
-            data_as_of=_as_of(item.answer.meta),
-            meta=_meta_text(item.answer.meta),
+            data_as_of=as_of(item.answer.meta),
+            meta=meta_text(item.answer.meta),
             dropped=item.dropped,
             received_bytes=item.answer.received_bytes,
             message=message,
@@ -161,16 +160,3 @@ def _remarks(item: Collected, changes: list[TableChange]) -> str | None:
     if item.answer.unreadable:
         said.append(f"{len(item.answer.unreadable)} members of the answer are no table and were not landed")
     return "; ".join(said) or None
-
-
-def _meta_text(meta: Any) -> str | None:
-    return None if meta is None else orjson.dumps(meta).decode().replace("\x00", "")
-
-
-def _as_of(meta: Any) -> str | None:
-    """Return the oldest time that an answer's meta names, as when its data were read from the school."""
-    rows = meta if isinstance(meta, list) else [meta]
-    times = [
-        moment for row in rows if isinstance(row, Mapping) for value in row.values() if (moment := read_time(value))
-    ]
-    return min(times).isoformat(sep=" ", timespec="seconds") if times else None

@@ -19,6 +19,7 @@ def purge_school(
     `values` are what is known of the school from now on: a state without the removal must never be seen alone.
     """
     removed = 0
+    has_outbox = store.has_outbox()
     with store.connection.transaction():
         if values is not None:
             store.save_school(values)
@@ -28,6 +29,8 @@ def purge_school(
             store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
         store.connection.execute(store.sql("delete_syncs"), [estab])
         store.connection.execute(store.sql("delete_school_matches"), [estab])
+        if has_outbox:
+            store.connection.execute(store.sql("delete_school_outbox"), [estab])
         store.connection.execute(store.sql("mark_purged"), [state, now, removed, now, estab])
     return removed
 

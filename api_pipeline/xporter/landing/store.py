@@ -15,7 +15,7 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing.rounds import Round
 from api_pipeline.xporter.layout import Landing, Names, landings
 
-_STATE = ("school", "sync", "run", "run_log", "column", "match")
+_STATE = ("school", "sync", "run", "run_log", "column", "match", "outbox")
 
 
 @dataclass(slots=True)
@@ -44,6 +44,21 @@ class LandingStore:
                 "The tables of the school data collector are not there or cannot be read; make them with: "
                 "d2i-csc-api xporter deploy-schema --apply"
             ) from None
+
+    def has_outbox(self) -> bool:
+        """Whether the table of what is to be written back is there: a database of an earlier version has none."""
+        try:
+            self.connection.query(self.sql("probe_outbox"))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            return False
+        return True
+
+    def outbox_counts(self) -> tuple[tuple[str, str, int], ...]:
+        """Return school, state and count of the rows to be written back."""
+        rows = self.connection.query(self.sql("outbox_counts"))
+        return tuple((str(estab).strip(), str(state).strip(), int(count)) for estab, state, count in rows)
 
     def existing(self) -> list[Landing]:
         """Return every landing table that is there, of whatever endpoint. Looked for once."""

@@ -18,6 +18,7 @@ from api_pipeline.transport.single_request import Request, Transient
 from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer, ApiError, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasToken, IdaasTokens
 
@@ -65,6 +66,25 @@ class IdaasClient:
         """Return one answer as it comes, without its other pages. Errors: Failed, Stopped."""
         with self._asked(path, query) as (body, size):
             return read_answer(unwrapped(body), size)
+
+    def post(self, path: str, body: bytes) -> Posted:
+        """Send one request that writes, once, and return what its answer leaves open. Errors: Failed, Stopped."""
+        request = Request(
+            *("POST", f"{self._access.base_url.rstrip('/')}{path}", path),
+            headers={"Content-Type": "application/json"},
+            body=body,
+            whole_s=_WHOLE_WAITS * self._access.timeouts[1],
+        )
+        try:
+            sent: Answered[Posted | ApiError] = self._exchange.send(request, read_posted, max_attempts=1)
+        except ServiceUnavailable as error:
+            return Posted(Taken.UNKNOWN, str(error))
+        answer = sent.answer
+        if isinstance(answer, Transient):
+            return Posted(Taken.UNKNOWN if answer.may_have_arrived else Taken.NOT_SENT, answer.reason)
+        if isinstance(answer, ApiError):
+            raise failed(answer)
+        return answer
 
     @contextmanager
     def data(self, path: str, query: list[tuple[str, str]]) -> Iterator[Answer]:

@@ -28,9 +28,9 @@ def read(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
     kept = False
     try:
         members = members_in(raw)
-        said = f"the answer (HTTP {raw.status}) is not the API's JSON"
+        text = f"the answer (HTTP {raw.status}) is not the API's JSON"
         if members is None and raw.status not in (401, 403, 404):
-            return transient(raw, said) or Transient(raw.status, said, None, may_have_arrived=True)
+            return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
         error = read_error(members or {}, raw.status)
         if error is None and members is not None:
             kept = raw.status < 300
@@ -47,14 +47,12 @@ def read(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
 
 def _after_error(raw: RawAnswer, error: ApiError) -> ApiError | Transient | Unauthorised:
     if error.kind is ErrorKind.TOKEN:
-        return Unauthorised(raw.status, _said(error))
-    said = f"the API stated an error ({_said(error)})"
-    passing = transient(raw, said)
+        return Unauthorised(raw.status, said(error))
+    text = f"the API stated an error ({said(error)})"
+    passing = transient(raw, text)
     if error.kind is ErrorKind.OTHER:
         # An error under a code that says all is well may be gone a moment later.
-        return passing or Transient(
-            raw.status, f"the API stated an error ({_said(error)})", None, may_have_arrived=True
-        )
+        return passing or Transient(raw.status, text, None, may_have_arrived=True)
     return error
 
 
@@ -83,8 +81,9 @@ _OUTCOMES = {
 def failed(error: ApiError) -> Failed:
     """Return an error of the API as what became of the question."""
     outcome, text = _OUTCOMES.get(error.kind, (Outcome.ERROR, "the API stated an error"))
-    return Failed(outcome, f"{text} ({_said(error)})")
+    return Failed(outcome, f"{text} ({said(error)})")
 
 
-def _said(error: ApiError) -> str:
+def said(error: ApiError) -> str:
+    """Return an error's code and type, which say nothing of a person."""
     return f"HTTP {error.http_code}{', ' + error.type_name if error.type_name else ''}"

@@ -10,12 +10,12 @@ from api_pipeline.sandbox.simulator.xporter.core import (
     MANAGEMENT_SECRET,
     RELYING_PARTY,
     SCHOOLS_PATH,
-    Quirk,
     SchoolConditions,
-    XporterServer,
     XporterSimulator,
 )
+from api_pipeline.sandbox.simulator.xporter.quirks import Quirk
 from api_pipeline.sandbox.simulator.xporter.school import ALL_SCOPES, School, make_school
+from api_pipeline.sandbox.simulator.xporter.serving import XporterServer
 
 __all__ = [
     "ALL_SCOPES",

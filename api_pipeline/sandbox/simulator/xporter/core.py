@@ -16,11 +16,12 @@ import orjson
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending, json_answer, page_answer
 from api_pipeline.sandbox.simulator.faults import Target
-from api_pipeline.sandbox.simulator.http import LoopbackServer
 from api_pipeline.sandbox.simulator.options import CommonConditions
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
+from api_pipeline.sandbox.simulator.xporter.quirks import Quirk, spoilt
 from api_pipeline.sandbox.simulator.xporter.school import School, published, sample_rows
+from api_pipeline.sandbox.simulator.xporter.writing import WRITE_PATHS, Refused, take_queue, write
 
 RELYING_PARTY = "app.invented.example"
 MANAGEMENT_SECRET = "invented-management-secret"  # noqa: S105 - invented, known to the simulator alone
@@ -38,34 +39,23 @@ _GZIP_FROM = 1024
 class SchoolConditions(CommonConditions):
     """What holds until it is changed. `most_rows` is how many one answer holds before pages are forced.
 
-    With `real_codes` an error has the HTTP code that fits it; else it comes as 200, as the reference warns.
+    With `real_codes` an error has the HTTP code that fits it; else it comes as 200, as the reference warns. With
+    `queues_writes` what is written back waits until `take_queues`; with `is_fresh` data are as of now, not of 03:00.
     """
 
     most_rows: int = _MOST_ROWS
     real_codes: bool = False
+    queues_writes: bool = False
+    is_fresh: bool = False
     token_lifetime_s: float = 3600.0
     clock_offset_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quirk:
-    """Something odd that befalls the next `times` data answers (None: all) of a school ("" any) and endpoint ("" any).
-
-    Kinds: error_body, not_ready, html, cut, missing_table, empty_table, null_key, duplicate_key, extra_column,
-    number_to_text, shrunk, unavailable, scope, token_refused, moved_between_pages, broken_gzip, wrapped.
-    """
-
-    kind: str
-    estab: str = ""
-    endpoint: str = ""
-    times: int | None = 1
 
 
 class XporterSimulator(Shell[SchoolConditions]):
     """The simulated School Data API. Safe to use from several threads at once; the arguments are those of `Shell`."""
 
-    endpoints = frozenset({"token", "manage", "data"})
-    counted = frozenset({"data"})
+    endpoints = frozenset({"token", "manage", "data", "write"})
+    counted = frozenset({"data", "write"})
 
     def __init__(
         self,
@@ -90,6 +80,8 @@ class XporterSimulator(Shell[SchoolConditions]):
             return "token"
         if path in (SCHOOLS_PATH, SCOPES_PATH):
             return "manage"
+        if path.startswith(WRITE_PATHS):
+            return "write"
         return "data" if path.startswith(_DATA_PREFIX) else Target.NOWHERE
 
     def add_quirk(self, *quirks: Quirk) -> None:
@@ -114,6 +106,8 @@ class XporterSimulator(Shell[SchoolConditions]):
                 return self._list(whose, query, conditions)
             if visit.path == SCOPES_PATH:
                 return self._scopes(whose, conditions)
+            if visit.target == "write":
+                return self._write(visit.path, body, whose, conditions)
             answer = self._data(visit.path, query, whose, conditions)
         if "gzip" in headers.get("accept-encoding", "") and len(answer.body) > _GZIP_FROM:
             packed = gzip.compress(answer.body, 1)
@@ -227,8 +221,31 @@ class XporterSimulator(Shell[SchoolConditions]):
             return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
         tables = self._tables(school, endpoint, query)
         if quirk:
-            tables = _spoilt(quirk.kind, tables)
+            tables = spoilt(quirk.kind, tables)
         return self._paged(school, tables, query, conditions, quirk)
+
+    def _write(self, path: str, body: bytes, whose: str | None, conditions: SchoolConditions) -> Answer:
+        school = self.schools.get(whose or "")
+        if school is None or not school.is_open:
+            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+        needed = "WritebackConduct" if "Conduct" in path else "WritebackAttendance"
+        if needed not in school.scopes:
+            return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+        quirk = self._quirk(school.estab, "write")
+        early = self._early(quirk, conditions) if quirk else None
+        if early is not None:
+            return early
+        is_lost = quirk is not None and quirk.kind == "write_lost"
+        try:
+            return write(school, path, body, is_queued=conditions.queues_writes, is_lost=is_lost)
+        except Refused as error:
+            return self._error(str(error), "System.ArgumentException", 400, conditions)
+
+    def take_queues(self) -> None:
+        """Bring what was written back and waits into every school's system."""
+        with self.lock:
+            for school in self.schools.values():
+                take_queue(school)
 
     def _early(self, quirk: Quirk, conditions: SchoolConditions) -> Answer | None:
         match quirk.kind:
@@ -266,6 +283,10 @@ class XporterSimulator(Shell[SchoolConditions]):
         if endpoint == "Health":
             row = {"SchoolDataStatus": "ok", "SchoolDataAgeDays": school.age_days, "XodStatus": "ok"}
             return {"health": [row]}
+        if endpoint == "AttendanceForDate" and query.get("date"):
+            day = query["date"]
+            marks = school.truth("AttendanceForDateRange", day, day)["AttendMarks"]
+            return {"AttendMarks": [*marks, *(row for row in school.lessons.values() if row["Date"] == day)]}
         if endpoint not in school.data:
             return sample_rows(endpoint, school.pupils)
         tables = school.truth(endpoint)
@@ -292,8 +313,9 @@ class XporterSimulator(Shell[SchoolConditions]):
         first = (number - 1) * size
         body: dict[str, Any] = {name: table[first : first + size] for name, table in tables.items()}
         moved = 1 if quirk and quirk.kind == "moved_between_pages" and number > 1 else 0
-        as_of = (self._now() - timedelta(days=school.age_days)).date().isoformat()
-        body["meta"] = [{"Database": "XodSchoolData", "LastUpdated": f"{as_of}T03:00:00"}]
+        moment = (self._now() - timedelta(days=school.age_days)).replace(tzinfo=None)
+        as_of = moment if conditions.is_fresh else moment.replace(hour=3, minute=0, second=0, microsecond=0)
+        body["meta"] = [{"Database": "XodSchoolData", "LastUpdated": as_of.isoformat(timespec="seconds")}]
         body["__pagination__"] = [
             {
                 **{"PageSize": size, "PageNumber": number, "PageCount": pages, "RowCount": rows + moved},
@@ -316,53 +338,3 @@ class XporterSimulator(Shell[SchoolConditions]):
             "InnerException": None,
         }
         return json_answer(code if conditions.real_codes else 200, members)
-
-
-def _spoilt(kind: str, tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the tables of an answer with something odd about the first of them that has rows."""
-    name = next((name for name, rows in tables.items() if rows), None)
-    if name is None:
-        return tables
-    rows = [dict(row) for row in tables[name]]
-    key = "Id" if "Id" in rows[0] else next(iter(rows[0]))
-    match kind:
-        case "missing_table":
-            return {other: table for other, table in tables.items() if other != name}
-        case "empty_table":
-            rows = []
-        case "null_key":
-            rows.append({**rows[0], key: None})
-        case "duplicate_key":
-            rows.insert(0, {**rows[0], next(reversed(rows[0])): "an older value"})
-        case "extra_column":
-            rows = [{**row, "BrandNew": f"new {number}"} for number, row in enumerate(rows)]
-        case "number_to_text":
-            rows = [
-                {member: str(value) if type(value) is int else value for member, value in row.items()} for row in rows
-            ]
-        case "shrunk":
-            rows = rows[: len(rows) // 3]
-    return {**tables, name: rows}
-
-
-class XporterServer(LoopbackServer[XporterSimulator]):
-    """Serves a simulated School Data API over HTTP on this machine."""
-
-    @property
-    def base_url(self) -> str:
-        """The value for XPORTER_BASE_URL."""
-        return self.origin
-
-    @property
-    def token_url(self) -> str:
-        """The value for XPORTER_TOKEN_URL."""
-        return f"{self.origin}{GET_TOKEN_PATH}"
-
-    def settings(self) -> dict[str, str]:
-        """Return the settings that point the collector at this server, one secret for each open school."""
-        simulator = self.simulator
-        return {
-            **{"XPORTER_BASE_URL": self.base_url, "XPORTER_TOKEN_URL": self.token_url},
-            **{"XPORTER_RELYING_PARTY": RELYING_PARTY, "XPORTER_MANAGEMENT_SECRET": MANAGEMENT_SECRET},
-            **{f"XPORTER_SECRET_{school.estab}": school.secret for school in simulator.schools.values()},
-        }

@@ -18,6 +18,7 @@ from api_pipeline.sandbox.invented_children import FIRST_NAMES, SURNAMES, invent
 
 Row = dict[str, Any]
 _WEEK = timedelta(days=7)
+_CONDUCT = ("AchievementForDateRange", "BehaviourForDateRange")
 _MARKS = ("/", "\\", "/", "\\", "/", "\\", "/", "\\", "L", "I", "O", "C", "N")
 
 
@@ -33,12 +34,15 @@ def _all_scopes() -> frozenset[str]:
     return frozenset(scope for text in texts for group in text.split("&") for scope in group.split("|") if scope)
 
 
-ALL_SCOPES = _all_scopes()
+ALL_SCOPES = _all_scopes() | {"WritebackAttendance", "WritebackConduct"}
 
 
 @dataclass(slots=True)
 class School:
-    """A school. `data` has the rows by endpoint and table; `withheld_people` are pupils whom the school ticked out."""
+    """A school. `data` has the rows by endpoint and table; `withheld_people` are pupils whom the school ticked out.
+
+    `lessons` are marks of lessons, `queue` what was written back and has not come into the school's system yet.
+    """
 
     estab: str
     name: str
@@ -53,6 +57,9 @@ class School:
     age_days: int = 0
     withheld_people: set[str] = field(default_factory=set)
     withheld_fields: set[str] = field(default_factory=set)
+    lessons: dict[str, Row] = field(default_factory=dict)
+    queue: list[tuple[str, Row]] = field(default_factory=list)
+    writes: int = 0
     rng: random.Random = field(default_factory=lambda: random.Random(1), repr=False)  # noqa: S311 - invented data
 
     @property
@@ -201,6 +208,7 @@ def make_school(
             "StudentExclusionReasons": {},
             "ExclusionReasons": {"1": {"Id": 1, "ReasonCode": "PP", "ReasonDescription": "Physical assault"}},
         },
+        **{name: {table["name"]: {} for table in published()[name.lower()]["tables"]} for name in _CONDUCT},
         "SEN": {table["name"]: {} for table in published()["sen"]["tables"]},
     }
     school = School(

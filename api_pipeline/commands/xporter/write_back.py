@@ -1,0 +1,62 @@
+"""`xporter write-back`: rows of the outbox into the schools' systems."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from api_pipeline.commands.common import Common, pass_common, session
+
+if TYPE_CHECKING:
+    from api_pipeline.xporter.write_back import WriteBackSummary
+
+
+@click.command("write-back")
+@pass_common
+@click.option(
+    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Only this school (may be given several times)."
+)
+@click.option("--dry-run", is_flag=True, help="Read and compare; send nothing, and write nothing.")
+def command(common: Common, estabs: tuple[str, ...], dry_run: bool) -> None:
+    """Send the rows of xporter_outbox, and read again what was sent before; a row is done once it was read.
+
+    Needs XPORTER_WRITE_BACK. In testing mode nothing is sent, but to a simulator on this machine. Exit codes: 0 nothing
+    to look at, 1 a row was refused or was not found, 2 settings, 3 database, 4 refused by all, 5 not reached or no
+    clear answer, 75 another write-back at work, 130 stopped by a signal.
+    """
+    from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.settings.model import Purpose
+    from api_pipeline.settings.safety import is_loopback
+    from api_pipeline.xporter.opening import open_landing, session_of, write_back_options, write_back_parts
+    from api_pipeline.xporter.write_back import write_back
+
+    stop = stop_on_signals()
+    with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
+        settings = started.settings
+        is_testing = settings.testing_mode and not is_loopback(settings.xporter.base_url)
+        options = write_back_options(settings)
+        options = replace(options, only=frozenset(estabs) or options.only, is_dry_run=dry_run or is_testing)
+        with open_landing(settings, started.run_id) as store, session_of(settings) as http:
+            summary = write_back(write_back_parts(settings, store, http, stop, started.redactor.add), options)
+        _print(summary, common, is_dry_run=options.is_dry_run, is_testing=is_testing)
+    raise SystemExit(summary.exit_code)
+
+
+def _print(summary: WriteBackSummary, common: Common, *, is_dry_run: bool, is_testing: bool) -> None:
+    for error in summary.errors:
+        click.echo(f"Error: {error}", err=True)
+    if common.quiet:
+        return
+    if is_testing:
+        click.echo("TESTING mode: nothing was sent to a school; set TESTING_MODE=false to send.")
+    for line in summary.lines:
+        click.echo(line)
+    became = summary.became
+    click.echo(
+        f"{'Would write back' if is_dry_run else 'Write-back'}: {summary.schools} schools, "
+        f"{became['confirmed']} rows confirmed, {became['submitted']} submitted and not yet read again, "
+        f"{summary.unclear} without a clear answer, {became['refused']} refused, {became['error']} to look at, "
+        f"{summary.waiting} waiting; {summary.requests} requests."
+    )

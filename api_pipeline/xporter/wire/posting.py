@@ -1,0 +1,103 @@
+"""A request that writes into a school's system, and what its answer leaves open. Never repeated by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from api_pipeline.transport.exchange import Unauthorised
+from api_pipeline.transport.single_request import RawAnswer, Transient, transient
+from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error, unwrapped
+from api_pipeline.xporter.wire.reading import members_in, said
+
+# The beginnings of the published validation errors: where one stands, nothing was written.
+_VALIDATIONS = (
+    *("missing mandatory field", "mandatory field", "invalid studentid", "invalid student roleid"),
+    *("instanceid required", "invalid lesson instanceid", "invalid session", "invalid mark"),
+    *("notes field max character limit", "note field max character limit", "only write back a set of marks"),
+    *("school appears to be closed", "deletion of conduct records is not supported", "invalid staffid"),
+    *("invalid staff roleid", "invalid incidenttype", "invalid typeid", "invalid activityid", "invalid locationid"),
+    *("invalid statusid", "invalid recordedbyid", "invalid bulltypeid", "invalid entrytimeid"),
+    *("invalid achievement outcomeid", "invalid behaviour outcomeid", "you must provide an updateid"),
+    *("you have assigned the same", "you have defined the same conduct"),
+)
+_NAMED = re.compile(r"invalid studentid:?\s*([\w.-]+)", re.IGNORECASE)
+_REFUSING_CODES = (400, 409, 413, 422)
+
+
+class Taken(Enum):
+    """What an answer says of the rows of a request: taken, refused whole, not sent at all, or not known."""
+
+    SUBMITTED = "submitted"
+    REFUSED = "refused"
+    NOT_SENT = "not sent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a request. `actual_ids` has the ids that the API made, by the incident's id of the request.
+
+    `student_id` is the pupil whom a refusal names; it never stands in the text.
+    """
+
+    taken: Taken
+    text: str
+    tracking_id: str | None = None
+    actual_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    student_id: str | None = field(default=None, repr=False)
+
+
+def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
+    """Return what the answer to a writing request means; a validation error that the body states comes first."""
+    members = members_in(raw)
+    if members is None and raw.status not in (401, 403, 404):
+        text = f"the answer (HTTP {raw.status}) is not the API's JSON"
+        return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
+    error = read_error(members or {}, raw.status)
+    if error is None:
+        if raw.status >= 300:
+            return Transient(
+                raw.status, f"the answer is a redirection (HTTP {raw.status})", None, may_have_arrived=False
+            )
+        return _submitted(members or {})
+    word = _validation(members or {})
+    if word or (error.kind is ErrorKind.OTHER and raw.status in _REFUSING_CODES):
+        return Posted(Taken.REFUSED, f"The API refused it: {word or said(error)}.", student_id=_named(members or {}))
+    if error.kind is ErrorKind.TOKEN:
+        return Unauthorised(raw.status, said(error))
+    if error.kind in (ErrorKind.OTHER, ErrorKind.NOT_READY):
+        text = f"the API stated an error ({said(error)})"
+        return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
+    return error
+
+
+def _validation(members: Mapping[str, Any]) -> str:
+    """Return the published words of a validation error, without the value that follows them; "" where it is none."""
+    texts = [str(value).lower() for name, value in members.items() if name.lower() in ("exceptionmessage", "message")]
+    return next((word for word in _VALIDATIONS for text in texts if word in text), "")
+
+
+def _named(members: Mapping[str, Any]) -> str | None:
+    """Return the pupil's id that a validation error names."""
+    texts = (str(value) for name, value in members.items() if name.lower() in ("exceptionmessage", "message"))
+    return next((found[1] for text in texts if (found := _NAMED.search(text))), None)
+
+
+def _submitted(members: Mapping[str, Any]) -> Posted:
+    named = {str(name).lower(): value for name, value in members.items()}
+    tracking = named.get("trackingid")
+    inner = unwrapped(members)
+    rows = next((value for name, value in inner.items() if str(name).lower() == "result"), named.get("result"))
+    ids: dict[str, tuple[str, ...]] = {}
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping):
+            entry = {str(name).lower(): value for name, value in row.items()}
+            if entry.get("incidentid") is not None and entry.get("actualid") is not None:
+                key = str(entry["incidentid"])
+                ids[key] = (*ids.get(key, ()), str(entry["actualid"]))
+    text = "Taken by the API; not yet read again."
+    return Posted(Taken.SUBMITTED, text, str(tracking)[:128] if isinstance(tracking, str) else None, ids)

@@ -1,0 +1,116 @@
+"""Check a row's body against the published reference before anything is sent. Pure; an error never quotes a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import orjson
+
+from api_pipeline.xporter.write_back.rows import Kind
+
+_MOST_LETTERS = 500
+_COMMENTED = ("B", "K", "Y7")
+_MARK = ("StudentId", "Date", "Mark")
+_SESSION_MORE = ("Session", "Mins", "Notes", "StatutoryComment")
+_CONDUCT = ("IncidentType", "RecordedById", "EntryDate", "TypeId")
+_CONDUCT_MORE = ("ActivityId", "LocationId", "StatusId", "BullTypeId", "EntryTimeId", "Note")
+_PARTICIPANT = ("StudentId", "Points")
+_PARTICIPANT_MORE = ("OutcomeId", "RoleId", "Role")
+_STAFF = ("StaffId",)
+_MEDIA = ("MediaDateTime", "Description", "MediaType", "FileName", "MediaBase64")
+
+
+class WrongBody(ValueError):
+    """The row cannot be sent as it is; the text names members and no value."""
+
+
+def read_body(kind: Kind, text: str) -> tuple[dict[str, Any], str]:
+    """Return a row's body and the day that it is about. Errors: WrongBody."""
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise WrongBody("The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise WrongBody("The body is not a JSON object.")
+    match kind:
+        case Kind.ATTENDANCE:
+            _check_members(body, "body", (*_MARK, "Session"), _SESSION_MORE)
+            return body, _checked_session(body)
+        case Kind.LESSON:
+            _check_members(body, "body", (*_MARK, "InstanceId"), ())
+            return body, _day(body, "Date")
+        case Kind.CONDUCT:
+            return body, _checked_conduct(body)
+
+
+def _checked_session(body: Mapping[str, Any]) -> str:
+    if body["Session"] not in ("AM", "PM"):
+        raise WrongBody("Session: expected AM or PM.")
+    _check_length(body, ("Notes", "StatutoryComment"))
+    if body["Mark"] in _COMMENTED and not str(body.get("StatutoryComment") or "").strip():
+        raise WrongBody("StatutoryComment: expected one, because the mark is B, K or Y7.")
+    return _day(body, "Date")
+
+
+def _checked_conduct(body: Mapping[str, Any]) -> str:
+    _check_members(body, "body", ("Conduct", "Participants"), ("Staff", "MediaFiles"))
+    conduct = body["Conduct"]
+    if not isinstance(conduct, dict):
+        raise WrongBody("Conduct: expected an object.")
+    _check_members(conduct, "Conduct", _CONDUCT, _CONDUCT_MORE)
+    if conduct["IncidentType"] not in ("Ach", "Beh"):
+        raise WrongBody("IncidentType: expected Ach or Beh.")
+    _check_length(conduct, ("Note",))
+    _check_list(body, "Participants", _PARTICIPANT, _PARTICIPANT_MORE, "StudentId")
+    _check_list(body, "Staff", _STAFF, ("StaffRoleId",), "StaffId")
+    _check_list(body, "MediaFiles", _MEDIA, (), None)
+    if not body["Participants"]:
+        raise WrongBody("Participants: expected one pupil at least.")
+    return _day(conduct, "EntryDate")
+
+
+def _check_list(
+    body: Mapping[str, Any], name: str, needed: Iterable[str], more: Iterable[str], single: str | None
+) -> None:
+    rows = body.get(name)
+    if rows is None:
+        return
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise WrongBody(f"{name}: expected an array of objects.")
+    for row in rows:
+        _check_members(row, name, needed, more)
+    if single is None:
+        return
+    ids = [str(row[single]) for row in rows]
+    if any(text.startswith("-") for text in ids):
+        raise WrongBody(f"{single}: expected no negative id; a record is not changed or removed by this program.")
+    if len(set(ids)) != len(ids):
+        raise WrongBody(f"{name}: expected each {single} once.")
+
+
+def _check_members(body: Mapping[str, Any], place: str, needed: Iterable[str], more: Iterable[str]) -> None:
+    missing = [name for name in needed if body.get(name) is None or str(body[name]).strip() == ""]
+    if missing:
+        raise WrongBody(f"{place}: expected {', '.join(missing)}.")
+    known = {*needed, *more}
+    unknown = sum(name not in known for name in body)
+    if unknown:
+        raise WrongBody(f"{place}: expected {', '.join(sorted(known))} and no other, got {unknown} others.")
+
+
+def _check_length(body: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if len(str(body.get(name) or "")) > _MOST_LETTERS:
+            raise WrongBody(f"{name}: expected {_MOST_LETTERS} characters at most.")
+
+
+def _day(body: Mapping[str, Any], name: str) -> str:
+    try:
+        day = date.fromisoformat(str(body[name])).isoformat()
+    except ValueError:
+        day = ""
+    if not day or day != body[name]:
+        raise WrongBody(f"{name}: expected a day as YYYY-MM-DD.")
+    return day

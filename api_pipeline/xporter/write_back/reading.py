@@ -1,0 +1,172 @@
+"""Compare rows that were sent with what the school's data show of the same day. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from api_pipeline.xporter.minimise import member_of
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+
+_MOST_ATTEMPTS = 5
+_NO_MARK = ("", "-", "N")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The tables of an answer by name in lower case, and as of when its data were read from the school, if it says."""
+
+    tables: Mapping[str, list[Mapping[str, Any]]]
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What reading says of a row: its new state and why. `ids` are the records that it is in the school's data."""
+
+    status: Status
+    text: str
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a sent row may be on its way before it is sent again, and before somebody must look at it."""
+
+    settle: timedelta
+    confirm: timedelta
+
+
+def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: Waits) -> Settled | None:
+    """Return what the school's data say of a row that was sent; None while that is not known yet.
+
+    `claimed` are ids of conduct records that other rows are.
+    """
+    if row.kind is Kind.CONDUCT:
+        ids = look_alike(row, seen, claimed | row.seen_before)
+        if ids is not None:
+            return Settled(Status.CONFIRMED, "Read again in the school's data.", ids)
+    else:
+        found = _mark_of(row, seen)
+        if found == str(row.body["Mark"]):
+            return Settled(Status.CONFIRMED, "Read again in the school's data.")
+        if row.body["Mark"] == "N" and found not in _NO_MARK:
+            return Settled(Status.REFUSED, "The school has a mark of its own there, which N does not replace.")
+    return _not_there(row, seen, now, waits)
+
+
+def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits) -> Settled | None:
+    sent = row.sent_at or now
+    hours = f"{waits.confirm.total_seconds() / 3600:g} hours"
+    if row.status is Status.UNKNOWN and _may_send_again(row, seen, sent, now, waits):
+        return Settled(Status.PENDING, "No clear answer came, and the school's data do not show it; it is sent again.")
+    if now - sent < waits.confirm:
+        return None
+    if row.status is Status.UNKNOWN:
+        return Settled(
+            Status.ERROR,
+            f"No clear answer came, and after {hours} the school's data do not show it. Look in the school's system; "
+            "set the status to pending to send it again.",
+        )
+    return Settled(
+        Status.ERROR, f"It was taken, and after {hours} the school's data do not show it. Look in the school's system."
+    )
+
+
+def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, waits: Waits) -> bool:
+    if row.attempts >= _MOST_ATTEMPTS:
+        return False
+    if row.kind is Kind.CONDUCT:
+        # Sent twice it would be entered twice: only data that are younger than the sending prove that it is missing.
+        return seen.as_of is not None and seen.as_of > sent + waits.settle
+    return now > sent + waits.settle
+
+
+def _mark_of(row: OutboxRow, seen: Seen) -> str:
+    place, key = ("session", "Session") if row.kind is Kind.ATTENDANCE else ("instanceid", "InstanceId")
+    for mark in seen.tables.get("attendmarks", ()):
+        is_lesson = str(member_of(mark, "type") or "S").strip().upper().startswith("L")
+        if is_lesson is not (row.kind is Kind.LESSON) or str(member_of(mark, "date"))[:10] != row.day:
+            continue
+        if str(member_of(mark, "studentid")).strip() != str(row.body["StudentId"]):
+            continue
+        if str(member_of(mark, place)).strip() == str(row.body[key]):
+            value = member_of(mark, "mark")
+            return "" if value is None else str(value).strip()
+    return ""
+
+
+_TABLES = {
+    "Ach": ("achievements", "studentachievements", "achievementid"),
+    "Beh": ("behaviour", "studentbehaviour", "behaviourid"),
+}
+
+
+def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str] | None:
+    """Return the ids of the records that a conduct row is in the school's data; None where a pupil of it has none.
+
+    One record may have all its pupils (SIMS) or one each (Bromcom). Where the API named its ids, these decide.
+    """
+    parents, links = _conduct_rows(row, seen)
+    if row.actual_ids:
+        there = row.actual_ids & set(parents)
+        return there or None
+    free: list[set[str]] = []
+    for pupil in row.body["Participants"]:
+        ids = {parent for parent in _parents_of(pupil, links) if parent in parents}
+        free.append(ids - not_these)
+    if not all(free):
+        return None
+    shared = set.intersection(*free)
+    if shared:
+        return frozenset({min(shared)})
+    taken: set[str] = set()
+    for ids in free:
+        left = ids - taken
+        if not left:
+            return None
+        taken.add(min(left))
+    return frozenset(taken)
+
+
+def looks_taken(row: OutboxRow, seen: Seen) -> frozenset[str]:
+    """Return the ids of all records that look like a conduct row, or like a part of it."""
+    parents, links = _conduct_rows(row, seen)
+    ids = {parent for pupil in row.body["Participants"] for parent in _parents_of(pupil, links)}
+    return frozenset(ids & set(parents))
+
+
+def _conduct_rows(row: OutboxRow, seen: Seen) -> tuple[set[str], list[tuple[str, str, Any]]]:
+    """Return the ids of the records of that day and note, and all links as parent, pupil, points."""
+    conduct = row.body["Conduct"]
+    table, link_table, parent_member = _TABLES[conduct["IncidentType"]]
+    note = str(conduct.get("Note") or "").strip()
+    parents = {
+        str(member_of(entry, "id")).strip()
+        for entry in seen.tables.get(table, ())
+        if str(member_of(entry, "date"))[:10] == row.day
+        and (not note or str(member_of(entry, "description") or "").strip() == note)
+    }
+    links = [
+        (
+            str(member_of(entry, parent_member)).strip(),
+            str(member_of(entry, "studentid")).strip(),
+            member_of(entry, "points"),
+        )
+        for entry in seen.tables.get(link_table, ())
+    ]
+    return parents, links
+
+
+def _parents_of(pupil: Mapping[str, Any], links: Iterable[tuple[str, str, Any]]) -> Iterable[str]:
+    wanted = str(pupil["StudentId"]).strip()
+    return (parent for parent, student, points in links if student == wanted and _equal(points, pupil["Points"]))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return float(one) == float(other)
+    except (TypeError, ValueError):
+        return str(one) == str(other)

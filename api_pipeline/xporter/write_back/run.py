@@ -1,0 +1,179 @@
+"""One write-back: school by school, read what was sent before, send what is to be sent, read again.
+
+One thread, one connection. No transaction is open while the network is waited for: a row is marked before it is sent,
+so that a kill at any moment leaves a row that is read before it is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from api_pipeline.db_retry import with_retry
+from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
+from api_pipeline.run_lock import take
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.xporter.collect.options import utc_now
+from api_pipeline.xporter.consent import SchoolState, read_scopes
+from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, Watch
+from api_pipeline.xporter.wire.client import IdaasClient
+from api_pipeline.xporter.write_back.batches import superseded
+from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
+from api_pipeline.xporter.write_back.outbox import Outbox
+from api_pipeline.xporter.write_back.reading_again import Reader
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.sending import Sending
+from api_pipeline.xporter.write_back.summary import WriteBackSummary
+
+_LOG = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+_SCOPES = {Kind.ATTENDANCE: "WritebackAttendance", Kind.LESSON: "WritebackAttendance", Kind.CONDUCT: "WritebackConduct"}
+_WAITS = {
+    SchoolState.PENDING: "it has not authorised you yet",
+    SchoolState.PAUSED: "it has paused its consent",
+    SchoolState.REVOKED: "it revoked its consent",
+    SchoolState.REMOVED: "it was removed",
+}
+
+
+def write_back(parts: WriteBackParts, options: WriteBackOptions) -> WriteBackSummary:
+    """Write back once and return what was done; errors that ended it stand in the summary.
+
+    Errors: DatabaseError, AlreadyRunning, where not even a start was possible.
+    """
+    outbox = Outbox(parts.store)
+    parts.store.check()
+    outbox.check()
+    lock = take(parts.store.connection, parts.store.names.table("xporter_outbox"), None)
+    try:
+        return _WriteBack(parts, options, outbox).run()
+    finally:
+        lock.release()
+
+
+class _WriteBack:
+    def __init__(self, parts: WriteBackParts, options: WriteBackOptions, outbox: Outbox) -> None:
+        self._parts = parts
+        self._options = options
+        self._outbox = outbox
+        self.summary = WriteBackSummary()
+
+    def run(self) -> WriteBackSummary:
+        summary = self.summary
+        try:
+            known = {str(row["estab"]).strip(): row for row in self._with_retry(self._parts.store.schools)}
+            for estab in self._with_retry(self._outbox.schools):
+                is_wanted = not self._options.only or estab in self._options.only
+                if is_wanted and not self._parts.stop.is_set():
+                    summary.schools += 1
+                    self._school(estab, known.get(estab, {}))
+            if self._parts.stop.is_set():
+                summary.errors.append(_stopped())
+        except Stopped:
+            summary.errors.append(_stopped())
+        except PipelineError as error:
+            summary.errors.append(error)
+        became = summary.became
+        _LOG.info(
+            "write-back ends with exit code %d: %d schools, %d rows confirmed, %d submitted, %d refused, %d unclear",
+            *(summary.exit_code, summary.schools, became["confirmed"], became["submitted"], became["refused"]),
+            summary.unclear,
+        )
+        return summary
+
+    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
+        return with_retry(self._parts.store.connection, work, self._parts.budget, self._lost)
+
+    def _lost(self) -> None:
+        # The lock hung on the connection that was lost; another write-back may have begun.
+        raise DatabaseError("The database went away during the write-back; run it again.")
+
+    def _school(self, estab: str, known: dict[str, Any]) -> None:
+        """Do a school's part; what keeps it from being done is kept and named."""
+        secret = self._parts.secrets.get(estab)
+        reason = self._reason_to_wait(known, secret)
+        found = self._with_retry(lambda: self._outbox.open_rows(estab, self._options.kinds))
+        for row_id, text in found.wrong.items():
+            self._refuse(row_id, text, None)
+        if reason is not None or secret is None:
+            self.summary.waiting += len(found.rows)
+            self.summary.outcomes[estab] = Outcome.PAUSED if "paused" in (reason or "") else Outcome.NO_SCOPE
+            self._say(estab, f"{len(found.rows)} rows wait: {reason}.")
+            return
+        rows = self._with_consent(estab, known, list(found.rows))
+        caller = Caller(
+            *(self._parts.session, self._parts.access, estab, secret),
+            RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._parts.stop.is_set),
+            self._parts.clock,
+            Watch(self._count, self._parts.on_token, self._parts.stop.is_set),
+        )
+        try:
+            self._read_and_send(IdaasClient(caller), rows)
+        except Failed as failure:
+            self.summary.outcomes[estab] = failure.outcome
+            self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
+
+    def _reason_to_wait(self, known: dict[str, Any], secret: str | None) -> str | None:
+        if secret is None:
+            return "its secret is not here"
+        if not known:
+            return "it was never collected, so its consent is not known; run xporter collect first"
+        return _WAITS.get(SchoolState(str(known["state"]).strip()))
+
+    def _with_consent(self, estab: str, known: dict[str, Any], rows: list[OutboxRow]) -> list[OutboxRow]:
+        """Return the rows that the school's scopes let us write; where no scopes are known, all."""
+        if known["scopes"] is None:
+            return rows
+        scopes = read_scopes(str(known["scopes"])) or frozenset()
+        allowed = [row for row in rows if _SCOPES[row.kind] in scopes]
+        lacking = sorted({_SCOPES[row.kind] for row in rows} - scopes)
+        if lacking:
+            self.summary.waiting += len(rows) - len(allowed)
+            self.summary.outcomes[estab] = Outcome.NO_SCOPE
+            self._say(estab, f"{len(rows) - len(allowed)} rows wait: its consent lacks {', '.join(lacking)}.")
+        return allowed
+
+    def _count(self) -> None:
+        self.summary.requests += 1
+
+    def _read_and_send(self, client: IdaasClient, rows: list[OutboxRow]) -> None:
+        pending, sent = self._without_superseded(rows)
+        reader = Reader(client, self._outbox, self._options, self._with_retry, self.summary)
+        again = reader.settle([row for row in sent if row.status is not Status.PENDING])
+        to_send = sorted([*pending, *again], key=lambda row: row.id)
+        if self._options.is_dry_run:
+            self.summary.waiting += len(to_send)
+            return
+        sending = Sending(client, self._outbox, self._options, self._with_retry, self.summary, reader)
+        posted = sending.send(to_send)
+        try:
+            reader.settle(posted, may_repeat=False)
+        except Failed as failure:
+            # They were sent; the next write-back reads them.
+            self._say(rows[0].estab, f"{failure.text}; what was sent is read at the next write-back.")
+
+    def _without_superseded(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
+        """Close rows that a later one replaces; return those to be sent and those that were sent already."""
+        replaced = superseded(rows)
+        for row in rows:
+            if row.id in replaced:
+                self._refuse(row.id, f"Replaced by row {replaced[row.id]} of the same session.", row.day)
+        left = [row for row in rows if row.id not in replaced]
+        pending = [row for row in left if row.status is Status.PENDING]
+        return pending, [row for row in left if row.status is not Status.PENDING]
+
+    def _refuse(self, row_id: int, text: str, day: str | None) -> None:
+        self.summary.became["refused"] += 1
+        if not self._options.is_dry_run:
+            now: datetime = utc_now()
+            self._with_retry(lambda: self._outbox.refuse(row_id, text, day, now))
+
+    def _say(self, estab: str, text: str) -> None:
+        self.summary.lines.append(f"School {estab}: {text}")
+        _LOG.warning("school %s: %s", estab, text)
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("The write-back was stopped; what had no clear answer is read before it is sent again.")

@@ -1,0 +1,125 @@
+"""Send rows in batches of one school, kind and date; a batch that is refused is halved until the cause is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from api_pipeline.bisect import Meaning, resolve
+from api_pipeline.xporter.collect.options import utc_now
+from api_pipeline.xporter.wire.access import Failed, Outcome
+from api_pipeline.xporter.wire.client import IdaasClient
+from api_pipeline.xporter.wire.posting import Posted, Taken
+from api_pipeline.xporter.write_back.batches import batches, request_body
+from api_pipeline.xporter.write_back.options import WriteBackOptions
+from api_pipeline.xporter.write_back.outbox import Outbox
+from api_pipeline.xporter.write_back.reading import looks_taken
+from api_pipeline.xporter.write_back.reading_again import Reader
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.summary import WriteBackSummary
+
+_STATES = {
+    Taken.SUBMITTED: Status.SUBMITTED,
+    Taken.REFUSED: Status.REFUSED,
+    Taken.NOT_SENT: Status.PENDING,
+    Taken.UNKNOWN: Status.UNKNOWN,
+}
+
+
+class Sending:
+    """Sends one school's rows. It is the sender of `bisect`: the API refuses a batch whole and may name one cause."""
+
+    def __init__(
+        self,
+        client: IdaasClient,
+        outbox: Outbox,
+        options: WriteBackOptions,
+        with_retry: Callable[[Callable[[], Any]], Any],
+        summary: WriteBackSummary,
+        reader: Reader,
+    ) -> None:
+        self._client = client
+        self._outbox = outbox
+        self._options = options
+        self._with_retry = with_retry
+        self._summary = summary
+        self._reader = reader
+        self._taken: list[OutboxRow] = []
+        self._posted: Sequence[OutboxRow] = ()
+        self._settled: set[int] = set()
+
+    def send(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """Send rows and return those that the API took or may have taken. Errors: Failed, Stopped, DatabaseError."""
+        for batch in batches(rows, self._options.batch_size):
+            seen = self._seen_before(batch)
+            marked = self._with_retry(partial(self._outbox.mark_sending, batch, seen, utc_now()))
+            sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
+            try:
+                if sent:
+                    resolve(self, sent, self.post(sent))
+            except Failed as failure:
+                # Secret, consent, address: nothing of what is still open was written.
+                left = [row for row in sent if row.id not in self._settled]
+                self.settle(left, Posted(Taken.NOT_SENT, f"Not sent: {failure.text}."))
+                raise
+        return self._taken
+
+    def _seen_before(self, batch: list[OutboxRow]) -> dict[int, frozenset[str]]:
+        """Return the records that look like rows of a batch before it is sent; they are not ours."""
+        if batch[0].kind is not Kind.CONDUCT:
+            return {}
+        seen = self._reader.see(batch[0])
+        return {row.id: looks_taken(row, seen) for row in batch}
+
+    def post(self, records: Sequence[OutboxRow]) -> Posted:
+        """Send rows in one request. Errors: Failed, Stopped."""
+        first = records[0]
+        self._posted = records
+        return self._client.post(
+            self._options.post_path(first.kind, first.estab), request_body(records, self._options.callback_url)
+        )
+
+    def meaning(self, answer: Posted) -> Meaning:
+        """Return what an answer leaves open."""
+        match answer.taken:
+            case Taken.SUBMITTED:
+                return Meaning.ACCEPTED
+            case Taken.REFUSED if any(_names(answer, row) for row in self._posted):
+                return Meaning.NAMED
+            case Taken.REFUSED:
+                return Meaning.CULPRIT
+        return Meaning.SETTLED
+
+    def settle(self, records: Sequence[OutboxRow], answer: Posted) -> None:
+        """Write an answer as the outcome of rows."""
+        status = _STATES[answer.taken]
+        self._with_retry(lambda: self._outbox.take_answer(records, status, answer, utc_now()))
+        self._settled.update(row.id for row in records)
+        if status in (Status.SUBMITTED, Status.UNKNOWN):
+            self._taken += [
+                replace(row, status=status, actual_ids=frozenset(answer.actual_ids.get(str(row.id), ())))
+                for row in records
+            ]
+        elif status is Status.REFUSED:
+            self._summary.became["refused"] += len(records)
+        elif records:
+            self._summary.waiting += len(records)
+            self._summary.outcomes.setdefault(records[0].estab, Outcome.UNAVAILABLE)
+
+    def take_out(self, records: Sequence[OutboxRow], answer: Posted) -> list[OutboxRow]:
+        """Refuse the rows about the pupil whom an answer names; return the others."""
+        self.settle([row for row in records if _names(answer, row)], answer)
+        return [row for row in records if not _names(answer, row)]
+
+    def condemn(self, rest: list[OutboxRow]) -> list[OutboxRow]:
+        """Return the rest of a batch after a cause was found: all of it is still to be sent."""
+        return rest
+
+
+def _names(answer: Posted, row: OutboxRow) -> bool:
+    if answer.student_id is None:
+        return False
+    pupils = row.body["Participants"] if row.kind is Kind.CONDUCT else [row.body]
+    return any(str(pupil["StudentId"]) == answer.student_id for pupil in pupils)

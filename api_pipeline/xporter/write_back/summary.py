@@ -1,0 +1,36 @@
+"""What one write-back did, and the exit code that follows (contract 5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from api_pipeline.errors import PipelineError
+from api_pipeline.xporter.wire.access import Outcome
+
+
+@dataclass(slots=True)
+class WriteBackSummary:
+    """Counts of rows by what became of them; `lines` are sentences for the operator and hold no value of a row."""
+
+    schools: int = 0
+    requests: int = 0
+    became: Counter[str] = field(default_factory=Counter)
+    waiting: int = 0
+    outcomes: dict[str, str] = field(default_factory=dict)
+    unclear: int = 0
+    lines: list[str] = field(default_factory=list)
+    errors: list[PipelineError] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        codes = {error.exit_code for error in self.errors}
+        words = list(self.outcomes.values())
+        if self.schools and words.count(Outcome.REFUSED) == self.schools:
+            codes.add(4)
+        if Outcome.UNAVAILABLE in words or Outcome.NOT_READY in words or self.unclear:
+            codes.add(5)
+        if self.became["refused"] or self.became["error"] or any(word != Outcome.PAUSED for word in words):
+            codes.add(1)
+        return next((code for code in (130, 3, 4, 5, 1) if code in codes), 0 if not codes else max(codes))
