@@ -31,8 +31,13 @@ need_debian() {
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
-# need_python EXTRAS: makes the virtual environment and installs the project with these extras, once for each state of
-# pyproject.toml.
+# state_of FILE...: prints a number that changes with the content of the files.
+state_of() {
+    cat "$@" | cksum | tr ' ' '-'
+}
+
+# need_python EXTRAS: makes the virtual environment and installs the project, and these extras (by commas), once for
+# each state of pyproject.toml and the lock files. Every package comes in the locked version and must have its hash.
 need_python() {
     if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then
         need_debian python3-venv
@@ -40,9 +45,16 @@ need_python() {
         find_python
     fi
     [ -x "$PY" ] || "$FIRST_PY" -m venv "$ROOT/.venv"
-    stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(cksum < pyproject.toml | tr ' ' '-')"
+    stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(state_of pyproject.toml packaging/requirements-*.txt)"
     if [ ! -e "$stamp" ]; then
-        "$PY" -m pip install --quiet --editable ".${1:+[$1]}"
+        locked=""
+        for extra in setup runtime $(echo "$1" | tr ',' ' '); do
+            locked="$locked --requirement packaging/requirements-$extra.txt"
+        done
+        # shellcheck disable=SC2086 # a list of options is meant to be split
+        "$PY" -m pip install --quiet --require-hashes $locked
+        # Without isolation: what builds the package is locked as well.
+        "$PY" -m pip install --quiet --no-deps --no-build-isolation --editable .
         touch "$stamp"
     fi
 }
@@ -63,21 +75,19 @@ need_wheel() {
     fi
 }
 
-# need_venv NAME EXTRAS: a virtual environment apart from the main one, with what these extras of the package ask for
-# (`runtime`: what it needs itself) and not the package; made once for each state of pyproject.toml. Leaves its Python
-# in $OTHER_PY.
+# need_venv NAME: a virtual environment apart from the main one, with what packaging/requirements-NAME.txt locks and not
+# the package; made once for each state of that file. Leaves its Python in $OTHER_PY.
 need_venv() {
     need_python ""
     OTHER_PY="$ROOT/.venv/$1/$BIN/python"
-    stamp="$ROOT/.venv/$1/installed-$(cksum < pyproject.toml | tr ' ' '-')"
+    locked="packaging/requirements-$1.txt"
+    stamp="$ROOT/.venv/$1/installed-$(state_of "$locked")"
     if [ ! -e "$stamp" ]; then
         # It is made beside its place and moved there whole: two scripts may want it at once.
         new="$ROOT/.venv/$1.$$"
         mkdir -p "$ROOT/.venv"
-        # shellcheck disable=SC2086 # the names of extras are meant to be split
-        "$PY" scripts/requirements.py $2 >"$new.txt"
         "$FIRST_PY" -m venv --without-pip "$new"
-        "$PY" -m pip --python "$new/$BIN/python" install --quiet --requirement "$new.txt"
+        "$PY" -m pip --python "$new/$BIN/python" install --quiet --require-hashes --requirement "$locked"
         touch "$new/${stamp##*/}"
         (
             # Whoever comes second must not take away what the first works with already.
@@ -87,6 +97,6 @@ need_venv() {
                 mv "$new" "$ROOT/.venv/$1"
             fi
         ) 9>"$ROOT/.venv/$1.lock"
-        rm -rf "$new" "$new.txt"
+        rm -rf "$new"
     fi
 }
