@@ -10,11 +10,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import requires
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DISTRIBUTION = "csc-api-pipeline"
 # What each file has: `runtime` is what the package itself needs, the others are its extras.
 FILES = {
     "runtime": ("runtime", "ntlm"),
@@ -35,20 +33,19 @@ def path_of(name: str) -> Path:
 
 
 def needs(name: str) -> list[str]:
-    """Returns what pyproject.toml asks for under a name, each with the systems that it is for."""
+    """Returns what pyproject.toml asks for under a name."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     if name == SETUP:
-        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        found = re.search(r"^\[build-system\]\nrequires = \[(.*)\]$", text, re.MULTILINE)
-        assert found is not None
-        return re.findall(r'"([^"]+)"', found[1])
-    asked: list[str] = []
-    for line in requires(DISTRIBUTION) or []:
-        requirement, _, condition = line.partition(";")
-        extra = re.search(r"""extra == ["']([\w-]+)["']""", condition)
-        if (extra[1] if extra else "runtime") in FILES[name]:
-            marker = re.sub(r"""(\s+and\s+)?extra == ["'][\w-]+["']""", "", condition).strip()
-            asked.append(f"{requirement.strip()} ; {marker}" if marker else requirement.strip())
-    return asked
+        return _strings(text, "requires")
+    return [one for extra in FILES[name] for one in _strings(text, "dependencies" if extra == "runtime" else extra)]
+
+
+def _strings(text: str, name: str) -> list[str]:
+    # Python 3.10 has no reader of TOML. Each entry stands on a line of its own, or all on the first.
+    found = re.search(rf"^{name} = \[(.*(?:\n +\".*)*)\n?\]$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"pyproject.toml has no list {name}")
+    return re.findall(r'(?:^|, ) *"([^"]+)"', found[1], re.MULTILINE)
 
 
 def lock(output: Path, asked: list[str], *options: str) -> None:
