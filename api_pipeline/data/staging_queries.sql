@@ -4,8 +4,8 @@
 -- table. {ssd} is the schema of the SSD tables with a dot behind it, or empty. The parameters of a reading statement
 -- are, as often as they occur, the ids of the first and the last person of a chunk of people. {cin_plan_id} is
 -- cinp_cin_plan_id, or cin_plan_id where the column is called so. {filter} is empty, or the condition only_listed.
--- {table} is the staging table, {left_window} one of its control tables, {values} a list of rows of parameters, {page}
--- the end of a page (see queries.sql).
+-- {table} is the staging table, {left_window} and {built} are control tables, {values} is a list of rows of parameters,
+-- {page} the end of a page (see queries.sql).
 --
 -- Only plain columns are read: the rules are not in here. Ids are compared as text, because Mosaic holds one and the
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
@@ -287,4 +287,19 @@ WHERE person_id IN ({people});
 -- name: note_left_window
 -- Records which parts of a record left the time window: `run` does not purge them.
 INSERT INTO {left_window} (person_id, elements)
+VALUES {values};
+
+-- name: read_built
+-- Reads what the staged payloads were built from, so that those of unchanged sources need not be built again.
+SELECT person_id, source_hash, first_day, last_day, issues
+FROM {built};
+
+-- name: forget_built
+-- Takes out what was recorded of people, before what holds now is put in, or because they left.
+DELETE FROM {built}
+WHERE person_id IN ({people});
+
+-- name: note_built
+-- Records what payloads were built from, in the transaction that stages them.
+INSERT INTO {built} (person_id, source_hash, first_day, last_day, issues)
 VALUES {values};

@@ -122,6 +122,7 @@ _WHY_HELD = "what a receiver holds of a child; without it deltas are refused and
 _WHY_LOG = "the audit trail of every record sent; without it deltas are refused"
 _WHY_UNCONFIRMED = "which records were under way when a run was cut off; without it deltas are refused"
 _WHY_LEFT_WINDOW = "what left the time window of stage; without it such parts are purged as if they were deleted"
+_WHY_BUILT = "what stage built each payload from; without it every payload is built again each night"
 _WHY_RUNS = "the journal of runs, which status shows"
 
 
@@ -141,6 +142,7 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
         (names.log, of_deltas, _WHY_LOG),
         (names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
         (names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
+        (names.built, Need.RECOMMENDED, _WHY_BUILT),
         (names.runs, Need.RECOMMENDED, _WHY_RUNS),
     )
     return tuple(

@@ -28,6 +28,7 @@ CONTROL_TABLES = {
     "log": "ssd_api_submission_log",
     "unconfirmed": "ssd_api_unconfirmed",
     "left_window": "ssd_api_left_window",
+    "built": "ssd_api_built",
     "runs": "ssd_api_runs",
 }
 
@@ -87,6 +88,7 @@ class TableNames:
     unconfirmed: str
     runs: str
     left_window: str
+    built: str
 
 
 def parse_table_name(table_name: str, option: str = "TABLE_NAME") -> QualifiedName:

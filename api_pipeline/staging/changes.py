@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 from api_pipeline.model import StagedRow
 
+_DIGEST_SIZE = 32
+
 
 class Word(str, Enum):
     """What is said of a row in counts and in the list of a dry run."""
@@ -115,6 +117,17 @@ def is_hash(stored: object, digest: bytes) -> bool:
     if isinstance(stored, str):
         return stored.strip().lower() == digest.hex()
     return isinstance(stored, bytes) and stored[: len(digest)] == digest and not stored[len(digest) :].strip(b"\0")
+
+
+def digest_of(stored: object) -> bytes | None:
+    """Return the SHA-256 that a stored hash is, in the sense of `is_hash`; None where it is none."""
+    if isinstance(stored, str):
+        try:
+            stored = bytes.fromhex(stored.strip())
+        except ValueError:
+            return None
+    digest = stored[:_DIGEST_SIZE] if isinstance(stored, bytes) else b""
+    return digest if len(digest) == _DIGEST_SIZE and is_hash(stored, digest) else None
 
 
 def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Change | None:

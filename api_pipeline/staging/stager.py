@@ -1,7 +1,10 @@
 """One staging: see who is in the cohort, stop if the SSD looks half loaded, then build, compare and write.
 
-The first look reads only what decides about the cohort, because nothing at all may be written before it is known how
-many rows would be deleted. Where no row is staged yet nothing can be deleted, and that look is left out.
+Nothing at all may be written before it is known how many rows would be deleted. So everybody is looked at first, and
+what was built on the way is kept for the second look, as far as memory allows; beyond that, the first look reads only
+what decides about the cohort. Where no row is staged yet nothing can be deleted, and the first look is left out.
+
+A payload is not built again where what it was built from is what it was (`sources`).
 """
 
 from __future__ import annotations
@@ -18,24 +21,28 @@ import orjson
 from api_pipeline.errors import Interrupted
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.payloads.diff import without_nulls
-from api_pipeline.payloads.retained import paths_in, paths_text, read_paths
-from api_pipeline.staging import changes, guard, tables
-from api_pipeline.staging.build import Withheld, build_payload
-from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Restore, Update, Version, Word
+from api_pipeline.payloads.retained import paths_in, paths_text
+from api_pipeline.staging import changes, guard, sources, tables
+from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Restore, Update, Word
+from api_pipeline.staging.chunk import Builder, Chunk, is_still_there
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.joining import OF_OTHERS
-from api_pipeline.staging.meaning import meaning_hash, payload_text
+from api_pipeline.staging.meaning import meaning_hash
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, Watchers
+from api_pipeline.staging.program import program_hash
 from api_pipeline.staging.reader import Reader
 from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.sources import Known
 from api_pipeline.staging.stored import Stored
 from api_pipeline.staging.window import Window
 from api_pipeline.staging.writer import Head, Writer
 
 PEOPLE_IN_A_CHUNK = 1000
 _DELETIONS_IN_A_CHUNK = 500
+# How much of what the first look builds is kept for the second, in characters: some 2,500 payloads.
+_KEPT_AHEAD = 16 * 2**20
 # What decides about the cohort (mapping 2), besides the tables that only a setting brings in.
 _DECIDING = (
     *(tables.PERSON.name, tables.CIN_EPISODE.name, tables.ASSESSMENT.name, tables.CIN_PLAN.name),
@@ -72,12 +79,16 @@ class Stager:
         self._request = request
         self._summary = summary
         self._watchers = watchers
+        self._retained: dict[str, str] = {}
         self._heads: dict[str, list[Head]] = {}
-        self._noted: dict[str, str] = {}
+        self._known: dict[str, Known] = {}
+        self._recorded: set[str] = set()
+        self._ahead: dict[str, Chunk] = {}
+        self._room = _KEPT_AHEAD
         self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
-        """Stage everybody; a dry run only counts, and notes in the summary why a staging would be refused.
+        """Stage everybody; a dry run only counts, and puts into the summary why a staging would be refused.
 
         At the end the rows are read again: what was staged is what the table says, or this is an error.
         Errors: DatabaseError, guard.StagingRefused, Interrupted (after the chunk under way).
@@ -86,7 +97,8 @@ class Stager:
         self._reader.check()
         people = self._reader.person_ids()
         self._heads = self._writer.heads()
-        self._noted = self._writer.left_window()
+        self._retained = self._writer.left_window()
+        self._builder = self._make_builder()
         self._summary.people = len(people)
         leaving = self._leaving(people, stop)
         self._summary.refusal = self._refusal(leaving)
@@ -95,14 +107,32 @@ class Stager:
         seen: set[str] = set()
         for chunk in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             _go_on(stop)
-            seen.update(self._stage(chunk))
-            self._summary.looked_at += len(chunk)
+            seen.update(self._stage(self._ahead.pop(chunk[0], None) or self._build(chunk)))
             self._summary.seconds = time.monotonic() - started
             self._watchers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
         if not self._request.is_dry_run:
+            self._forget(people)
             self._stored.check(self._summary.table, self._writer.heads())
         self._summary.seconds = time.monotonic() - started
+
+    def _make_builder(self) -> Builder:
+        request, context = self._request, None
+        if self._writer.keeps_built():
+            self._known = self._writer.built()
+            context = sources.context_hash(
+                request.window,
+                request.options,
+                program_hash(),
+                self._summary.table,
+                keeps_retained=request.keeps_retained,
+            )
+        return Builder(request.window, request.options, context, self._heads, self._retained, self._known)
+
+    def _build(self, people: Sequence[str]) -> Chunk:
+        chunk = self._builder.chunk(self._reader.read(people))
+        self._summary.looked_at += len(people)
+        return chunk
 
     def _leaving(self, people: Sequence[str], stop: threading.Event) -> list[str]:
         """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
@@ -113,10 +143,16 @@ class Stager:
         if not live:
             return []
         cohort: set[str] = set()
-        for chunk in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
+        for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             _go_on(stop)
-            everybody = self._reader.read(chunk, self._deciding())
-            cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
+            if self._room > 0:
+                chunk = self._ahead[ids[0]] = self._build(ids)
+                self._room -= chunk.size
+                cohort.update(chunk.cohort)
+                self._watchers.progress(self._summary)
+            else:
+                everybody = self._reader.read(ids, self._deciding())
+                cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
         left = [person for person in live if person not in cohort]
         if self._request.deletes_left_window:
             return left
@@ -158,42 +194,27 @@ class Stager:
                 if payload is not None:
                     yield payload
 
-    def _stage(self, chunk: Sequence[str]) -> list[str]:
+    def _stage(self, chunk: Chunk) -> list[str]:
         """Stage one chunk of people and return those who are in the cohort."""
-        versions: dict[str, Version] = {}
-        outside: dict[str, frozenset[ElementPath]] = {}
-        cohort: list[str] = []
-        for rows in self._reader.read(chunk):
-            found = eligibility(rows, self._request.window, self._request.options)
-            self._note(found.issues)
-            if not found.is_in:
-                continue
-            person = rows.person.person_id
-            cohort.append(person)
-            built = build_payload(rows, self._request.window, self._request.options)
-            self._note(built.issues)
-            if isinstance(built, Withheld):
-                self._summary.withheld += 1
-                continue
-            payload = built.payload
-            versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
-            outside[person] = built.left_window if self._request.keeps_retained else frozenset()
-        self._summary.cohort += len(cohort)
-        self._apply(*self._changes(versions, outside))
-        return cohort
+        self._note(chunk.issues)
+        self._summary.withheld += chunk.withheld
+        self._summary.cohort += len(chunk.cohort)
+        self._summary.words[Word.UNCHANGED] += sum(len(self._heads[person]) for person in chunk.same)
+        self._recorded.update(chunk.same)
+        found, noted = self._changes(chunk)
+        self._apply(found, noted, self._sources(chunk, noted))
+        return chunk.cohort
 
-    def _changes(
-        self, versions: Mapping[str, Version], outside: Mapping[str, Collection[ElementPath]]
-    ) -> tuple[list[Change], dict[str, str]]:
+    def _changes(self, chunk: Chunk) -> tuple[list[Change], dict[str, str]]:
         """Return what a chunk changes, in the order of the person ids, and what is then noted as outside the window."""
         found: list[Change] = []
         doubtful: list[int] = []
-        for person, version in sorted(versions.items()):
+        for person, version in sorted(chunk.versions.items()):
             heads = self._heads.get(person)
             if heads is None:
                 found.append(Insert(person, version))
                 continue
-            is_noted = self._is_still_noted(person, outside[person])
+            is_noted = is_still_there(self._retained.get(person), self._outside(chunk, person))
             for head in heads:
                 if head.is_deleted or not (is_noted and changes.is_same(head.hash, version)):
                     doubtful.append(head.id)
@@ -201,9 +222,11 @@ class Stager:
                     self._summary.words[Word.UNCHANGED] += 1
         noted: dict[str, str] = {}
         for row, held in self._writer.known(doubtful):
-            version, parts = versions[row.person_id], outside[row.person_id]
+            version, parts = chunk.versions[row.person_id], self._outside(chunk, row.person_id)
             change = changes.present(row, version, held, meaning_of)
-            if not isinstance(change, Update | Restore) and not self._is_still_noted(row.person_id, parts):
+            if not isinstance(change, Update | Restore) and not is_still_there(
+                self._retained.get(row.person_id), parts
+            ):
                 change = changes.repeated(row, version, held)
             if change is None:
                 self._summary.words[Word.UNCHANGED] += 1
@@ -213,10 +236,9 @@ class Stager:
                 self._note_outside(noted, row.person_id, parts, held)
         return found, noted
 
-    def _is_still_noted(self, person: str, parts: Collection[ElementPath]) -> bool:
-        """Whether all that is noted as outside the window still is in the SSD; what is not has to be purged now."""
-        text = self._noted.get(person)
-        return text is None or all(path in parts for path in read_paths(text))
+    def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
+        """Return what left a person's window and is kept at the receiver."""
+        return chunk.outside[person] if self._request.keeps_retained else ()
 
     def _note_outside(self, noted: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
         """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
@@ -225,8 +247,28 @@ class Stager:
         if payload is not None:
             kept &= paths_in(payload)
         text = paths_text(kept) if kept else ""
-        if text != self._noted.get(person, ""):
+        if text != self._retained.get(person, ""):
             noted[person] = text
+
+    def _sources(self, chunk: Chunk, noted: Mapping[str, str]) -> dict[str, Known]:
+        """Return what is to be recorded of a chunk's people: what their payloads, as they are staged now, came from."""
+        found: dict[str, Known] = {}
+        for person, source in chunk.sources.items():
+            retained = noted.get(person, self._retained.get(person)) or None
+            if not is_still_there(retained, self._outside(chunk, person)):
+                continue
+            whole = sources.source_hash(source.rows_hash, retained, chunk.versions[person].hash)
+            known = Known(whole, self._request.window.run_date, source.last_day, source.issues)
+            self._recorded.add(person)
+            if known != self._known.get(person):
+                found[person] = known
+        return found
+
+    def _forget(self, people: Sequence[str]) -> None:
+        """Take out what is recorded of people who were looked at, or are gone, and are not staged any more."""
+        only = self._request.only_listed
+        gone = self._known.keys() - self._recorded
+        self._writer.forget_built(sorted(gone if only is None else gone & {*only, *people}))
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
@@ -234,11 +276,11 @@ class Stager:
             _go_on(stop)
             known: Iterable[tuple[StagedRow, Held]] = self._writer.known(ids[start : start + _DELETIONS_IN_A_CHUNK])
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
-            self._apply(found, {change.person_id: "" for change in found if change.person_id in self._noted})
+            self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 
-    def _apply(self, found: Sequence[Change], noted: Mapping[str, str]) -> None:
+    def _apply(self, found: Sequence[Change], noted: Mapping[str, str], built: Mapping[str, Known]) -> None:
         if not self._request.is_dry_run:
-            self._writer.write(found, local_now(), noted)
+            self._writer.write(found, local_now(), noted, built)
             self._stored.add(found)
         for change in found:
             self._summary.words[change.word] += 1

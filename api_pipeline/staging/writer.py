@@ -6,9 +6,9 @@ The rows of one chunk are changed in one transaction, so that a staging that was
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from api_pipeline.db import Parameters, RowsMissed, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
@@ -18,10 +18,13 @@ from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.sql.statements import load, placeholders
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
+from api_pipeline.staging.sources import Known
 
 _HEADS_IN_A_PAGE = 5000
 # One statement of many rows is one round trip; of eight columns it has 800 parameters, and SQL Server takes 2,100.
 _ROWS_IN_A_STATEMENT = 100
+_BUILT_COLUMNS = ("?", "?", "?", "?", "?text")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _Value = TypeVar("_Value")
 
 
@@ -77,9 +80,35 @@ class Writer:
             return {}
         return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}
 
-    def write(self, changes: Sequence[Change], now: datetime, left: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept."""
-        if not changes:
+    def keeps_built(self) -> bool:
+        """Return whether the table is there of what payloads were built from."""
+        return self._store.has_columns(self._store.tables.built, "person_id, source_hash, first_day, last_day, issues")
+
+    def built(self) -> dict[str, Known]:
+        """Return, by person, what the staged payload was built from; only where `keeps_built`."""
+        rows = self._store.connection.query(self._sql("read_built"))
+        return {
+            str(person): Known(source, date.fromisoformat(first), date.fromisoformat(last), issues)
+            for person, source, first, last, issues in rows
+        }
+
+    def forget_built(self, people: Sequence[str]) -> None:
+        """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
+        for part in in_parts(people):
+            self._execute("forget_built", part, people=placeholders(len(part)))
+
+    def write(
+        self,
+        changes: Sequence[Change],
+        now: datetime,
+        left: Mapping[str, str] = _NOTHING,
+        built: Mapping[str, Known] = _NOTHING,
+    ) -> None:
+        """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept.
+
+        `left` is what is recorded as outside the window, `built` what payloads were built from; both by person.
+        """
+        if not (changes or built):
             return
         left = left if self._store.keeps_retained() else {}
         with self._store.connection.transaction():
@@ -99,6 +128,8 @@ class Writer:
                 self._execute("forget_left_window", people, people=placeholders(len(people)))
             noted = [(person, text) for person, text in left.items() if text]
             self._insert_rows("note_left_window", ("?", "?text"), noted)
+            self.forget_built(list(built))
+            self._insert_rows("note_built", _BUILT_COLUMNS, [_built_row(*one) for one in built.items()])
 
     def _check_people(self, people: Mapping[int, str]) -> None:
         """See, and keep until the end of the transaction, that each row still is the person's it was read with."""
@@ -190,7 +221,8 @@ class Writer:
 
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self._store.tables
-        return load(FILE)[name].sql.format(table=tables.staging, left_window=tables.left_window, **pieces)
+        names = {"table": tables.staging, "left_window": tables.left_window, "built": tables.built}
+        return load(FILE)[name].sql.format(**names, **pieces)
 
 
 def in_parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
@@ -205,6 +237,10 @@ def child_of(row: StagedRow) -> str:
         return parse_payload(row.json_payload).la_child_id
     except PayloadError:
         return row.person_id
+
+
+def _built_row(person: str, known: Known) -> Parameters:
+    return (person, known.source_hash, known.first_day.isoformat(), known.last_day.isoformat(), known.issues)
 
 
 def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> Held:

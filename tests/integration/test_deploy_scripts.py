@@ -30,7 +30,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.staging import child, fill, staged, table_rows
 
 COMPANIONS = (
-    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_runs"),
+    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_built"),
+    "ssd_api_runs",
 )
 SAMPLES = ["SAMPLE1", "SAMPLE2", "SAMPLE3", "SAMPLE4"]
 

@@ -17,7 +17,8 @@ from tests.support.layouts import LAYOUTS, make_table
 from tests.support.staging import fill, staged
 
 COMPANIONS = (
-    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_runs"),
+    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_built"),
+    "ssd_api_runs",
 )
 
 
@@ -39,7 +40,7 @@ def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Pa
     assert found.steps["rights"]["status"] == ("skipped" if deployed.dialect is Dialect.SQLITE else "ok")
     assert "has no rows" in found.steps["rows"]["detail"]
     assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
-    assert len(found.steps) == 11
+    assert len(found.steps) == 12
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from api_pipeline.staging.meaning import meaning_hash, payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
 from api_pipeline.staging.tables import PERSON, SSD_TABLES, ColumnKind, SsdColumn
+from api_pipeline.staging.window import Window
 from tests.support.ssd import RUN_DATE, WINDOW
 
 many = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
@@ -117,8 +118,13 @@ class Maker:
 
 def outcome(rows: PersonRows, options: StageOptions) -> tuple[Any, ...]:
     """Gives all that comes of a person, in a form in which two can be compared."""
-    decision = eligibility(rows, WINDOW, options)
-    result = build_payload(rows, WINDOW, options)
+    return outcome_on(rows, WINDOW, options)
+
+
+def outcome_on(rows: PersonRows, window: Window, options: StageOptions) -> tuple[Any, ...]:
+    """Gives the same on another day."""
+    decision = eligibility(rows, window, options)
+    result = build_payload(rows, window, options)
     issues = Counter((*decision.issues, *result.issues))
     if isinstance(result, Withheld):
         return decision.is_in, None, issues, None

@@ -100,6 +100,16 @@ CREATE TABLE IF NOT EXISTS {left_window} (
     elements TEXT NOT NULL  -- a JSON list of paths of names and ids
 );
 
+-- What `stage` built each staged payload from, as hashes: what is built from the same stays, and need not be built
+-- again. Written and read by `stage` alone. It may be emptied at any time: the next staging then takes longer.
+CREATE TABLE IF NOT EXISTS {built} (
+    person_id VARCHAR(48) NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
+    source_hash VARCHAR(64) NOT NULL,  -- SHA-256 of rows, settings, rules and the staged payload's hash, hexadecimal
+    first_day VARCHAR(10) NOT NULL,  -- the days on which that gives the same payload, YYYY-MM-DD, both included
+    last_day VARCHAR(10) NOT NULL,
+    issues TEXT NULL  -- what was decided about values: a JSON list of rule, field and place, without the values
+);
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 CREATE TABLE IF NOT EXISTS {runs} (
     run_id VARCHAR(36) NOT NULL PRIMARY KEY,
@@ -204,3 +214,4 @@ $$;
 -- GRANT SELECT ON {log} TO csc_api_stage;
 -- GRANT SELECT ON {unconfirmed} TO csc_api_stage;
 -- GRANT SELECT, INSERT, DELETE ON {left_window} TO csc_api_stage;
+-- GRANT SELECT, INSERT, DELETE ON {built} TO csc_api_stage;

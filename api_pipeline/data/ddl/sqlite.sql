@@ -88,6 +88,16 @@ CREATE TABLE IF NOT EXISTS {left_window} (
     elements TEXT NOT NULL  -- a JSON list of paths of names and ids
 );
 
+-- What `stage` built each staged payload from, as hashes: what is built from the same stays, and need not be built
+-- again. Written and read by `stage` alone. It may be emptied at any time: the next staging then takes longer.
+CREATE TABLE IF NOT EXISTS {built} (
+    person_id TEXT NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
+    source_hash TEXT NOT NULL,  -- SHA-256 of rows, settings, rules and the staged payload's hash, hexadecimal
+    first_day TEXT NOT NULL,  -- the days on which that gives the same payload, YYYY-MM-DD, both included
+    last_day TEXT NOT NULL,
+    issues TEXT NULL  -- what was decided about values: a JSON list of rule, field and place, without the values
+);
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 CREATE TABLE IF NOT EXISTS {runs} (
     run_id TEXT NOT NULL PRIMARY KEY,

@@ -104,6 +104,18 @@ CREATE TABLE {left_window} (
 );
 GO
 
+-- What `stage` built each staged payload from, as hashes: what is built from the same stays, and need not be built
+-- again. Written and read by `stage` alone. It may be emptied at any time: the next staging then takes longer.
+IF OBJECT_ID(N'{built}') IS NULL
+CREATE TABLE {built} (
+    person_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,  -- as in the staging table
+    source_hash VARCHAR(64) NOT NULL,  -- SHA-256 of rows, settings, rules and the staged payload's hash, hexadecimal
+    first_day VARCHAR(10) NOT NULL,  -- the days on which that gives the same payload, YYYY-MM-DD, both included
+    last_day VARCHAR(10) NOT NULL,
+    issues NVARCHAR(MAX) NULL  -- what was decided about values: a JSON list of rule, field and place, without the values
+);
+GO
+
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 IF OBJECT_ID(N'{runs}') IS NULL
 CREATE TABLE {runs} (
@@ -239,3 +251,4 @@ GO
 -- GRANT SELECT ON {log} TO [DOMAIN\csc_api_stage];
 -- GRANT SELECT ON {unconfirmed} TO [DOMAIN\csc_api_stage];
 -- GRANT SELECT, INSERT, DELETE ON {left_window} TO [DOMAIN\csc_api_stage];
+-- GRANT SELECT, INSERT, DELETE ON {built} TO [DOMAIN\csc_api_stage];

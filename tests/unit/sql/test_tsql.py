@@ -75,6 +75,7 @@ def test_all_tables_are_made_in_the_schema_of_the_staging_table() -> None:
         "[ssd].ssd_api_submission_log",
         "[ssd].ssd_api_unconfirmed",
         "[ssd].ssd_api_left_window",
+        "[ssd].ssd_api_built",
         "[ssd].ssd_api_runs",
     }
 

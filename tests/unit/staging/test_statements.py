@@ -16,7 +16,7 @@ STATEMENTS = load(FILE)
 CONDITIONS = {"only_listed"}
 WRITING = {
     *("insert_new", "update_changed", "restore", "rehash", "delete_held", "delete_unknown"),
-    *("forget_left_window", "note_left_window"),
+    *("forget_left_window", "note_left_window", "forget_built", "note_built"),
 }
 PIECES = {
     "ssd": "[ssd].",
@@ -26,6 +26,7 @@ PIECES = {
     "filter_table": "[dbo].[own]",
     "table": "[dbo].[ssd_api_data_staging]",
     "left_window": "[dbo].ssd_api_left_window",
+    "built": "[dbo].ssd_api_built",
     "columns": "id, person_id",
     "values": "(?, ?), (?, ?)",
     "rows": "(VALUES (?, ?, ?, ?, ?, ?)) AS given (column1, column2, column3, column4, column5, column6)",
@@ -92,7 +93,7 @@ def test_every_reading_statement_takes_the_ends_of_a_chunk_in_pairs() -> None:
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_the_statements_are_sql_of_the_other_databases_as_well(dialect: str) -> None:
     plain = {**PIECES, "ssd": "ssd.", "filter_table": "own", "table": "staging", "left_window": "left_window"}
-    plain["page"] = "LIMIT 1"
+    plain |= {"built": "built", "page": "LIMIT 1"}
     for statement in STATEMENTS.values():
         sql = re.sub(r"\?[a-z]+", "?", statement.sql.format(**plain))
         sql = f"SELECT 1 FROM ssd_person WHERE 1 = 1 {sql}" if statement.name in CONDITIONS else sql

@@ -1,0 +1,137 @@
+"""What a payload was built from, as one hash: where neither that nor the days that count changed, it is as it was.
+
+A payload is a function of the person's rows, the window and the options (`build.build_payload`). So a hash of all of
+them, kept from one staging to the next, tells that it need not be built again. Days are kept beside the hash: the
+window's end moves every night, and what it decides changes only when it passes one of the person's dates. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from hashlib import sha256
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from api_pipeline.staging import tables
+from api_pipeline.staging.issues import Issue, IssueRule
+from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.rows import ROW_TYPES, PersonRows
+from api_pipeline.staging.window import Window, years_after
+
+# At which ages the cohort asks whether a birthday lies before the window's end (cohort.is_care_leaver) or its start.
+_AGES = (16, 26)
+_LATEST_BIRTH = 9900
+_LISTS = tuple(name for name in PersonRows.__slots__ if name != "person")
+_OWN_ID = itemgetter(0)
+
+
+def _places(table: tables.SsdTable) -> tuple[int, ...]:
+    return tuple(n for n, column in enumerate(table.columns) if column.kind is tables.ColumnKind.DATE)
+
+
+_DATES = {ROW_TYPES[table.name][1]: _places(table) for table in tables.SSD_TABLES}
+_DATES["referrals_of_others"] = _DATES["cin_episodes"]
+_DATED_LISTS = tuple((name, places) for name, places in _DATES.items() if places and name != "person")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of a person: from which sources the staged payload was built, and on which days it stays the same.
+
+    `first_day` and `last_day` are both included. `issues` is a JSON list of what was decided about values.
+    """
+
+    source_hash: str
+    first_day: date
+    last_day: date
+    issues: str | None
+
+    def holds(self, source_hash: str, day: date) -> bool:
+        """Return whether a payload built from these sources on this day is the one that is staged."""
+        return source_hash == self.source_hash and self.first_day <= day <= self.last_day
+
+
+def context_hash(window: Window, options: StageOptions, program: bytes, table: str, *, keeps_retained: bool) -> bytes:
+    """Return the hash of what decides about every payload of a staging, but for the day and the person's rows.
+
+    `program` stands for the rules and code lists, `table` is the staging table.
+    """
+    lists = (options.person_ids, options.filter_ids)
+    parts = [
+        *(program.hex(), table, window.start, window.census_dates, keeps_retained),
+        *(options.one_block_per_child, options.include_cp_plans, options.include_disabled, options.uasc_values),
+        *(None if ids is None else sorted(ids) for ids in lists),
+    ]
+    return sha256(orjson.dumps(parts)).digest()
+
+
+def rows_hash(context: bytes, rows: PersonRows) -> bytes | None:
+    """Return the hash of a context and a person's rows, in whatever order they come; None for text that is no Unicode.
+
+    Rows are sorted by their own id alone: where two share it, another order only means that a payload is built again.
+    """
+    lists = [_sorted(getattr(rows, name)) for name in _LISTS]
+    try:
+        # A named tuple is none of the types that are written by themselves; as a tuple it is.
+        return sha256(context + orjson.dumps([rows.person, lists], default=tuple)).digest()
+    except TypeError:
+        return None
+
+
+def source_hash(rows: bytes, retained: str | None, payload: bytes) -> str:
+    """Return the hash of all that decides that a staged payload stays.
+
+    `rows` is its `rows_hash`, `retained` what is recorded as retained, `payload` the hash of the staged payload.
+    """
+    return sha256(rows + payload + (retained or "").encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def last_day_alike(rows: PersonRows, window: Window) -> date:
+    """Return the last day on which a person's rows come to what they come to on the window's run date.
+
+    Until then the window has the same start and census dates (they are in `context_hash`), and none of the person's
+    dates lies between the run date and the end of that day's window.
+    """
+    today = datetime.combine(window.run_date, time())
+    ahead = min((moment for moment in _moments(rows) if moment >= today), default=None)
+    if ahead is None:
+        return date.max
+    # The window ends at midnight after the run date; the next date must lie behind that.
+    last = (ahead - timedelta(microseconds=1)).date() - timedelta(days=1)
+    return max(last, window.run_date)
+
+
+def issues_text(issues: Sequence[Issue]) -> str | None:
+    """Return issues as they are stored: a JSON list of rule, field and place; None for none. They hold no value."""
+    if not issues:
+        return None
+    return orjson.dumps([(issue.rule, issue.field, issue.where) for issue in issues]).decode()
+
+
+def read_issues(text: str | None, person_id: str) -> tuple[Issue, ...]:
+    """Return the issues that `issues_text` wrote."""
+    found = orjson.loads(text) if text else ()
+    return tuple(Issue(IssueRule(rule), person_id, field, where) for rule, field, where in found)
+
+
+def _sorted(rows: Sequence[Any]) -> Sequence[Any]:
+    return sorted(rows, key=_OWN_ID) if len(rows) > 1 else rows
+
+
+def _moments(rows: PersonRows) -> Iterator[datetime]:
+    person = rows.person
+    if person.dob is not None:
+        yield person.dob
+        if person.dob.year < _LATEST_BIRTH:
+            yield from (years_after(person.dob, age) for age in _AGES)
+    if person.expected_dob is not None:
+        yield person.expected_dob
+    for name, places in _DATED_LISTS:
+        for row in getattr(rows, name):
+            for place in places:
+                if row[place] is not None:
+                    yield row[place]
