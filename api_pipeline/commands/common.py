@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.model import Purpose, Settings
 
@@ -42,10 +41,20 @@ class Common:
         )
 
 
+class FilePath(click.Path):
+    """A path, given as `pathlib.Path`: that module is loaded when there is one, not for `--help`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        from pathlib import Path
+
+        return Path(super().convert(value, param, ctx))
+
+
 def common_options(function: _Function) -> _Function:
     """Add the common options to a command."""
     options = (
-        click.option("--env-file", type=click.Path(path_type=Path), help="Read the settings from this file."),
+        click.option("--env-file", type=FilePath(), help="Read the settings from this file."),
         click.option("--verbose", is_flag=True, help="Print and log more detail."),
         click.option("--quiet", is_flag=True, help="Print errors only."),
         click.option("--log-file", metavar="PATH", help="Also write the log to this file, which rotates."),
@@ -84,6 +93,9 @@ def session(
     `options` are settings by name as the command line gave them (None: not given). A command that does the same in
     testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's.
     """
+    import logging
+    import uuid
+
     from api_pipeline.config import examine, load_settings, working_folder
     from api_pipeline.errors import AlreadyRunning, PipelineError, SettingsError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
@@ -138,6 +150,8 @@ def not_empty(_context: click.Context, option: click.Parameter, value: str | Non
 
 def executable_folder() -> Path | None:
     """Return the folder of the packaged executable, None where Python runs the program."""
+    from pathlib import Path
+
     return Path(sys.executable).parent if getattr(sys, "frozen", False) else None
 
 

@@ -11,17 +11,25 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from api_pipeline.logs.plain_text import harmless, harmless_on_screen
-from api_pipeline.logs.redaction import Redactor
 
-_known = Redactor()
+if TYPE_CHECKING:
+    from api_pipeline.logs.redaction import Redactor
+
+_redactors: list[Redactor] = []
 
 
 def redact_output(redactor: Redactor) -> None:
     """Let the two streams hide what `redactor` knows, now and later, until `guarded_streams` ends."""
-    _known.follow(redactor)
+    _redactors.append(redactor)
+
+
+def _redacted(text: str) -> str:
+    for redactor in _redactors:
+        text = redactor.hide_known(text)
+    return text
 
 
 class GuardedStream(io.TextIOBase):
@@ -86,13 +94,13 @@ def guarded_streams() -> Iterator[None]:
     """Put a guard before standard output and standard error, for as long as the program runs."""
     _open_missing_files()
     before = sys.stdout, sys.stderr
-    _known.forget()
-    sys.stdout, sys.stderr = (GuardedStream(stream, _known.hide_known) for stream in before)
+    _redactors.clear()
+    sys.stdout, sys.stderr = (GuardedStream(stream, _redacted) for stream in before)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
-        _known.forget()
+        _redactors.clear()
 
 
 def _open_missing_files() -> None:

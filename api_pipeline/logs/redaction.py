@@ -7,10 +7,13 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs
+
+if TYPE_CHECKING:
+    from api_pipeline.settings.model import Settings
 
 SHORTEST_SECRET = 3
 """Shorter values are not looked for by themselves: they would take half the alphabet out of every line."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +43,8 @@ def sdr_session(
     common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None
 ) -> Iterator[SdrSession]:
     """Return the settings for a command with its logs open until the end. Errors: SettingsError."""
+    import logging
+
     from api_pipeline.config import working_folder
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging

@@ -1,0 +1,60 @@
+"""What the program loads before it does anything: a help text must not wait for drivers, HTTP and JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_LOADED = """
+import json, sys
+before = set(sys.modules)
+from api_pipeline.cli import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print()
+print(json.dumps([code or 0, sorted(set(sys.modules) - before)]))
+"""
+_OURS = {
+    *("api_pipeline", "api_pipeline._version", "api_pipeline.cli", "api_pipeline.commands"),
+    *("api_pipeline.commands.common", "api_pipeline.commands.lazy_group", "api_pipeline.errors"),
+    *("api_pipeline.logs", "api_pipeline.logs.output", "api_pipeline.logs.plain_text", "api_pipeline.private_files"),
+}
+# Loaded by a command of that kind when it works, never for its help.
+_SLOW = {
+    *("pyodbc", "sqlite3", "requests", "urllib3", "ssl", "http", "jsonschema_rs", "orjson", "keyring", "truststore"),
+    *("dotenv", "tenacity", "email", "logging", "asyncio", "jinja2", "rich"),
+}
+HELP = [
+    *([name] for name in ("run", "stage", "status", "anonymise", "requeue", "deploy-schema", "secrets", "demo")),
+    *(["sdr"], ["sdr", "submit"], ["sdr", "returns"], ["xporter"], ["xporter", "collect"], ["xporter", "schools"]),
+]
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Gives the modules that a call of the program loads beyond those of a bare Python."""
+    done = subprocess.run([sys.executable, "-c", _LOADED, *arguments], capture_output=True, text=True, timeout=60)
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_load_click_and_nine_small_modules(option: str) -> None:
+    found = loaded(option)
+
+    assert {name for name in found if name.startswith("api_pipeline")} == _OURS
+    packages = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
+    assert packages == {"api_pipeline", "click"}
+    assert not {name.partition(".")[0] for name in found} & _SLOW
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
+def test_help_of_a_command_loads_no_driver_and_no_client(command: list[str]) -> None:
+    found = {name.partition(".")[0] for name in loaded(*command, "--help")}
+
+    assert not found & _SLOW
