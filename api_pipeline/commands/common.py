@@ -48,7 +48,7 @@ class FilePath(click.Path):
         """Return the path."""
         from pathlib import Path
 
-        return Path(super().convert(value, param, ctx))
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def common_options(function: _Function) -> _Function:

@@ -105,9 +105,9 @@ class Stager:
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()
-        for chunk in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
+        for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             _go_on(stop)
-            seen.update(self._stage(self._ahead.pop(chunk[0], None) or self._build(chunk)))
+            seen.update(self._stage(self._ahead.pop(ids[0]) if ids[0] in self._ahead else self._build(ids)))
             self._summary.seconds = time.monotonic() - started
             self._watchers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
