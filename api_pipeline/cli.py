@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -16,35 +17,57 @@ from api_pipeline.private_files import private_umask
 
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {
-    "run": ("run", "Send every due row and write the receipts back (the main job)."),
-    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
-    "validate": ("validate", "Check every pending payload and list every finding; send nothing."),
+    "init": ("init", "Set the program up, question by question, and rehearse."),
+    "config": ("config", "Show every setting, its source, and what is wrong with it."),
+    "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
+    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
+    "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
     "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
     "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
     "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
     "test-notify": ("check_notify", "Send a test message by webhook, mail and ping."),
     "smoke": ("smoke", "Run the three tests above and sum up (also: run-smoke)."),
+    "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
+    "run": ("run", "Send every due row and write the receipts back (the main job)."),
+    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
     "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
     "explain": ("explain", "Explain one child: rows, baseline, difference, checks, every record sent."),
     "report": ("report", "Write one run as an HTML page: what was due, its outcomes, errors by rule."),
+    "validate": ("validate", "Check every pending payload and list every finding; send nothing."),
     "requeue": ("requeue", "Put rows in error back to pending."),
     "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),
-    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
-    "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
-    "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
     "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
     "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
-    "init": ("init", "Set the program up, question by question, and rehearse."),
-    "config": ("config", "Show every setting, its source, and what is wrong with it."),
     "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
     "xporter": ("xporter", "Collect school data (School Data API) into tables of the council's own database."),
-    "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
+}
+# The headings of `--help`: what an operator wants to do.
+_HEADINGS = {
+    "Set up": (
+        "init",
+        "config",
+        "secrets",
+        "deploy-schema",
+        "preflight",
+        "test-db-connection",
+        "test-schema",
+        "test-endpoint",
+        "test-notify",
+        "smoke",
+        "schedule",
+    ),
+    "Every night": ("run", "stage"),
+    "Find out": ("status", "explain", "report", "validate"),
+    "Data": ("requeue", "anonymise"),
+    "Rehearse with the embedded receiver": ("demo", "simulate-api"),
+    "Other services": ("sdr", "xporter"),
 }
 _ALIASES = {"run-smoke": "smoke"}
 
 
 class _Commands(LazyGroup):
     entries = _COMMANDS
+    headings = _HEADINGS
     aliases = _ALIASES
     package = "api_pipeline.commands"
 
@@ -86,6 +109,9 @@ def sdr_main(arguments: list[str] | None = None) -> None:
 
 
 def _main(command: click.Command, arguments: list[str] | None, name: str) -> None:
+    if f"_{name.upper().replace('-', '_')}_COMPLETE" in os.environ:
+        # A shell asks what may come next: click answers in bytes, which the guarded streams do not take.
+        _run(command, arguments, name)
     with private_umask(), guarded_streams():
         _run(command, arguments, name)
 

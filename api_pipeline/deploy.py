@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from api_pipeline.db import connect
+from dataclasses import dataclass
+
+from api_pipeline.db import Connection, connect
 from api_pipeline.diagnostics.database import refuse_second_table
+from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
 
 _STAGING_TABLE = "ssd_api_data_staging"
 
@@ -28,15 +32,40 @@ def script_for(connection_string: str, table: str) -> str:
         connection.close()
 
 
-def make_tables(connection_string: str, table: str) -> str:
-    """Run the script on the database, make an embedded one that is missing; return the name of its dialect.
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What the script made, and what it found and left as it was; `dialect` is the kind of database."""
+
+    dialect: str
+    made: tuple[str, ...]
+    found: tuple[str, ...]
+
+
+def make_tables(connection_string: str, table: str) -> Deployed:
+    """Run the script on the database, make an embedded one that is missing; return what was made and what was there.
 
     Errors: DatabaseError, SettingsError where the database has a staging table under another name.
     """
     connection = connect(connection_string, create=True)
     try:
         refuse_second_table(connection, table)
+        found = _tables_there(connection, table)
         ddl.apply(connection.execute, connection.dialect, table)
-        return connection.dialect.value
+        made = [name for name in _tables_there(connection, table) if name not in found]
+        return Deployed(connection.dialect.value, tuple(made), tuple(found))
     finally:
         connection.close()
+
+
+def _tables_there(connection: Connection, table: str) -> list[str]:
+    """Return which of the script's tables are in the database. Errors: DatabaseError (database away or busy)."""
+    found = []
+    for name in ddl.table_names(connection.dialect, table):
+        try:
+            connection.query(load()["table_exists"].sql.format(columns="*", any_table=name))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            continue
+        found.append(name)
+    return found

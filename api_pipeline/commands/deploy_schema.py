@@ -28,4 +28,6 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
             return
         made = make_tables(settings.connection_string, settings.table_name)
     if not common.quiet:
-        click.echo(f"The tables of {settings.table_name} are there ({made}); nothing that was there was changed.")
+        click.echo(f"Made: {', '.join(made.made) or 'nothing'}.")
+        click.echo(f"Found and left as it was: {', '.join(made.found) or 'nothing'}.")
+        click.echo(f"The tables of {settings.table_name} are there ({made.dialect}).")

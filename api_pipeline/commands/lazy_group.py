@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules with a `command`; `entries` has name, module and one line of help."""
+    """A group whose commands are modules with a `command`; `entries` has name, module and one line of help.
+
+    `headings` are those of the help, each with the names under it; without them there is one heading.
+    """
 
     entries: ClassVar[Mapping[str, tuple[str, str]]]
+    headings: ClassVar[Mapping[str, Sequence[str]]] = {}
     aliases: ClassVar[Mapping[str, str]] = {}
     package: ClassVar[str]
 
@@ -30,6 +35,16 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.entries.items()])
+        """List the commands by heading, without importing them."""
+        width = max(map(len, self.entries))
+        for heading, names in (self.headings or {"Commands": list(self.entries)}).items():
+            with formatter.section(heading):
+                # As wide as the longest, so that the texts under all headings begin in one column.
+                formatter.write_dl([(name.ljust(width), self.entries[name][1]) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, without importing any command: a shell waits for it."""
+        found = [
+            CompletionItem(name, help=text) for name, (_, text) in self.entries.items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)

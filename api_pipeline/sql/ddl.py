@@ -89,6 +89,12 @@ def _without_comments(part: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def table_names(dialect: Dialect, table_name: str) -> list[str]:
+    """Return the tables that the script makes, quoted. Errors: SettingsError where `table_name` is no table name."""
+    names = _names(dialect, table_name)
+    return [names[key] for key in ("staging", "anon", *CONTROL_TABLES)]
+
+
 def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
     staging, anon = live_and_copy(parse_table_name(table_name))
     tables = {"staging": staging, "anon": anon}

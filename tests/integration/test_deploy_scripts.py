@@ -23,6 +23,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
 from tests.support.catalogue import found_columns, index_names
+from tests.support.commands import invoke_cli
 from tests.support.council_ssd import council
 from tests.support.databases import ANON, LIVE, TestDatabase, missing
 from tests.support.layouts import LAYOUTS, make_table
@@ -70,6 +71,18 @@ def test_script_run_again_changes_nothing(deployed: TestDatabase) -> None:
     assert columns_of(deployed) == columns
     assert table_rows(deployed, deployed.table) == rows
     assert table_rows(deployed, deployed.anon_table) == samples
+
+
+def test_apply_lists_what_it_made_and_what_it_found(database: TestDatabase, tmp_path: Path) -> None:
+    first = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
+    assert (first.code, "Found and left as it was: nothing." in first.out) == (0, True)
+    (made,) = re.findall(r"^Made: (.*)\.$", first.out, re.MULTILINE)
+    assert len(made.split(", ")) == 7
+    assert "ssd_api_held" in made
+    database.execute(f"DROP TABLE {database.named('ssd_api_held')}")
+    again = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
+    assert re.findall(r"^Made: (\S*)\.$", again.out, re.MULTILINE) == [database.named("ssd_api_held")]
+    assert "Found and left as it was: ssd_api" in again.out.replace(f"{database.schema}.", "")
 
 
 def test_script_cut_off_anywhere_is_completed_by_the_next(database: TestDatabase) -> None:
