@@ -142,7 +142,7 @@ _AREAS: tuple[tuple[str, str], ...] = (
     ("diagnostics.route|diagnostics.tls", "The way to the receiver"),
     ("auth|token_answer|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport", "Token and receiver"),
     ("^payload|delivery.planner", "Payloads refused before sending"),
-    ("delivery.run|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
+    ("delivery.run|delivery.sender_pool|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
     (
         "^logs|credential_store|run_report|html_page|diagnostics.payloads|demo|sample_table",
         "Logs, secrets, reports and files",
