@@ -50,7 +50,7 @@ def test_help_lists_every_command_once_under_a_heading(tmp_path: Path) -> None:
         ("sta", ["stage", "status"]),
         ("schedule --ki", ["--kind"]),
         ("schedule --kind cr", ["cron"]),
-        ("config ", ["show", "check"]),
+        ("config ", ["check", "show"]),
     ],
 )
 def test_shell_is_told_what_may_come_next(words: str, proposed: list[str], tmp_path: Path) -> None:
