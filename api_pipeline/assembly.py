@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
-from api_pipeline.csc_api.factory import Hooks, assemble, check_transport, make_receiver, reach_of
+from api_pipeline.csc_api.factory import RequestObservers, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.planner import Planner, PlanOptions
@@ -66,7 +66,7 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Observers:
+class RunObservers:
     """What is called during a run: `progress` with the counts, `on_due` with the rows that may be due, `on_token`."""
 
     progress: RunProgress = field(default_factory=NoProgress)
@@ -74,7 +74,7 @@ class Observers:
     on_token: Callable[[str], None] = lambda _token: None
 
 
-def run(settings: Settings, request: RunRequest, observers: Observers, stop: threading.Event) -> RunSummary:
+def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: threading.Event) -> RunSummary:
     """Do the main job once and return what it did; errors that ended it are in the summary.
 
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
@@ -186,7 +186,7 @@ def _store(settings: Settings) -> Iterator[StagingTable]:
 def _execute(
     settings: Settings,
     request: RunRequest,
-    observers: Observers,
+    observers: RunObservers,
     stop: threading.Event,
     summary: RunSummary,
     store: _Store,
@@ -288,7 +288,7 @@ def retry_budget_of(settings: Settings) -> RetryBudget:
 def _parts(
     settings: Settings,
     options: PlanOptions,
-    observers: Observers,
+    observers: RunObservers,
     stop: threading.Event,
     summary: RunSummary,
     store: _Store,
@@ -304,8 +304,8 @@ def _parts(
         stop.is_set,
         stop_grace_s=settings.stop_grace_s,
     )
-    hooks = Hooks(on_request, observers.on_token)
-    receiver = (_simulated if settings.testing_mode else make_receiver)(settings, limiter, hooks)
+    on_the_wire = RequestObservers(on_request, observers.on_token)
+    receiver = (_simulated if settings.testing_mode else make_receiver)(settings, limiter, on_the_wire)
     observers.on_due(store.table.count(options.selection))
     under_way: set[str] = set()
     planner = Planner(
@@ -373,7 +373,7 @@ def _log_finding(person_id: str, finding: Finding) -> None:
     _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
 
 
-def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiver:
+def _simulated(settings: Settings, limiter: RateLimiter, observers: RequestObservers) -> CscReceiver:
     """Return a receiver whose session can reach nothing but the simulator in this process."""
     from api_pipeline.sandbox.simulator import invented
     from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
@@ -388,7 +388,7 @@ def _simulated(settings: Settings, gate: RateLimiter, hooks: Hooks) -> CscReceiv
         reach=replace(reach_of(settings), proxy_url=None),
     )
     credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
-    return assemble(settings, session, endpoint, credentials, gate, hooks)
+    return assemble(settings, session, endpoint, credentials, limiter, observers)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from api_pipeline.assembly import Observers, RunRequest, run
+from api_pipeline.assembly import RunObservers, RunRequest, run
 from api_pipeline.config import load_settings
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
@@ -26,7 +26,7 @@ from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.staging import report as stage_report
-from api_pipeline.staging.outcome import Watchers
+from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
 from api_pipeline.staging.tables import SSD_TABLES
 
@@ -115,7 +115,7 @@ def _ending(council: _Council) -> int:
 def _stage(title: str, council: _Council) -> None:
     # So few people that one who leaves may be a larger share than a council lets pass unseen.
     call = StageCall(council.today, allows_deletions=True)
-    summary = stage(_settings(council, Purpose.STAGE), call, Watchers(), council.stop)
+    summary = stage(_settings(council, Purpose.STAGE), call, StagingObservers(), council.stop)
     decisions = summary.issues.total()
     # Each rule is a long sentence; `stage` shows them all.
     summary.issues.clear()
@@ -127,7 +127,7 @@ def _stage(title: str, council: _Council) -> None:
 
 def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:
     settings = _settings(council, Purpose.RUN, deltas=deltas)
-    summary = run(settings, RunRequest(str(uuid.uuid4())), Observers(), council.stop)
+    summary = run(settings, RunRequest(str(uuid.uuid4())), RunObservers(), council.stop)
     council.echo(f"\n{title}")
     for line in summary_lines(summary):
         council.echo(f"  {line}")

@@ -1,7 +1,7 @@
 """What a run did, in numbers, and the exit code that follows from them (contract 5).
 
-A count stands here once: as a field of `Counts`, with its label in `LABELS` or its sentence in `REMARKS`. The console
-and the log go through those; whoever counts sets the field.
+A count stands here once: as a field of `Counts`, with its label in `LABELS` or its sentence in `REMARKS`. Console, log,
+JSON and the Python interface go through those; whoever counts sets the field.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ REMARKS = {
     "held_without_row": "children are held by the receiver and have no row in the table any more",
 }
 
+# Names in JSON, where programs of others know a count by another one than the field's.
+JSON_NAMES = {"rejected": "invalid", "refused": "rejected"}
 # Those of them that somebody has to look into.
 NOT_TAKEN = ("unknown_status", "blank", "held_without_row")
 
@@ -83,6 +85,11 @@ class Counts:
     def in_error(self) -> int:
         """How many rows this run marked `error`."""
         return self.rejected + self.refused + self.undelivered
+
+    @property
+    def by_json_name(self) -> dict[str, int]:
+        """Every count by its name in JSON."""
+        return {JSON_NAMES.get(name, name): getattr(self, name) for name in (*LABELS, *REMARKS)}
 
     @property
     def remarks(self) -> list[str]:

@@ -30,7 +30,7 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class SdrObservers:
     """What a command is told of: secrets as they come to be known, and whether a signal asks it to stop."""
 
     on_secret: Callable[[str], None] = lambda _secret: None
@@ -38,14 +38,14 @@ class Watch:
 
 
 @contextmanager
-def desk(settings: SdrSettings, watch: Watch) -> Iterator[Desk]:
+def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
     """Open the tables and the way to TEC. Errors: SettingsError, DatabaseError."""
     connection = connect(settings.connection_string)
     try:
         store = opening.make_store(connection, settings.table_name)
         way, session = _way(settings)
         with session:
-            receiver = _receiver(session, way, watch)
+            receiver = _receiver(session, way, observers)
             yield Desk(
                 store,
                 receiver,
@@ -62,11 +62,11 @@ def desk(settings: SdrSettings, watch: Watch) -> Iterator[Desk]:
 
 
 @contextmanager
-def receiver_alone(settings: SdrSettings, watch: Watch) -> Iterator[TecReceiver]:
+def receiver_alone(settings: SdrSettings, observers: SdrObservers) -> Iterator[TecReceiver]:
     """Open the way to TEC without a database. Errors: SettingsError."""
     way, session = _way(settings)
     with session:
-        yield _receiver(session, way, watch)
+        yield _receiver(session, way, observers)
 
 
 @contextmanager
@@ -80,8 +80,8 @@ def store_alone(settings: SdrSettings) -> Iterator[tuple[Store, str]]:
         connection.close()
 
 
-def _receiver(session: requests.Session, way: opening.Way, watch: Watch) -> TecReceiver:
-    return opening.make_receiver(session, way, is_asked_to_stop=watch.stop.is_set, on_secret=watch.on_secret)
+def _receiver(session: requests.Session, way: opening.Way, observers: SdrObservers) -> TecReceiver:
+    return opening.make_receiver(session, way, is_asked_to_stop=observers.stop.is_set, on_secret=observers.on_secret)
 
 
 def _base_and_eid(settings: SdrSettings) -> tuple[str, str]:

@@ -77,10 +77,10 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
-    from api_pipeline.assembly import Observers, RunRequest, run
+    from api_pipeline.assembly import RunObservers, RunRequest, run
     from api_pipeline.commands.report import report_on
     from api_pipeline.notify.watch import watched
-    from api_pipeline.reports.console import RunProgress, print_summary, run_document
+    from api_pipeline.reports.console import ConsoleProgress, print_summary, run_document
     from api_pipeline.settings.model import Purpose
 
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
@@ -88,8 +88,8 @@ def execute(
         stop = stop_on_signals()
         if stages:
             _stage(started.settings, stop, common)
-        progress = RunProgress(sys.stderr, quiet=common.quiet)
-        observers = Observers(progress, progress.set_total, started.redactor.add)
+        progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
+        observers = RunObservers(progress, progress.set_total, started.redactor.add)
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
@@ -116,13 +116,13 @@ def _plan_only(
     as_json: bool,
 ) -> None:
     from api_pipeline.assembly import RunRequest
-    from api_pipeline.delivery.dry_run import Watching
+    from api_pipeline.delivery.dry_run import DryRunObservers
     from api_pipeline.explain.dry_run import as_document, dry_run_lines, plan_run
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE, options) as started:
         request = RunRequest(started.run_id, limit, resync, person_id)
-        found = plan_run(started.settings, request, Watching())
+        found = plan_run(started.settings, request, DryRunObservers())
         if as_json:
             click.echo(json.dumps(as_document(found, started.settings), indent=2))
         elif not common.quiet:

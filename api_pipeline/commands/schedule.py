@@ -52,10 +52,10 @@ def command(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    from api_pipeline.schedule.job import Job, Kind, checked_name, start_times
+    from api_pipeline.schedule.job import Job, SchedulerKind, checked_name, start_times
     from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
 
-    chosen = Kind(kind) if kind else default_kind()
+    chosen = SchedulerKind(kind) if kind else default_kind()
     place = (Path.cwd() / (folder or "")).absolute()
     log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
     program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
@@ -66,7 +66,7 @@ def command(
         program=(*program, *(["--stage"] if stages else [])),
         folder=place,
         times=start_times(at or ("02:00", "05:00")),
-        account=account or ("" if chosen is Kind.CRON else own_account()),
+        account=account or ("" if chosen is SchedulerKind.CRON else own_account()),
         writes_to=tuple(path for path in (log.parent, pages) if path != place),
     )
     writes = scheduler(chosen, account or "")
@@ -126,8 +126,8 @@ def remove(common: Common, kind: str | None, name: str, account: str | None) -> 
 
 
 def _scheduler(kind: str | None, name: str, account: str | None) -> Scheduler:
-    from api_pipeline.schedule.job import Kind, checked_name
+    from api_pipeline.schedule.job import SchedulerKind, checked_name
     from api_pipeline.schedule.machine import default_kind, scheduler
 
     checked_name(name)
-    return scheduler(Kind(kind) if kind else default_kind(), account or "")
+    return scheduler(SchedulerKind(kind) if kind else default_kind(), account or "")

@@ -60,14 +60,14 @@ def stage_once(
     settings: Settings, call: StageCall, stop: threading.Event, common: Common, issues_csv: Path | None = None
 ) -> StageSummary:
     """Stage once, show progress, and print what was done. Errors: those of `staging.session.stage`."""
-    from api_pipeline.staging.outcome import Watchers
+    from api_pipeline.staging.outcome import StagingObservers
     from api_pipeline.staging.report import Listing, StageProgress, print_summary
     from api_pipeline.staging.session import issues_file, stage
 
     progress = StageProgress(sys.stderr, quiet=common.quiet)
     listing = Listing(is_wanted=call.is_dry_run and not common.quiet)
     with issues_file(issues_csv) as write_issue:
-        summary = stage(settings, call, Watchers(listing.add, write_issue, progress.update), stop)
+        summary = stage(settings, call, StagingObservers(listing.add, write_issue, progress.update), stop)
     progress.close()
     if not common.quiet:
         print_summary(summary, call.as_of, issues_csv)

@@ -22,17 +22,17 @@ from api_pipeline.transport.single_request import Reach
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class RequestObservers:
     """What a receiver reports: each request that starts, and each new token (for redaction)."""
 
     on_request: Callable[[], None] = lambda: None
     on_token: Callable[[str], None] = lambda _token: None
 
 
-def make_receiver(settings: Settings, limiter: RateLimiter, hooks: Hooks) -> CscReceiver:
+def make_receiver(settings: Settings, limiter: RateLimiter, observers: RequestObservers) -> CscReceiver:
     """Return the receiver that the settings name. Errors: SettingsError (CA_BUNDLE, PROXY_AUTH)."""
     session = make_session(transport_options(settings))
-    return assemble(settings, session, endpoint_of(settings), credentials_of(settings), limiter, hooks)
+    return assemble(settings, session, endpoint_of(settings), credentials_of(settings), limiter, observers)
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
@@ -88,7 +88,7 @@ def assemble(
     endpoint: Endpoint,
     credentials: Credentials,
     limiter: RateLimiter,
-    hooks: Hooks,
+    observers: RequestObservers,
 ) -> CscReceiver:
     """Return the receiver over a session that is made already."""
     endpoint = replace(endpoint, reach=replace(endpoint.reach, is_abandoned=limiter.is_past_grace))
@@ -100,6 +100,6 @@ def assemble(
         policy=policy,
         limiter=limiter,
         clock=time.monotonic,
-        on_token=hooks.on_token,
+        on_token=observers.on_token,
     )
-    return CscReceiver(session, endpoint, tokens, policy=policy, limiter=limiter, on_request=hooks.on_request)
+    return CscReceiver(session, endpoint, tokens, policy=policy, limiter=limiter, on_request=observers.on_request)

@@ -66,7 +66,7 @@ class DryRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class DryRunObservers:
     """What is called while a dry run plans: `on_record` for each record, `on_outcome` for each row not sent."""
 
     on_record: Callable[[Record], None] = lambda _record: None
@@ -75,12 +75,17 @@ class Watching:
 
 
 def dry_run(
-    store: StagingTable, options: PlanOptions, batch_size: int, checker: Checker, retry: RetryBudget, watching: Watching
+    store: StagingTable,
+    options: PlanOptions,
+    batch_size: int,
+    checker: Checker,
+    retry: RetryBudget,
+    observers: DryRunObservers,
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
-    tally = _Tally(options.policy, watching)
+    tally = _Tally(options.policy, observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(store, replace(options, testing=True), checker, retry, watching.on_finding)
+    planner = Planner(store, replace(options, testing=True), checker, retry, observers.on_finding)
     steps: Iterator[Step] | None = planner.steps()
     while steps is not None:
         for step in steps:
@@ -98,9 +103,9 @@ def dry_run(
 class _Tally:
     """Counts steps instead of sending them."""
 
-    def __init__(self, policy: Policy, watching: Watching) -> None:
+    def __init__(self, policy: Policy, observers: DryRunObservers) -> None:
         self._policy = replace(policy, resync=False)
-        self._watching = watching
+        self._observers = observers
         self.found = DryRun()
 
     def add(self, step: Step) -> None:
@@ -113,10 +118,10 @@ class _Tally:
                     self._add(following)
             case Invalid():
                 self.found.invalid += 1
-                self._watching.on_outcome(step)
+                self._observers.on_outcome(step)
             case _:
                 self.found.up_to_date += 1
-                self._watching.on_outcome(step)
+                self._observers.on_outcome(step)
 
     def _following(self, record: Record) -> Record | None:
         """Return the record that follows an accepted purge, None where none does."""
@@ -131,4 +136,4 @@ class _Tally:
         if len(record.body) > self.found.largest:
             self.found.largest = len(record.body)
             self.found.largest_person = record.row.person_id
-        self._watching.on_record(record)
+        self._observers.on_record(record)

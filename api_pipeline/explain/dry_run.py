@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from api_pipeline.assembly import RunRequest, check_control_tables, open_store, plan_options, retry_budget_of
-from api_pipeline.delivery.dry_run import DryRun, Watching, dry_run
+from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
 
 
-def plan_run(settings: Settings, request: RunRequest, watching: Watching) -> DryRun:
+def plan_run(settings: Settings, request: RunRequest, observers: DryRunObservers) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError; SettingsError where the run would refuse to start."""
     with open_store(settings) as store:
         store.check_table()
-        return plan_with(store, settings, request, watching)
+        return plan_with(store, settings, request, observers)
 
 
-def plan_with(store: StagingTable, settings: Settings, request: RunRequest, watching: Watching) -> DryRun:
+def plan_with(store: StagingTable, settings: Settings, request: RunRequest, observers: DryRunObservers) -> DryRun:
     """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
     control_tables = check_control_tables(store, settings, request)
     options, _ = plan_options(settings, request, store, control_tables=control_tables)
-    return dry_run(store, options, settings.batch_size, Checker(), retry_budget_of(settings), watching)
+    return dry_run(store, options, settings.batch_size, Checker(), retry_budget_of(settings), observers)
 
 
 def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from api_pipeline.assembly import RunRequest, open_store
-from api_pipeline.delivery.dry_run import Watching
+from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.structure import Change, Part, changes_between, parts_of
@@ -171,10 +171,10 @@ def outcome_row(outcome: Outcome) -> StagedRow:
 
 def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan:
     plan = _Plan([], [])
-    watching = Watching(on_record=plan.records.append, on_outcome=plan.outcomes.append)
+    observers = DryRunObservers(on_record=plan.records.append, on_outcome=plan.outcomes.append)
     try:
         # The story tells of one person, whatever share of the table this machine works on.
-        plan_with(store, replace(settings, shard=replace(settings.shard, index=1, count=1)), request, watching)
+        plan_with(store, replace(settings, shard=replace(settings.shard, index=1, count=1)), request, observers)
     except SettingsError as error:
         plan.refusal = str(error)
     return plan

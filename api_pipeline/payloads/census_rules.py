@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from itertools import pairwise
-from operator import mul
 from typing import Any, TypeAlias
 
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.upn import check_letter
 
 Members: TypeAlias = "Mapping[str, Any]"
 # What was found broken: a rule's name, and the path.
@@ -25,9 +25,6 @@ _Broken: TypeAlias = "list[tuple[str, str]]"
 # Lists a rule as broken, and the end of the path.
 _Report: TypeAlias = "Callable[[str, str], None]"
 
-_UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
-_UPN_VALUES = {**{letter: value for value, letter in enumerate(_UPN_LETTERS)}, **{str(n): n for n in range(10)}}
-_UPN_WEIGHTS = range(2, 14)
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
 _HEX = re.compile(r"0x", re.I)
@@ -164,7 +161,7 @@ def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
         report("CIN 8750", ".sex")
     if "unique_pupil_number" in details:
         upn = details["unique_pupil_number"]
-        if not (_UPN.fullmatch(upn) and _has_check_letter(upn)):
+        if not (_UPN.fullmatch(upn) and upn[0] == check_letter(upn[1:])):
             report("CIN 1510-1550", ".unique_pupil_number")
     elif details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1" and _is_of_school_age(details, as_of):
         report("CIN 8770Q", ".unique_pupil_number_unknown_reason")
@@ -229,11 +226,6 @@ def _look_at_enquiries(enquiries: Sequence[Members], referral: str, report: _Rep
             report("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
     if len(enquiries) > 1 and _is_overlapping(enquiries):
         report("CIN 8890, 8839", f".{_ENQUIRIES}")
-
-
-def _has_check_letter(upn: str) -> bool:
-    values = [_UPN_VALUES[sign] for sign in upn[1:]]
-    return _UPN_LETTERS[sum(map(mul, values, _UPN_WEIGHTS)) % 23] == upn[0]
 
 
 def _is_of_school_age(details: Members, as_of: date) -> bool:

@@ -18,7 +18,7 @@ _REDRAW_EVERY_S = 0.2
 _WIDTH = 30
 
 
-class RunProgress:
+class ConsoleProgress:
     """Show how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -93,20 +93,7 @@ def run_document(summary: RunSummary) -> dict[str, object]:
         "started_at": summary.started_at.isoformat(),
         "finished_at": None if summary.finished_at is None else summary.finished_at.isoformat(),
         "seconds": round(summary.seconds, 3),
-        "due": summary.due,
-        "accepted": summary.accepted,
-        "deleted": summary.deleted,
-        "unchanged": summary.unchanged,
-        "invalid": summary.rejected,
-        "rejected": summary.refused,
-        "undelivered": summary.undelivered,
-        "not_tried": summary.not_tried,
-        "requests": summary.requests,
-        "purges": summary.purges,
-        "nulls_removed": summary.nulls_removed,
-        "warnings": summary.warnings,
-        "receipts_recovered": summary.receipts_recovered,
-        "receipts_spooled": summary.receipts_spooled,
+        **summary.by_json_name,
         "was_limited": summary.was_limited,
         "is_table_empty": summary.is_table_empty,
         "was_stopped": summary.was_stopped,

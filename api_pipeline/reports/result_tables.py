@@ -11,7 +11,7 @@ from api_pipeline.diagnostics.payloads import Validation
 from api_pipeline.diagnostics.steps import Report
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.reports.console import result_line
-from api_pipeline.run_summary import RunSummary
+from api_pipeline.run_summary import LABELS, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +82,7 @@ class RunResult:
     @property
     def counts(self) -> tuple[Count, ...]:
         """Return the counts as rows, in the summary's words."""
-        return (
-            Count("due", self.due),
-            Count("accepted", self.accepted),
-            Count("of these deletions", self.deleted),
-            Count("nothing to send", self.unchanged),
-            Count("refused before sending", self.rejected),
-            Count("refused by the receiver", self.refused),
-            Count("not delivered", self.undelivered),
-            Count("not tried", self.not_tried),
-        )
+        return tuple(Count(label.strip(), getattr(self, name)) for name, label in LABELS.items() if name != "requests")
 
 
 class Table:
@@ -160,23 +151,8 @@ def validation_result(validation: Validation) -> ValidationResult:
 
 def run_result(summary: RunSummary) -> RunResult:
     """Return the summary of a run that has ended."""
-    return RunResult(
-        run_id=summary.run_id,
-        table=summary.table,
-        is_testing=summary.is_testing,
-        due=summary.due,
-        accepted=summary.accepted,
-        deleted=summary.deleted,
-        unchanged=summary.unchanged,
-        rejected=summary.rejected,
-        refused=summary.refused,
-        undelivered=summary.undelivered,
-        not_tried=summary.not_tried,
-        requests=summary.requests,
-        seconds=summary.seconds,
-        exit_code=summary.exit_code,
-        result=result_line(summary),
-    )
+    seen = {one.name: getattr(summary, one.name) for one in fields(RunResult) if one.name != "result"}
+    return RunResult(**seen, result=result_line(summary))
 
 
 def _cell(value: object) -> str:

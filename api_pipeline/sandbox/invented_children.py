@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from api_pipeline.payloads.schema_check import code_list
+from api_pipeline.upn import check_letter
 
 FIRST_NAMES = (
     *("Aisha", "Amélie", "Bronwen", "Cerys", "Daniel", "D'Arcy", "Eleri", "Fatima", "Ffion", "Gruffydd", "Hani"),
@@ -101,10 +102,8 @@ def _details(rng: random.Random) -> dict[str, Any]:
 
 def invented_upn(rng: random.Random) -> str:
     """Gives a unique pupil number of the census's form, with its right check letter."""
-    letters = "ABCDEFGHJKLMNPQRTUVWXYZ"
-    digits = [rng.randrange(10) for _ in range(12)]
-    total = sum(digit * position for position, digit in enumerate(digits, start=2))
-    return letters[total % 23] + "".join(map(str, digits))
+    digits = "".join(str(rng.randrange(10)) for _ in range(12))
+    return check_letter(digits) + digits
 
 
 def invented_postcode(rng: random.Random) -> str:

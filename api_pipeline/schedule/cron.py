@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import Job, Kind, Standing, refuse_control_signs
+from api_pipeline.schedule.job import Job, SchedulerKind, Standing, refuse_control_signs
 
 _MARK = "# d2i-csc-api schedule {name}: {which}"
 
@@ -33,7 +33,7 @@ class Cron:
         """Return the lines of the crontab; cron keeps no outcome. Errors: PipelineError."""
         _, found = _without(self._read(), name)
         facts = {f"line {number}": line for number, line in enumerate(found, 1)}
-        return Standing(Kind.CRON, name, bool(found), facts)
+        return Standing(SchedulerKind.CRON, name, bool(found), facts)
 
     def remove(self, name: str) -> bool:
         """Take the lines out and return whether there were any. Errors: PipelineError."""

@@ -20,7 +20,7 @@ _LONGEST_RUN_MIN = 6 * 60
 DESCRIPTION = "Send due children's social care records to the Department for Education"
 
 
-class Kind(Enum):
+class SchedulerKind(Enum):
     """The schedulers."""
 
     TASK_SCHEDULER = "task-scheduler"
@@ -74,7 +74,7 @@ class Job:
 class Standing:
     """Whether a task is there, and what its scheduler says of it, by name."""
 
-    kind: Kind
+    kind: SchedulerKind
     name: str
     is_installed: bool
     facts: Mapping[str, str] = field(default_factory=dict)

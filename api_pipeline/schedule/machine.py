@@ -9,20 +9,20 @@ from datetime import date
 from pathlib import Path
 
 from api_pipeline.schedule.cron import Cron
-from api_pipeline.schedule.job import Kind, Scheduler
+from api_pipeline.schedule.job import Scheduler, SchedulerKind
 from api_pipeline.schedule.systemd import SYSTEM_UNITS, Systemd
 from api_pipeline.schedule.task_scheduler import TaskScheduler
 
 _BOOTED_BY_SYSTEMD = Path("/run/systemd/system")
 
 
-def default_kind() -> Kind:
+def default_kind() -> SchedulerKind:
     """Return the scheduler of this machine: for root the system's, for another account its own."""
     if os.name == "nt":
-        return Kind.TASK_SCHEDULER
+        return SchedulerKind.TASK_SCHEDULER
     if not _BOOTED_BY_SYSTEMD.is_dir():
-        return Kind.CRON
-    return Kind.SYSTEMD if os.geteuid() == 0 else Kind.SYSTEMD_USER
+        return SchedulerKind.CRON
+    return SchedulerKind.SYSTEMD if os.geteuid() == 0 else SchedulerKind.SYSTEMD_USER
 
 
 def own_account() -> str:
@@ -44,13 +44,16 @@ def own_program() -> list[str]:
     return [str(script)] if script.is_file() else [str(own), "-m", "api_pipeline"]
 
 
-def scheduler(kind: Kind, account: str) -> Scheduler:
+def scheduler(kind: SchedulerKind, account: str) -> Scheduler:
     """Return the scheduler of this kind; `account` is "" for the account that asks."""
-    if kind is Kind.TASK_SCHEDULER:
+    if kind is SchedulerKind.TASK_SCHEDULER:
         return TaskScheduler(date.today())  # noqa: DTZ011 - Task Scheduler counts in the machine's own days
-    if kind is Kind.CRON:
+    if kind is SchedulerKind.CRON:
         return Cron("" if account == own_account() else account)
-    return Systemd(_user_units() if kind is Kind.SYSTEMD_USER else SYSTEM_UNITS, is_user=kind is Kind.SYSTEMD_USER)
+    return Systemd(
+        _user_units() if kind is SchedulerKind.SYSTEMD_USER else SYSTEM_UNITS,
+        is_user=kind is SchedulerKind.SYSTEMD_USER,
+    )
 
 
 def _user_units() -> Path:

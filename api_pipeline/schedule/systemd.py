@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import DESCRIPTION, Job, Kind, Standing, refuse_control_signs
+from api_pipeline.schedule.job import DESCRIPTION, Job, SchedulerKind, Standing, refuse_control_signs
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _ASKED = ("LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "LastTriggerUSec")
@@ -67,8 +67,8 @@ class Systemd:
         self._is_user = is_user
 
     @property
-    def _kind(self) -> Kind:
-        return Kind.SYSTEMD_USER if self._is_user else Kind.SYSTEMD
+    def _kind(self) -> SchedulerKind:
+        return SchedulerKind.SYSTEMD_USER if self._is_user else SchedulerKind.SYSTEMD
 
     def text(self, job: Job) -> str:
         """Return both unit files, each under its path. Errors: SettingsError."""

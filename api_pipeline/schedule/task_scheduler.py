@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import DESCRIPTION, Job, Kind, Standing, StartTime, refuse_control_signs
+from api_pipeline.schedule.job import DESCRIPTION, Job, SchedulerKind, Standing, StartTime, refuse_control_signs
 
 _NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 # Task Scheduler puts variables and its own arguments in place of these, and has no way to write them as they are.
@@ -107,9 +107,9 @@ class TaskScheduler:
         done = tools.ask("schtasks", ["/Query", "/TN", name, "/V", "/FO", "LIST"])
         if done.code:
             # schtasks has one code for a task that is not there and for every other failure.
-            return Standing(Kind.TASK_SCHEDULER, name, is_installed=False, facts={"schtasks": done.said})
+            return Standing(SchedulerKind.TASK_SCHEDULER, name, is_installed=False, facts={"schtasks": done.said})
         pairs = (line.split(":", 1) for line in done.out.splitlines() if ":" in line)
-        return Standing(Kind.TASK_SCHEDULER, name, True, {key.strip(): value.strip() for key, value in pairs})
+        return Standing(SchedulerKind.TASK_SCHEDULER, name, True, {key.strip(): value.strip() for key, value in pairs})
 
     def remove(self, name: str) -> bool:
         """Remove the task and return whether it was there. Errors: PipelineError."""

@@ -162,7 +162,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TecFinding:
     """One result of a validation. `record_text` is personal data and is never logged.
 
     `collection` and `local_id` are None where TEC names none, or where the result was tied to no record.
@@ -184,4 +184,4 @@ class Finding:
         return self.kind.lower() == "error"
 
     def __repr__(self) -> str:
-        return f"Finding(number={self.number}, code={self.code!r}, kind={self.kind!r})"
+        return f"TecFinding(number={self.number}, code={self.code!r}, kind={self.kind!r})"

@@ -39,7 +39,7 @@ from api_pipeline.sdr.answers import (
 )
 from api_pipeline.sdr.delivery import Verdict
 from api_pipeline.sdr.difference import envelope
-from api_pipeline.sdr.nouns import FILE_TYPES, Collection, Finding, ReturnPeriod, SubmissionToken, Validation
+from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, SubmissionToken, TecFinding, Validation
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, transient
 
@@ -193,7 +193,7 @@ class TecReceiver:
             case other:
                 raise _declined(other, what)
 
-    def findings(self, token: str) -> list[Finding]:
+    def findings(self, token: str) -> list[TecFinding]:
         """Return the results of the last validation, in TEC's order. Errors: TokenIsGone, and those of every call."""
         own = "/" + self._address.results_path.replace("{token}", _part(token)).lstrip("/")
         try:
@@ -202,7 +202,7 @@ class TecReceiver:
             # The workflow page knows one address for status and results; which of both it is shows the shape.
             return self._findings(f"/validation/{_part(token)}")
 
-    def _findings(self, path: str) -> list[Finding]:
+    def _findings(self, path: str) -> list[TecFinding]:
         def ask(page: int | None) -> Mapping[str, Any] | None:
             number = "" if page is None else f"?page={page}"
             content = self._page("GET", f"{path}{number}", "SDR_PATH_RESULTS")
@@ -362,12 +362,12 @@ def _validation_of(content: Mapping[str, Any]) -> Validation:
     )
 
 
-def _finding(number: int, entry: Mapping[str, Any]) -> Finding:
+def _finding(number: int, entry: Mapping[str, Any]) -> TecFinding:
     def text(name: str) -> str:
         value = entry.get(name)
         return "" if value is None else str(value)
 
-    return Finding(
+    return TecFinding(
         number,
         FILE_TYPES.get(text("fileType").strip().lower()),
         text("localId") or None,

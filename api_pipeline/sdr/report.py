@@ -18,7 +18,7 @@ from api_pipeline._version import __version__
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.private_files import safe_cells
-from api_pipeline.sdr.nouns import Finding, State
+from api_pipeline.sdr.nouns import State, TecFinding
 from api_pipeline.sdr.validation import hint
 
 _IDS_SHOWN = 5
@@ -57,8 +57,8 @@ class ResultPage:
     period: str
     run: str
     state: State
-    findings: Sequence[Finding]
-    before: Sequence[Finding] | None
+    findings: Sequence[TecFinding]
+    before: Sequence[TecFinding] | None
     history: Sequence[tuple[str, int, int]]
 
     @property
@@ -67,9 +67,9 @@ class ResultPage:
         return sum(one.is_error for one in self.findings)
 
 
-def groups(findings: Iterable[Finding]) -> list[Group]:
+def groups(findings: Iterable[TecFinding]) -> list[Group]:
     """Return the findings by type, code and collection, errors first, the most frequent first."""
-    found: dict[tuple[str, str, str], list[Finding]] = {}
+    found: dict[tuple[str, str, str], list[TecFinding]] = {}
     for one in findings:
         key = (one.kind, one.code, one.collection.value if one.collection else "not tied to a collection")
         found.setdefault(key, []).append(one)
@@ -80,11 +80,11 @@ def groups(findings: Iterable[Finding]) -> list[Group]:
     return sorted(made, key=lambda one: (not one.is_error, -one.count, one.code))
 
 
-def _first_ids(findings: Sequence[Finding]) -> list[str]:
+def _first_ids(findings: Sequence[TecFinding]) -> list[str]:
     return list(dict.fromkeys(one.local_id for one in findings if one.local_id))[:_IDS_SHOWN]
 
 
-def since(findings: Sequence[Finding], before: Sequence[Finding] | None) -> dict[str, int]:
+def since(findings: Sequence[TecFinding], before: Sequence[TecFinding] | None) -> dict[str, int]:
     """Return how many findings are new, still there and gone since the validation before."""
     now, then = Counter(map(_identity, findings)), Counter(map(_identity, before or ()))
     return {
@@ -94,7 +94,7 @@ def since(findings: Sequence[Finding], before: Sequence[Finding] | None) -> dict
     }
 
 
-def _identity(one: Finding) -> tuple[object, ...]:
+def _identity(one: TecFinding) -> tuple[object, ...]:
     return one.kind, one.code, one.collection, one.local_id, one.student_id, one.course_code
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from api_pipeline.db import Connection, rows_as_table
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sdr.nouns import Collection, Finding, ReturnPeriod, State, SubmissionToken
+from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken, TecFinding
 from api_pipeline.sdr.schema import Tables
 from api_pipeline.sql.statements import load, placeholders
 
@@ -252,7 +252,7 @@ class Store:
         """Write why TEC declined a token request."""
         self._execute("update_declined", [code, reason, utc_now(), *scope.key])
 
-    def store_findings(self, scope: Scope, run: str, findings: Sequence[Finding]) -> None:
+    def store_findings(self, scope: Scope, run: str, findings: Sequence[TecFinding]) -> None:
         """Store the results of a validation whole, and mark the staged records that they name."""
         rows = [
             (
@@ -278,8 +278,8 @@ class Store:
             self._execute("clear_validation_marks", ())
             self._mark_validated(scope, findings)
 
-    def _mark_validated(self, scope: Scope, findings: Sequence[Finding]) -> None:
-        marks: dict[tuple[str, str], list[Finding]] = {}
+    def _mark_validated(self, scope: Scope, findings: Sequence[TecFinding]) -> None:
+        marks: dict[tuple[str, str], list[TecFinding]] = {}
         for one in findings:
             if one.collection and one.local_id is not None:
                 marks.setdefault((one.collection.value, one.local_id), []).append(one)
@@ -290,7 +290,7 @@ class Store:
             rows.append((errors, len(found) - errors, f"validation: {codes}", scope.return_id, collection, local_id))
         self.connection.execute_many(self._sql("mark_validated"), rows)
 
-    def findings(self, scope: Scope, run: str) -> list[Finding]:
+    def findings(self, scope: Scope, run: str) -> list[TecFinding]:
         """Return the stored results of a validation, in TEC's order."""
         return [_finding(row) for row in self._query("read_results", [*scope.key, run])]
 
@@ -409,9 +409,9 @@ def _naive(moment: datetime | None) -> datetime | None:
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
 
 
-def _finding(row: Sequence[Any]) -> Finding:
+def _finding(row: Sequence[Any]) -> TecFinding:
     number, collection, local_id, code, kind, description, student, course, text = row
-    return Finding(
+    return TecFinding(
         int(number),
         Collection(str(collection).strip()) if collection else None,
         str(local_id) if local_id is not None else None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from api_pipeline.errors import ServiceUnavailable
-from api_pipeline.sdr.nouns import Collection, Finding, State, Validation
+from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session, status_now
 from api_pipeline.sdr.store import Store
@@ -32,7 +32,7 @@ class Verdict:
     """What a validation came to."""
 
     validation: Validation
-    findings: Sequence[Finding]
+    findings: Sequence[TecFinding]
 
     @property
     def state(self) -> State:
@@ -114,7 +114,7 @@ class Follower:
 
     def _finish(self, ended: Validation) -> Verdict:
         session = self._session
-        findings: list[Finding] = []
+        findings: list[TecFinding] = []
         if ended.state in (State.PASSED, State.FAILED):
             findings = session.receiver.findings(session.token())
         run = ended.received or session.store.utc_text()
@@ -124,7 +124,7 @@ class Follower:
         return Verdict(ended, tied)
 
 
-def tie(store: Store, findings: Sequence[Finding]) -> list[Finding]:
+def tie(store: Store, findings: Sequence[TecFinding]) -> list[TecFinding]:
     """Return the findings with a record where TEC names one: by localId, else by student and course of the collection.
 
     A finding that could be about several records is tied to none: never to a wrong one.
@@ -136,7 +136,7 @@ def tie(store: Store, findings: Sequence[Finding]) -> list[Finding]:
     return [replace(one, local_id=found.get(_key(one))) if one.local_id is None else one for one in findings]
 
 
-def _records_of(store: Store, loose: Sequence[Finding]) -> dict[tuple[Collection | None, str, str], str | None]:
+def _records_of(store: Store, loose: Sequence[TecFinding]) -> dict[tuple[Collection | None, str, str], str | None]:
     import orjson
 
     wanted = {_key(one) for one in loose}
@@ -158,12 +158,12 @@ def _records_of(store: Store, loose: Sequence[Finding]) -> dict[tuple[Collection
     return found
 
 
-def _key(finding: Finding) -> tuple[Collection | None, str, str]:
+def _key(finding: TecFinding) -> tuple[Collection | None, str, str]:
     with_course = finding.collection in (Collection.COURSE_ENROLMENTS, Collection.COURSE_COMPLETIONS)
     return finding.collection, finding.student_id, finding.course_code if with_course else ""
 
 
-def hint(state: State, findings: Sequence[Finding]) -> str:
+def hint(state: State, findings: Sequence[TecFinding]) -> str:
     """Return what a person should know about the end of a validation, "" for nothing."""
     if state is State.PASSED:
         return "The data passed. Now a person goes on in Ngā Kete: course differences, summary reports, signatures."

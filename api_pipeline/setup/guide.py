@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from api_pipeline.assembly import Observers, RunRequest, run
+from api_pipeline.assembly import RunObservers, RunRequest, run
 from api_pipeline.config import load_settings
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.database import check_connection, check_schema, refuse_second_table
@@ -232,7 +232,7 @@ def _rehearse(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> int:
     settings = replace(_settings(values, tools, Purpose.RUN), testing_mode=True)
     dialogue.say("\n4. The rehearsal")
     try:
-        summary = run(settings, RunRequest(str(uuid.uuid4()), limit=_REHEARSED), Observers(), tools.stop)
+        summary = run(settings, RunRequest(str(uuid.uuid4()), limit=_REHEARSED), RunObservers(), tools.stop)
     except PipelineError as error:
         dialogue.say(f"   {error}")
         return error.exit_code

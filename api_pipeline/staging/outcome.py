@@ -40,7 +40,7 @@ class StageSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Watchers:
+class StagingObservers:
     """Who is told what: `change` each row that changes (person id and word), `issue` each decision about a value,
     `progress` the summary as it grows."""
 

@@ -22,7 +22,7 @@ from api_pipeline.sql.identifiers import table_names
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.outcome import StageSummary, Watchers
+from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader, Source
 from api_pipeline.staging.stager import Stager, StageRequest
 from api_pipeline.staging.window import window_for
@@ -41,7 +41,7 @@ class StageCall:
     allows_deletions: bool = False
 
 
-def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threading.Event) -> StageSummary:
+def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop: threading.Event) -> StageSummary:
     """Fill the staging table from the SSD once, under the run lock of that table (a dry run needs none).
 
     Errors: SettingsError, DatabaseError (guard.StagingRefused where the SSD looks half loaded), AlreadyRunning,
@@ -64,7 +64,7 @@ def stage(settings: Settings, call: StageCall, watchers: Watchers, stop: threadi
             source = Source(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
             writer = Writer(store, settings.receiver)
             with seldom_collected():
-                Stager(Reader(connection, source), writer, _request(staging, call), summary, watchers).execute(stop)
+                Stager(Reader(connection, source), writer, _request(staging, call), summary, observers).execute(stop)
         finally:
             if lock is not None:
                 lock.release()

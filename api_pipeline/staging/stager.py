@@ -30,7 +30,7 @@ from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.joining import OF_OTHERS
 from api_pipeline.staging.meaning import meaning_hash
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.outcome import StageSummary, Watchers
+from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.program import program_hash
 from api_pipeline.staging.reader import Reader
 from api_pipeline.staging.rows import PersonRows
@@ -72,13 +72,13 @@ class Stager:
     """Does one staging. `execute` may be called once."""
 
     def __init__(
-        self, reader: Reader, writer: Writer, request: StageRequest, summary: StageSummary, watchers: Watchers
+        self, reader: Reader, writer: Writer, request: StageRequest, summary: StageSummary, observers: StagingObservers
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._request = request
         self._summary = summary
-        self._watchers = watchers
+        self._observers = observers
         self._retained: dict[str, str] = {}
         self._heads: dict[str, list[Head]] = {}
         self._known: dict[str, Known] = {}
@@ -109,7 +109,7 @@ class Stager:
             _go_on(stop)
             seen.update(self._stage(self._ahead.pop(ids[0]) if ids[0] in self._ahead else self._build(ids)))
             self._summary.seconds = time.monotonic() - started
-            self._watchers.progress(self._summary)
+            self._observers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
         if not self._request.is_dry_run:
             self._forget(people)
@@ -149,7 +149,7 @@ class Stager:
                 chunk = self._ahead[ids[0]] = self._build(ids)
                 self._room -= chunk.size
                 cohort.update(chunk.cohort)
-                self._watchers.progress(self._summary)
+                self._observers.progress(self._summary)
             else:
                 everybody = self._reader.read(ids, self._deciding())
                 cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
@@ -287,12 +287,12 @@ class Stager:
             if isinstance(change, Rehash):
                 self._summary.rehashed += 1
             else:
-                self._watchers.change(change.person_id, change.word)
+                self._observers.change(change.person_id, change.word)
 
     def _note(self, issues: Sequence[Issue]) -> None:
         for issue in issues:
             self._summary.issues[issue.rule] += 1
-            self._watchers.issue(issue)
+            self._observers.issue(issue)
 
 
 def local_now() -> datetime:

@@ -11,7 +11,7 @@ import requests
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.xporter.asking import Choice, query_of
 from api_pipeline.xporter.consent_step import SchoolSecrets
-from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, Watch
+from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def check_schools(
             outcomes.append(Outcome.ERROR)
             continue
         limiter = RateLimiter(1, settings.min_gap_ms / 1000, time.monotonic)
-        client = IdaasClient(Caller(session, access, estab, secret, limiter, time.monotonic, Watch(on_token=on_token)))
+        client = IdaasClient(
+            Caller(session, access, estab, secret, limiter, time.monotonic, WireObservers(on_token=on_token))
+        )
         outcomes.extend(_check_one(client, estab, choices, settings, echo))
     if not count:
         echo("There is no school to check; name one, or set XPORTER_SCHOOLS.")

@@ -10,7 +10,7 @@ from api_pipeline.settings.model import Settings
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.opening import access_of, session_of
-from api_pipeline.xporter.wire.access import Caller, Failed, Watch
+from api_pipeline.xporter.wire.access import Caller, Failed, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 
 
@@ -23,7 +23,7 @@ def listed_schools(settings: Settings, on_token: Callable[[str], None]) -> dict[
         client = IdaasClient(
             Caller(
                 *(http, access_of(settings), "", settings.xporter.management_secret, limiter, time.monotonic),
-                Watch(on_token=on_token),
+                WireObservers(on_token=on_token),
             )
         )
         try:

@@ -5,11 +5,14 @@ A proposal is for a worker to look at and to accept in the case system; it is ne
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
+
+from api_pipeline.upn import LETTERS, check_letter
 
 MISSING = "missing"
 CHANGED = "changed"
@@ -21,7 +24,7 @@ KINDS = {
     IN_CARE_AT_SCHOOL: "the school has the child in care, the SSD does not",
     IN_CARE_HERE: "the SSD has the child in care, the school does not",
 }
-_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
+_UPN = re.compile(f"[{LETTERS}][0-9]{{11}}[0-9{LETTERS}]")
 _UNKNOWN_FROM = ("UN4", "UN5")
 
 
@@ -122,14 +125,8 @@ def _proposal(person: Person, kind: str, pupil: Pupil) -> Proposal:
 
 
 def is_valid_upn(upn: str) -> bool:
-    """Whether a UPN has its form and the right check letter. A temporary one (a letter at the end) is checked alike."""
-    if len(upn) != 13 or not upn[1:12].isdigit() or not upn.isascii():
-        return False
-    last = int(upn[12]) if upn[12].isdigit() else _LETTERS.find(upn[12])
-    if last < 0:
-        return False
-    total = sum(int(digit) * weight for weight, digit in enumerate(upn[1:12], start=2)) + last * 13
-    return _LETTERS[total % 23] == upn[0]
+    """Return whether a UPN has its form and the right check letter. A temporary one (a letter at its end) too."""
+    return _UPN.fullmatch(upn) is not None and upn[0] == check_letter(upn[1:])
 
 
 def name_key(surname: object, forename: object, born: object) -> str:

@@ -14,7 +14,7 @@ _SCHOOL_YEAR_BEGINS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class AskedWindow:
     """A window by its name (its Monday, or its school year), and the parameters that ask for it.
 
     A window that `is_closed` is asked for until it has been landed once, and then never again.
@@ -25,7 +25,7 @@ class Window:
     is_closed: bool
 
 
-def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | None) -> tuple[Window, ...]:
+def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | None) -> tuple[AskedWindow, ...]:
     """Return the windows of an endpoint as on `today`, the oldest first; () where it is not asked by window.
 
     The current week and `weeks_back` before it are asked every night; those before, from `earliest` on, once.
@@ -34,7 +34,7 @@ def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | N
         names = [name.strip() for name in endpoint.asking.partition(":")[2].split(",")]
         first, last = sorted(names, key=lambda name: not name.lower().endswith("from") and "start" not in name.lower())
         return tuple(
-            Window(
+            AskedWindow(
                 monday.isoformat(),
                 ((first, monday.isoformat()), (last, (monday + timedelta(days=4)).isoformat())),
                 is_closed,
@@ -45,7 +45,7 @@ def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | N
         this = school_year(today)
         first_year = min(school_year(earliest) if earliest else this - 1, this)
         return tuple(
-            Window(str(year), (("SchoolYear", str(year)),), is_closed=year < this - 1)
+            AskedWindow(str(year), (("SchoolYear", str(year)),), is_closed=year < this - 1)
             for year in range(first_year, this + 1)
         )
     return ()

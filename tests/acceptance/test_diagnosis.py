@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
 from tests.support.commands import Completed, clean_environment, run_cli
 from tests.support.databases import TestDatabase, missing
 from tests.support.staging import fill, staged, table_rows
@@ -102,7 +102,7 @@ def test_no_test_touches_a_row_or_sends_a_record(
 def test_smoke_continues_after_an_error_and_returns_its_code(
     settings: dict[str, str], server: SimulatorServer, tmp_path: Path
 ) -> None:
-    server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+    server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=401, times=None))
     refused = run_cli(["smoke"], settings, tmp_path)
     assert refused.code == 4, refused.text
     assert refused.out.splitlines()[-1] == "smoke: exit code 4"

@@ -24,12 +24,12 @@ from api_pipeline.sandbox.simulator import (
     Answer,
     Fault,
     FaultKind,
+    FaultTarget,
     Options,
     ReceiptShape,
     Refusal,
     Simulator,
     SimulatorServer,
-    Target,
 )
 from tests.support.commands import Completed, run_cli, started_cli
 from tests.support.databases import TestDatabase
@@ -217,10 +217,10 @@ _RECEIVER_SCENES: list[tuple[Callable[[World], None], int]] = [
     (fault(status=401, body=f"Bearer {TOKEN} of {TALE}"), 4),
     (fault(status=403, body=_SECRET_PAGE), 4),
     (fault(status=302, headers=_REDIRECT), 1),
-    (fault(target=Target.TOKEN, status=401, body=_BAD_GRANT), 4),
-    (fault(target=Target.TOKEN, status=200, body=_GRANTED), 4),
-    (fault(target=Target.TOKEN, status=200, body=_SECRET_PAGE), 5),
-    (fault(target=Target.TOKEN, kind=FaultKind.DROP), 5),
+    (fault(target=FaultTarget.TOKEN, status=401, body=_BAD_GRANT), 4),
+    (fault(target=FaultTarget.TOKEN, status=200, body=_GRANTED), 4),
+    (fault(target=FaultTarget.TOKEN, status=200, body=_SECRET_PAGE), 5),
+    (fault(target=FaultTarget.TOKEN, kind=FaultKind.DROP), 5),
     (refused_key, 4),
 ]
 
@@ -308,7 +308,7 @@ SCENES: dict[str, list[Scene]] = {
         Scene("smoke --json"),
         # Its parts have scenes of their own above; these are for what it makes of a fault.
         Scene("smoke", 3, wrong_password),
-        Scene("smoke", 4, fault(target=Target.TOKEN, status=401, body=_BAD_GRANT)),
+        Scene("smoke", 4, fault(target=FaultTarget.TOKEN, status=401, body=_BAD_GRANT)),
         Scene("smoke --json", 4, fault(status=403, body=_SECRET_PAGE)),
     ],
     "init": [

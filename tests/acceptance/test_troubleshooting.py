@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import PipelineError
-from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
 from scripts.reference_messages import PAGE, Message, Reader, Unreadable, messages, shown
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -86,7 +86,7 @@ def test_message_is_read_with_dots_for_what_differs() -> None:
 
 
 def refused_token(server: SimulatorServer) -> None:
-    server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+    server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=401, times=None))
 
 
 def dead_receiver(server: SimulatorServer) -> None:

@@ -15,7 +15,7 @@ from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
 from api_pipeline.settings.model import Purpose
 from api_pipeline.sql import ddl
-from api_pipeline.staging.outcome import Watchers
+from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
 
 TABLE = "ssd_api_data_staging"
@@ -33,7 +33,7 @@ def test_payloads_of_10000_people_pass_schema_and_code_lists(tmp_path: Path) -> 
         settings = load_settings(
             {"DB_CONNECTION_STRING": text, "TABLE_NAME": TABLE}, {}, tmp_path, purpose=Purpose.STAGE
         )
-        summary = stage(settings, StageCall(AS_OF), Watchers(), threading.Event())
+        summary = stage(settings, StageCall(AS_OF), StagingObservers(), threading.Event())
         payloads = [row[0] for row in connection.query(f"SELECT json_payload FROM {TABLE}")]
     assert len(payloads) == summary.cohort - summary.withheld > PEOPLE * 0.5
     checker = Checker(AS_OF)

@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, ReceiptShape, Refusal, Simulator, SimulatorServer
 from api_pipeline.sandbox.simulator import When as At
-from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sql.identifiers import Dialect
 from tests.faults.council import Council
 from tests.faults.outages import after_requests, allow_writes, cut_connections, let_in, refuse_writes, shut_out
@@ -141,7 +141,7 @@ class Story:
                 kind, name = self._fault()
                 self.programmed.append((_numbered(kind, number), name))
         if rng.random() < 0.15:
-            token = Fault(FaultKind.ANSWER, Target.TOKEN, status=rng.choice((500, 503, 401)))
+            token = Fault(FaultKind.ANSWER, FaultTarget.TOKEN, status=rng.choice((500, 503, 401)))
             self.programmed.append((_numbered(token, came.token_requests + 1), "token request refused"))
         self.simulator.add_fault(*(fault for fault, _ in self.programmed))
 
@@ -183,7 +183,10 @@ class Story:
     def _count_faults(self, requests: int, tokens: int) -> None:
         after = self.simulator.stats()
         for fault, name in self.programmed:
-            first, came = fault.first or 0, after.token_requests if fault.target is Target.TOKEN else after.requests
+            first, came = (
+                fault.first or 0,
+                after.token_requests if fault.target is FaultTarget.TOKEN else after.requests,
+            )
             if first <= came:
                 self.figures.faults[name] += 1
 

@@ -9,14 +9,14 @@ import time
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, LoggedRequest
-from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sandbox.simulator.faults import FaultTarget
 from tests.faults.outages import after_requests, before_answer
 from tests.support.tls import closed_port
 from tests.support.world import World
 
 
 def token_fault(status: int = 500, **members: object) -> Fault:
-    return Fault(target=Target.TOKEN, status=status, times=None, **members)  # type: ignore[arg-type] # named members
+    return Fault(target=FaultTarget.TOKEN, status=status, times=None, **members)  # type: ignore[arg-type] # named members
 
 
 @pytest.mark.parametrize("in_flight", [1, 4, 16])
@@ -99,7 +99,7 @@ def test_refused_token_connection_ends_run_and_marks_nothing(world: World) -> No
 def test_token_failure_mid_run_keeps_what_was_accepted(world: World) -> None:
     world.stage(40)
     world.server.simulator.change(latency_s=0.02)
-    world.server.simulator.add_fault(Fault(target=Target.TOKEN, first=2, last=100, status=503))
+    world.server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, first=2, last=100, status=503))
     with before_answer(world, 8, world.server.simulator.expire_tokens):
         done = world.run(BATCH_SIZE=2, MAX_IN_FLIGHT=4)
     assert done.code == 5, done.text
@@ -190,7 +190,7 @@ def test_retry_after_pauses_every_sender(world: World, status: int, as_date: boo
 
 def check_pauses(log: list[LoggedRequest]) -> None:
     """Sees that no request came between an answer with Retry-After and its end, but those on their way already."""
-    children = [request for request in log if request.target is Target.CHILDREN]
+    children = [request for request in log if request.target is FaultTarget.CHILDREN]
     # A date is made when the request comes, before the time that its answer takes.
     pauses = [(one.answered, one.arrived + one.retry_after_s) for one in children if one.retry_after_s]
     assert pauses
@@ -218,7 +218,7 @@ def test_retry_after_longer_than_the_maximum_ends_the_run(world: World) -> None:
 def test_gap_between_the_starts_of_two_posts_is_kept(world: World, in_flight: int) -> None:
     world.stage(8)
     assert world.run(BATCH_SIZE=1, MAX_IN_FLIGHT=in_flight, MIN_POST_GAP_MS=120).code == 0
-    arrived = sorted(one.arrived for one in world.server.simulator.log if one.target is Target.CHILDREN)
+    arrived = sorted(one.arrived for one in world.server.simulator.log if one.target is FaultTarget.CHILDREN)
     # A start may be noticed late on a busy machine, so that two seem closer than they were; all together are not.
     assert arrived[-1] - arrived[0] > 0.5
 

@@ -14,7 +14,7 @@ import pytest
 from api_pipeline import __version__
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.sandbox.simulator import Fault, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.world import World
 
@@ -103,7 +103,7 @@ def test_event_log_gets_each_event_by_level_without_secrets(tmp_path: Path, monk
 
 def test_failed_run_is_an_error_in_the_log_with_its_exit_code(world: World) -> None:
     world.stage(1)
-    world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+    world.server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=401, times=None))
     assert world.run("--log-file", "run.log").code == 4
     assert world.run("--log-file", "run.log", DB_CONNECTION_STRING=f"sqlite:///{world.folder}/gone.db").code == 3
     world.server.simulator.clear_faults()
@@ -116,7 +116,7 @@ def test_failed_run_is_an_error_in_the_log_with_its_exit_code(world: World) -> N
 @pytest.mark.parametrize("options", [[], ["--quiet"]])
 def test_error_that_ended_a_run_is_said_in_full_once(world: World, options: list[str]) -> None:
     world.stage(1)
-    world.server.simulator.add_fault(Fault(target=Target.TOKEN, status=401, times=None))
+    world.server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=401, times=None))
 
     done = world.run(*options)
 

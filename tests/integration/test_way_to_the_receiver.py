@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape, SimulatorServer, Target
+from api_pipeline.sandbox.simulator import Fault, FaultKind, FaultTarget, ReceiptShape, SimulatorServer
 from tests.support.diagnosing import Found, diagnose
 from tests.support.tls import (
     Authority,
@@ -298,12 +298,15 @@ def test_token_that_is_refused(settings: dict[str, str], status: int, server: Si
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault(target=Target.TOKEN, kind=FaultKind.DROP, times=None), "Could not get an access token: "),
+        (Fault(target=FaultTarget.TOKEN, kind=FaultKind.DROP, times=None), "Could not get an access token: "),
         (
-            Fault(target=Target.TOKEN, status=503, times=None),
+            Fault(target=FaultTarget.TOKEN, status=503, times=None),
             "Could not get an access token: the token service answered HTTP",
         ),
-        (Fault(target=Target.TOKEN, status=200, body="<html>Log in</html>"), "The token service's answer (HTTP 200)"),
+        (
+            Fault(target=FaultTarget.TOKEN, status=200, body="<html>Log in</html>"),
+            "The token service's answer (HTTP 200)",
+        ),
     ],
 )
 def test_token_service_that_is_dead(fault: Fault, said: str, server: SimulatorServer, tmp_path: Path) -> None:

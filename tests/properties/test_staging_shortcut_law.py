@@ -27,7 +27,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import sources
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.outcome import Watchers
+from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.session import StageCall, stage
 from api_pipeline.staging.window import window_for
@@ -86,8 +86,8 @@ class Council:
         named = {"DB_CONNECTION_STRING": f"sqlite:///{self._path}", "TABLE_NAME": TABLE, "LA_CODE": "845"}
         named |= {"API_ENDPOINT": "http://127.0.0.1:1/1", **more}
         found = load_settings({}, named, self._path.parent, purpose=Purpose.STAGE)
-        watchers = Watchers(issue=lambda issue: issues.update([issue]))
-        summary = stage(found, StageCall(day, allows_deletions=True), watchers, threading.Event())
+        observers = StagingObservers(issue=lambda issue: issues.update([issue]))
+        summary = stage(found, StageCall(day, allows_deletions=True), observers, threading.Event())
         counts = (summary.people, summary.cohort, summary.withheld, summary.kept, +summary.words, +summary.issues)
         with closing(self._opened()) as connection:
             columns = (

@@ -27,6 +27,6 @@ def command(common: Common) -> None:
                 f"{name:4} {urlsplit(url).hostname}{addresses_in_words(url, uses_proxy=bool(settings.proxy_url))}"
             )
         began = time.monotonic()
-        with receiver_alone(settings, started.watch()) as receiver:
+        with receiver_alone(settings, started.observers()) as receiver:
             found = receiver.returns()
     click.echo(f"ok   login, header EID and GET /returns: {len(found)} returns in {time.monotonic() - began:.1f} s")

@@ -17,7 +17,7 @@ from api_pipeline.sdr.nouns import Collection
 if TYPE_CHECKING:
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.sdr.settings import Purpose, SdrSettings
-    from api_pipeline.sdr_assembly import Watch
+    from api_pipeline.sdr_assembly import SdrObservers
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,13 +29,13 @@ class SdrSession:
     settings: SdrSettings
     redactor: Redactor
 
-    def watch(self) -> Watch:
+    def observers(self) -> SdrObservers:
         """Return what the work is told of: secrets for the redactor, and a signal that asks to stop."""
         from api_pipeline.commands.stopping import stop_on_signals
-        from api_pipeline.sdr_assembly import Watch
+        from api_pipeline.sdr_assembly import SdrObservers
 
         stop = stop_on_signals()
-        return Watch(self.redactor.add, stop)
+        return SdrObservers(self.redactor.add, stop)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def command(common: Common, period: str, indicative: bool, testing: bool | None,
             raise SettingsError("The period was not typed the same again; nothing was reset.")
     with (
         sdr_session(common, Purpose.SUBMIT, mode_settings(testing)) as started,
-        desk(started.settings, started.watch()) as opened,
+        desk(started.settings, started.observers()) as opened,
     ):
         found = flows.reset(opened, period, indicative=indicative)
     click.echo(f"The submission of the return {found.name} is deleted at TEC; the next submit sends everything.")

@@ -39,7 +39,7 @@ def command(common: Common, testing: bool | None, as_json: bool) -> None:
 
     with (
         sdr_session(common, Purpose.LOOK, mode_settings(testing)) as started,
-        receiver_alone(started.settings, started.watch()) as receiver,
+        receiver_alone(started.settings, started.observers()) as receiver,
     ):
         found = receiver.returns()
     if as_json:

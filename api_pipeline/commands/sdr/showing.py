@@ -12,7 +12,7 @@ from api_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Desk, Outcome
-    from api_pipeline.sdr.nouns import Collection, Finding, ReturnPeriod, State
+    from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, TecFinding
     from api_pipeline.sdr.report import ResultPage
     from api_pipeline.sdr.run import Plan
     from api_pipeline.sdr.store import Scope, Store
@@ -87,6 +87,6 @@ def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str, 
     click.echo(f"The report is in {page}, the list in {table}.")
 
 
-def selected(findings: list[Finding], *, errors_only: bool, code: str | None) -> list[Finding]:
+def selected(findings: list[TecFinding], *, errors_only: bool, code: str | None) -> list[TecFinding]:
     """Return the findings that an option asks for."""
     return [one for one in findings if (one.is_error or not errors_only) and (code is None or one.code == code)]

@@ -56,7 +56,7 @@ def command(
             allow_deletes=allow_deletes,
             max_deleted_share=started.settings.max_deleted_share,
         )
-        with desk(started.settings, started.watch()) as opened:
+        with desk(started.settings, started.observers()) as opened:
             if dry_run:
                 found, plans = flows.dry_run(opened, period, options, indicative=indicative)
                 show_plan(found, plans)

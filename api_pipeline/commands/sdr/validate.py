@@ -38,7 +38,7 @@ def command(
     options = {**mode_settings(testing), "SDR_VALIDATION_TIMEOUT_S": str(timeout) if timeout else None}
     with (
         sdr_session(common, Purpose.SUBMIT, options) as started,
-        desk(started.settings, started.watch()) as opened,
+        desk(started.settings, started.observers()) as opened,
     ):
         found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
         if verdict is None:

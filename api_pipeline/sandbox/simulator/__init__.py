@@ -7,7 +7,7 @@ It shares no code with the sending side.
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending
 from api_pipeline.sandbox.simulator.core import Simulator, Stats
-from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, Target, When
+from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, FaultTarget, When
 from api_pipeline.sandbox.simulator.http import SimulatorServer
 from api_pipeline.sandbox.simulator.options import (
     BASE_PATH,
@@ -40,6 +40,7 @@ __all__ = [
     "Ending",
     "Fault",
     "FaultKind",
+    "FaultTarget",
     "LoggedRequest",
     "Options",
     "Reading",
@@ -49,7 +50,6 @@ __all__ = [
     "Simulator",
     "SimulatorServer",
     "Stats",
-    "Target",
     "When",
     "run_server",
     "settings_lines",

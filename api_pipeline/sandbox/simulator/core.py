@@ -10,7 +10,7 @@ from typing import Any
 
 from api_pipeline.sandbox.simulator.answer import Answer, error_answer, json_answer
 from api_pipeline.sandbox.simulator.children import ChildrenEndpoint, count_records, is_children_path
-from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, Target
+from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, FaultTarget
 from api_pipeline.sandbox.simulator.ledger import Ledger
 from api_pipeline.sandbox.simulator.options import BASE_PATH, TOKEN_PATH, Conditions, Options
 from api_pipeline.sandbox.simulator.request_log import Visit
@@ -57,8 +57,8 @@ def _accepted(simulator: Simulator, _: str, __: bytes) -> Answer:
 class Simulator(Shell[Conditions]):
     """The embedded receiver. Safe to use from several threads at once; the arguments are those of `Shell`."""
 
-    endpoints = frozenset({Target.CHILDREN, Target.TOKEN})
-    counted = frozenset({Target.CHILDREN})
+    endpoints = frozenset({FaultTarget.CHILDREN, FaultTarget.TOKEN})
+    counted = frozenset({FaultTarget.CHILDREN})
     routes = {  # noqa: RUF012 - a ClassVar in Shell
         ("GET", "held", False): _all_held,
         ("GET", "held", True): _held,
@@ -86,20 +86,20 @@ class Simulator(Shell[Conditions]):
     def endpoint_of(self, path: str) -> str:
         """Return which endpoint a path is for: the children's, the token's or none."""
         if path.endswith("/token"):
-            return Target.TOKEN
-        return Target.CHILDREN if is_children_path(path) else Target.NOWHERE
+            return FaultTarget.TOKEN
+        return FaultTarget.CHILDREN if is_children_path(path) else FaultTarget.NOWHERE
 
     def respond(self, visit: Visit, conditions: Conditions, headers: Mapping[str, str], body: bytes) -> Answer:
         """Return the answer of the endpoint, with odd receipts where a fault says so."""
         if visit.fault is not None and visit.fault.kind is FaultKind.RECEIPTS:
             conditions = _odd_receipts(conditions, visit.fault)
-        if visit.target == Target.TOKEN:
+        if visit.target == FaultTarget.TOKEN:
             return self._tokens.answer(visit.method, headers, body)
         return self._children.answer(visit.method, visit.path, headers, body, conditions)
 
     def count_records(self, endpoint: str, body: bytes) -> int:
         """Return how many records a request to the children endpoint carries."""
-        return count_records(body) if endpoint == Target.CHILDREN else 0
+        return count_records(body) if endpoint == FaultTarget.CHILDREN else 0
 
     def forget(self) -> None:
         """Forget the tokens and every child."""
@@ -136,12 +136,12 @@ class Simulator(Shell[Conditions]):
         """Return the counts since the last reset."""
         batches, records, children = self._ledger.counts
         return Stats(
-            requests=self._log.came(Target.CHILDREN),
+            requests=self._log.came(FaultTarget.CHILDREN),
             answers=self._log.answers,
             batches_accepted=batches,
             records_accepted=records,
             children_held=children,
-            token_requests=self._log.came(Target.TOKEN),
+            token_requests=self._log.came(FaultTarget.TOKEN),
             tokens_issued=self._tokens.issued,
             most_at_once=self._log.most_at_once,
             too_early=self._log.too_early,

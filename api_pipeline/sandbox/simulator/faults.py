@@ -14,7 +14,7 @@ from api_pipeline.sandbox.simulator.answer import Answer, Ending, error_answer
 from api_pipeline.sandbox.simulator.options import ReceiptShape
 
 
-class Target(str, Enum):
+class FaultTarget(str, Enum):
     """Which endpoint a request is for: the children's, the token's, control, or none. Other services have more."""
 
     CHILDREN = "children"
@@ -57,7 +57,7 @@ class Fault:
     """
 
     kind: FaultKind = FaultKind.ANSWER
-    target: str = Target.CHILDREN
+    target: str = FaultTarget.CHILDREN
     when: When = When.BEFORE_ACCEPTING
     times: int | None = 1
     first: int | None = None
@@ -75,7 +75,7 @@ class Fault:
             raise ValueError("times must be 1 or more, and delay_s must not be negative")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be 200 to 599")
-        if self.target in (Target.CONTROL, Target.NOWHERE):
+        if self.target in (FaultTarget.CONTROL, FaultTarget.NOWHERE):
             raise ValueError("target must be an endpoint")
 
     @property

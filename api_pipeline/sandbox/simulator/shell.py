@@ -19,8 +19,8 @@ from api_pipeline.sandbox.simulator.faults import (
     Fault,
     FaultBook,
     FaultKind,
+    FaultTarget,
     RateLimit,
-    Target,
     When,
     answer_of,
     too_many_requests,
@@ -98,7 +98,7 @@ class Shell(Generic[Holding]):
         if bare.startswith(control.PREFIX):
             return control.answer(self, method, path, lowered, body)
         endpoint = self.endpoint_of(bare)
-        if endpoint == Target.NOWHERE:
+        if endpoint == FaultTarget.NOWHERE:
             return error_answer(404, "Resource not found")
         conditions = self._conditions
         visit = self._arrive(endpoint, method, bare, query, conditions)
@@ -117,7 +117,7 @@ class Shell(Generic[Holding]):
     def ending_unread(self, method: str, path: str) -> Ending | None:
         """Return how a request ends that a fault befalls before its body is read; None for one that is to be read."""
         bare, _, query = path.partition("?")
-        endpoint = Target.CONTROL if bare.startswith(control.PREFIX) else self.endpoint_of(bare)
+        endpoint = FaultTarget.CONTROL if bare.startswith(control.PREFIX) else self.endpoint_of(bare)
         with self._door:
             fault = self._faults.take_unread(endpoint, self._log.came(endpoint) + 1)
             if fault is None:

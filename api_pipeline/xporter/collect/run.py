@@ -23,7 +23,7 @@ from api_pipeline.xporter.collect.school_round import SchoolRound, run_guarded
 from api_pipeline.xporter.collect.writer import Writer
 from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.summary import CollectSummary
-from api_pipeline.xporter.wire.access import Caller, Watch
+from api_pipeline.xporter.wire.access import Caller, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 
 _LOG = logging.getLogger(__name__)
@@ -116,9 +116,9 @@ class Collection:
     def _client(self, estab: str, secret: str) -> IdaasClient:
         limiter = RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._stop.is_set)
         self._limiters.append(limiter)
-        watch = Watch(self._count_request, self._parts.on_token, self._stop.is_set)
+        observers = WireObservers(self._count_request, self._parts.on_token, self._stop.is_set)
         parts = self._parts
-        return IdaasClient(Caller(parts.session, parts.access, estab, secret, limiter, parts.clock, watch))
+        return IdaasClient(Caller(parts.session, parts.access, estab, secret, limiter, parts.clock, observers))
 
     def _count_request(self) -> None:
         with self._requests:

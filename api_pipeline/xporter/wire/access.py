@@ -57,7 +57,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WireObservers:
     """What a client tells: each request, and each token that came, so that it can be kept out of the logs."""
 
     on_request: Callable[[], None] = lambda: None
@@ -75,13 +75,13 @@ class Caller:
     secret: str = field(repr=False)
     limiter: RateLimiter
     clock: Callable[[], float]
-    watch: Watch = field(default_factory=Watch)
+    observers: WireObservers = field(default_factory=WireObservers)
 
     @property
     def reach(self) -> Reach:
         """How a request of this caller travels."""
         access = self.access
-        return Reach(access.timeouts, access.user_agent, access.proxy_url, _PEER, self.watch.is_abandoned)
+        return Reach(access.timeouts, access.user_agent, access.proxy_url, _PEER, self.observers.is_abandoned)
 
     @property
     def policy(self) -> RetryPolicy:

@@ -45,7 +45,7 @@ class IdaasClient:
             limiter=caller.limiter,
             refused=lambda answer: Failed(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
             scheme="Idaas",
-            on_request=caller.watch.on_request,
+            on_request=caller.observers.on_request,
         )
 
     def __repr__(self) -> str:

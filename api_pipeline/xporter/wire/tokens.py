@@ -89,7 +89,7 @@ class IdaasTokens:
             max_bytes=_MOST_TOKEN_BYTES,
         )
         with caller.limiter.passage():
-            caller.watch.on_request()
+            caller.observers.on_request()
             raw = ask(caller.session, caller.reach, request)
         if isinstance(raw, Transient):
             raise TransientError(raw)
@@ -103,7 +103,7 @@ class IdaasTokens:
         if isinstance(token, Mapping):
             token = token.get("token")
         if isinstance(token, str) and token.isascii() and token.strip() and raw.status == 200:
-            self._caller.watch.on_token(token)
+            self._caller.observers.on_token(token)
             return token, _lifetime(named.get("expires"), raw)
         error = read_error(answer, raw.status) if answer is not None else None
         is_ours = error is not None and error.kind in (ErrorKind.SECRET, ErrorKind.PAUSED)

@@ -17,7 +17,7 @@ from api_pipeline.run_lock import take
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.consent import SchoolState, read_scopes
-from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, Watch
+from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.write_back.batches import superseded
 from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
@@ -107,7 +107,7 @@ class _WriteBack:
             *(self._parts.session, self._parts.access, estab, secret),
             RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._parts.stop.is_set),
             self._parts.clock,
-            Watch(self._count, self._parts.on_token, self._parts.stop.is_set),
+            WireObservers(self._count, self._parts.on_token, self._parts.stop.is_set),
         )
         try:
             self._read_and_send(IdaasClient(caller), rows)

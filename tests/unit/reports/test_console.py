@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.outbox.status import ErrorCount, Overview, StateCount
-from api_pipeline.reports.console import RunProgress, print_summary, result_line, status_lines, summary_lines
+from api_pipeline.reports.console import ConsoleProgress, print_summary, result_line, status_lines, summary_lines
 from api_pipeline.run_summary import RunSummary
 from tests.support.reports import killed_run, past_run
 
@@ -53,7 +53,7 @@ def summary(**counts: object) -> RunSummary:
 def shown_by(stream: io.StringIO, counts: list[tuple[float, int]], total: int = 1000, **options: bool) -> str:
     """Gives what progress writes when so many records are done at each time in seconds."""
     clock = Clock()
-    progress = RunProgress(stream, quiet=options.get("quiet", False), clock=clock)
+    progress = ConsoleProgress(stream, quiet=options.get("quiet", False), clock=clock)
     progress.set_total(total)
     for at, done in counts:
         clock.now = at

@@ -26,13 +26,13 @@ from api_pipeline.sandbox.simulator import (
     Ending,
     Fault,
     FaultKind,
+    FaultTarget,
     Options,
     Reading,
     ReceiptShape,
     Refusal,
     RefusalForm,
     Simulator,
-    Target,
     When,
     invented,
 )
@@ -315,7 +315,7 @@ def test_fault_applies_to_the_numbered_requests() -> None:
 
 def test_fault_for_tokens_leaves_children_alone() -> None:
     client = Client()
-    client.simulator.add_fault(Fault(status=500, target=Target.TOKEN, times=None))
+    client.simulator.add_fault(Fault(status=500, target=FaultTarget.TOKEN, times=None))
     assert (client.post(child()).status, client.ask_token().status, client.ask_token().status) == (200, 500, 500)
 
 
@@ -376,7 +376,7 @@ def test_latency_passes_before_the_answer() -> None:
     client.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=3.0))
     client.post(child())
     client.post(child())
-    first, second = [entry for entry in client.simulator.log if entry.target is Target.CHILDREN]
+    first, second = [entry for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN]
     assert first.answered - first.arrived == pytest.approx(3.25)
     assert second.answered - second.arrived == pytest.approx(0.25)
 
@@ -387,7 +387,7 @@ def test_request_log_includes_rejected_requests() -> None:
     client.post(child("A1"), child("A2"), child("A3"))
     client.post(child("A1"), child("A2"))
     client.post_text(b"not json")
-    entries = [entry for entry in client.simulator.log if entry.target is Target.CHILDREN]
+    entries = [entry for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN]
     assert [(entry.number, entry.status, entry.records) for entry in entries] == [(1, 500, 3), (2, 200, 2), (3, 400, 0)]
     assert {entry.path for entry in entries} == {PATH}
 
@@ -440,7 +440,7 @@ def test_reset_forgets_everything() -> None:
     assert client.post(child()).status == 200
 
 
-@pytest.mark.parametrize("what", [{"times": 0}, {"delay_s": -1.0}, {"status": 99}, {"target": Target.CONTROL}])
+@pytest.mark.parametrize("what", [{"times": 0}, {"delay_s": -1.0}, {"status": 99}, {"target": FaultTarget.CONTROL}])
 def test_inconsistent_fault_is_refused(what: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(what))):
         Fault(**what)
@@ -476,7 +476,7 @@ def test_eight_senders_at_once_lose_nothing() -> None:
     assert (stats.requests, stats.batches_accepted, stats.records_accepted) == (80, 70, 280)
     assert len(client.simulator.all_held()) == 70 * 3 + 1
     assert len(client.simulator.receipts("shared")) == 70
-    assert len({entry.number for entry in client.simulator.log if entry.target is Target.CHILDREN}) == 80
+    assert len({entry.number for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN}) == 80
 
 
 def session(simulator: Simulator) -> requests.Session:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from api_pipeline.sandbox.simulator.answer import Answer, error_answer, json_answer
-from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
 from api_pipeline.sandbox.simulator.tec.options import (
@@ -98,7 +98,7 @@ class TecSimulator(Shell[TecConditions]):
             return LOGIN
         if _RECORDS_PATH.fullmatch(path):
             return RECORDS
-        return CALLS if path.startswith(f"{BASE_PATH}/") else Target.NOWHERE
+        return CALLS if path.startswith(f"{BASE_PATH}/") else FaultTarget.NOWHERE
 
     def respond(self, visit: Visit, conditions: TecConditions, headers: Mapping[str, str], body: bytes) -> Answer:
         """Return the answer of the login, or of TEC once the caller is known."""

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending, json_answer, page_answer
-from api_pipeline.sandbox.simulator.faults import Target
+from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sandbox.simulator.options import CommonConditions
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
@@ -82,7 +82,7 @@ class XporterSimulator(Shell[SchoolConditions]):
             return "manage"
         if path.startswith(WRITE_PATHS):
             return "write"
-        return "data" if path.startswith(_DATA_PREFIX) else Target.NOWHERE
+        return "data" if path.startswith(_DATA_PREFIX) else FaultTarget.NOWHERE
 
     def add_quirk(self, *quirks: Quirk) -> None:
         """Program quirks behind those that wait already."""
