@@ -96,7 +96,8 @@ class NothingToSend:
 def parse_payload(text: str) -> Payload:
     """Return a staged payload. Errors: PayloadError where it is no JSON object with a `la_child_id`."""
     try:
-        value = orjson.loads(text)
+        encoded = text.encode("utf-8")
+        value = orjson.loads(encoded)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         raise PayloadError(f"json_payload is not valid JSON: {explain_invalid(text)}") from None
     if not isinstance(value, dict):
@@ -104,7 +105,8 @@ def parse_payload(text: str) -> Payload:
     # Nothing is nested deeper than there are brackets.
     if text.count("{") + text.count("[") > _DEEPEST:
         _check_depth(value)
-    if path := repeated_member(text, orjson.dumps(value).decode()):
+    again = orjson.dumps(value)
+    if again != encoded and (path := repeated_member(text, again.decode())):
         raise PayloadError(f"json_payload has a member twice in one object: {path}")
     # A null can be spelt in one way only, so most texts show at once that there is none.
     nulls = _count_nulls(value) if "null" in text else 0

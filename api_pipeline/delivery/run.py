@@ -80,6 +80,7 @@ class Run:
         self._ready: deque[Record] = deque()
         self._follow_ups: deque[Record] = deque()
         self._settled: list[Outcome] = []
+        self._decided: list[Decided] = []
         self._batches = 0
 
     def execute(self) -> None:
@@ -101,8 +102,8 @@ class Run:
             )
         finally:
             not_begun = self._senders.close()
-        while event := self._senders.next_event(None):
-            self._take_in(event)
+        self._take_in_all()
+        self._write_decided()
         # What follows an accepted purge stays in doubt: until it is sent, no later payload is sure of its base.
         parts.write_back.forget([record for batch in not_begun for record in batch.records if not record.is_follow_up])
         self._sum_up()
@@ -130,53 +131,76 @@ class Run:
             self._parts.under_way.add(outcome.la_child_id)
         self._settled.append(outcome)
         if len(self._settled) >= _SETTLED_AT_ONCE:
-            self._write_settled()
+            self._write_all()
+            self._check_going_on()
 
     def _send_rest(self) -> None:
         """Send what is left, and wait for all answers. What follows a purge alone is gathered until nothing comes."""
         while self._ready:
             self._send_batch()
-        self._write_settled()
-        while self._follow_ups or not self._senders.is_idle:
-            if self._senders.is_idle or len(self._follow_ups) >= self._parts.batch_size:
+        while True:
+            self._write_all()
+            if self._follow_ups and (self._senders.is_idle or len(self._follow_ups) >= self._parts.batch_size):
                 self._send_batch()
+            elif self._senders.is_idle:
+                return
             else:
                 self._wait()
-            self._write_settled()
 
     def _send_batch(self) -> None:
-        """Hand the next records to the senders as soon as one has room, those that follow a purge before new ones."""
-        parts = self._parts
+        """Hand the next records to the senders as soon as one has room, those that follow a purge before new ones.
+
+        They are marked in doubt in the transaction that writes the latest answers back.
+        """
         self._take_in_all()
         while self._senders.is_full:
+            self._write_decided()
             self._wait()
-        waiting = (self._follow_ups, self._ready)
+        self._check_going_on()
         records: list[Record] = []
-        for queue in waiting:
-            while queue and len(records) < parts.batch_size:
-                records.append(queue.popleft())
+        for waiting in (self._follow_ups, self._ready):
+            while waiting and len(records) < self._parts.batch_size:
+                records.append(waiting.popleft())
         self._batches += 1
-        parts.write_back.mark_in_doubt([record for record in records if not record.is_follow_up])
+        if not self._write_decided([record for record in records if not record.is_follow_up]):
+            raise Stopped
         self._senders.submit(Batch(self._batches, tuple(records)))
 
-    def _write_settled(self) -> None:
+    def _write_decided(self, about_to_send: Sequence[Record] = ()) -> bool:
+        """Write back what has been decided, and mark what is about to be sent; False where that failed.
+
+        Errors: DatabaseError where nothing was decided.
+        """
+        decided, self._decided = self._decided, []
+        if not decided:
+            self._parts.write_back.mark_in_doubt(about_to_send)
+        last = len(decided) - 1
+        written = [
+            self._write_back(one.batch, one.outcomes, about_to_send if place == last else ())
+            for place, one in enumerate(decided)
+        ]
+        return all(written)
+
+    def _write_all(self) -> None:
+        """Write back what has been decided up to now, and what needs no request."""
+        self._take_in_all()
+        self._write_decided()
         if self._settled:
             outcomes, self._settled = self._settled, []
             self._write_back(0, outcomes)
-            self._take_in_all()
 
     def _take_in_all(self) -> None:
-        """Take in whatever has happened, without waiting. Errors: Stopped."""
+        """Take in whatever has happened, without waiting."""
         self._obey_signal()
         while event := self._senders.next_event(None):
             self._take_in(event)
-        self._check_going_on()
 
     def _wait(self) -> None:
-        """Wait for what happens next and take it in. Errors: Stopped."""
+        """Wait for what happens next and take it in, with what came at the same time. Errors: Stopped."""
         self._obey_signal()
         if event := self._senders.next_event(_POLL_S):
             self._take_in(event)
+        self._take_in_all()
         self._check_going_on()
 
     def _obey_signal(self) -> None:
@@ -191,29 +215,30 @@ class Run:
 
     def _take_in(self, event: Event) -> None:
         match event:
-            case Decided(batch=number, outcomes=outcomes):
-                self._write_back(number, outcomes)
+            case Decided():
+                self._decided.append(event)
             case BatchEnded(error=error):
                 if error is not None:
                     self._end_with(error)
 
-    def _write_back(self, number: int, outcomes: Sequence[Outcome]) -> None:
+    def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts
         try:
-            outcomes = parts.write_back.write(number, outcomes)
+            outcomes = parts.write_back.write(number, outcomes, about_to_send)
         except DatabaseError as error:
             self._end_with(error)
             # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.
             for outcome in outcomes:
                 if isinstance(outcome, Accepted) and not self._summary.is_testing:
                     count(self._summary, outcome)
-            return
+            return False
         _log_batch(number, outcomes)
         for outcome in outcomes:
             count(self._summary, outcome)
             self._go_on_from(outcome)
         self._summary.due = parts.planner.counts.due
         parts.progress.update(self._summary)
+        return True
 
     def _go_on_from(self, outcome: Outcome) -> None:
         """Plan what follows an accepted purge; after all else the child is not under way any more."""

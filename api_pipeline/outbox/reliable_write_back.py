@@ -63,15 +63,19 @@ class ReliableWriteBack:
         self._has_failed = False
         self._failed_in_a_row = 0
 
-    def write(self, batch: int, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    def write(self, batch: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> Sequence[Outcome]:
         """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
 
-        Errors: DatabaseError, after their receipts have been spooled.
+        Records that are sent next are marked in doubt in the same transaction. Errors: DatabaseError, after the
+        receipts have been spooled, and with nothing marked.
         """
         if self._has_failed:
             self._save(batch, outcomes)
             return [] if self._to.testing else outcomes
         try:
+            if about_to_send and self._is_written_and_marked(batch, outcomes, about_to_send):
+                self._failed_in_a_row = 0
+                return outcomes
             unwritten, error = self._write_what_can_be(self._write_back, batch, outcomes)
         except DatabaseError as lost:
             raise type(lost)(f"{lost}{self._kept(batch, outcomes)}") from None
@@ -84,6 +88,7 @@ class ReliableWriteBack:
             ) from None
         self._failed_in_a_row = self._failed_in_a_row + 1 if len(unwritten) == len(outcomes) else 0
         if error is None:
+            self.mark_in_doubt(about_to_send)
             return outcomes
         if self._failed_in_a_row > _MOST_FAILED_IN_A_ROW:
             raise type(error)(f"{error}{self._kept(batch, unwritten)}")
@@ -91,7 +96,24 @@ class ReliableWriteBack:
         sentence = f"{error}{self._saved(batch, unwritten)}"
         if sentence not in map(str, self._summary.errors):
             self._summary.errors.append(DatabaseError(sentence))
+        self.mark_in_doubt(about_to_send)
         return [outcome for outcome in outcomes if outcome not in unwritten] if self._to.testing else outcomes
+
+    def _is_written_and_marked(self, batch: int, outcomes: Sequence[Outcome], records: Sequence[Record]) -> bool:
+        """Write outcomes and mark records in one transaction; False where the database refuses it.
+
+        Errors: those of `_write_what_can_be`.
+        """
+        also = partial(self._write_in_doubt, *self._intents(records)) if self._marks else lambda: None
+        work = partial(self._write_back.write, batch, outcomes, also=also)
+        try:
+            with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
+        except (ConnectionLost, DatabaseBusy, LockLost):
+            raise
+        except DatabaseError as error:
+            _LOG.debug("the database refused answers and marks together: %s", error)
+            return False
+        return True
 
     def _write_what_can_be(
         self, write_back: WriteBack, batch: int, outcomes: Sequence[Outcome]
@@ -135,29 +157,39 @@ class ReliableWriteBack:
         saved = self._save(batch, outcomes)
         return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
 
+    @property
+    def _marks(self) -> bool:
+        return self._to.control_tables and not self._to.testing
+
     def mark_in_doubt(self, records: Sequence[Record]) -> None:
         """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
-        if records and self._to.control_tables and not self._to.testing:
+        if records and self._marks:
             work = partial(self._mark_in_doubt, records)
             with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
 
     def _mark_in_doubt(self, records: Sequence[Record]) -> None:
-        intents = {record.la_child_id: record.intent_hash for record in records}
-        known = [record.la_child_id for record in records if record.was_in_doubt]
-        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-        sent = [record.row.id for record in records if not may_be_due(record.row)]
+        intents, known, sent = self._intents(records)
         try:
-            self._write_in_doubt(intents, known, sent)
+            with self._store.connection.transaction():
+                self._write_in_doubt(intents, known, sent)
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
             runs = self._store.runs_in_doubt(self._to.receiver, list(intents))
             others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
-            self._write_in_doubt({**intents, **others}, list(intents), sent)
+            with self._store.connection.transaction():
+                self._write_in_doubt({**intents, **others}, list(intents), sent)
+
+    @staticmethod
+    def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list[int]]:
+        """Return the hashes of what is intended by child, the children in doubt already, and the rows that are sent."""
+        intents = {record.la_child_id: record.intent_hash for record in records}
+        known = [record.la_child_id for record in records if record.was_in_doubt]
+        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
+        return intents, known, [record.row.id for record in records if not may_be_due(record.row)]
 
     def _write_in_doubt(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
-        with self._store.connection.transaction():
-            self._store.mark_due_again(sent)
-            self._store.mark_in_doubt(self._to.receiver, self._to.run_id, list(intents.items()), replaced)
+        self._store.mark_due_again(sent)
+        self._store.mark_in_doubt(self._to.receiver, self._to.run_id, list(intents.items()), replaced)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""

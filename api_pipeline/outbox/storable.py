@@ -33,8 +33,13 @@ def nearest(value: object, now: datetime) -> object:
 
 
 def _whole_characters(text: str) -> str:
-    if text.isascii():
-        return text.replace("\x00", "\ufffd") if "\x00" in text else text
+    if "\x00" not in text:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 

@@ -136,11 +136,19 @@ class WriteBack:
         self._is_in_doubt = False
         self._as_stored: Callable[[object, datetime], object] = storable
 
-    def write(self, batch: int, outcomes: Sequence[Outcome], *, as_near_as_can_be: bool = False) -> None:
+    def write(
+        self,
+        batch: int,
+        outcomes: Sequence[Outcome],
+        *,
+        as_near_as_can_be: bool = False,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
 
-        With `as_near_as_can_be` values that this database may not be able to hold are replaced by ones that every
-        database holds. Errors: DatabaseError, after which nothing is written, unless the commit's answer was lost.
+        `also` writes what else belongs into the transaction. With `as_near_as_can_be` values that this database may not
+        be able to hold are replaced by ones that every database holds. Errors: DatabaseError, after which nothing is
+        written, unless the commit's answer was lost.
         """
         self._as_stored = nearest if as_near_as_can_be else storable
         if not outcomes or (self._is_in_doubt and self._is_written(batch, outcomes)):
@@ -148,10 +156,10 @@ class WriteBack:
             return
         self._is_in_doubt = True
         try:
-            self._write(batch, outcomes, is_repeated=False)
+            self._write(batch, outcomes, also, is_repeated=False)
         except KeyTaken:
             # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
-            self._write(batch, outcomes, is_repeated=True)
+            self._write(batch, outcomes, also, is_repeated=True)
         self._is_in_doubt = False
 
     def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
@@ -165,7 +173,7 @@ class WriteBack:
         logged = self._store.connection.query(self._store.sql("read_logged"), [self._to.run_id, batch])
         return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
 
-    def _write(self, batch: int, known: Sequence[Outcome], *, is_repeated: bool) -> None:
+    def _write(self, batch: int, known: Sequence[Outcome], also: Callable[[], None], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
             rows = [_row_of(outcome) for outcome in known]
             rows_now = self._read_versions([row_id for row in rows for row_id in (row.id, *row.supersedes)])
@@ -178,6 +186,7 @@ class WriteBack:
             if is_repeated:
                 self._leave_recorded(changes)
             self._apply(batch, changes)
+            also()
             self._check_written(changes)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:

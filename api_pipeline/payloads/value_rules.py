@@ -43,8 +43,11 @@ def value_findings(data: Mapping[str, Any], text: str | None, *, is_sound: bool 
 
 def _is_suspect_at_all(text: str) -> bool:
     """Return whether a payload's text may hold a control character."""
-    return ("\\" in text and _ESCAPE_IN_TEXT.search(text) is not None) or (
-        (not text.isascii() or "\x7f" in text) and _CONTROL_IN_TEXT.search(text) is not None
+    if "\\" in text and _ESCAPE_IN_TEXT.search(text) is not None:
+        return True
+    # Those beyond ASCII begin with the byte C2; the letters of names hardly ever do.
+    return "\x7f" in text or (
+        not text.isascii() and b"\xc2" in text.encode("utf-8", "replace") and _CONTROL_IN_TEXT.search(text) is not None
     )
 
 
