@@ -143,8 +143,8 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
 
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
     """
-    store.check_table()
     check_layout(store.connection, settings.table_name)
+    store.check_table()
     check_ids(store)
     store.check_writable()
     try_to_write(store)

@@ -99,6 +99,15 @@ WHERE json_payload IS NULL AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pendi
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
 ORDER BY id {page};
 
+-- name: read_payload_beginnings
+-- Reads how the payloads of due rows begin that have no quotation mark there: `status` looks which of them are blank.
+SELECT person_id, CAST(json_payload AS VARCHAR(50))
+FROM {table}
+WHERE LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
+  AND CAST(json_payload AS VARCHAR(50)) NOT LIKE '%"%'
+ORDER BY id;
+
 -- name: read_held_without_row
 -- Finds children whom a receiver holds although no row of theirs is in the table any more: nothing will ever purge them.
 SELECT held.la_child_id

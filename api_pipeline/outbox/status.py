@@ -9,7 +9,7 @@ from datetime import datetime
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes, survey
+from api_pipeline.outbox.survey import count_blank_payloads, count_children_without_row, count_what_no_run_takes, survey
 from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
@@ -84,6 +84,7 @@ def overview(
     store.check_table()
     found, counts = survey(store), Counts()
     count_what_no_run_takes(store, found, counts)
+    count_blank_payloads(store, counts)
     if receiver and store.has_control_tables():
         count_children_without_row(store, receiver, counts)
     return Overview(

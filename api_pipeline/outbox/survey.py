@@ -90,6 +90,18 @@ def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) 
         counts.examples["blank"] = people_without_payload(store)
 
 
+def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
+    """Add to `counts` the rows that would be due and whose payload is blank; a run sees them itself as it reads.
+
+    Errors: DatabaseError.
+    """
+    with suppress(UnreadableText):
+        rows = store.connection.query(store.sql("read_payload_beginnings"))
+        blank = [str(person or "(no person id)") for person, begins in rows if not str(begins).strip()]
+        counts.blank += len(blank)
+        counts.examples["blank"] = [*counts.examples.get("blank", []), *blank][:_NAMED]
+
+
 def count_children_without_row(store: StagingTable, receiver: str, counts: Counts) -> None:
     """Put into `counts` the children whom `receiver` holds and who have no row in the table. Errors: DatabaseError."""
     children = children_without_row(store, receiver)

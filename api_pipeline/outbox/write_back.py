@@ -224,7 +224,7 @@ class WriteBack:
     def _read_versions(self, ids: Sequence[int]) -> dict[int, _RowNow]:
         pieces = self._store.connection.page(0)
         lock = {"lock_rows": pieces["lock_rows"], "locked": pieces["locked"]}
-        return {
+        found = {
             int(row[0]): _RowNow(
                 person_id="" if row[1] is None or row[1] is UNREADABLE else str(row[1]),
                 row_state=word(row[2]),
@@ -233,6 +233,18 @@ class WriteBack:
             )
             for row in self._store.rows_by_id("read_versions", ids, _VERSION, **lock)
         }
+        # A policy on updates hides rows from a statement that locks them, and they look as if they had been removed.
+        missing = [row_id for row_id in ids if row_id not in found]
+        if hidden := len(list(self._store.rows_by_id("read_written", missing, ("id",)))):
+            self._refuse_unkept(hidden, len(ids))
+        return found
+
+    def _refuse_unkept(self, lost: int, count: int) -> None:
+        raise DatabaseError(
+            f"The database did not keep the answers of {lost} of {count} rows of {self._store.tables.staging} and "
+            "reported no error (row-level security, a trigger or a view); ask the database administrator to let this "
+            "login update all rows."
+        )
 
     def _collect(self, changes: _Changes, outcome: Outcome, now: _RowNow) -> None:
         if self._to.testing:
@@ -397,11 +409,7 @@ class WriteBack:
         found = {int(row[0]): row for row in self._store.rows_by_id("read_written", ids, _WRITTEN)}
         lost = sum(not _says(found.get(row_id), *expected) for row_id, expected in changes.written.items())
         if lost:
-            raise DatabaseError(
-                f"The database did not keep the answers of {lost} of {len(ids)} rows of {self._store.tables.staging} "
-                "and reported no error (row-level security, a trigger or a view); ask the database administrator to "
-                "let this login update all rows."
-            )
+            self._refuse_unkept(lost, len(ids))
 
 
 def _close(changes: _Changes, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, _RowNow]) -> None:

@@ -1,0 +1,180 @@
+"""Rows as people and tools leave them: texts in pieces, odd ids, words with blanks, no payload (contract 3).
+
+No due row is passed over in silence, and none stops another.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator import SimulatorServer
+from tests.support.commands import Completed, invoke_cli
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, child, row_of, staged, text_of
+from tests.support.world import World
+
+
+@pytest.fixture
+def odd_world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
+    return World(deployed, server, tmp_path)
+
+
+def told(world: World, command: str) -> Completed:
+    return invoke_cli([command], world.environment(), world.folder)
+
+
+# Half a character of UTF-16, as UTF-8 would write it (every driver), and a name in code page 1252 (Python's own).
+HALF, CODE_PAGE = b"\xed\xa0\xbd", b"M\xfcller \x80"
+
+
+@pytest.mark.parametrize(
+    ("database", "piece"),
+    [("sqlite", CODE_PAGE), ("sqlite-odbc", HALF)],
+    ids=["code page", "half an emoji"],
+    indirect=["database"],
+)
+@pytest.mark.parametrize("column", ["json_payload", "person_id", "api_response", "submission_status", "row_state"])
+def test_text_that_cannot_be_decoded_stops_no_other_row(odd_world: World, column: str, piece: bytes) -> None:
+    world = odd_world
+    world.stage(5)
+    text = (text_of(child("P0002")) or "").replace("Sample", "§") if column == "json_payload" else "§"
+    world.database.execute(
+        f"UPDATE {world.database.table} SET {column} = CAST(? AS TEXT) WHERE id = 3",
+        [text.encode("utf-8").replace("§".encode(), piece)],
+    )
+    done = world.run(BATCH_SIZE=2)
+    assert "Traceback" not in done.text
+    assert "does not know" not in done.text
+    sent = world.database.rows(
+        f"SELECT id FROM {world.database.table} WHERE CAST(submission_status AS BLOB) = ?", [b"sent"]
+    )
+    assert {row[0] for row in sent} >= {1, 2, 4, 5}
+    if column in ("json_payload", "person_id"):
+        assert done.code == 1, done.text
+        ((status, reason),) = world.database.rows(
+            f"SELECT submission_status, api_response FROM {world.database.table} WHERE id = 3"
+        )
+        assert (status, "decode" in reason or "encoding" in reason) == ("error", True), reason
+    for command in ("status", "validate", "test-schema", "report"):
+        shown = told(world, command)
+        assert "does not know" not in shown.text, (command, shown.text)
+        assert "Traceback" not in shown.text, (command, shown.text)
+
+
+# Ids
+
+
+AT_ONCE = (
+    "INSERT INTO {table} (id, person_id, json_payload, submission_status, row_state) VALUES (?, ?, ?, 'Pending', 'New')"
+)
+
+
+def put(world: World, ids: list[int | None]) -> list[str]:
+    """Put in a due row for each id; return the people."""
+    people = [f"N{number}" for number in range(len(ids))]
+    for row_id, person in zip(ids, people, strict=True):
+        world.database.execute(AT_ONCE.format(table=world.database.table), [row_id, person, text_of(child(person))])
+    return people
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_lowest_negative_and_highest_ids_are_sent(odd_world: World) -> None:
+    world = odd_world
+    if world.database.name.startswith("postgresql"):
+        world.database.execute(f"ALTER TABLE {world.database.table} ALTER COLUMN id TYPE BIGINT")
+    put(world, [-(2**63), -(2**63) + 1, -1, 0, 2**63 - 1])
+    done = world.run(BATCH_SIZE=2)
+    assert done.code == 0, done.text
+    assert {row["submission_status"] for row in world.rows().values()} == {"sent"}
+    assert world.run().code == 0
+    assert world.server.simulator.stats().records_accepted == 5
+
+
+@pytest.mark.parametrize("ids", [[4, None, 5], [7, 7]], ids=["null", "twice"])
+@pytest.mark.parametrize("mode", ["live", "testing"])
+def test_table_whose_ids_are_null_or_twice_is_refused(
+    database: TestDatabase, server: SimulatorServer, tmp_path: Path, ids: list[int | None], mode: str
+) -> None:
+    database.deploy()
+    columns = ", ".join(database.columns(database.table))
+    database.execute(f"CREATE TABLE copied AS SELECT {columns} FROM {database.table}")
+    world = World(database, server, tmp_path, {"TABLE_NAME": "copied", "TESTING_MODE": str(mode == "testing")})
+    for row_id in ids:
+        database.execute(AT_ONCE.format(table="copied"), [row_id, f"N{row_id}", text_of(child("N"))])
+    done = world.run()
+    assert (done.code, world.requests()) == (3, 0), done.text
+    assert ("have no id" in done.text) == (None in ids)
+    assert ("not unique" in done.text) == (None not in ids)
+    assert database.count("copied", "submission_status = 'Pending'") == len(ids)
+    assert invoke_cli(["test-schema"], world.environment(), tmp_path).code == 3
+
+
+# Words
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_words_with_every_kind_of_blank_are_taken(odd_world: World) -> None:
+    world = odd_world
+    words = ["\tpending", "ERROR\r\n", "\u00a0Testing\u00a0", "Pending\u2003", "\ufeffpending", "Error \u200b\t"]
+    world.fill([staged(f"W{number}", status=word) for number, word in enumerate(words)])
+    world.fill([staged("gone", status="sent", state="\tDeleted\u00a0", previous=child("gone"))])
+    done = world.run()
+    assert done.code == 0, done.text
+    rows = world.rows()
+    assert {rows[f"W{number}"]["submission_status"] for number in range(len(words))} == {"sent"}
+    assert rows["gone"]["row_state"] == "deleted"
+    assert world.server.simulator.stats().records_accepted == len(words) + 1
+
+
+@pytest.mark.parametrize("word", ["pendign", "", None, "\u00a0", "pen ding"])
+@pytest.mark.parametrize("state", ["New", None])
+def test_unknown_words_are_counted_named_and_make_exit_code_1(
+    world: World, word: str | None, state: str | None
+) -> None:
+    world.fill([staged("K1"), staged("K2", status=word, state=state), staged("K3")])
+    done = world.run()
+    assert done.code == 1, done.text
+    assert "K2" in done.text
+    assert "no run takes them" in done.text
+    rows = world.rows()
+    assert (rows["K1"]["submission_status"], rows["K3"]["submission_status"]) == ("sent", "sent")
+    assert rows["K2"]["submission_status"] == word
+    status = told(world, "status")
+    assert "K2" in status.text
+
+
+@pytest.mark.parametrize("payload", ["", " ", "\t\r\n", "\u00a0"])
+def test_rows_with_a_blank_payload_are_counted_and_named(world: World, payload: str) -> None:
+    world.fill([staged("B1"), staged("B2", payload), staged("B3", payload, status="sent")])
+    done = world.run()
+    assert done.code == 0, done.text
+    assert "1 rows would be due but have no payload" in done.text
+    assert "B2" in done.text
+    assert "B3" not in done.text
+    assert "B2" in told(world, "status").text
+    rows = world.rows()
+    assert [rows[person]["submission_status"] for person in ("B1", "B2")] == ["sent", "Pending"]
+
+
+def test_empty_table_is_told_and_not_called_sent(world: World) -> None:
+    done = world.run()
+    assert done.code == 0
+    assert "d2i-csc-api stage" in done.text
+    assert "sent before" not in done.text
+
+
+def test_child_whose_row_is_gone_is_named_by_run_and_status(world: World) -> None:
+    world.stage(4)
+    assert world.run().code == 0
+    world.database.execute(f"DELETE FROM {world.database.table} WHERE person_id IN ('P0001', 'P0003')")
+    change(world.database, world.database.table, "P0000", submission_status="pending")
+    for done in (world.run(), told(world, "status")):
+        assert done.code == 0, done.text
+        assert "P0001" in done.text
+        assert "P0003" in done.text
+        assert "P0002" not in done.text
+    world.stage(1, first=1)
+    assert "P0003" in world.run().text
+    assert row_of(world.database, world.database.table, "P0001")["submission_status"] == "sent"
