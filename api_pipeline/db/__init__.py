@@ -17,6 +17,7 @@ from api_pipeline.sql.driver_errors import (
     RowsMissed,
     TransactionLost,
     UnreadableText,
+    UnstorableText,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RowsMissed",
     "TransactionLost",
     "UnreadableText",
+    "UnstorableText",
     "connect",
     "dialect_pieces",
     "rows_as_table",

@@ -15,7 +15,7 @@ from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Invalid, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
-from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable, is_due, may_be_due
+from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payload import (
     NothingToSend,
@@ -31,6 +31,10 @@ from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 _NAMED = 5
 _UNKNOWN = Baseline(is_recorded=False)
+_UNSTORABLE_ID = (
+    "la_child_id: it has a letter that the database's code page lacks, so what the receiver holds of this child could "
+    "not be recorded"
+)
 
 Step: TypeAlias = "Record | UpToDate | Invalid"
 """What is next for a due row: a record to send, or the outcome of a row that needs none."""
@@ -250,6 +254,8 @@ class Planner:
         """Return a row's next step; None where it has to wait for another record of its child."""
         if isinstance(item.payload, PayloadError):
             return Invalid(item.row, f"{OWN_REFUSAL}{item.payload}")
+        if item.baseline is UNSTORABLE:
+            return Invalid(item.row, f"{OWN_REFUSAL}{_UNSTORABLE_ID}")
         if reason := self._refusal(item):
             return Invalid(item.row, reason)
         return self._plan(item, item.payload)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row, UnreadableText, rows_as_table
+from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, rows_as_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
 from api_pipeline.payloads.retained import read_paths
@@ -48,6 +47,8 @@ _NEEDED_TEXT = {"person_id": 1, "json_payload": 4, "current_hash": 5}
 _BLANKS = r"[\s\x00\u200b-\u200d\u2060\ufeff]+"
 _OUTER_BLANKS = re.compile(rf"^{_BLANKS}|{_BLANKS}$")
 UNREADABLE = object()
+UNSTORABLE = Baseline()
+"""Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +258,16 @@ class StagingTable:
         return [replace(row, retained=left[row.person_id]) if row.person_id in left else row for row in rows]
 
     def baselines(self, receiver: str, children: Sequence[str]) -> dict[str, Baseline]:
-        """Return what `receiver` holds of these children (`la_child_id`), where anything is recorded of them."""
+        """Return what `receiver` holds of these children (`la_child_id`), where anything is recorded of them.
+
+        It is `UNSTORABLE` for a child of whom nothing can be recorded.
+        """
         held: dict[str, tuple[str | None, str | None]] = {}
         in_doubt: dict[str, InDoubt] = {}
         asked = sorted(set(children))
+        unstorable: list[str] = []
         for child, is_in_doubt, text, mark in self.readable_by_values(
-            "read_held", asked, lambda part: [receiver, *part] * 2
+            "read_held", asked, lambda part: [receiver, *part] * 2, unstorable
         ):
             if is_in_doubt:
                 in_doubt[str(child)] = InDoubt(str(mark or "").strip(), text)
@@ -275,7 +280,7 @@ class StagingTable:
                 receipt=held.get(child, (None, None))[1],
             )
             for child in held.keys() | in_doubt.keys()
-        }
+        } | dict.fromkeys(unstorable, UNSTORABLE)
 
     def runs_in_doubt(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
         """Return, by child, which run was the last about to send a record of it to `receiver`."""
@@ -362,15 +367,25 @@ class StagingTable:
         name: str,
         values: Sequence[_Value],
         parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        unstorable: list[_Value] | None = None,
     ) -> Iterator[Row]:
-        """Return what `by_values` does, without the rows of values of which the driver cannot decode a text."""
+        """Return what `by_values` does, without the rows of values of which the driver cannot decode a text.
+
+        Values for which the database cannot even be asked go to `unstorable`.
+        """
         for part in _chunks(values):
             try:
                 yield from self.by_values(name, part, parameters)
-            except UnreadableText:
+            except (UnreadableText, UnstorableText):
                 for value in part:
-                    with suppress(UnreadableText):
+                    try:
                         yield from self.by_values(name, [value], parameters)
+                    except UnreadableText:
+                        continue
+                    except UnstorableText:
+                        if unstorable is None:
+                            raise
+                        unstorable.append(value)
 
     def _change_by_values(
         self,

@@ -6,6 +6,7 @@ DatabaseError
 │   └── TransactionLost    the database undid the transaction behind our back; nothing of it was kept
 ├── KeyTaken           a row of this key is there already
 ├── UnreadableText     a row holds text that the driver cannot decode
+├── UnstorableText     a text has a letter that the database's code page lacks
 └── RowsMissed         a statement touched other rows than it was meant to
 """
 
@@ -58,6 +59,10 @@ class UnreadableText(DatabaseError):
     """A row holds text that the driver cannot decode; other rows of the same statement may well be readable."""
 
 
+class UnstorableText(DatabaseError):
+    """A text has a letter that the code page of the database lacks."""
+
+
 class RowsMissed(DatabaseError):
     """A statement touched other rows than it was meant to, or another number of them."""
 
@@ -74,7 +79,7 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     false), and then without what it quotes, unless that stands in the statement itself.
     """
     if isinstance(error, UnicodeEncodeError):
-        return DatabaseError("A text cannot be passed to the database: it holds half of a character.")
+        return UnstorableText("A text cannot be passed to the database: it holds half of a character.")
     if isinstance(error, UnicodeError) or _UNDECODABLE.search(str(error)):
         return UnreadableText("A row holds text in another encoding than the database says, or half of a character.")
     if isinstance(error, sqlite3.Error):
@@ -87,6 +92,8 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
         return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
         return ConnectionLost(LOST.format(state=state))
+    if state == "22P05":
+        return UnstorableText(_sentence(state, text, sql, ""))
     shown = "" if has_values or state.startswith("22") else _redacted(text, sql)
     if state.startswith("23") or _TAKEN.search(text):
         return KeyTaken(_sentence(state, text, sql, shown))
