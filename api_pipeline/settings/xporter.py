@@ -39,6 +39,8 @@ class XporterSettings:
     ready_wait_s: float
     ready_poll_s: float
     page_size: int
+    change_sets: tuple[str, ...]
+    full_every_days: int
     attendance_weeks_back: int
     attendance_from: date | None
     stale_after_hours: float
@@ -80,6 +82,8 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         ready_wait_s=values.number("XPORTER_READY_WAIT_S"),
         ready_poll_s=values.number("XPORTER_READY_POLL_S"),
         page_size=values.integer("XPORTER_PAGE_SIZE"),
+        change_sets=values.words("XPORTER_CHANGE_SETS"),
+        full_every_days=values.integer("XPORTER_FULL_EVERY_DAYS"),
         attendance_weeks_back=values.integer("XPORTER_ATTENDANCE_WEEKS_BACK"),
         attendance_from=_day(values, "XPORTER_ATTENDANCE_FROM"),
         stale_after_hours=values.number("XPORTER_STALE_AFTER_HOURS"),

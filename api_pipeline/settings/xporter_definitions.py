@@ -144,6 +144,24 @@ XPORTER_SETTINGS = (
         high=100_011,
     ),
     Setting(
+        "XPORTER_CHANGE_SETS",
+        Group.XPORTER,
+        SettingKind.LIST,
+        "Endpoints of which only the changes since the last collection are asked for, with commas between. A saving of "
+        "traffic, not of correctness. Needs XPORTER_KEEP_UNMATCHED=true.",
+        default_note="none: the whole set is asked for and compared",
+        example="AttendanceForDateRange",
+    ),
+    Setting(
+        "XPORTER_FULL_EVERY_DAYS",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "With change sets: after how many days the whole set is asked for anyway.",
+        default="28",
+        low=1,
+        high=366,
+    ),
+    Setting(
         "XPORTER_ATTENDANCE_WEEKS_BACK",
         Group.XPORTER,
         SettingKind.INTEGER,

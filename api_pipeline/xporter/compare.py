@@ -69,6 +69,19 @@ def compare(landed: Mapping[str, str], rows: Iterable[Row], reader: RowReader) -
     return Difference(seen, added, changed, deleted, null_keys, duplicates)
 
 
+def compare_changes(
+    landed: Mapping[str, str], rows: Iterable[Row], gone: Iterable[str], reader: RowReader
+) -> Difference:
+    """Return the difference that a change set makes: `rows` are new or changed, the keys of `gone` are no more."""
+    found = compare({}, rows, reader)
+    ended = set(gone)
+    seen = {key: sha for key, sha in landed.items() if key not in ended} | dict(found.seen)
+    added = frozenset(key for key in found.seen if key not in landed)
+    changed = frozenset(key for key, sha in found.seen.items() if landed.get(key, sha) != sha)
+    deleted = frozenset(key for key in landed if key not in seen)
+    return Difference(seen, added, changed, deleted, found.null_keys, found.duplicates)
+
+
 _SHRUNK_ROWS = 50
 _SHRUNK_SHARE = 0.2
 

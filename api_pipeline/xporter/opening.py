@@ -21,6 +21,7 @@ from api_pipeline.xporter.asking import Choice, choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.cohort import people
 from api_pipeline.xporter.collect import CollectOptions, CollectParts
+from api_pipeline.xporter.collect.change_sets import check_endpoints
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.match import cohort_marks
@@ -132,6 +133,8 @@ def options_of(settings: Settings, today: date, endpoints: tuple[Choice, ...]) -
         min_gap_s=wing.min_gap_ms / 1000,
         shrink_pause_s=wing.ready_poll_s,
         purges_revoked=wing.purges_revoked,
+        change_sets=check_endpoints(chosen(settings), wing.change_sets, is_minimised=not wing.keep_unmatched),
+        whole_every=timedelta(days=wing.full_every_days),
     )
 
 

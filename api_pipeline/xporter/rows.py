@@ -14,6 +14,8 @@ from api_pipeline.xporter.schema import ID_LENGTH, KEY_LENGTH
 
 # Part of every hash: rows that were landed under other rules are written anew.
 _RULES = b"1"
+LOOSE = "sha:"
+"""What the key of a row without an Id begins with, in a table whose columns are not published."""
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
@@ -51,7 +53,7 @@ class RowReader:
             joined = texts[0] if len(texts) == 1 else "|".join(_escaped(text) for text in texts)
             return self._prefixed(row, joined)
         if self._has_loose_key:
-            return self._prefixed(row, "sha:" + hashlib.sha256(orjson.dumps(row, option=_SORTED)).hexdigest()[:32])
+            return self._prefixed(row, LOOSE + hashlib.sha256(orjson.dumps(row, option=_SORTED)).hexdigest()[:32])
         return None
 
     def sha(self, row: Mapping[str, Any]) -> str:

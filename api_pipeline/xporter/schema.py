@@ -52,6 +52,7 @@ STATE_TABLES: dict[str, tuple[tuple[tuple[str, str, bool], ...], tuple[str, ...]
             *(("estab", "estab", True), ("endpoint", "name", True), ("time_window", "window", True)),
             *(("params_hash", "sha", False), ("row_count", "count", False), ("round_started", "time", False)),
             *(("round_ended", "time", False), ("data_as_of", "text", False), ("meta", "text", False)),
+            *(("next_hash", "name", False), ("change_key", "sha", False), ("last_full", "time", False)),
             *(("problem", "text", False), ("problem_at", "time", False), ("attempts", "count", False)),
         ),
         ("estab", "endpoint", "time_window"),

@@ -10,35 +10,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, Quirk, School
+from api_pipeline.sandbox.simulator.xporter import Quirk, School
 from tests.support.commands import ROOT, clean_environment
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
+from tests.support.xporter_moves import ENDPOINTS, ESTABS, MOVES, SCOPES, killed_at, move, two_schools
 
 _LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
 # An example is a few whole collections: what fails is worth reading as it is, and shrinking it takes minutes.
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-_ENDPOINTS = ("Students", "SchoolInfo", "AttendanceCodes", "AttendanceForDateRange", "StudentExclusions", "SEN")
-_SCOPES = ("UPN", "StudentFamily", "Attendance", "StudentExclusions", "SENTypes", "Student", "StudentFunding")
 _QUIRKS = (
     *("error_body", "not_ready", "html", "cut", "missing_table", "empty_table", "null_key", "duplicate_key"),
     *("extra_column", "number_to_text", "unavailable", "scope", "token_refused", "broken_gzip", "drop", "wrapped"),
 )
-_ESTABS = ("9990001", "9990002")
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 @dataclass(frozen=True)
@@ -50,108 +41,22 @@ class Night:
     killed_at: int | None
 
 
-_moves = st.tuples(
-    st.sampled_from(
-        (
-            "enrol",
-            "leave",
-            "change",
-            "mark",
-            "exclude",
-            "withhold",
-            "show",
-            "take_scope",
-            "give_scope",
-            "revoke",
-            "again",
-        )
-    ),
-    st.integers(0, 1),
-    st.integers(0, 6),
-    st.sampled_from(_SCOPES),
-)
-_quirks = st.tuples(st.sampled_from(_QUIRKS), st.integers(0, 1), st.sampled_from(("", *_ENDPOINTS)), st.integers(1, 4))
+_quirks = st.tuples(st.sampled_from(_QUIRKS), st.integers(0, 1), st.sampled_from(("", *ENDPOINTS)), st.integers(1, 4))
 _nights = st.builds(
     Night,
-    st.lists(_moves, max_size=4).map(tuple),
+    st.lists(MOVES, max_size=4).map(tuple),
     st.lists(_quirks, max_size=3).map(tuple),
     st.none() | st.integers(1, 120),
 )
 
 
-def _schools() -> list[School]:
-    return [
-        make_school(1, pupils=4, weeks=1, today=TODAY),
-        make_school(2, pupils=3, weeks=1, today=TODAY, mis="bromcom"),
-    ]
-
-
-def _move(rehearsal: Rehearsal, move: tuple[str, int, int, str], moment: int) -> None:
-    kind, which, pupil, scope = move
-    school = rehearsal.simulator.schools[_ESTABS[which]]
-    keys = list(school.pupils)
-    key = keys[pupil % len(keys)] if keys else None
-    match kind:
-        case "enrol":
-            school.enrol()
-        case "leave" if key:
-            school.leave(key)
-        case "change" if key:
-            school.change(key, Surname=f"Changed{moment}", FsmEligible=None)
-        case "mark" if key:
-            school.mark(key, TODAY - timedelta(days=1), "AM", "O")
-        case "exclude" if key:
-            school.exclude(key, TODAY)
-        case "withhold" if key:
-            school.withheld_people.add(key)
-        case "show":
-            school.withheld_people.clear()
-        case "take_scope":
-            school.scopes = school.scopes - {scope}
-        case "give_scope":
-            school.scopes = ALL_SCOPES
-        case "revoke":
-            school.revoke(day(moment))
-        case "again":
-            if not school.is_open:
-                rehearsal.secrets.known[school.estab] = school.authorise_again(day(moment))
-
-
-@contextmanager
-def _killed_at(rehearsal: Rehearsal, statement: int | None) -> Iterator[None]:
-    """End the collection at the database's n-th statement, as a process ends that is killed: nothing is committed."""
-    connection: Any = rehearsal.connection
-    left = [statement or 0]
-    originals: dict[str, Callable[..., Any]] = {name: getattr(connection, name) for name in ("query", "execute")}
-
-    def counted(name: str) -> Callable[..., Any]:
-        def call(*args: Any, **keywords: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return originals[name](*args, **keywords)
-
-        return call
-
-    if statement is not None:
-        for name in originals:
-            setattr(connection, name, counted(name))
-    try:
-        yield
-    except Killed:
-        pass
-    finally:
-        for name in originals:
-            connection.__dict__.pop(name, None)
-
-
 def _through(rehearsal: Rehearsal, nights: list[Night]) -> None:
     for number, night in enumerate(nights):
-        for move in night.moves:
-            _move(rehearsal, move, 2 * number + 1)
+        for item in night.moves:
+            move(rehearsal, item, 2 * number + 1)
         for kind, which, endpoint, times in night.quirks:
-            rehearsal.simulator.add_quirk(Quirk(kind, _ESTABS[which], endpoint, times))
-        with _killed_at(rehearsal, night.killed_at):
+            rehearsal.simulator.add_quirk(Quirk(kind, ESTABS[which], endpoint, times))
+        with killed_at(rehearsal, night.killed_at):
             rehearsal.collect()
     rehearsal.simulator.clear_quirks()
 
@@ -172,7 +77,7 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
     nights: list[Night], minimised: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        schools = _schools()
+        schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools, cohort=_cohort(schools, minimised))
         _through(rehearsal, nights)
 
@@ -180,7 +85,7 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
 
         assert summary.exit_code in (0, 1, 4), summary
         for school in schools:
-            for endpoint in _ENDPOINTS:
+            for endpoint in ENDPOINTS:
                 assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school), (
                     endpoint,
                     school.estab,
@@ -210,7 +115,7 @@ def _check_counts(rehearsal: Rehearsal) -> None:
 @given(_nights, st.lists(st.sampled_from(_QUIRKS), max_size=6))
 def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night: Night, quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        schools = _schools()
+        schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools)
         _through(rehearsal, [night])
         schools[0].revoke(day(25))
@@ -219,7 +124,7 @@ def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night
 
         rehearsal.collect()
 
-        for endpoint in _ENDPOINTS:
+        for endpoint in ENDPOINTS:
             assert rehearsal.landed(endpoint, schools[0].estab) == {}
         assert not any(sync["estab"] == schools[0].estab for sync in rehearsal.store().syncs())
         assert schools[0].estab not in rehearsal.secrets.known
@@ -227,10 +132,10 @@ def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night
 
 
 @settings(max_examples=_LONG or 12, phases=_PHASES)
-@given(st.sets(st.sampled_from(_SCOPES), min_size=1), st.lists(st.sampled_from(_QUIRKS), max_size=4))
+@given(st.sets(st.sampled_from(SCOPES), min_size=1), st.lists(st.sampled_from(_QUIRKS), max_size=4))
 def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: set[str], quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        schools = _schools()
+        schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools)
         rehearsal.collect()
         schools[0].scopes = schools[0].scopes - taken
@@ -239,7 +144,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
 
         rehearsal.collect()
 
-        for endpoint in _ENDPOINTS:
+        for endpoint in ENDPOINTS:
             for landing in rehearsal.store().existing():
                 if landing.endpoint != endpoint or landing.table is None:
                     continue
@@ -254,7 +159,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
 @given(st.lists(st.sampled_from(_QUIRKS), min_size=1, max_size=5), st.booleans())
 def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str], refused: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        schools = _schools()
+        schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools)
         for kind in quirks:
             rehearsal.simulator.add_quirk(Quirk(kind, schools[0].estab, times=None))
@@ -264,7 +169,7 @@ def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str],
         summary = rehearsal.collect()
 
         assert not [problem for problem in summary.problems if problem.round.estab == schools[1].estab]
-        for endpoint in _ENDPOINTS:
+        for endpoint in ENDPOINTS:
             assert rehearsal.landed(endpoint, schools[1].estab) == rehearsal.expected(endpoint, schools[1])
         rehearsal.connection.close()
 
@@ -303,7 +208,7 @@ def test_a_reader_sees_one_snapshot_of_a_schools_endpoint_at_every_instant(tmp_p
 
 
 @settings(max_examples=_LONG or 10, phases=_PHASES)
-@given(st.lists(st.sampled_from((*_QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(_ESTABS))
+@given(st.lists(st.sampled_from((*_QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(ESTABS))
 def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str], paused: str) -> None:
     records: list[str] = []
     handler = logging.Handler()
@@ -314,7 +219,7 @@ def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str]
     root.setLevel(logging.DEBUG)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            schools = _schools()
+            schools = two_schools()
             rehearsal = Rehearsal(Path(folder) / "law.db", schools)
             for kind in quirks:
                 rehearsal.simulator.add_quirk(Quirk(kind, times=2))
@@ -398,13 +303,13 @@ def test_a_collection_that_is_killed_leaves_nothing_half_and_the_next_completes_
     assert rehearsal.collect().exit_code == 0
 
     for school in schools:
-        for endpoint in _ENDPOINTS:
+        for endpoint in ENDPOINTS:
             assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
     rehearsal.connection.close()
 
 
 def test_a_stop_ends_the_collection_with_130_and_keeps_whole_rounds(tmp_path: Path) -> None:
-    rehearsal = Rehearsal(tmp_path / "law.db", _schools())
+    rehearsal = Rehearsal(tmp_path / "law.db", two_schools())
     rehearsal.simulator.change(latency_s=0.2)
     rehearsal.simulator._sleep = time.sleep
     threading.Timer(0.9, rehearsal.stop.set).start()

@@ -33,18 +33,18 @@ FROM {sync} ORDER BY estab, endpoint, time_window;
 
 -- name: school_syncs
 -- The same of one school, before its endpoints are asked.
-SELECT endpoint, time_window, params_hash, row_count, problem FROM {sync} WHERE estab = ?;
+SELECT endpoint, time_window, params_hash, row_count, next_hash, change_key, last_full FROM {sync} WHERE estab = ?;
 
 -- name: insert_sync
 -- The first complete round of a school, endpoint and window; in the transaction of its rows.
-INSERT INTO {sync} (params_hash, row_count, round_started, round_ended, data_as_of, meta, attempts, estab, endpoint,
-    time_window)
-VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?);
+INSERT INTO {sync} (params_hash, row_count, round_started, round_ended, data_as_of, meta, next_hash, change_key,
+    last_full, attempts, estab, endpoint, time_window)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?);
 
 -- name: update_sync
 -- A later complete round; in the transaction of its rows.
 UPDATE {sync} SET params_hash = ?, row_count = ?, round_started = ?, round_ended = ?, data_as_of = ?, meta = ?,
-    attempts = 0, problem = NULL, problem_at = NULL
+    next_hash = ?, change_key = ?, last_full = COALESCE(?, last_full), attempts = 0, problem = NULL, problem_at = NULL
 WHERE estab = ? AND endpoint = ? AND time_window = ?;
 
 -- name: insert_sync_problem

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
 from api_pipeline.xporter.asking import Choice, Question
+from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.landing import Round
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.wire.answer import Answer
@@ -17,10 +18,25 @@ Rows = Iterable[Mapping[str, Any]]
 
 
 class Verdict(Enum):
-    """What the writer did with an answer."""
+    """What the writer did with an answer: written, or to be asked again, whole where a change set is doubtful."""
 
     WRITTEN = "written"
     SHRANK = "shrank"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How an answer came with change sets switched on. `key` is what its snapshot depends on.
+
+    `is_set` is set where it holds changes alone; `deleted` are then the rows that are no more, by landing table, and
+    `whole_rows` is the API's own count of the whole set.
+    """
+
+    key: str
+    is_set: bool = False
+    deleted: Mapping[str, Rows] = field(default_factory=dict)
+    whole_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class Collected:
     started: datetime
     is_second_try: bool = False
     counted: int | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +109,4 @@ class SchoolPlan:
     options_style: str
     paths: Mapping[str, str] = field(default_factory=dict)
     shrink_pause_s: float = 30.0
+    changes: ChangeSets | None = None

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import requests
 
@@ -40,6 +40,8 @@ class CollectOptions:
     min_gap_s: float = 0.2
     shrink_pause_s: float = 30.0
     purges_revoked: bool = True
+    change_sets: frozenset[str] = frozenset()
+    whole_every: timedelta = timedelta(days=28)
 
 
 @dataclass(frozen=True, slots=True)

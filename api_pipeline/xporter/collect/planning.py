@@ -9,11 +9,12 @@ from typing import Any
 
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.xporter.asking import sources_of
+from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
 from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.consent_step import ConsentStep
-from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.landing import Round, SyncState
 from api_pipeline.xporter.minimise import landed_sources
 from api_pipeline.xporter.summary import CollectSummary, RoundResult
 from api_pipeline.xporter.wire.access import Failed, Outcome
@@ -75,10 +76,10 @@ class Planner:
             return None
 
     def _plan(
-        self, estab: str, scopes: frozenset[str] | None, syncs: Mapping[tuple[str, str], tuple[str | None, int | None]]
+        self, estab: str, scopes: frozenset[str] | None, syncs: Mapping[tuple[str, str], SyncState]
     ) -> SchoolPlan:
         options = self._options
-        landed = {key: parameters for key, (parameters, rows) in syncs.items() if rows is not None}
+        landed = {key: state.params_hash for key, state in syncs.items() if state.rows is not None}
         return SchoolPlan(
             estab=estab,
             choices=options.choices,
@@ -93,6 +94,7 @@ class Planner:
             options_style=options.options_style,
             paths=options.paths,
             shrink_pause_s=options.shrink_pause_s,
+            changes=ChangeSets(options.change_sets, syncs, utc_now(), options.whole_every, options.is_full),
         )
 
     def _landed_ids(self, estab: str) -> dict[tuple[str, str, str], Set[str]]:

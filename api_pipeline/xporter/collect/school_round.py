@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.asking import Choice, Question, query_of, questions
-from api_pipeline.xporter.collect.items import Collected, HandIn, Problem, SchoolPlan, ScopesFound, Verdict
+from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions
+from api_pipeline.xporter.collect.change_sets import WHOLE, Since
+from api_pipeline.xporter.collect.items import Change, Collected, HandIn, Problem, SchoolPlan, ScopesFound, Verdict
 from api_pipeline.xporter.collect.sorting import Sorting
 from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer
@@ -24,6 +26,20 @@ from api_pipeline.xporter.wire.client import IdaasClient
 
 _GIVE_UP_AFTER = 2
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    choice: Choice
+    question: Question
+    round: Round
+    counted: int | None = None
+    is_second_try: bool = False
+    started: datetime = field(default_factory=_now)
 
 
 class SchoolRound:
@@ -97,10 +113,10 @@ class SchoolRound:
     def _question(self, choice: Choice, question: Question) -> Problem | None:
         round_ = Round(self._plan.estab, choice.endpoint.name, question.window)
         try:
-            verdict = self._ask(choice, question, round_, counted=None)
-            if verdict is Verdict.SHRANK:
+            asked = _Asked(choice, question, round_)
+            if self._ask(asked) is Verdict.SHRANK:
                 self._sleep(self._plan.shrink_pause_s)
-                self._ask(choice, question, round_, counted=self._pupils_counted(choice), is_second_try=True)
+                self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
             self._failed_in_a_row = 0
         except Failed as failure:
             problem = Problem(round_, failure.outcome, failure.text, is_news=failure.outcome != Outcome.NOT_SUPPORTED)
@@ -112,52 +128,76 @@ class SchoolRound:
                 return problem
         return None
 
-    def _ask(
-        self, choice: Choice, question: Question, round_: Round, *, counted: int | None, is_second_try: bool = False
-    ) -> Verdict:
-        started = datetime.now(timezone.utc).replace(tzinfo=None)
-        path = self._plan.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
-        path = path.replace("{estab}", self._plan.estab)
-        if len(question.requests) == 1:
-            query = query_of(choice, question.requests[0], self._plan.options_style, {})
-            with self._client.data(path, query) as answer:
-                return self._hand_in(choice, question, round_, answer, started, counted, is_second_try)
+    def _ask(self, asked: _Asked) -> Verdict:
+        changes = self._plan.changes
+        since = changes.since(asked.choice, asked.question, self._plan.scopes) if changes else None
+        if since is None:
+            return self._ask_whole(asked)
+        if asked.is_second_try:
+            since = replace(since, asks=WHOLE)
+        verdict = self._ask_since(asked, since)
+        return self._ask_since(asked, replace(since, asks=WHOLE)) if verdict is Verdict.DOUBTFUL else verdict
+
+    def _ask_since(self, asked: _Asked, since: Since) -> Verdict:
+        """Ask for what changed; DOUBTFUL where the whole set is to be asked for instead (R3 to R5)."""
+        query = self._query(asked, asked.question.requests[0])
+        path = self._path(asked.choice)
+        try:
+            with self._client.data(
+                path, [*query, ("changedRows", since.asks)], max_attempts=None if since.is_whole else 1
+            ) as answer:
+                change = Change(since.key)
+                if not since.is_whole and answer.previous_hash == since.asks:
+                    small = self._client.first_page(path, [*query, ("pagesize", "1"), ("page", "1")])
+                    deleted = self._sorting.deleted_by_landing(asked.choice, answer)
+                    change = Change(since.key, True, deleted, small.page.rows if small.page else None)
+                return self._hand_in(asked, answer, change)
+        except Failed as failure:
+            if since.may_be_unknown(failure.outcome):
+                return Verdict.DOUBTFUL
+            raise
+
+    def _ask_whole(self, asked: _Asked) -> Verdict:
+        path = self._path(asked.choice)
+        requests = asked.question.requests
+        if len(requests) == 1:
+            with self._client.data(path, self._query(asked, requests[0])) as answer:
+                return self._hand_in(asked, answer)
         joined: dict[str, list[Mapping[str, Any]]] = {}
         received = 0
         meta = None
-        for request in question.requests:
-            with self._client.data(path, query_of(choice, request, self._plan.options_style, {})) as answer:
+        for request in requests:
+            with self._client.data(path, self._query(asked, request)) as answer:
                 for table, rows in answer.tables.items():
                     joined.setdefault(table, []).extend(rows)
                 received += answer.received_bytes
                 meta = answer.meta
-        whole = Answer(joined, meta, received_bytes=received)
-        return self._hand_in(choice, question, round_, whole, started, counted, is_second_try)
+        return self._hand_in(asked, Answer(joined, meta, received_bytes=received))
 
-    def _hand_in(
-        self,
-        choice: Choice,
-        question: Question,
-        round_: Round,
-        answer: Answer,
-        started: datetime,
-        counted: int | None,
-        is_second_try: bool,
-    ) -> Verdict:
+    def _path(self, choice: Choice) -> str:
+        path = self._plan.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
+        return path.replace("{estab}", self._plan.estab)
+
+    def _query(self, asked: _Asked, request: Parameters) -> list[tuple[str, str]]:
+        return query_of(asked.choice, request, self._plan.options_style, {})
+
+    def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> Verdict:
+        choice = asked.choice
         found = self._sorting.by_landing(choice, answer)
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
         tables = self._sorting.minimised(choice, found)
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
-        self._sorting.remember(choice, tables)
+        self._sorting.remember(choice, tables, is_whole=change is None or not change.is_set)
+        known = {landing.name: landing for landing in landings(choice.endpoint)}
         withheld = {
-            landing.name: landing.table.withheld(self._plan.scopes) if landing.table else ()
-            for landing, _ in tables.values()
+            name: landing.table.withheld(self._plan.scopes) if landing.table else () for name, landing in known.items()
         }
         return self._desk.hand_in(
             Collected(
-                *(round_, question, tables, whole, dropped, answer, withheld, started),
-                is_second_try=is_second_try,
-                counted=counted,
+                *(asked.round, asked.question, tables, whole, dropped, answer, withheld, asked.started),
+                is_second_try=asked.is_second_try,
+                counted=asked.counted,
+                change=change,
             )
         )
 

@@ -66,7 +66,7 @@ class Sorting:
             return self._students
         return self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
 
-    def remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]]) -> None:
+    def remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]], *, is_whole: bool = True) -> None:
         """Keep the columns that later questions take their ids from."""
         for source in self._sources():
             if source[0] != choice.endpoint.name:
@@ -75,7 +75,8 @@ class Sorting:
                 if landing.table is not None and landing.table.name == source[1]:
                     column = source[2].lower()
                     values = (member_of(row, column) for row in rows)
-                    self._ids[source] = {str(value).strip() for value in values if value is not None}
+                    found = {str(value).strip() for value in values if value is not None}
+                    self._ids[source] = found if is_whole else found | self._plan.landed_ids.get(source, frozenset())
 
     def _sources(self) -> set[tuple[str, str, str]]:
         sources = {source for choice in self._plan.choices for source in sources_of(choice)}
@@ -83,6 +84,12 @@ class Sorting:
 
     def _values(self, source: tuple[str, str, str]) -> Set[str]:
         return self._ids.get(source) or self._plan.landed_ids.get(source, frozenset())
+
+    def deleted_by_landing(self, choice: Choice, answer: Answer) -> dict[str, Rows]:
+        """Return the rows that a change set says are no more, by the landing table that they are in."""
+        by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
+        named = ((choice.endpoint.table_named(name), rows) for name, rows in answer.deleted.items())
+        return {by_table[table.name].name: rows for table, rows in named if table is not None}
 
     def known_ids(self, source: tuple[str, str, str]) -> list[str]:
         """Return the values of a column (endpoint, table, column), of tonight's answers or landed."""

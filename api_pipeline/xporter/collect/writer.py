@@ -7,15 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from api_pipeline.xporter.collect.items import Collected, Item, Problem, SchoolPlan, ScopesFound, Verdict
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.collect.items import Change, Collected, Item, Problem, Rows, SchoolPlan, ScopesFound, Verdict
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
-from api_pipeline.xporter.compare import compare, has_shrunk
+from api_pipeline.xporter.compare import compare, compare_changes, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
+from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.meta import as_of, meta_text
-from api_pipeline.xporter.rows import RowReader
+from api_pipeline.xporter.rows import LOOSE, RowReader
 from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
 from api_pipeline.xporter.wire.access import Outcome
 
@@ -59,6 +61,8 @@ class Writer:
 
     def _take_answer(self, item: Collected) -> Verdict:
         self._asked_well.add(item.round.estab)
+        if item.change is not None and item.change.is_set:
+            return self._take_changes(item, item.change)
         changes = []
         for name, (landing, rows) in item.tables.items():
             reader = RowReader(landing, item.withheld.get(name, ()))
@@ -77,6 +81,30 @@ class Writer:
         self._write(item, changes)
         return Verdict.WRITTEN
 
+    def _take_changes(self, item: Collected, change: Change) -> Verdict:
+        """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
+        changes: list[TableChange] = []
+        longest = 0
+        for landing in landings(load_catalogue().endpoint(item.round.endpoint)):
+            rows: Rows = item.tables[landing.name][1] if landing.name in item.tables else ()
+            gone = change.deleted.get(landing.name, ())
+            if not rows and not gone:
+                longest = max(longest, self._with_retry(partial(self._store.count, landing, item.round)))
+                continue
+            reader = RowReader(landing, item.withheld.get(landing.name, ()))
+            landed = self._with_retry(partial(self._store.hashes, landing, item.round))
+            keys = [reader.key(row) for row in gone]
+            difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)
+            is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
+            if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
+                return Verdict.DOUBTFUL
+            longest = max(longest, len(difference.seen))
+            changes.append(TableChange(landing, reader, difference, rows))
+        if item.answer.unreadable or change.whole_rows != longest:
+            return Verdict.DOUBTFUL
+        self._write(item, changes)
+        return Verdict.WRITTEN
+
     def _may_shrink(self, item: Collected, table: str) -> bool:
         """Whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
         return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
@@ -92,6 +120,9 @@ class Writer:
             dropped=item.dropped,
             received_bytes=item.answer.received_bytes,
             message=message,
+            next_hash=item.answer.next_hash[:128] if item.change and item.answer.next_hash else None,
+            change_key=item.change.key if item.change else None,
+            is_whole=item.change is None or not item.change.is_set,
         )
         summary = self.summary
         if message:

@@ -4,7 +4,7 @@ Everything that belongs together is one transaction: the rows of a school's endp
 its entry in the log (design R2). The thread that runs the collection owns the connection.
 """
 
-from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
+from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, SyncState, TableChange, counts_of
 from api_pipeline.xporter.landing.store import LandingStore
 
-__all__ = ["Counts", "LandingStore", "Round", "RoundEntry", "TableChange", "counts_of"]
+__all__ = ["Counts", "LandingStore", "Round", "RoundEntry", "SyncState", "TableChange", "counts_of"]

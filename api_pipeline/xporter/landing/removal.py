@@ -96,17 +96,12 @@ def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Se
     table = store.names.table(landing.name)
     owner = store.names.column(landing.owner.column)
     sql = store.sql("delete_owned", table=table, owner=owner)
-    before = _count(store, landing, round_)
+    before = store.count(landing, round_)
     store.connection.execute_many(sql, [[round_.estab, round_.window, student] for student in gone])
-    removed = before - _count(store, landing, round_)
+    removed = before - store.count(landing, round_)
     if removed:
         _adjust(store, round_)
     return removed
-
-
-def _count(store: LandingStore, landing: Landing, round_: Round) -> int:
-    sql = store.sql("landed_count", table=store.names.table(landing.name))
-    return int(store.connection.query(sql, [round_.estab, round_.window])[0][0])
 
 
 def _adjust(store: LandingStore, round_: Round) -> None:

@@ -32,7 +32,7 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class RoundEntry:
-    """What is kept of a complete round in the tables of state and log."""
+    """What is kept of a complete round in the tables of state and log. `is_whole`: a whole set was landed."""
 
     params_hash: str
     started: datetime
@@ -42,6 +42,24 @@ class RoundEntry:
     dropped: int
     received_bytes: int
     message: str | None
+    next_hash: str | None = None
+    change_key: str | None = None
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """What is known of the last complete round of a school, endpoint and window; `rows` None: there was none.
+
+    `next_hash` is the API's name for the snapshot that was landed, `change_key` what it depends on, `last_full` when a
+    whole set was landed last.
+    """
+
+    params_hash: str | None
+    rows: int | None
+    next_hash: str | None = None
+    change_key: str | None = None
+    last_full: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.landing.rounds import Round
+from api_pipeline.xporter.consent import read_time
+from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, landings
 
 _STATE = ("school", "sync", "run", "run_log", "column", "match", "outbox")
@@ -112,10 +113,24 @@ class LandingStore:
             ),
         )
 
-    def school_syncs(self, estab: str) -> dict[tuple[str, str], tuple[str | None, int | None]]:
-        """Return parameters' hash and row count of a school's rounds, by endpoint and window."""
+    def school_syncs(self, estab: str) -> dict[tuple[str, str], SyncState]:
+        """Return what is known of a school's last rounds, by endpoint and window."""
         rows = self.connection.query(self.sql("school_syncs"), [estab])
-        return {(str(row[0]), str(row[1])): (None if row[2] is None else str(row[2]).strip(), row[3]) for row in rows}
+        return {
+            (str(row[0]), str(row[1])): SyncState(
+                params_hash=_stripped(row[2]),
+                rows=row[3],
+                next_hash=_stripped(row[4]),
+                change_key=_stripped(row[5]),
+                last_full=row[6] if isinstance(row[6], datetime) else read_time(row[6]),
+            )
+            for row in rows
+        }
+
+    def count(self, landing: Landing, round_: Round) -> int:
+        """Return how many rows of a school and window are landed."""
+        sql = self.sql("landed_count", table=self.names.table(landing.name))
+        return int(self.connection.query(sql, [round_.estab, round_.window])[0][0])
 
     def _dicts(self, statement: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         return [dict(zip(columns, row, strict=True)) for row in self.connection.query(self.sql(statement))]
@@ -145,3 +160,7 @@ class LandingStore:
         """Return the landing tables that are not there."""
         there = {landing.name for landing in self.existing()}
         return [landing.name for landing in names if landing.name not in there]
+
+
+def _stripped(value: object) -> str | None:
+    return None if value is None else str(value).strip()

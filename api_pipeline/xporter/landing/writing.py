@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
+import orjson
+
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing.removal import remove_withdrawn
@@ -15,6 +18,7 @@ from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing, landings
 
 _CHUNK = 1000
+_TIMES = ("first_seen", "changed_at")
 
 
 def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChange], entry: RoundEntry) -> Counts:
@@ -93,15 +97,24 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
 
 
 def _insert(store: LandingStore, statement: str, rows: list[list[object]]) -> None:
-    """Insert and forget `rows`."""
-    store.connection.execute_many(statement, rows)
+    """Insert and forget `rows`. PostgreSQL takes them as one JSON text: half the time of as many parameters."""
+    if rows and store.names.dialect is Dialect.POSTGRESQL:
+        store.connection.execute(statement, [orjson.dumps(rows).decode()])
+    else:
+        store.connection.execute_many(statement, rows)
     rows.clear()
 
 
 def _insert_sql(store: LandingStore, landing: Landing, table: str) -> str:
     columns = [*OWN_COLUMNS, *landing.columns, *KEPT_COLUMNS]
     names = ", ".join(store.names.column(column) for column in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
+    if store.names.dialect is not Dialect.POSTGRESQL:
+        return f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
+    values = ", ".join(
+        f"CAST(given->>{place} AS TIMESTAMP)" if column in _TIMES else f"given->>{place}"
+        for place, column in enumerate(columns)
+    )
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM json_array_elements(CAST(? AS JSON)) AS row(given)"  # noqa: S608 - names of the catalogue
 
 
 def _update_sql(store: LandingStore, landing: Landing, table: str) -> str:
@@ -125,6 +138,7 @@ def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChang
             sql = store.sql("landed_count", table=store.names.table(landing.name))
             rows += store.connection.query(sql, [round_.estab, round_.window])[0][0]
     values = [entry.params_hash, rows, entry.started, entry.ended, entry.data_as_of, entry.meta]
+    values += [entry.next_hash, entry.change_key, entry.ended if entry.is_whole else None]
     key = [round_.estab, round_.endpoint, round_.window]
     if store.connection.execute(store.sql("update_sync"), [*values, *key]) == 0:
         store.connection.execute(store.sql("insert_sync"), [*values, *key])

@@ -14,6 +14,7 @@ from api_pipeline.xporter.wire.big_json import FileRows
 
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")
+_DELETED = "_deleted"
 _NOT_TABLES = frozenset(
     {
         *("__changedrows__", "changedrows", "__pagination__", "pagination", "meta", "__meta__", *_STATE_MEMBERS),
@@ -55,12 +56,18 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A data answer: rows by the name under which each table came. `meta` is kept as it came."""
+    """A data answer: rows by the name under which each table came. `meta` is kept as it came.
+
+    `deleted` has rows with the keys of what a change set no longer holds; `previous_hash` is the snapshot that the
+    answer builds on, `next_hash` that which it leads to.
+    """
 
     tables: Mapping[str, Iterable[Mapping[str, Any]]]
     meta: Any = None
     page: Page | None = None
     next_hash: str | None = None
+    previous_hash: str | None = None
+    deleted: Mapping[str, Iterable[Mapping[str, Any]]] = field(default_factory=dict)
     received_bytes: int = 0
     unreadable: tuple[str, ...] = field(default=())
 
@@ -136,20 +143,25 @@ def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
     """Return the tables and the frame of a data answer. A member that is not an array of objects is no table."""
     members = {name: value for name, value in body.items() if name.lower() not in _NOT_TABLES}
     tables: dict[str, Iterable[Mapping[str, Any]]] = {}
+    deleted: dict[str, Iterable[Mapping[str, Any]]] = {}
     unreadable: list[str] = []
     for name, value in members.items():
-        if name.lower().endswith("_deleted"):
-            continue
         if isinstance(value, FileRows) or (isinstance(value, list) and all(type(row) is dict for row in value)):
-            tables[name] = value
+            if name.lower().endswith(_DELETED):
+                deleted[name[: -len(_DELETED)]] = value
+            else:
+                tables[name] = value
         elif value is not None:
             unreadable.append(name)
     lowered = _lowered(body)
+    changes = _first(lowered, "__changedrows__", "changedrows")
     return Answer(
         tables,
         lowered.get("meta"),
         _page(_first(lowered, "__pagination__", "pagination")),
-        _text(_first(lowered, "__changedrows__", "changedrows").get("nextchangedrows")),
+        _text(changes.get("nextchangedrows")),
+        _text(changes.get("previouschangedrows")),
+        deleted,
         received_bytes,
         tuple(unreadable),
     )

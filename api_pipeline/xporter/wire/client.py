@@ -87,12 +87,15 @@ class IdaasClient:
         return answer
 
     @contextmanager
-    def data(self, path: str, query: list[tuple[str, str]]) -> Iterator[Answer]:
-        """Give the whole answer of a question, one snapshot, until the end of the block. Errors: Failed, Stopped."""
+    def data(self, path: str, query: list[tuple[str, str]], max_attempts: int | None = None) -> Iterator[Answer]:
+        """Give the whole answer of a question, one snapshot, until the end of the block. Errors: Failed, Stopped.
+
+        `max_attempts` allows fewer tries of its first request than the settings do.
+        """
         until = self._caller.clock() + self._access.ready_wait_s
         first = [("pagesize", str(self._access.page_size)), ("page", "1")] if self._access.page_size else []
         with ExitStack() as opened:
-            while (found := self._ready(opened, path, [*query, *first])) is None:
+            while (found := self._ready(opened, path, [*query, *first], max_attempts)) is None:
                 if self._caller.clock() + self._access.ready_poll_s > until:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
                 self._caller.limiter.sleep(self._access.ready_poll_s)
@@ -100,11 +103,11 @@ class IdaasClient:
             yield self._all_pages(path, query, read_answer(unwrapped(body), size))
 
     def _ready(
-        self, opened: ExitStack, path: str, query: list[tuple[str, str]]
+        self, opened: ExitStack, path: str, query: list[tuple[str, str]], max_attempts: int | None
     ) -> tuple[Mapping[str, Any], int] | None:
         """Return the members of an answer, None where it says that the data are not ready."""
         try:
-            body, size = opened.enter_context(self._asked(path, query))
+            body, size = opened.enter_context(self._asked(path, query, max_attempts))
         except Failed as failure:
             if failure.outcome == Outcome.NOT_READY:
                 return None
@@ -130,28 +133,34 @@ class IdaasClient:
     def _joined(self, path: str, query: list[tuple[str, str]], first: Answer) -> Answer | None:
         assert first.page is not None  # noqa: S101 - the caller looked
         tables = {name: list(rows) for name, rows in first.tables.items()}
+        deleted = {name: list(rows) for name, rows in first.deleted.items()}
         received = first.received_bytes
         for number in range(2, first.page.count + 1):
             with self._asked(path, [*query, *self._page_query(first, number)]) as (body, size):
                 answer = read_answer(unwrapped(body), size)
                 page = answer.page
                 agrees = page is not None and (page.count, page.rows) == (first.page.count, first.page.rows)
-                if not agrees or answer.next_hash != first.next_hash:
+                snapshot = (answer.next_hash, answer.previous_hash)
+                if not agrees or snapshot != (first.next_hash, first.previous_hash):
                     return None
                 received += size
                 for name, rows in answer.tables.items():
                     tables.setdefault(name, []).extend(rows)
+                for name, rows in answer.deleted.items():
+                    deleted.setdefault(name, []).extend(rows)
         longest = max((len(rows) for rows in tables.values()), default=0)
         if first.page.rows is not None and longest != first.page.rows:
             return None
-        return replace(first, tables=tables, received_bytes=received)
+        return replace(first, tables=tables, deleted=deleted, received_bytes=received)
 
     def _page_query(self, first: Answer, number: int) -> list[tuple[str, str]]:
         longest = max((sum(1 for _ in rows) for rows in first.tables.values()), default=0)
         return [("pagesize", str(self._access.page_size or longest or 1000)), ("page", str(number))]
 
     @contextmanager
-    def _asked(self, path: str, query: list[tuple[str, str]]) -> Iterator[tuple[Mapping[str, Any], int]]:
+    def _asked(
+        self, path: str, query: list[tuple[str, str]], max_attempts: int | None = None
+    ) -> Iterator[tuple[Mapping[str, Any], int]]:
         """Give the members of a JSON answer that is no error. Errors: Failed, Stopped."""
         request = Request(
             *("GET", f"{self._access.base_url.rstrip('/')}{path}?{urlencode(query)}".rstrip("?"), path),
@@ -160,7 +169,7 @@ class IdaasClient:
             whole_s=_WHOLE_WAITS * self._access.timeouts[1],
         )
         try:
-            sent: Answered[Found | ApiError] = self._exchange.send(request, read)
+            sent: Answered[Found | ApiError] = self._exchange.send(request, read, max_attempts)
             found = sent.answer
         except ServiceUnavailable as error:
             raise Failed(Outcome.UNAVAILABLE, str(error)) from None

@@ -19,6 +19,7 @@ from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sandbox.simulator.options import CommonConditions
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
+from api_pipeline.sandbox.simulator.xporter.change_sets import Snapshots
 from api_pipeline.sandbox.simulator.xporter.quirks import Quirk, spoilt
 from api_pipeline.sandbox.simulator.xporter.school import School, published, sample_rows
 from api_pipeline.sandbox.simulator.xporter.writing import WRITE_PATHS, Refused, take_queue, write
@@ -33,6 +34,7 @@ _NOT_CORRECT = "Relying Party not found for estab or secret not correct"
 _PAUSED = "Authorisation is currently paused while the school finalises the selection of people"
 _MOST_ROWS = 100_011
 _GZIP_FROM = 1024
+_NOT_OF_THE_SET = ("changedrows", "page", "pagesize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class SchoolConditions(CommonConditions):
 
     With `real_codes` an error has the HTTP code that fits it; else it comes as 200, as the reference warns. With
     `queues_writes` what is written back waits until `take_queues`; with `is_fresh` data are as of now, not of 03:00.
+    `unknown_snapshot` is what a hash that is not kept gets: error, full or lie (see `Snapshots`).
     """
 
     most_rows: int = _MOST_ROWS
     real_codes: bool = False
     queues_writes: bool = False
     is_fresh: bool = False
+    unknown_snapshot: str = "error"
     token_lifetime_s: float = 3600.0
     clock_offset_s: float = 0.0
 
@@ -73,6 +77,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         self._clock = clock
         self._quirks: list[tuple[Quirk, int | None]] = []
         self._answered: dict[str, int] = {}
+        self.snapshots = Snapshots()
 
     def endpoint_of(self, path: str) -> str:
         """Return which endpoint a path is for."""
@@ -220,9 +225,18 @@ class XporterSimulator(Shell[SchoolConditions]):
         if not school.is_let_out(endpoint):
             return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
         tables = self._tables(school, endpoint, query)
+        changes: dict[str, Any] | None = None
+        if asked := query.get("changedrows"):
+            parameters = repr(
+                sorted(item for item in query.items() if item[0] not in ("changedrows", "page", "pagesize"))
+            )
+            found = self.snapshots.answer((estab, endpoint, parameters), tables, asked, conditions.unknown_snapshot)
+            if found is None:
+                return self._error("The changedRows hash is not known", "System.ArgumentException", 500, conditions)
+            tables, changes = found
         if quirk:
             tables = spoilt(quirk.kind, tables)
-        return self._paged(school, tables, query, conditions, quirk)
+        return self._paged(school, tables, query, conditions, quirk, changes)
 
     def _write(self, path: str, body: bytes, whose: str | None, conditions: SchoolConditions) -> Answer:
         school = self.schools.get(whose or "")
@@ -304,14 +318,19 @@ class XporterSimulator(Shell[SchoolConditions]):
         query: Mapping[str, str],
         conditions: SchoolConditions,
         quirk: Quirk | None,
+        changes: dict[str, Any] | None = None,
     ) -> Answer:
-        rows = max((len(table) for table in tables.values()), default=0)
+        rows = max((len(table) for name, table in tables.items() if not name.endswith("_deleted")), default=0)
         asked = int(query.get("pagesize") or 0)
         size = min(asked or conditions.most_rows, conditions.most_rows)
         pages = max(1, -(-rows // size))
         number = int(query.get("page") or 1)
         first = (number - 1) * size
-        body: dict[str, Any] = {name: table[first : first + size] for name, table in tables.items()}
+        body: dict[str, Any] = {
+            name: table if name.endswith("_deleted") else table[first : first + size] for name, table in tables.items()
+        }
+        if changes is not None:
+            body["__changedRows__"] = [changes]
         moved = 1 if quirk and quirk.kind == "moved_between_pages" and number > 1 else 0
         moment = (self._now() - timedelta(days=school.age_days)).replace(tzinfo=None)
         as_of = moment if conditions.is_fresh else moment.replace(hour=3, minute=0, second=0, microsecond=0)

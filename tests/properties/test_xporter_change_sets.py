@@ -1,0 +1,123 @@
+"""Change sets and, now and then, the whole set land what comparing whole sets lands (design 3)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions
+from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
+from api_pipeline.xporter.asking import choices
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.collect.change_sets import check_endpoints
+from tests.support.xporter import TODAY, Rehearsal, make_school
+from tests.support.xporter_moves import ENDPOINTS, MOVES, killed_at, move, two_schools
+
+_LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+_SWITCHED = frozenset({"students", "attendancefordaterange", "schoolinfo", "sen"})
+# What a server may do to an answer without lying about the values of a snapshot.
+_LOSSES = ("error_body", "html", "cut", "unavailable", "drop", "not_ready", "wrapped")
+
+
+@dataclass(frozen=True)
+class Night:
+    moves: tuple[tuple[str, int, int, str], ...]
+    losses: tuple[tuple[str, str, int], ...]
+    forgets: bool
+    killed_at: int | None
+
+
+_nights = st.builds(
+    Night,
+    st.lists(MOVES, max_size=4).map(tuple),
+    st.lists(st.tuples(st.sampled_from(_LOSSES), st.sampled_from(("", *ENDPOINTS)), st.integers(1, 3)), max_size=2).map(
+        tuple
+    ),
+    st.booleans(),
+    st.none() | st.integers(1, 120),
+)
+_LEFT_AND_CAME = [
+    Night((), (), False, None),
+    Night((("leave", 0, 1, "UPN"), ("enrol", 0, 0, "UPN"), ("change", 0, 2, "UPN")), (), True, None),
+]
+
+
+@example(_LEFT_AND_CAME, "lie", 100_011)
+@example(_LEFT_AND_CAME, "full", 2)
+@settings(max_examples=_LONG or 12, phases=_PHASES, deadline=None)
+@given(
+    st.lists(_nights, min_size=1, max_size=4), st.sampled_from(("error", "full", "lie")), st.sampled_from((100_011, 2))
+)
+def test_change_sets_land_what_comparing_whole_sets_lands(nights: list[Night], unknown: str, most_rows: int) -> None:
+    conditions = SchoolConditions(unknown_snapshot=unknown, most_rows=most_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        rehearsal = Rehearsal(Path(folder) / "law.db", two_schools(), conditions=conditions)
+        for number, night in enumerate(nights):
+            for item in night.moves:
+                move(rehearsal, item, 2 * number + 1)
+            for kind, endpoint, times in night.losses:
+                rehearsal.simulator.add_quirk(Quirk(kind, "", endpoint, times))
+            if night.forgets:
+                rehearsal.simulator.snapshots.forget()
+            with killed_at(rehearsal, night.killed_at):
+                rehearsal.collect(change_sets=_SWITCHED)
+        rehearsal.simulator.clear_quirks()
+
+        assert rehearsal.collect(change_sets=_SWITCHED).exit_code in (0, 1, 4)
+
+        for school in rehearsal.simulator.schools.values():
+            for endpoint in ENDPOINTS:
+                landed = rehearsal.landed(endpoint, school.estab)
+                assert landed == rehearsal.expected(endpoint, school), (endpoint, school.estab)
+        rehearsal.connection.close()
+
+
+def test_a_quiet_night_with_change_sets_receives_a_fraction_and_writes_nothing(tmp_path: Path) -> None:
+    school = make_school(1, pupils=60, weeks=1, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "saving.db", [school], endpoints=("Students", "AttendanceForDateRange"))
+    first = rehearsal.collect(change_sets=_SWITCHED)
+    again = rehearsal.collect(change_sets=_SWITCHED)
+    assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)
+    assert again.received_bytes < first.received_bytes / 5
+    rehearsal.connection.close()
+
+
+def test_a_change_that_the_server_forgot_to_name_is_landed_with_the_next_whole_set(tmp_path: Path) -> None:
+    """R6: a count cannot see a stale value."""
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "stale.db", [school], endpoints=("Students",))
+    rehearsal.collect(change_sets=_SWITCHED)
+    school.change(next(iter(school.pupils)), Surname="Changed")
+    rehearsal.simulator.add_quirk(Quirk("empty_table", endpoint="Students"))
+
+    rehearsal.collect(change_sets=_SWITCHED)
+    rehearsal.collect(change_sets=_SWITCHED)
+    assert rehearsal.landed("Students", school.estab) != rehearsal.expected("Students", school)
+    rehearsal.collect(change_sets=_SWITCHED, whole_every=timedelta(0))
+    assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+    rehearsal.connection.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "is_minimised", "said"),
+    [
+        (("Students",), True, "XPORTER_KEEP_UNMATCHED"),
+        (("Staff",), False, "of XPORTER_ENDPOINTS"),
+        (("StudentExclusions",), False, "named by their Id"),
+    ],
+)
+def test_endpoints_that_change_sets_cannot_keep_in_step_are_a_settings_error(
+    names: tuple[str, ...], is_minimised: bool, said: str
+) -> None:
+    chosen = choices(load_catalogue(), DEFAULT_ENDPOINTS)
+    with pytest.raises(SettingsError, match=said):
+        check_endpoints(chosen, names, is_minimised=is_minimised)
