@@ -93,7 +93,7 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
         return ConnectionLost(LOST.format(state=state))
     if state == "22P05":
-        return UnstorableText(_sentence(state, text, sql, ""))
+        return UnstorableText("A text has a letter that the code page of the database lacks (SQLSTATE 22P05).")
     shown = "" if has_values or state.startswith("22") else _redacted(text, sql)
     if state.startswith("23") or _TAKEN.search(text):
         return KeyTaken(_sentence(state, text, sql, shown))
