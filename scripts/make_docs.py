@@ -11,6 +11,7 @@ from api_pipeline.settings.reference import env_example, settings_reference
 from scripts import draw_rooms, reference_messages, reference_sdr
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page
+from scripts.reference_json import json_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,6 +26,7 @@ def pages() -> dict[Path, str]:
         docs / "reference/ddl.md": ddl_page(),
         docs / "reference/checks.md": checks_page(),
         docs / "reference/python.md": python_page(),
+        docs / "reference/json.md": json_page(),
         reference_messages.PAGE: reference_messages.page(),
         docs / "staging-fields.md": staged_fields_page(),
         ROOT / ".env.example": env_example(),

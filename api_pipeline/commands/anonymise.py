@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
     from api_pipeline.anonymise.tables import Pair
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 )
 @click.option("--as-sent", is_flag=True, help="Treat previous payloads as accepted, to rehearse deltas and purges.")
 @click.option("--dry-run", is_flag=True, help="Make and check every record; write none.")
-def command(common: Common, source: str | None, target: str | None, **wanted_options: Any) -> None:
+@json_option
+def command(common: Common, source: str | None, target: str | None, as_json: bool, **wanted_options: Any) -> None:
     """Fill the anonymised copy (_anon) of the live table with invented records of the same structure.
 
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
     """
+    from api_pipeline import documents
     from api_pipeline.anonymise.tables import pair_of
     from api_pipeline.anonymise.twin import Wanted, fill_copy_of
     from api_pipeline.settings.model import Purpose
@@ -43,7 +45,9 @@ def command(common: Common, source: str | None, target: str | None, **wanted_opt
         pair = pair_of(settings.table_name, source, target)
         wanted = Wanted(**wanted_options)
         outcome = fill_copy_of(settings.connection_string, pair, wanted)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.anonymised(pair, wanted, outcome))
+    elif not common.quiet:
         for line in sentences(pair, wanted, outcome):
             click.echo(line)
 

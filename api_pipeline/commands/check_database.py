@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, session
 
 
 @click.command("test-db-connection")
 @pass_common
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, as_json: bool) -> None:
     """Open the configured database, run SELECT 1, and name driver, server, database, login and server version."""
     from api_pipeline.diagnostics.database import check_connection

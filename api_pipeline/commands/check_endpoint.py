@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, session
 
 
 @click.command("test-endpoint")
 @pass_common
 @click.option("--send-test-record", is_flag=True, help="Also send one invented child; only to a test endpoint.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, send_test_record: bool, as_json: bool) -> None:
     """Test the way to the receiver: DNS, TCP, proxy, TLS, token, one harmless request. Stop at the first failure."""
     from api_pipeline.diagnostics.endpoint import check_endpoint, check_may_send_record

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, session
 
 
 @click.command("test-notify")
 @pass_common
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, as_json: bool) -> None:
     """Send a test message by webhook, mail and ping, as far as the settings name them. Exit code 5 if one fails."""
     from api_pipeline.notify.trial import try_notifications

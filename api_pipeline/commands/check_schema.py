@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, session
 
 
 @click.command("test-schema")
 @pass_common
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Compare the staging table and the control tables with what is expected; say what is missing and what adds it."""
     from api_pipeline.diagnostics.database import check_schema

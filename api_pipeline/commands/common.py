@@ -134,6 +134,16 @@ def session(
             raise
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def print_json(document: object) -> None:
+    """Print a document on standard output, where nothing else may stand then."""
+    import json
+
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """Refuse an option that is given without a text: an empty variable of a script must not mean every row.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.checking import exit_unless_ok
-from api_pipeline.commands.common import Common, executable_folder, pass_common
+from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, print_json
 
 if TYPE_CHECKING:
     from api_pipeline.diagnostics.configuration import Configuration
@@ -24,7 +23,7 @@ def command() -> None:
 @pass_common
 @click.option("--all", "every_setting", is_flag=True, help="Also show the settings that have their default.")
 @click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) -> None:
     """Show the settings: value, source, and what is wrong. Of a secret it shows only whether it is set.
 
@@ -34,7 +33,7 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
 
     found = _examined(common, live=live)
     if as_json:
-        click.echo(json.dumps(as_document(found), indent=2))
+        print_json(as_document(found))
     else:
         click.echo("\n".join(configuration_lines(found, every_setting=every_setting)))
     exit_unless_ok(found.exit_code)
@@ -43,7 +42,7 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
 @command.command("check")
 @pass_common
 @click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def check_config(common: Common, live: bool, as_json: bool) -> None:
     """Check the settings and print only what is wrong; for scripts and monitoring.
 
@@ -53,7 +52,7 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
 
     found = _examined(common, live=live)
     if as_json:
-        click.echo(json.dumps(as_document(found), indent=2))
+        print_json(as_document(found))
     elif not common.quiet or found.exit_code:
         for sentence in found.errors:
             click.echo(f"error: {sentence}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.schema_options import one_of_them, script_options
 
 
@@ -12,12 +12,16 @@ from api_pipeline.commands.schema_options import one_of_them, script_options
 @pass_common
 @script_options("sqlserver", "sqlserver2012", "postgresql", "sqlite")
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
-def command(common: Common, is_applied: bool, dialect: str | None, table: str | None) -> None:
+@json_option
+def command(common: Common, is_applied: bool, dialect: str | None, table: str | None, as_json: bool) -> None:
     """Print the script that makes the tables for the database in use, or run it with --apply. It drops nothing."""
+    from api_pipeline import documents
     from api_pipeline.deploy import make_tables, script_for, script_of
     from api_pipeline.settings.model import Purpose
 
     one_of_them(dialect, is_applied=is_applied)
+    if as_json and not is_applied:
+        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
     if dialect is not None:
         click.echo(script_of(dialect, table))
         return
@@ -27,7 +31,9 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
             click.echo(script_for(settings.connection_string, settings.table_name))
             return
         made = make_tables(settings.connection_string, settings.table_name)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.deployed(settings.table_name, made))
+    elif not common.quiet:
         click.echo(f"Made: {', '.join(made.made) or 'nothing'}.")
         click.echo(f"Found and left as it was: {', '.join(made.found) or 'nothing'}.")
         click.echo(f"The tables of {settings.table_name} are there ({made.dialect}).")

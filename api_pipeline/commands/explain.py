@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, session
 
 
 @click.command("explain")
@@ -34,6 +33,6 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
     with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:
         story = tell(started.settings, started.run_id, person_id, mask_values)
     if as_json:
-        click.echo(json.dumps(as_document(story), indent=2))
+        print_json(as_document(story))
     else:
         click.echo("\n".join(story_lines(story, with_values=with_values)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
     from api_pipeline.run_summary import RunSummary
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     help="Where to write the page (default: the working folder).",
 )
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
-def command(common: Common, run_id: str | None, folder: Path, table: str | None) -> None:
+@json_option
+def command(common: Common, run_id: str | None, folder: Path, table: str | None, as_json: bool) -> None:
     """Write one run as an HTML page: what was due, its outcomes, errors by rule, and the runs before it."""
+    from api_pipeline import documents
     from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
     from api_pipeline.reports.report_file import write_report
@@ -37,7 +39,9 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None)
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
         report = gather(store, started.settings.table_name, mask_values, run_id=run_id)
     path = write_report(report, folder)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.report(report.table, report.run.run_id if report.run else None, path))
+    elif not common.quiet:
         click.echo(f"Report: {path}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common, session
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
 
 
 @click.command("requeue")
@@ -12,8 +12,10 @@ from api_pipeline.commands.common import Common, not_empty, pass_common, session
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
 @click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
-def command(common: Common, table: str | None, person_id: str | None, matching: str | None) -> None:
+@json_option
+def command(common: Common, table: str | None, person_id: str | None, matching: str | None, as_json: bool) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""
+    from api_pipeline import documents
     from api_pipeline.assembly import open_store
     from api_pipeline.outbox.status import requeue
     from api_pipeline.settings.model import Purpose
@@ -22,5 +24,7 @@ def command(common: Common, table: str | None, person_id: str | None, matching: 
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
         settings = started.settings
         rows = requeue(store, person_id=person_id, matching=matching)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.requeued(settings.table_name, rows))
+    elif not common.quiet:
         click.echo(f"{rows} {'row was' if rows == 1 else 'rows were'} put back to pending in {settings.table_name}.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common, session
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
 from api_pipeline.commands.stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report page to this folder.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be sent; write nothing, send nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON for programs.")
+@json_option
 def command(
     common: Common,
     full: bool | None,
@@ -77,10 +76,11 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
+    from api_pipeline import documents
     from api_pipeline.assembly import RunObservers, RunRequest, run
     from api_pipeline.commands.report import report_on
     from api_pipeline.notify.watch import watched
-    from api_pipeline.reports.console import ConsoleProgress, print_summary, run_document
+    from api_pipeline.reports.console import ConsoleProgress, print_summary
     from api_pipeline.settings.model import Purpose
 
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
@@ -96,7 +96,7 @@ def execute(
         watch.ended(summary)
         outcome = report_on(summary, started.settings, report) if report else None
     if as_json:
-        click.echo(json.dumps(run_document(summary), indent=2))
+        print_json(documents.run(summary))
     else:
         print_summary(summary, quiet=common.quiet)
     if outcome and not (common.quiet and outcome.was_written):
@@ -124,7 +124,7 @@ def _plan_only(
         request = RunRequest(started.run_id, limit, resync, person_id)
         found = plan_run(started.settings, request, DryRunObservers())
         if as_json:
-            click.echo(json.dumps(as_document(found, started.settings), indent=2))
+            print_json(as_document(found, started.settings))
         elif not common.quiet:
             click.echo("\n".join(dry_run_lines(found, started.settings)))
     raise SystemExit(found.exit_code)

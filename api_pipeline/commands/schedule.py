@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json
 
 if TYPE_CHECKING:
     from api_pipeline.schedule.job import Job, Scheduler
@@ -34,6 +33,7 @@ _ACCOUNT = click.option(
 @click.option("--report", type=_FOLDER, help="Write report pages to this folder (default: reports).")
 @click.option("--stage", "stages", is_flag=True, help="Fill the staging table first, as run --stage does.")
 @click.option("--install", "is_installed", is_flag=True, help="Make the task, or replace it.")
+@json_option
 def command(
     common: Common,
     kind: str | None,
@@ -44,6 +44,7 @@ def command(
     report: Path | None,
     stages: bool,
     is_installed: bool,
+    as_json: bool,
 ) -> None:
     """Print the scheduled task of the nightly run, or make it with --install: Task Scheduler, systemd or cron.
 
@@ -70,22 +71,25 @@ def command(
         writes_to=tuple(path for path in (log.parent, pages) if path != place),
     )
     writes = scheduler(chosen, account or "")
-    if is_installed:
-        _install(job, writes, common)
-    else:
-        click.echo(writes.text(job), nl=False)
+    text = writes.text(job)
+    said = _install(job, writes) if is_installed else []
+    if as_json:
+        document = {"kind": chosen.value, "name": name, "was_installed": is_installed, "text": text, "said": said}
+        print_json(document)
+    elif not is_installed:
+        click.echo(text, nl=False)
+    elif not common.quiet:
+        click.echo("\n".join(said))
     if not common.env_file and not any((place / file).is_file() for file in (".env", "env.txt")):
         click.echo(f"Warning: there is no .env in {place}; the run needs its settings there.", err=True)
 
 
-def _install(job: Job, writes: Scheduler, common: Common) -> None:
+def _install(job: Job, writes: Scheduler) -> list[str]:
     from api_pipeline.errors import SettingsError
 
     if not Path(job.folder).is_dir():
         raise SettingsError(f"The folder {job.folder} is not there; make it, with the .env file in it, and try again.")
-    for sentence in writes.install(job):
-        if not common.quiet:
-            click.echo(sentence)
+    return list(writes.install(job))
 
 
 @command.command("status")
@@ -93,18 +97,14 @@ def _install(job: Job, writes: Scheduler, common: Common) -> None:
 @_KIND
 @_NAME
 @_ACCOUNT
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def show_status(common: Common, kind: str | None, name: str, account: str | None, as_json: bool) -> None:
     """Say whether the task is there, and what its scheduler knows of it. Exit code 1 if it is not there."""
+    from api_pipeline import documents
+
     standing = _scheduler(kind, name, account).standing(name)
     if as_json:
-        document = {
-            "kind": standing.kind.value,
-            "name": name,
-            "is_installed": standing.is_installed,
-            "facts": dict(standing.facts),
-        }
-        click.echo(json.dumps(document, indent=2))
+        print_json(documents.standing(standing))
     elif not (common.quiet and standing.is_installed):
         word = "is installed" if standing.is_installed else "is not installed"
         click.echo(f"The task {name} {word} ({standing.kind.value}).")
@@ -118,10 +118,13 @@ def show_status(common: Common, kind: str | None, name: str, account: str | None
 @_KIND
 @_NAME
 @_ACCOUNT
-def remove(common: Common, kind: str | None, name: str, account: str | None) -> None:
+@json_option
+def remove(common: Common, kind: str | None, name: str, account: str | None, as_json: bool) -> None:
     """Remove the task; settings, logs and reports stay."""
     was_there = _scheduler(kind, name, account).remove(name)
-    if not common.quiet:
+    if as_json:
+        print_json({"name": name, "was_there": was_there})
+    elif not common.quiet:
         click.echo(f"The task {name} {'was removed' if was_there else 'was not there'}.")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 
 
 @click.group("secrets")
@@ -17,7 +17,8 @@ def command() -> None:
 @command.command("set")
 @pass_common
 @click.argument("name")
-def set_secret(common: Common, name: str) -> None:
+@json_option
+def set_secret(common: Common, name: str, as_json: bool) -> None:
     """Keep the secret setting NAME. It is typed without echo, or read from standard input."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
@@ -27,17 +28,23 @@ def set_secret(common: Common, name: str) -> None:
     else:
         secret = sys.stdin.readline().rstrip("\r\n")
     CredentialStore().set(setting, secret)
-    if not common.quiet:
+    if as_json:
+        print_json({"name": setting, "action": "set", "was_changed": True})
+    elif not common.quiet:
         click.echo(f"{setting} is kept in the credential store of this account; other accounts do not see it.")
 
 
 @command.command("list")
 @pass_common
-def list_secrets(common: Common) -> None:
+@json_option
+def list_secrets(common: Common, as_json: bool) -> None:
     """List the secret settings that are in the store. Their values are never shown."""
     from api_pipeline.settings.credential_store import CredentialStore
 
     names = CredentialStore().names()
+    if as_json:
+        print_json({"names": names})
+        return
     for name in names:
         click.echo(name)
     if not names and not common.quiet:
@@ -47,11 +54,14 @@ def list_secrets(common: Common) -> None:
 @command.command("delete")
 @pass_common
 @click.argument("name")
-def delete_secret(common: Common, name: str) -> None:
+@json_option
+def delete_secret(common: Common, name: str, as_json: bool) -> None:
     """Remove the secret setting NAME from the store."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)
     was_there = CredentialStore().delete(setting)
-    if not common.quiet:
+    if as_json:
+        print_json({"name": setting, "action": "delete", "was_changed": was_there})
+    elif not common.quiet:
         click.echo(f"{setting} {'is gone from' if was_there else 'was not in'} the credential store of this account.")

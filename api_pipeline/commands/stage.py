@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
     import threading
 
     from api_pipeline.settings.model import Settings
+    from api_pipeline.staging.changes import Word
     from api_pipeline.staging.outcome import StageSummary
     from api_pipeline.staging.session import StageCall
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-deletions", is_flag=True, help="Continue although many rows would be deleted, or a table is empty."
 )
+@json_option
 def command(
     common: Common,
     table: str | None,
@@ -39,6 +41,7 @@ def command(
     dry_run: bool,
     issues_csv: Path | None,
     allow_deletions: bool,
+    as_json: bool,
 ) -> None:
     """Fill the staging table from the council's own tables (SSD): the cohort, each child's payload, and what changed.
 
@@ -51,25 +54,36 @@ def command(
     stop = stop_on_signals()
     call = StageCall(as_of.date() if as_of else today(), dry_run, allow_deletions)
     with session(common, Purpose.STAGE, {"TABLE_NAME": table}) as started:
-        summary = stage_once(started.settings, call, stop, common, issues_csv)
+        summary = stage_once(started.settings, call, stop, common, issues_csv, as_json=as_json)
     if summary.refusal is not None:
         raise summary.refusal
 
 
 def stage_once(
-    settings: Settings, call: StageCall, stop: threading.Event, common: Common, issues_csv: Path | None = None
+    settings: Settings,
+    call: StageCall,
+    stop: threading.Event,
+    common: Common,
+    issues_csv: Path | None = None,
+    *,
+    as_json: bool = False,
 ) -> StageSummary:
     """Stage once, show progress, and print what was done. Errors: those of `staging.session.stage`."""
+    from api_pipeline import documents
     from api_pipeline.staging.outcome import StagingObservers
     from api_pipeline.staging.report import Listing, StageProgress, print_summary
     from api_pipeline.staging.session import issues_file, stage
 
     progress = StageProgress(sys.stderr, quiet=common.quiet)
-    listing = Listing(is_wanted=call.is_dry_run and not common.quiet)
+    listing = Listing(is_wanted=call.is_dry_run and not common.quiet and not as_json)
+    changes: list[tuple[str, Word]] = []
+    on_change = (lambda person, word: changes.append((person, word))) if as_json and call.is_dry_run else listing.add
     with issues_file(issues_csv) as write_issue:
-        summary = stage(settings, call, StagingObservers(listing.add, write_issue, progress.update), stop)
+        summary = stage(settings, call, StagingObservers(on_change, write_issue, progress.update), stop)
     progress.close()
-    if not common.quiet:
+    if as_json:
+        print_json(documents.staging(summary, call.as_of, issues_csv, changes))
+    elif not common.quiet:
         print_summary(summary, call.as_of, issues_csv)
     return summary
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 
 @click.command("status")
 @pass_common
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""
+    from api_pipeline import documents
     from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
     from api_pipeline.outbox.status import overview
@@ -27,7 +25,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         settings = started.settings
         result = overview(store, settings.table_name, mask_values, receiver=settings.receiver)
     if as_json:
-        click.echo(json.dumps(asdict(result), indent=2, default=str))
+        print_json(documents.status(result))
         return
     for line in status_lines(result, settings.table_name):
         click.echo(line)

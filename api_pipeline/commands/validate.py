@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 
 @click.command("validate")
@@ -14,11 +14,13 @@ from api_pipeline.commands.common import Common, pass_common, session
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @click.option("--all", "every_row", is_flag=True, help="Check every row, not only those that are due.")
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Also write every finding to this file.")
-def command(common: Common, table: str | None, every_row: bool, csv_path: Path | None) -> None:
+@json_option
+def command(common: Common, table: str | None, every_row: bool, csv_path: Path | None, as_json: bool) -> None:
     """Check every pending payload against the schema and list every finding by rule. Nothing is sent.
 
     Exit code 1 if a record would not be sent.
     """
+    from api_pipeline import documents
     from api_pipeline.assembly import open_store
     from api_pipeline.diagnostics.payloads import Levels, validate
     from api_pipeline.outbox.staging_table import FILL_THE_TABLE, Selection
@@ -32,13 +34,16 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         levels = Levels(settings.schema_check, settings.schema_codes)
         result = validate(store, Selection(every_row=every_row), Checker(), levels, csv_path)
         is_empty = not result.rows and store.is_empty()
-    if is_empty:
+    rules = sorted(result.rules.values(), key=lambda rule: (rule.severity, -rule.findings))
+    if as_json:
+        print_json(documents.validation(result, rules, settings.table_name, csv_path, is_empty=is_empty))
+    elif is_empty:
         click.echo(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
     elif not common.quiet:
         click.echo(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
         if result.nulls:
             click.echo(f"{result.nulls} null members would be taken out before sending.")
-        for rule in sorted(result.rules.values(), key=lambda rule: (rule.severity, -rule.findings)):
+        for rule in rules:
             people = ", ".join(rule.examples)
             click.echo(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")
             click.echo(f"            for example person_id {people}")

@@ -82,27 +82,6 @@ def summary_lines(summary: RunSummary, *, errors_follow: bool = False) -> list[s
     return [*lines, f"Result: {result} (exit code {summary.exit_code})"]
 
 
-def run_document(summary: RunSummary) -> dict[str, object]:
-    """Return the summary of a run as what JSON is made of; the errors are those that ended it."""
-    return {
-        "run_id": summary.run_id,
-        "table": summary.table,
-        "receiver": summary.receiver,
-        "mode": "testing" if summary.is_testing else "live",
-        "payloads": "deltas" if summary.is_deltas else "full",
-        "started_at": summary.started_at.isoformat(),
-        "finished_at": None if summary.finished_at is None else summary.finished_at.isoformat(),
-        "seconds": round(summary.seconds, 3),
-        **summary.by_json_name,
-        "was_limited": summary.was_limited,
-        "is_table_empty": summary.is_table_empty,
-        "was_stopped": summary.was_stopped,
-        "errors": [str(error) for error in summary.errors],
-        "result": result_line(summary),
-        "exit_code": summary.exit_code,
-    }
-
-
 _ENDED_BY: tuple[tuple[type[PipelineError], str], ...] = (
     (DatabaseError, "the database could not be used"),
     (AuthenticationRefused, "access was refused"),

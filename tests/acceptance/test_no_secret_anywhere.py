@@ -260,7 +260,12 @@ SCENES: dict[str, list[Scene]] = {
         *on_receiver("run"),
         *on_database("run"),
     ],
-    "validate": [Scene("validate --csv findings.csv", 1), Scene("validate --all", 1), *on_database("validate")],
+    "validate": [
+        Scene("validate --csv findings.csv", 1),
+        Scene("validate --all", 1),
+        Scene("validate --json", 1),
+        *on_database("validate"),
+    ],
     "status": [Scene("status"), Scene("status --json"), *on_database("status")],
     "explain": [
         *(Scene(f"explain {person}") for person in "123456"),
@@ -269,22 +274,26 @@ SCENES: dict[str, list[Scene]] = {
         Scene("explain 1 --with-values", 2),
         *on_database("explain 1"),
     ],
-    "report": [Scene("report --folder reports"), *on_database("report")],
+    "report": [Scene("report --folder reports"), Scene("report --json --folder reports"), *on_database("report")],
     "requeue": [
-        Scene("requeue"),
+        Scene("requeue --json"),
         Scene("requeue --matching born"),
         Scene("requeue", 3, telltale_trigger),
         *on_database("requeue"),
     ],
     "anonymise": [
         Scene("anonymise --replace"),
-        Scene("anonymise --replace --dry-run"),
+        Scene("anonymise --replace --dry-run --json"),
         Scene("anonymise", 2),
         Scene("anonymise --replace --target ssd_api_data_staging", 2),
         Scene("anonymise --replace", 3, telltale_twin),
         *on_database("anonymise"),
     ],
-    "deploy-schema": [Scene("deploy-schema"), Scene("deploy-schema --apply"), *on_database("deploy-schema --apply")],
+    "deploy-schema": [
+        Scene("deploy-schema"),
+        Scene("deploy-schema --apply --json"),
+        *on_database("deploy-schema --apply"),
+    ],
     "preflight": [Scene("preflight"), Scene("preflight --dialect sqlite --schema x.y.z", 2)],
     "demo": [Scene("demo --children 30 --folder demo")],
     "simulate-api": [Scene("simulate-api --port 0", None, serves=True)],
@@ -330,7 +339,7 @@ SCENES: dict[str, list[Scene]] = {
         Scene("schedule --at 2", 2),
     ],
     "secrets": [
-        Scene("secrets list"),
+        Scene("secrets list --json"),
         # The store of this sweep forgets what it is given, which is found out.
         Scene("secrets set CLIENT_SECRET", 2, stdin=f"{CLIENT_SECRET}\n"),
         Scene("secrets delete SUPPLIER_KEY"),
@@ -350,7 +359,7 @@ SCENES: dict[str, list[Scene]] = {
             "xporter write-back", None, setting(XPORTER_MANAGEMENT_SECRET=CLIENT_SECRET, XPORTER_WRITE_BACK="conduct")
         ),
     ],
-    "stage": [Scene("stage", None), *unchecked(on_database("stage"))],
+    "stage": [Scene("stage", None), Scene("stage --dry-run --json", None), *unchecked(on_database("stage"))],
 }
 
 

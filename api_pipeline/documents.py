@@ -1,0 +1,166 @@
+"""What the commands print with `--json`: each result as what JSON is made of, and the schema that it follows.
+
+The schemas are `data/schemas/NAME.schema.json`. Their members stay: a later version may add some, and removes none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from api_pipeline.anonymise.tables import Pair
+    from api_pipeline.anonymise.twin import Outcome, Wanted
+    from api_pipeline.deploy import Deployed
+    from api_pipeline.diagnostics.payloads import RuleCount, Validation
+    from api_pipeline.outbox.status import Overview
+    from api_pipeline.run_summary import RunSummary
+    from api_pipeline.schedule.job import Standing
+    from api_pipeline.staging.changes import Word
+    from api_pipeline.staging.outcome import StageSummary
+
+Document: TypeAlias = "dict[str, Any]"
+
+# Which schema the output of a command follows; the reference is made from this.
+SCHEMAS: Mapping[str, str] = {
+    "run --json": "run",
+    "run --dry-run --json": "dry-run",
+    "stage --json": "stage",
+    "validate --json": "validate",
+    "status --json": "status",
+    "explain PERSON_ID --json": "explain",
+    "report --json": "report",
+    "requeue --json": "requeue",
+    "anonymise --json": "anonymise",
+    "config show --json": "config",
+    "config check --json": "config",
+    "test-db-connection --json": "test",
+    "test-schema --json": "test",
+    "test-endpoint --json": "test",
+    "test-notify --json": "test",
+    "smoke --json": "smoke",
+    "deploy-schema --apply --json": "deploy-schema",
+    "secrets list --json": "secrets",
+    "secrets set NAME --json": "secret",
+    "secrets delete NAME --json": "secret",
+    "schedule --json": "schedule",
+    "schedule status --json": "schedule-status",
+    "schedule remove --json": "schedule-remove",
+}
+
+
+def schema(name: str) -> Document:
+    """Return a schema by its name, `notification` (what a webhook gets) among them."""
+    path = files("api_pipeline") / "data" / "schemas" / f"{name}.schema.json"
+    found: Document = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def run(summary: RunSummary) -> Document:
+    """Return the summary of a run; the errors are those that ended it."""
+    from api_pipeline.reports.console import result_line
+
+    return {
+        "run_id": summary.run_id,
+        "table": summary.table,
+        "receiver": summary.receiver,
+        "mode": "testing" if summary.is_testing else "live",
+        "payloads": "deltas" if summary.is_deltas else "full",
+        "started_at": summary.started_at.isoformat(),
+        "finished_at": None if summary.finished_at is None else summary.finished_at.isoformat(),
+        "seconds": round(summary.seconds, 3),
+        **summary.by_json_name,
+        "was_limited": summary.was_limited,
+        "is_table_empty": summary.is_table_empty,
+        "was_stopped": summary.was_stopped,
+        "errors": [str(error) for error in summary.errors],
+        "result": result_line(summary),
+        "exit_code": summary.exit_code,
+    }
+
+
+def status(overview: Overview) -> Document:
+    """Return the state of the table."""
+    return asdict(overview)
+
+
+def validation(
+    found: Validation, rules: Sequence[RuleCount], table: str, csv: Path | None, *, is_empty: bool
+) -> Document:
+    """Return what is wrong with the payloads; `rules` in the order in which they are shown."""
+    return {
+        "table": table,
+        "rows": found.rows,
+        "refused_rows": found.refused_rows,
+        "nulls": found.nulls,
+        "is_table_empty": is_empty,
+        "csv": None if csv is None else str(csv),
+        "rules": [asdict(rule) for rule in rules],
+        "exit_code": 1 if found.refused_rows else 0,
+    }
+
+
+def requeued(table: str, rows: int) -> Document:
+    """Return how many rows were put back."""
+    return {"table": table, "requeued": rows}
+
+
+def report(table: str, run_id: str | None, file: Path) -> Document:
+    """Return where a report is."""
+    return {"table": table, "run_id": run_id, "file": str(file)}
+
+
+def staging(
+    summary: StageSummary, as_of: date, issues_csv: Path | None, changes: Sequence[tuple[str, Word]]
+) -> Document:
+    """Return what a staging did, or would do; `changes` are those of a dry run."""
+    return {
+        "table": summary.table,
+        "as_of": as_of.isoformat(),
+        "is_dry_run": summary.is_dry_run,
+        "people": summary.people,
+        "cohort": summary.cohort,
+        "withheld": summary.withheld,
+        "rehashed": summary.rehashed,
+        "kept": summary.kept,
+        "seconds": round(summary.seconds, 3),
+        "rows": {word.value: count for word, count in summary.words.items()},
+        "issues": {rule.value: count for rule, count in summary.issues.items()},
+        "issues_csv": None if issues_csv is None else str(issues_csv),
+        "changes": [{"person_id": person, "change": word.value} for person, word in changes],
+        "refusal": None if summary.refusal is None else str(summary.refusal),
+        "exit_code": 0 if summary.refusal is None else summary.refusal.exit_code,
+    }
+
+
+def deployed(table: str, made: Deployed) -> Document:
+    """Return which tables were made and which were there."""
+    return {"table": table, "dialect": made.dialect, "made": list(made.made), "found": list(made.found)}
+
+
+def anonymised(pair: Pair, wanted: Wanted, outcome: Outcome) -> Document:
+    """Return what became of the anonymised copy."""
+    return {
+        "source": pair.source_name,
+        "target": pair.twin_name,
+        "is_dry_run": wanted.dry_run,
+        "records": outcome.records,
+        "replaced": outcome.replaced,
+        "skipped": outcome.unreadable.count,
+        "left_out": outcome.left_out,
+    }
+
+
+def standing(found: Standing) -> Document:
+    """Return what a scheduler knows of the nightly task."""
+    return {
+        "kind": found.kind.value,
+        "name": found.name,
+        "is_installed": found.is_installed,
+        "facts": dict(found.facts),
+    }

@@ -1,0 +1,55 @@
+"""The reference of what commands print with `--json`, from the schemas that the package carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from api_pipeline import documents
+from scripts.reference_commands import MADE, cell
+
+_HEAD = f"""{MADE}# Output for programs
+
+With `--json` a command prints one JSON object on standard output and nothing else there. Errors and the log go to
+standard error, and the exit code is the same. A command that ends before it has anything to say (wrong settings, no
+database) prints no JSON, apart from the tests (`test-*`, `smoke`), which then print their one failed step.
+
+Each object follows a JSON Schema, which is in the package as `api_pipeline/data/schemas/NAME.schema.json`. The schemas
+only grow: a later version may add members, and removes or renames none. Read the members you need and ignore others.
+
+`preflight`, and `deploy-schema` without `--apply`, print a script, which is for programs as it is.
+"""
+
+
+def json_page() -> str:
+    """Gives the reference of the documents."""
+    rows = [f"| `{words}` | [`{name}`](#{name}) |" for words, name in documents.SCHEMAS.items()]
+    parts = [_HEAD, "| command | schema |\n|---|---|\n" + "\n".join(rows) + "\n"]
+    for name in dict.fromkeys([*documents.SCHEMAS.values(), "notification"]):
+        schema = documents.schema(name)
+        lines = ["| member | type | meaning |", "|---|---|---|", *_rows(schema, "")]
+        parts.append(f"## {name}\n\n{schema['title']}.\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
+    for name, inner in schema.get("properties", {}).items():
+        place = f"{path}.{name}" if path else name
+        yield f"| `{place}` | {cell(_kind(inner))} | {cell(inner.get('description', ''))} |"
+        yield from _rows(inner, place)
+        for part, mark in (("items", "[]"), ("additionalProperties", ".*")):
+            if isinstance(inner.get(part), dict):
+                yield from _rows(inner[part], f"{place}{mark}")
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = schema["type"]
+    names = [kind] if isinstance(kind, str) else list(kind)
+    for part, word in (("items", "array of"), ("additionalProperties", "object of")):
+        if isinstance(schema.get(part), dict):
+            return f"{word} {_kind(schema[part])}"
+    return " or ".join(names)
