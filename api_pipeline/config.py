@@ -128,8 +128,9 @@ def examine(
         values.errors.extend(endpoint_errors(name, values.text(name)))
     settings = _settings(values, connection, gathered, cwd, purpose)
     errors, warnings = _judged(settings, purpose)
-    settings = replace(settings, warnings=(*settings.warnings, *warnings))
-    return Examined(settings, values, gathered.file, tuple(dict.fromkeys([*values.errors, *errors])))
+    hide = values.without_secrets
+    settings = replace(settings, warnings=tuple(map(hide, (*settings.warnings, *warnings))))
+    return Examined(settings, values, gathered.file, tuple(dict.fromkeys(map(hide, [*values.errors, *errors]))))
 
 
 def near_misses(found: Examined, environ: Mapping[str, str], cwd: Path, executable_folder: Path | None) -> list[str]:

@@ -19,6 +19,7 @@ from api_pipeline.csc_api.answers import (
     Forbidden,
     Malformed,
     PermanentError,
+    Receipts,
     TooLarge,
     Unauthorised,
     classify,
@@ -45,7 +46,8 @@ class Endpoint:
 class CscReceiver:
     """Posts batches of records. Safe to use from several threads at once.
 
-    `on_request` is called as each request starts, `on_answer` with each answer.
+    `on_request` is called as each request starts, `on_answer` with each answer. `hide` takes our secrets out of a
+    reason, which is stored where more people read than may know them.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class CscReceiver:
         limiter: RateLimiter,
         on_request: Callable[[], None] = lambda: None,
         on_answer: Callable[[RawAnswer], None] = lambda _answer: None,
+        hide: Callable[[str], str] = lambda text: text,
     ) -> None:
         self._endpoint = endpoint
         self._limiter = limiter
         self._on_answer = on_answer
+        self._hide = hide
         self._exchange: Exchange[Token] = Exchange(
             session,
             endpoint.reach,
@@ -86,7 +90,9 @@ class CscReceiver:
 
         def read(raw: RawAnswer) -> Answer:
             self._on_answer(raw)
-            answer = classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
+            answer = self._without_secrets(
+                classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
+            )
             if isinstance(answer, Forbidden) and answer.retry_after_s is not None:
                 self._limiter.hold(answer.retry_after_s)
             return answer
@@ -96,6 +102,13 @@ class CscReceiver:
         if answered.may_have_arrived and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
             return replace(answer, may_have_arrived=True)
         return answer
+
+    def _without_secrets(self, answer: Answer) -> Answer:
+        if isinstance(answer, Receipts):
+            return answer
+        if isinstance(answer, Malformed):
+            answer = replace(answer, named={place: self._hide(reason) for place, reason in answer.named.items()})
+        return replace(answer, reason=self._hide(answer.reason))
 
 
 def _refused_token(limiter: RateLimiter, answer: Unauthorised) -> AuthenticationRefused:

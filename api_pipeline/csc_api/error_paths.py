@@ -62,7 +62,7 @@ def named_records(body: bytes, records: int, status: int, limit: int) -> dict[in
 
 def _storable(text: str) -> str:
     """Return a text without what JSON can spell and no database takes: half a pair of surrogates, and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
 
 
 def _read(message: _Message) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,7 @@ import requests
 from api_pipeline.auth import Credentials, TokenProvider
 from api_pipeline.config import Settings
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
+from api_pipeline.logs.redaction import Redactor
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
@@ -93,6 +94,12 @@ def assemble(
     """Return the receiver over a session that is made already."""
     endpoint = replace(endpoint, reach=replace(endpoint.reach, is_abandoned=limiter.is_past_grace))
     policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
+    redactor = Redactor.for_settings(settings)
+
+    def on_token(token: str) -> None:
+        redactor.add(token)
+        observers.on_token(token)
+
     tokens = TokenProvider(
         session,
         credentials,
@@ -100,6 +107,14 @@ def assemble(
         policy=policy,
         limiter=limiter,
         clock=time.monotonic,
-        on_token=observers.on_token,
+        on_token=on_token,
     )
-    return CscReceiver(session, endpoint, tokens, policy=policy, limiter=limiter, on_request=observers.on_request)
+    return CscReceiver(
+        session,
+        endpoint,
+        tokens,
+        policy=policy,
+        limiter=limiter,
+        on_request=observers.on_request,
+        hide=redactor.hide_known,
+    )

@@ -130,7 +130,7 @@ def _value(setting: Setting, values: Values) -> str:
     if not is_set:
         return "not set"
     redacted = _SECRET_SHOWN_REDACTED.get(setting.name)
-    return f"set: {redacted(values.found[setting.name].text)}" if redacted else "set"
+    return f"set: {redacted(values.without_secrets(values.found[setting.name].text))}" if redacted else "set"
 
 
 def _problem(name: str, errors: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.structure import Change, Part, changes_between, parts_of
+from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopted_baselines
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
@@ -123,7 +123,7 @@ class _Plan:
         return {record.row.id for record in self.records} | {outcome_row(outcome).id for outcome in self.outcomes}
 
 
-def tell(settings: Settings, run_id: str, person_id: str, mask: Callable[[str], str]) -> Story:
+def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
     """Return the story of a person; `mask` takes values out of answers.
 
     Errors: DatabaseError; SettingsError where the table has no row of the person.
@@ -154,7 +154,7 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Callable[[str], 
         held=held[1],
         difference=tuple(changes_between(data or {}, staged)) if staged else (),
         checks=tuple(Checker().check(staged, newest)) if staged else (),
-        tonight=_tonight(plan, mask),
+        tonight=_tonight(plan, newest, mask),
         records=tuple(_sent(row) for row in logged),
         has_log=has_log,
     )
@@ -237,7 +237,7 @@ def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None)
     return Held(state, source, baseline.receipt, accepted_at, parts)
 
 
-def _row_story(row: Any, due: set[int], newest: int, mask: Callable[[str], str]) -> RowStory:
+def _row_story(row: Any, due: set[int], newest: int, mask: Mask) -> RowStory:
     number, state, status = int(row[0]), word(row[1]), word(row[2])
     text = str(row[5] or "")
     is_due = number in due
@@ -246,15 +246,15 @@ def _row_story(row: Any, due: set[int], newest: int, mask: Callable[[str], str])
         row_state=state,
         submission_status=status,
         submission_timestamp=None if row[3] is None else str(row[3]),
-        answer=_answer(str(row[4] or ""), mask),
+        answer=_answer(str(row[4] or ""), text, mask),
         payload_bytes=len(text.encode("utf-8", "replace")),
         is_due=is_due,
         reason=_reason(state, status, text, number, newest, is_due=is_due),
     )
 
 
-def _answer(text: str, mask: Callable[[str], str]) -> str:
-    return text if _RECEIPT.fullmatch(text.strip()) else mask(text)
+def _answer(text: str, payload: str, mask: Mask) -> str:
+    return text if _RECEIPT.fullmatch(text.strip()) else mask(text, payload)
 
 
 def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_due: bool) -> str:
@@ -273,7 +273,7 @@ def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_
     return f"its status is {status or 'empty'}, which is none of the known words"
 
 
-def _tonight(plan: _Plan, mask: Callable[[str], str]) -> Tonight:
+def _tonight(plan: _Plan, payload: str, mask: Mask) -> Tonight:
     records = tuple(PlannedRecord(record.row.id, record.kind.value, len(record.body)) for record in plan.records)
     if plan.refusal:
         return Tonight((), f"A run would refuse to start: {plan.refusal}")
@@ -282,7 +282,7 @@ def _tonight(plan: _Plan, mask: Callable[[str], str]) -> Tonight:
         return Tonight(records, f"A run would send {kinds}.")
     for outcome in plan.outcomes:
         if isinstance(outcome, Invalid):
-            return Tonight((), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason)}")
+            return Tonight((), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason, payload)}")
     if plan.outcomes:
         return Tonight((), "Nothing would be sent: the receiver holds this payload already; the row would be sent.")
     return Tonight((), "Nothing would be sent: no row of this person is due.")

@@ -44,6 +44,11 @@ _DATE = re.compile(
 )
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.IGNORECASE)
 _NUMBER_IN_GROUPS = re.compile(r"\b\d(?:[ -]?\d){5,}\b")
+# Letters as their numbers (113, 117, ...) and digits one by one; the position of a record stands in brackets.
+_SPELLED = re.compile(
+    r"(?<!\w)\d{2,3}(?:[^\w\[\]]{1,3}\d{2,3}){2,}(?!\w)|(?<!\w)\d{1,3}(?:[^\w\[\]]{1,12}\d{1,3}){4,}(?!\w)"
+)
+_FEWEST_SPELLED = 3
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _UNKNOWN_MEMBERS = re.compile(r"(unknown members: )([^;]*)")
 _TAG = re.compile(r"<[^<>]{0,500}>")
@@ -121,6 +126,8 @@ def _mask_json(value: object, own: frozenset[str]) -> object:
     if isinstance(value, dict):
         return {_mask_text(str(key), own): _mask_json(item, own) for key, item in value.items()}
     if isinstance(value, list):
+        if sum(1 for item in value if _is_short_number(item)) >= _FEWEST_SPELLED:
+            return [HIDDEN]
         return [_mask_json(item, own) for item in value]
     if isinstance(value, bool) or value is None:
         return value
@@ -129,10 +136,14 @@ def _mask_json(value: object, own: frozenset[str]) -> object:
     return value if len(str(value)) < _SHORTEST_HIDDEN_NUMBER else HIDDEN
 
 
+def _is_short_number(value: object) -> bool:
+    return isinstance(value, (int, str)) and re.fullmatch(r"\d{1,3}", str(value)) is not None
+
+
 def _mask_text(text: str, own: frozenset[str]) -> str:
     text = _undone(text)
     text = _QUOTED.sub(_mask_quoted, text)
-    for pattern in (_EMAIL, _DATE, _POSTCODE, _NUMBER_IN_GROUPS):
+    for pattern in (_EMAIL, _DATE, _POSTCODE, _NUMBER_IN_GROUPS, _SPELLED):
         text = pattern.sub(HIDDEN, text)
     return _WORD.sub(lambda match: match[0] if _may_stay(match[0], own) else HIDDEN, text)
 

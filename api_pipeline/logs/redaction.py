@@ -21,6 +21,12 @@ _LONGEST_ESCAPED = 64
 _SHORTEST_WITHIN_A_WORD = 4
 """Shorter secrets are found where they stand alone, not within a word or a number."""
 
+_SHORTEST_CUT = 6
+"""Shorter secrets are not looked for in pieces: blanks between a few letters mean nothing."""
+_GAP = r"(?:[\s\x00\u00ad\u200b-\u200f\u2060\ufeff]|<[^<>]{0,40}>|\x1b\[[0-9;]*m)*"
+_MAY_DISGUISE = re.compile(r"[&%\\<\x00-\x08\x0b-\x1f\u00ad\u200b-\u200f\u2060\ufeff]|\n(?!\Z)|\S\s\S\s\S\s")
+"""What a text needs to hold a secret in another form than its letters in a row; most lines of a log have none of it."""
+
 _PASSWORD = re.compile(r"(?i)(?:pwd|password|passwd|token|secret)\s*=\s*\{?([^;}]*)")
 _SECRET_KEYWORD = re.compile(r"pwd|pass|token|secret|key", re.IGNORECASE)
 _VALUE = r"""(?:\{(?:[^}]|\}\})*\}?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s;,&"'}\]<>]+)"""
@@ -53,8 +59,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
         self._followers: list[Redactor] = []
-        self._forms: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._literals: re.Pattern[str] | None = None
+        self._disguised: re.Pattern[str] | None = None
         self._add_all(secrets)
 
     @classmethod
@@ -96,11 +102,19 @@ class Redactor:
 
     def forget(self) -> None:
         """Know nothing any more."""
-        self._secrets, self._forms, self._known = set(), set(), None
+        self._secrets, self._literals, self._disguised = set(), None, None
 
     def hide_known(self, text: str) -> str:
         """Return `text` with the known secrets replaced by ***, and nothing else changed."""
-        return self._known.sub(HIDDEN, text) if self._known else text
+        if self._literals is None:
+            return text
+        text = self._literals.sub(HIDDEN, text)
+        if not _MAY_DISGUISE.search(text):
+            return text
+        if self._disguised is None:
+            # A tenth of a second, which the start of a command need not pay before there is a text that asks for it.
+            self._disguised = _one_of({form for secret in self._secrets for form in _forms_of(secret)})
+        return self._disguised.sub(HIDDEN, text)
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret replaced by ***."""
@@ -111,13 +125,26 @@ class Redactor:
 
     def _add_all(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        forms = {form for secret in known for form in _forms_of(secret)}
-        self._secrets |= known
         for follower in self._followers:
             follower._add_all(known)
-        if not forms <= self._forms:
-            self._forms = self._forms | forms
-            self._known = re.compile("|".join(sorted(self._forms, key=len, reverse=True)), re.IGNORECASE)
+        if not known <= self._secrets:
+            self._secrets |= known
+            self._literals = _one_of({form for secret in self._secrets for form in _literals_of(secret)})
+            self._disguised = None
+
+
+def _one_of(forms: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+
+
+def _literals_of(secret: str) -> Iterator[str]:
+    """Return the patterns of a secret as it is, as ODBC or a URL's query writes it, in base64 and as numbers."""
+    for plain in {secret, secret.replace("}", "}}"), secret.replace(" ", "+")}:
+        form = re.escape(plain)
+        yield form if len(secret) >= _SHORTEST_WITHIN_A_WORD else rf"(?<![^\W_]){form}(?![^\W_])"
+    data = secret.encode(errors="replace")
+    for whole in (base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode()):
+        yield re.escape(whole.decode("ascii").rstrip("="))
 
 
 def _forms_of(secret: str) -> Iterator[str]:
@@ -126,21 +153,16 @@ def _forms_of(secret: str) -> Iterator[str]:
         # A token of a thousand letters would make a pattern of a hundred thousand: it is looked for as a whole.
         yield from {re.escape(whole) for whole in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
         return
-    form = "".join(_letter_pattern(letter) for letter in secret)
+    between = _GAP if len(secret) >= _SHORTEST_CUT else ""
+    form = between.join(_letter_pattern(letter) for letter in secret)
     if len(secret) < _SHORTEST_WITHIN_A_WORD:
         form = rf"(?<![^\W_]){form}(?![^\W_])"
     yield form
-    data = secret.encode(errors="replace")
-    for whole in (base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode()):
-        yield re.escape(whole.decode("ascii").rstrip("="))
 
 
 def _letter_pattern(letter: str) -> str:
     """Return a pattern for one letter of a secret: as it is, or escaped for URL, JSON, HTML, Python or ODBC."""
-    code = ord(letter)
-    escapes = rf"&#0*{code};?|&#x0*{code:x};?|\\\\?u\{{?0*{code:x}\}}?"
-    if code < 128:
-        escapes += rf"|%(?:25)*{code:02x}|\\\\?x{code:02x}"
+    escapes = _escapes({ord(letter), *map(ord, letter.lower()), *map(ord, letter.upper())})
     if _is_plain(letter):
         return f"(?:{letter}|{escapes})"
     written = {
@@ -158,6 +180,17 @@ def _letter_pattern(letter: str) -> str:
         written.add("\\\\\\\\")
     forms = [re.escape(form) for form in sorted(written, key=len, reverse=True)]
     return "(?:" + "|".join([*(form for form in forms if len(form) > 1), escapes, re.escape(letter)]) + ")"
+
+
+def _escapes(codes: Iterable[int]) -> str:
+    """Return a pattern for the letters with these numbers, as HTML, JSON, Python or a URL escapes them."""
+    decimal = "|".join(str(code) for code in codes)
+    hexadecimal = "|".join(f"{code:x}" for code in codes)
+    short = "|".join(f"{code:02x}" for code in codes if code < 128) or "(?!)"
+    return (
+        rf"&(?:amp;)*#(?:0*(?:{decimal})|x0*(?:{hexadecimal}));?"
+        rf"|\\\\?(?:u\{{?0*(?:{hexadecimal})\}}?|x(?:{short}))|%(?:25)*(?:u0*(?:{hexadecimal})|(?:{short}))"
+    )
 
 
 def _is_plain(letter: str) -> bool:

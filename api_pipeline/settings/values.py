@@ -21,6 +21,9 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _LONGEST_SHOWN = 80
+_SHORTEST_SECRET = 3
+# Of these the password alone is secret; the rest may be shown, and is needed to find what is wrong.
+_SECRET_IN_PART = (SettingKind.CONNECTION, SettingKind.PROXY)
 _NAMED_BY_OTHERS = frozenset({"USER_SERVER", "USER_DATABASE"})
 _NOT_IN_AN_ENDPOINT = frozenset("@#?;%{}|^`'")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -181,12 +184,19 @@ class Values:
         """Return the value as it may be shown: a secret never is."""
         if self.table[name].secret:
             return "a value that is not shown, because it is a secret"
-        text = redacted_url(self._text(name))
+        text = redacted_url(self.without_secrets(self._text(name)))
         if self.table[name].kind is SettingKind.URL:
             # A query may carry a key, as the test console of an API gateway writes it.
             text = re.sub(r"[?#].*", f"?{HIDDEN}", text, flags=re.DOTALL)
         text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
         return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
+
+    def without_secrets(self, text: str) -> str:
+        """Return `text` without the values of secret settings: one may have been pasted into another setting too."""
+        whole = (one for one in self.table.values() if one.secret and one.kind not in _SECRET_IN_PART)
+        secrets = {self.found[one.name].text for one in whole if one.name in self.found}
+        known = sorted((one for one in secrets if len(one) >= _SHORTEST_SECRET), key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, known)), HIDDEN, text, flags=re.IGNORECASE) if known else text
 
     def origin(self, name: str) -> str:
         """Return where the value came from, in words."""

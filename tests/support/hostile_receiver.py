@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
 
-TOKEN = "invented.hostile-token-0001"
+TOKEN = "Wj-7781-Kqx.zz"
 _PIECE = 65_536
 _DRIP_S = 0.02
 
@@ -98,11 +98,15 @@ def honest_token(talk: Talk) -> None:
 class HostileReceiver:
     """Serves on a loopback address while it is entered as a context manager.
 
-    `replies` are by child: the first child of a batch decides. `token` is the reply to every token request.
+    `replies` are by child: the first child of a batch decides. `token` is the reply to every token request,
+    and `otherwise` the reply to records that have none of their own.
     """
 
-    def __init__(self, replies: Mapping[str, Reply] | None = None, token: Reply = honest_token) -> None:
+    def __init__(
+        self, replies: Mapping[str, Reply] | None = None, token: Reply = honest_token, otherwise: Reply = honest
+    ) -> None:
         self.replies = dict(replies or {})
+        self.otherwise = otherwise
         self.token = token
         self.heard: list[Heard] = []
         self.receipts: dict[str, list[str]] = {}
@@ -170,7 +174,7 @@ class HostileReceiver:
     def _reply_to(self, heard: Heard) -> Reply:
         if heard.path == "/token":
             return self.token
-        return self.replies.get(heard.children[0], honest) if heard.children else honest
+        return self.replies.get(heard.children[0], self.otherwise) if heard.children else honest
 
 
 def _read_request(connection: socket.socket) -> Heard | None:
