@@ -452,7 +452,8 @@ SELECT CAST(0 AS INT) AS number INTO #d2i_transaction;
 UPDATE #d2i_transaction SET number = CAST(? AS INT);
 
 -- name: transaction_state_sqlserver
--- SQL Server: sees, before the commit, which transaction this is and whether it can be committed.
+-- SQL Server: sees, before the commit, which transaction this is and whether it can be committed; and behind the commit
+-- that it was this one.
 SELECT number, CASE WHEN @@TRANCOUNT = 1 AND XACT_STATE() = 1 THEN 1 ELSE 0 END FROM #d2i_transaction;
 
 -- name: transaction_begin_postgresql
@@ -480,7 +481,7 @@ PRAGMA main.user_version;
 PRAGMA main.user_version = {version};
 
 -- name: transaction_state_sqlite
--- SQLite through ODBC: sees, before the commit, which transaction this is.
+-- SQLite through ODBC: sees, before the commit and behind it, which transaction this is.
 SELECT number, 1 FROM temp.d2i_transaction;
 
 -- name: lock_name_sqlite

@@ -143,9 +143,13 @@ class Connection:
             if not self._raw.in_transaction:
                 raise TransactionLost(_UNDONE)
             return
-        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
-        if not rows or str(rows[0][0]) != str(self._transactions) or not rows[0][1]:
+        if not all(self._mark()):
             raise TransactionLost(_UNDONE)
+
+    def _mark(self) -> tuple[bool, bool]:
+        """Return whether the mark has this transaction's number, and whether the transaction can be committed."""
+        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
+        return bool(rows) and str(rows[0][0]) == str(self._transactions), bool(rows) and bool(rows[0][1])
 
     def page(self, size: int) -> dict[str, str]:
         """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
@@ -255,6 +259,9 @@ class Connection:
                     # Its driver may call a commit done that died with the connection; an answer to what follows it
                     # proves that the server still had it.
                     self._raw.execute(load()["probe"].sql).close()
+            # Between check and commit the transaction may still have gone; then the mark went back as well.
+            if commit and self.dialect is not Dialect.POSTGRESQL and not self._mark()[0]:
+                raise TransactionLost(_UNDONE)
         except DatabaseError:
             if commit:
                 self._abandon()
