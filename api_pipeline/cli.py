@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from api_pipeline._version import __version__
-from api_pipeline.commands.common import Common, common_options, take_common
+from api_pipeline.commands import hints
+from api_pipeline.commands.common import Common, common_options, say, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
@@ -87,6 +88,7 @@ def cli(context: click.Context, /, **keywords: Any) -> None:
     in error, 2 settings, 3 database, 4 authentication, 5 receiver not reached, 75 another run at work, 130 stopped.
     """
     context.obj = take_common(context, keywords)
+    hints.remember(context.obj.env_file, None)
     if context.invoked_subcommand is None:
         from api_pipeline.commands.run import execute
 
@@ -127,7 +129,7 @@ def _run(command: click.Command, arguments: list[str] | None, name: str) -> None
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except PipelineError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         _report_unforeseen(error)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api_pipeline.commands.common import say
+
 if TYPE_CHECKING:
     from api_pipeline.diagnostics.steps import Report
 
@@ -37,7 +39,7 @@ def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: 
 
     if as_json or (quiet and report.is_ok):
         return
-    click.echo(redact("\n".join(report_lines(report))))
+    say(redact("\n".join(report_lines(report))))
 
 
 def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from api_pipeline.commands import hints
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -121,7 +123,7 @@ def session(
     if not (logs.debug or common.quiet):
         # A console shows progress and summary; the file keeps every event.
         logs = replace(logs, console_level=logging.WARNING)
-    with set_up_logging(logs, sys.stderr, redactor):
+    with set_up_logging(logs, sys.stderr, redactor, advice=hints.as_called):
         for warning in settings.warnings:
             logging.getLogger(__name__).warning("%s", warning)
         try:
@@ -142,6 +144,11 @@ def print_json(document: object) -> None:
     import json
 
     click.echo(json.dumps(document, indent=2, default=str))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; commands that it advises have the options of this call."""
+    click.echo(hints.as_called(text), err=err)
 
 
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -171,7 +178,9 @@ def pass_common(function: Callable[..., Any]) -> Callable[..., Any]:
     @common_options
     @click.pass_context
     def command(context: click.Context, /, **keywords: Any) -> Any:
-        return function(take_common(context, keywords), **keywords)
+        common = take_common(context, keywords)
+        hints.remember(common.env_file, keywords.get("table"))
+        return function(common, **keywords)
 
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, say, session
 
 
 @click.command("explain")
@@ -35,4 +35,4 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
     if as_json:
         print_json(as_document(story))
     else:
-        click.echo("\n".join(story_lines(story, with_values=with_values)))
+        say("\n".join(story_lines(story, with_values=with_values)))

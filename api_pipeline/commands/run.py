@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, say, session
 from api_pipeline.commands.stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def execute(
     if as_json:
         print_json(documents.run(summary))
     else:
-        print_summary(summary, quiet=common.quiet)
+        print_summary(summary, say, quiet=common.quiet)
     if outcome and not (common.quiet and outcome.was_written):
-        click.echo(outcome.sentence, err=as_json or not outcome.was_written)
+        say(outcome.sentence, err=as_json or not outcome.was_written)
     for error in summary.errors:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
     raise SystemExit(summary.exit_code)
 
 
@@ -126,7 +126,7 @@ def _plan_only(
         if as_json:
             print_json(as_document(found, started.settings))
         elif not common.quiet:
-            click.echo("\n".join(dry_run_lines(found, started.settings)))
+            say("\n".join(dry_run_lines(found, started.settings)))
     raise SystemExit(found.exit_code)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.checking import exit_unless_ok, settings_failing, show
-from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, session
+from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, say, session
 
 if TYPE_CHECKING:
     from api_pipeline.commands.common import Session
@@ -45,7 +45,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(started.redactor(json.dumps(as_summary(reports), indent=2)))
     elif not common.quiet or code:
-        click.echo(started.redactor("\n".join(summary_table(reports))))
+        say(started.redactor("\n".join(summary_table(reports))))
     exit_unless_ok(code)
 
 

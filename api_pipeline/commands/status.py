@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session
 
 
 @click.command("status")
@@ -28,4 +28,4 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         print_json(documents.status(result))
         return
     for line in status_lines(result, settings.table_name):
-        click.echo(line)
+        say(line)

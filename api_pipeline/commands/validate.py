@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session
 
 
 @click.command("validate")
@@ -38,15 +38,15 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     if as_json:
         print_json(documents.validation(result, rules, settings.table_name, csv_path, is_empty=is_empty))
     elif is_empty:
-        click.echo(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
+        say(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
     elif not common.quiet:
-        click.echo(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
+        say(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
         if result.nulls:
-            click.echo(f"{result.nulls} null members would be taken out before sending.")
+            say(f"{result.nulls} null members would be taken out before sending.")
         for rule in rules:
             people = ", ".join(rule.examples)
-            click.echo(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")
-            click.echo(f"            for example person_id {people}")
+            say(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")
+            say(f"            for example person_id {people}")
         if csv_path:
-            click.echo(f"Every finding is in {csv_path}.")
+            say(f"Every finding is in {csv_path}.")
     raise SystemExit(1 if result.refused_rows else 0)

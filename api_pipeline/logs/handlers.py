@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -111,10 +112,12 @@ def set_up_logging(
     stream: TextIO | None,
     redactor: Redactor,
     syslog_sockets: tuple[Path, ...] = SYSLOG_SOCKETS,
+    advice: Callable[[str], str] = str,
 ) -> Logging:
     """Start logging to `stream` (the console's stderr; None: there is none) and to what the options name.
 
-    Use the result as a context manager. Errors: SettingsError when the log file or the system's log cannot be used.
+    `advice` completes the commands that a message advises. Use the result as a context manager.
+    Errors: SettingsError when the log file or the system's log cannot be used.
     """
     kept_level = logging.DEBUG if options.debug else logging.INFO
     handlers: list[logging.Handler] = []
@@ -130,7 +133,7 @@ def set_up_logging(
         system = _syslog_handler(syslog_sockets) if options.log_to == "syslog" else _event_log_handler()
         system.setLevel(kept_level)
         handlers.append(system)
-    redacting = RedactingFilter(redactor, debug=options.debug)
+    redacting = RedactingFilter(redactor, debug=options.debug, advice=advice)
     formatter = _JsonFormatter(options) if options.log_format == "json" else _TextFormatter(options)
     for handler in handlers:
         handler.addFilter(redacting)
@@ -150,10 +153,11 @@ class RedactingFilter(logging.Filter):
     what it was given. Other packages' chatter below WARNING is dropped unless in debug.
     """
 
-    def __init__(self, redactor: Redactor, *, debug: bool) -> None:
+    def __init__(self, redactor: Redactor, *, debug: bool, advice: Callable[[str], str] = str) -> None:
         super().__init__()
         self._redactor = redactor
         self._debug = debug
+        self._advice = advice
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is to be logged; change it in place."""
@@ -162,7 +166,7 @@ class RedactingFilter(logging.Filter):
             return False
         if getattr(record, "is_redacted", False):
             return True
-        text = _message(record)
+        text = self._advice(_message(record))
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({type(record.exc_info[1]).__name__})"
             if self._debug:

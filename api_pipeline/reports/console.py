@@ -167,7 +167,7 @@ def _shown(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
-def print_summary(summary: RunSummary, *, quiet: bool) -> None:
+def print_summary(summary: RunSummary, say: Callable[[str], None] = click.echo, *, quiet: bool) -> None:
     """Print the summary to standard output; when `quiet` only its last line, and that only after an error.
 
     What ended a run is said in full on standard error, and here in a few words.
@@ -176,4 +176,4 @@ def print_summary(summary: RunSummary, *, quiet: bool) -> None:
     if quiet:
         lines = lines[-1:] if summary.exit_code else []
     for line in lines:
-        click.echo(line)
+        say(line)

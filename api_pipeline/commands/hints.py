@@ -1,0 +1,44 @@
+"""Commands that messages advise, with the table and the settings file of this call, ready to be copied."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from pathlib import Path
+
+_WITH_TABLE = frozenset(
+    {"run", "stage", "validate", "test-schema", "smoke", "status", "explain", "report", "requeue", "deploy-schema"}
+)
+_OTHERS = frozenset({"test-db-connection", "test-endpoint", "test-notify", "config show", "config check", "anonymise"})
+_ADVISED = re.compile(
+    r"\bd2i-csc-api (?P<command>"
+    + "|".join(sorted(_WITH_TABLE | _OTHERS, key=len, reverse=True))
+    + r")(?![\w-])(?P<rest>(?: --?[\w-]+)*)"
+)
+_CALL: ContextVar[tuple[str, str]] = ContextVar("call", default=("", ""))
+
+
+def remember(env_file: Path | None, table: object) -> None:
+    """Remember what this call was given by option; None is what it was not given."""
+    _CALL.set((_option("--env-file", env_file), _option("--table", table)))
+
+
+def as_called(text: str) -> str:
+    """Return a message in which every command that it advises has the options of this call."""
+    env_file, table = _CALL.get()
+    if not (env_file or table):
+        return text
+
+    def completed(found: re.Match[str]) -> str:
+        command, rest = found["command"], found["rest"]
+        own_table = table if command in _WITH_TABLE and "--table" not in rest else ""
+        return f"d2i-csc-api {command}{own_table}{env_file if '--env-file' not in rest else ''}{rest}"
+
+    return _ADVISED.sub(completed, text)
+
+
+def _option(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    return f' {name} "{text}"' if re.search(r"[\s'&;()]", text) else f" {name} {text}"
