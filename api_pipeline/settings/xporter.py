@@ -45,6 +45,8 @@ class XporterSettings:
     attendance_from: date | None
     stale_after_hours: float
     purges_revoked: bool
+    revoked_grace_days: int
+    keeps_unknown: bool
     keep_unmatched: bool
     write_back: tuple[str, ...]
     callback_url: str
@@ -88,6 +90,8 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         attendance_from=_day(values, "XPORTER_ATTENDANCE_FROM"),
         stale_after_hours=values.number("XPORTER_STALE_AFTER_HOURS"),
         purges_revoked=values.choice("XPORTER_ON_REVOKED") == "purge",
+        revoked_grace_days=values.integer("XPORTER_REVOKED_GRACE_DAYS"),
+        keeps_unknown=values.choice("XPORTER_NEW_COLUMNS") != "ignore",
         keep_unmatched=values.boolean("XPORTER_KEEP_UNMATCHED"),
         write_back=_kinds(values),
         callback_url=values.text("XPORTER_CALLBACK_URL"),

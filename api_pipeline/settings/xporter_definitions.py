@@ -233,6 +233,24 @@ XPORTER_SETTINGS = (
         high=720,
     ),
     Setting(
+        "XPORTER_REVOKED_GRACE_DAYS",
+        Group.XPORTER,
+        SettingKind.INTEGER,
+        "How many days after a revocation the rows of a school are removed. It is not asked any more meanwhile.",
+        default="0",
+        low=0,
+        high=90,
+    ),
+    Setting(
+        "XPORTER_NEW_COLUMNS",
+        Group.XPORTER,
+        SettingKind.CHOICE,
+        "What happens to members and tables of an answer that the catalogue does not know: extra (kept as JSON) or "
+        "ignore (not landed). The table xporter_column names them either way.",
+        default="extra",
+        choices=("extra", "ignore"),
+    ),
+    Setting(
         "XPORTER_KEEP_UNMATCHED",
         Group.XPORTER,
         SettingKind.BOOLEAN,

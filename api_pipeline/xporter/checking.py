@@ -66,6 +66,7 @@ def _check_one(
         echo(f"School {estab}: {failure.text}")
         return [failure.outcome]
     echo(f"School {estab}: token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}")
+    _say_gdpr(client, echo)
     outcomes = []
     for choice in choices:
         if choice.endpoint.is_withheld(scopes):
@@ -74,6 +75,16 @@ def _check_one(
         elif choice.endpoint.asking.startswith("plain"):
             outcomes.extend(_ask_one(client, estab, choice, settings, echo))
     return outcomes
+
+
+def _say_gdpr(client: IdaasClient, echo: Callable[[str], None]) -> None:
+    """Say how many people the API lists as GDPR ids; what is in the list is not published, so it is a hint alone."""
+    try:
+        listed = client.gdpr_ids()
+    except Failed as failure:
+        echo(f"  GDPRIDs: {failure.text}")
+        return
+    echo(f"  GDPRIDs: {'no list' if listed is None else f'{listed} entries; compare with whom the school withholds'}")
 
 
 def _ask_one(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from api_pipeline.errors import SettingsError
@@ -45,6 +46,14 @@ class StepOptions(Protocol):
     def purges_revoked(self) -> bool:
         """Whether a revocation removes rows."""
 
+    @property
+    def revoked_grace(self) -> timedelta:
+        """How long after it."""
+
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """Which share of the schools, (I, N); None for all."""
+
 
 class ConsentStep:
     """Brings the tables to what the list of schools says. `patient` runs work on the database within its budget."""
@@ -74,12 +83,14 @@ class ConsentStep:
         asked: dict[str, frozenset[str] | None] = {}
         every = set(known) | set(listed or ()) | set(self._secrets.estabs())
         for estab in sorted(every):
+            if not _is_in(self._options.shard, estab):
+                continue
             entry = listed.get(estab) if listed is not None else None
             scopes = self._settle_one(estab, known.get(estab), entry, listed is not None, now)
             is_wanted = not self._options.only or estab in self._options.only
             if scopes is not None and is_wanted:
                 asked[estab] = scopes[0]
-        for estab in sorted(self._options.only - set(asked)):
+        for estab in sorted(estab for estab in self._options.only - set(asked) if _is_in(self._options.shard, estab)):
             self._summary.lines.append(f"School {estab} was not asked: it is not authorised, or has no secret here.")
         return asked
 
@@ -134,6 +145,12 @@ class ConsentStep:
             )
             self._summary.lines.append(text)
             _LOG.warning("%s", text)
+            return
+        if verdict.state is SchoolState.REVOKED and _is_before(now, verdict.ended_at, self._options.revoked_grace):
+            self._summary.lines.append(
+                f"School {estab} revoked its consent; it is not asked any more, and its rows are removed "
+                f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
+            )
             return
         values = _values(known, listed, None, now)
         removed = self._patient(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
@@ -196,6 +213,16 @@ class ConsentStep:
         }
         self._patient(lambda: self._store.save_school(values))
         return since
+
+
+def _is_in(shard: tuple[int, int] | None, estab: str) -> bool:
+    """Whether a school is in a share; the same school is in the same share on every machine."""
+    return shard is None or zlib.crc32(estab.encode()) % shard[1] == shard[0] - 1
+
+
+def _is_before(now: datetime, ended_at: datetime | None, grace: timedelta) -> bool:
+    # A revocation without a date that can be read has the last day of all calendars, and gets no grace.
+    return ended_at is not None and ended_at <= now < ended_at + grace
 
 
 def _known(row: Mapping[str, Any]) -> Known:

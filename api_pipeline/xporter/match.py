@@ -16,11 +16,13 @@ from api_pipeline.upn import LETTERS, check_letter
 
 MISSING = "missing"
 CHANGED = "changed"
+ON_NO_ROLL = "on no roll"
 IN_CARE_AT_SCHOOL = "in care at school"
 IN_CARE_HERE = "in care here"
 KINDS = {
     MISSING: "a child without a UPN has the name and birth date of exactly one pupil",
     CHANGED: "the SSD's UPN is the former one of a pupil",
+    ON_NO_ROLL: "the SSD's UPN is at none of the schools, not even as a former one",
     IN_CARE_AT_SCHOOL: "the school has the child in care, the SSD does not",
     IN_CARE_HERE: "the SSD has the child in care, the school does not",
 }
@@ -96,6 +98,8 @@ def proposals(people: Iterable[Person], pupils: Iterable[Pupil]) -> list[Proposa
             continue
         if person.upn not in by_upn:
             found.extend(_only(person, CHANGED, by_former[person.upn]))
+            if roll and person.upn not in by_former:
+                found.append(Proposal(person.person_id, ON_NO_ROLL, "", "", None, None, is_valid_upn(person.upn)))
         found.extend(_care(person, by_upn[person.upn]))
     return found
 

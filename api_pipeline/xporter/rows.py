@@ -29,9 +29,12 @@ class _Plan:
 
 
 class RowReader:
-    """Reads the rows of one landing table. `withheld` are columns that the school's consent does not let out."""
+    """Reads the rows of one landing table. `withheld` are columns that the school's consent does not let out.
 
-    def __init__(self, landing: Landing, withheld: Collection[str] = ()) -> None:
+    Without `keeps_unknown` members that the catalogue does not know are neither landed nor compared.
+    """
+
+    def __init__(self, landing: Landing, withheld: Collection[str] = (), *, keeps_unknown: bool = True) -> None:
         self._landing = landing
         self._withheld = frozenset(name.lower() for name in withheld)
         self._columns = [name.lower() for name in landing.columns]
@@ -39,7 +42,8 @@ class RowReader:
         self._key = [name.lower() for name in landing.table.key] if landing.table else ["id"]
         self._has_loose_key = landing.table is None or not landing.table.is_published
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        layout = [landing.name, landing.columns, sorted(self._withheld)]
+        self._keeps_unknown = keeps_unknown
+        layout = [landing.name, landing.columns, sorted(self._withheld), *([] if keeps_unknown else ["known"])]
         self._salt = _RULES + orjson.dumps(layout)
 
     def key(self, row: Mapping[str, Any]) -> str | None:
@@ -58,6 +62,8 @@ class RowReader:
 
     def sha(self, row: Mapping[str, Any]) -> str:
         """Return the hash by which a row is compared with the landed one, in whatever order its members come."""
+        if not self._keeps_unknown and (unknown := self._plan(row).extra):
+            row = {member: value for member, value in row.items() if member not in unknown}
         return hashlib.sha256(self._salt + orjson.dumps(row, option=_SORTED)).hexdigest()[:32]
 
     def values(self, row: Mapping[str, Any]) -> list[str | None]:
@@ -68,7 +74,8 @@ class RowReader:
             value = values[place]
             if is_id and value is not None and len(value) > ID_LENGTH:
                 values[place] = value[:ID_LENGTH]
-        extra = {member: row[member] for member in plan.extra if row[member] is not None}
+        kept = plan.extra if self._keeps_unknown else ()
+        extra = {member: row[member] for member in kept if row[member] is not None}
         values.append(_clean(orjson.dumps(extra, option=_SORTED).decode()) if extra else None)
         return values
 

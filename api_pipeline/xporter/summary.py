@@ -36,6 +36,7 @@ class CollectSummary:
     rounds: int = 0
     counts: Counts = field(default_factory=Counts)
     dropped: int = 0
+    verified: int = 0
     requests: int = 0
     received_bytes: int = 0
     problems: list[RoundResult] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,57 @@ def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None
     assert "has left school" in done.out
     assert "rows were removed" in done.out
     assert "P002" in done.out
+
+
+def test_verify_collects_only_the_sets_whose_count_differs(council: Council) -> None:
+    council.run("collect")
+    council.query('DELETE FROM "xporter_Students" WHERE estab = ?', "9990002")
+    council.query('UPDATE "xporter_Students" SET "Surname" = ?', "not asked for")
+
+    done = council.run("collect", "--verify")
+
+    assert done.code == 0, done.text
+    assert "Verified: 8 sets" in done.out
+    assert "School 9990002, Students: 0 rows are landed, the API says 4" in done.out
+    assert council.count("Students", "9990002") == 4
+    asked = council.query('SELECT DISTINCT estab FROM "xporter_Students" WHERE "Surname" <> \'not asked for\'')
+    assert asked == [("9990002",)]
+    assert council.run("collect", "--verify", XPORTER_KEEP_UNMATCHED="false").code == 3
+
+
+def test_shards_share_the_schools_and_run_beside_each_other(council: Council) -> None:
+    done = [council.run("collect", "--shard", f"{part}/2") for part in (1, 2)]
+    assert [one.code for one in done] == [0, 0]
+    counts = [int(one.out.split("Collected: ")[1].split(" schools")[0]) for one in done]
+    assert sum(counts) == 3
+    assert all(council.count("Students", school.estab) == 4 for school in council.schools)
+
+
+def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(council: Council) -> None:
+    council.run("collect")
+    today = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    council.schools[0].revoke(today - timedelta(days=2))
+
+    waits = council.run("collect", XPORTER_REVOKED_GRACE_DAYS="3")
+    assert "3 days after that" in waits.out
+    assert council.count("Students", "9990001") == 4
+    assert "rows were removed" in council.run("collect", XPORTER_REVOKED_GRACE_DAYS="1").out
+    assert council.count("Students", "9990001") == 0
+
+
+@pytest.mark.parametrize(("setting", "landed"), [("extra", 4), ("ignore", 0)])
+def test_members_that_the_catalogue_does_not_know_are_kept_or_ignored(
+    council: Council, setting: str, landed: int
+) -> None:
+    council.simulator.add_quirk(Quirk("extra_column", "9990001", "Students"))
+    assert council.run("collect", XPORTER_NEW_COLUMNS=setting).code == 0
+    with_more = council.query("SELECT COUNT(*) FROM \"xporter_Students\" WHERE extra LIKE '%BrandNew%'")
+    assert with_more == [(landed,)]
+    assert council.query("SELECT column_name FROM xporter_column WHERE column_name = 'BrandNew'") == [("BrandNew",)]
+
+
+def test_check_says_how_many_people_the_api_lists_for_data_protection(council: Council) -> None:
+    council.schools[1].withheld_people.add(next(iter(council.schools[1].pupils)))
+    done = council.run("check", "9990002")
+    assert done.code == 0, done.text
+    assert "GDPRIDs: 1 entries" in done.out

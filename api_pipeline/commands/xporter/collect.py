@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint, and Students.")
 @click.option("--full", "is_full", is_flag=True, help="Ask for closed weeks again as well.")
 @click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
+@click.option("--verify", "verifies", is_flag=True, help="Ask for counts, and for the whole sets whose count differs.")
+@click.option("--shard", metavar="I/N", help="Collect only share I of N shares of the schools.")
 @click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
 def command(
     common: Common,
@@ -28,6 +30,8 @@ def command(
     endpoints: tuple[str, ...],
     is_full: bool,
     accept_shrink: bool,
+    verifies: bool,
+    shard: str | None,
     dry_run: bool,
 ) -> None:
     """Collect once: settle what consent says, then ask each school and write the difference.
@@ -42,7 +46,7 @@ def command(
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
 
     stop = stop_on_signals()
-    with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
+    with session(common, Purpose.XPORTER, {"SHARD": shard}, has_testing_mode=False) as started:
         settings = started.settings
         options = options_of(settings, today(), chosen(settings, endpoints))
         options = replace(
@@ -50,6 +54,7 @@ def command(
             only=frozenset(estabs) or options.only,
             is_full=is_full,
             accepts_shrink=accept_shrink,
+            verifies=verifies,
             is_dry_run=dry_run,
         )
         with open_landing(settings, started.run_id) as store, session_of(settings) as http:
@@ -69,6 +74,8 @@ def _print(summary: CollectSummary, common: Common, *, is_dry_run: bool) -> None
         if problem.is_news:
             window = f" {problem.round.window}" if problem.round.window else ""
             click.echo(f"School {problem.round.estab or '(list)'}, {problem.round.endpoint}{window}: {problem.text}")
+    if summary.verified:
+        click.echo(f"Verified: {summary.verified} sets have as many rows as the API counts.")
     counts = summary.counts
     click.echo(
         f"{'Would write' if is_dry_run else 'Collected'}: {summary.schools} schools, {summary.rounds} rounds, "

@@ -19,14 +19,15 @@ _TICK_S = 0.2
 class HeldLock:
     """The run lock, which is taken again after the connection it hung on was lost."""
 
-    def __init__(self, store: LandingStore) -> None:
+    def __init__(self, store: LandingStore, shard: tuple[int, int] | None) -> None:
         self._store = store
+        self._shard = shard
         self._lock: RunLock | None = None
 
     def take(self) -> None:
         """Take the lock. Errors: AlreadyRunning, DatabaseError."""
         self.release()
-        self._lock = take(self._store.connection, self._store.names.table("xporter_sync"), None)
+        self._lock = take(self._store.connection, self._store.names.table("xporter_sync"), self._shard)
 
     def retake(self) -> None:
         """Take the lock on a new connection. Errors: DatabaseError."""
@@ -43,9 +44,9 @@ class HeldLock:
 
 
 @contextmanager
-def locked(store: LandingStore) -> Iterator[HeldLock]:
+def locked(store: LandingStore, shard: tuple[int, int] | None) -> Iterator[HeldLock]:
     """Hold the lock of the collection until the end of the block. Errors: AlreadyRunning, DatabaseError."""
-    lock = HeldLock(store)
+    lock = HeldLock(store, shard)
     lock.take()
     try:
         yield lock

@@ -79,7 +79,15 @@ class ScopesFound:
     scopes: frozenset[str]
 
 
-Item: TypeAlias = "Collected | Problem | ScopesFound"
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The API's own count of the rows of a whole set (None: it names none), to be compared with what is landed."""
+
+    round: Round
+    rows: int | None
+
+
+Item: TypeAlias = "Collected | Counted | Problem | ScopesFound"
 
 
 class HandIn(Protocol):
@@ -110,3 +118,5 @@ class SchoolPlan:
     paths: Mapping[str, str] = field(default_factory=dict)
     shrink_pause_s: float = 30.0
     changes: ChangeSets | None = None
+    verifies: bool = False
+    keeps_unknown: bool = True

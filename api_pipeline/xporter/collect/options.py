@@ -22,6 +22,9 @@ from api_pipeline.xporter.wire.access import Access
 class CollectOptions:
     """What one call asks for beyond the settings.
 
+    `verifies` asks for counts, and for whole sets where they differ. `shard` is (I, N): only the I-th of N shares of
+    the schools. `keeps_unknown` lands members that the catalogue does not know, in `extra`.
+
     `is_full` asks for closed windows again; `accepts_shrink` writes a set that looks too small; `is_dry_run` writes
     nothing. `today` is the council's own day.
     """
@@ -32,6 +35,10 @@ class CollectOptions:
     is_full: bool = False
     accepts_shrink: bool = False
     is_dry_run: bool = False
+    verifies: bool = False
+    shard: tuple[int, int] | None = None
+    revoked_grace: timedelta = timedelta(0)
+    keeps_unknown: bool = True
     weeks_back: int = 2
     earliest: date | None = None
     options_style: str = "options"

@@ -94,6 +94,8 @@ class Planner:
             options_style=options.options_style,
             paths=options.paths,
             shrink_pause_s=options.shrink_pause_s,
+            verifies=options.verifies,
+            keeps_unknown=options.keeps_unknown,
             changes=ChangeSets(options.change_sets, syncs, utc_now(), options.whole_every, options.is_full),
         )
 

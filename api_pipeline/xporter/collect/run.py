@@ -40,6 +40,11 @@ def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
             "XPORTER_ENDPOINTS: expected Students among them while XPORTER_KEEP_UNMATCHED is false: without the roll "
             "nobody knows which rows are about the council's children."
         )
+    if options.verifies and parts.cohort is not None:
+        raise SettingsError(
+            "--verify needs XPORTER_KEEP_UNMATCHED=true: where only the council's children are landed, the API's count "
+            "of a set says nothing."
+        )
     parts.store.check()
     missing = parts.store.tables_missing(landing for choice in options.choices for landing in landings(choice.endpoint))
     if missing:
@@ -47,7 +52,7 @@ def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
             f"{len(missing)} landing tables are not there ({missing[0]} among them); make them with: "
             "d2i-csc-api xporter deploy-schema --apply"
         )
-    with locked(parts.store) as lock:
+    with locked(parts.store, options.shard) as lock:
         return Collection(parts, options, lock).run()
 
 

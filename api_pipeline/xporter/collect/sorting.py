@@ -33,7 +33,7 @@ class Sorting:
             else:
                 landing = by_table[table.name]
                 found[landing.name] = (landing, rows)
-        if unknown:
+        if unknown and self._plan.keeps_unknown:
             found[other.name] = (other, unknown)
         return found
 

@@ -8,14 +8,24 @@ from functools import partial
 from typing import Any
 
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.collect.items import Change, Collected, Item, Problem, Rows, SchoolPlan, ScopesFound, Verdict
+from api_pipeline.xporter.collect.items import (
+    Change,
+    Collected,
+    Counted,
+    Item,
+    Problem,
+    Rows,
+    SchoolPlan,
+    ScopesFound,
+    Verdict,
+)
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
 from api_pipeline.xporter.compare import compare, compare_changes, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
-from api_pipeline.xporter.layout import landings
+from api_pipeline.xporter.layout import Landing, landings
 from api_pipeline.xporter.meta import as_of, meta_text
 from api_pipeline.xporter.rows import LOOSE, RowReader
 from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
@@ -55,6 +65,8 @@ class Writer:
         if isinstance(item, Problem):
             self._take_problem(item)
             return Verdict.WRITTEN
+        if isinstance(item, Counted):
+            return self._take_count(item)
         verdict = self._take_answer(item)
         self._parts.progress(self.summary)
         return verdict
@@ -65,7 +77,7 @@ class Writer:
             return self._take_changes(item, item.change)
         changes = []
         for name, (landing, rows) in item.tables.items():
-            reader = RowReader(landing, item.withheld.get(name, ()))
+            reader = self._reader(item, landing)
             landed = self._with_retry(partial(self._store.hashes, landing, item.round))
             difference = compare(landed, rows, reader)
             if has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
@@ -81,6 +93,25 @@ class Writer:
         self._write(item, changes)
         return Verdict.WRITTEN
 
+    def _reader(self, item: Collected, landing: Landing) -> RowReader:
+        withheld = item.withheld.get(landing.name, ())
+        return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown or landing.table is None)
+
+    def _take_count(self, item: Counted) -> Verdict:
+        """Compare the API's count of a set with the longest of its landed tables."""
+        known = landings(load_catalogue().endpoint(item.round.endpoint))
+        counts = [self._with_retry(partial(self._store.count, landing, item.round)) for landing in known]
+        if item.rows == max(counts):
+            self.summary.verified += 1
+            return Verdict.WRITTEN
+        window = f" {item.round.window}" if item.round.window else ""
+        said = "no count" if item.rows is None else f"{item.rows}"
+        self.summary.lines.append(
+            f"School {item.round.estab}, {item.round.endpoint}{window}: {max(counts)} rows are landed, the API says "
+            f"{said}; the whole set is collected."
+        )
+        return Verdict.DOUBTFUL
+
     def _take_changes(self, item: Collected, change: Change) -> Verdict:
         """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
         changes: list[TableChange] = []
@@ -91,7 +122,7 @@ class Writer:
             if not rows and not gone:
                 longest = max(longest, self._with_retry(partial(self._store.count, landing, item.round)))
                 continue
-            reader = RowReader(landing, item.withheld.get(landing.name, ()))
+            reader = self._reader(item, landing)
             landed = self._with_retry(partial(self._store.hashes, landing, item.round))
             keys = [reader.key(row) for row in gone]
             difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)

@@ -24,6 +24,7 @@ from api_pipeline.xporter.wire.tokens import IdaasToken, IdaasTokens
 
 GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
 SCOPES = "/api/v1/Scopes"
+GDPR_IDS = "/api/v1/GDPRIDs"
 _MOST_BYTES = 2 * 1024 * 1024 * 1024
 # A cold cache is slow, and a whole school is large: so many waits may pass before an answer is whole.
 _WHOLE_WAITS = 5
@@ -61,6 +62,12 @@ class IdaasClient:
         with self._asked(SCOPES, []) as (body, _):
             named = {name.lower(): value for name, value in body.items()}
             return read_scopes(named.get("scopes"))
+
+    def gdpr_ids(self) -> int | None:
+        """Return how many people the API lists for data protection; None where it lists none so. Errors: Failed."""
+        with self._asked(GDPR_IDS, []) as (body, _):
+            found = next((value for name, value in unwrapped(body).items() if name.lower() == "gdpr"), None)
+            return len(found) if isinstance(found, list) else None
 
     def first_page(self, path: str, query: list[tuple[str, str]]) -> Answer:
         """Return one answer as it comes, without its other pages. Errors: Failed, Stopped."""

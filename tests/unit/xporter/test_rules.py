@@ -13,7 +13,7 @@ from api_pipeline.sandbox.invented_children import invented_upn
 from api_pipeline.xporter.asking import choices, query_of, questions
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_time
-from api_pipeline.xporter.match import CHANGED, MISSING, Person, Pupil, is_valid_upn, name_key, proposals
+from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.windows import windows
 from api_pipeline.xporter.wire.answer import ErrorKind, is_not_ready, read_error
 
@@ -180,6 +180,9 @@ def test_proposals_name_only_exact_matches_and_two_candidates_give_none(
         if proposal.kind == CHANGED:
             assert {pupil.upn for pupil in roll if pupil.former_upn == person.upn and pupil.upn} >= {proposal.upn}
             assert proposal.former_upn == person.upn
+        if proposal.kind == ON_NO_ROLL:
+            assert person.upn
+            assert not [pupil for pupil in roll if person.upn in (pupil.upn, pupil.former_upn)]
 
 
 def test_names_match_without_case_accents_and_signs_and_with_nothing_else_forgiven() -> None:

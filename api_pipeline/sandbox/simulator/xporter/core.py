@@ -29,6 +29,7 @@ MANAGEMENT_SECRET = "invented-management-secret"  # noqa: S105 - invented, known
 GET_TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
 SCHOOLS_PATH = "/api/XporterOnDemand/GetXodSchools"
 SCOPES_PATH = "/api/v1/Scopes"
+GDPR_PATH = "/api/v1/GDPRIDs"
 _DATA_PREFIX = "/api/v1/School/"
 _NOT_CORRECT = "Relying Party not found for estab or secret not correct"
 _PAUSED = "Authorisation is currently paused while the school finalises the selection of people"
@@ -83,7 +84,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         """Return which endpoint a path is for."""
         if path == GET_TOKEN_PATH:
             return "token"
-        if path in (SCHOOLS_PATH, SCOPES_PATH):
+        if path in (SCHOOLS_PATH, SCOPES_PATH, GDPR_PATH):
             return "manage"
         if path.startswith(WRITE_PATHS):
             return "write"
@@ -109,8 +110,8 @@ class XporterSimulator(Shell[SchoolConditions]):
             whose = self._whose(headers.get("authorization", ""))
             if visit.path == SCHOOLS_PATH:
                 return self._list(whose, query, conditions)
-            if visit.path == SCOPES_PATH:
-                return self._scopes(whose, conditions)
+            if visit.path in (SCOPES_PATH, GDPR_PATH):
+                return self._of_token(visit.path, whose, conditions)
             if visit.target == "write":
                 return self._write(visit.path, body, whose, conditions)
             answer = self._data(visit.path, query, whose, conditions)
@@ -200,10 +201,13 @@ class XporterSimulator(Shell[SchoolConditions]):
                 pending.append({"estab": school.estab, "schoolName": school.name, "dateInvited": "2025-09-01T08:00:00"})
         return json_answer(200, {"Authorised": authorised, "Revoked": revoked, "PendingAuthorisation": pending})
 
-    def _scopes(self, whose: str | None, conditions: SchoolConditions) -> Answer:
+    def _of_token(self, path: str, whose: str | None, conditions: SchoolConditions) -> Answer:
         school = self.schools.get(whose or "")
         if school is None:
             return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+        if path == GDPR_PATH:
+            people = [{"Id": key} for key in sorted(school.withheld_people)]
+            return json_answer(200, {"GDPR": people, "ExceptionMessage": None})
         return json_answer(200, {"Scopes": sorted(school.scopes), "ExceptionMessage": None})
 
     def _data(self, path: str, query: dict[str, str], whose: str | None, conditions: SchoolConditions) -> Answer:
