@@ -33,7 +33,7 @@ from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoin
 from api_pipeline.transport.proxy import check_proxy, proxy_in_use
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
-from api_pipeline.transport.session import make_session
+from api_pipeline.transport.session import make_session, trusted_by_environment
 from api_pipeline.transport.single_request import RawAnswer
 
 _PORTAL = "whoever holds the council's account at the DfE portal"
@@ -51,13 +51,22 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
             session = make_session(transport_options(settings))
             for url in (settings.children_url, settings.token_endpoint):
                 check_proxy(session, settings.proxy_url or None, url)
-            finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}"
+            finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}{_told(settings)}"
         with session:
             _walk_ways(walk, settings, session)
             _ask(walk, settings, session, on_token, send_test_record=send_test_record)
     except StepFailed:
         pass
     return walk.report()
+
+
+def _told(settings: Settings) -> str:
+    """Return further lines of the first step: what a reader of the settings would not expect."""
+    lines = ["a run is simulated (TESTING_MODE), but this test speaks to them"] if settings.testing_mode else []
+    file = None if settings.ca_bundle else trusted_by_environment()
+    if file:
+        lines.append(f"certificates are trusted as SSL_CERT_FILE or SSL_CERT_DIR of the environment says: {file}")
+    return "".join(f"\n{line}" for line in lines)
 
 
 def check_may_send_record(settings: Settings) -> None:

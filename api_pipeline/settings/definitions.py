@@ -106,7 +106,8 @@ _MODE = (
         "TESTING_MODE",
         Group.MODE,
         SettingKind.BOOLEAN,
-        "true: nothing leaves this machine, the receiver's answers are simulated. false: live.",
+        "true: a run sends nothing, the receiver's answers are simulated. false: live. smoke and test-endpoint speak "
+        "to the configured receiver in both.",
         default="true",
     ),
     Setting(

@@ -34,6 +34,9 @@ _DENIED = re.compile(r"permission denied|permission was denied|readonly database
 # The number that SQL Server's driver puts behind its text, before the name of the ODBC function.
 _NATIVE = re.compile(r"\((\d+)\) \(SQL\w+\)")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+([\w.\[\]\"]+)", re.I)
+# SQL Server: 1105 the file group is full, 9002 the log, 1101 no page is left; SQLite says "database or disk is full".
+_FULL = re.compile(r"(?:database or )?disk is full|No space left|\((?:1105|9002|1101)\)", re.I)
+_CANCELLED = re.compile(r"\binterrupted\b|Operation cancell?ed|cancell?ing statement", re.I)
 _DRIVER = re.compile(r"\[[^\]]*\]\s*")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _LONGEST_TEXT = 300
@@ -117,6 +120,16 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
         return (
             f"The login may not do this in the database (SQLSTATE {state}); "
             "ask the database administrator for the grants that deploy-schema prints."
+        )
+    if state in ("53100", "53200") or _FULL.search(text):
+        return (
+            f"The database has no room left (SQLSTATE {state}): its disk, its log or a quota is full; ask the database "
+            "administrator for room, then run again. What was sent before is recorded or kept in the receipt spool."
+        )
+    if state in ("57014", "HY008") or _CANCELLED.search(text):
+        return (
+            f"A statement was cancelled (SQLSTATE {state}), by somebody or by a time limit of the server; ask the "
+            "database administrator whether there is one, then run again."
         )
     native = _NATIVE.search(text)
     number = f", native error {native[1]}" if native else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -132,6 +133,19 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     return context
+
+
+def trusted_by_environment() -> str | None:
+    """Return the file or folder of SSL_CERT_FILE or SSL_CERT_DIR where it takes the system's trust store's place.
+
+    None where neither is set, and on Windows and macOS, whose stores are not OpenSSL's.
+    """
+    if sys.platform in ("win32", "darwin"):
+        return None
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile and paths.cafile != paths.openssl_cafile:
+        return paths.cafile
+    return paths.capath if paths.capath != paths.openssl_capath else None
 
 
 def _require_integrated_login() -> None:

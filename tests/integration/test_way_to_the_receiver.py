@@ -139,7 +139,11 @@ def test_council_authority_works_through_ca_bundle(council: Authority, tmp_path:
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="trust stores of these systems belong to the machine")
 def test_council_authority_works_through_the_system_trust_store(council: Authority, tmp_path: Path) -> None:
     with secured_server(council.issue()) as server:
-        assert walk(server, tmp_path, SSL_CERT_FILE=council.pem).code == 0
+        found = walk(server, tmp_path, SSL_CERT_FILE=council.pem)
+    assert found.code == 0
+    assert (
+        f"as SSL_CERT_FILE or SSL_CERT_DIR of the environment says: {council.pem}" in found.steps["settings"]["detail"]
+    )
 
 
 def test_public_certificate_gets_no_remark(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What a database says is told as what it is, and none of a row's values with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from api_pipeline.sql.driver_errors import as_database_error
+
+
+class DriverError(Exception):
+    """Stands for pyodbc.Error: state and text are its arguments."""
+
+
+FULL = [
+    ("53100", "ERROR: could not extend file: No space left on device"),
+    ("42000", "[SQL Server]Could not allocate space for 'x' as 'PRIMARY' is full. (1105) (SQLExecDirectW)"),
+    ("42000", "[SQL Server]The transaction log for database 'x' is full due to 'LOG_BACKUP'. (9002) (SQLExecDirectW)"),
+    ("HY000", "[SQLite]database or disk is full (13)"),
+]
+CANCELLED = [
+    ("57014", "ERROR: canceling statement due to statement timeout"),
+    ("HY008", "[Microsoft][ODBC Driver 18 for SQL Server]Operation canceled (0) (SQLExecDirectW)"),
+    ("HY000", "[SQLite]interrupted (9)"),
+]
+
+
+@pytest.mark.parametrize(("state", "text"), FULL)
+def test_full_disk_is_told_as_such(state: str, text: str) -> None:
+    error = as_database_error(DriverError(state, text), "UPDATE x SET y = 1")
+    assert error.exit_code == 3
+    assert str(error).startswith(f"The database has no room left (SQLSTATE {state})")
+
+
+@pytest.mark.parametrize(("state", "text"), CANCELLED)
+def test_cancelled_statement_is_told_as_such(state: str, text: str) -> None:
+    error = as_database_error(DriverError(state, text), "UPDATE x SET y = 1")
+    assert error.exit_code == 3
+    assert str(error).startswith(f"A statement was cancelled (SQLSTATE {state})")
+
+
+@pytest.fixture
+def embedded() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE x (y TEXT)")
+        yield connection
+
+
+def test_real_embedded_database_that_is_full_is_told_as_such(embedded: sqlite3.Connection) -> None:
+    embedded.execute("PRAGMA max_page_count = 2")
+    with pytest.raises(sqlite3.Error) as raised:
+        embedded.execute("INSERT INTO x VALUES (?)", ["Quillfeather" * 5000])
+    assert "has no room left" in str(as_database_error(raised.value))
+    assert "Quillfeather" not in str(as_database_error(raised.value))
+
+
+def test_real_embedded_statement_that_is_cancelled_is_told_as_such(embedded: sqlite3.Connection) -> None:
+    embedded.set_progress_handler(lambda: 1, 1)
+    with pytest.raises(sqlite3.Error) as raised:
+        embedded.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n")
+    assert "was cancelled" in str(as_database_error(raised.value))
