@@ -127,7 +127,7 @@ class TokenProvider:
     def _fetch(self) -> tuple[str, float]:
         answer = ask(self._session, self._reach, _token_request(self._credentials))
         if isinstance(answer, Transient):
-            what = answer.reason.removeprefix("network fault: ")
+            what = answer.reason.removeprefix("network error: ")
             raise TransientError(replace(answer, reason=f"the token service could not be reached ({what})"))
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):

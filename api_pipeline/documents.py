@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from api_pipeline.anonymise.filling import Outcome, Wanted
     from api_pipeline.anonymise.tables import Pair
-    from api_pipeline.anonymise.twin import Outcome, Wanted
     from api_pipeline.deploy import Deployed
     from api_pipeline.diagnostics.payloads import RuleCount, Validation
     from api_pipeline.outbox.status import Overview
@@ -147,7 +147,7 @@ def anonymised(pair: Pair, wanted: Wanted, outcome: Outcome) -> Document:
     """Return what became of the anonymised copy."""
     return {
         "source": pair.source_name,
-        "target": pair.twin_name,
+        "target": pair.target_name,
         "is_dry_run": wanted.dry_run,
         "records": outcome.records,
         "replaced": outcome.replaced,

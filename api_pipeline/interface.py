@@ -76,7 +76,7 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
 
     unknown = sorted(name for name in settings if canonical_name(name) is None)
     if unknown:
-        raise SettingsError(f"{', '.join(unknown)} is no setting; the settings reference has all names.")
+        raise SettingsError(f"{', '.join(unknown)} is not a setting; the settings reference has all names.")
     options = {name: _as_text(value) for name, value in settings.items()}
     path = None if env_file is None else Path(env_file)
     return load(options, os.environ, working_folder(), None, CredentialStore(), path, Purpose.RUN)

@@ -94,7 +94,7 @@ class NothingToSend:
 
 
 def parse_payload(text: str) -> Payload:
-    """Return a staged payload. Errors: PayloadError where it is no JSON object with a `la_child_id`."""
+    """Return a staged payload. Errors: PayloadError where it is not a JSON object with a `la_child_id`."""
     try:
         encoded = text.encode("utf-8")
         value = orjson.loads(encoded)

@@ -70,7 +70,7 @@ class RunLock:
             raise ConnectionLost(f"The connection that held the run lock was lost. {error}") from None
 
     def release(self) -> None:
-        """Free the lock. A server that is away frees it by itself, so that this is no error."""
+        """Free the lock. A server that is away frees it by itself, so that this is not an error."""
         if self._holder is not None:
             self._holder = None
             self._connection.guard = None

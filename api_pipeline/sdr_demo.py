@@ -29,7 +29,7 @@ from api_pipeline.transport.single_request import Reach
 TABLE = "sdr_staging"
 _SEED = 20260801
 _COURSES = 12
-# Whose enrolments name a course that is not in the register, and whose gender is no code: what validation finds.
+# Whose enrolments name a course that is not in the register, and whose gender is not a code: what validation finds.
 _WRONG_COURSE_EVERY, _WRONG_GENDER_EVERY = 60, 100
 # SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
 _MARK = b"TECD"

@@ -59,7 +59,7 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
     if 400 <= answer.status < 500:
         raise _refused(answer.status, "", names)
     value = members.get("access_token")
-    # What cannot stand in a header is no token, whatever it is called (RFC 6750).
+    # What cannot stand in a header is not a token, whatever it is called (RFC 6750).
     if answer.status != 200 or not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
         raise ServiceUnavailable(
             f"The token service's answer (HTTP {answer.status}) holds no token; check {names.token_endpoint}, and "

@@ -47,7 +47,7 @@ def main() -> None:
     for name in ("release.zip", SUMS, NOTES, *(path.name for path in (*package, *executables, *extras))):
         (options.out / name).unlink(missing_ok=True)
     if left := sorted(path.name for path in options.out.iterdir()):
-        raise SystemExit(f"{options.out} holds {', '.join(left)}, which is no part of a release; take it away.")
+        raise SystemExit(f"{options.out} holds {', '.join(left)}, which is not a part of a release; take it away.")
     write_zip(options.out / "release.zip", contents([*package, *extras], executables))
     for path in (*package, *executables, *extras):
         shutil.copyfile(path, options.out / path.name)

@@ -22,7 +22,7 @@ _NAMES = {
     **{column.name: getattr(_TABLES, column.name) for column in fields(_TABLES)},
     "table": TABLE,
     "source": TABLE,
-    "twin": f"{TABLE}_anon",
+    "target": f"{TABLE}_anon",
     "ssd": "",
     "cin_plan_id": "cinp_cin_plan_id",
 }
@@ -99,7 +99,7 @@ def _title(file_name: str) -> str:
         "diagnostics_queries.sql": "The tests of connection and tables",
         "rights_queries.sql": "The rights of a run",
         "staging_queries.sql": "Filling the staging table (stage)",
-        "anonymise_queries.sql": "The anonymised twin (anonymise)",
+        "anonymise_queries.sql": "The anonymised copy (anonymise)",
     }
     return titles.get(file_name, file_name.removesuffix(".sql").replace("_", " ").capitalize())
 

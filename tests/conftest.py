@@ -141,5 +141,5 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDat
 @pytest.fixture
 def deployed(database: TestDatabase) -> TestDatabase:
     """A database of each kind with the staging table and its control_tables, made by the packaged script; no rows in
-    the live table, the sample rows in its anonymised twin."""
+    the live table, the sample rows in its anonymised copy."""
     return database.deploy()

@@ -1,7 +1,7 @@
-"""What of an original survived in its twin: found by comparing the two, whatever made the one out of the other.
+"""What of an original survived in its invented record: found by comparing the two, whatever made the second.
 
-An identifier, name or postcode may not stand anywhere in the twin, alone or inside another text; a date or score may
-not stand unmoved at its place, and all dates of a child must have moved alike; a code must be in its list.
+An identifier, name or postcode may not stand anywhere in the invented record, alone or inside another text; a date or
+score may not stand unmoved at its place, and all dates of a child must have moved alike; a code must be in its list.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 from api_pipeline.anonymise.child import SCORES, is_listed, normalised, read_date
 from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
-from api_pipeline.anonymise.record import LiveRecord, TwinRecord, previous_data
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data
 from api_pipeline.payload import parse_payload
 
 # A shorter value stands in some invented identifier by chance; alone it is found whatever its length.
@@ -24,30 +24,30 @@ _ROW_STATES = frozenset(("new", "updated", "unchanged", "deleted"))
 
 @dataclass(slots=True)
 class _Comparison:
-    """What is known of one row: its identifying values, the texts of its twin, by how many days its dates moved."""
+    """What is known of one row: identifying values, texts of the invented record, by how many days its dates moved."""
 
     marks: set[str]
     texts: list[str] = field(default_factory=list)
     shifts: set[int] = field(default_factory=set)
 
 
-def survivors(live: LiveRecord, twin: TwinRecord) -> list[str]:
-    """Gives the places of the twin where something of the original survived (as paths, never a value); none if whole.
+def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
+    """Return the places (paths, never a value) of the invented record where something of the original survived.
 
-    Errors: PayloadFault where the original cannot be read, so that there should be no twin of it.
+    Errors: PayloadError where the original cannot be read, so that nothing should be invented from it.
     """
     now, before = parse_payload(live.json_payload).data, previous_data(live)
     identifying: set[object] = {live.person_id or "", live.legacy_id or ""}
     for data in (now, before):
         _collect(record_fields(), data, identifying)
     comparison = _Comparison({normalised(value) for value in identifying} - {""})
-    found = [] if twin.row_state in _ROW_STATES else ["row_state"]
-    for name, value in (("person_id", twin.person_id), ("legacy_id", twin.legacy_id)):
+    found = [] if invented.row_state in _ROW_STATES else ["row_state"]
+    for name, value in (("person_id", invented.person_id), ("legacy_id", invented.legacy_id)):
         if value:
             found += _text(value, name, comparison)
-    found += _compare(record_fields(), orjson.loads(twin.json_payload), now, "json_payload", comparison)
-    if twin.previous_json_payload is not None:
-        previous = orjson.loads(twin.previous_json_payload)
+    found += _compare(record_fields(), orjson.loads(invented.json_payload), now, "json_payload", comparison)
+    if invented.previous_json_payload is not None:
+        previous = orjson.loads(invented.previous_json_payload)
         found += _compare(record_fields(), previous, before, "previous_json_payload", comparison)
     if len(comparison.shifts) > 1:
         found.append("dates moved differently")
@@ -59,7 +59,7 @@ def survivors(live: LiveRecord, twin: TwinRecord) -> list[str]:
 
 
 def _collect(known: Field | None, value: Any, into: set[object]) -> None:
-    """Puts every value of an original that is no code of its list, flag or score into a set; unknown members' too."""
+    """Put every value of an original that is not a code of its list, flag or score into a set; unknown members' too."""
     if isinstance(value, dict):
         names: Mapping[str, Field] = known.by_name if isinstance(known, Members) else {}
         for name, member in value.items():

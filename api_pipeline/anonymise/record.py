@@ -17,7 +17,7 @@ from api_pipeline.payload import PayloadError, parse_payload
 
 @dataclass(frozen=True, slots=True)
 class LiveRecord:
-    """A row of the live table, as far as the twin follows it; `row_state` in lower case."""
+    """A row of the live table, as far as the invented row follows it; `row_state` in lower case."""
 
     id: int
     person_id: str | None = field(repr=False)
@@ -28,9 +28,12 @@ class LiveRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class TwinRecord:
-    """The invented row. `left_out` counts what the original had and the twin must not: members that the schema does
-    not know, values that are not of its type, a previous payload that cannot be read."""
+class InventedRecord:
+    """The invented row.
+
+    `left_out` counts what the original had and this must not: members that the schema does not know, values that are
+    not of its type, a previous payload that cannot be read.
+    """
 
     person_id: str | None
     legacy_id: str | None
@@ -51,15 +54,15 @@ class TwinRecord:
         return None if previous is None else sha256(previous.encode("utf-8")).digest()
 
 
-Anonymise: TypeAlias = "Callable[[LiveRecord, RunKey], TwinRecord]"
+Anonymise: TypeAlias = "Callable[[LiveRecord, RunKey], InventedRecord]"
 
 _LEFT_OUT: Final = object()
 
 
-def anonymise(live: LiveRecord, key: RunKey) -> TwinRecord:
-    """Gives the twin of one record: structure, flags and sex kept, all else invented by the key of the run.
+def anonymise(live: LiveRecord, key: RunKey) -> InventedRecord:
+    """Return the invented record for a live one: structure, flags and sex kept, the rest invented by the run's key.
 
-    Errors: PayloadFault where `json_payload` is no JSON object with a `la_child_id`; nothing is made of such a row.
+    Errors: PayloadError where `json_payload` is not a JSON object with a `la_child_id`; nothing is made of such a row.
     """
     payload = parse_payload(live.json_payload)
     previous = previous_data(live)
@@ -70,7 +73,7 @@ def anonymise(live: LiveRecord, key: RunKey) -> TwinRecord:
     now = orjson.dumps(walk.members(record_fields(), payload.data)).decode()
     before = None if previous is None else orjson.dumps(walk.members(record_fields(), previous)).decode()
     is_previous_lost = previous is None and bool((live.previous_json_payload or "").strip())
-    return TwinRecord(
+    return InventedRecord(
         person_id=walk.identifier(live.person_id),
         legacy_id=walk.identifier(live.legacy_id),
         json_payload=now,

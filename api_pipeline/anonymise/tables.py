@@ -1,4 +1,4 @@
-"""The two tables of `anonymise`: which they are, and their statements. Only the twin is ever written to."""
+"""The two tables of `anonymise`: which they are, and their statements. Only the anonymised copy is ever written to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api_pipeline.anonymise.record import LiveRecord, TwinRecord
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord
 from api_pipeline.db import Connection, Row
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
@@ -22,7 +22,7 @@ _WRITTEN = (
     *("submission_status", "submission_timestamp", "api_response", "row_state"),
 )
 _RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent"
-# Tables of earlier builds may lack these; the twin then goes without.
+# Tables of earlier builds may lack these; the copy then goes without.
 _OPTIONAL = ("legacy_id", "last_updated")
 # Of these a null must have its type: SQL Server takes a list of nulls for numbers, which are no times.
 _TIMES = frozenset({"submission_timestamp", "last_updated"})
@@ -30,24 +30,25 @@ _TIMES = frozenset({"submission_timestamp", "last_updated"})
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A live table and its twin, and by which option or setting each was named.
+    """A live table and its anonymised copy, and by which option or setting each was named.
 
-    Errors: SettingsError where the twin's name does not end in _anon, or the live table's does.
+    Errors: SettingsError where the anonymised copy's name does not end in _anon, or the live table's does.
     """
 
     source: QualifiedName
-    twin: QualifiedName
+    target: QualifiedName
     source_option: str = "TABLE_NAME"
-    twin_option: str = "TABLE_NAME"
+    target_option: str = "TABLE_NAME"
 
     def __post_init__(self) -> None:
         if is_anonymised(self.source.table.text):
             raise SettingsError(
-                f"The source {self.source.table.text} is itself a twin; wanted is the live table to make one from."
+                f"The source {self.source.table.text} is itself an anonymised copy; name the live table to make one "
+                "from."
             )
-        if not is_anonymised(self.twin.table.text):
+        if not is_anonymised(self.target.table.text):
             raise SettingsError(
-                f"The target {self.twin.table.text} does not end in {ANONYMISED_ENDING}; nothing was done. Invented "
+                f"The target {self.target.table.text} does not end in {ANONYMISED_ENDING}; nothing was done. Invented "
                 "records are only ever written to a table whose name ends so."
             )
 
@@ -57,30 +58,30 @@ class Pair:
         return _plain(self.source)
 
     @property
-    def twin_name(self) -> str:
-        """The twin's name for a sentence."""
-        return _plain(self.twin)
+    def target_name(self) -> str:
+        """The anonymised copy's name for a sentence."""
+        return _plain(self.target)
 
 
 def pair_of(configured: str, source: str | None = None, target: str | None = None) -> Pair:
-    """Gives the tables to work on: those named by --source and --target, else TABLE_NAME's live table and its twin.
+    """Return the tables to work on: those named by --source and --target, else TABLE_NAME's live table and its copy.
 
     Errors: SettingsError where a name is none, the target does not end in _anon, or the source does.
     """
     live = parse_table_name(source, "--source") if source else live_and_copy(parse_table_name(configured))[0]
-    twin = parse_table_name(target, "--target") if target else live_and_copy(live)[1]
+    target_name = parse_table_name(target, "--target") if target else live_and_copy(live)[1]
     source_option = "--source" if source else "TABLE_NAME"
-    return Pair(live, twin, source_option, "--target" if target else source_option)
+    return Pair(live, target_name, source_option, "--target" if target else source_option)
 
 
-class TwinTables:
+class CopyTables:
     """The two tables by their statements."""
 
     def __init__(self, connection: Connection, pair: Pair) -> None:
         self._connection = connection
         self._pair = pair
         self.source = pair.source.sql(connection.dialect)
-        self.twin = pair.twin.sql(connection.dialect)
+        self.target = pair.target.sql(connection.dialect)
         self._read_legacy_id = "NULL"
         self._columns: tuple[str, ...] = _WRITTEN
         self._now = datetime.now()  # noqa: DTZ005 - the column keeps the server's local time
@@ -88,37 +89,37 @@ class TwinTables:
     def check(self) -> None:
         """Sees that both tables have their columns. Errors: DatabaseError naming the table."""
         self._require(self.source, _READ)
-        self._require(self.twin, ("id", *_WRITTEN))
+        self._require(self.target, ("id", *_WRITTEN))
         if self._has(self.source, ("legacy_id",)):
             self._read_legacy_id = "legacy_id"
-        self._columns = (*_WRITTEN, *(name for name in _OPTIONAL if self._has(self.twin, (name,))))
+        self._columns = (*_WRITTEN, *(name for name in _OPTIONAL if self._has(self.target, (name,))))
 
-    def count_twin(self) -> int:
-        """Gives how many rows the twin holds."""
-        return int(self._connection.query(self._sql("count_twin"))[0][0])
+    def count_copy(self) -> int:
+        """Return how many rows the anonymised copy holds."""
+        return int(self._connection.query(self._sql("count_copy"))[0][0])
 
-    def empty_twin(self) -> None:
-        """Takes all rows out of the twin."""
-        self._connection.execute(self._sql("empty_twin"))
+    def empty_copy(self) -> None:
+        """Remove all rows of the anonymised copy."""
+        self._connection.execute(self._sql("empty_copy"))
 
     def pages(self) -> Iterator[list[LiveRecord]]:
-        """Gives the live rows by `id`, page by page; rows without a payload are among them."""
+        """Return the live rows by `id`, page by page; rows without a payload are among them."""
         pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
         after = _FIRST_ID
         while rows := self._connection.query(self._sql("read_page", **pieces), [after]):
             after = int(rows[-1][0])
             yield [_live_record(row) for row in rows]
 
-    def insert(self, records: Sequence[TwinRecord], *, as_sent: bool) -> None:
-        """Puts records into the twin. Nothing has been sent of these children, so all wait to be sent.
+    def insert(self, records: Sequence[InventedRecord], *, as_sent: bool) -> None:
+        """Insert records into the anonymised copy. Nothing has been sent of these children, so all wait to be sent.
 
         `as_sent` gives a receipt to those with a previous payload: a run then takes that for held (contract 3).
         """
         marks = ", ".join("?time" if name in _TIMES else "?" for name in self._columns)
-        sql = self._sql("insert_twin", columns=", ".join(self._columns), values=marks)
+        sql = self._sql("insert_copy", columns=", ".join(self._columns), values=marks)
         self._connection.execute_many(sql, [self._values(record, as_sent) for record in records])
 
-    def _values(self, record: TwinRecord, as_sent: bool) -> list[object]:
+    def _values(self, record: InventedRecord, as_sent: bool) -> list[object]:
         values: dict[str, object] = {
             "person_id": record.person_id,
             "legacy_id": record.legacy_id,
@@ -134,7 +135,7 @@ class TwinTables:
         return [values.get(name) for name in self._columns]
 
     def _sql(self, name: str, **pieces: str) -> str:
-        return load("anonymise_queries.sql")[name].sql.format(source=self.source, twin=self.twin, **pieces)
+        return load("anonymise_queries.sql")[name].sql.format(source=self.source, target=self.target, **pieces)
 
     def _has(self, table: str, columns: Sequence[str]) -> bool:
         try:
@@ -149,7 +150,7 @@ class TwinTables:
         try:
             self._connection.query(self._sql("has_columns", columns=", ".join(columns), table=table))
         except DatabaseError as error:
-            option = self._pair.source_option if table == self.source else self._pair.twin_option
+            option = self._pair.source_option if table == self.source else self._pair.target_option
             reason = str(error).replace("TABLE_NAME", option, 1)
             raise type(error)(f"The table {table} cannot be used. {reason}") from None
 

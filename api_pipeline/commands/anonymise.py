@@ -9,8 +9,8 @@ import click
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
+    from api_pipeline.anonymise.filling import Outcome, Wanted
     from api_pipeline.anonymise.tables import Pair
-    from api_pipeline.anonymise.twin import Outcome, Wanted
 
 
 @click.command("anonymise")
@@ -36,8 +36,8 @@ def command(common: Common, source: str | None, target: str | None, as_json: boo
     Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
     """
     from api_pipeline import documents
+    from api_pipeline.anonymise.filling import Wanted, fill_copy_of
     from api_pipeline.anonymise.tables import pair_of
-    from api_pipeline.anonymise.twin import Wanted, fill_copy_of
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE) as started:
@@ -54,16 +54,16 @@ def command(common: Common, source: str | None, target: str | None, as_json: boo
 
 def sentences(pair: Pair, wanted: Wanted, outcome: Outcome) -> list[str]:
     """Return the outcome in a few sentences, counts and row ids only."""
-    source, twin = pair.source_name, pair.twin_name
+    source, target = pair.source_name, pair.target_name
     is_one = outcome.records == 1
     records = f"{outcome.records} invented {'record' if is_one else 'records'} of {source}"
     if wanted.dry_run:
-        said = [f"{records} would be written to {twin}; nothing was written."]
+        said = [f"{records} would be written to {target}; nothing was written."]
     else:
         were, them = ("was", "it") if is_one else ("were", "them")
-        said = [f"{records} {were} written to {twin}; nothing of the originals was found in {them}."]
+        said = [f"{records} {were} written to {target}; nothing of the originals was found in {them}."]
     if outcome.replaced:
-        said.append(f"{outcome.replaced} earlier rows of {twin} were removed.")
+        said.append(f"{outcome.replaced} earlier rows of {target} were removed.")
     if outcome.unreadable.count:
         said.append(
             f"{outcome.unreadable.count} rows were skipped, because their payload is blank or cannot be read: "

@@ -40,7 +40,10 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     elif is_empty:
         say(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
     elif not common.quiet:
-        say(f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} would be refused.")
+        say(
+            f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} are invalid "
+            "and would not be sent."
+        )
         if result.nulls:
             say(f"{result.nulls} null members would be taken out before sending.")
         for rule in rules:

@@ -1,5 +1,5 @@
 -- The statements of `anonymise`, beside those of queries.sql. The live table ({source}) is read only; what is written
--- goes to the twin ({twin}), a table whose name ends in _anon, and to no other. The program checks that name itself.
+-- goes to the anonymised copy ({target}), a table whose name ends in _anon, and to no other. The program checks that name itself.
 
 -- name: has_columns
 -- Sees that a table has the columns that are needed; reads no row.
@@ -14,17 +14,17 @@ FROM {source}
 WHERE id > ?
 ORDER BY id {page};
 
--- name: count_twin
+-- name: count_copy
 -- Counts the rows that the anonymised copy holds: a copy with rows is only replaced with --replace.
 SELECT COUNT(*)
-FROM {twin};
+FROM {target};
 
--- name: empty_twin
+-- name: empty_copy
 -- Takes all rows out of the anonymised copy (--replace), in the transaction that puts the new ones in.
-DELETE FROM {twin};
+DELETE FROM {target};
 
--- name: insert_twin
+-- name: insert_copy
 -- Puts invented records into the anonymised copy, as many rows of values as one statement takes; the database gives
 -- the ids.
-INSERT INTO {twin} ({columns})
+INSERT INTO {target} ({columns})
 VALUES ({values});

@@ -45,7 +45,7 @@ ORDER BY ORDINAL_POSITION;
 SELECT SCHEMA_NAME();
 
 -- name: columns_seen_sqlserver
--- Reads no row: shows the columns of what is no table or view of this database, such as what a synonym stands for.
+-- Reads no row: shows the columns of what is not a table or view of this database, such as what a synonym stands for.
 SELECT * FROM {any_table} WHERE 1 = 0;
 
 -- name: columns_postgresql

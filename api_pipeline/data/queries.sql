@@ -465,7 +465,7 @@ SELECT set_config('d2i.transaction_number', ?, TRUE);
 SELECT current_setting('d2i.transaction_number'), 1;
 
 -- name: transaction_mark_sqlite
--- SQLite through ODBC: makes this connection's own mark, a table that is no part of the file.
+-- SQLite through ODBC: makes this connection's own mark, a table that is not a part of the file.
 CREATE TEMPORARY TABLE d2i_transaction AS SELECT 0 AS number;
 
 -- name: transaction_begin_sqlite

@@ -279,12 +279,12 @@ WHERE id IN ({ids});
 SELECT person_id, elements
 FROM {left_window};
 
--- name: forget_left_window
+-- name: delete_left_window
 -- Takes out what was recorded of people, before what holds now is put in.
 DELETE FROM {left_window}
 WHERE person_id IN ({people});
 
--- name: note_left_window
+-- name: insert_left_window
 -- Records which parts of a record left the time window: `run` does not purge them.
 INSERT INTO {left_window} (person_id, elements)
 VALUES {values};
@@ -294,12 +294,12 @@ VALUES {values};
 SELECT person_id, source_hash, first_day, last_day, issues
 FROM {built};
 
--- name: forget_built
+-- name: delete_built
 -- Takes out what was recorded of people, before what holds now is put in, or because they left.
 DELETE FROM {built}
 WHERE person_id IN ({people});
 
--- name: note_built
+-- name: insert_built
 -- Records what payloads were built from, in the transaction that stages them.
 INSERT INTO {built} (person_id, source_hash, first_day, last_day, issues)
 VALUES {values};

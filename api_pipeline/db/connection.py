@@ -165,7 +165,7 @@ class Connection:
         return Connection(self._opener, self.dialect, self.driver, self._each_transaction)
 
     def close(self) -> None:
-        """Close the connection; a connection that is gone already is no error."""
+        """Close the connection; a connection that is gone already is not an error."""
         self._is_in_transaction = False
         try:
             self._raw.close()

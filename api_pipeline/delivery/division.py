@@ -99,4 +99,6 @@ def is_divisible(answer: Transient) -> bool:
 
 def was_lost_before(row: StagedRow) -> bool:
     """Return whether the row's last answer, of an earlier run, was such an error."""
-    return row.submission_status == "error" and (row.api_response or "").startswith(("HTTP 5", "network fault"))
+    return row.submission_status == "error" and (row.api_response or "").startswith(
+        ("HTTP 5", "network error", "network fault")
+    )

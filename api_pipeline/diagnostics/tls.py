@@ -69,7 +69,7 @@ def _who_issues_so(certificate: Certificate) -> str:
     if certificate.is_inspected:
         return "The issuer is a TLS-inspecting proxy: it opens the connection on the way."
     return (
-        "The issuer is no public certificate authority known by name: most probably an inspecting proxy, or an "
+        "The issuer is not a public certificate authority known by name: most probably an inspecting proxy, or an "
         "authority of the council's own."
     )
 

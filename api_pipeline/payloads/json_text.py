@@ -30,13 +30,13 @@ def explain_invalid(text: str) -> str:
         return "it is nested too deeply"
     except ValueError:
         found = _CONSTANT.search(text)
-        return f"NaN or Infinity is no JSON value{_where(text, found.start(1)) if found else ''}"
+        return f"NaN or Infinity is not a JSON value{_where(text, found.start(1)) if found else ''}"
     found = _HALF.search(text)
     return f"half of a character (half an emoji, say){_where(text, found.start())}" if found else "it cannot be read"
 
 
 def explain_other(value: Any) -> str:
-    """Return what a JSON text is that is no object."""
+    """Return what a JSON text is that is not an object."""
     if isinstance(value, str):
         return "but a text in a text: it was made JSON twice"
     if isinstance(value, list):

@@ -145,7 +145,7 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str]) -> Answer:
     except orjson.JSONDecodeError:
         content = None
     if not isinstance(content, dict):
-        return Unreadable(f"HTTP {status} with something that is no JSON object, as from a proxy")
+        return Unreadable(f"HTTP {status} with something that is not a JSON object, as from a proxy")
     return Acknowledged(_refused_records(content), content)
 
 

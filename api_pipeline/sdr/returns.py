@@ -65,7 +65,7 @@ def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:
 def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = False) -> ReturnPeriod:
     """Return the period that the command line names: by id, else by year and month.
 
-    Errors: SettingsError for what is no period or may be two; ReceiverDeclined for one that TEC does not list.
+    Errors: SettingsError for what is not a period or may be two; ReceiverDeclined for one that TEC does not list.
     """
     periods = list(periods)
     text = wanted.strip()

@@ -44,7 +44,7 @@ def tables(table_name: str, dialect: Dialect) -> Tables:
 
 
 def render(dialect: Dialect, table_name: str) -> str:
-    """Return the script, comments and all. Errors: SettingsError where `table_name` is no table name."""
+    """Return the script, comments and all. Errors: SettingsError where `table_name` is not a table name."""
     text = (files("api_pipeline") / "data" / "ddl" / f"sdr_{dialect.value}.sql").read_text(encoding="utf-8")
     given = _names(table_name)
     names = {key: name.sql(dialect) for key, name in given.items()}

@@ -33,8 +33,8 @@ def _kind(letter: str) -> str:
     if letter in _QUOTES:
         return "a curly quotation mark"
     if letter in _DASHES:
-        return "a dash that is no minus"
-    return "a blank that is no ordinary one" if unicodedata.category(letter) == "Zs" else ""
+        return "a dash that is not a minus"
+    return "a blank that is not an ordinary one" if unicodedata.category(letter) == "Zs" else ""
 
 
 def _is_invisible(letter: str) -> bool:

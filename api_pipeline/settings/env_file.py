@@ -82,7 +82,7 @@ def readable_by_others(path: Path) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """Return the bytes of the file. Errors: OSError; ValueError with the reason for what is no ordinary file."""
+    """Return the bytes of the file. Errors: OSError; ValueError with the reason for what is not an ordinary file."""
     # Without O_NONBLOCK the opening of a pipe that nobody writes to would never end.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:

@@ -29,7 +29,7 @@ _BRACES = "a value with ; { or } in it stands in braces, and } is doubled there:
 
 
 def misspelt_names(names: Iterable[str], where: str) -> list[str]:
-    """Return a sentence for each name of a settings file that is no setting and looks like one."""
+    """Return a sentence for each name of a settings file that is not a setting and looks like one."""
     sentences = []
     for name in names:
         if canonical_name(name) or school_secret_of(name):
@@ -107,7 +107,7 @@ def _brace_slips(text: str) -> list[str]:
 
 
 def _misspelt(name: str, where: str, alike: str) -> str:
-    return f"{name} in {where} is no setting and has no effect; {alike} is one."
+    return f"{name} in {where} is not a setting and has no effect; {alike} is one."
 
 
 def _alike(name: str, cutoff: float) -> str | None:

@@ -45,7 +45,7 @@ class Unattended:
         return str(self._answers.get(name, default))
 
     def choice(self, name: str, question: str, options: Sequence[tuple[str, str]], default: str) -> str:
-        """Return the option's value, or the default. Errors: SettingsError for a value that is no choice."""
+        """Return the option's value, or the default. Errors: SettingsError for a value that is not a choice."""
         answer = str(self._answers.get(name, default))
         keys = [key for key, _ in options]
         if answer not in keys:

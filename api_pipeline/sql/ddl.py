@@ -49,7 +49,7 @@ def render(dialect: Dialect, table_name: str, version: str = "2016") -> str:
     """Return the whole script, comments and all, with the names that belong to a TABLE_NAME put in.
 
     TABLE_NAME may name the live staging table or its anonymised copy (ending in `_anon`); the script makes both.
-    Errors: SettingsError where it is no table name, or for an unknown version.
+    Errors: SettingsError where it is not a table name, or for an unknown version.
     """
     names = _names(dialect, table_name)
     if dialect is Dialect.SQLSERVER:
@@ -61,7 +61,7 @@ def render(dialect: Dialect, table_name: str, version: str = "2016") -> str:
 def statements(dialect: Dialect, table_name: str) -> list[str]:
     """Return the script's statements one by one, in order and without comments, as a driver takes them.
 
-    Errors: SettingsError where `table_name` is no table name.
+    Errors: SettingsError where `table_name` is not a table name.
     """
     return split(dialect, render(dialect, table_name))
 
@@ -77,7 +77,7 @@ def split(dialect: Dialect, script: str) -> list[str]:
 def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -> None:
     """Make what is missing, by `execute` for each statement; what is there stays as it is.
 
-    Errors: SettingsError where `table_name` is no table name, and whatever `execute` raises.
+    Errors: SettingsError where `table_name` is not a table name, and whatever `execute` raises.
     """
     for statement in statements(dialect, table_name):
         execute(statement)
@@ -90,7 +90,7 @@ def _without_comments(part: str) -> str:
 
 
 def table_names(dialect: Dialect, table_name: str) -> list[str]:
-    """Return the tables that the script makes, quoted. Errors: SettingsError where `table_name` is no table name."""
+    """Return the tables that the script makes, quoted. Errors: SettingsError where `table_name` is not a table name."""
     names = _names(dialect, table_name)
     return [names[key] for key in ("staging", "anon", *CONTROL_TABLES)]
 

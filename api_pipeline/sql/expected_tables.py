@@ -130,7 +130,7 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
     """Return the staging table that TABLE_NAME names, and its control tables, as the pipeline expects them.
 
     With `deltas` the control tables without which a run of deltas refuses to start are required too.
-    Errors: SettingsError where `table_name` is no table name.
+    Errors: SettingsError where `table_name` is not a table name.
     """
     names = table_names(table_name, dialect)
     script = script_name(dialect)

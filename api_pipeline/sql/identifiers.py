@@ -120,7 +120,7 @@ def is_anonymised(table_name: str) -> bool:
 def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:
     """Return what stands before a table's name for a schema as SSD_SCHEMA has it: `schema.` or `database.schema.`.
 
-    `option` is what the schema was given by. Errors: SettingsError, naming that, where it is no schema's name.
+    `option` is what the schema was given by. Errors: SettingsError, naming that, where it is not a schema's name.
     """
     if _NAME.fullmatch(schema) is None:
         raise SettingsError(
@@ -133,7 +133,7 @@ def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> 
 def table_names(table_name: str, dialect: Dialect) -> TableNames:
     """Return the names for a TABLE_NAME; the control tables live in the staging table's schema (contract 3).
 
-    Errors: SettingsError where it is no table name.
+    Errors: SettingsError where it is not a table name.
     """
     staging = parse_table_name(table_name)
     beside = {key: staging.beside(name).sql(dialect) for key, name in CONTROL_TABLES.items()}

@@ -1,4 +1,4 @@
-"""What stands at a path, asked so that a folder that may not be entered is no error of the program.
+"""What stands at a path, asked so that a folder that may not be entered is not an error of the program.
 
 `Path.is_file` and its kin raise an error there in some versions of Python and answer no in others, and "no" would send
 the operator to look for a file that is where it should be.

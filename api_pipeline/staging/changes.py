@@ -133,7 +133,7 @@ def digest_of(stored: object) -> bytes | None:
 def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Change | None:
     """Return the change for a row whose child is in the cohort; None where nothing changes.
 
-    `meaning` gives the hash of a stored payload's meaning, None where the text is no payload.
+    `meaning` gives the hash of a stored payload's meaning, None where the text is not a payload.
     """
     if row.is_deleted:
         return _returned(row, version, held, meaning)

@@ -110,7 +110,7 @@ def _accepted(path: str) -> frozenset[str]:
 def end_reason(text: str) -> str | None:
     """Return the code of a reason why care ended, BLANK or None: 3 characters, without white space.
 
-    The white space goes after the cut, so that `X1 Episode ceases` is X1; where that is no code, before it.
+    The white space goes after the cut, so that `X1 Episode ceases` is X1; where that is not a code, before it.
     """
     start = text.strip(" \t\r\n")[:3].translate(_WHITE_SPACE).upper()
     for found in (start, text.translate(_WHITE_SPACE)[:3].upper()):
@@ -147,7 +147,7 @@ def flag(text: str) -> bool | str | None:
 
 
 def outcome_flag(text: str) -> str | None:
-    """Return CP_CONFERENCE_FLAG of a section 47 enquiry's outcome as text, for `flag`; None where it is no JSON."""
+    """Return CP_CONFERENCE_FLAG of a section 47 enquiry's outcome as text, for `flag`; None where it is not JSON."""
     if text.strip() == BLANK:
         return BLANK
     try:
@@ -159,7 +159,7 @@ def outcome_flag(text: str) -> str | None:
 
 
 def score(value: str | int) -> int | str | None:
-    """Return the score of an SDQ, BLANK for a blank one, None where it is no whole number."""
+    """Return the score of an SDQ, BLANK for a blank one, None where it is not a whole number."""
     if isinstance(value, int):
         number = value
     else:

@@ -82,7 +82,7 @@ class Issue:
 
 @dataclass(slots=True)
 class Notes:
-    """What is noted while a person's payload is built.
+    """What is recorded while a person's payload is built.
 
     `left_window` are the elements that exist in the SSD and are outside the window, each as a path of names and ids:
     `("social_care_episodes", "R1", "child_in_need_plans", "P1")`. `is_withheld` once the record cannot be sent.

@@ -22,7 +22,7 @@ class StageSummary:
     be sent. `words` counts rows (a child may have several in tables of earlier tools), `rehashed` those of the
     unchanged whose hash alone was renewed, and
     `kept` people who left the cohort and whose rows stay (DELETE_LEFT_WINDOW=false). `refusal` is why a dry run found
-    that a staging would be refused.
+    that a staging would stop.
     """
 
     table: str

@@ -70,7 +70,7 @@ def context_hash(window: Window, options: StageOptions, program: bytes, table: s
 
 
 def rows_hash(context: bytes, rows: PersonRows) -> bytes | None:
-    """Return the hash of a context and a person's rows, in whatever order they come; None for text that is no Unicode.
+    """Return the hash of a context and a person's rows, in whatever order they come; None for text that is not Unicode.
 
     Rows are sorted by their own id alone: where two share it, another order only means that a payload is built again.
     """

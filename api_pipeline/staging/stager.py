@@ -88,7 +88,7 @@ class Stager:
         self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
-        """Stage everybody; a dry run only counts, and puts into the summary why a staging would be refused.
+        """Stage everybody; a dry run only counts, and puts into the summary why a staging would stop.
 
         At the end the rows are read again: what was staged is what the table says, or this is an error.
         Errors: DatabaseError, guard.StagingRefused, Interrupted (after the chunk under way).
@@ -201,12 +201,12 @@ class Stager:
         self._summary.cohort += len(chunk.cohort)
         self._summary.words[Word.UNCHANGED] += sum(len(self._heads[person]) for person in chunk.same)
         self._recorded.update(chunk.same)
-        found, noted = self._changes(chunk)
-        self._apply(found, noted, self._sources(chunk, noted))
+        found, outside = self._changes(chunk)
+        self._apply(found, outside, self._sources(chunk, outside))
         return chunk.cohort
 
     def _changes(self, chunk: Chunk) -> tuple[list[Change], dict[str, str]]:
-        """Return what a chunk changes, in the order of the person ids, and what is then noted as outside the window."""
+        """Return what a chunk changes, by person id, and what is then recorded as outside the window."""
         found: list[Change] = []
         doubtful: list[int] = []
         for person, version in sorted(chunk.versions.items()):
@@ -220,7 +220,7 @@ class Stager:
                     doubtful.append(head.id)
                 else:
                     self._summary.words[Word.UNCHANGED] += 1
-        noted: dict[str, str] = {}
+        outside: dict[str, str] = {}
         for row, held in self._writer.known(doubtful):
             version, parts = chunk.versions[row.person_id], self._outside(chunk, row.person_id)
             change = changes.present(row, version, held, meaning_of)
@@ -233,14 +233,14 @@ class Stager:
                 continue
             found.append(change)
             if isinstance(change, Update | Restore):
-                self._note_outside(noted, row.person_id, parts, held)
-        return found, noted
+                self._record_outside(outside, row.person_id, parts, held)
+        return found, outside
 
     def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
         """Return what left a person's window and is kept at the receiver."""
         return chunk.outside[person] if self._request.keeps_retained else ()
 
-    def _note_outside(self, noted: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
+    def _record_outside(self, outside: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
         """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
         payload = None if held.payload is None else _parsed(held.payload)
         kept = set(parts) if held.is_held else set()
@@ -248,13 +248,13 @@ class Stager:
             kept &= paths_in(payload)
         text = paths_text(kept) if kept else ""
         if text != self._retained.get(person, ""):
-            noted[person] = text
+            outside[person] = text
 
-    def _sources(self, chunk: Chunk, noted: Mapping[str, str]) -> dict[str, Known]:
+    def _sources(self, chunk: Chunk, outside: Mapping[str, str]) -> dict[str, Known]:
         """Return what is to be recorded of a chunk's people: what their payloads, as they are staged now, came from."""
         found: dict[str, Known] = {}
         for person, source in chunk.sources.items():
-            retained = noted.get(person, self._retained.get(person)) or None
+            retained = outside.get(person, self._retained.get(person)) or None
             if not is_still_there(retained, self._outside(chunk, person)):
                 continue
             whole = sources.source_hash(source.rows_hash, retained, chunk.versions[person].hash)
@@ -268,7 +268,7 @@ class Stager:
         """Take out what is recorded of people who were looked at, or are gone, and are not staged any more."""
         only = self._request.only_listed
         gone = self._known.keys() - self._recorded
-        self._writer.forget_built(sorted(gone if only is None else gone & {*only, *people}))
+        self._writer.delete_built(sorted(gone if only is None else gone & {*only, *people}))
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
@@ -278,9 +278,9 @@ class Stager:
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 
-    def _apply(self, found: Sequence[Change], noted: Mapping[str, str], built: Mapping[str, Known]) -> None:
+    def _apply(self, found: Sequence[Change], outside: Mapping[str, str], built: Mapping[str, Known]) -> None:
         if not self._request.is_dry_run:
-            self._writer.write(found, local_now(), noted, built)
+            self._writer.write(found, local_now(), outside, built)
             self._stored.add(found)
         for change in found:
             self._summary.words[change.word] += 1
@@ -302,7 +302,7 @@ def local_now() -> datetime:
 
 
 def meaning_of(text: str) -> bytes | None:
-    """Return the hash of what a stored payload means; None where it is no JSON object."""
+    """Return the hash of what a stored payload means; None where it is not a JSON object."""
     payload = _parsed(text)
     return None if payload is None else meaning_hash(without_nulls(payload))
 

@@ -19,7 +19,7 @@ class ColumnKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SsdColumn:
-    """A column; `length` in characters for texts, None where there is no limit or the column is no text.
+    """A column; `length` in characters for texts, None where there is no limit or the column is not a text.
 
     `also_called` is the name in some Mosaic script, where that differs.
     """

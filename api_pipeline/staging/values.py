@@ -69,7 +69,7 @@ def _moment(value: object, column: SsdColumn) -> datetime | None:
         return _from_text(str(value))
     except ValueError:
         raise DatabaseError(
-            f"The SSD column {column.name} holds something that is no date; make it a date column, or correct it."
+            f"The SSD column {column.name} holds something that is not a date; make it a date column, or correct it."
         ) from None
 
 

@@ -42,7 +42,7 @@ class Writer:
     def __init__(self, store: StagingTable, receiver: str) -> None:
         self._store = store
         self._receiver = receiver
-        self._has_companions = store.has_control_tables()
+        self._has_control_tables = store.has_control_tables()
         self._extra = [name for name in ("legacy_id", "last_updated") if store.has_columns(store.tables.staging, name)]
         self._keeps_text_hash = False
 
@@ -68,10 +68,10 @@ class Writer:
         rows = self._store.read_rows(ids)
         children = {row.id: child_of(row) for row in rows}
         baselines: dict[str, Baseline] = {}
-        if self._has_companions:
+        if self._has_control_tables:
             baselines = self._store.baselines(self._receiver, list(children.values()))
         unknown = [row for row in rows if children[row.id] not in baselines]
-        previous = sent_payloads(self._store, unknown, has_log=self._has_companions)
+        previous = sent_payloads(self._store, unknown, has_log=self._has_control_tables)
         return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]
 
     def left_window(self) -> dict[str, str]:
@@ -92,10 +92,10 @@ class Writer:
             for person, source, first, last, issues in rows
         }
 
-    def forget_built(self, people: Sequence[str]) -> None:
+    def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
         for part in in_parts(people):
-            self._execute("forget_built", part, people=placeholders(len(part)))
+            self._execute("delete_built", part, people=placeholders(len(part)))
 
     def write(
         self,
@@ -125,11 +125,11 @@ class Writer:
                 gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
                 self._delete(statement, gone, now)
             for people in in_parts(list(left)):
-                self._execute("forget_left_window", people, people=placeholders(len(people)))
-            noted = [(person, text) for person, text in left.items() if text]
-            self._insert_rows("note_left_window", ("?", "?text"), noted)
-            self.forget_built(list(built))
-            self._insert_rows("note_built", _BUILT_COLUMNS, [_built_row(*one) for one in built.items()])
+                self._execute("delete_left_window", people, people=placeholders(len(people)))
+            outside = [(person, text) for person, text in left.items() if text]
+            self._insert_rows("insert_left_window", ("?", "?text"), outside)
+            self.delete_built(list(built))
+            self._insert_rows("insert_built", _BUILT_COLUMNS, [_built_row(*one) for one in built.items()])
 
     def _check_people(self, people: Mapping[int, str]) -> None:
         """See, and keep until the end of the transaction, that each row still is the person's it was read with."""

@@ -49,11 +49,6 @@ class Certificate:
         """Return whether the issuer is a certificate authority that the public trusts, known by name."""
         return not self.is_inspected and _PUBLIC.search(self.issuer) is not None
 
-    @property
-    def is_self_signed(self) -> bool:
-        """Return whether subject and issuer are one."""
-        return self.subject == self.issuer
-
 
 def read_certificate(der: bytes) -> Certificate:
     """Return what a certificate says. Errors: ValueError where these are not the bytes of one."""

@@ -103,7 +103,7 @@ class _AnswerReader(io.BufferedReader):
         self._connection = connection
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read at most `size` bytes. Errors: OSError where that is no number of bytes, as of a chunk of -1."""
+        """Read at most `size` bytes. Errors: OSError where that is not a number of bytes, as of a chunk of -1."""
         if size is None or size < 0:
             # It would mean everything up to the end of the connection, however much that is.
             raise OSError("an answer is read in pieces")

@@ -83,7 +83,7 @@ class _IntegratedTunnel:
         response = FinalResponse(self.sock, method="CONNECT")
         response.begin()
         if response.status != 200:
-            # What is longer is no page of a proxy: closing the answer then shuts the connection.
+            # What is longer is not a page of a proxy: closing the answer then shuts the connection.
             response.read(_MOST_PAGE_BYTES)
         response.close()
         return response

@@ -166,4 +166,4 @@ def _network_error(error: requests.RequestException, peer: str) -> Transient:
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
     if what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
-    return Transient(None, f"network fault: {what}", None, may_have_arrived=not (never_left or unreachable))
+    return Transient(None, f"network error: {what}", None, may_have_arrived=not (never_left or unreachable))

@@ -1,4 +1,4 @@
-"""A rehearsal with the twin: nothing planted gets into it, and the main job works on it, in testing mode and live."""
+"""A rehearsal with the anonymised copy: nothing planted gets into it; the main job works on it, testing and live."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(database: TestDatabase, folder: Path, *args: str, **settings: str) -> Co
     return invoke_cli(args, {**database.settings, "TABLE_NAME": database.anon_table, **settings}, folder)
 
 
-def twin_rows(database: TestDatabase) -> list[dict[str, Any]]:
+def copied_rows(database: TestDatabase) -> list[dict[str, Any]]:
     return table_rows(database, database.anon_table)
 
 
@@ -60,7 +60,7 @@ def test_no_planted_value_reaches_the_anonymised_copy(deployed: TestDatabase, tm
     done = run(deployed, tmp_path, "anonymise", "--replace")
 
     assert done.code == 0, done.text
-    rows = twin_rows(deployed)
+    rows = copied_rows(deployed)
     assert len(rows) == len(ROWS) - 1, "one payload is cut off in the middle"
     assert found_in(json.dumps(rows, default=str, ensure_ascii=False), list(PERSONAL)) == []
     assert found_in(done.text, list(PERSONAL)) == []
@@ -74,7 +74,7 @@ def test_anonymised_copy_can_be_rehearsed_in_testing_mode(deployed: TestDatabase
     done = run(deployed, tmp_path, "run", "--testing", SCHEMA_CHECK="reject", SCHEMA_CODES="reject")
 
     assert done.code == 0, done.text
-    rows = twin_rows(deployed)
+    rows = copied_rows(deployed)
     assert {row["submission_status"] for row in rows} == {"testing"}
     assert len(rows) == CHILDREN
     assert table_rows(deployed, deployed.table) == live
@@ -87,14 +87,14 @@ def test_a_receiver_takes_every_invented_child_whole(
     assert run(deployed, tmp_path, "anonymise", "--replace").code == 0
     wanted = {
         json.loads(row["json_payload"])["la_child_id"]: normal(row["json_payload"])
-        for row in twin_rows(deployed)
+        for row in copied_rows(deployed)
         if row["row_state"] != "deleted"
     }
 
     done = run(deployed, tmp_path, "run", "--live", **live_settings(server))
 
     assert done.code == 0, done.text
-    assert {row["submission_status"] for row in twin_rows(deployed)} == {"sent"}
+    assert {row["submission_status"] for row in copied_rows(deployed)} == {"sent"}
     held = {child: normal(json.dumps(payload)) for child, payload in server.simulator.all_held().items()}
     assert held == wanted
     assert len(held) == CHILDREN - DELETED
@@ -114,7 +114,7 @@ def test_the_query_of_the_page_finds_nobody_in_both_tables(deployed: TestDatabas
 def test_as_sent_changes_go_as_deltas(deployed: TestDatabase, tmp_path: Path, server: SimulatorServer) -> None:
     fill(deployed, deployed.table, cohort())
     assert run(deployed, tmp_path, "anonymise", "--replace", "--as-sent").code == 0
-    states = {row["person_id"]: row["row_state"] for row in twin_rows(deployed)}
+    states = {row["person_id"]: row["row_state"] for row in copied_rows(deployed)}
 
     done = run(deployed, tmp_path, "run", "--live", "--deltas", **live_settings(server))
 

@@ -43,7 +43,7 @@ def test_validate_lists_each_error_by_rule_and_sends_nothing(deployed: TestDatab
     done = invoke_cli(["validate", "--csv", "faults.csv"], deployed.settings, tmp_path)
     assert done.code == 1
     assert "Checked 6 payloads" in done.out
-    assert "3 would be refused" in done.out
+    assert "3 are invalid and would not be sent" in done.out
     assert "2 null members would be taken out" in done.out
     assert "maxLength at $.mis_child_id" in done.out
     assert "Secretname" not in done.text

@@ -238,7 +238,7 @@ def code_page_1252(folder: Path) -> dict[str, str]:
         missing("code page 1252 is not installed (Debian's package locales)")
     character_map = folder / "CP1252"
     character_map.write_bytes(gzip.decompress(_CHARACTER_MAP.read_bytes()))
-    # It warns that the page is no superset of ASCII, and then makes it all the same.
+    # It warns that the page is not a superset of ASCII, and then makes it all the same.
     made: Sequence[str] = [
         localedef,
         "--quiet",

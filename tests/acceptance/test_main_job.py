@@ -312,8 +312,8 @@ def test_without_control_tables_full_payloads_go_and_deltas_refuse(
     database: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
     database.deploy()
-    for companion in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs"):
-        database.execute(f"DROP TABLE {companion}")
+    for control_table in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs"):
+        database.execute(f"DROP TABLE {control_table}")
     fill(database, database.table, [staged("1")])
     refused = invoke_cli(["run", "--deltas"], live(database, server), tmp_path)
     assert refused.code == 2

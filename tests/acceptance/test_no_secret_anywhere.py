@@ -186,15 +186,15 @@ def telltale_trigger(world: World) -> None:
     world.database.execute(f"CREATE TRIGGER telltale BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION tell()")
 
 
-def telltale_twin(world: World) -> None:
-    """Lets the database refuse the twin's rows in words that quote the live ones."""
+def telltale_copy(world: World) -> None:
+    """Lets the database refuse the copy's rows in words that quote the live ones."""
     world.database.execute(
-        "CREATE OR REPLACE FUNCTION tell_twin() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE OR REPLACE FUNCTION tell_copy() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION 'not beside %', (SELECT MAX(json_payload) FROM {world.database.table}); END $$"
     )
     table = world.database.anon_table
     world.database.execute(
-        f"CREATE TRIGGER telltale BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION tell_twin()"
+        f"CREATE TRIGGER telltale BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION tell_copy()"
     )
 
 
@@ -286,7 +286,7 @@ SCENES: dict[str, list[Scene]] = {
         Scene("anonymise --replace --dry-run --json"),
         Scene("anonymise", 2),
         Scene("anonymise --replace --target ssd_api_data_staging", 2),
-        Scene("anonymise --replace", 3, telltale_twin),
+        Scene("anonymise --replace", 3, telltale_copy),
         *on_database("anonymise"),
     ],
     "deploy-schema": [

@@ -110,7 +110,7 @@ def test_server_that_is_away_for_a_while_is_waited_for(relayed: tuple[World, Rel
     def away_for_a_while() -> None:
         relay.cut()
         time.sleep(1.0)
-        relay.mend()
+        relay.restore()
 
     with after_requests(world, 5, away_for_a_while):
         done = world.run(**MID_RUN)
@@ -142,7 +142,7 @@ def test_receipts_survive_a_lost_server_and_are_written_first(
     world.server.simulator.change(latency_s=0.1)
     with before_answer(world, 6, relay.cut):
         done = world.run(**MID_RUN, DB_RETRY_S=0)
-    relay.mend()
+    relay.restore()
     wait_until_lock_is_free(world.database)
     check_spooled_and_recovered(world, done.code, done.text, may_be_written_too=True)
 
@@ -165,7 +165,7 @@ def test_spool_is_named_whichever_connection_is_lost_first(relayed: tuple[World,
     world.server.simulator.change(latency_s=0.1)
     relay.lose_answers(b"COMMIT\x00", {number}, for_good=True)
     done = world.run(**MID_RUN, DB_RETRY_S=0)
-    relay.mend()
+    relay.restore()
     assert done.code == 3, done.text
     if not no_spool(world):
         assert str(spool_of(world)) in done.text
@@ -273,7 +273,7 @@ def test_run_stops_and_keeps_receipts_when_another_took_its_lock(
         until = time.monotonic() + 5
         while not took_lock() and time.monotonic() < until:
             time.sleep(0.05)
-        relay.mend()
+        relay.restore()
 
     def took_lock() -> bool:
         try:
@@ -610,27 +610,27 @@ def test_database_that_is_away_from_the_start_ends_the_run_with_3(world: World, 
 
 
 @pytest.fixture
-def without_companions(world: World) -> TestDatabase:
+def without_control_tables(world: World) -> TestDatabase:
     for table in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
         world.database.execute(f"DROP TABLE {world.database.named(table)}")
     return world.database
 
 
-def test_receipts_are_spooled_without_control_tables(world: World, without_companions: TestDatabase) -> None:
+def test_receipts_are_spooled_without_control_tables(world: World, without_control_tables: TestDatabase) -> None:
     lose_write_back(world)
     receipts = {line["person_id"]: line["receipt"] for line in spooled(world)}
     requests = world.requests()
     assert world.run().code == 0
     assert world.requests() == requests
     assert {person: row["api_response"] for person, row in world.rows().items()} == receipts
-    assert without_companions.count(world.database.table, "submission_status = 'sent'") == 4
+    assert without_control_tables.count(world.database.table, "submission_status = 'sent'") == 4
 
 
 def test_receipt_of_an_unknown_run_is_not_believed_without_control_tables(
-    world: World, without_companions: TestDatabase
+    world: World, without_control_tables: TestDatabase
 ) -> None:
     lose_write_back(world)
-    without_companions.execute(f"DELETE FROM {world.database.named('ssd_api_runs')}")
+    without_control_tables.execute(f"DELETE FROM {world.database.named('ssd_api_runs')}")
     requests = world.requests()
     done = world.run()
     assert done.code == 0

@@ -83,4 +83,4 @@ def test_truncated_answer_counts_as_lost(world: World) -> None:
     persons = world.stage(1)
     with receiver(RECEIPT[:20], {"Content-Length": "4000", "Connection": "close"}, 0.0) as url:
         assert world.run(API_ENDPOINT=url, READ_TIMEOUT_S=2, MAX_ATTEMPTS=1).code == 5
-    world.check(dict.fromkeys(persons, "error: network fault"))
+    world.check(dict.fromkeys(persons, "error: network error"))

@@ -88,7 +88,7 @@ def test_record_that_fails_its_batch_is_found_on_the_first_night(world: World, s
         assert hostile.requests <= 2 * (3 + 4 * 20)
         first = hostile.requests
         assert done.code == 1, done.text
-        word = "error: ^network fault.*sent alone" if status == 0 else f"error: ^HTTP {status}.*sent alone"
+        word = "error: ^network error.*sent alone" if status == 0 else f"error: ^HTTP {status}.*sent alone"
         world.check({person: word if person in ("R07", "R31") else "sent" for person in persons})
         hostile.begin_night(Habits(), ())
         assert run(world, hostile).code == 0

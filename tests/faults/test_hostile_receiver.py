@@ -109,7 +109,7 @@ def test_nobody_is_waited_for_longer_than_twice_the_read_timeout(embedded_world:
     assert done.code == 5, done.text
     assert {names[post.children[0]] for post in receiver.posts} == set(SLOW)
     assert {names[post.children[0]]: post.took_s for post in receiver.posts if post.took_s > 2 * 0.5 + _SLACK_S} == {}
-    embedded_world.check(dict.fromkeys(names, "error: network fault"))
+    embedded_world.check(dict.fromkeys(names, "error: network error"))
 
 
 @pytest.mark.parametrize("name", TOKENS)
@@ -123,7 +123,7 @@ def test_token_answer_is_bounded_and_read_or_refused(embedded_world: World, name
     assert "Traceback" not in done.text
     assert [heard.took_s for heard in receiver.token_requests if heard.took_s > 2 * 0.5 + _SLACK_S] == []
     assert embedded_world.words() == {person: "untouched" if code else "sent"}
-    assert bool(receiver.receipts) == bool(receiver.posts) == (code == 0), "no record is sent with what is no token"
+    assert bool(receiver.receipts) == bool(receiver.posts) == (code == 0), "no record is sent with what is not a token"
 
 
 @on_linux

@@ -76,8 +76,8 @@ def test_failing_token_service_ends_run_and_marks_nothing(
     persons = world.stage(40)
     world.server.simulator.add_fault(fault)
     # Only who is never answered needs a timeout; every other answer may take its time on a busy machine.
-    patience = {"READ_TIMEOUT_S": 1.0} if fault.kind is FaultKind.HANG else {}
-    done = world.run(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight, MAX_ATTEMPTS=2, **patience)
+    limits = {"READ_TIMEOUT_S": 1.0} if fault.kind is FaultKind.HANG else {}
+    done = world.run(BATCH_SIZE=2, MAX_IN_FLIGHT=in_flight, MAX_ATTEMPTS=2, **limits)
     assert done.code == code, done.text
     assert sentence in done.text
     world.check(dict.fromkeys(persons, "untouched"))
@@ -195,7 +195,7 @@ def check_pauses(log: list[LoggedRequest]) -> None:
     pauses = [(one.answered, one.arrived + one.retry_after_s) for one in children if one.retry_after_s]
     assert pauses
     for start, end in pauses:
-        # What was sent before the answer could be read is no fault, and a busy machine may take its time for both. A
+        # What was sent before the answer could be read is not a fault, and a busy machine may take its time for both. A
         # sender that does not wait goes on in the second half of the pause as well.
         early = [one for one in children if (start + end) / 2 < one.arrived < end - 0.002]
         assert not early

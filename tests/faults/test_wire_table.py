@@ -122,18 +122,18 @@ ALL = ACCEPTED + UNKNOWN + FINAL + PASSING
 OUTLASTING = [
     *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5) for code in (408, 425, 429)),
     *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5, probes=1) for code in (500, 503, 504)),
-    Line("drops", Fault(FaultKind.DROP, times=None), "error: ^network fault: the connection was lost", 5, probes=1),
+    Line("drops", Fault(FaultKind.DROP, times=None), "error: ^network error: the connection was lost", 5, probes=1),
     Line(
         "drops after accepting",
         Fault(FaultKind.DROP, times=None, when=When.AFTER_ACCEPTING),
-        "error: ^network fault: the connection was lost",
+        "error: ^network error: the connection was lost",
         5,
         probes=1,
     ),
     Line(
         "no answer",
         Fault(FaultKind.HANG, times=None),
-        "error: ^network fault: no answer within READ_TIMEOUT_S",
+        "error: ^network error: no answer within READ_TIMEOUT_S",
         5,
         settings={"READ_TIMEOUT_S": IN_TIME_S},
         probes=1,

@@ -1,4 +1,4 @@
-"""The twin, filled by the command on every kind of database; and what keeps it from being filled."""
+"""The anonymised copy, filled by the command on every kind of database; and what keeps it from being filled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.anonymise.filling import SomethingSurvived, Wanted, fill_copy
 from api_pipeline.anonymise.keyed import RunKey
-from api_pipeline.anonymise.record import LiveRecord, TwinRecord, anonymise
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
 from api_pipeline.anonymise.tables import PAGE_SIZE, pair_of
-from api_pipeline.anonymise.twin import SomethingSurvived, Wanted, fill_twin
 from api_pipeline.db import connect
 from tests.support.commands import Completed, clean_environment, invoke_cli
 from tests.support.databases import TestDatabase
@@ -37,7 +37,7 @@ def run(database: TestDatabase, folder: Path, *args: str) -> Completed:
     return invoke_cli(["anonymise", *args], database.settings, folder)
 
 
-def twin_rows(database: TestDatabase) -> list[dict[str, Any]]:
+def copied_rows(database: TestDatabase) -> list[dict[str, Any]]:
     return table_rows(database, database.anon_table)
 
 
@@ -61,7 +61,7 @@ def test_every_row_gets_an_anonymised_copy_that_is_pending(deployed: TestDatabas
     assert done.code == 0, done.text
     assert "4 invented records" in done.out
     assert "4 earlier rows" in done.out, "the sample rows of deploy-schema"
-    rows = twin_rows(deployed)
+    rows = copied_rows(deployed)
     assert [row["row_state"] for row in rows] == ["new", "updated", "unchanged", "deleted"]
     assert {row["submission_status"] for row in rows} == {"pending"}
     for name in ("api_response", "partial_json_payload", "submission_timestamp"):
@@ -82,7 +82,7 @@ def test_a_delta_remains_a_delta(deployed: TestDatabase, tmp_path: Path) -> None
 
     assert run(deployed, tmp_path, "--replace").code == 0
 
-    (row,) = twin_rows(deployed)
+    (row,) = copied_rows(deployed)
     now, previous = json.loads(row["json_payload"]), json.loads(row["previous_json_payload"])
     assert now.pop("mis_child_id")
     assert now == previous
@@ -94,9 +94,9 @@ def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
     fill(deployed, deployed.table, [staged("1"), staged("1", child("1", mis_child_id="M")), staged("2")])
 
     assert run(deployed, tmp_path, "--replace").code == 0
-    first = [row["person_id"] for row in twin_rows(deployed)]
+    first = [row["person_id"] for row in copied_rows(deployed)]
     assert run(deployed, tmp_path, "--replace").code == 0
-    second = [row["person_id"] for row in twin_rows(deployed)]
+    second = [row["person_id"] for row in copied_rows(deployed)]
 
     assert first[0] == first[1] != first[2]
     assert not set(first) & set(second)
@@ -104,14 +104,14 @@ def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
 
 def test_copy_table_with_rows_is_refused_and_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
-    before = twin_rows(deployed)
+    before = copied_rows(deployed)
 
     for arguments in ([], ["--dry-run"]):
         done = run(deployed, tmp_path, *arguments)
         assert done.code == 2
         assert "holds 4 rows" in done.err
         assert "--replace" in done.err
-    assert twin_rows(deployed) == before
+    assert copied_rows(deployed) == before
 
 
 def test_empty_copy_table_needs_no_replace_option(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_empty_copy_table_needs_no_replace_option(deployed: TestDatabase, tmp_pa
 
     assert done.code == 0, done.text
     assert f"{count} invented records" in done.out
-    assert len({row["person_id"] for row in twin_rows(deployed)}) == count
+    assert len({row["person_id"] for row in copied_rows(deployed)}) == count
 
 
 @pytest.mark.parametrize("limit", [1, PAGE_SIZE, PAGE_SIZE + 1])
@@ -138,14 +138,14 @@ def test_a_limit_is_kept_to_the_record(deployed: TestDatabase, tmp_path: Path, l
 
 def test_a_dry_run_counts_and_writes_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
-    before = twin_rows(deployed)
+    before = copied_rows(deployed)
 
     done = run(deployed, tmp_path, "--replace", "--dry-run")
 
     assert done.code == 0, done.text
     assert "2 invented records" in done.out
     assert "nothing was written" in done.out
-    assert twin_rows(deployed) == before
+    assert copied_rows(deployed) == before
 
 
 def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -159,30 +159,30 @@ def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, 
     assert "3 rows were skipped" in done.out
     assert "id 1, 2, 3 of" in done.out
     assert "1 members or values that the schema does not know were left out" in done.out
-    (row,) = twin_rows(deployed)
+    (row,) = copied_rows(deployed)
     assert row["previous_json_payload"] is None
     assert "Quillfeather" not in done.text
 
 
 def test_table_without_readable_rows_leaves_the_copy_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1", "{")])
-    before = twin_rows(deployed)
+    before = copied_rows(deployed)
 
     done = run(deployed, tmp_path, "--replace")
 
     assert done.code == 3
     assert "no row with a payload that can be read" in done.err
-    assert twin_rows(deployed) == before
+    assert copied_rows(deployed) == before
 
 
-def careless(live: LiveRecord, key: RunKey) -> TwinRecord:
+def careless(live: LiveRecord, key: RunKey) -> InventedRecord:
     """Lets the postcode of one child through."""
-    twin = anonymise(live, key)
+    invented = anonymise(live, key)
     if live.person_id != "P7":
-        return twin
-    payload = json.loads(twin.json_payload)
+        return invented
+    payload = json.loads(invented.json_payload)
     payload["child_details"]["postcode"] = "ZE9 7QX"
-    return dataclasses.replace(twin, json_payload=json.dumps(payload))
+    return dataclasses.replace(invented, json_payload=json.dumps(payload))
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -190,11 +190,11 @@ def test_one_surviving_value_stops_the_whole_copy(deployed: TestDatabase, dry_ru
     details = {"first_name": "Zephyrine", "postcode": "ze97qx"}
     rows = [staged(f"P{number}", child(f"P{number}", child_details=details)) for number in range(PAGE_SIZE + 20)]
     fill(deployed, deployed.table, rows)
-    before = twin_rows(deployed)
+    before = copied_rows(deployed)
     connection = connect(deployed.connection_string)
 
     with pytest.raises(SomethingSurvived) as caught:
-        fill_twin(connection, pair_of(deployed.table), Wanted(replace=True, dry_run=dry_run), RunKey(), careless)
+        fill_copy(connection, pair_of(deployed.table), Wanted(replace=True, dry_run=dry_run), RunKey(), careless)
     connection.close()
 
     assert caught.value.exit_code == 1
@@ -203,10 +203,10 @@ def test_one_surviving_value_stops_the_whole_copy(deployed: TestDatabase, dry_ru
     assert "id 8 of" in sentence
     assert "json_payload.child_details.postcode" in sentence
     assert "ZE9" not in sentence
-    assert twin_rows(deployed) == before
+    assert copied_rows(deployed) == before
 
 
-def stopped(live: LiveRecord, key: RunKey) -> TwinRecord:
+def stopped(live: LiveRecord, key: RunKey) -> InventedRecord:
     """Is stopped by the operator on the second page, after the first was put in."""
     if live.person_id == f"P{PAGE_SIZE + 3}":
         raise KeyboardInterrupt
@@ -215,14 +215,14 @@ def stopped(live: LiveRecord, key: RunKey) -> TwinRecord:
 
 def test_stopped_command_leaves_the_copy_unchanged(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 20)])
-    before = twin_rows(deployed)
+    before = copied_rows(deployed)
     connection = connect(deployed.connection_string)
 
     with pytest.raises(KeyboardInterrupt):
-        fill_twin(connection, pair_of(deployed.table), Wanted(replace=True), RunKey(), stopped)
+        fill_copy(connection, pair_of(deployed.table), Wanted(replace=True), RunKey(), stopped)
 
-    assert twin_rows(deployed) == before
-    assert fill_twin(connection, pair_of(deployed.table), Wanted(replace=True), RunKey()).records == PAGE_SIZE + 20
+    assert copied_rows(deployed) == before
+    assert fill_copy(connection, pair_of(deployed.table), Wanted(replace=True), RunKey()).records == PAGE_SIZE + 20
     connection.close()
 
 
@@ -235,20 +235,20 @@ def test_stopped_command_leaves_the_copy_unchanged(deployed: TestDatabase) -> No
         (["--target", "[ssd_api_data_staging]"], "does not end in _anon"),
         (["--target", "ssd_anon; DROP TABLE x_anon"], "--target: expected"),
         (["--source", "a b"], "--source: expected"),
-        (["--source", "ssd_api_data_staging_anon"], "is itself a twin"),
+        (["--source", "ssd_api_data_staging_anon"], "is itself an anonymised copy"),
     ],
 )
 def test_only_a_table_that_ends_in_anon_is_ever_written_to(
     deployed: TestDatabase, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     fill(deployed, deployed.table, [staged("1")])
-    before = table_rows(deployed, deployed.table), twin_rows(deployed)
+    before = table_rows(deployed, deployed.table), copied_rows(deployed)
 
     done = run(deployed, tmp_path, "--replace", *arguments)
 
     assert done.code == 2
     assert told in done.err
-    assert (table_rows(deployed, deployed.table), twin_rows(deployed)) == before
+    assert (table_rows(deployed, deployed.table), copied_rows(deployed)) == before
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -269,7 +269,7 @@ def test_tables_without_legacy_id_work(database: TestDatabase, tmp_path: Path) -
     done = run(database, tmp_path)
 
     assert done.code == 0, done.text
-    assert len(twin_rows(database)) == 1
+    assert len(copied_rows(database)) == 1
 
 
 def test_missing_copy_table_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -313,10 +313,10 @@ def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_pa
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        before = twin_rows(deployed)
+        before = copied_rows(deployed)
         done = run(deployed, tmp_path, "--replace")
         process.kill()
     assert done.code == 75, done.text
-    assert twin_rows(deployed) == before
+    assert copied_rows(deployed) == before
     wait_until_lock_is_free(deployed, deployed.anon_table)
     assert run(deployed, tmp_path, "--replace").code == 0

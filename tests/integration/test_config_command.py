@@ -33,7 +33,7 @@ def test_config_show_says_what_is_wrong_and_ends_with_two(tmp_path: Path) -> Non
     assert done.code == 2
     assert "! BATCH_SIZE" in done.out
     assert "DB_CONNECTION_STRING is missing" in done.out
-    assert "DB_CONECTION_STRING in .env is no setting and has no effect" in done.out
+    assert "DB_CONECTION_STRING in .env is not a setting and has no effect" in done.out
     assert "Result: 2 settings cannot be used (exit code 2)" in done.out
 
 
@@ -65,4 +65,4 @@ def test_run_names_the_misspelt_setting_beside_the_missing_one(tmp_path: Path) -
     done = invoke_cli(["run"], {}, tmp_path)
     assert done.code == 2
     assert "DB_CONNECTION_STRING is missing" in done.err
-    assert "DB_CONECTION_STRING in .env is no setting and has no effect; DB_CONNECTION_STRING is one." in done.err
+    assert "DB_CONECTION_STRING in .env is not a setting and has no effect; DB_CONNECTION_STRING is one." in done.err

@@ -30,7 +30,7 @@ from tests.support.layouts import LAYOUTS, make_table
 from tests.support.postgres import PostgresServer
 from tests.support.staging import child, fill, staged, table_rows
 
-COMPANIONS = (
+CONTROL_TABLES = (
     *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_built"),
     "ssd_api_runs",
 )
@@ -38,7 +38,7 @@ SAMPLES = ["SAMPLE1", "SAMPLE2", "SAMPLE3", "SAMPLE4"]
 
 
 def columns_of(database: TestDatabase) -> dict[str, Any]:
-    return {name: found_columns(database, database.named(name)) for name in (LIVE, ANON, *COMPANIONS)}
+    return {name: found_columns(database, database.named(name)) for name in (LIVE, ANON, *CONTROL_TABLES)}
 
 
 def people(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -177,7 +177,7 @@ def test_bracketed_schema_keeps_its_case_and_holds_all_tables(database: TestData
         database.deploy("[SocialCare].[Staging]")
 
     made = database.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'SocialCare'")
-    assert {row[0] for row in made} == {"Staging", "Staging_anon", *COMPANIONS}
+    assert {row[0] for row in made} == {"Staging", "Staging_anon", *CONTROL_TABLES}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -16,7 +16,7 @@ from tests.support.diagnosing import Found, diagnose
 from tests.support.layouts import LAYOUTS, make_table
 from tests.support.staging import fill, staged
 
-COMPANIONS = (
+CONTROL_TABLES = (
     *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_built"),
     "ssd_api_runs",
 )
@@ -52,8 +52,8 @@ def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDat
     assert step["detail"].endswith("does not exist: the rows that are to be sent.")
     script = script_name(database.dialect)
     assert step["advice"] == f"d2i-csc-api deploy-schema --apply makes it (packaged script {script})"
-    for companion in COMPANIONS:
-        assert named(found, companion)["status"] == "remark"
+    for control_table in CONTROL_TABLES:
+        assert named(found, control_table)["status"] == "remark"
 
 
 def test_missing_control_tables_get_remarks_and_one_command(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -70,29 +70,31 @@ def test_missing_control_tables_get_remarks_and_one_command(deployed: TestDataba
     assert named(check(deployed, tmp_path), "ssd_api_held")["status"] == "ok"
 
 
-@pytest.mark.parametrize("companion", ["ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"])
+@pytest.mark.parametrize("control_table", ["ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"])
 def test_tables_that_deltas_need_are_required_with_deltas(
-    deployed: TestDatabase, tmp_path: Path, companion: str
+    deployed: TestDatabase, tmp_path: Path, control_table: str
 ) -> None:
-    deployed.execute(f"DROP TABLE {deployed.named(companion)}")
+    deployed.execute(f"DROP TABLE {deployed.named(control_table)}")
     deltas = {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}
 
     found = diagnose("test-schema", deltas, tmp_path)
     refused = invoke_cli(["run", "--table", deployed.table], deltas, tmp_path)
 
     assert refused.code == 2, refused.text
-    assert (found.code, named(found, companion)["status"]) == (3, "failed")
-    assert "d2i-csc-api deploy-schema --apply makes it" in named(found, companion)["advice"]
+    assert (found.code, named(found, control_table)["status"]) == (3, "failed")
+    assert "d2i-csc-api deploy-schema --apply makes it" in named(found, control_table)["advice"]
     assert check(deployed, tmp_path).code == 0
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("companion", ["ssd_api_left_window", "ssd_api_runs"])
-def test_tables_that_deltas_do_not_need_get_a_remark(deployed: TestDatabase, tmp_path: Path, companion: str) -> None:
-    deployed.execute(f"DROP TABLE {deployed.named(companion)}")
+@pytest.mark.parametrize("control_table", ["ssd_api_left_window", "ssd_api_runs"])
+def test_tables_that_deltas_do_not_need_get_a_remark(
+    deployed: TestDatabase, tmp_path: Path, control_table: str
+) -> None:
+    deployed.execute(f"DROP TABLE {deployed.named(control_table)}")
     found = diagnose("test-schema", {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}, tmp_path)
 
-    assert (found.code, named(found, companion)["status"]) == (0, "remark")
+    assert (found.code, named(found, control_table)["status"]) == (0, "remark")
 
 
 def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_table_of_todays_tools_works_and_says_what_would_be_better(
         assert "ALTER TABLE" in step["advice"]
     else:
         assert step["status"] == "ok"
-    assert {named(found, companion)["status"] for companion in COMPANIONS} == {"remark"}
+    assert {named(found, control_table)["status"] for control_table in CONTROL_TABLES} == {"remark"}
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
@@ -180,7 +182,7 @@ def test_invalid_table_name_is_refused(database: TestDatabase, tmp_path: Path) -
 
 
 def test_test_touches_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
-    tables = ("ssd_api_data_staging", "ssd_api_data_staging_anon", *COMPANIONS)
+    tables = ("ssd_api_data_staging", "ssd_api_data_staging_anon", *CONTROL_TABLES)
     before = {table: deployed.count(deployed.named(table)) for table in tables}
     check(deployed, tmp_path)
 

@@ -20,11 +20,11 @@ from tests.support.world import World
 
 # As much of pywin32 as the standard library's handler uses, which notes what it would have told Windows.
 _EVENT_LOG_UTILITIES = """
-noted = []
+seen = []
 def AddSourceToRegistry(name, library, log):
-    noted.append(("source", name, log))
+    seen.append(("source", name, log))
 def ReportEvent(name, message_id, category, kind, texts):
-    noted.append((name, kind, texts[0]))
+    seen.append((name, kind, texts[0]))
 """
 _EVENT_LOG = "EVENTLOG_ERROR_TYPE, EVENTLOG_WARNING_TYPE, EVENTLOG_INFORMATION_TYPE = 1, 2, 4"
 
@@ -95,7 +95,7 @@ def test_event_log_gets_each_event_by_level_without_secrets(tmp_path: Path, monk
         log.error("batch 5 lost")
     monkeypatch.undo()
 
-    source, *events = sys.modules["win32evtlogutil"].noted
+    source, *events = sys.modules["win32evtlogutil"].seen
     assert source == ("source", "d2i-csc-api", "Application")
     assert [(name, kind) for name, kind, _ in events] == [("d2i-csc-api", 4), ("d2i-csc-api", 2), ("d2i-csc-api", 1)]
     assert events[1][2].endswith(" WARNING run-9 batch 4 ***")

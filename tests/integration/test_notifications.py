@@ -135,7 +135,7 @@ def test_server_that_is_away_is_a_warning_and_no_more(world: World) -> None:
         url = f"http://{HERE}:{closed.getsockname()[1]}/{TOKEN}"
         done = world.run(PING_URL=url, NOTIFY_WEBHOOK=url, NOTIFY_WHEN="always")
     assert done.code == 0
-    assert done.err.count("was not sent: network fault: the server of the") == 3
+    assert done.err.count("was not sent: network error: the server of the") == 3
     assert TOKEN not in done.text
 
 

@@ -151,7 +151,7 @@ def test_diagnostics_say_what_is_wrong_and_that_no_receiver_is_set() -> None:
 
 
 def test_unknown_setting_name_is_reported() -> None:
-    with pytest.raises(SettingsError, match="TABEL_NAME is no setting"):
+    with pytest.raises(SettingsError, match="TABEL_NAME is not a setting"):
         load_settings(TABEL_NAME="x")
 
 

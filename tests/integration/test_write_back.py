@@ -347,8 +347,8 @@ def test_testing_mode_writes_its_answer_and_nothing_else(deployed: TestDatabase)
 
 def test_without_control_tables_only_the_row_is_written(database: TestDatabase) -> None:
     database.deploy()
-    for companion in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
-        database.execute(f"DROP TABLE {database.named(companion)}")
+    for control_table in ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"):
+        database.execute(f"DROP TABLE {database.named(control_table)}")
     fill(database, database.table, [staged("1")])
     with store_of(database) as store:
         assert not store.has_control_tables()

@@ -1,4 +1,4 @@
-"""The laws of the twin: nothing of the original survives, and everything that a rehearsal needs is kept.
+"""The laws of the anonymised copy: nothing of the original survives, and everything that a rehearsal needs is kept.
 
 The payloads are made from the schema, by nothing of the code under test. Every text in them carries a mark.
 """
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey, shuffled
-from api_pipeline.anonymise.record import LiveRecord, TwinRecord, anonymise
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import SCHEMA, Json, node_of
@@ -133,7 +133,7 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(part, (*path, step))
 
 
-def payloads(live: LiveRecord | TwinRecord) -> list[Json]:
+def payloads(live: LiveRecord | InventedRecord) -> list[Json]:
     texts = (live.json_payload, live.previous_json_payload)
     return [json.loads(text) for text in texts if text is not None]
 
@@ -178,26 +178,26 @@ def dates(payload: Json) -> list[date]:
 @given(seed=seeds)
 def test_no_value_of_the_original_survives(seed: int, broken: bool) -> None:
     live = Maker(seed, broken=broken).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
-    text = json.dumps([twin.person_id, twin.legacy_id, *payloads(twin)], ensure_ascii=False).upper()
+    text = json.dumps([invented.person_id, invented.legacy_id, *payloads(invented)], ensure_ascii=False).upper()
     assert MARK not in text
     assert "QUILLFEATHER" not in text
     assert "31415926" not in text
-    assert survivors(live, twin) == []
+    assert survivors(live, invented) == []
 
 
 @many
 @given(seed=seeds)
 def test_the_structure_is_kept(seed: int) -> None:
     live = Maker(seed).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
-    assert [skeleton(made) for made in payloads(twin)] == [skeleton(data) for data in payloads(live)]
-    assert twin.left_out == 0
-    assert (twin.person_id is None) == (live.person_id is None)
-    assert (twin.legacy_id is None) == (live.legacy_id is None)
-    for made, data in zip(payloads(twin), payloads(live), strict=True):
+    assert [skeleton(made) for made in payloads(invented)] == [skeleton(data) for data in payloads(live)]
+    assert invented.left_out == 0
+    assert (invented.person_id is None) == (live.person_id is None)
+    assert (invented.legacy_id is None) == (live.legacy_id is None)
+    for made, data in zip(payloads(invented), payloads(live), strict=True):
         flags = [(path, value) for path, value in leaves(data) if isinstance(value, bool)]
         assert [(path, value) for path, value in leaves(made) if isinstance(value, bool)] == flags
 
@@ -206,22 +206,22 @@ def test_the_structure_is_kept(seed: int) -> None:
 @given(seed=seeds)
 def test_removed_members_are_counted_and_arrays_keep_their_length(seed: int) -> None:
     live = Maker(seed, broken=True).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
-    for made, data in zip(payloads(twin), payloads(live), strict=True):
+    for made, data in zip(payloads(invented), payloads(live), strict=True):
         assert dict(lengths(made, SCHEMA)) == dict(lengths(data, SCHEMA))
-    if all(skeleton(made) == skeleton(data) for made, data in zip(payloads(twin), payloads(live), strict=True)):
-        assert twin.left_out == 0
+    if all(skeleton(made) == skeleton(data) for made, data in zip(payloads(invented), payloads(live), strict=True)):
+        assert invented.left_out == 0
 
 
 @many
 @given(seed=seeds)
 def test_all_dates_of_a_child_move_by_the_same_days_into_the_past(seed: int) -> None:
     live = Maker(seed).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
     before = [day for payload in payloads(live) for day in dates(payload)]
-    after = [day for payload in payloads(twin) for day in dates(payload)]
+    after = [day for payload in payloads(invented) for day in dates(payload)]
     moved = {old - new for old, new in zip(before, after, strict=True)}
     assert len(moved) <= 1
     assert all(timedelta(days=28) <= days <= timedelta(days=364) for days in moved)
@@ -231,10 +231,10 @@ def test_all_dates_of_a_child_move_by_the_same_days_into_the_past(seed: int) -> 
 @given(seed=seeds)
 def test_valid_record_stays_valid_with_listed_codes(seed: int) -> None:
     live = Maker(seed).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
     checker = Checker(TODAY)
 
-    for made, data in zip(payloads(twin), payloads(live), strict=True):
+    for made, data in zip(payloads(invented), payloads(live), strict=True):
         assert [finding for finding in checker.check(data) if finding.severity == "schema"] == []
         assert [finding for finding in checker.check(made) if finding.severity in ("schema", "code")] == []
 
@@ -247,9 +247,9 @@ def test_realistic_child_breaks_no_further_rule_on_its_moved_day(seed: int) -> N
     rng = random.Random(seed)
     before = invented_child(rng, seed % 1000, 3000)
     now = changed(rng, before)
-    twin = anonymise(LiveRecord(1, None, None, json.dumps(now), json.dumps(before), "updated"), key_of(seed))
+    invented = anonymise(LiveRecord(1, None, None, json.dumps(now), json.dumps(before), "updated"), key_of(seed))
 
-    for made, data in zip(payloads(twin), [now, before], strict=True):
+    for made, data in zip(payloads(invented), [now, before], strict=True):
         # Some rules ask for a child's age today: the copy is as old on a day that moved with its dates.
         moved = {old - new for old, new in zip(dates(data), dates(made), strict=True)}
         on_its_day = Checker(TODAY - max(moved, default=timedelta()))
@@ -261,12 +261,12 @@ def test_realistic_child_breaks_no_further_rule_on_its_moved_day(seed: int) -> N
 @given(seed=seeds)
 def test_a_delta_remains_a_delta(seed: int) -> None:
     live = Maker(seed, listed=True).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
     if live.previous_json_payload is not None:
         live_payloads = payloads(live)
         odd = {path for payload in live_payloads for path in odd_scores(payload)}
-        assert differing(*payloads(twin)) - odd == differing(*live_payloads) - odd
+        assert differing(*payloads(invented)) - odd == differing(*live_payloads) - odd
 
 
 def differing(now: Json, before: Json) -> set[Path]:
@@ -286,21 +286,21 @@ def test_child_keeps_one_identity_in_a_run_and_changes_it_in_next(seed: int) -> 
     live = Maker(seed).record()
     details = json.dumps({"la_child_id": json.loads(live.json_payload)["la_child_id"], "purge": False})
     key, other = key_of(seed), key_of(seed + 1)
-    twin, again, elsewhere = anonymise(live, key), anonymise(live, key), anonymise(live, other)
+    invented, again, elsewhere = anonymise(live, key), anonymise(live, key), anonymise(live, other)
 
-    assert twin == again
-    assert twin.json_payload != elsewhere.json_payload
+    assert invented == again
+    assert invented.json_payload != elsewhere.json_payload
     second = anonymise(dataclasses.replace(live, json_payload=details, previous_json_payload=None), key)
-    assert payloads(second)[0]["la_child_id"] == payloads(twin)[0]["la_child_id"]
-    assert second.person_id == twin.person_id
+    assert payloads(second)[0]["la_child_id"] == payloads(invented)[0]["la_child_id"]
+    assert second.person_id == invented.person_id
     if live.person_id == json.loads(live.json_payload)["la_child_id"]:
-        assert twin.person_id == payloads(twin)[0]["la_child_id"]
-    ids = {value for path, value in leaves(payloads(twin)[0]) if str(path[-1]).endswith("_id") and value}
+        assert invented.person_id == payloads(invented)[0]["la_child_id"]
+    ids = {value for path, value in leaves(payloads(invented)[0]) if str(path[-1]).endswith("_id") and value}
     assert not ids & {value for path, value in leaves(payloads(elsewhere)[0]) if str(path[-1]).endswith("_id")}
 
 
 def is_telling(path: Path, value: Any) -> bool:
-    """Whether a value of an original must never stand in a twin at its place."""
+    """Whether a value of an original must never stand in an invented record at its place."""
     reference, node = node_at(path)
     if node.get("type") == "boolean" or value == "":
         return False
@@ -309,24 +309,24 @@ def is_telling(path: Path, value: Any) -> bool:
     return True
 
 
-def with_value(twin: TwinRecord, path: Path, value: Any) -> TwinRecord:
-    payload = json.loads(twin.json_payload)
+def with_value(invented: InventedRecord, path: Path, value: Any) -> InventedRecord:
+    payload = json.loads(invented.json_payload)
     part = payload
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value
-    return dataclasses.replace(twin, json_payload=json.dumps(payload))
+    return dataclasses.replace(invented, json_payload=json.dumps(payload))
 
 
 @many
 @given(seed=seeds)
 def test_the_check_finds_every_single_value_that_is_put_back(seed: int) -> None:
     live = Maker(seed).record()
-    twin = anonymise(live, key_of(seed))
+    invented = anonymise(live, key_of(seed))
 
     for path, value in leaves(json.loads(live.json_payload)):
         if is_telling(path, value):
-            assert survivors(live, with_value(twin, path, value)), path
+            assert survivors(live, with_value(invented, path, value)), path
 
 
 TEXTS: list[Path] = [
@@ -361,37 +361,37 @@ LIVE = LiveRecord(1, "C104211", "77001042", json.dumps(FULL), None, "new")
     ],
 )
 def test_check_finds_a_value_in_any_place_and_form(path: Path, value: str) -> None:
-    twin = anonymise(LIVE, RunKey())
+    invented = anonymise(LIVE, RunKey())
 
-    assert survivors(LIVE, twin) == []
-    assert survivors(LIVE, with_value(twin, path, value))
+    assert survivors(LIVE, invented) == []
+    assert survivors(LIVE, with_value(invented, path, value))
 
 
 def test_the_check_finds_ids_in_the_rows_own_columns() -> None:
-    twin = anonymise(LIVE, RunKey())
+    invented = anonymise(LIVE, RunKey())
 
-    assert survivors(LIVE, dataclasses.replace(twin, person_id="C104211")) == ["person_id"]
-    assert survivors(LIVE, dataclasses.replace(twin, legacy_id="c104211")) == ["legacy_id"]
-    assert survivors(LIVE, dataclasses.replace(twin, row_state="Quillfeather")) == ["row_state"]
+    assert survivors(LIVE, dataclasses.replace(invented, person_id="C104211")) == ["person_id"]
+    assert survivors(LIVE, dataclasses.replace(invented, legacy_id="c104211")) == ["legacy_id"]
+    assert survivors(LIVE, dataclasses.replace(invented, row_state="Quillfeather")) == ["row_state"]
 
 
 def test_the_check_finds_a_date_that_moved_by_itself() -> None:
-    twin = anonymise(LIVE, RunKey())
+    invented = anonymise(LIVE, RunKey())
     path = ("social_care_episodes", 0, "closure_date")
 
-    assert survivors(LIVE, with_value(twin, path, "2020-03-05")) == ["dates moved differently"]
-    assert survivors(LIVE, with_value(twin, path, "5 March 2026")) == [
+    assert survivors(LIVE, with_value(invented, path, "2020-03-05")) == ["dates moved differently"]
+    assert survivors(LIVE, with_value(invented, path, "5 March 2026")) == [
         "json_payload.social_care_episodes[].closure_date"
     ]
 
 
 @pytest.mark.parametrize("member", ["note", "Quillfeather"])
 def test_check_finds_unknown_members_without_naming_them(member: str) -> None:
-    twin = anonymise(LIVE, RunKey())
+    invented = anonymise(LIVE, RunKey())
 
-    assert survivors(LIVE, with_value(twin, (member,), "new text")) == ["json_payload.(unknown member)"]
-    assert survivors(LIVE, with_value(twin, ("child_details", "sex"), "Q")) == ["json_payload.child_details.sex"]
-    assert survivors(LIVE, with_value(twin, ("purge",), "yes")) == ["json_payload.purge"]
+    assert survivors(LIVE, with_value(invented, (member,), "new text")) == ["json_payload.(unknown member)"]
+    assert survivors(LIVE, with_value(invented, ("child_details", "sex"), "Q")) == ["json_payload.child_details.sex"]
+    assert survivors(LIVE, with_value(invented, ("purge",), "yes")) == ["json_payload.purge"]
 
 
 @given(st.lists(st.integers(), unique=True, max_size=50), st.integers(0, 2**256 - 1))

@@ -52,7 +52,7 @@ class TestDatabase:
 
     @property
     def anon_table(self) -> str:
-        """The anonymised twin, as TABLE_NAME."""
+        """The anonymised copy, as TABLE_NAME."""
         return self.named(ANON)
 
     @property

@@ -128,19 +128,19 @@ FAST: dict[str, tuple[str, Reply]] = {
         streamed(_OK + b"Transfer-Encoding: chunked\r\n\r\n", many(b"100000\r\n" + _BLOCK + b"\r\n", _GIGABYTE)),
     ),
     "chunk of minus one byte": (
-        "network fault",
+        "network error",
         streamed(_OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", many(_BLOCK, _GIGABYTE)),
     ),
     "chunk of 400 digits": (
-        "network fault|larger than",
+        "network error|larger than",
         streamed(_OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 400 + b"\r\n", many(_BLOCK, _GIGABYTE)),
     ),
     "chunk's extension without an end": (
-        "network fault",
+        "network error",
         streamed(_OK + b"Transfer-Encoding: chunked\r\n\r\n1;", many(_BLOCK, _GIGABYTE)),
     ),
     "length of 5,000 digits": (
-        "network fault|larger than",
+        "network error|larger than",
         streamed(_OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", many(_BLOCK, _GIGABYTE)),
     ),
     "length below nought": ("larger than", streamed(_OK + b"Content-Length: -1\r\n\r\n", many(_BLOCK, _GIGABYTE))),
@@ -152,25 +152,25 @@ FAST: dict[str, tuple[str, Reply]] = {
     "packing that nobody asked for": ("packed", saying(b"x", head="Content-Encoding: br\r\n")),
     "packing that is damaged": ("packing is damaged", saying(b"\x1f\x8bnothing", head="Content-Encoding: gzip\r\n")),
     # the head
-    "100,000 headers": ("network fault", streamed(_OK, _headers(100_000))),
+    "100,000 headers": ("network error", streamed(_OK, _headers(100_000))),
     "100 headers of 60,000 letters": (
         "receipt",
         streamed(_OK, lambda: iter([*(f"X-{n}: {'y' * 60_000}\r\n".encode() for n in range(90)), b"\r\n"])),
     ),
-    "header line without an end": ("network fault", streamed(_OK + b"X: ", many(_BLOCK, _GIGABYTE))),
-    "status line without an end": ("network fault", streamed(b"HTTP/1.1 200 ", many(_BLOCK, _GIGABYTE))),
-    "no HTTP at all": ("network fault", streamed(b"\x00\xff\x1b[2J" * 100, lambda: iter(()))),
+    "header line without an end": ("network error", streamed(_OK + b"X: ", many(_BLOCK, _GIGABYTE))),
+    "status line without an end": ("network error", streamed(b"HTTP/1.1 200 ", many(_BLOCK, _GIGABYTE))),
+    "no HTTP at all": ("network error", streamed(b"\x00\xff\x1b[2J" * 100, lambda: iter(()))),
     "status of 999": ("HTTP 999", saying(b"", 999)),
-    "status below nought": ("network fault", streamed(b"HTTP/1.1 -20 OK\r\n\r\n", lambda: iter(()))),
+    "status below nought": ("network error", streamed(b"HTTP/1.1 -20 OK\r\n\r\n", lambda: iter(()))),
     "interim answers without an end": (
-        "network fault",
+        "network error",
         streamed(b"", many(b"HTTP/1.1 103 Early Hints\r\n\r\n", 2**20)),
     ),
     "interim answers with heavy heads": (
-        "network fault",
+        "network error",
         streamed(b"", many(b"HTTP/1.1 103 Early Hints\r\n" + b"".join(_headers(90)()) + b"\r\n", 2**20)),
     ),
-    "protocol switched": ("network fault", streamed(b"HTTP/1.1 101 Switching\r\n\r\n", many(_BLOCK, 1))),
+    "protocol switched": ("network error", streamed(b"HTTP/1.1 101 Switching\r\n\r\n", many(_BLOCK, 1))),
     "redirect elsewhere": ("redirected", saying(b"", 302, "Location: http://169.254.169.254/latest\r\n")),
     # values
     "100,000 levels": ("receipt", saying(b"[" * 100_000)),
@@ -240,7 +240,7 @@ def granted(**members: object) -> Reply:
 TOKENS: dict[str, tuple[int, Reply]] = {
     "lifetime of 400 digits": (0, token(f'{{"access_token": "{TOKEN}", "expires_in": {"9" * 400}}}')),
     "lifetime in a text of 5,000 digits": (0, granted(expires_in="9" * 5000)),
-    "lifetime that is no number": (0, token(f'{{"access_token": "{TOKEN}", "expires_in": NaN}}')),
+    "lifetime that is not a number": (0, token(f'{{"access_token": "{TOKEN}", "expires_in": NaN}}')),
     "lifetime without an end": (0, token(f'{{"access_token": "{TOKEN}", "expires_in": 1e999}}')),
     "lifetime below nought": (0, granted(expires_in=-5)),
     "lifetime that is a list": (0, granted(expires_in=[[3600]])),

@@ -38,7 +38,7 @@ class Relay:
                 self._shut(connection)
             self._open.clear()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Lets connections through again. Errors: OSError where another program has its port."""
         until = time.monotonic() + _LONGEST_S
         while True:

@@ -130,7 +130,7 @@ def live_settings(server: SimulatorServer) -> dict[str, str]:
 def _check_row(
     world: World, person: str, row: Mapping[str, Any], word: str, on_record: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Holds one row against what became of it, and what the receiver holds and its companion table say of the child."""
+    """Holds one row against what became of it, and what the receiver holds and its control table say of the child."""
     before = world.before[person]
     assert row["json_payload"] == before["json_payload"]
     if word == "sent":
@@ -168,7 +168,7 @@ def held_now(simulator: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def recorded(database: TestDatabase) -> dict[str, dict[str, Any]]:
-    """Gives what the companion table says that the receiver holds, by child."""
+    """Gives what the control table says that the receiver holds, by child."""
     found = database.rows(f"SELECT la_child_id, held_payload FROM {database.named('ssd_api_held')}")
     return {str(child): normal(text) for child, text in found}
 

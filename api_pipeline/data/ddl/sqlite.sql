@@ -127,7 +127,8 @@ WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
        OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
 
--- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
+-- Finds one person's rows in the staging table. Not unique: in tables of earlier builds a person may have more than
+-- one row.
 CREATE INDEX IF NOT EXISTS {staging_person_index} ON {staging_unqualified} (person_id);
 
 -- Holds the due rows of the anonymised copy alone, in the order in which they are read: a night with few changes then
@@ -138,8 +139,8 @@ WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
        OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
 
--- Finds one person's rows in the anonymised copy. Not unique: a person may have several rows in tables of earlier
--- builds.
+-- Finds one person's rows in the anonymised copy. Not unique: in tables of earlier builds a person may have more than
+-- one row.
 CREATE INDEX IF NOT EXISTS {anon_person_index} ON {anon_unqualified} (person_id);
 
 -- Finds what one run sent.

@@ -151,7 +151,8 @@ BEGIN CATCH
 END CATCH;
 GO
 
--- Finds one person's rows in the staging table. Not unique: a person may have several rows in tables of earlier builds.
+-- Finds one person's rows in the staging table. Not unique: in tables of earlier builds a person may have more than
+-- one row.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
 BEGIN TRY
     CREATE INDEX {staging_person_index} ON {staging} (person_id);
@@ -173,8 +174,8 @@ BEGIN CATCH
 END CATCH;
 GO
 
--- Finds one person's rows in the anonymised copy. Not unique: a person may have several rows in tables of earlier
--- builds.
+-- Finds one person's rows in the anonymised copy. Not unique: in tables of earlier builds a person may have more than
+-- one row.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
 BEGIN TRY
     CREATE INDEX {anon_person_index} ON {anon} (person_id);

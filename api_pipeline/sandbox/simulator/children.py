@@ -84,7 +84,7 @@ def is_children_path(path: str) -> bool:
 
 
 def count_records(body: bytes) -> int:
-    """Return how many records a body carries; 0 where it is no JSON array."""
+    """Return how many records a body carries; 0 where it is not a JSON array."""
     try:
         records = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # One write for the whole answer, instead of one for its head and one for its body.
     wbufsize = -1
-    server: Host  # type: ignore[assignment] # our own server is no socketserver, and gives what is used here
+    server: Host  # type: ignore[assignment] # our own server is not a socketserver, and gives what is used here
 
     def _serve(self) -> None:
         simulator = self.server.simulator

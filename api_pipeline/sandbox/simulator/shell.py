@@ -160,7 +160,7 @@ class Shell(Generic[Holding]):
         """Program faults behind those that wait already. Errors: ValueError for an endpoint that is not there."""
         unknown = [fault.target for fault in faults if fault.target not in self.endpoints]
         if unknown:
-            raise ValueError(f"{unknown[0]} is no endpoint; known are {', '.join(sorted(self.endpoints))}")
+            raise ValueError(f"{unknown[0]} is not an endpoint; known are {', '.join(sorted(self.endpoints))}")
         self._faults.add(*faults)
 
     def clear_faults(self) -> None:

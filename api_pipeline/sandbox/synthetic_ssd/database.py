@@ -28,7 +28,7 @@ def create_tables(
     """Makes the SSD's tables with the columns that `stage` reads, and indexes on what it joins by.
 
     Without `has_indexes` they have their primary keys alone, as the SSD's own scripts make them.
-    Errors: SettingsError where `schema` is no name of a schema, and whatever `execute` raises.
+    Errors: SettingsError where `schema` is not a name of a schema, and whatever `execute` raises.
     """
     for table in SSD_TABLES:
         name = _named(table, dialect, schema)

@@ -68,7 +68,7 @@ def _placement(row: Placement, rows: Joined, notes: Notes) -> dict[str, Any]:
 
 
 def _ends_before_start(row: Placement) -> bool:
-    # Days, not times: an end without a time on the day of the start is no contradiction.
+    # Days, not times: an end without a time on the day of the start is not a contradiction.
     start, end = row.cla_placement_start_date, row.cla_placement_end_date
     return start is not None and end is not None and end.date() < start.date()
 

@@ -20,7 +20,7 @@ class Sql:
     schema: str | None = None
 
     def table(self, name: str) -> str:
-        """Return a table's name with its schema. Errors: SettingsError where the schema is no name."""
+        """Return a table's name with its schema. Errors: SettingsError where the schema is not a name."""
         table = parse_table_name(name).sql(self.dialect)
         return f"{schema_prefix(self.schema, self.dialect, '--schema')}{table}" if self.schema else table
 

@@ -30,7 +30,7 @@ _HEAD = """\
 def render(dialect: Dialect, schema: str | None = None) -> str:
     """Return the whole script for a database; `schema` is that of the SSD's tables.
 
-    Errors: SettingsError where `schema` is no name of a schema.
+    Errors: SettingsError where `schema` is not a name of a schema.
     """
     end = "\nGO\n" if dialect is Dialect.SQLSERVER else ";\n"
     body = "\n".join(statement + end for statement in statements(dialect, schema))

@@ -40,7 +40,7 @@ class Failed(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API is, as which application we ask, and how patiently. Times are in seconds."""
+    """Where the API is, as which application we ask, and within which limits. Times are in seconds."""
 
     base_url: str
     token_url: str

@@ -73,7 +73,7 @@ class Answer:
 
 
 def read_error(body: Any, http_code: int) -> ApiError | None:
-    """Return the error that a JSON body states, or that its code alone says; None where it is no error."""
+    """Return the error that a JSON body states, or that its code alone says; None where it is not an error."""
     members = _lowered(body) if isinstance(body, Mapping) else {}
     message = " ".join(str(members[name]) for name in _ERROR_MEMBERS if members.get(name))
     if members.get("message") and (message or http_code >= 400):
@@ -140,7 +140,7 @@ def _status_words(status: Any) -> list[str]:
 
 
 def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
-    """Return the tables and the frame of a data answer. A member that is not an array of objects is no table."""
+    """Return the tables and the frame of a data answer. A member that is not an array of objects is not a table."""
     members = {name: value for name, value in body.items() if name.lower() not in _NOT_TABLES}
     tables: dict[str, Iterable[Mapping[str, Any]]] = {}
     deleted: dict[str, Iterable[Mapping[str, Any]]] = {}

@@ -20,7 +20,7 @@ _FRAME = frozenset({"meta", "__meta__", "__pagination__", "pagination", "__chang
 
 
 class BadJson(ValueError):
-    """The file is no JSON object whose members can be told apart."""
+    """The file is not a JSON object whose members can be told apart."""
 
 
 class FileRows:

@@ -168,7 +168,7 @@ class IdaasClient:
     def _asked(
         self, path: str, query: list[tuple[str, str]], max_attempts: int | None = None
     ) -> Iterator[tuple[Mapping[str, Any], int]]:
-        """Give the members of a JSON answer that is no error. Errors: Failed, Stopped."""
+        """Give the members of a JSON answer that is not an error. Errors: Failed, Stopped."""
         request = Request(
             *("GET", f"{self._access.base_url.rstrip('/')}{path}?{urlencode(query)}".rstrip("?"), path),
             max_bytes=_MOST_BYTES,

@@ -17,7 +17,7 @@ from api_pipeline.xporter.wire.big_json import BadJson, read_members
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The members of an answer that is no error, and the raw answer, whose file the asker removes."""
+    """The members of an answer that is not an error, and the raw answer, whose file the asker removes."""
 
     members: Mapping[str, Any]
     raw: RawAnswer

@@ -11,10 +11,10 @@ import sqlglot
 from sqlglot import exp
 
 from api_pipeline.anonymise.fields import FieldKind, Items, Leaf, Members, drawn_codes, record_fields
+from api_pipeline.anonymise.filling import Outcome, RowList, Wanted
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import LiveRecord, anonymise
 from api_pipeline.anonymise.tables import pair_of
-from api_pipeline.anonymise.twin import Outcome, RowList, Wanted
 from api_pipeline.commands.anonymise import sentences
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
@@ -65,7 +65,7 @@ def test_each_kind_is_found_where_it_belongs() -> None:
     assert all(name == "date" or name.endswith("_date") or "birth" in name for name in found[FieldKind.DATE])
 
 
-def twin_of(**members: Any) -> dict[str, Any]:
+def invented_of(**members: Any) -> dict[str, Any]:
     live = LiveRecord(1, "1", None, json.dumps({"la_child_id": "1", **members}), None, "new")
     made: dict[str, Any] = json.loads(anonymise(live, KEY).json_payload)
     return made
@@ -73,8 +73,8 @@ def twin_of(**members: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sex", ["M", "F", "U"])
 def test_sex_is_kept_and_what_is_none_becomes_one(sex: str) -> None:
-    assert twin_of(child_details={"sex": sex})["child_details"]["sex"] == sex
-    assert twin_of(child_details={"sex": "female"})["child_details"]["sex"] in "MFU"
+    assert invented_of(child_details={"sex": sex})["child_details"]["sex"] == sex
+    assert invented_of(child_details={"sex": "female"})["child_details"]["sex"] in "MFU"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_sex_is_kept_and_what_is_none_becomes_one(sex: str) -> None:
     [(["NONE"], "NONE"), (["MOB", "NONE"], "NONE"), (["MOB", "HAND"], None), (["Q", "R", "MOB"], None)],
 )
 def test_the_disability_none_stays_none_and_no_other_becomes_it(codes: list[str], kept: str | None) -> None:
-    made = twin_of(child_details={"disabilities": codes})["child_details"]["disabilities"]
+    made = invented_of(child_details={"disabilities": codes})["child_details"]["disabilities"]
 
     assert len(set(made)) == len(codes)
     assert ("NONE" in made) == (kept == "NONE")
@@ -91,7 +91,9 @@ def test_the_disability_none_stays_none_and_no_other_becomes_it(codes: list[str]
 def test_a_full_list_of_codes_stays_a_full_list() -> None:
     codes = list(drawn_codes("code_assessment_factor"))
     assessment = {"child_and_family_assessment_id": "A", "factors": codes}
-    made = twin_of(social_care_episodes=[{"social_care_episode_id": "E", "child_and_family_assessments": [assessment]}])
+    made = invented_of(
+        social_care_episodes=[{"social_care_episode_id": "E", "child_and_family_assessments": [assessment]}]
+    )
 
     factors = made["social_care_episodes"][0]["child_and_family_assessments"][0]["factors"]
     assert sorted(factors) == sorted(codes)
@@ -101,7 +103,7 @@ def test_a_full_list_of_codes_stays_a_full_list() -> None:
 
 def test_anonymised_id_fits_the_schema_and_is_not_hexadecimal() -> None:
     worker = {"worker_id": "SW123456", "start_date": "2026-01-05"}
-    made = twin_of(social_care_episodes=[{"social_care_episode_id": "E", "care_worker_details": [worker] * 2}])
+    made = invented_of(social_care_episodes=[{"social_care_episode_id": "E", "care_worker_details": [worker] * 2}])
 
     workers = [item["worker_id"] for item in made["social_care_episodes"][0]["care_worker_details"]]
     assert workers[0] == workers[1]
@@ -111,7 +113,7 @@ def test_anonymised_id_fits_the_schema_and_is_not_hexadecimal() -> None:
 
 
 def test_what_was_empty_stays_empty() -> None:
-    made = twin_of(mis_child_id="", child_details={"surname": "", "postcode": ""}, social_care_episodes=[])
+    made = invented_of(mis_child_id="", child_details={"surname": "", "postcode": ""}, social_care_episodes=[])
 
     assert made["mis_child_id"] == made["child_details"]["surname"] == made["child_details"]["postcode"] == ""
     assert made["social_care_episodes"] == []
@@ -137,7 +139,7 @@ def test_sentences_contain_counts_and_row_ids() -> None:
 def test_statements_are_t_sql_and_write_only_to_the_copy(statement: Statement) -> None:
     pieces = {
         "source": "[dbo].[live]",
-        "twin": "[dbo].[live_anon]",
+        "target": "[dbo].[live_anon]",
         "table": "[dbo].[live]",
         "columns": "id, json_payload",
     }

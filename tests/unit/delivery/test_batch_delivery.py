@@ -104,7 +104,7 @@ def test_named_records_are_taken_out_and_the_rest_is_sent_again_at_once() -> Non
     assert len(receiver.posts) == 2
 
 
-# No deadline: a busy machine's pause is no fault of the search.
+# No deadline: a busy machine's pause is not a fault of the search.
 @settings(max_examples=300, deadline=None)
 @given(st.sets(st.integers(0, 99), max_size=30), st.integers(1, 100), st.sampled_from([400, 403]))
 def test_unnamed_rejections_are_found_within_the_request_limit(culprits: set[int], size: int, refusal: int) -> None:

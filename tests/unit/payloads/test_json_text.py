@@ -22,7 +22,7 @@ GOOD = '{"la_child_id": "C7", "child_details": {"surname": "Quillfeather", "sex"
         (f"[{GOOD}, {GOOD}]", "an array of 2"),
         ("12", "a single value"),
         (GOOD[:-1] + ", }", r"a comma with nothing after it \(line 1, column \d+\)"),
-        (GOOD.replace('"F"', "NaN"), r"NaN or Infinity is no JSON value \(line 1, column \d+\)"),
+        (GOOD.replace('"F"', "NaN"), r"NaN or Infinity is not a JSON value \(line 1, column \d+\)"),
         (GOOD.replace('"F"', "-Infinity"), "NaN or Infinity"),
         (GOOD[:40], "cut off: it ends in the middle, after 40 characters"),
         (GOOD[:-1], "cut off"),

@@ -220,15 +220,15 @@ def test_chart_marks_the_end_of_each_run_by_shape_and_colour() -> None:
 
 def test_answers_are_grouped_by_rule_and_not_by_record_or_value() -> None:
     failing = [
-        ("HTTP 400: [3].child_details.postcode: 'AB1 2CD' is no postcode", "1"),
-        ("HTTP 400: [97].child_details.postcode: 'ZE3 9XY' is no postcode", "2"),
-        ("HTTP 400: [4].child_details.postcode: 'AB1 2CD' is no postcode; [4].la_child_id: is required", "3"),
+        ("HTTP 400: [3].child_details.postcode: 'AB1 2CD' is not a postcode", "1"),
+        ("HTTP 400: [97].child_details.postcode: 'ZE3 9XY' is not a postcode", "2"),
+        ("HTTP 400: [4].child_details.postcode: 'AB1 2CD' is not a postcode; [4].la_child_id: is required", "3"),
         (None, "4"),
     ]
-    logged = [("HTTP 400: [3].child_details.postcode: '***' is no postcode", "1")]
+    logged = [("HTTP 400: [3].child_details.postcode: '***' is not a postcode", "1")]
     groups = group_by_rule(failing, logged, mask_values)
     assert [(group.rule, group.in_error, group.in_run, list(group.people)) for group in groups] == [
-        ("HTTP 400: [].child_details.postcode: '***' is no postcode", 3, 1, ["1", "2", "3"]),
+        ("HTTP 400: [].child_details.postcode: '***' is not a postcode", 3, 1, ["1", "2", "3"]),
         ("(no answer stored)", 1, 0, ["4"]),
         ("HTTP 400: [].la_child_id: is required", 1, 0, ["3"]),
     ]

@@ -82,7 +82,7 @@ CASES = {
     "6 referral id over 36": "ssd_cin_episodes WHERE LENGTH(cine_referral_id) > 36",
     "6 closed without reason": "ssd_cin_episodes WHERE cine_close_date IS NOT NULL AND cine_close_reason IS NULL",
     "6 no-further-action flag blank": "ssd_cin_episodes WHERE cine_referral_nfa = ''",
-    "6.1 a source of the form that is no code": "ssd_cin_episodes WHERE cine_referral_source_code = '1E'",
+    "6.1 a source of the form that is not a code": "ssd_cin_episodes WHERE cine_referral_source_code = '1E'",
     "6.1 source 10 with words": "ssd_cin_episodes WHERE cine_referral_source_code LIKE '10 %'",
     "7 assessment by its authorisation": "ssd_cin_assessments "
     "WHERE cina_assessment_start_date < {start} AND cina_assessment_auth_date >= {start}",
@@ -95,7 +95,7 @@ CASES = {
     "7.1 factors null in words": "ssd_assessment_factors WHERE cinf_assessment_factors_json = 'null'",
     "7.1 factors that are no JSON": "ssd_assessment_factors WHERE cinf_assessment_factors_json = 'not JSON'",
     "7.1 two factor rows": "(SELECT 1 FROM ssd_assessment_factors GROUP BY cinf_assessment_id HAVING COUNT(*) > 1)",
-    "7.1 outcome that is no JSON": "ssd_s47_enquiry WHERE s47e_s47_outcome_json = 'not JSON'",
+    "7.1 outcome that is not JSON": "ssd_s47_enquiry WHERE s47e_s47_outcome_json = 'not JSON'",
     "7.2 an open placement after an ended one": "ssd_cla_placement a JOIN ssd_cla_placement b "
     "ON a.clap_cla_id = b.clap_cla_id "
     "WHERE a.clap_cla_placement_end_date IS NOT NULL AND b.clap_cla_placement_end_date IS NULL",

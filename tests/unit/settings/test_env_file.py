@@ -144,14 +144,14 @@ def test_misspelt_setting_name_gets_a_warning(tmp_path: Path) -> None:
     settings = load(tmp_path, DATABASE + "CLINET_SECRET=geheim\nclient_id=x\nPYTHONPATH=y\nHTTPS_PROXY=http://p\n")
 
     assert len(settings.warnings) == 3
-    assert "CLINET_SECRET in .env is no setting and has no effect; CLIENT_SECRET is one." in settings.warnings
+    assert "CLINET_SECRET in .env is not a setting and has no effect; CLIENT_SECRET is one." in settings.warnings
     assert any("client_id" in warning and "CLIENT_ID" in warning for warning in settings.warnings)
     assert any("HTTPS_PROXY" in warning and "PROXY_URL" in warning for warning in settings.warnings)
     assert not any("geheim" in warning for warning in settings.warnings)
 
 
 def test_line_of_another_program_that_cannot_be_read_is_only_warned_of(tmp_path: Path) -> None:
-    settings = load(tmp_path, DATABASE + "this is no setting\n")
+    settings = load(tmp_path, DATABASE + "this is not a setting\n")
 
     assert "Line 2 of .env cannot be read" in settings.warnings[0]
 
@@ -298,10 +298,10 @@ def test_zero_bytes_in_the_text_are_an_error(tmp_path: Path, data: bytes) -> Non
         ("CLIENT_ID=\u201cclient-0001\u201d", r"a curly quotation mark \(U\+201C\)"),
         ("CLIENT_ID=\ufeffclient-0001", r"an invisible sign \(U\+FEFF\)"),
         ("SCOPE=api:\u2060//x", r"an invisible sign \(U\+2060\)"),
-        ("TABLE_NAME=ssd\u2011data", r"a dash that is no minus \(U\+2011\)"),
+        ("TABLE_NAME=ssd\u2011data", r"a dash that is not a minus \(U\+2011\)"),
         ("LA_CODE=8\u00ad45", r"an invisible sign \(U\+00AD\)"),
-        ("API_ENDPOINT=https://a.example/\u20111", r"a dash that is no minus \(U\+2011\)"),
-        ("USER_AGENT=d2i\u00a0csc", r"a blank that is no ordinary one \(U\+00A0\)"),
+        ("API_ENDPOINT=https://a.example/\u20111", r"a dash that is not a minus \(U\+2011\)"),
+        ("USER_AGENT=d2i\u00a0csc", r"a blank that is not an ordinary one \(U\+00A0\)"),
     ],
 )
 def test_sign_that_came_with_copying_is_named_with_its_setting(tmp_path: Path, line: str, sign: str) -> None:

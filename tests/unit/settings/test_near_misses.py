@@ -58,7 +58,7 @@ def test_part_of_a_password_that_looks_like_a_keyword_is_not_named() -> None:
 
 def test_misspelt_names_of_a_file_are_named_with_the_right_one() -> None:
     (said,) = misspelt_names(["DB_CONECTION_STRING", "LA_CODE", "OTHER_PROGRAMS_NAME"], ".env")
-    assert said == "DB_CONECTION_STRING in .env is no setting and has no effect; DB_CONNECTION_STRING is one."
+    assert said == "DB_CONECTION_STRING in .env is not a setting and has no effect; DB_CONNECTION_STRING is one."
 
 
 def test_variables_in_another_case_or_misspelt_are_named_unless_the_right_one_is_set() -> None:

@@ -77,9 +77,9 @@ def test_missing_table_names_the_script_that_makes_it() -> None:
 
 
 def test_missing_control_tables_are_recommended_with_what_is_lost() -> None:
-    companions = expected_tables(Dialect.POSTGRESQL, "ssd." + TABLE)[1:]
+    control_tables = expected_tables(Dialect.POSTGRESQL, "ssd." + TABLE)[1:]
 
-    assert [table.name for table in companions] == [
+    assert [table.name for table in control_tables] == [
         "ssd.ssd_api_held",
         "ssd.ssd_api_submission_log",
         "ssd.ssd_api_unconfirmed",
@@ -87,7 +87,7 @@ def test_missing_control_tables_are_recommended_with_what_is_lost() -> None:
         "ssd.ssd_api_built",
         "ssd.ssd_api_runs",
     ]
-    for table in companions:
+    for table in control_tables:
         finding = only(compare([], table))
         assert finding.need is Need.RECOMMENDED
         assert table.why in finding.message

@@ -28,7 +28,7 @@ OTHER = Held(is_held=True, payload="held: before", receipt="receipt")
 
 
 def meaning(text: str) -> bytes | None:
-    """Two texts mean the same that end in the same word; one without a word is no payload."""
+    """Two texts mean the same that end in the same word; one without a word is not a payload."""
     return {"now": b"n" * 32, "before": b"b" * 32}.get(text.rpartition(" ")[2])
 
 

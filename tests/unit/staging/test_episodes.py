@@ -354,10 +354,10 @@ def test_outcome_that_is_not_json_is_unknown_and_listed() -> None:
 )
 def test_every_array_is_ordered_by_start_then_id_with_unknown_starts_last(lists: dict[str, Any], name: str) -> None:
     (member, found), *_ = lists.items()
-    twin = found[1]._replace(**{found[1]._fields[0]: "1"})
+    other = found[1]._replace(**{found[1]._fields[0]: "1"})
     if name == ASSESSMENTS:
-        found = [found[0]._replace(assessment_auth_date=twin.assessment_start_date), found[1]]
-    for order in ([*found, twin], [twin, *found[::-1]]):
+        found = [found[0]._replace(assessment_auth_date=other.assessment_start_date), found[1]]
+    for order in ([*found, other], [other, *found[::-1]]):
         blocks = only_episode(rows(**{member: order}))[name]
         assert [next(iter(block.values())) for block in blocks] == ["1", "2", "3"]
 

@@ -16,7 +16,7 @@ STATEMENTS = load(FILE)
 CONDITIONS = {"only_listed"}
 WRITING = {
     *("insert_new", "update_changed", "restore", "rehash", "delete_held", "delete_unknown"),
-    *("forget_left_window", "note_left_window", "forget_built", "note_built"),
+    *("delete_left_window", "insert_left_window", "delete_built", "insert_built"),
 }
 PIECES = {
     "ssd": "[ssd].",

@@ -1,6 +1,6 @@
-"""Fills the twin of a live staging table with invented records: all of them, or, if anything survived, none.
+"""Fill the anonymised copy of a live staging table with invented records: all of them, or, if anything survived, none.
 
-The live table is read in pages; memory stays flat. Everything is written in one transaction, so that a twin is never
+The live table is read in pages; memory stays flat. Everything is written in one transaction, so that a copy is never
 half of one run and half of another, and a refusal leaves it as it was.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from api_pipeline import run_lock
 from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey
-from api_pipeline.anonymise.record import Anonymise, LiveRecord, TwinRecord, anonymise
-from api_pipeline.anonymise.tables import Pair, TwinTables
+from api_pipeline.anonymise.record import Anonymise, InventedRecord, LiveRecord, anonymise
+from api_pipeline.anonymise.tables import CopyTables, Pair
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.payload import PayloadError
@@ -26,7 +26,7 @@ class SomethingSurvived(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for: at most `limit` records, rows of the twin taken out first (`replace`), or only tried.
+    """What is asked for: at most `limit` records, rows of the anonymised copy removed first (`replace`), or only tried.
 
     With `as_sent` previous payloads look as if they had been accepted, so that changes to them can be rehearsed.
     """
@@ -45,7 +45,7 @@ class RowList:
     ids: list[int] = field(default_factory=list)
 
     def add(self, row: int) -> None:
-        """Counts one more row."""
+        """Count one more row."""
         self.count += 1
         if len(self.ids) < _NAMED_ROWS:
             self.ids.append(row)
@@ -60,7 +60,7 @@ class Outcome:
     """What became of it: records made, rows whose payload is blank or cannot be read, rows something survived in.
 
     `left_out` counts members and values that the schema does not know, in all records together; `replaced` the rows of
-    the twin that were taken out; `places` where something survived.
+    the anonymised copy that were removed; `places` where something survived.
     """
 
     records: int = 0
@@ -72,35 +72,35 @@ class Outcome:
 
 
 def fill_copy_of(connection_string: str, pair: Pair, wanted: Wanted) -> Outcome:
-    """Open the database and fill the anonymised copy in it, with a key of its own. Errors: those of `fill_twin`."""
+    """Open the database and fill the anonymised copy in it, with a key of its own. Errors: those of `fill_copy`."""
     connection = connect(connection_string)
     try:
-        return fill_twin(connection, pair, wanted, RunKey())
+        return fill_copy(connection, pair, wanted, RunKey())
     finally:
         connection.close()
 
 
-def fill_twin(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, make: Anonymise = anonymise) -> Outcome:
-    """Fills the twin and gives what became of it; `make` makes one record of one.
+def fill_copy(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, make: Anonymise = anonymise) -> Outcome:
+    """Fill the anonymised copy and return what became of it; `make` makes one record of one.
 
-    Errors: SettingsError (the twin has rows and --replace was not given), SomethingSurvived, DatabaseError,
-    AlreadyRunning; after each of them the twin is as it was.
+    Errors: SettingsError (the anonymised copy has rows and --replace was not given), SomethingSurvived, DatabaseError,
+    AlreadyRunning; after each of them the anonymised copy is as it was.
     """
-    tables = TwinTables(connection, pair)
+    tables = CopyTables(connection, pair)
     tables.check()
-    lock = run_lock.take(connection, tables.twin, None)
+    lock = run_lock.take(connection, tables.target, None)
     try:
-        before = tables.count_twin()
+        before = tables.count_copy()
         if before and not wanted.replace:
             raise SettingsError(
-                f"The twin {tables.twin} holds {before} {'row' if before == 1 else 'rows'}; nothing was done. "
-                "Give --replace to have them removed and invented ones put in."
+                f"The anonymised copy {tables.target} holds {before} {'row' if before == 1 else 'rows'}; nothing was "
+                "done. Give --replace to replace them by invented ones."
             )
         if wanted.dry_run:
             return _fill(tables, wanted, key, make)
         with connection.transaction():
             if before:
-                tables.empty_twin()
+                tables.empty_copy()
             outcome = _fill(tables, wanted, key, make)
     finally:
         lock.release()
@@ -108,18 +108,18 @@ def fill_twin(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, m
     return outcome
 
 
-def _fill(tables: TwinTables, wanted: Wanted, key: RunKey, make: Anonymise) -> Outcome:
+def _fill(tables: CopyTables, wanted: Wanted, key: RunKey, make: Anonymise) -> Outcome:
     outcome = Outcome()
     for page in tables.pages():
-        made: list[TwinRecord] = []
+        made: list[InventedRecord] = []
         for live in page:
             if wanted.limit is not None and outcome.records == wanted.limit:
                 break
-            twin = _checked(live, key, make, outcome)
-            if twin is not None:
-                made.append(twin)
+            invented = _checked(live, key, make, outcome)
+            if invented is not None:
+                made.append(invented)
                 outcome.records += 1
-                outcome.left_out += twin.left_out
+                outcome.left_out += invented.left_out
         # After the first refusal nothing will be kept; the rest is read to name every row at once.
         if not (wanted.dry_run or outcome.survived.count):
             tables.insert(made, as_sent=wanted.as_sent)
@@ -129,30 +129,30 @@ def _fill(tables: TwinTables, wanted: Wanted, key: RunKey, make: Anonymise) -> O
     return outcome
 
 
-def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -> TwinRecord | None:
+def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -> InventedRecord | None:
     try:
-        twin = make(live, key)
-        places = survivors(live, twin)
+        invented = make(live, key)
+        places = survivors(live, invented)
     except PayloadError:
         outcome.unreadable.add(live.id)
         return None
     if places:
         outcome.survived.add(live.id)
         outcome.places.update(places)
-    return twin
+    return invented
 
 
-def _judge(tables: TwinTables, outcome: Outcome) -> None:
-    """Lets nothing be kept of a run in which something survived, or that found nothing to make a twin of."""
+def _judge(tables: CopyTables, outcome: Outcome) -> None:
+    """Refuse to keep anything of a run in which something survived, or that found nothing to invent a record from."""
     if outcome.survived.count:
         places = ", ".join(sorted(outcome.places))
         raise SomethingSurvived(
-            f"Nothing was written to {tables.twin}: in {outcome.survived.count} of {outcome.records} records something "
-            f"of the original survived ({outcome.survived} of {tables.source}, at {places}); "
-            "this is a fault of the program, please report this sentence."
+            f"Nothing was written to {tables.target}: in {outcome.survived.count} of {outcome.records} records "
+            f"something of the original survived ({outcome.survived} of {tables.source}, at {places}); "
+            "this is an error of the program, please report this sentence."
         )
     if not outcome.records:
         raise DatabaseError(
-            f"Nothing was written to {tables.twin}: {tables.source} has no row with a payload that can be read; stage "
-            "the children first, or name the live table with --source."
+            f"Nothing was written to {tables.target}: {tables.source} has no row with a payload that can be read; "
+            "stage the children first, or name the live table with --source."
         )
