@@ -245,7 +245,7 @@ def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world
     )
     change(world.database, table, "NEW1", json_payload=json.dumps(child("NEW1")), current_hash=b"n" * 32)
     assert world.run().code == 0
-    found = _sql_of("security.md", "### Whom does DfE hold who has no row")
+    found = _sql_of("governance.md", "### Whom does DfE hold who has no row")
     deletion = _sql_of("what-is-sent.md", "## When a child's id changes")
     assert [row[1] for row in world.database.rows(found)] == ["OLD1"]
     world.database.execute(deletion)

@@ -24,7 +24,8 @@ from tests.support.world import live_settings
 _QUESTION = re.compile(r"^### ([^\n]+\?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 _QUERY = re.compile(r"```sql\n(.*?)```", re.DOTALL)
 _ANSWERS = {
-    title: _QUERY.findall(text) for title, text in _QUESTION.findall((DOCS / "security.md").read_text(encoding="utf-8"))
+    title: _QUERY.findall(text)
+    for title, text in _QUESTION.findall((DOCS / "governance.md").read_text(encoding="utf-8"))
 }
 QUERIES = {title: texts[0] for title, texts in _ANSWERS.items() if texts}
 ON_SQL_SERVER = {title: texts[-1] for title, texts in _ANSWERS.items() if texts}
