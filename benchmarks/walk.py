@@ -1,0 +1,120 @@
+"""`python -m benchmarks.walk`: which modules one due row passes on its way, and how often it moves between them.
+
+A run of one row is traced: from reading the table to the write-back, in every thread of the run. A move is a call from
+a function of one module to a function of another, counted by what was called last of ours in the same thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from api_pipeline.delivery.run import Run
+from api_pipeline.interface import load_settings, run
+from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from benchmarks.cases import Case
+from benchmarks.data import TABLE, SqliteShop, dataset_of
+from benchmarks.measure import BenchmarkFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKAGE = str(Path(sys.modules["api_pipeline"].__file__ or "").parent)
+_OF_A_RUN = ("MainThread", "sender-")
+
+
+class Walk:
+    """Counts, while it is on, the modules entered, the functions called and the moves between modules."""
+
+    def __init__(self) -> None:
+        self.functions: set[tuple[str, str]] = set()
+        self.moves: Counter[tuple[str, str]] = Counter()
+        self.threads: set[str] = set()
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules that were entered."""
+        return {module for module, _ in self.functions}
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Trace this thread, and those of the run that start meanwhile."""
+        threading.setprofile(self._see)
+        sys.setprofile(self._see)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+
+    def _see(self, frame: FrameType, event: str, _argument: Any) -> None:
+        thread = threading.current_thread().name
+        module = _module_of(frame)
+        if event != "call" or module is None or not thread.startswith(_OF_A_RUN):
+            return
+        self.threads.add(thread)
+        self.functions.add((module, frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name))
+        caller = frame.f_back
+        while caller is not None and _module_of(caller) is None:
+            caller = caller.f_back
+        if caller is not None and (before := _module_of(caller)) is not None and before != module:
+            self.moves[before, module] += 1
+
+
+def _module_of(frame: FrameType) -> str | None:
+    name = frame.f_code.co_filename
+    return name[len(_PACKAGE) + 1 :].removesuffix(".py") if name.startswith(_PACKAGE) else None
+
+
+def walk_of_one_row(folder: Path) -> Walk:
+    """Return the traced run of one due row on SQLite. Errors: BenchmarkFailed where the row is not sent."""
+    walk = Walk()
+    execute = Run.execute
+
+    def traced(self: Run) -> None:
+        with walk.on():
+            execute(self)
+
+    with SimulatorServer() as server, SqliteShop(folder, "").staging(dataset_of(Case(rows=1))) as staging:
+        settings = load_settings(
+            DB_CONNECTION_STRING=staging.connection_string,
+            TABLE_NAME=TABLE,
+            API_ENDPOINT=server.base_url,
+            TOKEN_ENDPOINT=server.token_url,
+            CLIENT_ID=CLIENT_ID,
+            CLIENT_SECRET=CLIENT_SECRET,
+            SCOPE=SCOPE,
+            SUPPLIER_KEY=SUPPLIER_KEY,
+            LA_CODE=LA_CODE,
+            TESTING_MODE=False,
+        )
+        Run.execute = traced  # type: ignore[method-assign] # the whole run is set up as ever; only this part is traced
+        try:
+            run(settings)
+        finally:
+            Run.execute = execute  # type: ignore[method-assign]
+        if staging.count("submission_status = 'sent'") != 1:
+            raise BenchmarkFailed("the row was not sent")
+    return walk
+
+
+def main() -> None:
+    """Print the figures, and the moves by pair of modules."""
+    with tempfile.TemporaryDirectory(prefix="d2i-csc-api-walk-") as folder:
+        walk = walk_of_one_row(Path(folder))
+    sys.stdout.write(
+        f"one due row: {len(walk.modules)} modules, {len(walk.functions)} functions, {walk.moves.total()} moves "
+        f"between modules, {len(walk.threads)} threads\n"
+    )
+    for (before, after), count in walk.moves.most_common():
+        sys.stdout.write(f"{count:5} {before} -> {after}\n")
+
+
+if __name__ == "__main__":
+    main()
