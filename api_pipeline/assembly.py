@@ -329,7 +329,6 @@ def _parts(
         sending=sending,
         write_back=write_back,
         under_way=under_way,
-        follow_up_policy=_policy(settings),
         batch_size=settings.batch_size,
         stop=stop,
         progress=observers.progress,

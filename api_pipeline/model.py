@@ -87,6 +87,13 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class NothingToSend:
+    """The receiver holds exactly this payload; `held` is its text."""
+
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record ready to be sent: a JSON object as UTF-8 bytes, and where it came from.
 
@@ -94,12 +101,11 @@ class Record:
     already. A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
-    `is_last` is false for a purge that must be accepted before the record itself may follow (contract 4).
+    `then` follows a purge that must be accepted first (contract 4), and `is_follow_up` is set of a record that does so.
     `nulls_removed` counts the null members that were taken out. `intent_hash` is stored before the POST begins (see
     `InDoubt.payload_hash`), and `was_in_doubt` says that the child was in doubt already.
     `was_held` is false where nothing was recorded of what the receiver holds of the child. `stays_in_doubt` says that
-    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted. `follow_up` is the
-    payload that follows a purge, "" where it is the row's; `is_follow_up` is set of the record that follows one.
+    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
     """
 
     row: StagedRow
@@ -107,7 +113,7 @@ class Record:
     kind: RecordKind
     body: bytes
     held_after: str | None
-    is_last: bool = True
+    then: Record | NothingToSend | None = None
     nulls_removed: int = 0
     intent_hash: str = ""
     was_in_doubt: bool = False
@@ -115,8 +121,12 @@ class Record:
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
-    follow_up: str = ""
     is_follow_up: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Return whether nothing follows this record."""
+        return self.then is None
 
     @property
     def sent_hash(self) -> str:

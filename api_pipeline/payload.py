@@ -1,6 +1,6 @@
 """What is sent for a row: full, delta, purge and deletion records, from what is staged and its baseline (contract 4).
 
-Pure. `next_record` is asked again after each accepted purge, with what is held then, until the record is the last; so a
+Pure. A purge that must be accepted first carries what follows it (`Record.then`), planned from what is held then; so a
 run that stops in between is finished by the next.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.model import Baseline, Record, RecordKind, StagedRow
+from api_pipeline.model import Baseline, NothingToSend, Record, RecordKind, StagedRow
 from api_pipeline.payloads.diff import (
     Difference,
     Members,
@@ -84,13 +84,6 @@ class Policy:
     deltas: bool
     purge_vanished: bool = True
     resync: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NothingToSend:
-    """The receiver holds exactly this payload; `held` is its text."""
-
-    held: str
 
 
 def parse_payload(text: str) -> Payload:
@@ -174,18 +167,18 @@ def next_record(row: StagedRow, payload: Payload, baseline: Baseline, policy: Po
     if row.is_deleted:
         return deletion_record(row, payload)
     if policy.resync:
-        return _resync(row, payload)
+        return _resync(row, payload, policy)
     if not (policy.deltas or policy.purge_vanished):
         return _as_staged(row, payload, baseline)
     others: list[Members] = []
     if baseline.in_doubt is not None and baseline.in_doubt.payload_hash != payload.digest:
         may_hold = _read_held(baseline.in_doubt.may_hold)
         if may_hold is None:
-            return _resync(row, payload)
+            return _resync(row, payload, policy)
         others = [may_hold]
     if others:
         held = _read_held(baseline.held)
-        return _from_in_doubt(row, payload, others if held is None else [held, *others])
+        return _from_in_doubt(row, payload, others if held is None else [held, *others], policy)
     if baseline.held == payload.text:
         return NothingToSend(held_text(payload))
     known = _read(baseline.held)
@@ -203,33 +196,34 @@ def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy
         return NothingToSend(_text_of(target, payload))
     if [] in known.values() and has_ambiguous_keys(now, shape):
         # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
-        return _followed_by(_resync(row, payload), target, payload)
+        return _resync(row, payload, policy, target)
     wants_full = not policy.deltas or _carries_purge(payload)
     if wants_full and ambiguous_at_any_depth(target, shape):
         # What is equal is sent again too, and elements that cannot be told apart do not bear that.
         difference = compare(content(known, shape), content(target, shape), shape, is_full=True)
     if difference.is_whole:
-        return _followed_by(_resync(row, payload), target, payload)
+        return _resync(row, payload, policy, target)
     if difference.first:
-        purge = _purge_first(row, payload, content(known, shape), difference)
-        return _followed_by(purge, target, payload)
+        body = orjson.dumps({"la_child_id": payload.la_child_id, **difference.first})
+        held_after = orjson.dumps(prune(content(known, shape), difference.first, shape)).decode()
+        return _purge(row, payload, body, held_after, policy, target)
     if not wants_full:
         return _leaving(_delta(row, payload, difference), target, payload)
     gone = difference.gone if policy.deltas or policy.purge_vanished else {}
     return _leaving(_full(row, payload, gone), target, payload)
 
 
-def _from_in_doubt(row: StagedRow, payload: Payload, possible: list[Members]) -> Record:
+def _from_in_doubt(row: StagedRow, payload: Payload, possible: list[Members], policy: Policy) -> Record:
     """Return a record that is right whichever of the possible baselines is true."""
     shape = record_shape()
     now = target = content(payload.data, shape)
     gone: Members = {}
     if has_ambiguous_keys(now, shape):
-        return _resync(row, payload)
+        return _resync(row, payload, policy)
     for held in possible:
         difference = compare(held, with_kept(now, held, row.retained), shape, is_full=True)
         if difference.is_whole or difference.first:
-            return _resync(row, payload)
+            return _resync(row, payload, policy)
         gone = overlay(difference.gone, gone, shape)
         target = with_kept(target, held, row.retained)
     # What may be held is taken as held: to purge it later does no harm where it is not.
@@ -282,20 +276,22 @@ def _leaving(record: Record, target: Members, payload: Payload) -> Record:
     return replace(record, held_after=_text_of(target, payload), known_held_hash="")
 
 
-def _followed_by(purge: Record, target: Members, payload: Payload) -> Record:
-    """Return a purge with what is to follow it, where that is more than the payload (retained parts)."""
-    return purge if target is payload.data else replace(purge, follow_up=_text_of(target, payload))
-
-
-def _purge_first(row: StagedRow, payload: Payload, held: Members, difference: Difference) -> Record:
-    body = orjson.dumps({"la_child_id": payload.la_child_id, **difference.first})
-    held_after = orjson.dumps(prune(held, difference.first, record_shape())).decode()
-    return Record(row, payload.la_child_id, RecordKind.PURGE, body, held_after, is_last=False)
-
-
-def _resync(row: StagedRow, payload: Payload) -> Record:
+def _resync(row: StagedRow, payload: Payload, policy: Policy, target: Members | None = None) -> Record:
     held_after = orjson.dumps({"la_child_id": payload.la_child_id}).decode()
-    return Record(row, payload.la_child_id, RecordKind.PURGE, _deletion_body(payload), held_after, is_last=False)
+    return _purge(row, payload, _deletion_body(payload), held_after, policy, target)
+
+
+def _purge(
+    row: StagedRow, payload: Payload, body: bytes, held_after: str, policy: Policy, target: Members | None
+) -> Record:
+    """Return a purge with what follows once it is accepted; `target` is the payload with its retained parts."""
+    following = payload
+    if target is not None and target is not payload.data:
+        following = parse_payload(_text_of(target, payload))
+    then = next_record(row, following, Baseline(held=held_after), replace(policy, resync=False))
+    if isinstance(then, Record):
+        then = replace(then, is_follow_up=True)
+    return Record(row, payload.la_child_id, RecordKind.PURGE, body, held_after, then=then)
 
 
 def _as_staged(row: StagedRow, payload: Payload, baseline: Baseline) -> Record | NothingToSend:

@@ -8,9 +8,8 @@ from math import ceil
 
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.planner import Planner, PlanOptions, Step
-from api_pipeline.model import Baseline, Invalid, Outcome, Record, RecordKind
+from api_pipeline.model import Invalid, Outcome, Record, RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 
@@ -83,7 +82,7 @@ def dry_run(
     observers: DryRunObservers,
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
-    tally = _Tally(options.policy, observers)
+    tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
     planner = Planner(store, replace(options, testing=True), checker, retry, observers.on_finding)
     steps: Iterator[Step] | None = planner.steps()
@@ -103,8 +102,7 @@ def dry_run(
 class _Tally:
     """Counts steps instead of sending them."""
 
-    def __init__(self, policy: Policy, observers: DryRunObservers) -> None:
-        self._policy = replace(policy, resync=False)
+    def __init__(self, observers: DryRunObservers) -> None:
         self._observers = observers
         self.found = DryRun()
 
@@ -113,23 +111,15 @@ class _Tally:
         match step:
             case Record():
                 self._add(step)
-                if (following := self._following(step)) is not None:
+                if isinstance(step.then, Record):
                     self.found.follow_ups += 1
-                    self._add(following)
+                    self._add(step.then)
             case Invalid():
                 self.found.invalid += 1
                 self._observers.on_outcome(step)
             case _:
                 self.found.up_to_date += 1
                 self._observers.on_outcome(step)
-
-    def _following(self, record: Record) -> Record | None:
-        """Return the record that follows an accepted purge, None where none does."""
-        if record.is_last:
-            return None
-        payload = parse_payload(record.follow_up or record.row.json_payload)
-        after = next_record(record.row, payload, Baseline(held=record.held_after), self._policy)
-        return None if isinstance(after, NothingToSend) else after
 
     def _add(self, record: Record) -> None:
         self.found.kinds.setdefault(record.kind, KindCount()).add(record)

@@ -13,12 +13,11 @@ from typing import TypeAlias
 
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.logs.masking import OWN_REFUSAL
-from api_pipeline.model import Baseline, Invalid, Record, StagedRow, UpToDate
+from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payload import (
-    NothingToSend,
     Payload,
     PayloadError,
     Policy,

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from api_pipeline.delivery.planner import Planner, Step
@@ -18,10 +18,10 @@ from api_pipeline.delivery.sender_pool import BatchEnded, Decided, Event, Sender
 from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.model import (
     Accepted,
-    Baseline,
     Batch,
     DeliveryFailed,
     Invalid,
+    NothingToSend,
     Outcome,
     Record,
     RecordKind,
@@ -29,7 +29,6 @@ from api_pipeline.model import (
     UpToDate,
 )
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import Stopped
 
@@ -54,7 +53,7 @@ class NoProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunParts:
-    """What a run is made of; `follow_up_policy` plans the record after an accepted purge.
+    """What a run is made of.
 
     `under_way` holds the children of whom a record is on its way; the planner leaves their other rows for later.
     """
@@ -63,7 +62,6 @@ class RunParts:
     sending: Sending
     write_back: ReliableWriteBack
     under_way: set[str]
-    follow_up_policy: Policy
     batch_size: int
     stop: threading.Event
     progress: RunProgress
@@ -241,14 +239,17 @@ class Run:
         return True
 
     def _go_on_from(self, outcome: Outcome) -> None:
-        """Plan what follows an accepted purge; after all else the child is not under way any more."""
-        match _following(outcome, self._parts.follow_up_policy):
-            case Record() as following:
-                self._follow_ups.append(following)
-            case UpToDate() as settled:
-                self._settled.append(settled)
-            case None:
-                self._parts.under_way.discard(_child_of(outcome))
+        """Take up what follows an accepted purge; after all else the child is not under way any more."""
+        if isinstance(outcome, Accepted):
+            match outcome.record.then:
+                case Record() as following:
+                    self._follow_ups.append(following)
+                    return
+                case NothingToSend(held=held):
+                    record, receipt = outcome.record, outcome.receipt.id
+                    self._settled.append(UpToDate(record.row, record.la_child_id, held, receipt, is_recorded=True))
+                    return
+        self._parts.under_way.discard(_child_of(outcome))
 
     def _end_with(self, error: PipelineError) -> None:
         alike = [str(known) for known in self._summary.errors if type(known) is type(error)]
@@ -297,18 +298,6 @@ def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes
     )
     _LOG.info("batch %d written back: %s", number, ", ".join(f"{count} {what}" for what, count in counts.items()))
-
-
-def _following(outcome: Outcome, policy: Policy) -> Record | UpToDate | None:
-    """Return what follows an accepted purge, planned from what the receiver holds after it; None after all else."""
-    if not isinstance(outcome, Accepted) or outcome.record.is_last:
-        return None
-    record = outcome.record
-    payload = parse_payload(record.follow_up or record.row.json_payload)
-    following = next_record(record.row, payload, Baseline(held=record.held_after), policy)
-    if isinstance(following, NothingToSend):
-        return UpToDate(record.row, record.la_child_id, following.held, outcome.receipt.id, is_recorded=True)
-    return replace(following, is_follow_up=True)
 
 
 def _child_of(outcome: Outcome) -> str:

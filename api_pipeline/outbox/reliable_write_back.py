@@ -11,13 +11,12 @@ from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Accepted, Baseline, Outcome, Record, StagedRow
+from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, StagedRow
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import (
-    NothingToSend,
     Payload,
     PayloadError,
     Policy,

@@ -18,6 +18,7 @@ from api_pipeline.model import (
     DeliveryFailed,
     InDoubt,
     Invalid,
+    NothingToSend,
     Outcome,
     Receipt,
     Record,
@@ -304,7 +305,10 @@ def test_accepted_purge_updates_the_baseline_and_row_stays_due(deployed: TestDat
     with store_of(deployed) as store:
         rows = store.read_page(Selection(every_row=True), 0)
         held = '{"la_child_id":"x"}'
-        write(store, [accepted(record_of(row, RecordKind.PURGE, held_after=held, is_last=False)) for row in rows])
+        write(
+            store,
+            [accepted(record_of(row, RecordKind.PURGE, held_after=held, then=NothingToSend(held))) for row in rows],
+        )
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "pending"
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "Error"
     assert {line["held_payload"] for line in table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")} == {

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, StagedRow
+from api_pipeline.model import Baseline, InDoubt, NothingToSend, Record, RecordKind, StagedRow
 from api_pipeline.payload import (
-    NothingToSend,
     Policy,
     intent_hash,
     next_record,
@@ -32,9 +31,12 @@ def text_of(value: Json) -> str:
 
 
 def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
-    """Plans record after record, each accepted in turn, until the last."""
-    payload, found = parse_payload(now), []
+    """Plans record after record, each accepted in turn, until the last; each knew what would follow it."""
+    payload, found = parse_payload(now), list[Record]()
     while not isinstance(record := next_record(ROW, payload, baseline, policy), NothingToSend):
+        if found:
+            assert isinstance(found[-1].then, Record)
+            assert (found[-1].then.kind, found[-1].then.body) == (record.kind, record.body)
         found.append(record)
         assert len(found) <= MOST_STEPS
         if record.is_last:

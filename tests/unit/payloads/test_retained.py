@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, ElementPath, InDoubt, RecordKind, StagedRow
-from api_pipeline.payload import NothingToSend, Policy, next_record, parse_payload
+from api_pipeline.model import Baseline, ElementPath, InDoubt, NothingToSend, Record, RecordKind, StagedRow
+from api_pipeline.payload import Policy, next_record, parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import apply, content
@@ -39,16 +39,17 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
     """Sends until there is nothing more to send; gives what a receiver holds then, what is noted, and the records."""
     truth: Any = held
     noted, sent, staged = orjson.dumps(held).decode(), 0, row(payload, left)
-    text = staged.json_payload
+    record: Record | NothingToSend | None = None
     while True:
-        record = next_record(staged, parse_payload(text), Baseline(held=noted), policy)
+        if record is None:
+            record = next_record(staged, parse_payload(staged.json_payload), Baseline(held=noted), policy)
         if isinstance(record, NothingToSend):
             return truth, orjson.loads(record.held), sent
         sent += 1
         assert sent < 5
         assert record.held_after is not None
         truth, noted = apply(truth, orjson.loads(record.body)), record.held_after
-        text = record.follow_up or staged.json_payload
+        record = record.then
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
