@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, check_transport, make_receiver, reach_of
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import Connection, connect, working_as
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
@@ -88,7 +88,8 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         is_deltas=settings.use_partial_payload,
         started_at=utc_now(),
     )
-    with seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
+    program = working_as(f"d2i-csc-api run {request.run_id}")
+    with program, seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
         at_hand = _Store(store, lock, check_tables(store, settings, request))
         _execute(settings, request, observers, stop, summary, at_hand)
     return summary

@@ -55,6 +55,7 @@ def sql_page() -> str:
         "`CAST` |\n"
         "| `{delta}` | `done.delta`; PostgreSQL, where the column is JSONB: `CAST(done.delta AS jsonb)` |\n"
         "| `{milliseconds}` | 5,000 to 30,000: DB_RETRY_S within these bounds |\n"
+        "| `{program}` | `d2i-csc-api run` and the run's id; `d2i-csc-api` for other commands |\n"
         "| `{page}` | `OFFSET 0 ROWS FETCH NEXT n ROWS ONLY`; on SQLite `LIMIT n` |\n"
         "| `{lock_rows}` | SQL Server: `WITH (UPDLOCK, ROWLOCK)`; else nothing |\n"
         "| `{locked}` | PostgreSQL: `FOR UPDATE`; else nothing |\n"

@@ -422,6 +422,11 @@ SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalive
 -- only.
 SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
 
+-- name: program_name_postgresql
+-- PostgreSQL: names the program and its run in pg_stat_activity, unless the connection string names one already. For this
+-- session only.
+SELECT set_config('application_name', '{program}', FALSE) WHERE current_setting('application_name') = '';
+
 -- name: transaction_level_postgresql
 -- PostgreSQL behind a pooler in transaction mode: begins each transaction in the level that the program is made for.
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;

@@ -8,7 +8,7 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 """
 
 from api_pipeline.db.connection import Connection, Parameters, Row
-from api_pipeline.db.opening import connect
+from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.pieces import dialect_pieces, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
@@ -34,4 +34,5 @@ __all__ = [
     "connect",
     "dialect_pieces",
     "rows_as_table",
+    "working_as",
 ]

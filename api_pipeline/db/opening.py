@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api_pipeline.db.connection import Connection, translated
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.connection_string import embedded_path, is_embedded
+from api_pipeline.sql.connection_string import embedded_path, is_embedded, with_program
 from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import odbc
@@ -20,17 +22,28 @@ from api_pipeline.sql.statements import load
 if TYPE_CHECKING:
     import pyodbc
 
+_PROGRAM: ContextVar[str] = ContextVar("program", default="d2i-csc-api")
 _BUSY_WAIT_S = 30
 _LONGEST_TEXT = 2**30
 # What a session begins with. Without a lock timeout a statement waits for ever where somebody left a transaction open.
 # The last of a database's statements makes the mark by which a transaction is known again.
 _OPENING = {
     Dialect.SQLSERVER: ("row_counts_sqlserver", "lock_timeout_sqlserver", "transaction_mark_sqlserver"),
-    Dialect.POSTGRESQL: ("notice_lost_client_postgresql", "lock_timeout_postgresql"),
+    Dialect.POSTGRESQL: ("program_name_postgresql", "notice_lost_client_postgresql", "lock_timeout_postgresql"),
     Dialect.SQLITE: ("transaction_mark_sqlite",),
 }
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
+
+
+@contextmanager
+def working_as(program: str) -> Iterator[None]:
+    """Name the program so to the databases that are opened meanwhile: letters, digits, blanks, - and / alone."""
+    before = _PROGRAM.set(program)
+    try:
+        yield
+    finally:
+        _PROGRAM.reset(before)
 
 
 def connect(
@@ -67,24 +80,23 @@ def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connecti
 
 def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) -> Connection:
     api = odbc()
+    named = with_program(connection_string, _PROGRAM.get())
     # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
     api.pooling = False
-    raw = _open_odbc(connection_string, timeout_s)
+    raw = _open_odbc(named, timeout_s)
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
     first = [raw]
     opening = _statements(_OPENING.get(dialect, ()), busy_wait_s)
     each_transaction: tuple[str, ...] = ()
-    if dialect is Dialect.POSTGRESQL and is_behind_pooler(
-        raw, connection_string, lambda: _open_odbc(connection_string, timeout_s)
-    ):
+    if dialect is Dialect.POSTGRESQL and is_behind_pooler(raw, connection_string, lambda: _open_odbc(named, timeout_s)):
         opening, each_transaction = (), _statements(_EACH_TRANSACTION_OF_A_POOL, busy_wait_s)
-        connection_string += WITHOUT_PREPARED_STATEMENTS
+        named += WITHOUT_PREPARED_STATEMENTS
         first.pop().close()
 
     def opener() -> pyodbc.Connection:
-        opened = first.pop() if first else _open_odbc(connection_string, timeout_s)
+        opened = first.pop() if first else _open_odbc(named, timeout_s)
         if dialect is Dialect.POSTGRESQL:
             # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
             opened.maxwrite = _LONGEST_TEXT
@@ -97,7 +109,8 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
 
 
 def _statements(names: Sequence[str], busy_wait_s: float) -> tuple[str, ...]:
-    return tuple(load()[name].sql.format(milliseconds=round(busy_wait_s * 1000)) for name in names)
+    values = {"milliseconds": round(busy_wait_s * 1000), "program": _PROGRAM.get()}
+    return tuple(load()[name].sql.format(**values) for name in names)
 
 
 def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:

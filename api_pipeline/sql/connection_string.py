@@ -23,6 +23,7 @@ _SHOWN = frozenset(
 _WHERE = frozenset(
     {"dsn", "filedsn", "server", "servername", "address", "addr", "port", "database", "dbq", "initialcatalog"}
 )
+_DRIVERS_OF_SQL_SERVER = ("sql server", "msodbcsql", "freetds", "tdsodbc")
 _SQL_SERVER_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _OLDER_DRIVERS = ("SQL Server Native Client 11.0", "SQL Server Native Client 10.0", "SQL Server")
 _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
@@ -73,6 +74,18 @@ def _value_at(text: str, start: int) -> tuple[str, int]:
     end = text.find(";", begin)
     end = len(text) if end < 0 else end
     return text[begin:end].rstrip(), end + 1
+
+
+def with_program(text: str, program: str) -> str:
+    """Return an ODBC connection string that names the program to SQL Server, unless it names one already.
+
+    Another database's driver need not know the keyword, and behind a data source nobody sees which driver it is.
+    """
+    found = {re.sub(r"[ _]", "", keyword).lower(): value for keyword, value in pairs(text)}
+    is_sql_server = any(word in found.get("driver", "").lower() for word in _DRIVERS_OF_SQL_SERVER)
+    if not is_sql_server or found.keys() & {"app", "applicationname"}:
+        return text
+    return f"{text.rstrip().rstrip(';')};APP={program}"
 
 
 def in_braces(value: str) -> str:

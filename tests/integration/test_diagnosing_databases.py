@@ -251,6 +251,20 @@ def test_microsofts_driver_and_a_login_that_is_refused(council: Authority, tmp_p
     )
 
 
+@pytest.mark.parametrize(("given", "named"), [("", "d2i-csc-api"), (";APP=council jobs", "council jobs")])
+def test_sql_server_sees_the_program_unless_another_is_named(
+    council: Authority, tmp_path: Path, given: str, named: str
+) -> None:
+    files = council.issue()
+    logins: list[bytes] = []
+    with microsoft.sql_server_at_the_door(files, 18456, "no", logins) as port:
+        connect(tmp_path, through_microsoft(f"127.0.0.1,{port}", strict(files)) + given)
+
+    assert logins
+    assert all(named.encode("utf-16-le") in login for login in logins)
+    assert given == "" or not any("d2i-csc-api".encode("utf-16-le") in login for login in logins)
+
+
 def test_microsofts_driver_and_a_database_that_is_not_there(council: Authority, tmp_path: Path) -> None:
     files = council.issue()
     message = 'Cannot open database "council" requested by the login. The login failed.'

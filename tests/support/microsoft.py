@@ -37,8 +37,11 @@ def driver() -> str:
 
 
 @contextmanager
-def sql_server_at_the_door(files: tuple[Path, Path], number: int, message: str) -> Iterator[int]:
-    """Lets nobody in, as SQL Server does it: with an error of this number and text; gives the port.
+def sql_server_at_the_door(
+    files: tuple[Path, Path], number: int, message: str, logins: list[bytes] | None = None
+) -> Iterator[int]:
+    """Lets nobody in, as SQL Server does it: with an error of this number and text; gives the port. `logins` gets what
+    each client says of itself.
 
     It speaks TDS 8.0 (`Encrypt=strict`) with this certificate and key, which is all that a client sees of a server
     that refuses its login (MS-TDS 2.2.6.4, 2.2.6.5, 2.2.7.10).
@@ -48,7 +51,9 @@ def sql_server_at_the_door(files: tuple[Path, Path], number: int, message: str) 
     context.set_alpn_protocols(["tds/8.0"])
     ends = threading.Event()
     with socket.create_server((HERE, 0)) as listener:
-        thread = threading.Thread(target=_serve, args=(listener, context, _refusal(number, message), ends), daemon=True)
+        thread = threading.Thread(
+            target=_serve, args=(listener, context, _refusal(number, message), logins, ends), daemon=True
+        )
         thread.start()
         try:
             yield int(listener.getsockname()[1])
@@ -59,7 +64,9 @@ def sql_server_at_the_door(files: tuple[Path, Path], number: int, message: str) 
             thread.join(10.0)
 
 
-def _serve(listener: socket.socket, context: ssl.SSLContext, refusal: bytes, ends: threading.Event) -> None:
+def _serve(
+    listener: socket.socket, context: ssl.SSLContext, refusal: bytes, logins: list[bytes] | None, ends: threading.Event
+) -> None:
     while True:
         plain, _ = listener.accept()
         if ends.is_set():
@@ -70,7 +77,10 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, refusal: bytes, end
         with contextlib.suppress(OSError), plain, context.wrap_socket(plain, server_side=True) as connection:
             _read_message(connection)
             connection.sendall(_packet(_PRELOGIN_ANSWER))
-            if _read_message(connection) == _LOGIN:
+            kind, said = _read_message(connection)
+            if kind == _LOGIN:
+                if logins is not None:
+                    logins.append(said)
                 connection.sendall(_packet(refusal))
                 connection.recv(1)
 
@@ -79,13 +89,14 @@ def _packet(data: bytes) -> bytes:
     return struct.pack(">BBHHBB", _ANSWER, _LAST_PACKET, len(data) + 8, 0, 1, 0) + data
 
 
-def _read_message(connection: socket.socket) -> int:
-    """Reads a client's message to its last packet and gives its kind."""
+def _read_message(connection: socket.socket) -> tuple[int, bytes]:
+    """Reads a client's message to its last packet and gives its kind and what it says."""
+    said = b""
     while True:
         kind, status, length = struct.unpack(">BBH4x", _read(connection, 8))
-        _read(connection, length - 8)
+        said += _read(connection, length - 8)
         if status & _LAST_PACKET:
-            return int(kind)
+            return int(kind), said
 
 
 def _read(connection: socket.socket, count: int) -> bytes:
