@@ -6,6 +6,13 @@ import click
 
 from api_pipeline.commands.common import Common, pass_common, session
 
+# The values of `Trick`, written as options are; it is not imported for `--help`.
+TRICKS = (
+    *("login-page", "error-page", "throttled", "dropped", "interim", "many-interim", "dropped-late", "broken-off"),
+    *("endless", "bomb", "dripping-head", "dripping-body", "receipt-twice", "receipt-missing", "two-answers"),
+)
+_INTERIM = ("100", "102", "103")
+
 
 @click.command("simulate-api")
 @pass_common
@@ -38,6 +45,24 @@ from api_pipeline.commands.common import Common, pass_common, session
 )
 @click.option("--check/--no-check", default=True, show_default=True, help="Check every record against the schema.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep accepted records in memory.")
+@click.option(
+    "--trick",
+    "tricks",
+    type=click.Choice(TRICKS),
+    multiple=True,
+    help="Answer one POST of records in this bad way, then the next in that of the next --trick; later ones properly.",
+)
+@click.option(
+    "--poison",
+    multiple=True,
+    metavar="CHILD:STATUS",
+    help="Answer every POST that holds this la_child_id with this status (500, 502, 504), or a lost connection (0).",
+)
+@click.option("--largest-body", type=click.IntRange(1), metavar="BYTES", help="Reset a connection with a larger body.")
+@click.option("--quota", type=click.IntRange(0), metavar="N", help="Answer all requests after so many with 403.")
+@click.option(
+    "--interim", type=click.Choice(_INTERIM), multiple=True, help="Send this interim status before each answer."
+)
 def command(
     common: Common,
     port: int,
@@ -47,14 +72,41 @@ def command(
     token_lifetime: float,
     check: bool,
     keep: bool,
+    tricks: tuple[str, ...],
+    poison: tuple[str, ...],
+    largest_body: int | None,
+    quota: int | None,
+    interim: tuple[str, ...],
 ) -> None:
-    """Serve the embedded receiver on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
+    """Serve the embedded receiver on 127.0.0.1 until Ctrl-C, and print the settings that lead to it.
+
+    With --trick, --poison, --largest-body, --quota or --interim it serves behind a gateway that does what bad gateways
+    do, for a rehearsal of bad nights; it cannot be steered under /_control/ then.
+    """
     from api_pipeline.commands.stopping import stop_on_signals
-    from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_server
+    from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_hostile_gateway, run_server
+    from api_pipeline.sandbox.simulator.hostile_gateway import Habits, Trick
     from api_pipeline.settings.model import Purpose
 
     conditions = Conditions(latency_s=latency_ms / 1000, rate_limit=rate_limit, reading=Reading(reading))
     options = Options(token_lifetime_s=token_lifetime, check_schema=check, keep_payloads=keep, conditions=conditions)
+    habits = Habits(_poisoned(poison), largest_body, quota, tuple(map(int, interim)))
     with session(common, Purpose.NOTHING):
         stop = stop_on_signals()
-        run_server("127.0.0.1", port, options, click.echo, stop)
+        if tricks or habits != Habits():
+            planned = [Trick(name.replace("-", " ")) for name in tricks]
+            run_hostile_gateway(port, options, habits, planned, click.echo, stop)
+        else:
+            run_server("127.0.0.1", port, options, click.echo, stop)
+
+
+def _poisoned(given: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in given:
+        child, _, status = text.rpartition(":")
+        if not child or status not in ("0", "500", "502", "504"):
+            raise click.BadParameter(
+                f'expected CHILD:STATUS with the status 500, 502, 504 or 0, got "{text}".', param_hint="--poison"
+            )
+        found[child] = int(status)
+    return found

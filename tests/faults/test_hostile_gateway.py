@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.commands.simulate_api import TRICKS as TRICKS_OF_COMMAND
 from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
-from tests.support.commands import Completed
+from tests.support.commands import Completed, invoke_cli, started_cli
 from tests.support.staging import child, staged
 from tests.support.world import World
 
@@ -145,3 +147,33 @@ def test_packed_bomb_and_endless_body_cost_little_memory(world: World) -> None:
         assert run(world, hostile).code == 0
         grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mb < 100
+
+
+def test_council_can_rehearse_with_the_gateway_from_the_command_line(world: World) -> None:
+    persons = world.stage(4)
+    options = ["--port", "0", "--trick", "error-page", "--trick", "receipt-twice", "--poison", "P0002:502"]
+    with started_cli(["simulate-api", *options, "--interim", "103"], {}, world.folder) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(8)]
+        settings = dict(line.strip().split("=", 1) for line in said[1:])
+        assert "bad gateway" in said[0]
+        done = world.run(BATCH_SIZE=2, **settings)
+        assert done.code == 1, done.text
+        words = world.words()
+        assert words["P0002"].startswith("error"), "the poison stays"
+        world.run(BATCH_SIZE=2, **settings)
+        words = world.words()
+        assert [words[person] for person in persons] == ["sent", "sent", words["P0002"], "sent"]
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=20)[0]
+    assert "3 children are held" in rest
+
+
+def test_options_of_the_command_name_every_trick() -> None:
+    assert set(TRICKS_OF_COMMAND) == {trick.value.replace(" ", "-") for trick in Trick} - {"honest"}
+
+
+@pytest.mark.parametrize("poison", ["P1", ":500", "P1:404", "P1:x"])
+def test_poison_that_cannot_be_read_is_a_usage_error(world: World, poison: str) -> None:
+    done = invoke_cli(["simulate-api", "--poison", poison], {}, world.folder)
+    assert (done.code, "CHILD:STATUS" in done.text) == (2, True)

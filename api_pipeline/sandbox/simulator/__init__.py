@@ -25,7 +25,7 @@ from api_pipeline.sandbox.simulator.options import (
     RefusalForm,
 )
 from api_pipeline.sandbox.simulator.request_log import LoggedRequest
-from api_pipeline.sandbox.simulator.serving import run_server, settings_lines
+from api_pipeline.sandbox.simulator.serving import run_hostile_gateway, run_server, settings_lines
 
 __all__ = [
     "BASE_PATH",
@@ -51,6 +51,7 @@ __all__ = [
     "SimulatorServer",
     "Stats",
     "When",
+    "run_hostile_gateway",
     "run_server",
     "settings_lines",
 ]

@@ -22,6 +22,7 @@ import orjson
 
 from api_pipeline.sandbox.simulator.answer import Answer
 from api_pipeline.sandbox.simulator.core import Simulator
+from api_pipeline.sandbox.simulator.http import listen
 
 _PIECE = 65_536
 _DRIP_S = 0.02
@@ -71,9 +72,12 @@ class HostileGateway:
     """Serves on a loopback address while it is entered as a context manager.
 
     `tricks` befall the requests with records one after another; those that follow are answered by the habits alone.
+    Errors: SettingsError for a port that cannot be had.
     """
 
-    def __init__(self, simulator: Simulator, habits: Habits | None = None, tricks: Iterable[Trick] = ()) -> None:
+    def __init__(
+        self, simulator: Simulator, habits: Habits | None = None, tricks: Iterable[Trick] = (), *, port: int = 0
+    ) -> None:
         self.simulator = simulator
         self.habits = habits or Habits()
         self.requests = 0
@@ -82,7 +86,7 @@ class HostileGateway:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._is_over = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listen("127.0.0.1", port)
         self._acceptor = threading.Thread(target=self._accept, name="hostile-gateway", daemon=True)
 
     def __enter__(self) -> HostileGateway:

@@ -50,7 +50,7 @@ class LoopbackServer(Generic[Served]):
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
-        self._listener = _listen(host, port)
+        self._listener = listen(host, port)
         self._address = self._listener.getsockname()
         self.simulator.resume()
         self._acceptor = threading.Thread(target=self._accept, name="simulator-accept", daemon=True)
@@ -176,7 +176,8 @@ class SimulatorServer(LoopbackServer[Simulator]):
         return f"{self.origin}{Simulator.token_path}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Errors: SettingsError for an address not this machine's own, or a port in use."""
     if not is_loopback_host(host):
         raise SettingsError(f"The simulator listens on this machine only, not on {host}; name 127.0.0.1 instead.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

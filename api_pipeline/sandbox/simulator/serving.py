@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 from api_pipeline.sandbox.simulator.core import Simulator
+from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
 from api_pipeline.sandbox.simulator.http import LoopbackServer, SimulatorServer
 from api_pipeline.sandbox.simulator.options import Options
 
 _LOOK_EVERY_S = 0.2
 _SELDOM = 1_000_000
+
+
+class Served(Protocol):
+    """A server of the embedded receiver, for the settings that lead to it."""
+
+    @property
+    def simulator(self) -> Simulator:
+        """The receiver behind it."""
+
+    @property
+    def base_url(self) -> str:
+        """The value for API_ENDPOINT."""
+
+    @property
+    def token_url(self) -> str:
+        """The value for TOKEN_ENDPOINT."""
 
 
 def run_server(
@@ -32,9 +49,33 @@ def run_server(
             f"It reads records as {options.conditions.reading.value}; ask and steer it under {server.origin}/_control/"
         )
         wait_until_stopped(server, stop)
-    stats = server.simulator.stats()
+    _say_what_came(server.simulator, server.simulator.stats().requests, echo)
+
+
+def run_hostile_gateway(
+    port: int,
+    options: Options,
+    habits: Habits,
+    tricks: Sequence[Trick],
+    echo: Callable[[str], None],
+    stop: threading.Event,
+) -> None:
+    """Serve behind a bad gateway until `stop` is set or Ctrl-C; tell as `run_server` does. Errors: SettingsError."""
+    with HostileGateway(Simulator(options), habits, tricks, port=port) as gateway:
+        echo("The embedded receiver is serving behind a bad gateway, on this machine only; stop it with Ctrl-C.")
+        for line in settings_lines(gateway):
+            echo(line)
+        with suppress(KeyboardInterrupt):
+            # On Windows, Ctrl-C cannot interrupt a wait without end.
+            while not stop.wait(_LOOK_EVERY_S):
+                continue
+    _say_what_came(gateway.simulator, gateway.requests, echo)
+
+
+def _say_what_came(simulator: Simulator, requests: int, echo: Callable[[str], None]) -> None:
+    stats = simulator.stats()
     echo(
-        f"Stopped: {stats.requests} requests came, {stats.records_accepted} records were accepted, "
+        f"Stopped: {requests} requests came, {stats.records_accepted} records were accepted, "
         f"{stats.children_held} children are held."
     )
 
@@ -62,7 +103,7 @@ def seldom_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def settings_lines(server: SimulatorServer) -> list[str]:
+def settings_lines(server: Served) -> list[str]:
     """Return the lines of a `.env` file that point the pipeline at a server."""
     options = server.simulator.options
     return [
