@@ -65,6 +65,8 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
 def _examined(common: Common, *, live: bool) -> Configuration:
     from api_pipeline.config import examine, near_misses, working_folder
     from api_pipeline.diagnostics.configuration import configuration, secret_names
+    from api_pipeline.logs.output import redact_output
+    from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
 
     options = {"LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
@@ -73,4 +75,5 @@ def _examined(common: Common, *, live: bool) -> Configuration:
     folder, program = working_folder(), executable_folder()
     store, secrets = CredentialStore(), secret_names()
     found = examine(options, os.environ, folder, program, store, common.env_file, secrets=secrets)
+    redact_output(Redactor.for_settings(found.settings))
     return configuration(found, near_misses(found, os.environ, folder, program))

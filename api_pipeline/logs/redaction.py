@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs
+from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs, secrets_in_path
 
 if TYPE_CHECKING:
     from api_pipeline.settings.model import Settings
@@ -88,6 +88,7 @@ class Redactor:
     def add_connection_string(self, text: str) -> None:
         """Make the passwords of an ODBC connection string known."""
         if is_embedded(text):
+            self._add_all(secrets_in_path(text))
             return
         self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
         # A brace that is never closed makes one value of all that follows: the password in it is known as well.

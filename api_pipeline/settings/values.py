@@ -26,6 +26,8 @@ _SHORTEST_SECRET = 3
 _SECRET_IN_PART = (SettingKind.CONNECTION, SettingKind.PROXY)
 _NAMED_BY_OTHERS = frozenset({"USER_SERVER", "USER_DATABASE"})
 _NOT_IN_AN_ENDPOINT = frozenset("@#?;%{}|^`'")
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|$)){4}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -236,6 +238,9 @@ def _is_url(text: str) -> bool:
     if parts is None or not text.isascii() or set(text) & _NOT_IN_AN_ENDPOINT:
         return False
     host = parts.hostname or ""
+    if _ENDS_IN_NUMBER.search(host) and not _ADDRESS.fullmatch(host):
+        # 127.1, 0x7f.1 and 2130706433 are this machine to some programs and an unknown name to others.
+        return False
     return (_HOST.fullmatch(host) is not None or ":" in host) and not {".", ".."} & set(parts.path.split("/"))
 
 

@@ -26,6 +26,7 @@ _WHERE = frozenset(
 _DRIVERS_OF_SQL_SERVER = ("sql server", "msodbcsql", "freetds", "tdsodbc")
 _SQL_SERVER_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _OLDER_DRIVERS = ("SQL Server Native Client 11.0", "SQL Server Native Client 10.0", "SQL Server")
+_IN_PATH = re.compile(r"(?i)(?<=password=)[^&;]+|(?<=pwd=)[^&;]+|(?<=key=)[^&;]+|(?<=:)[^/\\:@]+(?=@)")
 _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
@@ -115,7 +116,7 @@ def redacted_connection_string(text: str) -> str:
     closed could be told; every other value, and any part that is not a pair, is hidden.
     """
     if is_embedded(text):
-        return text
+        return _IN_PATH.sub(HIDDEN, text)
     if "://" in text.split("=", 1)[0]:
         return HIDDEN
     shown = []
@@ -127,6 +128,11 @@ def redacted_connection_string(text: str) -> str:
         else:
             shown.append(f"{keyword}={HIDDEN if value else ''}")
     return ";".join(shown)
+
+
+def secrets_in_path(text: str) -> tuple[str, ...]:
+    """Return the passwords that a path of an embedded database has no use for, and holds as other programs' URLs do."""
+    return tuple(_IN_PATH.findall(text)) if is_embedded(text) else ()
 
 
 def redacted_url(text: str) -> str:

@@ -48,6 +48,7 @@ def sdr_session(
     from api_pipeline.config import working_folder
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import load_sdr_settings
     from api_pipeline.settings.credential_store import CredentialStore
@@ -57,6 +58,7 @@ def sdr_session(
         given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
     )
     redactor = _redactor(settings)
+    redact_output(redactor)
     debug = settings.debug or common.verbose
     logs = LogOptions(
         new_run_id(),

@@ -132,6 +132,12 @@ def test_what_only_looks_like_this_machine_is_not(url: str) -> None:
         "https://receiver.example/{env}/1",
         "https://receiver.example/receiver\u2010test/1",
         "https://.example/1",
+        "https://2130706433/1",
+        "https://0x7f.1/1",
+        "https://127.1/1",
+        "https://0177.0.0.1/1",
+        "https://127.0.0.256/1",
+        "https://[::ffff:127.0.0.1]/1",
     ],
 )
 @pytest.mark.parametrize("name", ["API_ENDPOINT", "TOKEN_ENDPOINT"])
