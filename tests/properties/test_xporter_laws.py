@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,44 +18,21 @@ from hypothesis import strategies as st
 from api_pipeline.sandbox.simulator.xporter import Quirk, School
 from tests.support.commands import ROOT, clean_environment
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
-from tests.support.xporter_moves import ENDPOINTS, ESTABS, MOVES, SCOPES, killed_at, move, two_schools
+from tests.support.xporter_moves import (
+    ENDPOINTS,
+    ESTABS,
+    NIGHTS,
+    QUIRKS,
+    SCOPES,
+    Night,
+    check_counts,
+    through,
+    two_schools,
+)
 
 _LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
 # An example is a few whole collections: what fails is worth reading as it is, and shrinking it takes minutes.
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-_QUIRKS = (
-    *("error_body", "not_ready", "html", "cut", "missing_table", "empty_table", "null_key", "duplicate_key"),
-    *("extra_column", "number_to_text", "unavailable", "scope", "token_refused", "broken_gzip", "drop", "wrapped"),
-)
-
-
-@dataclass(frozen=True)
-class Night:
-    """What happens before a collection, what is odd during it, and at which statement it is killed (None: not)."""
-
-    moves: tuple[tuple[str, int, int, str], ...]
-    quirks: tuple[tuple[str, int, str, int], ...]
-    killed_at: int | None
-
-
-_quirks = st.tuples(st.sampled_from(_QUIRKS), st.integers(0, 1), st.sampled_from(("", *ENDPOINTS)), st.integers(1, 4))
-_nights = st.builds(
-    Night,
-    st.lists(MOVES, max_size=4).map(tuple),
-    st.lists(_quirks, max_size=3).map(tuple),
-    st.none() | st.integers(1, 120),
-)
-
-
-def _through(rehearsal: Rehearsal, nights: list[Night]) -> None:
-    for number, night in enumerate(nights):
-        for item in night.moves:
-            move(rehearsal, item, 2 * number + 1)
-        for kind, which, endpoint, times in night.quirks:
-            rehearsal.simulator.add_quirk(Quirk(kind, ESTABS[which], endpoint, times))
-        with killed_at(rehearsal, night.killed_at):
-            rehearsal.collect()
-    rehearsal.simulator.clear_quirks()
 
 
 def _cohort(schools: list[School], minimised: bool) -> frozenset[str] | None:
@@ -72,14 +46,14 @@ _REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1
 
 @example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False)
 @settings(max_examples=_LONG or 25, phases=_PHASES)
-@given(st.lists(_nights, min_size=1, max_size=3), st.booleans())
+@given(st.lists(NIGHTS, min_size=1, max_size=3), st.booleans())
 def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
     nights: list[Night], minimised: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools, cohort=_cohort(schools, minimised))
-        _through(rehearsal, nights)
+        through(rehearsal, nights)
 
         summary = rehearsal.collect()
 
@@ -90,34 +64,19 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
                     endpoint,
                     school.estab,
                 )
-        _check_counts(rehearsal)
+        check_counts(rehearsal)
         again = rehearsal.collect()
         assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)
         rehearsal.connection.close()
 
 
-def _check_counts(rehearsal: Rehearsal) -> None:
-    """L6: the state's count of rows is that of the tables."""
-    tables = [rehearsal.names.table(landing.name) for landing in rehearsal.store().existing()]
-    counted: dict[tuple[str, str], int] = {}
-    for sync in rehearsal.store().syncs():
-        key = (str(sync["estab"]), str(sync["endpoint"]))
-        counted[key] = counted.get(key, 0) + (sync["row_count"] or 0)
-    for estab in {estab for estab, _ in counted}:
-        there = sum(
-            rehearsal.connection.query(f"SELECT COUNT(*) FROM {table} WHERE estab = ?", [estab])[0][0]
-            for table in tables
-        )
-        assert there == sum(count for (school, _), count in counted.items() if school == estab)
-
-
 @settings(max_examples=_LONG or 12, phases=_PHASES)
-@given(_nights, st.lists(st.sampled_from(_QUIRKS), max_size=6))
+@given(NIGHTS, st.lists(st.sampled_from(QUIRKS), max_size=6))
 def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night: Night, quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools)
-        _through(rehearsal, [night])
+        through(rehearsal, [night])
         schools[0].revoke(day(25))
         for kind in quirks:
             rehearsal.simulator.add_quirk(Quirk(kind, times=None))
@@ -132,7 +91,7 @@ def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night
 
 
 @settings(max_examples=_LONG or 12, phases=_PHASES)
-@given(st.sets(st.sampled_from(SCOPES), min_size=1), st.lists(st.sampled_from(_QUIRKS), max_size=4))
+@given(st.sets(st.sampled_from(SCOPES), min_size=1), st.lists(st.sampled_from(QUIRKS), max_size=4))
 def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: set[str], quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         schools = two_schools()
@@ -156,7 +115,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
 
 
 @settings(max_examples=_LONG or 10, phases=_PHASES)
-@given(st.lists(st.sampled_from(_QUIRKS), min_size=1, max_size=5), st.booleans())
+@given(st.lists(st.sampled_from(QUIRKS), min_size=1, max_size=5), st.booleans())
 def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str], refused: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         schools = two_schools()
@@ -174,41 +133,8 @@ def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str],
         rehearsal.connection.close()
 
 
-def test_a_reader_sees_one_snapshot_of_a_schools_endpoint_at_every_instant(tmp_path: Path) -> None:
-    """L3: exclusions and their reasons change together in each answer; a reader never sees one without the other."""
-    school = make_school(1, pupils=9, weeks=1, today=TODAY)
-    rehearsal = Rehearsal(tmp_path / "law.db", [school], endpoints=("Students", "StudentExclusions"))
-    rehearsal.connection.execute("PRAGMA journal_mode = WAL")
-    rehearsal.collect()
-    seen: list[tuple[int, int]] = []
-    done = threading.Event()
-
-    def read() -> None:
-        reader = sqlite3.connect(tmp_path / "law.db", timeout=30)
-        while not done.is_set():
-            seen.append(
-                reader.execute(
-                    'SELECT (SELECT COUNT(*) FROM "xporter_StudentExclusions"),'
-                    ' (SELECT COUNT(*) FROM "xporter_StudentExclusions_StudentExclusionReasons")'
-                ).fetchone()
-            )
-        reader.close()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    for night in range(12):
-        for key in list(school.pupils)[: 2 + night % 3]:
-            school.exclude(key, TODAY - timedelta(days=night))
-        rehearsal.collect()
-    done.set()
-    thread.join()
-
-    assert len({exclusions for exclusions, _ in seen}) > 3
-    assert all(exclusions == reasons for exclusions, reasons in seen)
-
-
 @settings(max_examples=_LONG or 10, phases=_PHASES)
-@given(st.lists(st.sampled_from((*_QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(ESTABS))
+@given(st.lists(st.sampled_from((*QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(ESTABS))
 def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str], paused: str) -> None:
     records: list[str] = []
     handler = logging.Handler()

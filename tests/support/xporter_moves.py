@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
-from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, School
+from api_pipeline.sandbox.simulator.xporter import ALL_SCOPES, Quirk, School
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
 
 ENDPOINTS = ("Students", "SchoolInfo", "AttendanceCodes", "AttendanceForDateRange", "StudentExclusions", "SEN")
 SCOPES = ("UPN", "StudentFamily", "Attendance", "StudentExclusions", "SENTypes", "Student", "StudentFunding")
 ESTABS = ("9990001", "9990002")
+QUIRKS = (
+    *("error_body", "not_ready", "html", "cut", "missing_table", "empty_table", "null_key", "duplicate_key"),
+    *("extra_column", "number_to_text", "unavailable", "scope", "token_refused", "broken_gzip", "drop", "wrapped"),
+)
 
 
 class Killed(BaseException):
@@ -109,3 +114,50 @@ def killed_at(rehearsal: Rehearsal, statement: int | None) -> Iterator[None]:
     finally:
         for name in originals:
             connection.__dict__.pop(name, None)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What happens before a collection, what is odd during it, and at which statement it is killed (None: not)."""
+
+    moves: tuple[tuple[str, int, int, str], ...]
+    quirks: tuple[tuple[str, int, str, int], ...]
+    killed_at: int | None
+
+
+QUIRKS_OF_A_NIGHT = st.tuples(
+    st.sampled_from(QUIRKS), st.integers(0, 1), st.sampled_from(("", *ENDPOINTS)), st.integers(1, 4)
+)
+NIGHTS = st.builds(
+    Night,
+    st.lists(MOVES, max_size=4).map(tuple),
+    st.lists(QUIRKS_OF_A_NIGHT, max_size=3).map(tuple),
+    st.none() | st.integers(1, 120),
+)
+
+
+def through(rehearsal: Rehearsal, nights: list[Night]) -> None:
+    """Let nights pass; what is odd ends with the last."""
+    for number, night in enumerate(nights):
+        for item in night.moves:
+            move(rehearsal, item, 2 * number + 1)
+        for kind, which, endpoint, times in night.quirks:
+            rehearsal.simulator.add_quirk(Quirk(kind, ESTABS[which], endpoint, times))
+        with killed_at(rehearsal, night.killed_at):
+            rehearsal.collect()
+    rehearsal.simulator.clear_quirks()
+
+
+def check_counts(rehearsal: Rehearsal) -> None:
+    """L6: the state's count of rows is that of the tables."""
+    tables = [rehearsal.names.table(landing.name) for landing in rehearsal.store().existing()]
+    counted: dict[tuple[str, str], int] = {}
+    for sync in rehearsal.store().syncs():
+        key = (str(sync["estab"]), str(sync["endpoint"]))
+        counted[key] = counted.get(key, 0) + (sync["row_count"] or 0)
+    for estab in {estab for estab, _ in counted}:
+        there = sum(
+            rehearsal.connection.query(f"SELECT COUNT(*) FROM {table} WHERE estab = ?", [estab])[0][0]
+            for table in tables
+        )
+        assert there == sum(count for (school, _), count in counted.items() if school == estab)

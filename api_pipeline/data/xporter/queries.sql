@@ -168,6 +168,12 @@ DELETE FROM {table} WHERE estab = ?;
 -- Removes the rows of a pupil who was withdrawn, in one window that is not asked any more.
 DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
 
+-- name: delete_owned_through
+-- Removes the rows that belong to such a pupil through a row of another table of the same endpoint, before that row.
+DELETE FROM {table} WHERE estab = ? AND time_window = ?
+    AND {link} IN (SELECT parent.{there} FROM {parent} AS parent WHERE parent.estab = ? AND parent.time_window = ?
+        AND parent.{owner} = ?);
+
 -- name: withdraw_columns
 -- Empties columns of a school that took back their consent scopes; without its hash a row is compared anew.
 UPDATE {table} SET {assignments}, extra = NULL, row_sha = '' WHERE estab = ?;

@@ -96,12 +96,37 @@ def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Se
     table = store.names.table(landing.name)
     owner = store.names.column(landing.owner.column)
     sql = store.sql("delete_owned", table=table, owner=owner)
-    before = store.count(landing, round_)
-    store.connection.execute_many(sql, [[round_.estab, round_.window, student] for student in gone])
-    removed = before - store.count(landing, round_)
+    children = _children(store, landing)
+    before = sum(store.count(one, round_) for one in (landing, *children))
+    key = [round_.estab, round_.window]
+    for child in children:
+        assert child.owner is not None  # noqa: S101 - a child has one
+        through = store.sql(
+            "delete_owned_through",
+            **{"table": store.names.table(child.name), "link": store.names.column(child.owner.column)},
+            **{"parent": table, "there": store.names.column(child.owner.there), "owner": owner},
+        )
+        store.connection.execute_many(through, [[*key, *key, student] for student in gone])
+    store.connection.execute_many(sql, [[*key, student] for student in gone])
+    removed = before - sum(store.count(one, round_) for one in (landing, *children))
     if removed:
         _adjust(store, round_)
     return removed
+
+
+def _children(store: LandingStore, landing: Landing) -> list[Landing]:
+    """Return the tables of the same endpoint whose rows belong to a pupil through a row of this one."""
+    if landing.table is None:
+        return []
+    return [
+        one
+        for one in store.existing()
+        if one.endpoint == landing.endpoint
+        and one.owner is not None
+        and not one.owner.endpoint
+        and one.owner.table == landing.table.name
+        and one.owner.column in one.columns
+    ]
 
 
 def _adjust(store: LandingStore, round_: Round) -> None:
