@@ -27,22 +27,28 @@ if TYPE_CHECKING:
 @click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 @json_option
 def command(common: Common, run_id: str | None, folder: Path, table: str | None, as_json: bool) -> None:
-    """Write one run as an HTML page: what was due, its outcomes, errors by rule, and the runs before it."""
+    """Write one run as an HTML page, and the last 90 nights as the folder's index.html.
+
+    The run's page shows what was due, its outcomes, errors by rule, and the runs before it.
+    """
     from api_pipeline import documents
     from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
-    from api_pipeline.reports.report_file import write_report
+    from api_pipeline.reports.nights import gather_nights
+    from api_pipeline.reports.report_file import write_index, write_report
     from api_pipeline.reports.run_report import gather
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
         report = gather(store, started.settings.table_name, mask_values, run_id=run_id)
+        nights = gather_nights(store, started.settings.table_name, mask_values)
     path = write_report(report, folder)
+    index = write_index(nights, folder)
     if as_json:
         print_json(documents.report(report.table, report.run.run_id if report.run else None, path))
     elif not common.quiet:
-        click.echo(f"Report: {path}")
+        click.echo(f"Report: {path}\nAll nights: {index}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,17 @@ def report_on(summary: RunSummary, settings: Settings, folder: Path) -> ReportOu
     from api_pipeline.assembly import open_store
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.masking import mask_values
-    from api_pipeline.reports.report_file import write_report
+    from api_pipeline.reports.nights import gather_nights
+    from api_pipeline.reports.report_file import write_index, write_report
     from api_pipeline.reports.run_report import gather
 
     try:
         with open_store(settings) as store:
             report = gather(store, settings.table_name, mask_values, run_id=summary.run_id, summary=summary)
-        return ReportOutcome(f"Report: {write_report(report, folder)}", was_written=True)
+            nights = gather_nights(store, settings.table_name, mask_values)
+        path = write_report(report, folder)
+        write_index(nights, folder)
+        return ReportOutcome(f"Report: {path}", was_written=True)
     except PipelineError as error:
         sentence = f"Warning: the run has ended as its summary says, but its report could not be made. {error}"
         return ReportOutcome(sentence, was_written=False)

@@ -16,6 +16,26 @@ FROM {log}
 WHERE run_id = ? AND outcome IN ('refused', 'undelivered', 'unknown')
 ORDER BY id {page};
 
+-- name: failures_by_run
+-- Counts, for the list of all nights, what came back in each run since a time, and why; the most frequent first.
+SELECT run_id, answer, COUNT(*)
+FROM {log}
+WHERE staging_table = ? AND logged_at >= ?time AND outcome IN ('refused', 'undelivered', 'unknown')
+GROUP BY run_id, answer
+ORDER BY COUNT(*) DESC {page};
+
+-- name: failing_since
+-- Reads since when each person's records have come back, with none accepted after the first of these; the longest first.
+SELECT l.person_id, MIN(l.logged_at)
+FROM {log} l
+WHERE l.staging_table = ? AND l.outcome IN ('refused', 'undelivered', 'unknown')
+  AND NOT EXISTS (
+      SELECT 1 FROM {log} a
+      WHERE a.person_id = l.person_id AND a.staging_table = l.staging_table AND a.outcome = 'accepted' AND a.id > l.id
+  )
+GROUP BY l.person_id
+ORDER BY MIN(l.logged_at) {page};
+
 -- name: rows_in_error
 -- Reads which rows are in error now, and the answer they got (masked before it is shown).
 SELECT SUBSTRING(api_response, 1, 2000), person_id, id

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from html import escape
-from importlib.resources import files
 
-from api_pipeline._version import __version__
 from api_pipeline.outbox.status import PastRun, StateCount
+from api_pipeline.page_frame import document, verdict
 from api_pipeline.reports.run_report import PEOPLE_SHOWN, RUNS_SHOWN, RuleErrors, RunReport
+from api_pipeline.reports.run_words import ABOUT, WARN, duration, ending, footer, moment
 from api_pipeline.reports.svg_chart import NAMES, chart
-
-_GOOD, _WARN, _BAD = "good", "warn", "bad"
-_ENDINGS = {
-    2: (_BAD, "The settings were wrong", "Correct them; nothing was sent."),
-    3: (
-        _BAD,
-        "The database could not be used",
-        "Run d2i-csc-api test-db-connection, and tell the database administrator.",
-    ),
-    4: (_BAD, "Authentication was refused", "Check credentials, supplier key, scope and LA code with DfE's portal."),
-    5: (
-        _BAD,
-        "The receiver could not be reached or kept failing",
-        "The next run tries again what was not delivered; d2i-csc-api test-endpoint shows the way to the receiver.",
-    ),
-    75: (_WARN, "Another run held the table", "Nothing was done; see that two schedules do not overlap."),
-    130: (_WARN, "The run was stopped by a signal", "What was not tried goes with the next run."),
-}
-_NO_END = (
-    _WARN,
-    "This run has no end in the journal",
-    "It is still at work, or it was killed; the next run finishes the job, and counts are known for ended runs only.",
-)
 
 
 def page(report: RunReport) -> str:
     """Return the whole page as text, to be written as UTF-8."""
-    style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
-    title = f"Run of {_time(report.run.started_at)}" if report.run else f"Report on {report.table}"
+    title = f"Run of {moment(report.run.started_at)}" if report.run else f"Report on {report.table}"
     parts = [
-        '<!DOCTYPE html>\n<html lang="en-GB">\n<head>\n<meta charset="utf-8">',
-        # Nothing may be fetched or run, whatever a text that was not foreseen might hold.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="robots" content="noindex">',
-        f"<title>{escape(title)} - d2i-csc-api</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
-        f"<header><p>{escape(title)} &middot; children's social care records to the Department for Education</p>",
-        "</header>",
         _banner(report),
         _verdict(report),
         _outcome(report.run) if report.run else "",
@@ -56,10 +23,8 @@ def page(report: RunReport) -> str:
         _errors(report),
         _history(report),
         _table_now(report.counts),
-        _footer(report),
-        "</main>\n</body>\n</html>\n",
     ]
-    return "\n".join(part for part in parts if part)
+    return document(title, ABOUT, parts, footer=footer(report.made_at))
 
 
 def _banner(report: RunReport) -> str:
@@ -73,14 +38,13 @@ def _banner(report: RunReport) -> str:
 
 def _verdict(report: RunReport) -> str:
     if report.run is None:
-        tone, head, text = _WARN, "No run is recorded", _why_no_run(report)
+        tone, head, text = WARN, "No run is recorded", _why_no_run(report)
     else:
-        tone, head, text = _ending(report.run)
+        tone, head, text = ending(report.run)
         if not (report.run.exit_code or report.run.due or report.counts):
             text = "The table is empty."
     message = report.run.message if report.run else None
-    told = f"<p>{escape(message)}</p>" if message else ""
-    return f'<div class="verdict tone-{tone}"><h1>{escape(head)}</h1>{told}<p>{escape(text)}</p></div>'
+    return verdict(tone, head, message or "", text)
 
 
 def _why_no_run(report: RunReport) -> str:
@@ -90,36 +54,6 @@ def _why_no_run(report: RunReport) -> str:
             "d2i-csc-api deploy-schema makes it. The state of the staging table follows."
         )
     return f"The journal knows no run on {report.table} yet. The state of the staging table follows."
-
-
-def _ending(run: PastRun) -> tuple[str, str, str]:
-    """Return tone, heading and advice for the way a run ended (contract 5)."""
-    if run.exit_code is None:
-        return _NO_END
-    if run.exit_code == 1:
-        failed = (run.refused or 0) + (run.undelivered or 0)
-        if not failed and run.message:
-            return (
-                _WARN,
-                "Rows stay behind that no run takes",
-                "Correct them in the table; d2i-csc-api status shows them.",
-            )
-        if not failed:
-            return (
-                _BAD,
-                "The run failed in a way that it does not know",
-                "Run again with --verbose --log-file, and report it.",
-            )
-        head = f"{failed:,} {'record is' if failed == 1 else 'records are'} in error"
-        rest = "" if run.not_tried else " All else that was due went through."
-        return _WARN, head, f"The rules that they break are listed below, with the person ids.{rest}"
-    if run.exit_code:
-        return _ENDINGS.get(run.exit_code, (_BAD, f"The run ended with exit code {run.exit_code}", "See its log."))
-    if not run.due:
-        return _GOOD, "Nothing was due", "" if run.message else "Every row was sent before."
-    if run.mode == "testing":
-        return _GOOD, "Every due record passed in testing mode", "A live run sends them."
-    return _GOOD, "Everything due was accepted", "Nothing needs to be done."
 
 
 def _outcome(run: PastRun) -> str:
@@ -141,11 +75,11 @@ def _facts(report: RunReport) -> str:
     if run is not None:
         shard = f", shard {run.shard}" if run.shard else ""
         facts += [
-            ("Began", f"{_time(run.started_at)} UTC"),
+            ("Began", f"{moment(run.started_at)} UTC"),
             ("Receiver", report.receiver or "not recorded"),
-            ("Ended", f"{_time(run.finished_at)} UTC" if run.finished_at else "not recorded"),
+            ("Ended", f"{moment(run.finished_at)} UTC" if run.finished_at else "not recorded"),
             ("Mode", f"{run.mode}, {run.payloads} payloads{shard}"),
-            ("Duration", _duration(run)),
+            ("Duration", duration(run)),
             ("Run", run.run_id),
             ("Rate", _rate(run)),
             ("Exit code", "not recorded" if run.exit_code is None else str(run.exit_code)),
@@ -251,12 +185,12 @@ def _history_row(run: PastRun, *, is_reported: bool) -> str:
     )
     # On a telephone the column of modes is left out, and what was a rehearsal is said beside the time.
     rehearsal = '<span class="narrow"> testing</span>' if run.mode == "testing" else ""
-    duration = _duration(run) if run.finished_at else "?"
+    took = duration(run) if run.finished_at else "?"
     return (
         f'<tr{current}><th scope="row"><span class="moment">{run.started_at:%Y-%m-%d}</span> '
         f'<span class="moment">{run.started_at:%H:%M}</span>{rehearsal}</th>'
         f'<td class="wide">{escape(run.mode)}</td>{counts}'
-        f'<td class="number wide">{duration}</td>{_count_cell(run.exit_code, "number fault")}</tr>'
+        f'<td class="number wide">{took}</td>{_count_cell(run.exit_code, "number fault")}</tr>'
     )
 
 
@@ -278,29 +212,6 @@ def _table_now(counts: Iterable[StateCount]) -> str:
         'was made.</caption><thead><tr><th scope="col">Row state</th><th scope="col">Submission status</th>'
         f'<th scope="col" class="number">Rows</th></tr></thead><tbody>{rows}</tbody></table></section>'
     )
-
-
-def _footer(report: RunReport) -> str:
-    return (
-        f"<footer><p>Made by d2i-csc-api {escape(__version__)} on {_time(report.made_at)} UTC. This page names "
-        "children by their person id alone and holds nothing of their records; keep it as you keep such ids.</p>"
-        "</footer>"
-    )
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y, %H:%M:%S}"
-
-
-def _duration(run: PastRun) -> str:
-    if run.finished_at is None:
-        return "not recorded"
-    seconds = (run.finished_at - run.started_at).total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
 def _rate(run: PastRun) -> str:

@@ -1,4 +1,4 @@
-"""The report page as a file in a folder."""
+"""Report pages as files in a folder: one for each run, and a first page that lists the last nights."""
 
 from __future__ import annotations
 
@@ -7,18 +7,34 @@ from pathlib import Path
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.plain_text import harmless
+from api_pipeline.outbox.status import PastRun
 from api_pipeline.private_files import make_private_folder, private_opener
 from api_pipeline.reports.html_page import page
+from api_pipeline.reports.index_page import index_page
+from api_pipeline.reports.nights import Nights
 from api_pipeline.reports.run_report import RunReport
+
+INDEX = "index.html"
 
 
 def write_report(report: RunReport, folder: Path) -> Path:
     """Write the page into `folder`, which is made where it is missing, and return its path. Errors: SettingsError."""
-    path = folder / _file_name(report)
+    return _write(folder / _file_name(report), page(report))
+
+
+def write_index(nights: Nights, folder: Path) -> Path:
+    """Write the folder's first page, in the place of the one before, and return its path. Errors: SettingsError."""
+    names = {run.run_id: _name_of(run) for run in nights.runs}
+    there = {run_id: name for run_id, name in names.items() if (folder / name).is_file()}
+    return _write(folder / INDEX, index_page(nights, there))
+
+
+def _write(path: Path, text: str) -> Path:
+    folder = path.parent
     try:
         make_private_folder(folder)
         with open(path, "w", encoding="utf-8", newline="\n", opener=private_opener) as file:
-            file.write(harmless(page(report)))
+            file.write(harmless(text))
     except OSError as error:
         raise SettingsError(
             f"The report cannot be written into the folder {folder} ({type(error).__name__}); "
@@ -30,6 +46,10 @@ def write_report(report: RunReport, folder: Path) -> Path:
 def _file_name(report: RunReport) -> str:
     if report.run is None:
         return f"csc-api-report-{report.made_at:%Y-%m-%d-%H%M%S}.html"
+    return _name_of(report.run)
+
+
+def _name_of(run: PastRun) -> str:
     # Two runs may begin in one second (shards), so part of the id stands in the name.
-    ending = re.sub(r"[^0-9A-Za-z]", "", report.run.run_id)[:8]
-    return f"csc-api-run-{report.run.started_at:%Y-%m-%d-%H%M%S}-{ending}.html"
+    ending = re.sub(r"[^0-9A-Za-z]", "", run.run_id)[:8]
+    return f"csc-api-run-{run.started_at:%Y-%m-%d-%H%M%S}-{ending}.html"

@@ -88,8 +88,8 @@ def gather(
     if entry is None and run_id is not None:
         raise SettingsError(f"The journal knows no run {run_id}; see the latest with: d2i-csc-api status")
     run, receiver = entry or (None, None)
-    logged = _rows(store, "logged_failures", [run.run_id]) if has_log and run else []
-    failing = _rows(store, "rows_in_error", [])
+    logged = rows(store, "logged_failures", [run.run_id]) if has_log and run else []
+    failing = rows(store, "rows_in_error", [])
     return RunReport(
         table=table,
         made_at=utc_now(),
@@ -102,6 +102,12 @@ def gather(
         errors_read=len(failing),
         runs=now.runs,
     )
+
+
+def errors_of_table(store: StagingTable, mask: Mask) -> list[RuleErrors]:
+    """Return the rules for which rows of the table are in error now, with their people. Errors: DatabaseError."""
+    failing = rows(store, "rows_in_error", [])
+    return group_by_rule([row[:2] for row in failing], [], _with_payloads(store, failing, mask))
 
 
 def _with_payloads(store: StagingTable, failing: Iterable[Row], mask: Mask) -> Callable[[str], str]:
@@ -121,12 +127,12 @@ def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[
     """
     groups: dict[str, RuleErrors] = {}
     known: dict[str, list[str]] = {}
-    for rows, is_logged in ((failing, False), (logged, True)):
-        for answer, person in rows:
+    for answers, is_logged in ((failing, False), (logged, True)):
+        for answer, person in answers:
             text = str(answer or _NO_ANSWER)
             rules = known.get(text)
             if rules is None:
-                rules = known[text] = _rules(mask(text))
+                rules = known[text] = rules_of(mask(text))
             for rule in rules:
                 group = groups.setdefault(rule, RuleErrors(rule))
                 group.in_run += is_logged
@@ -138,10 +144,10 @@ def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[
 def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
     """Return a run and its receiver as the journal has them, None where it does not know the run."""
     wanted = run_id or (now.runs[0].run_id if now.runs else None)
-    rows = _rows(store, "read_run", [wanted]) if wanted else []
-    if not rows:
+    found = rows(store, "read_run", [wanted]) if wanted else []
+    if not found:
         return None
-    *values, worked_on, receiver = rows[0]
+    *values, worked_on, receiver = found[0]
     if str(worked_on) != table:
         raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
     values[4:6] = map(_moment, values[4:6])
@@ -172,7 +178,8 @@ def _as_past_run(summary: RunSummary) -> PastRun:
     )
 
 
-def _rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
+def rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
+    """Return the rows of a statement of report_queries.sql. Errors: DatabaseError."""
     return store.connection.query(_sql(store, name), parameters)
 
 
@@ -184,7 +191,7 @@ def _sql(store: StagingTable, name: str) -> str:
     )
 
 
-def _rules(answer: str) -> list[str]:
+def rules_of(answer: str) -> list[str]:
     """Take a masked answer such as `HTTP 400: first; second` apart into its rules, each with the code before it."""
     answer = _POSITION.sub("[]", answer)
     code, separator, rest = answer.partition(": ")

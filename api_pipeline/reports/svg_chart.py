@@ -11,6 +11,9 @@ _TOP = 26
 _BASE = 176
 _HEIGHT = 222
 _LEAST = 2.0
+_SPARK = 24
+# More signs than this would stand on each other; then only those that say more than "well" are drawn.
+_MOST_SIGNS = 40
 _SERIES = ("accepted", "unchanged", "refused", "undelivered", "not_tried")
 NAMES = {
     "accepted": "accepted",
@@ -65,11 +68,30 @@ def _bar(run: PastRun, left: float, step: float, highest: int, reported: str | N
                 f'width="{step * 0.72:.2f}%" height="{height:.1f}"/>'
             )
     sign = _sign(run)
-    parts.append(
-        f'<text class="sign {"good" if sign == _GOOD else "bad"}" x="{left + step / 2:.2f}%" y="{_BASE + 16}">'
-        f"{sign}</text></g>"
+    if sign != _GOOD or step * _MOST_SIGNS >= 100:
+        tone = "good" if sign == _GOOD else "bad"
+        parts.append(f'<text class="sign {tone}" x="{left + step / 2:.2f}%" y="{_BASE + 16}">{sign}</text>')
+    return "".join([*parts, "</g>"])
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Return a small SVG of counts, oldest first; a text for who does not see it."""
+    highest = max(counts, default=0)
+    if not highest:
+        return ""
+    step = 100 / len(counts)
+    nights = sum(count > 0 for count in counts)
+    words = f"in {nights} of {len(counts)} runs, at most {highest:,}; {counts[-1]:,} in the last"
+    bars = "".join(
+        f'<rect x="{step * place:.2f}%" y="{_SPARK - max(2, _SPARK * count / highest):.1f}" width="{step * 0.8:.2f}%" '
+        f'height="{max(2, _SPARK * count / highest):.1f}"/>'
+        for place, count in enumerate(counts)
+        if count
     )
-    return "".join(parts)
+    return (
+        f'<svg class="spark s-refused" role="img" aria-label="{escape(words)}" width="100%" height="{_SPARK}">'
+        f'<line class="base" x1="0" x2="100%" y1="{_SPARK}" y2="{_SPARK}"/>{bars}</svg>'
+    )
 
 
 _GOOD, _BAD, _OPEN = "\u2713", "!", "?"

@@ -10,13 +10,12 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-from api_pipeline._version import __version__
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.logs.plain_text import harmless
+from api_pipeline.page_frame import document, section, table, verdict
 from api_pipeline.private_files import safe_cells
 from api_pipeline.sdr.nouns import State, TecFinding
 from api_pipeline.sdr.validation import hint
@@ -26,6 +25,8 @@ _COLUMNS = (
     *("number", "type", "code", "collection", "local_id", "student_id", "course_code", "description"),
     "since_last_validation",
 )
+_FOUND = ("Type", "Code", "Collection", "Description", "First records", "Count")
+_FIRST = "This is the first validation whose results are kept."
 _VERDICTS = {
     State.PASSED: ("good", "Passed"),
     State.FAILED: ("bad", "Rejected"),
@@ -142,65 +143,44 @@ def as_csv(page: ResultPage, *, with_record_text: bool = False) -> str:
 
 def as_html(page: ResultPage) -> str:
     """Return the whole page: no script, nothing from elsewhere, every text escaped, no record's text."""
-    style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
-    tone, verdict = _VERDICTS.get(page.state, ("warn", page.state.value))
+    tone, word = _VERDICTS.get(page.state, ("warn", page.state.value))
     counts = since(page.findings, page.before)
-    title = f"Validation of the return {page.period}"
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en-NZ">\n<head>\n<meta charset="utf-8">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="robots" content="noindex">',
-        f"<title>{escape(title)} - d2i-csc-api</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
-        f"<header><p>{escape(title)} &middot; Single Data Return to TEC</p></header>",
-        f'<section class="verdict {tone}"><h1>{escape(verdict)}</h1>',
-        f"<p>{page.errors:,} errors, {len(page.findings) - page.errors:,} warnings. Validated {escape(page.run)}.</p>",
-        f"<p>{escape(hint(page.state, page.findings))}</p></section>",
-        "<section><h2>Since the validation before</h2>",
-        f"<p>{_in_words(counts)}.</p></section>"
-        if page.before is not None
-        else "<p>This is the first validation whose results are kept.</p></section>",
-        "<section><h2>What was found</h2>",
-        _table(
-            ("Type", "Code", "Collection", "Count", "Description", "First records"),
-            [
-                (one.kind, one.code, one.collection, f"{one.count:,}", one.description, ", ".join(one.ids))
-                for one in groups(page.findings)
-            ],
-        ),
-        "</section><section><h2>Validations of this return</h2>",
-        _table(
-            ("Validation", "Errors", "Warnings"),
-            [(run, f"{errors:,}", f"{warnings:,}") for run, errors, warnings in reversed(page.history)],
-        ),
-        f"</section><footer><p>d2i-csc-api {escape(__version__)}</p></footer>\n</main>\n</body>\n</html>\n",
+    warnings = len(page.findings) - page.errors
+    told = f"{page.errors:,} errors, {warnings:,} warnings. Validated {page.run}."
+    since_then = f"{_in_words(counts)}." if page.before is not None else _FIRST
+    found = [
+        (one.kind, one.code, one.collection, one.description, ", ".join(one.ids), f"{one.count:,}")
+        for one in groups(page.findings)
     ]
-    return "\n".join(parts)
+    runs = [(run, f"{errors:,}", f"{warnings:,}") for run, errors, warnings in reversed(page.history)]
+    parts = [
+        verdict(tone, word, told, hint(page.state, page.findings)),
+        section("Since the validation before", f"<p>{since_then}</p>"),
+        section("What was found", _table(_FOUND, found, 1)),
+        section("Validations of this return", _table(("Validation", "Errors", "Warnings"), runs, 2)),
+    ]
+    return document(f"Validation of the return {page.period}", "Single Data Return to TEC", parts, lang="en-NZ")
 
 
 def _in_words(counts: dict[str, int]) -> str:
     return f"{counts['new']:,} new, {counts['still']:,} still, {counts['gone']:,} gone"
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "<p>Nothing.</p>"
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+def _table(titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: int) -> str:
+    return table(titles, rows, numbers=numbers) if rows else "<p>Nothing.</p>"
 
 
 def write(folder: Path, page: ResultPage, *, with_record_text: bool = False) -> tuple[Path, Path]:
     """Write the page and the CSV into a folder and return their paths. Errors: PipelineError where that fails."""
     stamp = "".join(letter for letter in page.run if letter.isdigit())[:14] or "last"
     name = f"sdr-validation-{page.period.partition(',')[0]}-{stamp}"
-    html, table = folder / f"{name}.html", folder / f"{name}.csv"
+    html, sheet = folder / f"{name}.html", folder / f"{name}.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(as_html(page), encoding="utf-8")
-        table.write_text(as_csv(page, with_record_text=with_record_text), encoding="utf-8-sig", newline="")
+        html.write_text(harmless(as_html(page)), encoding="utf-8")
+        sheet.write_text(as_csv(page, with_record_text=with_record_text), encoding="utf-8-sig", newline="")
     except OSError as error:
         raise PipelineError(
             f"The report could not be written to {folder} ({type(error).__name__}); name another folder with --report."
         ) from None
-    return html, table
+    return html, sheet

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
+from api_pipeline.page_frame import document, section, table, verdict
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.status import Overview
 
@@ -44,22 +43,15 @@ def write_page(store: LandingStore, overview: Overview, folder: Path, run_id: st
 
 def page(run: Sequence[object], entries: Iterable[Sequence[object]], overview: Overview) -> str:
     """Return the page of a collection (a row of `runs`) with its entries (rows of `run_log`)."""
-    style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
     title = f"School data of {str(run[1])[:16]} UTC"
     code = run[11]
-    tone, verdict = _ENDINGS.get(int(str(code)) if code is not None else -1, ("warn", "The collection has no end yet"))
-    message = f"<p>{escape(str(run[12]))}</p>" if run[12] else ""
+    tone, heading = _ENDINGS.get(int(str(code)) if code is not None else -1, ("warn", "The collection has no end yet"))
     facts = [("Schools", run[3]), ("Rounds", run[4])]
     facts += [(f"Rows {name}", count) for name, count in zip(_COUNTS, run[5:9], strict=True)]
     facts += [("Requests", run[9]), ("Bytes received", run[10])]
     odd = [entry for entry in entries if entry[10]]
     parts = [
-        '<!DOCTYPE html>\n<html lang="en-GB">\n<head>\n<meta charset="utf-8">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">',
-        f"<title>{escape(title)} - d2i-csc-api</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
-        f"<header><p>{escape(title)}</p></header>",
-        f'<section class="{tone}"><h1>{escape(verdict)}</h1>{message}</section>',
+        verdict(tone, heading, str(run[12] or "")),
         _table("This collection", ("What", "Count"), facts),
         _table(
             "What needs a look",
@@ -72,10 +64,8 @@ def page(run: Sequence[object], entries: Iterable[Sequence[object]], overview: O
             ("School", "Rows removed", "At (UTC)"),
             [(school.estab, school.purged_rows, school.purged_at) for school in overview.schools if school.purged_at],
         ),
-        f"<footer><p>d2i-csc-api {escape(__version__)}, collection {escape(str(run[0]))}</p></footer>",
-        "</main>\n</body>\n</html>\n",
     ]
-    return "\n".join(part for part in parts if part)
+    return document(title, "from the schools' own systems", parts, footer=f"Collection {escape(str(run[0]))}.")
 
 
 def _ages(overview: Overview) -> list[tuple[object, ...]]:
@@ -90,12 +80,4 @@ def _ages(overview: Overview) -> list[tuple[object, ...]]:
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape('' if cell is None else str(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    table = f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
-    return f"<section><h2>{escape(title)}</h2>\n{table}</section>"
+    return section(title, table(heads, rows)) if rows else ""

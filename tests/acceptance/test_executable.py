@@ -152,7 +152,7 @@ def test_first_days_of_a_council_from_tables_to_report(
     assert re.search(r"error +1\b", status.out)
     report = program.run("report", **settings)
     assert report.code == 0, report.text
-    (page,) = program.folder.glob("*.html")
+    (page,) = program.folder.glob("csc-api-*.html")
     assert "</html>" in page.read_text(encoding="utf-8")
 
 

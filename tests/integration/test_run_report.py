@@ -14,6 +14,7 @@ from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.reports.nights import gather_nights
 from api_pipeline.reports.report_file import write_report
 from api_pipeline.reports.run_report import RuleErrors, RunReport, gather
 from api_pipeline.run_summary import RunSummary
@@ -23,6 +24,7 @@ from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
 
 BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone
+LATER = timedelta(seconds=9)
 HERE = "https://receiver.example/children"
 
 
@@ -52,7 +54,7 @@ def journal(database: TestDatabase, run_id: str, nights_ago: int = 0, **columns:
     insert(database, "ssd_api_runs", values)
 
 
-def log(database: TestDatabase, run_id: str, person: str, outcome: str, answer: str) -> None:
+def log(database: TestDatabase, run_id: str, person: str, outcome: str, answer: str, nights_ago: int = 0) -> None:
     values = {
         "run_id": run_id,
         "batch": 1,
@@ -63,7 +65,7 @@ def log(database: TestDatabase, run_id: str, person: str, outcome: str, answer: 
         "sent_hash": "0" * 64,
         "outcome": outcome,
         "answer": answer,
-        "logged_at": BEGAN,
+        "logged_at": BEGAN - timedelta(days=nights_ago) + LATER,
     }
     insert(database, "ssd_api_submission_log", values)
 
@@ -130,6 +132,48 @@ def test_a_run_older_than_the_chart_can_still_be_reported(deployed: TestDatabase
     assert [run.run_id for run in found.runs] == [f"run-{number}" for number in range(30)]
 
 
+def test_nights_are_read_with_their_errors_and_since_when_they_last(deployed: TestDatabase) -> None:
+    rule, other = "HTTP 400: surname: '***' is too long", "HTTP 400: sex: is missing"
+    for nights_ago, failures in (
+        (2, [("1", rule), ("2", other)]),
+        (1, [("1", rule)]),
+        (0, [("1", rule), ("3", other)]),
+    ):
+        journal(deployed, f"run-{nights_ago}", nights_ago, refused=len(failures), exit_code=1)
+        for person, answer in failures:
+            log(deployed, f"run-{nights_ago}", person, "refused", answer, nights_ago)
+    log(deployed, "run-1", "2", "accepted", "a receipt", 1)
+    log(deployed, "run-x", "1", "refused", rule, 200)
+    rows = [staged("1", status="Error", response=rule), staged("3", status="error", response=other)]
+    fill(deployed, deployed.table, [*rows, staged("2", status="sent", response="a receipt")])
+
+    with store_of(deployed) as store:
+        nights = gather_nights(store, deployed.table, mask_values)
+
+    assert [run.run_id for run in nights.runs] == ["run-0", "run-1", "run-2"]
+    assert [(one.rule, list(one.counts), one.in_error) for one in nights.rules] == [
+        (rule, [1, 1, 1], 1),
+        (other, [1, 0, 1], 1),
+    ]
+    assert [one.since for one in nights.rules] == [BEGAN - timedelta(days=200) + LATER, BEGAN + LATER]
+    assert [(one.person, one.since) for one in nights.failing] == [
+        ("1", BEGAN - timedelta(days=200) + LATER),
+        ("3", BEGAN + LATER),
+    ]
+
+
+def test_folder_gets_a_first_page_that_leads_to_the_runs_page(deployed: TestDatabase, tmp_path: Path) -> None:
+    journal(deployed, "0a1b2c3d-run")
+    journal(deployed, "ffffffff-run", 1)
+
+    done = command(deployed, tmp_path, "report", "--folder", "pages")
+
+    index = (tmp_path / "pages" / "index.html").read_text(encoding="utf-8")
+    assert "index.html" in done.out
+    assert index.count("<a href=") == 1
+    assert 'href="csc-api-run-2026-11-20-020004-0a1b2c3d.html"' in index
+
+
 def test_run_missing_from_the_journal_is_refused(deployed: TestDatabase) -> None:
     with pytest.raises(SettingsError, match="The journal knows no run nothing"):
         report_of(deployed, run_id="nothing")
@@ -186,7 +230,7 @@ def test_command_works_without_control_tables(deployed: TestDatabase, tmp_path: 
 def test_a_run_in_testing_mode_leaves_a_report_that_says_testing(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2", '{"la_child_id": "2", "child_details": "Wilhelmina"}')])
     done = command(deployed, tmp_path, "run", "--testing", "--report", "pages")
-    (path,) = (tmp_path / "pages").glob("*.html")
+    (path,) = (tmp_path / "pages").glob("csc-api-run-*.html")
     page = unescape(path.read_text(encoding="utf-8"))
     assert done.code == 1
     assert f"Report: {path.relative_to(tmp_path)}" in done.out

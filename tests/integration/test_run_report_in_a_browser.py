@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.reports.report_file import write_report
+from api_pipeline.reports.report_file import write_index, write_report
 from tests.support.browser import Page, browser_page
-from tests.support.reports import past_run, people, report
+from tests.support.reports import nights, past_run, people, report
 
 DESK, TELEPHONE = 1280, 390
 VIEWS = [*itertools.product((DESK, TELEPHONE), (False, True))]
@@ -125,3 +125,15 @@ def test_no_script_can_run_in_the_page(browser: Page, path: Path, tmp_path: Path
     browser.open(planted, width=DESK, dark=False)
     assert browser.evaluate("document.querySelectorAll('script').length") == 1
     assert browser.evaluate("document.title") != "ran"
+
+
+@pytest.mark.parametrize(("width", "dark"), VIEWS)
+def test_first_page_of_the_folder_fits_the_window(browser: Page, tmp_path: Path, width: int, dark: bool) -> None:
+    browser.open(write_index(nights(), tmp_path), width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    outside = browser.evaluate(
+        "[...document.querySelectorAll('main *')].filter(e => e.getClientRects().length && !e.closest('.scroll') && "
+        f"e.getBoundingClientRect().right > {width}).map(e => e.tagName + '.' + e.className).slice(0, 5)"
+    )
+    assert outside == [], "only the table of runs is wider, in a frame that scrolls by itself"
+    assert len(browser.evaluate("[...document.querySelectorAll('.chart g')].map(g => g.tagName)")) == 90

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api_pipeline.outbox.status import PastRun, StateCount
+from api_pipeline.reports.nights import Failing, Nights, RuleHistory
 from api_pipeline.reports.run_report import RuleErrors, RunReport
 
 BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone
@@ -76,6 +77,25 @@ def report(**changes: Any) -> RunReport:
         errors_read=27,
         runs=runs,
     )
+    return replace(usual, **changes)
+
+
+def nights(**changes: Any) -> Nights:
+    """Gives ninety runs of which a few went wrong, with rules that come and go, and people who fail for weeks."""
+    runs = [past_run(number) for number in range(90)]
+    runs[0] = past_run(0, due=1048, accepted=1003, refused=45, exit_code=1)
+    runs[4] = past_run(4, due=990, accepted=300, undelivered=290, not_tried=400, exit_code=5)
+    runs[17] = killed_run(17)
+    runs[28] = past_run(28, accepted=0, unchanged=3150, due=3150, mode="testing")
+    place = "HTTP 400: social_care_episodes[].referral_source: Value must be one of the expected codes"
+    date = "HTTP 400: child_details.date_of_birth: String '***' is not a valid date"
+    rules = [
+        RuleHistory(place, [*[0] * 60, *range(30)], 29, BEGAN - timedelta(days=30)),
+        RuleHistory(date, [*[4] * 40, *[0] * 50], 0, None),
+        RuleHistory("Payload refused before sending: la_child_id: required: is missing", [0] * 90, 4, None),
+    ]
+    failing = [Failing(person, BEGAN - timedelta(days=30), [place]) for person in people(10200, 29)]
+    usual = Nights("ssd_api_data_staging", BEGAN + timedelta(minutes=3), runs, True, rules, failing)
     return replace(usual, **changes)
 
 
