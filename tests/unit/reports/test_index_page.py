@@ -91,6 +91,6 @@ def test_without_the_log_the_page_says_what_is_missing() -> None:
 
 
 def test_no_more_people_than_stand_on_a_page_are_named() -> None:
-    named = [attributes for tag, attributes in outline(failing=nights().failing * 4).tags if tag == "tr"]
+    named = [attributes for tag, attributes in outline(failing=[*nights().failing] * 4).tags if tag == "tr"]
     assert len(named) == 3 + len(nights().rules) + PEOPLE_SHOWN + 90
     assert len(people(1, 3)) == 3
