@@ -17,7 +17,6 @@ from api_pipeline.settings.definitions import BY_NAME, SETTINGS
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
 from api_pipeline.settings.near_misses import (
-    connection_string_slips,
     misspelt_names,
     misspelt_variables,
     unread_files,
@@ -28,6 +27,7 @@ from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_e
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.settings.xporter import xporter_settings
+from api_pipeline.sql.connection_slips import connection_string_slips
 from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
 from api_pipeline.sql.native import drivers_to_name, installed_drivers

@@ -15,6 +15,7 @@ from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
 from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
+from api_pipeline.sql.connection_slips import malformed
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
 from api_pipeline.sql.expected_tables import Need, SchemaFinding, compare, expected_tables
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
@@ -84,7 +85,7 @@ def _opened(walk: Walk, settings: Settings) -> Iterator[Connection]:
 
 def _way_to_server(connection_string: str) -> str:
     """Return what name and port show, where a driver reports only a timeout."""
-    if is_embedded(connection_string):
+    if is_embedded(connection_string) or malformed(connection_string):
         return ""
     facts = connection_facts(connection_string)
     if not facts.host or facts.port is None or not is_driver_here(facts.driver):

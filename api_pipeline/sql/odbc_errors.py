@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from api_pipeline.sql.connection_slips import malformed
 from api_pipeline.sql.connection_string import pairs, quotable
 from api_pipeline.sql.native import installed_drivers
 from api_pipeline.sql.paths import is_there
@@ -74,12 +75,18 @@ def explain_connection_fault(error: Exception, connection_string: str) -> str:
     """
     state = str(error.args[0]) if error.args else "HY000"
     text = str(error.args[1]) if len(error.args) > 1 else ""
+    if slip := malformed(connection_string):
+        return f"{_unopened(slip)} (SQLSTATE {state})"
     facts = connection_facts(connection_string)
     if state in _NO_DRIVER_STATES or _CANNOT_LOAD.search(text):
         sentence = _driver_sentence(state, facts, installed_drivers())
     else:
         sentence = _server_sentence(state, text, facts)
     return f"{sentence} (SQLSTATE {state})"
+
+
+def _unopened(slip: str) -> str:
+    return f"No database could be opened, because the connection string is not put together well: {slip}"
 
 
 def is_driver_here(driver: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -249,6 +250,23 @@ def test_microsofts_driver_and_a_login_that_is_refused(council: Authority, tmp_p
         "password in DB_CONNECTION_STRING, or, for a trusted connection, the account that runs this program. "
         "(SQLSTATE 28000)"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Driver={PostgreSQL Unicode}x;Server=127.0.0.1;Port=9", "text stands between a closing brace"),
+        ("Driver={PostgreSQL Unicode};Sever=127.0.0.1;Port=9", "has the keyword Sever, which drivers do not know"),
+        ("\u201cDriver={PostgreSQL Unicode};Server=127.0.0.1;Port=9\u201d", "has a curly quotation mark in it"),
+        ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD=a;b", "a part without KEYWORD= behind PWD"),
+        ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD={a;b", "a brace is opened and not closed"),
+    ],
+)
+def test_malformed_connection_string_is_told_as_that(tmp_path: Path, text: str, said: str) -> None:
+    found = connect(tmp_path, text)
+    assert (found.code, found.failed) == (3, "connect")
+    assert said in found.sentence
+    assert "database administrator" not in json.dumps(found.steps)
 
 
 @pytest.mark.parametrize(("given", "named"), [("", "d2i-csc-api"), (";APP=council jobs", "council jobs")])

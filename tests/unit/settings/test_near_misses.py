@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.settings.near_misses import (
-    connection_string_slips,
     misspelt_names,
     misspelt_variables,
     unread_files,
 )
+from api_pipeline.sql.connection_slips import connection_string_slips, malformed
 
 RIGHT = "Driver={ODBC Driver 18 for SQL Server};Server=db1;Database=SSD;UID=runner;"
 
@@ -48,6 +48,12 @@ def test_slip_in_a_connection_string_is_named_without_its_value(text: str, said:
     assert said in sentences
     assert "secret" not in sentences
     assert "half" not in sentences
+
+
+@pytest.mark.parametrize("quote", ["\u201c", "\u2019"])
+def test_curly_quotation_mark_is_what_makes_a_string_unusable(quote: str) -> None:
+    assert "has a curly quotation mark in it" in malformed(f"{quote}{RIGHT}{quote}")
+    assert malformed(RIGHT) == ""
 
 
 def test_part_of_a_password_that_looks_like_a_keyword_is_not_named() -> None:

@@ -1,0 +1,97 @@
+"""Slips in an ODBC connection string: what is not as ODBC's rules have it. No sentence quotes a value."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from api_pipeline.sql.connection_string import is_embedded, pairs
+
+_NAME = "DB_CONNECTION_STRING"
+_ALIKE = 0.8
+_CURLY = frozenset("\u201c\u201d\u2018\u2019")
+_KEYWORDS = (
+    *("driver", "dsn", "filedsn", "server", "servername", "address", "addr", "port", "network", "database", "dbq"),
+    *("initial catalog", "uid", "user", "user id", "username", "pwd", "password", "trusted_connection", "app", "wsid"),
+    *("integrated security", "authentication", "encrypt", "trustservercertificate", "hostnameincertificate"),
+    *("sslmode", "connect timeout", "timeout", "login timeout", "applicationintent", "multisubnetfailover"),
+    *("server certificate", "server spn", "keepalive", "column encryption", "longasmax", "ipaddresspreference"),
+    *("connectretrycount", "connectretryinterval", "attachdbfilename", "quotedid", "autotranslate", "description"),
+    *("clientcertificate", "clientkey", "failover partner spn", "replication", "regional", "ansinpw", "packet size"),
+    *("mars_connection", "application name", "application_name", "language", "sslrootcert", "failover_partner"),
+)
+_BRACES = "a value with ; { or } in it stands in braces, and } is doubled there: PWD={a;b}}c}"
+
+
+def connection_string_slips(text: str) -> list[str]:
+    """Return a sentence for each slip in an ODBC connection string; some drivers overlook one or the other."""
+    if not text or is_embedded(text):
+        return []
+    sentences = structural_slips(text)
+    keywords = {_plain(keyword) for keyword, _ in pairs(text)}
+    is_quoted = text[0] in "'\"" or text[-1] in "'\""
+    if not is_quoted and not keywords & {"driver", "dsn", "filedsn"}:
+        sentences.append(f"{_NAME} names no driver; begin it with Driver={{ODBC Driver 18 for SQL Server}};.")
+    return sentences
+
+
+def structural_slips(text: str) -> list[str]:
+    """Return a sentence for each slip in how the string is put together: quotes, keywords, semicolons and braces."""
+    if text[0] in "'\"" or text[-1] in "'\"":
+        return [f"{_NAME} begins or ends with a quote; write it without quotes around it."]
+    found = list(pairs(text))
+    sentences = [
+        f"{_NAME} has the keyword {keyword.strip()}, which drivers do not know; {alike} is one."
+        for keyword, _ in found
+        if (alike := _keyword_alike(keyword))
+    ]
+    if any(not keyword for keyword, _ in found):
+        after = next((before for (before, _), (keyword, _) in pairwise(found) if not keyword), "")
+        # A keyword that no driver knows may itself be part of a password.
+        behind = f" behind {after}" if _plain(after) in {_plain(word) for word in _KEYWORDS} else ""
+        sentences.append(f"{_NAME} has a part without KEYWORD={behind}; {_BRACES}.")
+    return sentences + [f"{_NAME}: {problem}" for problem in _brace_slips(text)]
+
+
+def malformed(text: str) -> str:
+    """Return the first slip that explains why a string opens no database, "" where it is put together well.
+
+    A curly quotation mark is one as well: settings warn of it, since a password may hold one.
+    """
+    if not text or is_embedded(text):
+        return ""
+    if _CURLY & set(text):
+        return f"{_NAME} has a curly quotation mark in it, as copied from Word or a mail; write it with plain signs."
+    return next(iter(structural_slips(text)), "")
+
+
+def _brace_slips(text: str) -> list[str]:
+    """Return what is wrong with the braces of a connection string."""
+    for match in re.finditer(r"=\s*\{", text):
+        inner = text[match.end() :]
+        closed = re.match(r"(?:[^}]|\}\})*\}(?!\})", inner)
+        if closed is None:
+            return [f"a brace is opened and not closed; {_BRACES}."]
+        behind = inner[closed.end() :].partition(";")[0].strip()
+        if behind:
+            return [f"text stands between a closing brace and the next semicolon; {_BRACES}."]
+    return []
+
+
+def _keyword_alike(keyword: str) -> str | None:
+    """Return the keyword that an unknown one resembles; None for a known one, and for one that resembles none.
+
+    An unknown keyword that resembles none may be part of a password that should stand in braces: it is not named.
+    """
+    import difflib
+
+    plain = _plain(keyword)
+    known = {_plain(word): word for word in _KEYWORDS}
+    if not plain or plain in known:
+        return None
+    alike = difflib.get_close_matches(plain, known, n=1, cutoff=_ALIKE)
+    return known[alike[0]] if alike else None
+
+
+def _plain(keyword: str) -> str:
+    return re.sub(r"[ _]", "", keyword).lower()
