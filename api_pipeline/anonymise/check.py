@@ -6,27 +6,33 @@ score may not stand unmoved at its place, and all dates of a child must have mov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import orjson
 
-from api_pipeline.anonymise.child import SCORES, is_listed, normalised, read_date
+from api_pipeline.anonymise.child import SCORES, listed, normalised, read_date
 from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
-from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data
-from api_pipeline.payload import parse_payload
+from api_pipeline.anonymise.record import LiveRecord, InventedRecord, previous_data, read_payload
+from api_pipeline.anonymise.walk import changed_parts, is_same
 
 # A shorter value stands in some invented identifier by chance; alone it is found whatever its length.
 _SHORTEST_INSIDE = 10
 _ROW_STATES = frozenset(("new", "updated", "unchanged", "deleted"))
 
 
+_Look: TypeAlias = "Callable[[Any, _Comparison], None]"
+_Judge: TypeAlias = "Callable[[Any, Any, str, _Comparison], list[str]]"
+
+
 @dataclass(slots=True)
 class _Comparison:
     """What is known of one row: identifying values, texts of the invented record, by how many days its dates moved."""
 
-    marks: set[str]
+    identifying: set[object]
+    marks: set[str] = field(default_factory=set)
     texts: list[str] = field(default_factory=list)
     shifts: set[int] = field(default_factory=set)
 
@@ -36,19 +42,22 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
 
     Errors: PayloadError where the original cannot be read, so that nothing should be invented from it.
     """
-    now, before = parse_payload(live.json_payload).data, previous_data(live)
-    identifying: set[object] = {live.person_id or "", live.legacy_id or ""}
-    for data in (now, before):
-        _collect(record_fields(), data, identifying)
-    comparison = _Comparison({normalised(value) for value in identifying} - {""})
+    now, before = read_payload(live.json_payload).data, previous_data(live)
+    comparison = _Comparison({live.person_id or "", live.legacy_id or ""})
+    _record_look()(now, comparison)
+    if before is not None:
+        _record_look()(changed_parts(before, now), comparison)
+    comparison.marks = {normalised(value) for value in comparison.identifying} - {""}
     found = [] if invented.row_state in _ROW_STATES else ["row_state"]
     for name, value in (("person_id", invented.person_id), ("legacy_id", invented.legacy_id)):
         if value:
             found += _text(value, name, comparison)
-    found += _compare(record_fields(), orjson.loads(invented.json_payload), now, "json_payload", comparison)
+    made = orjson.loads(invented.json_payload)
+    found += _record_judge()(made, now, "json_payload", comparison)
     if invented.previous_json_payload is not None:
         previous = orjson.loads(invented.previous_json_payload)
-        found += _compare(record_fields(), previous, before, "previous_json_payload", comparison)
+        pair = (previous, before) if found else _changed_pair((previous, before), (made, now))
+        found += _record_judge()(pair[0], pair[1], "previous_json_payload", comparison)
     if len(comparison.shifts) > 1:
         found.append("dates moved differently")
     inside = "\n".join(comparison.texts)
@@ -58,75 +67,146 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
     return found
 
 
-def _collect(known: Field | None, value: Any, into: set[object]) -> None:
-    """Put every value of an original that is not a code of its list, flag or score into a set; unknown members' too."""
-    if isinstance(value, dict):
-        names: Mapping[str, Field] = known.by_name if isinstance(known, Members) else {}
-        for name, member in value.items():
-            _collect(names.get(name), member, into)
-    elif isinstance(value, list):
-        for item in value:
-            _collect(known.each if isinstance(known, Items) else None, item, into)
-    elif not _is_harmless(known, value):
-        into.add(value)
+def _changed_pair(pair: tuple[Any, Any], other: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return two values without the parts that both have in common with two others, in which nothing survived."""
+    if all(isinstance(one, dict) for one in (*pair, *other)):
+        names = [name for name in pair[0] if not _are_same(_members_of(pair, name), _members_of(other, name))]
+        changed = {name: _changed_pair(_members_of(pair, name), _members_of(other, name)) for name in names}
+        return {name: one for name, (one, _) in changed.items()}, {name: one for name, (_, one) in changed.items()}
+    if all(isinstance(one, list) and all(isinstance(item, dict) for item in one) for one in (*pair, *other)):
+        count = min(map(len, (*pair, *other)))
+        both = zip(pair[0][:count], pair[1][:count], other[0], other[1], strict=False)
+        parts = [_changed_pair((made, old), (like, same)) for made, old, like, same in both]
+        return [*(made for made, _ in parts), *pair[0][count:]], [*(old for _, old in parts), *pair[1][count:]]
+    return pair
 
 
-def _is_harmless(known: Field | None, value: Any) -> bool:
-    if value is None or isinstance(value, bool):
-        return True
-    if not isinstance(known, Leaf):
-        return False
-    return (known.kind is FieldKind.CODE and is_listed(known.code_list, value)) or (
-        known.kind is FieldKind.SCORE and value in SCORES
-    )
+def _are_same(pair: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    return is_same(pair[0], other[0]) and is_same(pair[1], other[1])
 
 
-def _compare(known: Field | None, value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
-    if isinstance(known, Members) and isinstance(value, dict):
+def _members_of(pair: tuple[Any, Any], name: str) -> tuple[Any, Any]:
+    return pair[0].get(name), pair[1].get(name)
+
+
+@cache
+def _record_look() -> _Look:
+    return _look(record_fields())
+
+
+@cache
+def _record_judge() -> _Judge:
+    return _judge(record_fields())
+
+
+def _look(known: Field | None) -> _Look:
+    """Return what puts every value of an original that is no code of its list, flag or score into a set.
+
+    Those of unknown members are put in too. Made once for each member of the schema, as in `walk`.
+    """
+    names = {name: _look(one) for name, one in known.by_name.items()} if isinstance(known, Members) else {}
+    each = _look(known.each) if isinstance(known, Items) else None
+    codes = listed(known.code_list) if isinstance(known, Leaf) and known.kind is FieldKind.CODE else frozenset()
+    is_score = isinstance(known, Leaf) and known.kind is FieldKind.SCORE
+
+    def look(value: Any, comparison: _Comparison) -> None:
+        if isinstance(value, str):
+            if value not in codes:
+                comparison.identifying.add(value)
+        elif isinstance(value, dict):
+            for name, member in value.items():
+                (names.get(name) or _look_anywhere)(member, comparison)
+        elif isinstance(value, list):
+            inner = each or _look_anywhere
+            for item in value:
+                inner(item, comparison)
+        elif not (value is None or isinstance(value, bool) or (is_score and value in SCORES)):
+            comparison.identifying.add(value)
+
+    return look
+
+
+def _look_anywhere(value: Any, comparison: _Comparison) -> None:
+    _look(None)(value, comparison)
+
+
+def _judge(known: Field | None) -> _Judge:
+    """Return what compares an invented value with the original's and returns the places where it survived."""
+    if isinstance(known, Members):
+        return _members(known)
+    if isinstance(known, Items):
+        return _items(known.each)
+    return _leaf(known) if isinstance(known, Leaf) else lambda _value, _original, path, _comparison: [path]
+
+
+def _members(known: Members) -> _Judge:
+    judges = {name: _judge(one) for name, one in known.by_name.items()}
+
+    def judge(value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
+        if not isinstance(value, dict):
+            return [path]
         there = original if isinstance(original, dict) else {}
-        return [
-            place
-            for name, member in value.items()
-            for place in _compare(
-                known.by_name.get(name), member, there.get(name), _step(path, known, name), comparison
-            )
-        ]
-    if isinstance(known, Items) and isinstance(value, list):
+        found: list[str] = []
+        for name, member in value.items():
+            inner = judges.get(name)
+            if inner is None:
+                found.append(f"{path}.(unknown member)")
+            elif places := inner(member, there.get(name), name, comparison):
+                found += [f"{path}.{place}" for place in places]
+        return found
+
+    return judge
+
+
+def _items(each: Leaf | Members) -> _Judge:
+    inner = _judge(each)
+
+    def judge(value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
+        if not isinstance(value, list):
+            return [path]
         old = original if isinstance(original, list) else []
         padded = [*old, *[None] * (len(value) - len(old))]
         return [
             place
             for member, before in zip(value, padded, strict=False)
-            for place in _compare(known.each, member, before, f"{path}[]", comparison)
+            for place in inner(member, before, f"{path}[]", comparison)
         ]
-    return _leaf(known, value, original, path, comparison) if isinstance(known, Leaf) else [path]
+
+    return judge
 
 
-def _step(path: str, known: Members, name: str) -> str:
-    return f"{path}.{name if name in known.by_name else '(unknown member)'}"
-
-
-def _leaf(leaf: Leaf, value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
+def _leaf(leaf: Leaf) -> _Judge:
     match leaf.kind:
         case FieldKind.FLAG:
-            is_well = isinstance(value, bool)
+            return lambda value, _original, path, _comparison: [] if isinstance(value, bool) else [path]
         case FieldKind.CODE:
-            is_well = is_listed(leaf.code_list, value) or value == original == ""
+            return _code(listed(leaf.code_list))
         case FieldKind.SCORE:
-            is_well = type(value) is int and value in SCORES and value != original
+            return _score
         case FieldKind.DATE:
-            is_well = _has_moved(value, original, comparison)
+            return _date
         case _:
-            return _text(value, path, comparison) if value != "" else []
-    return [] if is_well else [path]
+            return lambda value, _original, path, comparison: _text(value, path, comparison) if value != "" else []
 
 
-def _has_moved(value: Any, original: Any, comparison: _Comparison) -> bool:
+def _code(codes: frozenset[str]) -> _Judge:
+    def judge(value: Any, original: Any, path: str, _comparison: _Comparison) -> list[str]:
+        is_well = (isinstance(value, str) and value in codes) or value == original == ""
+        return [] if is_well else [path]
+
+    return judge
+
+
+def _score(value: Any, original: Any, path: str, _comparison: _Comparison) -> list[str]:
+    return [] if type(value) is int and value in SCORES and value != original else [path]
+
+
+def _date(value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
     new, old = read_date(value), read_date(original)
     if new is None or old is None or new == old:
-        return False
-    comparison.shifts.add((new - old).days)
-    return True
+        return [path]
+    comparison.shifts.add(new.toordinal() - old.toordinal())
+    return []
 
 
 def _text(value: Any, path: str, comparison: _Comparison) -> list[str]:

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 
 from api_pipeline.anonymise.fields import drawn_codes, kept_codes
@@ -22,6 +22,7 @@ LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
 SCORES = range(41)
 
 _LONGEST_IDENTIFIER = 20
+_LONGEST_DATE = 10
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOT_A_SIGN = re.compile(r"[\W_]+")
 _CONSONANTS, _VOWELS, _SYLLABLES = "bdfghjklmnprstvz", "aeiou\u00e9\u00f3\u0175", 4
@@ -30,17 +31,31 @@ _AREAS, _LETTERS = "QVX", "ABDEFGHJLNPQRSTUWYZ"
 
 
 def normalised(value: object) -> str:
-    """Gives a value as it is compared: letters and digits alone, whatever their case."""
+    """Return a value as it is compared: letters and digits alone, whatever their case."""
     text = str(value)
+    return _short(text) if len(text) <= _LONGEST_DATE else _bare(text)
+
+
+def _bare(text: str) -> str:
     return (text if text.isalnum() else _NOT_A_SIGN.sub("", text)).casefold()
 
 
+# Most values are dates and codes, of which a council's records hold a few thousand, and each many times.
+_short = lru_cache(maxsize=20_000)(_bare)
+
+
 def read_date(value: object) -> date | None:
-    """Gives a date written as the schema wants it (YYYY-MM-DD), None for anything else."""
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
+    """Return a date written as the schema wants it (YYYY-MM-DD), None for anything else."""
+    return _date_of(value) if isinstance(value, str) else None
+
+
+# A council's records hold a few thousand different days, and each many times.
+@lru_cache(maxsize=20_000)
+def _date_of(text: str) -> date | None:
+    if not _DATE.fullmatch(text):
         return None
     try:
-        return date.fromisoformat(value)
+        return date.fromisoformat(text)
     except ValueError:
         return None
 
@@ -54,6 +69,7 @@ class Child:
         self._taken = taken
         # What was made already: most values stand in both payloads of a row.
         self._made: dict[tuple[str | int, str], str] = {}
+        self._dates: dict[str, str | None] = {}
         self._images: dict[str, dict[str, str]] = {}
         self._scores: list[int] = []
         days = LEAST_SHIFT_DAYS + key.number("dates", la_child_id) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
@@ -77,16 +93,20 @@ class Child:
         """Gives a unique pupil number of the census's form."""
         return self._fresh("upn", value, lambda attempt: _upn(self._number("upn", value, attempt)))
 
-    def date(self, value: date) -> date | None:
-        """Gives the date moved by the child's shift, None where the calendar ends before."""
-        try:
-            return value + self._shift
-        except OverflowError:
-            return None
+    def date(self, value: str) -> str | None:
+        """Return a date moved by the child's shift, None for a text that is none, or where the calendar ends before."""
+        if value not in self._dates:
+            found = read_date(value)
+            try:
+                self._dates[value] = None if found is None else (found + self._shift).isoformat()
+            except OverflowError:
+                self._dates[value] = None
+        return self._dates[value]
 
     def code(self, name: str, value: str) -> str:
         """Gives a code of the list `name`; a text that is not in the list becomes any of its codes."""
-        return self.codes(name, [value])[0]
+        listed = self._images_of(name).get(value)
+        return self.codes(name, [value])[0] if listed is None else listed
 
     def codes(self, name: str, values: Sequence[str]) -> list[str]:
         """Gives codes of the list for several values, as many different ones as there are while the list has enough."""
@@ -106,11 +126,12 @@ class Child:
 
     def _images_of(self, name: str) -> dict[str, str]:
         """Gives what each code of a list becomes for this child; those that are drawn come first."""
-        if name not in self._images:
+        images = self._images.get(name)
+        if images is None:
             pool = drawn_codes(name)
             drawn = dict(zip(pool, shuffled(pool, self._number("codes", name)), strict=True))
-            self._images[name] = drawn | {code: code for code in kept_codes(name)}
-        return self._images[name]
+            images = self._images[name] = drawn | {code: code for code in kept_codes(name)}
+        return images
 
     def _number(self, *parts: str) -> int:
         return self._key.number(self._child, *parts)
@@ -118,18 +139,16 @@ class Child:
     def _fresh(self, kind: str | int, value: str, make: Callable[[str], str]) -> str:
         known = self._made.get((kind, value))
         if known is None:
-            known = next(made for attempt in count() if normalised(made := make(str(attempt))) not in self._taken)
+            known = make("0")
+            if normalised(known) in self._taken:
+                known = next(made for attempt in count(1) if normalised(made := make(str(attempt))) not in self._taken)
             self._made[kind, value] = known
         return known
 
 
-def is_listed(name: str, value: object) -> bool:
-    """Whether a value is a code of the list `name`."""
-    return isinstance(value, str) and value in _listed(name)
-
-
 @cache
-def _listed(name: str) -> frozenset[str]:
+def listed(name: str) -> frozenset[str]:
+    """Return the codes of the list `name`."""
     return frozenset(code_list(name))
 
 

@@ -11,6 +11,7 @@ _Value = TypeVar("_Value")
 _KEY_BYTES = 32
 # Without I, O and 0, which are misread, and without X: an identifier that holds 0x trips a firewall (specification 6).
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWYZ123456789"
+_LETTER_OF = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 
 
 class RunKey:
@@ -30,8 +31,11 @@ class RunKey:
 
     def digest(self, *parts: str) -> bytes:
         """Gives the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
-        texts = [part.encode("utf-8", "surrogatepass") for part in parts]
-        return hmac.digest(self._key, b"".join(len(text).to_bytes(4, "big") + text for text in texts), "sha256")
+        message = b""
+        for part in parts:
+            text = part.encode("utf-8", "surrogatepass")
+            message += len(text).to_bytes(4, "big") + text
+        return hmac.digest(self._key, message, "sha256")
 
     def number(self, *parts: str) -> int:
         """Gives the same digest as a number of 256 bits."""
@@ -39,7 +43,7 @@ class RunKey:
 
     def identifier(self, length: int, *parts: str) -> str:
         """Gives `length` letters and digits (at most 32) of the digest, five bits each."""
-        return "".join(_ALPHABET[byte & 31] for byte in self.digest(*parts)[:length])
+        return self.digest(*parts)[:length].translate(_LETTER_OF).decode("ascii")
 
 
 def shuffled(values: Sequence[_Value], number: int) -> list[_Value]:

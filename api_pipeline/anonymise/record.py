@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
-from api_pipeline.anonymise.child import Child, normalised, read_date
-from api_pipeline.anonymise.fields import Field, FieldKind, Leaf, Members, record_fields
+from api_pipeline.anonymise.child import Child, normalised
 from api_pipeline.anonymise.keyed import RunKey
-from api_pipeline.payload import PayloadError, parse_payload
+from api_pipeline.anonymise.walk import Walk, changed_parts
+from api_pipeline.payload import Payload, PayloadError, parse_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +57,21 @@ class InventedRecord:
 
 Anonymise: TypeAlias = "Callable[[LiveRecord, RunKey], InventedRecord]"
 
-_LEFT_OUT: Final = object()
-
 
 def anonymise(live: LiveRecord, key: RunKey) -> InventedRecord:
     """Return the invented record for a live one: structure, flags and sex kept, the rest invented by the run's key.
 
     Errors: PayloadError where `json_payload` is not a JSON object with a `la_child_id`; nothing is made of such a row.
     """
-    payload = parse_payload(live.json_payload)
+    payload = read_payload(live.json_payload)
     previous = previous_data(live)
     taken: set[object] = {live.person_id, live.legacy_id}
     _collect(payload.data, taken)
-    _collect(previous, taken)
-    walk = _Walk(Child(key, payload.la_child_id, {normalised(value) for value in taken}))
-    now = orjson.dumps(walk.members(record_fields(), payload.data)).decode()
-    before = None if previous is None else orjson.dumps(walk.members(record_fields(), previous)).decode()
+    _collect(changed_parts(previous, payload.data), taken)
+    walk = Walk(Child(key, payload.la_child_id, {normalised(value) for value in taken}))
+    made = walk.record(payload.data)
+    now = orjson.dumps(made).decode()
+    before = None if previous is None else orjson.dumps(walk.like(previous, payload.data, made)).decode()
     is_previous_lost = previous is None and bool((live.previous_json_payload or "").strip())
     return InventedRecord(
         person_id=walk.identifier(live.person_id),
@@ -83,26 +83,33 @@ def anonymise(live: LiveRecord, key: RunKey) -> InventedRecord:
     )
 
 
+@lru_cache(maxsize=2)
+def read_payload(text: str) -> Payload:
+    """Return a payload; those of one row are read for its copy and for the comparison. Errors: PayloadError."""
+    return parse_payload(text)
+
+
 def previous_data(live: LiveRecord) -> dict[str, Any] | None:
     """Gives the previous payload of a row, None where there is none or it cannot be read."""
     if not (live.previous_json_payload or "").strip():
         return None
     try:
-        return parse_payload(str(live.previous_json_payload)).data
+        return read_payload(str(live.previous_json_payload)).data
     except PayloadError:
         return None
 
 
 def _collect(value: object, into: set[object]) -> None:
-    """Puts every text and number of a payload into a set."""
-    if isinstance(value, dict):
-        for member in value.values():
-            _collect(member, into)
-    elif isinstance(value, list):
-        for item in value:
-            _collect(item, into)
-    else:
-        into.add(value)
+    """Put every text and number of a payload into a set."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        else:
+            into.add(one)
 
 
 def _row_state(live: LiveRecord, now: str, before: str | None) -> str:
@@ -111,72 +118,3 @@ def _row_state(live: LiveRecord, now: str, before: str | None) -> str:
     if before is None:
         return "new"
     return "unchanged" if before == now else "updated"
-
-
-class _Walk:
-    """Goes through a payload member by member, and counts what it leaves out."""
-
-    def __init__(self, child: Child) -> None:
-        self._child = child
-        self.left_out = 0
-
-    def identifier(self, value: str | None) -> str | None:
-        """Gives what stands for an id in a column of the row."""
-        return self._child.identifier(value, 0) if value else value
-
-    def members(self, fields: Members, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives an object with the same known members."""
-        made: dict[str, Any] = {}
-        for name, member in value.items():
-            known = fields.by_name.get(name)
-            invented = _LEFT_OUT if known is None else self._value(known, member)
-            if invented is _LEFT_OUT:
-                self.left_out += 1
-            else:
-                made[name] = invented
-        return made
-
-    def _value(self, known: Field, value: Any) -> Any:
-        if isinstance(known, Leaf):
-            return self._leaf(known, value)
-        if isinstance(known, Members):
-            return self.members(known, value) if isinstance(value, dict) else _LEFT_OUT
-        return self._items(known.each, value) if isinstance(value, list) else _LEFT_OUT
-
-    def _items(self, each: Leaf | Members, values: list[Any]) -> list[Any]:
-        """Gives as many items: one that is not of the right type becomes an empty one, or any code."""
-        if isinstance(each, Leaf):
-            texts = [value if isinstance(value, str) else str(value) for value in values]
-            return self._child.codes(each.code_list, texts)
-        self.left_out += sum(not isinstance(value, dict) for value in values)
-        return [self.members(each, value if isinstance(value, dict) else {}) for value in values]
-
-    def _leaf(self, leaf: Leaf, value: Any) -> Any:
-        if leaf.kind is FieldKind.FLAG:
-            return value if isinstance(value, bool) else _LEFT_OUT
-        if leaf.kind is FieldKind.SCORE:
-            return self._score(value)
-        if leaf.kind is FieldKind.DATE:
-            moved = None if (found := read_date(value)) is None else self._child.date(found)
-            return _LEFT_OUT if moved is None else moved.isoformat()
-        if not isinstance(value, str):
-            return _LEFT_OUT
-        return self._text(leaf, value) if value else value
-
-    def _score(self, value: Any) -> Any:
-        # A score of 5.0 is a whole number to the schema.
-        is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
-        return self._child.score(int(value)) if is_whole else _LEFT_OUT
-
-    def _text(self, leaf: Leaf, value: str) -> str:
-        match leaf.kind:
-            case FieldKind.CODE:
-                return self._child.code(leaf.code_list, value)
-            case FieldKind.NAME:
-                return self._child.name(value)
-            case FieldKind.POSTCODE:
-                return self._child.postcode(value)
-            case FieldKind.UPN:
-                return self._child.upn(value)
-            case _:
-                return self._child.identifier(value, leaf.length)
