@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
@@ -21,6 +22,7 @@ from api_pipeline.diagnostics.database import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
@@ -210,6 +212,7 @@ def _execute(
         summary.is_table_empty = not (summary.due or summary.errors) and store.table.is_empty()
         if store.control_tables and request.person_id is None and not summary.errors:
             count_children_without_row(store.table, settings.receiver, summary)
+            _delete_old_log(settings, stop, summary, store.table)
     except AlreadyRunning as error:
         summary.errors.append(error)
         summary.finished_at = utc_now()
@@ -219,6 +222,22 @@ def _execute(
         summary.errors.append(error)
     summary.finished_at = utc_now()
     journal.finish()
+
+
+def _delete_old_log(settings: Settings, stop: threading.Event, summary: RunSummary, store: StagingTable) -> None:
+    """Delete what LOG_KEEP_DAYS says; of several shards the first does. What cannot be deleted ends no run."""
+    if not settings.log_keep_days or settings.testing_mode or settings.shard.index > 1:
+        return
+    before = utc_now() - timedelta(days=settings.log_keep_days)
+    try:
+        for lines in delete_old_lines(store, settings.table_name, settings.receiver, before):
+            summary.log_lines_deleted += lines
+            if stop.is_set():
+                break
+    except DatabaseError as error:
+        _LOG.warning("old lines of %s could not be deleted (LOG_KEEP_DAYS): %s", store.tables.log, error)
+    if summary.log_lines_deleted:
+        _LOG.info("deleted %d lines of %s older than LOG_KEEP_DAYS", summary.log_lines_deleted, store.tables.log)
 
 
 def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:

@@ -239,6 +239,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),
         notify=notify_settings(values),
         metrics_file=values.path("METRICS_FILE"),
+        log_keep_days=values.integer("LOG_KEEP_DAYS"),
         env_file=gathered.file,
         warnings=(
             *gathered.warnings,

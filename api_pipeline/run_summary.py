@@ -34,6 +34,7 @@ REMARKS = {
     "superseded": "older rows were closed, because a newer row of the same person was accepted",
     "unknown_status": "rows have a submission_status that is none of pending, error, testing, sent: no run takes them",
     "blank": "rows would be due but have no payload: no run takes them",
+    "log_lines_deleted": "lines of the submission log were older than LOG_KEEP_DAYS and were deleted",
     "held_without_row": "children are held by the receiver and have no row in the table any more",
 }
 
@@ -69,6 +70,7 @@ class Counts:
     unknown_status: int = 0
     blank: int = 0
     held_without_row: int = 0
+    log_lines_deleted: int = 0
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     @property

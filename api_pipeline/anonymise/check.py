@@ -15,7 +15,7 @@ import orjson
 
 from api_pipeline.anonymise.child import SCORES, listed, normalised, read_date
 from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
-from api_pipeline.anonymise.record import LiveRecord, InventedRecord, previous_data, read_payload
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data, read_payload
 from api_pipeline.anonymise.walk import changed_parts, is_same
 
 # A shorter value stands in some invented identifier by chance; alone it is found whatever its length.

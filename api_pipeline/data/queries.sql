@@ -329,6 +329,23 @@ INSERT INTO {log} (staging_id, person_id, la_child_id, sent_hash, answer, run_id
 SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?time, ?, ?number, ?
 FROM {rows};
 
+-- name: read_log_page
+-- Reads the next lines of the submission log, and whether each is older than LOG_KEEP_DAYS: lines are added in order.
+SELECT id, CASE WHEN logged_at < ?time THEN 1 ELSE 0 END
+FROM {log}
+WHERE id > ?
+ORDER BY id {page};
+
+-- name: delete_old_log
+-- Deletes the old ones among these lines (LOG_KEEP_DAYS), a few thousand at a time. An acceptance stays while its person
+-- has a row and the receiver holds nothing: it tells that what the row says was sent is no longer there.
+DELETE FROM {log}
+WHERE id >= ? AND id <= ? AND logged_at < ?time AND staging_table = ?
+  AND NOT (outcome = 'accepted'
+           AND EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = {log}.person_id)
+           AND NOT EXISTS (SELECT 1 FROM {held} AS held
+                           WHERE held.la_child_id = {log}.la_child_id AND held.receiver = ?));
+
 -- name: read_logged
 -- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written
 -- again.

@@ -281,6 +281,16 @@ _LOGGING = (
         default_note="none",
     ),
     Setting(
+        "LOG_KEEP_DAYS",
+        Group.LOGGING,
+        SettingKind.INTEGER,
+        "How many days the lines of the table ssd_api_submission_log are kept; a run deletes older ones at its end. "
+        "0: none is deleted. Acceptances that are still needed always stay.",
+        default="0",
+        low=0,
+        high=36500,
+    ),
+    Setting(
         "LOG_FORMAT",
         Group.LOGGING,
         SettingKind.CHOICE,

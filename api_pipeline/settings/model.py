@@ -130,6 +130,7 @@ class Settings:
     xporter: XporterSettings
     notify: NotifySettings = field(default_factory=NotifySettings)
     metrics_file: Path | None = None
+    log_keep_days: int = 0
     env_file: Path | None = None
     warnings: tuple[str, ...] = field(default=())
 

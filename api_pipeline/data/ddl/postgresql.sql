@@ -200,6 +200,7 @@ $$;
 --     previous_json_payload, previous_hash) ON {anon} TO csc_api_service;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO csc_api_service;
 -- GRANT SELECT, INSERT ON {log} TO csc_api_service;
+-- Only with LOG_KEEP_DAYS, which lets a run delete old lines of the log: DELETE ON {log} besides.
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO csc_api_service;
 -- GRANT SELECT ON {left_window} TO csc_api_service;
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO csc_api_service;

@@ -238,6 +238,7 @@ GO
 --     previous_json_payload, previous_hash) ON {anon} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT ON {log} TO [DOMAIN\csc_api_service];
+-- Only with LOG_KEEP_DAYS, which lets a run delete old lines of the log: DELETE ON {log} besides.
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {unconfirmed} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT ON {left_window} TO [DOMAIN\csc_api_service];
 -- GRANT SELECT, INSERT, UPDATE ON {runs} TO [DOMAIN\csc_api_service];

@@ -1,0 +1,28 @@
+"""The retention of the submission log: old lines go in small steps, so that nobody waits for a long transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from api_pipeline.outbox.staging_table import StagingTable
+
+LINES_IN_A_STEP = 2000
+_FIRST_ID = -(2**63)
+
+
+def delete_old_lines(store: StagingTable, table: str, receiver: str, before: datetime) -> Iterator[int]:
+    """Delete the lines of TABLE_NAME `table` that were logged before a time (UTC), and yield how many in each step.
+
+    Every step is one statement and commits by itself. Acceptances stay of a person who has a row and of whom
+    `receiver` holds nothing (adoption.sent_payloads reads them). Errors: DatabaseError; steps that were done stay done.
+    """
+    page = store.connection.page(LINES_IN_A_STEP)["page"]
+    after = _FIRST_ID
+    while lines := store.connection.query(store.sql("read_log_page", page=page), [before, after]):
+        after = int(lines[-1][0])
+        old = [int(line_id) for line_id, is_old in lines if is_old]
+        if not old:
+            return
+        count = store.connection.execute(store.sql("delete_old_log"), [min(old), max(old), before, table, receiver])
+        yield max(count, 0)
