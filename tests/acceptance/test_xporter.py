@@ -90,6 +90,37 @@ def test_a_paused_school_waits_without_an_error(council: Council) -> None:
     assert "paused" in council.run("status").out
 
 
+def test_a_school_that_stays_paused_for_a_week_is_an_error(council: Council) -> None:
+    council.schools[1].is_paused = True
+    council.run("collect")
+    council.query("UPDATE xporter_school SET state_since = '2025-01-01 00:00:00' WHERE estab = ?", "9990002")
+    assert council.run("collect").code == 1
+
+
+def test_an_answer_that_never_comes_ends_in_time_and_the_others_complete(council: Council) -> None:
+    council.simulator.add_fault(Fault(FaultKind.HANG, "data", times=2))
+    done = council.run("collect", XPORTER_READ_TIMEOUT_S="0.3", XPORTER_SCHOOLS_AT_ONCE="1")
+    assert done.code == 5, done.text
+    assert "School 9990001, Students" in done.out
+    assert [council.count("Students", estab) for estab in ("9990002", "9990003")] == [4, 4]
+
+
+def test_a_scope_that_a_school_never_gave_is_no_error(council: Council) -> None:
+    council.schools[0].scopes = council.schools[0].scopes - {"StudentExclusions"}
+    done = council.run("collect")
+    assert done.code == 0, done.text
+    assert council.count("StudentExclusions", "9990001") == 0
+    assert council.count("StudentExclusions", "9990002") > 0
+
+
+def test_an_address_that_the_api_does_not_know_is_named(council: Council) -> None:
+    council.simulator.change(real_codes=True)
+    done = council.run("collect", XPORTER_PATHS="SchoolInfo=/api/v1/School/{estab}/Nowhere")
+    assert done.code == 1, done.text
+    assert "the API does not know this address" in done.out
+    assert [council.count("Students", school.estab) for school in council.schools] == [4, 4, 4]
+
+
 def test_every_school_refused_ends_with_code_4_and_one_with_code_1(council: Council) -> None:
     wrong = {f"XPORTER_SECRET_{school.estab}": "mistyped-secret" for school in council.schools}
     assert council.run("collect", **dict(list(wrong.items())[:1])).code == 1

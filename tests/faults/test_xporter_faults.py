@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sandbox.simulator.xporter import SchoolConditions
 from tests.support.xporter import TODAY, Rehearsal, make_school
+from tests.support.xporter_moves import Killed
 
 
 @pytest.mark.parametrize("at", [3, 25, 40, 60])
@@ -55,3 +59,39 @@ def test_rows_that_another_program_wrote_in_between_are_a_database_error_and_not
     assert isinstance(summary.errors[0], DatabaseError)
     assert rehearsal.landed("Students", school.estab) == {}
     rehearsal.connection.close()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6])
+def test_a_write_back_that_is_killed_at_any_change_writes_each_row_once(tmp_path: Path, at: int) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(
+        tmp_path / "killed.db", [school], endpoints=("Students",), conditions=SchoolConditions(is_fresh=True)
+    )
+    rehearsal.collect()
+    conduct = {"IncidentType": "Ach", "RecordedById": 1, "EntryDate": TODAY.isoformat(), "TypeId": 4}
+    for pupil in school.pupils:
+        body = json.dumps({"Conduct": conduct, "Participants": [{"StudentId": pupil, "Points": 5}]})
+        rehearsal.connection.execute(
+            "INSERT INTO xporter_outbox (estab, kind, body) VALUES (?, 'conduct', ?)", [school.estab, body]
+        )
+    connection: Any = rehearsal.connection
+    original = connection.execute
+    left = [at]
+
+    def failing(*args: Any, **keywords: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return original(*args, **keywords)
+
+    connection.execute = failing
+    with contextlib.suppress(Killed):
+        rehearsal.write_back()
+    del connection.execute
+    connection.execute("UPDATE xporter_outbox SET sent_at = '2025-01-01 00:00:00' WHERE sent_at IS NOT NULL")
+    for _ in range(2):
+        rehearsal.write_back()
+
+    assert [row[0] for row in connection.query("SELECT status FROM xporter_outbox")] == ["confirmed"] * 2
+    assert len(school.data["AchievementForDateRange"]["Achievements"]) == 2
+    connection.close()

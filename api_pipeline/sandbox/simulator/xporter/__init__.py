@@ -10,9 +10,9 @@ from api_pipeline.sandbox.simulator.xporter.core import (
     MANAGEMENT_SECRET,
     RELYING_PARTY,
     SCHOOLS_PATH,
-    SchoolConditions,
     XporterSimulator,
 )
+from api_pipeline.sandbox.simulator.xporter.data import SchoolConditions
 from api_pipeline.sandbox.simulator.xporter.quirks import Quirk
 from api_pipeline.sandbox.simulator.xporter.school import ALL_SCOPES, School, make_school
 from api_pipeline.sandbox.simulator.xporter.serving import XporterServer
