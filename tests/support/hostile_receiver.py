@@ -107,6 +107,7 @@ class HostileReceiver:
     ) -> None:
         self.replies = dict(replies or {})
         self.otherwise = otherwise
+        self.pages: dict[str, Reply] = {}
         self.token = token
         self.heard: list[Heard] = []
         self.receipts: dict[str, list[str]] = {}
@@ -172,8 +173,10 @@ class HostileReceiver:
             self._open.discard(connection)
 
     def _reply_to(self, heard: Heard) -> Reply:
-        if heard.path == "/token":
+        if heard.path.startswith("/token"):
             return self.token
+        if heard.path in self.pages:
+            return self.pages[heard.path]
         return self.replies.get(heard.children[0], self.otherwise) if heard.children else honest
 
 
@@ -190,5 +193,5 @@ def _read_request(connection: socket.socket) -> Heard | None:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     while len(body) < int(headers.get("content-length", "0")):
         body += connection.recv(_PIECE)
-    children = [record["la_child_id"] for record in json.loads(body)] if body.startswith(b"[") else []
+    children = [record.get("la_child_id", "") for record in json.loads(body)] if body.startswith(b"[") else []
     return Heard(first.split(" ")[1], headers, body, children, time.monotonic())
