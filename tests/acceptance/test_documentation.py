@@ -28,7 +28,7 @@ MADE = made_pages()
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
 # Settings of other programs, which a page may name.
-_OF_OTHERS = {"REQUIRE_ALL", "PYTHONHASHSEED"}
+_OF_OTHERS = {"REQUIRE_ALL", "STRICT_DATABASE", "PYTHONHASHSEED"}
 
 
 @pytest.mark.parametrize("path", MADE, ids=lambda path: str(path.name))
