@@ -151,6 +151,11 @@ class Connection:
         rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
         return bool(rows) and str(rows[0][0]) == str(self._transactions), bool(rows) and bool(rows[0][1])
 
+    def check_guard(self) -> None:
+        """Check that transactions may still be begun. Errors: those of `guard`."""
+        if self.guard is not None:
+            self.guard()
+
     def page(self, size: int) -> dict[str, str]:
         """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
         return dialect_pieces(self.dialect, size)
@@ -218,8 +223,7 @@ class Connection:
         return False
 
     def _begin(self) -> None:
-        if self.guard is not None:
-            self.guard()
+        self.check_guard()
         self._transactions += 1
         with self._translated():
             if not self._is_odbc:
