@@ -11,6 +11,7 @@ import requests
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.xporter.asking import Choice, query_of
 from api_pipeline.xporter.consent_step import SchoolSecrets
+from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 
@@ -66,6 +67,7 @@ def _check_one(
         echo(f"School {estab}: {failure.text}")
         return [failure.outcome]
     echo(f"School {estab}: token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}")
+    _say_health(client, estab, echo)
     _say_gdpr(client, echo)
     outcomes = []
     for choice in choices:
@@ -75,6 +77,18 @@ def _check_one(
         elif choice.endpoint.asking.startswith("plain"):
             outcomes.extend(_ask_one(client, estab, choice, settings, echo))
     return outcomes
+
+
+def _say_health(client: IdaasClient, estab: str, echo: Callable[[str], None]) -> None:
+    """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
+    try:
+        answer = client.first_page(f"/api/v1/School/{estab}/Health", [])
+    except Failed as failure:
+        echo(f"  Health: {failure.text}")
+        return
+    ages = [member_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
+    known = [str(age) for age in ages if str(age).isdigit()]
+    echo(f"  Health: {f'the data are {known[0]} days old' if known else 'the age of the data is not named'}")
 
 
 def _say_gdpr(client: IdaasClient, echo: Callable[[str], None]) -> None:

@@ -77,6 +77,17 @@ def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
     return Overview(now, tuple(schools), store.outbox_counts() if store.has_outbox() else ())
 
 
+def last_rounds(store: LandingStore) -> dict[str, datetime]:
+    """Return when a school's last complete round ended, by school. Errors: DatabaseError."""
+    found: dict[str, datetime] = {}
+    for sync in store.syncs():
+        ended = _moment(sync["round_ended"])
+        estab = str(sync["estab"]).strip()
+        if ended is not None:
+            found[estab] = max(ended, found.get(estab, ended))
+    return found
+
+
 def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
     ended = [moment for sync in syncs if (moment := _moment(sync["round_ended"]))]
     # A closed week is never asked again, so that the newest window tells how far the collection has come.

@@ -211,6 +211,8 @@ def test_schools_are_listed_and_one_can_be_taken_out(council: Council) -> None:
     listed = council.run("schools", "list")
     assert listed.code == 0, listed.text
     assert "9990001  authorised" in listed.out
+    assert "scopes: Address" in listed.out
+    assert council.run("schools").out == listed.out
     assert council.schools[0].secret not in listed.text
     removed = council.run("schools", "remove", "9990001")
     assert removed.code == 0, removed.text
@@ -243,7 +245,7 @@ def test_catalogue_config_and_scripts_of_every_database_are_printed(tmp_path: Pa
     shown = invoke_cli(["xporter", "catalogue", "students"], {}, tmp_path)
     assert shown.code == 0
     assert "UPN" in shown.out
-    assert "XPORTER_RELYING_PARTY" in invoke_cli(["xporter", "config"], {}, tmp_path).out
+    assert "XPORTER_RELYING_PARTY" in invoke_cli(["xporter", "config", "--example"], {}, tmp_path).out
     for dialect in ("sqlserver", "postgresql", "sqlite"):
         script = invoke_cli(["xporter", "deploy-schema", "--dialect", dialect], {}, tmp_path)
         assert script.code == 0, script.text
@@ -310,3 +312,4 @@ def test_check_says_how_many_people_the_api_lists_for_data_protection(council: C
     done = council.run("check", "9990002")
     assert done.code == 0, done.text
     assert "GDPRIDs: 1 entries" in done.out
+    assert "the data are 0 days old" in done.out

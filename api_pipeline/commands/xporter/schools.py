@@ -13,23 +13,28 @@ from api_pipeline.commands.common import Common, pass_common, session
 from api_pipeline.errors import SettingsError
 
 
-@click.group("schools")
-def command() -> None:
-    """List the schools, keep or remove a school's secret, or take a school's data out."""
+@click.group("schools", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the schools, keep or remove a school's secret, or take a school's data out; without a word: list."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_schools)
 
 
 @command.command("list")
 @pass_common
 def list_schools(common: Common) -> None:
-    """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret here or not, last problem)."""
+    """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret, scopes, last round)."""
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.listing import listed_schools
     from api_pipeline.xporter.opening import StoredSecrets, open_landing
+    from api_pipeline.xporter.status import last_rounds
 
     with session(common, Purpose.XPORTER, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         secrets = StoredSecrets(started.settings, started.redactor.add)
         known = {str(row["estab"]).strip(): row for row in store.schools()}
+        collected = last_rounds(store)
         listed = listed_schools(started.settings, started.redactor.add)
     for estab in sorted({*known, *listed, *secrets.estabs()}):
         row = known.get(estab, {})
@@ -37,6 +42,9 @@ def list_schools(common: Common) -> None:
         secret = "secret here" if secrets.get(estab) else "no secret"
         name = (listed[estab].name if estab in listed else row.get("school_name")) or ""
         click.echo(f"{estab}  {theirs:<15} {row.get('state') or 'new':<11} {secret:<11}  {name}".rstrip())
+        if row:
+            when = f"{collected[estab]:%Y-%m-%d %H:%M} UTC" if estab in collected else "never"
+            click.echo(f"  collected {when}; scopes: {row.get('scopes') or 'not known'}")
         if row.get("problem"):
             click.echo(f"  {row['problem']}")
 
