@@ -49,11 +49,13 @@ class Ending:
 
     @property
     def event(self) -> str:
-        """Return test, failure, recovery or success."""
+        """Return test, failure, recovery, success, or skipped where another run was at work."""
         if self.is_test:
             return "test"
         if self.is_failure:
             return "failure"
+        if self.exit_code:
+            return "skipped"
         return "recovery" if self.is_recovery else "success"
 
     @property

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 _CARD_SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
-_COLOURS = {"failure": "Attention", "recovery": "Good", "success": "Good", "test": "Accent"}
+_COLOURS = {"failure": "Attention", "recovery": "Good", "success": "Good", "skipped": "Default", "test": "Accent"}
 
 
 def webhook_body(ending: Ending, kind: WebhookKind) -> bytes:

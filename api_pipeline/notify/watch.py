@@ -47,7 +47,7 @@ class RunWatch:
         """Tell those who are to be told, and write the metrics. `exit_code` is that of a run without a summary."""
         ending = self._ending(exit_code)
         write_metrics(self._settings, ending, oldest_due_age_s(self._settings) if self._summary else None)
-        if self._notify.when == "recovery" and not ending.is_failure:
+        if self._notify.when == "recovery" and ending.exit_code == 0:
             ending = replace(ending, is_recovery=_failed_before(self._settings, self._run_id))
         warn(self._start.wait())
         channels = messages(self._notify, self._route, ending) if self._is_worth_telling(ending) else []

@@ -13,6 +13,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from api_pipeline.db import connect
+from api_pipeline.run_lock import take
 from api_pipeline.sandbox.simulator import Fault, Refusal, SimulatorServer
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -118,6 +120,18 @@ def test_database_that_is_away_is_told_as_exit_code_3(world: World, sink: HttpSi
     gone = f"sqlite:///{world.folder / 'gone.db'}"
     assert world.run(NOTIFY_WEBHOOK=hook(sink), DB_CONNECTION_STRING=gone).code == 3
     assert documents(sink)[0]["exit_code"] == 3
+
+
+def test_run_that_finds_another_at_work_pings_no_end_and_is_no_failure(world: World, sink: HttpSink) -> None:
+    refuse_one(world)
+    assert world.run().code == 1
+    connection = connect(world.database.connection_string)
+    lock = take(connection, world.database.table, None)
+    done = world.run(PING_URL=f"{sink.url}/ping", NOTIFY_WEBHOOK=hook(sink), NOTIFY_WHEN="recovery")
+    lock.release()
+    connection.close()
+    assert done.code == 75
+    assert sink.paths == ["/ping/start"]
 
 
 @pytest.mark.parametrize("status", [404, 500, 302])

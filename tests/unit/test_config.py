@@ -344,3 +344,15 @@ def test_import_needs_no_driver_http_or_store_and_is_quick() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("testing", ["true", "false"])
+def test_addresses_of_notifications_come_from_the_store_when_live(folder: Path, testing: str) -> None:
+    store = Store({"NOTIFY_WEBHOOK": "https://hooks.example/token-of-ours", "PING_URL": "https://hc.example/uuid"})
+    env = {**LIVE, "TESTING_MODE": testing}
+    settings = load_settings({}, env, folder, secret_store=store)
+    is_live = testing == "false"
+    assert settings.notify.webhook == ("https://hooks.example/token-of-ours" if is_live else "")
+    assert ("PING_URL" in store.asked) is is_live
+    assert "token-of-ours" not in repr(settings)
+    assert set(settings.notify.secrets) <= set(settings.secrets)

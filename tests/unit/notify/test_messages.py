@@ -55,7 +55,7 @@ def test_slack_gets_a_text() -> None:
     [
         (0, False, "success"),
         (0, True, "recovery"),
-        (75, False, "success"),
+        (75, False, "skipped"),
         (1, False, "failure"),
         (130, False, "failure"),
     ],
