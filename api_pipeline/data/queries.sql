@@ -86,9 +86,17 @@ SELECT COUNT(*), COUNT(id), COUNT(DISTINCT id)
 FROM {table};
 
 -- name: count_words
--- Counts the rows, and those with a payload, by their two status words as they are stored, with one person of each.
-SELECT row_state, submission_status, COUNT(*), COUNT(CASE WHEN json_payload IS NOT NULL THEN 1 END), MIN(person_id)
+-- Counts the rows by their two status words as they are stored, with one person of each. No payload is named here: a
+-- database that sorts the rows would carry it along.
+SELECT row_state, submission_status, COUNT(*), MIN(person_id)
 FROM {table}
+GROUP BY row_state, submission_status;
+
+-- name: count_words_without_payload
+-- Counts the rows without a payload in the same way.
+SELECT row_state, submission_status, COUNT(*)
+FROM {table}
+WHERE json_payload IS NULL
 GROUP BY row_state, submission_status;
 
 -- name: read_people_without_payload
@@ -107,6 +115,12 @@ WHERE LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
   AND CAST(json_payload AS VARCHAR(50)) NOT LIKE '%"%'
 ORDER BY id;
+
+-- name: has_held_without_row
+-- Finds whether there can be such children at all, by the two tables' indexes where a child's id is its person's.
+SELECT COUNT(*)
+FROM {held} AS held
+WHERE held.receiver = ? AND NOT EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = held.la_child_id);
 
 -- name: read_held_without_row
 -- Finds children whom a receiver holds although no row of theirs is in the table any more: nothing will ever purge them.
@@ -512,10 +526,14 @@ PRAGMA database_list;
 
 -- name: oldest_pending
 -- Finds since when the longest waiting pending row waits. A child that left before anything was sent waits for nothing.
--- {moment} is a time without a zone: no ODBC driver for Python reads SQL Server's DATETIMEOFFSET.
+-- {moment} is a time without a zone: no ODBC driver for Python reads SQL Server's DATETIMEOFFSET. The condition of the
+-- index of due rows stands here word for word, so that no other row is looked at.
 SELECT CAST(MIN(last_updated) AS {moment})
 FROM {table}
-WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted')
+  AND LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'
        OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL);
 
@@ -529,10 +547,14 @@ WHERE LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
        OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL);
 
 -- name: frequent_errors
--- Counts the rows in error by the beginning of the answer they got, the most frequent first.
+-- Counts the rows in error by the beginning of the answer they got, the most frequent first. The condition of the index
+-- of due rows stands here word for word, as above.
 SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id), MIN(id)
 FROM {table}
-WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error'
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted')
+  AND LOWER(LTRIM(RTRIM(submission_status))) = 'error'
 GROUP BY SUBSTRING(api_response, 1, 300)
 ORDER BY COUNT(*) DESC {page};
 

@@ -52,6 +52,7 @@ def survey(store: StagingTable) -> Survey:
     """Return what the words of the table say. Errors: DatabaseError."""
     try:
         groups = store.connection.query(store.sql("count_words"))
+        without = store.connection.query(store.sql("count_words_without_payload"))
     except UnreadableText:
         # Which word it is cannot be known, only that no run takes its row.
         rows = int(store.connection.query(store.sql("count_ids"))[0][0])
@@ -59,21 +60,20 @@ def survey(store: StagingTable) -> Survey:
     unknown: Counter[str] = Counter()
     examples: dict[str, str] = {}
     words: Counter[tuple[str, str]] = Counter()
-    without_payload = 0
-    for state, status, count, with_payload, person in groups:
+    for state, status, count, person in groups:
         words[word(state), word(status)] += int(count)
         if word(state) == _DELETED:
             continue
         if word(status) not in _KNOWN_STATUSES:
             unknown[word(status)] += int(count)
             examples.setdefault(word(status), str(person or ""))
-        elif word(status) in DUE_STATUSES:
-            without_payload += int(count) - int(with_payload)
     return Survey(
         words=dict(words),
         unknown=dict(unknown),
         examples=examples,
-        without_payload=without_payload,
+        without_payload=sum(
+            int(count) for state, status, count in without if word(state) != _DELETED and word(status) in DUE_STATUSES
+        ),
         odd_statuses=_odd((group[1] for group in groups), DUE_STATUSES),
         odd_states=_odd((group[0] for group in groups), {_DELETED}),
     )
@@ -163,6 +163,8 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
     Errors: DatabaseError where the database is away or busy.
     """
     try:
+        if not _may_lack_a_row(store, receiver):
+            return []
         found: list[str] = []
         for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
             found = [str(row[0]) for row in store.connection.query(store.sql(statement), [receiver])]
@@ -175,6 +177,16 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
         _LOG.debug("children without a row could not be looked for: %s", error)
         return []
     return sorted(found)
+
+
+def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
+    """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
+    try:
+        return bool(store.connection.query(store.sql("has_held_without_row"), [receiver])[0][0])
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        return True
 
 
 def _odd(stored: Iterable[object], meant: Collection[str]) -> tuple[str, ...]:
