@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class NotOwnFileError(OSError):
@@ -62,9 +61,3 @@ def private_umask() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def safe_cells(cells: Iterable[object]) -> list[str]:
-    """Return the cells of a CSV line, none of which a spreadsheet takes for a formula."""
-    texts = ("" if cell is None else str(cell) for cell in cells)
-    return [f"'{text}" if text.startswith(_FORMULA_SIGNS) else text for text in texts]

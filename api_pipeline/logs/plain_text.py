@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Control signs (C0 without tab and line ends, DEL, C1), bidirectional and other invisible format signs, and halves of
 # surrogate pairs, which no encoding can write.
@@ -17,6 +18,8 @@ _SEQUENCE = re.compile(
 )
 _OWN_SEQUENCE = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])")
 """What our own screens are made of: colours, and the cursor of a progress line."""
+# The last four are the wide forms, which some spreadsheets take for the plain ones.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def harmless(text: str) -> str:
@@ -33,3 +36,9 @@ def harmless_on_screen(text: str) -> str:
         position = own.end()
     pieces.append(harmless(text[position:]))
     return "".join(pieces)
+
+
+def safe_cells(cells: Iterable[object]) -> list[str]:
+    """Return the cells of a CSV line: no sign that steers, and none that a spreadsheet takes for a formula."""
+    texts = ("" if cell is None else harmless(str(cell)) for cell in cells)
+    return [f"'{text}" if text.lstrip(" \n\xa0").startswith(_FORMULA_SIGNS) else text for text in texts]

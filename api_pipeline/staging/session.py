@@ -14,8 +14,9 @@ from pathlib import Path
 from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.private_files import private_opener, safe_cells
+from api_pipeline.private_files import private_opener
 from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings, StagingSettings
 from api_pipeline.sql.identifiers import table_names

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
+from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener, safe_cells
+from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener
 from tests.support.commands import run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
@@ -85,3 +86,8 @@ def test_link_pipe_and_another_accounts_file_are_not_opened(tmp_path: Path) -> N
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
 def test_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(sign: str) -> None:
     assert safe_cells([f"{sign}1", "a=1", None, 5, ""]) == [f"'{sign}1", "a=1", "", "5", ""]
+
+
+def test_cell_has_no_sign_that_steers_and_hides_no_formula_behind_one() -> None:
+    assert safe_cells(["\x1b[31ma\u202eb\x00", "a\nb"]) == ["ab", "a\nb"]
+    assert safe_cells(["\ufeff=1", " =1", "\uff1d1"]) == ["'=1", "' =1", "'\uff1d1"]
