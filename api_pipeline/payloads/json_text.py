@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from api_pipeline.payloads.schema_check import json_path
 
 _BYTE_ORDER_MARK = "\ufeff"
 _CONSTANT = re.compile(r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b")
+_POWER = re.compile(r"[:\[,]\s*(-?\d[\d.]*[eE][+]?\d+)")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _JSON_BLANKS = " \t\r\n"
 _ESCAPED_QUOTE = "\\u0022"
@@ -31,6 +33,9 @@ def explain_invalid(text: str) -> str:
     except ValueError:
         found = _CONSTANT.search(text)
         return f"NaN or Infinity is not a JSON value{_where(text, found.start(1)) if found else ''}"
+    for power in _POWER.finditer(text):
+        if math.isinf(float(power[1])):
+            return f"a number beyond all bounds{_where(text, power.start(1))}"
     found = _HALF.search(text)
     return f"half of a character (half an emoji, say){_where(text, found.start())}" if found else "it cannot be read"
 

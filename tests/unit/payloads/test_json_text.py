@@ -35,6 +35,10 @@ GOOD = '{"la_child_id": "C7", "child_details": {"surname": "Quillfeather", "sex"
         (GOOD.replace("Quill", "Quill\\ud83d"), "half of a character"),
         ("\n\n" + GOOD.replace("{", "{#", 1), r"a comment \(line 3, column 2\)"),
         ("", "cut off"),
+        (
+            GOOD.replace('"F"', "-2.5E+999").replace("Quill", "\\ud83d\\ude00"),
+            r"a number beyond all bounds \(line 1, column \d+\)",
+        ),
     ],
 )
 def test_reason_says_where_and_what_without_a_value(text: str, words: str) -> None:
