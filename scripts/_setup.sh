@@ -25,7 +25,14 @@ need_debian() {
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || { echo "Please install:$missing" >&2; return 0; }
     as_root=""
-    [ "$(id -u)" = 0 ] || as_root="sudo"
+    if [ "$(id -u)" != 0 ]; then
+        as_root="sudo"
+        if ! command -v sudo >/dev/null; then
+            echo "These Debian packages are missing, and this account cannot install them:$missing" >&2
+            echo "Ask an administrator to run: apt-get install --no-install-recommends$missing" >&2
+            exit 1
+        fi
+    fi
     $as_root apt-get update -qq
     # shellcheck disable=SC2086 # a list of packages is meant to be split
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
