@@ -4,6 +4,7 @@ The texts are the program's own, from a run on its embedded database and receive
 council, because it takes a month of nights to fill its chart.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -26,13 +27,15 @@ IMAGES = ROOT / "docs" / "images"
 FOLDER = Path(tempfile.gettempdir()) / "csc-api"
 DATABASE = "d2i-csc-api-demo/demo.db"
 COLUMNS, LETTER, LINE, EDGE, BAR = 118, 8.0, 18, 18, 34
+STORY = re.compile(
+    r"^(Demo|First|Second|Third|Fourth|The next day|The receiver)|^ +(rows|due|accepted|refused|Result)\b"
+)
 INSPECTED = "inspected"
 REPORTS = {"report-desktop-light": (1280, False), "report-phone-dark": (390, True)}
 
 
 def main(names: list[str]) -> None:
-    FOLDER.mkdir()
-    try:
+    with alone():
         for name in names:
             if name in REPORTS:
                 picture_of_report(name)
@@ -41,11 +44,28 @@ def main(names: list[str]) -> None:
             else:
                 with surroundings(name) as settings:
                     picture_of_command(name, name, settings)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Makes the folder, which is there for one at a time, and removes it."""
+    FOLDER.mkdir()
+    try:
+        yield
     finally:
         shutil.rmtree(FOLDER)
 
 
 def picture_of_command(name: str, command: str, settings: dict[str, str], codes: tuple[int, ...] = (0, 1)) -> None:
+    path = IMAGES / f"{name}.svg"
+    path.write_text(
+        drawing(f"d2i-csc-api {command}", printed(command, settings, codes)), encoding="utf-8", newline="\n"
+    )
+    print(path.relative_to(ROOT))
+
+
+def printed(command: str, settings: dict[str, str], codes: tuple[int, ...] = (0, 1)) -> str:
+    """Gives what a command prints, of `demo` the lines that tell the story."""
     done = subprocess.run(
         [sys.executable, "-m", "api_pipeline", command],
         check=False,
@@ -58,9 +78,13 @@ def picture_of_command(name: str, command: str, settings: dict[str, str], codes:
     )
     if done.returncode not in codes:
         raise SystemExit(f"{command} ended with {done.returncode}, and no picture was made:\n{done.stdout}")
-    path = IMAGES / f"{name}.svg"
-    path.write_text(drawing(f"d2i-csc-api {command}", done.stdout), encoding="utf-8", newline="\n")
-    print(path.relative_to(ROOT))
+    return shortened(done.stdout) if command == "demo" else done.stdout
+
+
+def shortened(output: str) -> str:
+    """Gives the lines of the demo that tell its story: each night and run, what became of the rows, and the result."""
+    told = [line for line in output.splitlines() if STORY.search(line) and not re.search(r" 0$", line)]
+    return "\n".join(re.sub(r" \(exit code 0\)$", "", line) for line in told)
 
 
 def picture_of_inspection() -> None:
@@ -90,8 +114,7 @@ def surroundings(name: str) -> Iterator[dict[str, str]]:
 
 def drawing(command: str, output: str) -> str:
     """Gives a terminal window with a text as an SVG, for light pages and dark ones alike."""
-    lines = [f"$ {command}", *output.expandtabs(8).rstrip("\n").split("\n")]
-    lines = [part for line in lines for part in wrapped(line)]
+    lines = lines_of(command, output)
     width = EDGE * 2 + round(max(60, *map(len, lines)) * LETTER)
     height = BAR + EDGE * 2 + LINE * len(lines) - 6
     texts = [text_of(line, number) for number, line in enumerate(lines) if line.strip()]
@@ -110,6 +133,12 @@ def drawing(command: str, output: str) -> str:
             "</g>\n</svg>\n",
         ]
     )
+
+
+def lines_of(command: str, output: str) -> list[str]:
+    """Gives the lines as they are drawn."""
+    lines = [f"$ {command}", *output.expandtabs(8).rstrip("\n").split("\n")]
+    return [part for line in lines for part in wrapped(line)]
 
 
 def wrapped(line: str) -> list[str]:
