@@ -104,21 +104,24 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
 
 
 def _sentence(state: str, text: str, sql: str, shown: str) -> str:
+    native = _NATIVE.search(text)
+    number = f", native error {native[1]}" if native else ""
+    told = f"{state}{number}, {_name_of(sql)}" if getattr(sql, "name", "") else f"{state}{number}"
     if state in ("42S02", "42P01") or _MISSING_TABLE.search(text):
         return (
-            f"A table does not exist in this database (SQLSTATE {state}); check TABLE_NAME, or make the tables with: "
+            f"A table does not exist in this database (SQLSTATE {told}); check TABLE_NAME, or make the tables with: "
             "d2i-csc-api deploy-schema"
         )
     if state == "25006" or _READ_ONLY.search(text):
         return (
-            f"The database is read-only (SQLSTATE {state}): a replica, or a copy after a failover; "
+            f"The database is read-only (SQLSTATE {told}): a replica, or a copy after a failover; "
             "correct DB_CONNECTION_STRING so that it leads to the database that takes changes."
         )
     if state in ("42S22", "42703") or _MISSING_COLUMN.search(text):
-        return f"A column is missing from a table (SQLSTATE {state}); see which with: d2i-csc-api test-schema"
+        return f"A column is missing from a table (SQLSTATE {told}); see which with: d2i-csc-api test-schema"
     if state == "42501" or _DENIED.search(text):
         return (
-            f"The login may not do this in the database (SQLSTATE {state}); "
+            f"The login may not do this in the database (SQLSTATE {told}); "
             "ask the database administrator for the grants that deploy-schema prints."
         )
     if state in ("53100", "53200") or _FULL.search(text):
@@ -131,8 +134,6 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
             f"A statement was cancelled (SQLSTATE {state}), by somebody or by a time limit of the server; ask the "
             "database administrator whether there is one, then run again."
         )
-    native = _NATIVE.search(text)
-    number = f", native error {native[1]}" if native else ""
     said = f': the server says "{shown}"' if shown else ""
     return (
         f"The database refused {_name_of(sql)} (SQLSTATE {state}{number}){said}. Give this sentence to the database "

@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from api_pipeline.sql.driver_errors import as_database_error
+from api_pipeline.sql.statements import load
 
 
 class DriverError(Exception):
@@ -62,3 +63,20 @@ def test_real_embedded_statement_that_is_cancelled_is_told_as_such(embedded: sql
     with pytest.raises(sqlite3.Error) as raised:
         embedded.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n")
     assert "was cancelled" in str(as_database_error(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "expected"),
+    [
+        ("42S02", "[SQL Server]Invalid object name 'x'. (208) (SQLExecDirectW)", "(SQLSTATE 42S02, native error 208, "),
+        ("42000", "[SQL Server]The UPDATE permission was denied. (229) (SQLExecDirectW)", "native error 229, "),
+        ("42S22", "[SQL Server]Invalid column name 'row_state'. (207) (SQLExecDirectW)", "native error 207, "),
+        ("25006", "ERROR: cannot execute UPDATE in a read-only transaction", "(SQLSTATE 25006, "),
+    ],
+)
+def test_what_is_missing_or_forbidden_names_statement_and_table(state: str, text: str, expected: str) -> None:
+    statement = load()["may_write"].sql.format(table="csc.staging")
+
+    error = as_database_error(DriverError(state, text), statement)
+
+    assert f"{expected}the statement may_write on csc.staging)" in str(error)
