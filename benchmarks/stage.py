@@ -37,6 +37,7 @@ _LARGE = 50_000
 _HEAD = "| database | people | SSD rows | night | seconds | people/s | CPU s | peak MB |"
 _RULE = "|---|--:|--:|---|--:|--:|--:|--:|"
 FIRST = "first"
+UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,9 @@ def _nights(case: StageCase, place: Place, folder: Path, repeat: int) -> Iterato
         _stage(place, source, folder)
         with _opened(place, source) as connection:
             _send_all(connection)
+            _tidy(connection)
+        yield UNCHANGED, rows, _median([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
+        with _opened(place, source) as connection:
             write_night(connection, ssd.next_night(random.Random(_SEED), case.share, AS_OF))
             _tidy(connection)
         costs = [_cost_on_a_copy(place, source, folder) for _ in range(repeat)]
