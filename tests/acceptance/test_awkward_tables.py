@@ -207,15 +207,16 @@ def test_unstorable_id_stops_only_its_own_row(world: World, state: str) -> None:
     assert "la_child_id" in row_of(world.database, world.database.table, "1")["api_response"]
 
 
-@pytest.mark.parametrize("odd", ["\\ud83d", "\\u0000"])
-def test_answer_with_unstorable_characters_is_stored_approximately(world: World, odd: str) -> None:
+# A null character between the letters of a value would hide the value from the mask, so it goes without a trace.
+@pytest.mark.parametrize(("odd", "stored"), [("\\ud83d", r"An\? is"), ("\\u0000", "An is")])
+def test_answer_with_unstorable_characters_is_stored_approximately(world: World, odd: str, stored: str) -> None:
     persons = world.stage(6)
     body = json.dumps({"errors": [{"path": "[0].child_details.first_name", "message": "value AnODD is odd"}]}).replace(
         "ODD", odd
     )
     world.server.simulator.add_fault(Fault(status=400, first=2, last=2, body=body))
     assert world.run(BATCH_SIZE=2).code == 1
-    world.check({**dict.fromkeys(persons, "sent"), persons[2]: r"error: value An\? is odd"})
+    world.check({**dict.fromkeys(persons, "sent"), persons[2]: f"error: value {stored} odd"})
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
