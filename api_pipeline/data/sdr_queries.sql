@@ -1,7 +1,8 @@
 -- Every statement of the Single Data Return's commands. {staging}, {held}, {submission}, {validation}, {log} and {runs}
--- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are lists of parameters (?, ?, ...), {rows} is a table of
--- parameters (VALUES ...) AS given with the columns column1, column2 ...; {tuples} are rows of an INSERT. {page} is the
--- place where SQL Server, PostgreSQL and SQLite differ (db.py).
+-- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are IN and a list of parameters (?, ?, ...), {rows} is a table
+-- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes each of them as one JSON
+-- text. {tuples} are rows of an INSERT. {page} is the place where SQL Server, PostgreSQL and SQLite differ. All of this
+-- is made in db/pieces.py.
 
 -- name: probe_tables
 -- Fails where one of the tables is missing; reads no row.
@@ -14,7 +15,7 @@ WHERE 1 = 0;
 -- statistics would compare each of its records with the whole period.
 SELECT local_id, payload_hash
 FROM {held}
-WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 
 -- name: read_staged
 -- Reads the next page of a collection's staged records. Keyset on id.
@@ -54,7 +55,7 @@ ORDER BY h.local_id {page};
 -- Before a request: what TEC holds of these records is in doubt until its answer is known.
 UPDATE {held}
 SET payload_hash = NULL, updated_at = ?
-WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 
 -- name: insert_doubt
 -- Before a request: records of which nothing was held are written down as in doubt.
@@ -72,7 +73,7 @@ FROM {rows};
 -- name: forget_held
 -- After an accepted delete: TEC holds nothing of these records any more. After an acceptance: what was in doubt gives way.
 DELETE FROM {held}
-WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id IN ({keys});
+WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 
 -- name: doubt_period
 -- Under another submission token everything held for the period is in doubt: nobody says whether data survive a token.
@@ -86,7 +87,7 @@ DELETE FROM {held} WHERE receiver = ? AND return_id = ?;
 -- Writes for people what became of these staged records; what is due is decided by the hashes alone.
 UPDATE {staging}
 SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id = ?
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: log_records
 -- Adds records of one request that were answered alike to the audit trail.
@@ -210,7 +211,7 @@ GROUP BY s.collection;
 
 -- name: read_staged_keys
 -- Finds which of these ids are staged in a collection, for `load`.
-SELECT local_id, id, json_payload FROM {staging} WHERE collection = ? AND local_id IN ({keys});
+SELECT local_id, id, json_payload FROM {staging} WHERE collection = ? AND local_id {keys};
 
 -- name: insert_staged
 -- Adds records to the staging table, for `load`.
@@ -222,7 +223,7 @@ UPDATE {staging} SET json_payload = ? WHERE id = ?;
 
 -- name: delete_staged
 -- Takes staged records out of a collection, for `load`: they are in no file any more.
-DELETE FROM {staging} WHERE id IN ({ids});
+DELETE FROM {staging} WHERE id {ids};
 
 -- name: read_staged_ids
 -- Reads the next page of a collection's ids, for `load`. Keyset on id.

@@ -9,7 +9,7 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 
 from api_pipeline.db.connection import Connection, Parameters, Row
 from api_pipeline.db.opening import connect, working_as
-from api_pipeline.db.pieces import dialect_pieces, rows_as_table
+from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
@@ -33,6 +33,9 @@ __all__ = [
     "UnstorableText",
     "connect",
     "dialect_pieces",
+    "given_numbers",
+    "given_rows",
+    "given_texts",
     "rows_as_table",
     "working_as",
 ]

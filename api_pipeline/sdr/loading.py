@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.db import given_numbers, given_texts
 from api_pipeline.sdr.csv_files import Assumed, records
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.store import PAGE, Store
-from api_pipeline.sql.statements import placeholders
 
 
 @dataclass(slots=True)
@@ -57,7 +57,8 @@ def _pages(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterable[list[tuple[st
 
 def _put(store: Store, collection: Collection, page: list[tuple[str, str]], loaded: Loaded) -> None:
     keys = [local_id for local_id, _ in page]
-    found = store.query("read_staged_keys", [collection.value, *keys], keys=placeholders(len(keys)))
+    among, given = given_texts(store.connection.dialect, keys)
+    found = store.query("read_staged_keys", [collection.value, *given], keys=among)
     known = {str(row[0]): (int(row[1]), str(row[2])) for row in found}
     new = [(collection.value, local_id, text) for local_id, text in page if local_id not in known]
     store.insert("insert_staged", new)
@@ -79,5 +80,6 @@ def _remove(store: Store, collection: Collection, present: set[str], loaded: Loa
         last = int(rows[-1][0])
         gone = [int(row[0]) for row in rows if str(row[1]) not in present]
         if gone:
-            store.execute("delete_staged", gone, ids=placeholders(len(gone)))
+            among, given = given_numbers(store.connection.dialect, gone)
+            store.execute("delete_staged", given, ids=among)
             loaded.removed += len(gone)

@@ -20,7 +20,7 @@ from api_pipeline.sdr.difference import NotSendable, body_of, delete_body
 from api_pipeline.sdr.nouns import Collection, StagedRecord, VanishedRecord
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session
-from api_pipeline.sdr.store import LogEntry, PageRow, RunLog, Scope, Store
+from api_pipeline.sdr.store import LogEntry, PageRow, RunLog, Scope, Store, Taken
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class Submission:
         self._progress = progress
         self._left = options.limit
         self._suspicion = ""
+        self._taken: list[Taken] = []
 
     def run(self) -> None:
         """Send the difference. Errors: those of the receiver and the database, TooManyDeletes, NothingTaken."""
@@ -140,7 +141,9 @@ class Submission:
                 self._doubt(collection, batch)
                 delivery.run(batch)
                 self._progress(len(batch))
+            self._write_taken()
         except AllAlike as found:
+            self._write_taken()
             self._give_up(collection, found.reason)
 
     def _give_up(self, collection: Collection, reason: str) -> None:
@@ -207,7 +210,13 @@ class Submission:
     def _doubt(self, collection: Collection, batch: Sequence[StagedRecord]) -> None:
         held = [one.local_id for one in batch if one.is_held]
         new = [one.local_id for one in batch if not one.is_held]
-        self._store.doubt(self._scope, collection, held, new)
+        self._store.doubt(self._scope, collection, held, new, self._taken)
+        self._taken = []
+
+    def _write_taken(self) -> None:
+        if self._taken:
+            self._store.confirm(self._scope, self._taken)
+            self._taken = []
 
     def _put(self, collection: Collection, batch: Sequence[StagedRecord]) -> Verdict:
         return self._request(self._session.receiver.put, collection, batch)
@@ -218,6 +227,8 @@ class Submission:
         collection: Collection,
         batch: Sequence[Keyed],
     ) -> Verdict:
+        # A request may bring another submission token, under which nothing of before is known to be held.
+        self._write_taken()
         self._summary.requests += 1
         answer = send(collection, self._session.token(), [one.key for one in batch], [one.body for one in batch])
         if isinstance(answer, Malformed) and not answer.problem.codes and self._session.is_validating():
@@ -235,8 +246,9 @@ class Submission:
             self._suspicion = ""
             self._summary.collections[collection].accepted += len(taken)
             log = self._log("put", [LogEntry(one.local_id, one.digest, "accepted", "") for one in taken])
+            # Written with what the next request puts in doubt, and before any other word with TEC.
             digests = {one.local_id: one.digest for one in taken}
-            self._store.confirm(self._scope, collection, digests, [one.row_id for one in taken], log)
+            self._taken.append(Taken(collection, digests, [one.row_id for one in taken], log))
         if refused:
             self._refused(collection, refused)
 

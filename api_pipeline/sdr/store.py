@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from api_pipeline.db import Connection, rows_as_table
+from api_pipeline.db import Connection, given_numbers, given_rows, given_texts
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken, TecFinding
 from api_pipeline.sdr.schema import Tables
@@ -105,7 +105,8 @@ class Store:
             last = int(rows[-1][0])
 
     def _held(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> dict[str, bytes | None]:
-        rows = self._query("read_held", [*scope.key, collection.value, *keys], keys=placeholders(len(keys)))
+        among, given = given_texts(self.connection.dialect, keys)
+        rows = self._query("read_held", [*scope.key, collection.value, *given], keys=among)
         return {str(row[0]): _bytes(row[1]) for row in rows}
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
@@ -146,26 +147,42 @@ class Store:
             yield [str(row[0]) for row in rows]
             last = str(rows[-1][0])
 
-    def doubt(self, scope: Scope, collection: Collection, held: Sequence[str], new: Sequence[str]) -> None:
-        """Write down, before a request, that what TEC holds of these records is in doubt."""
+    def doubt(
+        self,
+        scope: Scope,
+        collection: Collection,
+        held: Sequence[str],
+        new: Sequence[str],
+        taken: Sequence[Taken] = (),
+    ) -> None:
+        """Write down, before a request, that what TEC holds of these records is in doubt.
+
+        In the same transaction, because each is a round trip and a write to the disk, goes what earlier requests were
+        `taken` for.
+        """
         now = utc_now()
         with self.connection.transaction():
+            for one in taken:
+                self._confirm(scope, one, now)
             for part in _parts(held, 1):
-                self._execute("doubt_held", [now, *scope.key, collection.value, *part], keys=placeholders(len(part)))
+                among, given = given_texts(self.connection.dialect, part)
+                self._execute("doubt_held", [now, *scope.key, collection.value, *given], keys=among)
             for part in _parts(new, 1):
                 self._with_rows("insert_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
 
-    def confirm(
-        self, scope: Scope, collection: Collection, accepted: Mapping[str, bytes], rows: Sequence[int], run: RunLog
-    ) -> None:
-        """Write down, after an acceptance, what TEC holds; mark the rows, and add to the audit trail."""
+    def confirm(self, scope: Scope, taken: Sequence[Taken]) -> None:
+        """Write down, after acceptances, what TEC holds; mark the rows, and add to the audit trail."""
         now = utc_now()
         with self.connection.transaction():
-            self._forget(scope, collection, list(accepted))
-            for part in _parts(list(accepted.items()), 2):
-                self._with_rows("insert_held", [*scope.key, collection.value, now], (str, bytes), part)
-            self._mark(rows, run.word, "", scope, now)
-            self._log(scope, collection, run, now)
+            for one in taken:
+                self._confirm(scope, one, now)
+
+    def _confirm(self, scope: Scope, taken: Taken, now: datetime) -> None:
+        self._forget(scope, taken.collection, list(taken.digests))
+        for part in _parts(list(taken.digests.items()), 2):
+            self._with_rows("insert_held", [*scope.key, taken.collection.value, now], (str, bytes), part)
+        self._mark(taken.rows, taken.run.word, "", scope, now)
+        self._log(scope, taken.collection, taken.run, now)
 
     def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
         """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
@@ -329,13 +346,13 @@ class Store:
 
     def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
         for part in _parts(keys, 1):
-            self._execute("forget_held", [*scope.key, collection.value, *part], keys=placeholders(len(part)))
+            among, given = given_texts(self.connection.dialect, part)
+            self._execute("forget_held", [*scope.key, collection.value, *given], keys=among)
 
     def _mark(self, ids: Sequence[int], word: str, answer: str, scope: Scope, now: datetime) -> None:
         for part in _parts(ids, 1):
-            self._execute(
-                "mark_staged", [word, now, answer or None, scope.return_id, *part], ids=placeholders(len(part))
-            )
+            among, given = given_numbers(self.connection.dialect, part)
+            self._execute("mark_staged", [word, now, answer or None, scope.return_id, *given], ids=among)
 
     def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
         alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
@@ -351,8 +368,8 @@ class Store:
         self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
     ) -> None:
         """Run a named statement whose rows of parameters stand at its end."""
-        given = rows_as_table(self.connection.dialect, types, len(rows))
-        self._execute(name, [*before, *(value for row in rows for value in row)], rows=given)
+        table, given = given_rows(self.connection.dialect, types, rows)
+        self._execute(name, [*before, *given], rows=table)
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
         self._execute(
@@ -395,6 +412,16 @@ class RunLog:
     kind: str
     word: str
     entries: Sequence[LogEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Records of a collection that TEC took: their hashes by local id, their rows, and what goes to the audit trail."""
+
+    collection: Collection
+    digests: Mapping[str, bytes]
+    rows: Sequence[int]
+    run: RunLog
 
 
 def as_time(value: object) -> datetime | None:

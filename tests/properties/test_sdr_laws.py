@@ -204,7 +204,8 @@ def _believes_another_token(world: TecWorld) -> None:
 def _doubts_nothing(world: TecWorld) -> None:
     store = world.store
 
-    def doubt(scope: object, collection: Collection, held: object, new: list[str]) -> None:
+    def doubt(scope: object, collection: Collection, held: object, new: list[str], taken: object = ()) -> None:
+        confirm(scope, taken)
         known = {local_id for name, local_id in world.baseline() if name is collection}
         Store.doubt(store, scope, collection, [], [one for one in new if one not in known])  # type: ignore[arg-type] # of the store
         for local_id in new:
@@ -212,10 +213,8 @@ def _doubts_nothing(world: TecWorld) -> None:
                 "DELETE FROM sdr_held WHERE local_id = ? AND payload_hash IS NULL", [local_id]
             )
 
-    def confirm(scope: object, collection: Collection, accepted: dict[str, bytes], *rest: object) -> None:
-        known = {local_id for name, local_id in world.baseline() if name is collection}
-        Store.doubt(store, scope, collection, [], [one for one in accepted if one not in known])  # type: ignore[arg-type] # of the store
-        Store.confirm(store, scope, collection, accepted, *rest)  # type: ignore[arg-type] # of the store
+    def confirm(scope: object, taken: object) -> None:
+        Store.confirm(store, scope, taken)  # type: ignore[arg-type] # of the store
 
     store.doubt = doubt  # type: ignore[method-assign,assignment] # wrong on purpose
     store.confirm = confirm  # type: ignore[method-assign,assignment] # wrong on purpose
