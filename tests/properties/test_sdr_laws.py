@@ -217,7 +217,7 @@ def _doubts_nothing(world: TecWorld) -> None:
         Store.confirm(store, scope, taken)  # type: ignore[arg-type] # of the store
 
     store.doubt = doubt  # type: ignore[method-assign,assignment] # wrong on purpose
-    store.confirm = confirm  # type: ignore[method-assign,assignment] # wrong on purpose
+    store.confirm = confirm  # type: ignore[method-assign] # wrong on purpose
 
 
 def _takes_every_200_for_whole(world: TecWorld) -> None:
