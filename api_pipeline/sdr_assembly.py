@@ -26,7 +26,7 @@ from api_pipeline.transport.single_request import Reach
 
 # A name under `.invalid` never resolves: should it ever reach a real network, nothing is there.
 SIMULATED = "https://simulator.invalid"
-_NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET", "SDR_SCOPE")
+_NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET", "SDR_SCOPE", "sdr test-endpoint")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,13 @@ _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """What a service calls its settings, for the sentences of errors."""
+    """What a service calls its settings, and the command that tests the way to it, for the sentences of errors."""
 
     token_endpoint: str = "TOKEN_ENDPOINT"  # noqa: S105 - the name of a setting
     client_id: str = "CLIENT_ID"
     client_secret: str = "CLIENT_SECRET"  # noqa: S105 - the name of a setting
     scope: str = "SCOPE"
+    test: str = "test-endpoint"
 
 
 def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Transient:

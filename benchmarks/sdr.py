@@ -76,6 +76,8 @@ def _fill(connection_string: str, rows: int) -> None:
             numbers = range(start, min(start + _PAGE, rows))
             with connection.transaction():
                 store.insert("insert_staged", [("learners", f"S{n:07d}", _PAYLOAD.format(n)) for n in numbers])
+        # As the database does by itself within a minute of such a change: the run does not follow it at once.
+        connection.execute("ANALYZE")
     finally:
         connection.close()
 

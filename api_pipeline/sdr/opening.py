@@ -71,7 +71,7 @@ def make_receiver(
     tokens = TokenProvider(
         session,
         way.credentials,
-        reach,
+        replace(reach, peer="the token service"),
         policy=way.policy,
         limiter=limiter,
         clock=clock,

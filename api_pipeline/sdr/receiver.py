@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -21,6 +22,7 @@ from api_pipeline.errors import (
     ServiceUnavailable,
     SettingsError,
 )
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
 from api_pipeline.sdr.answers import (
     Acknowledged,
@@ -46,6 +48,7 @@ from api_pipeline.transport.single_request import RawAnswer, Request, Transient,
 BASE = "/submissions/v1.0"
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
+_LONGEST_WORDS = 200
 _SECRET_PARTS = re.compile(r"(/(?:token|validate|validation)[^/]*/)[^/?]+")
 
 
@@ -127,7 +130,7 @@ class TecReceiver:
             case Blocked(problem=problem):
                 raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
-                raise _declined(other, "declined the submission token; nothing was sent")
+                raise _declined(other, "declined the submission token; nothing was sent", tells=True)
 
     def _token_of(self, content: Mapping[str, Any], return_id: int, asked: datetime) -> SubmissionToken:
         value = str(content["submissionToken"])
@@ -176,13 +179,14 @@ class TecReceiver:
 
     def validate(self, token: str) -> Validation:
         """Ask TEC to validate. Errors: TokenIsGone, ReceiverDeclined, AlreadyRunning and those of every call."""
-        return self._validation("POST", f"/validate/{_part(token)}", "did not start the validation")
+        advice = ": where nothing was submitted yet there is nothing to validate"
+        return self._validation("POST", f"/validate/{_part(token)}", "did not start the validation", advice)
 
     def validation(self, token: str) -> Validation:
         """Return how the validation stands. Errors: as `validate`."""
         return self._validation("GET", f"/validation/{_part(token)}", "did not say how the validation stands")
 
-    def _validation(self, method: str, path: str, what: str) -> Validation:
+    def _validation(self, method: str, path: str, what: str, advice: str = "") -> Validation:
         match self._ask(method, path, "SDR_API_ENDPOINT"):
             case Acknowledged(content=content):
                 return _validation_of(content)
@@ -191,16 +195,18 @@ class TecReceiver:
             case Blocked(problem=problem):
                 raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
-                raise _declined(other, what)
+                raise _declined(other, what, advice=advice)
 
     def findings(self, token: str) -> list[TecFinding]:
         """Return the results of the last validation, in TEC's order. Errors: TokenIsGone, and those of every call."""
         own = "/" + self._address.results_path.replace("{token}", _part(token)).lstrip("/")
         try:
             return self._findings(own)
-        except SettingsError:
+        except SettingsError as error:
             # The workflow page knows one address for status and results; which of both it is shows the shape.
-            return self._findings(f"/validation/{_part(token)}")
+            with suppress(SettingsError):
+                return self._findings(f"/validation/{_part(token)}")
+            raise error from None
 
     def _findings(self, path: str) -> list[TecFinding]:
         def ask(page: int | None) -> Mapping[str, Any] | None:
@@ -208,8 +214,8 @@ class TecReceiver:
             content = self._page("GET", f"{path}{number}", "SDR_PATH_RESULTS")
             if content is not None and "results" not in content:
                 raise SettingsError(
-                    "SDR_PATH_RESULTS: TEC's answer holds no validation results there; set the path that TEC's API "
-                    "documentation gives for them."
+                    f"SDR_PATH_RESULTS: TEC's answer at {_public(path)} holds no validation results; set the path that "
+                    "TEC's API documentation gives for them, then look again with d2i-csc-api sdr validate --resume."
                 )
             return content
 
@@ -264,6 +270,12 @@ class TecReceiver:
                     "run. Check SDR_API_ENDPOINT and the proxy."
                 )
             case WrongAddress(problem=problem):
+                if setting == "SDR_PATH_RESULTS":
+                    raise SettingsError(
+                        f"SDR_PATH_RESULTS: TEC has nothing at {_public(path)} ({problem.code}); set the path that "
+                        "TEC's API documentation gives for the results, then look again with d2i-csc-api sdr validate "
+                        "--resume."
+                    )
                 raise SettingsError(
                     f"{setting}: TEC has nothing at {_public(path)} ({problem.code}); check {setting}"
                     f"{'' if setting == 'SDR_API_ENDPOINT' else ' and SDR_API_ENDPOINT'}. Nothing was marked."
@@ -293,8 +305,8 @@ class TecReceiver:
         answered: Answered[Answer] = self._exchange.send(request, read)
         if isinstance(answered.answer, Transient):
             raise ServiceUnavailable(
-                f"TEC could not be reached or kept failing ({answered.answer.reason}); what was not taken stays due. "
-                "Run again later."
+                f"TEC could not be reached or kept failing ({_network(answered.answer.reason)}); what was not taken "
+                "stays due. Run again later; d2i-csc-api sdr test-endpoint shows the way to it."
             )
         return answered.answer
 
@@ -333,17 +345,24 @@ def refused_token(refusal: Unauthorised) -> AuthenticationRefused:
     )
 
 
-def _declined(answer: Answer, what: str) -> ReceiverDeclined:
+def _declined(answer: Answer, what: str, *, tells: bool = False, advice: str = "") -> ReceiverDeclined:
+    """Return the error for what TEC will not do; `tells` adds its words, for a call that has nothing of a record."""
     problem = getattr(answer, "problem", None)
     if not isinstance(problem, Problem):
         return ReceiverDeclined(f"TEC {what}.")
+    words = harmless(problem.text)[:_LONGEST_WORDS] if tells else ""
+    advice = _ADVICE.get(problem.code) or advice
     error = ReceiverDeclined(
-        f"TEC {what} ({problem.code}){_ADVICE.get(problem.code, '')}. See d2i-csc-api sdr status, and Ngā Kete for the "
-        "dates of the period."
+        f"TEC {what} ({problem.code}{': ' if words else ''}{words}){advice}. See d2i-csc-api sdr status, and Ngā Kete "
+        "for the dates of the period."
     )
     error.code = problem.code
     error.reason = problem.reason
     return error
+
+
+def _network(reason: str) -> str:
+    return reason.removeprefix("network error: ").removeprefix("TEC could not be reached") or "no connection"
 
 
 _ADVICE = {"R1": ": the reference year is not one that may be submitted now"}

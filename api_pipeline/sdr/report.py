@@ -9,7 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.errors import PipelineError
@@ -35,12 +35,13 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Findings of one type, code and collection."""
+    """Findings of one type, code and collection. Description and record are those of the first: personal data."""
 
     kind: str
     code: str
     collection: str
     description: str
+    record_text: str = field(repr=False)
     count: int
     ids: Sequence[str]
 
@@ -74,7 +75,7 @@ def groups(findings: Iterable[TecFinding]) -> list[Group]:
         key = (one.kind, one.code, one.collection.value if one.collection else "not tied to a collection")
         found.setdefault(key, []).append(one)
     made = [
-        Group(kind, code, collection, ones[0].description, len(ones), _first_ids(ones))
+        Group(kind, code, collection, ones[0].description, ones[0].record_text, len(ones), _first_ids(ones))
         for (kind, code, collection), ones in found.items()
     ]
     return sorted(made, key=lambda one: (not one.is_error, -one.count, one.code))
@@ -105,7 +106,7 @@ def lines(page: ResultPage) -> list[str]:
     shown = [f"Return {page.period}: {verdict}, {page.errors:,} errors, {warnings:,} warnings."]
     for group in groups(page.findings):
         ids = f" (first: {', '.join(group.ids)})" if group.ids else ""
-        text = mask_values(group.description)
+        text = mask_values(group.description, group.record_text or None)
         shown.append(f"  {group.kind:7} {group.code:10} {group.collection:25} {group.count:7,}  {text}{ids}")
     if page.before is not None:
         counts = since(page.findings, page.before)

@@ -7,6 +7,7 @@ are written down as in doubt, after it as held; killed anywhere, the next run re
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,9 @@ from api_pipeline.sdr.session import Session
 from api_pipeline.sdr.store import LogEntry, PageRow, RunLog, Scope, Store, Taken
 
 _LOG = logging.getLogger(__name__)
+# A status with the codes that TEC has published.
+_CODE = r"(?:AM|AU|CV|DS|GM|MP|PR|R|SC)\d{1,3}"
+_OWN_CODES = re.compile(rf"HTTP \d{{3}}(?: {_CODE}(?:, {_CODE})*)?(?:: |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +262,8 @@ class Submission:
             self._give_up(collection, refused[0][1])
         self._summary.collections[collection].refused += len(refused)
         log = self._log(
-            "put", [LogEntry(one.local_id, one.digest, "refused", mask_values(why)) for one, why in refused]
+            "put",
+            [LogEntry(one.local_id, one.digest, "refused", masked(why, one.body)) for one, why in refused],
         )
         self._store.refuse(self._scope, collection, [(one.row_id, why) for one, why in refused], log)
 
@@ -289,14 +294,14 @@ class Submission:
     def _deleted(self, collection: Collection, batch: Sequence[VanishedRecord], answer: Acknowledged) -> None:
         # An error for a single record says that it is not there: either way TEC holds nothing of it now.
         entries = [
-            LogEntry(one.local_id, None, "accepted", mask_values(answer.refused.get(one.local_id, ""))) for one in batch
+            LogEntry(one.local_id, None, "accepted", masked(answer.refused.get(one.local_id, ""))) for one in batch
         ]
         self._summary.collections[collection].deleted += len(batch)
         self._store.forget(self._scope, collection, [one.local_id for one in batch], self._log("delete", entries))
 
     def _kept(self, collection: Collection, refused: Sequence[tuple[VanishedRecord, str]]) -> None:
         self._summary.collections[collection].kept += len(refused)
-        entries = [LogEntry(one.local_id, None, "refused", mask_values(reason)) for one, reason in refused]
+        entries = [LogEntry(one.local_id, None, "refused", masked(reason)) for one, reason in refused]
         self._store.log(self._scope, collection, self._log("delete", entries))
 
     def _was_any_taken(self, collection: Collection) -> bool:
@@ -353,6 +358,13 @@ def check_deletes(session: Session, options: Options) -> None:
             f"more than the share of {options.max_deleted_share:g} that SDR_MAX_DELETED_SHARE allows. Nothing was "
             "sent. Look whether the extract filled the table whole, or allow it with --allow-deletes."
         )
+
+
+def masked(reason: str, body: bytes = b"") -> str:
+    """Return a reason for the audit trail: status and TEC's own codes stay, and no value of the record, its `body`."""
+    own = _OWN_CODES.match(reason)
+    known = own[0] if own else ""
+    return known + mask_values(reason[len(known) :], body.decode("utf-8", "replace") or None)
 
 
 def _status(reason: str) -> str:

@@ -88,8 +88,11 @@ class Store:
         try:
             self._query("probe_tables", ())
         except DatabaseError as error:
-            raise type(error)(
-                f"{error} The tables of the Single Data Return are made by: d2i-csc-api sdr deploy-schema --apply"
+            if type(error) is not DatabaseError:
+                raise
+            raise DatabaseError(
+                f"The tables of the Single Data Return are not there or cannot be read ({self.tables.staging} and "
+                "those beside it); check SDR_TABLE_NAME, or make them with: d2i-csc-api sdr deploy-schema --apply"
             ) from None
 
     def pages(self, scope: Scope, collection: Collection) -> Iterator[list[PageRow]]:

@@ -114,13 +114,14 @@ class Follower:
 
     def _finish(self, ended: Validation) -> Verdict:
         session = self._session
+        # First of all: should the results not be found, the end of the validation is known all the same.
+        session.store.set_state(session.scope, ended.state, ended.status)
         findings: list[TecFinding] = []
         if ended.state in (State.PASSED, State.FAILED):
             findings = session.receiver.findings(session.token())
         run = ended.received or session.store.utc_text()
         tied = tie(session.store, findings)
         session.store.store_findings(session.scope, run, tied)
-        session.store.set_state(session.scope, ended.state, ended.status)
         return Verdict(ended, tied)
 
 

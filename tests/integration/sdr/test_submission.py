@@ -291,3 +291,43 @@ def test_access_token_goes_into_the_header_that_the_setting_names(provider: Prov
     assert provider.sdr("submit", PERIOD, SDR_AUTH_HEADER="Authentication").code == 0
 
     assert set(provider.held()) == {"s0"}
+
+
+@_EMBEDDED
+def test_results_at_a_wrong_path_are_fetched_later(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    done = provider.sdr("submit", PERIOD, "--validate", SDR_PATH_RESULTS="nowhere/{token}")
+    assert done.code == 2
+    assert "SDR_PATH_RESULTS: TEC has nothing at /nowhere/*** (HTTP 404)" in done.err
+    assert "TEC's word: Rejected" in provider.sdr("status", PERIOD).out
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert (done.code, done.err) == (1, "")
+    assert "SIM102" in done.out
+
+
+@_EMBEDDED
+def test_what_tec_says_of_an_empty_return_is_shown(provider: Provider) -> None:
+    done = provider.sdr("validate", PERIOD)
+    assert (done.code, done.err.count("\n")) == (6, 1)
+    assert "did not start the validation (HTTP 400): where nothing was submitted yet" in done.err
+
+
+@_EMBEDDED
+def test_a_missing_table_is_named_in_one_sentence(provider: Provider) -> None:
+    done = provider.sdr("submit", PERIOD, SDR_TABLE_NAME="another")
+    assert (done.code, done.err.count("\n")) == (3, 1)
+    assert "check SDR_TABLE_NAME" in done.err
+
+
+@_EMBEDDED
+def test_a_name_that_rules_are_made_of_is_masked_in_the_log_table(provider: Provider) -> None:
+    provider.stage("learners", "s0", studentIdentificationCode="s0", familyName="Must", givenName="long")
+    body = '{"errorCode": "CV1", "title": "Must long must not be short"}'
+    provider.simulator.add_fault(Fault(target="records", status=400, body=body, times=1))
+    assert provider.sdr("submit", PERIOD).code == 1
+    answers = [str(row[0]) for row in provider.database.rows("SELECT answer FROM sdr_submission_log")]
+    assert len(answers) == 1
+    assert "CV1" in answers[0]
+    assert "not be" in answers[0]
+    assert not {"must", "long"} & set(answers[0].lower().split())
