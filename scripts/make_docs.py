@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from api_pipeline.settings.reference import env_example, settings_reference
-from scripts import draw_rooms, reference_messages, reference_sdr
+from scripts import draw_rooms, reference_sdr, reference_troubles
 from scripts.reference_commands import MADE, cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page
 from scripts.reference_json import json_page
@@ -27,7 +27,7 @@ def pages() -> dict[Path, str]:
         docs / "reference/checks.md": checks_page(),
         docs / "reference/python.md": python_page(),
         docs / "reference/json.md": json_page(),
-        reference_messages.PAGE: reference_messages.page(),
+        **reference_troubles.pages(),
         docs / "staging-fields.md": staged_fields_page(),
         ROOT / ".env.example": env_example(),
         draw_rooms.PICTURE: draw_rooms.picture(),

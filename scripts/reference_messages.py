@@ -1,4 +1,4 @@
-"""The list of every message on the page of troubles, collected from the code by reading its syntax tree.
+"""The list of every message on the pages of troubles, collected from the code by reading its syntax tree.
 
 A message is found in three ways: as the first argument of an error's constructor; as a text that one of the functions
 in `_SAYING` puts together; and as the argument of a warning to the log. What cannot be read so is an error here, so
@@ -15,15 +15,14 @@ from functools import cache
 from pathlib import Path
 
 from api_pipeline.errors import PipelineError
+from api_pipeline.token_answer import SettingNames
 from scripts.reference_commands import cell
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "api_pipeline"
-PAGE = ROOT / "docs" / "troubleshoot.md"
 _SDR = re.compile(r"(^|\.)sdr|simulator\.tec")
 # What the school data collector says is explained on its own page.
 _XPORTER = re.compile(r"xporter")
-MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 
 # Constructors that stand for an error without being one.
 _HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
@@ -111,6 +110,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     ("", r"web page|login page|redirected|proxy refused|TLS was not accepted|ask the network team", _NETWORK),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
+    ("^outbox.(survey|write_back)|diagnostics.rights", "", _DATABASE),
     ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
     ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
     (
@@ -139,22 +139,6 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     ("", "", _OPERATOR),
 )
-_AREAS: tuple[tuple[str, str], ...] = (
-    ("^config|^settings.(?!credential)|sql.identifiers|transport.session|^interface|commands.common", "Settings"),
-    ("odbc_errors|driver_errors|native|^db|staging_table|diagnostics.database|run_lock", "Database"),
-    ("expected_tables|ddl|deploy_schema", "Tables and columns"),
-    ("diagnostics.route|diagnostics.tls", "The way to the receiver"),
-    ("auth|token_answer|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport", "Token and receiver"),
-    ("^payload|delivery.planner", "Payloads refused before sending"),
-    ("delivery.run|delivery.sender_pool|assembly|spool|reliable_write_back|journal|retry|^cli", "A run"),
-    (
-        "^logs|credential_store|run_report|html_page|diagnostics.payloads|demo|sample_table",
-        "Logs, secrets, reports and files",
-    ),
-    ("staging", "Filling the staging table"),
-    ("anonymise", "The anonymised copy"),
-    ("simulator", "The embedded receiver"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +155,6 @@ class Message:
         """Say who in a council can fix it."""
         said = f"{self.text} {self.advice}"
         return next(who for part, words, who in _WHO if re.search(part, self.module) and re.search(words, said))
-
-    @property
-    def area(self) -> str:
-        """The heading under which it is listed."""
-        return next((area for part, area in _AREAS if re.search(part, self.module)), "Other parts")
 
 
 class Unreadable(Exception):
@@ -207,29 +186,9 @@ def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
     return tuple(message for message in told.values() if message.text not in advice)
 
 
-def page() -> str:
-    """Gives the page: what is written by hand down to the mark, and every message below it."""
-    head, mark, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
-    if not mark:
-        raise Unreadable(f"{PAGE.name} has no line {MARK}")
-    parts = [f"{head}{MARK}\n"]
-    for area in (*(area for _, area in _AREAS), "Other parts"):
-        rows = sorted((message for message in messages() if message.area == area), key=lambda message: message.text)
-        if rows:
-            parts.append(f"\n### {area}\n\n| message | exit code | who can fix it |\n|---|---|---|\n")
-            parts.extend(_row(message) for message in rows)
-    return "".join(parts)
-
-
 def shown(text: str) -> str:
     """Gives a text as it stands in a table of the page."""
     return re.sub(r"([<*`\[\]{}])", r"\\\1", cell(text))
-
-
-def _row(message: Message) -> str:
-    advice = f"<br>What to do: {shown(message.advice)}" if message.advice else ""
-    code = "" if message.code is None else message.code
-    return f"| {shown(message.text)}{advice} | {code} | {message.who} |\n"
 
 
 def _module(path: Path) -> str:
@@ -331,7 +290,7 @@ class Reader:
         if isinstance(part.value, ast.IfExp) and isinstance(part.value.orelse, ast.Constant):
             return "" if part.value.orelse.value == "" else "..."
         if isinstance(part.value, ast.Attribute) and _name(part.value.value) == "names":
-            return part.value.attr.upper()
+            return str(getattr(SettingNames(), part.value.attr, "..."))
         return self._constants.get(_name(part.value), "...")
 
 

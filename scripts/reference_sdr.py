@@ -70,6 +70,6 @@ def messages_page() -> str:
     return (
         f"{MADE}# Single Data Return: messages\n\n"
         "`...` stands for what differs. Messages about the database, the network and the settings that both services\n"
-        "share are on the page [when something is wrong](../troubleshoot.md).\n\n"
+        "share are on the pages of [when something is wrong](../troubleshoot/index.md).\n\n"
         f"| message | exit code |\n|---|---|\n{lines}\n"
     )

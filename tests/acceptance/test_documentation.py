@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -152,6 +153,18 @@ def test_site_builds_without_broken_or_external_resources(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert faults(site) == []
     assert len(list(site.rglob("*.html"))) > 15
+    assert_search_finds(site, "troubleshoot/database.html", ["42S02", "08001", "HYT00", "3960"])
+    assert_search_finds(site, "troubleshoot/receiver.html", ["Zscaler", "Netskope", "Forcepoint", "Smoothwall"])
+
+
+def assert_search_finds(site: Path, page: str, words: list[str]) -> None:
+    """The site's search knows words, as it cuts a text into them."""
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    text = " ".join(
+        re.sub(r"<[^>]*>", "", entry["text"]) for entry in index["docs"] if entry["location"].startswith(page)
+    )
+    found = {part.strip(",.;()") for part in re.split(index["config"]["separator"], text)}
+    assert set(words) - found == set()
 
 
 def test_site_check_detects_planted_problems(tmp_path: Path) -> None:

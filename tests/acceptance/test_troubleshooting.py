@@ -1,4 +1,4 @@
-"""The page of troubles: every message and every exit code of the program is on it, and what is printed can be found."""
+"""The pages of troubles: every message, exit code and SQLSTATE is on them, and what is printed can be found."""
 
 from __future__ import annotations
 
@@ -6,32 +6,39 @@ import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
-from scripts.reference_messages import PAGE, Message, Reader, Unreadable, messages, shown
+from api_pipeline.sql import driver_errors, odbc_errors
+from api_pipeline.transport import certificates
+from scripts import reference_troubles
+from scripts.reference_messages import Message, Reader, Unreadable, messages, shown
+from scripts.reference_troubles import FOLDER, IN_A_STATEMENT, NATIVE, WHEN_OPENING, place
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
 from tests.support.tls import closed_port
 from tests.support.world import live_settings
 
-TEXT = PAGE.read_text(encoding="utf-8")
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
 _LEAST_WORDS = 3
 
 
 def table_under(heading: str) -> list[list[str]]:
     """Gives the cells of the table under a heading, without its first two lines."""
-    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = PAGES["index"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     return rows[2:]
 
 
 @pytest.mark.parametrize("message", messages(), ids=lambda message: f"{message.module}: {message.text[:50]}")
 def test_every_message_is_on_the_page_with_who_can_fix_it(message: Message) -> None:
-    line = next((line for line in TEXT.splitlines() if line.startswith(f"| {shown(message.text)}")), "")
+    topic, heading = place(message) or ("", "")
+    table = PAGES[topic].partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    line = next((line for line in table.splitlines() if line.startswith(f"| {shown(message.text)}")), "")
 
     assert line, "run scripts/make-docs"
     assert line.endswith(f"| {message.who} |")
@@ -68,6 +75,47 @@ def test_modules_that_explain_errors_are_read_completely(module: str) -> None:
 
     assert sentences
     assert missing == []
+
+
+def test_message_of_a_module_without_a_page_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = {topic: headings for topic, headings in reference_troubles.TOPICS.items() if topic != "staging"}
+    monkeypatch.setattr(reference_troubles, "TOPICS", topics)
+
+    with pytest.raises(Unreadable, match=r"no page of troubles takes (staging|anonymise)"):
+        reference_troubles.pages()
+
+
+@pytest.mark.parametrize(
+    ("module", "listed"), [(odbc_errors, WHEN_OPENING), (driver_errors, IN_A_STATEMENT)], ids=["opening", "statement"]
+)
+def test_every_sqlstate_that_the_code_knows_is_listed(module: ModuleType, listed: tuple[tuple[str, str], ...]) -> None:
+    known = set(re.findall(r'"((?=\w*\d)[0-9A-Z]{5})"', Path(str(module.__file__)).read_text(encoding="utf-8")))
+
+    assert known
+    assert known - {state for state, _ in listed} == set()
+    assert all(f"**{state}** {means}" in PAGES["database"] for state, means in listed)
+
+
+def test_every_number_of_sql_server_that_the_code_knows_is_listed() -> None:
+    patterns = (driver_errors._BUSY, driver_errors._READ_ONLY, driver_errors._FULL)
+    known = {number for pattern in patterns for number in re.findall(r"\d{3,}", pattern.pattern)}
+
+    assert known == {number for number, _ in NATIVE}
+    assert all(f"**{number}** {means}" in PAGES["database"] for number, means in NATIVE)
+
+
+def test_states_that_begin_alike_have_an_example_each() -> None:
+    states = [state for state, _ in IN_A_STATEMENT]
+
+    assert all(any(state.startswith(prefix) for state in states) for prefix in ("08", "57P", "HYT", "01002", "23"))
+
+
+def test_every_inspecting_product_that_the_program_knows_is_named() -> None:
+    names = certificates._INSPECTING.pattern.split("|")
+    section = PAGES["receiver"].partition("## A certificate from an inspecting proxy")[2].partition("\n## ")[0]
+
+    assert len(names) > 20
+    assert [name for name in names if not re.search(name, section, re.IGNORECASE)] == []
 
 
 def test_message_built_dynamically_is_an_error() -> None:
