@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 
 from api_pipeline.auth import Credentials
 from api_pipeline.db import connect
+from api_pipeline.diagnostics.steps import Report
+from api_pipeline.diagnostics.tec import check_tec
 from api_pipeline.sdr import opening
 from api_pipeline.sdr.flows import Desk
 from api_pipeline.sdr.openapi import schema_check
@@ -69,6 +71,15 @@ def receiver_alone(settings: SdrSettings, observers: SdrObservers) -> Iterator[T
         yield _receiver(session, way, observers)
 
 
+def endpoint_report(settings: SdrSettings, observers: SdrObservers) -> Report:
+    """Return how the whole way to TEC is, step by step; each request is made once. Errors: SettingsError."""
+    way, session = _way(settings)
+    addresses = (("", way.address.base), ("ESL", settings.token_endpoint))
+    with session:
+        receiver = _receiver(session, replace(way, policy=RetryPolicy(1, 0.0)), observers)
+        return check_tec(receiver, session, _transport(settings), addresses, settings.connect_timeout_s)
+
+
 @contextmanager
 def store_alone(settings: SdrSettings) -> Iterator[tuple[Store, str]]:
     """Open the tables alone, with the key by which they know TEC. Errors: SettingsError, DatabaseError."""
@@ -105,13 +116,7 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
     if settings.testing_mode:
         credentials, eid = _simulated(session)
     else:
-        session = make_session(
-            TransportOptions(
-                str(settings.ca_bundle) if settings.ca_bundle else None,
-                settings.proxy_url or None,
-                settings.proxy_auth,
-            )
-        )
+        session = make_session(_transport(settings))
     way = opening.Way(
         credentials,
         Address(base, eid, settings.paths, settings.results_path, settings.auth_header),
@@ -126,6 +131,11 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
         settings.min_gap_ms / 1000,
     )
     return way, session
+
+
+def _transport(settings: SdrSettings) -> TransportOptions:
+    bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+    return TransportOptions(bundle, settings.proxy_url or None, settings.proxy_auth)
 
 
 def _simulated(session: requests.Session) -> tuple[Credentials, str]:

@@ -77,17 +77,6 @@ def resolve(target: Target) -> str:
     return f"{host} is {', '.join(addresses[:4])}"
 
 
-def addresses_in_words(url: str, *, uses_proxy: bool) -> str:
-    """Return what follows a host's name: its addresses, or why there are none; a proxy resolves the name itself."""
-    if uses_proxy:
-        return " (through the proxy)"
-    try:
-        found = socket.getaddrinfo(urlsplit(url).hostname, None)
-    except OSError:
-        return ": the name is not known here; a proxy of the system may know it"
-    return f": {', '.join(dict.fromkeys(str(one[4][0]) for one in found))}"
-
-
 def connect(target: Target, timeout_s: float) -> socket.socket:
     """Return a connection to the proxy, or to the server where there is none. Errors: StepFailed."""
     try:

@@ -108,6 +108,10 @@ class TecReceiver:
         self._gzip = manners.gzip
         self.has_taken = False
 
+    def log_in(self) -> None:
+        """Get an access token from ESL, as the first call does by itself. Errors: those of the login."""
+        self._exchange.log_in()
+
     def returns(self) -> list[ReturnPeriod]:
         """Return every return that TEC lists for the organisation, the indicative ones among them."""
 

@@ -99,6 +99,10 @@ class Exchange(Generic[_Token]):
         self._header = header
         self._on_request = on_request
 
+    def log_in(self) -> None:
+        """Get an access token, as the first request does by itself. Errors: those of the tokens."""
+        self._tokens.token()
+
     def send(self, request: Request, read: Read[_Answer], max_attempts: int | None = None) -> Answered[_Answer]:
         """Send a request, again where the error may pass, and return its answer as `read` understands it.
 

@@ -1,8 +1,6 @@
-"""`sdr test-endpoint`: the way to TEC, without a record."""
+"""`sdr test-endpoint`: the whole way to TEC, step by step, without a record."""
 
 from __future__ import annotations
-
-import time
 
 import click
 
@@ -13,20 +11,11 @@ from api_pipeline.commands.sdr.common import sdr_session
 @click.command("test-endpoint")
 @pass_common
 def command(common: Common) -> None:
-    """Test the way to TEC: name, connection and certificate, ESL token, and the list of returns."""
-    from urllib.parse import urlsplit
-
-    from api_pipeline.diagnostics.route import addresses_in_words
+    """Test the way to TEC: DNS, TCP, proxy, TLS, ESL token, the list of returns. Stop at the first failure."""
+    from api_pipeline.commands.checking import finish
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import receiver_alone
+    from api_pipeline.sdr_assembly import endpoint_report
 
     with sdr_session(common, Purpose.LOOK, {"TESTING_MODE": "false"}) as started:
-        settings = started.settings
-        for name, url in (("ESL", settings.token_endpoint), ("TEC", settings.endpoint)):
-            click.echo(
-                f"{name:4} {urlsplit(url).hostname}{addresses_in_words(url, uses_proxy=bool(settings.proxy_url))}"
-            )
-        began = time.monotonic()
-        with receiver_alone(settings, started.observers()) as receiver:
-            found = receiver.returns()
-    click.echo(f"ok   login, header EID and GET /returns: {len(found)} returns in {time.monotonic() - began:.1f} s")
+        report = endpoint_report(started.settings, started.observers())
+        finish(report, started.redactor, as_json=False, quiet=common.quiet)

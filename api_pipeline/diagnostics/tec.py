@@ -1,0 +1,55 @@
+"""`sdr test-endpoint`: the whole way to TEC, step by step, by the session and login of a submission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import requests
+
+from api_pipeline.diagnostics.network_path import walk_to
+from api_pipeline.diagnostics.route import NETWORK_TEAM, Target
+from api_pipeline.diagnostics.steps import Report, StepFailed, Walk
+from api_pipeline.sdr.receiver import TecReceiver
+from api_pipeline.transport.proxy import check_proxy, proxy_in_use
+from api_pipeline.transport.session import TransportOptions
+
+_TEST = "test-endpoint"
+
+
+def check_tec(
+    receiver: TecReceiver,
+    session: requests.Session,
+    options: TransportOptions,
+    addresses: Sequence[tuple[str, str]],
+    timeout_s: float,
+) -> Report:
+    """Walk settings, DNS, TCP, proxy, TLS, login and the list of returns; stop at the first failure.
+
+    `addresses` are TEC's and ESL's, each with what it is called here, "" for TEC.
+    """
+    walk = Walk(_TEST)
+    try:
+        with walk.step("settings") as finding:
+            for _, url in addresses:
+                check_proxy(session, options.proxy_url, url)
+            finding.detail = "\n".join(f"{label or 'TEC'} at {url}" for label, url in addresses)
+        seen: set[tuple[str, int]] = set()
+        for label, url in addresses:
+            target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
+            if (target.host, target.port) not in seen:
+                walk_to(walk, target, options, timeout_s)
+            seen.add((target.host, target.port))
+        with walk.step("token") as finding:
+            receiver.log_in()
+            finding.detail = f"{urlsplit(addresses[-1][1]).hostname} gave an access token"
+        with walk.step("request") as finding:
+            found = receiver.returns()
+            finding.detail = f"TEC took login and EID and lists {len(found)} returns (GET /returns, no record was sent)"
+    except StepFailed:
+        pass
+    report = walk.report()
+    # The steps are those of the English service, whose users are councils.
+    steps = (replace(one, advice=one.advice.replace(NETWORK_TEAM, "your network team")) for one in report.steps)
+    return replace(report, steps=tuple(steps))
