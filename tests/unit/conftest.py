@@ -1,0 +1,41 @@
+"""Fixtures for unit tests that need a store: an embedded database of their own, reached as the program reaches it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.db import connect
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.sql.identifiers import table_names
+from tests.support.databases import TestDatabase, sqlite_database
+
+
+@pytest.fixture(scope="session")
+def deployed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file in which the packaged script has made the tables: to copy it is faster than to make them."""
+    folder = tmp_path_factory.mktemp("deployed")
+    with sqlite_database(folder) as database:
+        database.deploy()
+    return folder / "staging.db"
+
+
+@pytest.fixture
+def table(deployed_file: Path, tmp_path: Path) -> Iterator[TestDatabase]:
+    """The staging table and its control tables in a new file, without a row in the live table."""
+    shutil.copy(deployed_file, tmp_path)
+    with sqlite_database(tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+def store(table: TestDatabase) -> Iterator[StagingTable]:
+    """The program's own view of that table."""
+    connection = connect(table.connection_string)
+    try:
+        yield StagingTable(connection, table_names(table.table, connection.dialect))
+    finally:
+        connection.close()

@@ -1,0 +1,132 @@
+"""Adoption: what rows of a table that came without control tables say was sent, and how it is recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from api_pipeline.model import Baseline
+from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted, sent_payloads
+from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
+from api_pipeline.payload import sha256_hex
+from tests.support.databases import TestDatabase
+from tests.support.staging import child, fill, staged, table_rows, text_of
+
+HERE = "https://receiver.example/1"
+AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
+RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+EVERY_ROW = Selection(every_row=True)
+
+
+def put_acceptance(store: StagingTable, person: str) -> None:
+    line = (1, person, person, "h" * 64, RECEIPT)
+    shared = ("run-1", 1, "staging", AT, "full", 200, "accepted")
+    store.write_rows("insert_log", (int, str, str, str, str), [line], shared)
+
+
+def adopted_from(store: StagingTable) -> dict[int, Adopted]:
+    return adopted_baselines(store, newest_only(store.read_page(EVERY_ROW, None), people_with_several_rows(store)))
+
+
+def test_previous_payload_was_sent_where_the_row_is_sent_or_has_a_receipt(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    rows = [
+        staged("A", status="sent", previous=child("A")),
+        staged("B", status="pending", previous=child("B"), response=RECEIPT),
+        staged("C", status="error", previous=child("C"), response=f"refused (sent before: {RECEIPT})"),
+        staged("D", status="pending", previous=child("D"), response="HTTP 400: malformed"),
+        staged("E", status="sent"),
+    ]
+    fill(table, table.table, rows)
+
+    sent = sent_payloads(store, store.read_page(EVERY_ROW, None), has_log=False)
+
+    assert sent == {1: text_of(child("A")), 2: text_of(child("B")), 3: text_of(child("C"))}
+
+
+def test_person_with_an_acceptance_in_the_log_is_left_out(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(person, status="sent", previous=child(person)) for person in "AB"])
+    put_acceptance(store, "A")
+    rows = store.read_page(EVERY_ROW, None)
+
+    assert set(sent_payloads(store, rows, has_log=True)) == {2}
+    assert set(sent_payloads(store, rows, has_log=False)) == {1, 2}
+
+
+def test_baseline_is_adopted_with_the_receipt_of_the_row(table: TestDatabase, store: StagingTable) -> None:
+    fill(
+        table, table.table, [staged("A", previous=child("A", legal_status="C1"), response=f" {RECEIPT} "), staged("B")]
+    )
+
+    held = text_of(child("A", legal_status="C1"))
+    assert adopted_from(store) == {1: Adopted("A", Baseline(held, None, RECEIPT, is_recorded=False))}
+
+
+def test_child_is_the_one_that_was_sent_and_not_the_person_of_the_row(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A", status="sent", previous=child("B"))])
+
+    assert adopted_from(store)[1].child == "B"
+
+
+def test_previous_payload_without_a_child_is_adopted_for_nobody(table: TestDatabase, store: StagingTable) -> None:
+    fill(
+        table,
+        table.table,
+        [staged("A", status="sent", previous="{broken"), staged("B", status="sent", previous={"a": 1})],
+    )
+
+    assert [one.child for one in adopted_from(store).values()] == ["", ""]
+
+
+def test_older_row_says_what_was_sent_where_the_newest_is_new(table: TestDatabase, store: StagingTable) -> None:
+    rows = [
+        staged("A", status="error", previous=child("A", legal_status="old"), response=RECEIPT.replace("0", "1")),
+        staged("A", status="error", previous=child("A", legal_status="newer"), response=RECEIPT),
+        staged("A"),
+    ]
+    fill(table, table.table, rows)
+
+    held = text_of(child("A", legal_status="newer"))
+    assert adopted_from(store) == {3: Adopted("A", Baseline(held, None, RECEIPT, is_recorded=False))}
+
+
+def test_newest_row_that_was_sent_itself_is_believed_before_older_ones(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    rows = [
+        staged("A", status="error", previous=child("A", legal_status="old"), response=RECEIPT),
+        staged("A", previous=child("A", legal_status="newest"), response=RECEIPT),
+    ]
+    fill(table, table.table, rows)
+
+    assert adopted_from(store)[2].baseline.held == text_of(child("A", legal_status="newest"))
+
+
+def test_adopted_baselines_are_recorded_with_their_hash_and_receipt(table: TestDatabase, store: StagingTable) -> None:
+    record_adopted(store, HERE, {"A": Baseline('{"a":1}', None, RECEIPT, is_recorded=False), "B": Baseline("{}")})
+
+    lines = table_rows(table, "ssd_api_held", "la_child_id")
+    assert [(line["receiver"], line["la_child_id"], line["held_payload"], line["receipt"]) for line in lines] == [
+        (HERE, "A", '{"a":1}', RECEIPT),
+        (HERE, "B", "{}", None),
+    ]
+    assert [line["held_hash"] for line in lines] == [sha256_hex('{"a":1}'), sha256_hex("{}")]
+
+
+def test_what_is_recorded_already_stays_and_the_others_are_added(table: TestDatabase, store: StagingTable) -> None:
+    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", '{"sent":1}', "", RECEIPT, AT)], (HERE,))
+
+    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}'), "B": Baseline('{"adopted":2}')})
+
+    lines = table_rows(table, "ssd_api_held", "la_child_id")
+    assert [line["held_payload"] for line in lines] == ['{"sent":1}', '{"adopted":2}']
+
+
+def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabase, store: StagingTable) -> None:
+    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "{}", "", RECEIPT, AT)], ("elsewhere",))
+
+    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}')})
+
+    assert table.count("ssd_api_held") == 2
+    assert store.baselines(HERE, ["A"])["A"].held == '{"adopted":1}'
