@@ -1,0 +1,174 @@
+"""A POST to the receiver and what is made of its answer, over a real connection on this machine."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+
+from api_pipeline.auth import Credentials, TokenProvider
+from api_pipeline.csc_api.answers import Forbidden, Malformed, PermanentError, Receipts, TooLarge, Transient
+from api_pipeline.csc_api.client import CscReceiver, Endpoint
+from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.single_request import RawAnswer, Reach
+from tests.support import scripted
+from tests.support.hostile_receiver import HostileReceiver, Reply, honest
+from tests.support.scripted import hangs_up, in_turn, says, token
+
+KEY = "a-supplier-key"
+REACH = Reach((2.0, 2.0))
+POLICY = RetryPolicy(3, 60.0, jitter=lambda _low, _high: 0.0)
+RECORDS = [b'{"la_child_id": "A", "n": 1.50}', b'{"la_child_id": "B"}']
+
+
+@dataclass
+class Bench:
+    """A receiver of ours and what stands around it."""
+
+    server: HostileReceiver
+    session: requests.Session
+    started: list[None] = field(default_factory=list)
+    answers: list[RawAnswer] = field(default_factory=list)
+    limiter: RateLimiter = field(default_factory=lambda: RateLimiter(4, 0.0, time.monotonic))
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.server.settings["API_ENDPOINT"], KEY, REACH)
+
+    def receiver(self, hide: Callable[[str], str] = lambda text: text) -> CscReceiver:
+        credentials = Credentials(self.server.settings["TOKEN_ENDPOINT"], "id", "secret", "")
+        tokens = TokenProvider(
+            self.session, credentials, REACH, policy=POLICY, limiter=self.limiter, clock=time.monotonic
+        )
+        return CscReceiver(
+            self.session,
+            self.endpoint,
+            tokens,
+            policy=POLICY,
+            limiter=self.limiter,
+            on_request=lambda: self.started.append(None),
+            on_answer=self.answers.append,
+            hide=hide,
+        )
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with HostileReceiver(token=in_turn(token("one"), token("two"))) as server, scripted.session() as session:
+        yield Bench(server, session)
+
+
+def test_records_go_out_byte_by_byte_with_key_and_token(bench: Bench) -> None:
+    answer = bench.receiver().post(RECORDS)
+    (heard,) = bench.server.posts
+    assert heard.body == b'[{"la_child_id": "A", "n": 1.50},{"la_child_id": "B"}]'
+    assert heard.path == "/hostile/1"
+    assert {name: heard.headers[name] for name in ("supplierkey", "content-type", "authorization")} == {
+        "supplierkey": KEY,
+        "content-type": "application/json",
+        "authorization": "Bearer one",
+    }
+    assert isinstance(answer, Receipts)
+    given = [bench.server.receipts[child][0] for child in ("A", "B")]
+    assert [receipt.id for receipt in answer.receipts] == given
+
+
+def test_no_records_are_an_empty_array(bench: Bench) -> None:
+    bench.receiver().post([])
+    assert bench.server.heard[-1].body == b"[]"
+
+
+def test_each_request_and_each_answer_is_told(bench: Bench) -> None:
+    bench.server.otherwise = in_turn(says(503), honest)
+    bench.receiver().post(RECORDS)
+    assert len(bench.started) == 2
+    assert [answer.status for answer in bench.answers] == [503, 200]
+
+
+def test_last_of_all_tries_is_told_as_an_error_that_may_pass(bench: Bench) -> None:
+    bench.server.otherwise = says(500, b"out of order")
+    assert bench.receiver().post(RECORDS) == Transient(500, "HTTP 500: out of order", None, may_have_arrived=True)
+    assert len(bench.started) == 3
+
+
+def test_fewer_tries_may_be_allowed(bench: Bench) -> None:
+    bench.server.otherwise = says(500)
+    bench.receiver().post(RECORDS, max_attempts=1)
+    assert len(bench.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, Malformed), (403, Forbidden), (413, TooLarge), (404, PermanentError)]
+)
+@pytest.mark.parametrize("is_lost_first", [True, False])
+def test_refusal_after_a_lost_answer_may_follow_an_acceptance(
+    bench: Bench, status: int, kind: type[Malformed], is_lost_first: bool
+) -> None:
+    bench.server.otherwise = in_turn(*([hangs_up] if is_lost_first else []), says(status))
+    answer = bench.receiver().post(RECORDS)
+    assert isinstance(answer, kind)
+    assert answer.may_have_arrived is is_lost_first
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 503])
+def test_secret_that_an_answer_quotes_is_taken_out_of_the_reason(bench: Bench, status: int) -> None:
+    bench.server.otherwise = says(status, f'{{"errors": {{"[1].surname": ["not {KEY}"]}}}}'.encode())
+    answer = bench.receiver(hide=lambda text: text.replace(KEY, "***")).post(RECORDS, max_attempts=1)
+    assert not isinstance(answer, Receipts)
+    assert "not ***" in answer.reason
+    assert KEY not in repr(answer)
+    if isinstance(answer, Malformed):
+        assert list(answer.named) == [1]
+
+
+def test_token_refused_twice_names_scope_and_stops_every_sender(bench: Bench) -> None:
+    bench.server.otherwise = says(401)
+    with pytest.raises(AuthenticationRefused, match=r"refused a fresh token \(HTTP 401\); check SCOPE"):
+        bench.receiver().post(RECORDS)
+    assert (len(bench.started), bench.limiter.is_stopped) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        says(401, b'{"message": "Access denied due to invalid subscription key."}'),
+        says(401, b"", 'WWW-Authenticate: AzureApiManagementKey realm="x"\r\n'),
+    ],
+    ids=["text", "header"],
+)
+def test_refused_key_is_named_and_no_new_token_asked_for(bench: Bench, reply: Reply) -> None:
+    bench.server.otherwise = reply
+    with pytest.raises(AuthenticationRefused, match="check SUPPLIER_KEY"):
+        bench.receiver().post(RECORDS)
+    assert (len(bench.server.token_requests), bench.limiter.is_stopped) == (1, True)
+
+
+def test_quota_that_is_used_up_holds_every_sender(bench: Bench) -> None:
+    bench.server.otherwise = says(403, b"", "Retry-After: 0.15\r\n")
+    bench.receiver().post(RECORDS)
+    with bench.limiter.passage():
+        assert time.monotonic() - bench.server.posts[0].ended >= 0.1
+
+
+def test_endpoint_does_not_show_its_key(bench: Bench) -> None:
+    assert KEY not in repr(bench.endpoint)
+
+
+def test_receiver_that_nobody_uses_any_more_is_gone_at_once(bench: Bench) -> None:
+    receiver = bench.receiver()
+    receiver.post(RECORDS)
+    left = weakref.ref(receiver)
+    gc.disable()
+    try:
+        # Held by nothing but itself it would stay, and with it its connections.
+        del receiver
+        assert left() is None
+    finally:
+        gc.enable()
