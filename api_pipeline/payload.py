@@ -278,7 +278,11 @@ def _leaving(record: Record, target: Members, payload: Payload) -> Record:
 
 def _resync(row: StagedRow, payload: Payload, policy: Policy, target: Members | None = None) -> Record:
     held_after = orjson.dumps({"la_child_id": payload.la_child_id}).decode()
-    return _purge(row, payload, _deletion_body(payload), held_after, policy, target)
+    record = _purge(row, payload, _deletion_body(payload), held_after, policy, target)
+    if isinstance(record.then, Record):
+        return record
+    # A payload of nothing but the identifier equals what is recorded after the purge, but the child is gone there.
+    return replace(record, then=replace(_full(row, payload, {}), is_follow_up=True))
 
 
 def _purge(

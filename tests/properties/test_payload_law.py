@@ -145,6 +145,16 @@ def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None
     assert content(receive(apply(None, before), records, "merge")) == content(now)
 
 
+def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> None:
+    """After the purge the receiver does not know the child, though nothing but its identifier is to be held."""
+    bare = '{"la_child_id":"P1"}'
+    purge = next_record(ROW, parse_payload(bare), Baseline(held=bare), Policy(deltas=False, resync=True))
+    assert isinstance(purge, Record)
+    assert isinstance(purge.then, Record)
+    assert json.loads(purge.body) == {"la_child_id": "P1", "purge": True}
+    assert (purge.then.body.decode(), purge.then.is_follow_up, purge.then.is_last) == (bare, True, True)
+
+
 @settings(max_examples=500, deadline=None)
 @given(seed=seeds)
 def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> None:
