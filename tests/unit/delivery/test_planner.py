@@ -1,0 +1,303 @@
+"""The planner: which rows are due, what is next for each, and which have to wait or may not be sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.delivery.planner import Planner, PlanOptions, Step
+from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
+from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
+from api_pipeline.outbox.superseded import people_with_several_rows
+from api_pipeline.payload import Policy, sha256_hex
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, child, fill, staged, table_rows, text_of
+
+HERE = "https://receiver.example/1"
+AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
+RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+OPTIONS = PlanOptions(
+    selection=Selection(),
+    policy=Policy(deltas=False),
+    receiver=HERE,
+    control_tables=True,
+    schema_check="reject",
+    schema_codes="warn",
+    testing=False,
+    people={},
+)
+WRONG_CODE = {"first_name": "Given", "surname": "Sample", "date_of_birth": "2024-03-09", "sex": "Q"}
+
+
+class Plan:
+    """A planner with what it found."""
+
+    def __init__(self, store: StagingTable, options: PlanOptions = OPTIONS, under_way: Sequence[str] = ()) -> None:
+        self.findings: list[tuple[str, Finding]] = []
+        self.under_way = set(under_way)
+        self.planner = Planner(
+            store,
+            options,
+            Checker(date(2026, 11, 27)),
+            RetryBudget(0, lambda: 0, lambda _: None),
+            lambda person, finding: self.findings.append((person, finding)),
+            under_way=lambda: set(self.under_way),
+        )
+
+    def steps(self) -> list[Step]:
+        return list(self.planner.steps())
+
+    def deferred(self) -> list[Step]:
+        return list(self.planner.deferred_steps() or ())
+
+
+def put_held(store: StagingTable, person: str, payload: object) -> None:
+    text = json.dumps(payload, separators=(",", ":"))
+    store.write_rows("insert_held", (str, str, str, str, datetime), [(person, text, "", RECEIPT, AT)], (HERE,))
+
+
+def row_ids(steps: Sequence[Step]) -> list[int]:
+    return [step.row.id for step in steps]
+
+
+def test_new_rows_are_sent_whole_in_the_order_of_their_ids(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B", status="sent"), staged("C", status="error")])
+    plan = Plan(store)
+
+    records = plan.steps()
+
+    assert row_ids(records) == [1, 3]
+    for record, person in zip(records, "AC", strict=True):
+        assert isinstance(record, Record)
+        assert (record.la_child_id, record.kind) == (person, RecordKind.FULL)
+        assert record.body.decode() == text_of(child(person))
+        assert record.intent_hash == sha256_hex(record.row.json_payload)
+        assert (record.was_held, record.was_in_doubt) == (False, False)
+    assert (plan.planner.counts.due, plan.planner.counts.last_id) == (2, 3)
+    assert plan.planner.counts.is_complete
+
+
+def test_all_pages_of_a_table_are_planned_and_none_twice(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 5)])
+
+    assert row_ids(Plan(store).steps()) == list(range(1, PAGE_SIZE + 6))
+
+
+def test_payload_that_is_held_needs_no_request(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    put_held(store, "A", child("A"))
+
+    (step,) = Plan(store).steps()
+
+    assert isinstance(step, UpToDate)
+    assert (step.la_child_id, step.held, step.receipt, step.is_recorded) == ("A", text_of(child("A")), RECEIPT, True)
+
+
+def test_what_is_held_by_another_receiver_does_not_count(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    put_held(store, "A", child("A"))
+
+    (step,) = Plan(store, replace(OPTIONS, receiver="elsewhere")).steps()
+
+    assert isinstance(step, Record)
+
+
+def test_every_row_is_planned_where_the_selection_says_so(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A", status="sent"), staged("B", status="sent", state="deleted")])
+
+    assert row_ids(Plan(store, replace(OPTIONS, selection=Selection(every_row=True))).steps()) == [1]
+
+
+def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(person, status="sent", state="deleted") for person in "ABC"])
+    put_held(store, "B", child("B"))
+    store.mark_in_doubt(HERE, "run-0", [("C", "")], [])
+
+    records = Plan(store).steps()
+
+    assert row_ids(records) == [2, 3]
+    assert all(isinstance(one, Record) and one.kind is RecordKind.DELETION for one in records)
+    assert [one.intent_hash for one in records if isinstance(one, Record)] == ["", ""]
+
+
+def test_limit_takes_the_first_rows_and_tells_that_more_are_due(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(person) for person in "ABC"])
+    limited, exact = Plan(store, replace(OPTIONS, limit=2)), Plan(store, replace(OPTIONS, limit=3))
+
+    assert row_ids(limited.steps()) == [1, 2]
+    assert limited.planner.counts.was_limited
+    assert row_ids(exact.steps()) == [1, 2, 3]
+    assert not exact.planner.counts.was_limited
+
+
+def test_rows_with_a_blank_payload_are_counted_and_five_are_named(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(f"P{number}", payload="  ") for number in range(7)])
+    fill(table, table.table, [staged("S", payload=" ", status="sent"), staged("A")])
+    plan = Plan(store)
+
+    assert row_ids(plan.steps()) == [9]
+    assert plan.planner.counts.blank == 7
+    assert plan.planner.counts.blank_people == ["P0", "P1", "P2", "P3", "P4"]
+    assert plan.planner.counts.due == 1
+
+
+def test_second_row_of_a_child_waits_until_the_first_is_decided(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B", payload=child("A", legal_status="C1")), staged("C")])
+    plan = Plan(store, replace(OPTIONS, schema_check="off", schema_codes="off"))
+
+    assert row_ids(plan.steps()) == [1, 3]
+    assert row_ids(plan.deferred()) == [2]
+    assert plan.planner.deferred_steps() is None
+    assert plan.planner.counts.due == 3
+
+
+def test_row_of_a_child_that_is_under_way_waits(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B")])
+    plan = Plan(store, under_way=["A"])
+
+    assert row_ids(plan.steps()) == [2]
+
+    plan.under_way.clear()
+    assert row_ids(plan.deferred()) == [1]
+
+
+def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B", payload=child("A")), staged("C", payload=child("A"))])
+    plan = Plan(store, replace(OPTIONS, schema_check="off"))
+    assert row_ids(plan.steps()) == [1]
+    put_held(store, "A", child("A"))
+    change(table, table.table, "C", submission_status="sent")
+
+    (step,) = plan.deferred()
+
+    assert isinstance(step, UpToDate)
+    assert step.row.id == 2
+    assert plan.planner.counts.due == 2, "a row that is due no longer is not counted"
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [("[]", "not a JSON object"), ("{}", "no la_child_id"), ("{", "not valid JSON")],
+)
+def test_payload_that_cannot_be_read_is_not_sent(
+    table: TestDatabase, store: StagingTable, payload: str, reason: str
+) -> None:
+    fill(table, table.table, [staged("A", payload=payload), staged("B")])
+
+    invalid, record = Plan(store).steps()
+
+    assert isinstance(invalid, Invalid)
+    assert reason in invalid.reason
+    assert isinstance(record, Record)
+
+
+@pytest.mark.parametrize(
+    ("level", "is_sent", "warnings", "told"), [("reject", False, 0, 1), ("warn", True, 1, 1), ("off", True, 0, 0)]
+)
+def test_unknown_code_refuses_warns_or_is_passed_over_as_set(
+    table: TestDatabase, store: StagingTable, level: str, is_sent: bool, warnings: int, told: int
+) -> None:
+    fill(table, table.table, [staged("A", payload=child("A", child_details=WRONG_CODE))])
+    plan = Plan(store, replace(OPTIONS, schema_codes=level))
+
+    (step,) = plan.steps()
+
+    assert isinstance(step, Record) is is_sent
+    assert plan.planner.counts.warnings == warnings
+    assert [(person, finding.severity) for person, finding in plan.findings] == [("A", "code")] * told
+    if isinstance(step, Invalid):
+        assert "$.child_details.sex" in step.reason
+
+
+def test_breach_of_the_schema_refuses_only_where_it_is_set_so(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A", payload=child("A", unknown_member=1))])
+
+    assert [type(step) for step in Plan(store).steps()] == [Invalid]
+    assert [type(step) for step in Plan(store, replace(OPTIONS, schema_check="warn")).steps()] == [Record]
+
+
+def test_reason_names_ten_findings_and_counts_the_others(table: TestDatabase, store: StagingTable) -> None:
+    unknown = {f"unknown_{number:02}": 1 for number in range(13)}
+    fill(
+        table,
+        table.table,
+        [staged("A", payload=child("A", social_care_episodes=[unknown | {str(n): n} for n in range(13)]))],
+    )
+
+    (step,) = Plan(store).steps()
+
+    assert isinstance(step, Invalid)
+    assert step.reason.count("$.") == 10
+    assert step.reason.endswith(" more")
+
+
+def test_null_members_are_taken_out_and_counted(table: TestDatabase, store: StagingTable) -> None:
+    details = {**child("A")["child_details"], "ethnicity": None, "postcode": None}
+    fill(table, table.table, [staged("A", payload=child("A", child_details=details))])
+    plan = Plan(store)
+
+    (step,) = plan.steps()
+
+    assert isinstance(step, Record)
+    assert json.loads(step.body) == child("A")
+    assert plan.planner.counts.nulls_removed == 2
+
+
+def test_record_of_a_child_in_doubt_says_so_and_is_sure_of_no_base(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B")])
+    digest = sha256_hex(text_of(child("B")) or "")
+    store.mark_in_doubt(HERE, "run-0", [("A", "0" * 64), ("B", digest)], [])
+
+    first, second = Plan(store).steps()
+
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert (first.was_in_doubt, first.intent_hash) == (True, "")
+    assert (second.was_in_doubt, second.intent_hash) == (True, digest)
+
+
+def test_sent_payload_of_a_row_is_adopted_and_recorded_before_it_is_planned(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT)])
+
+    (step,) = Plan(store).steps()
+
+    assert isinstance(step, UpToDate)
+    assert (step.receipt, step.is_recorded) == (RECEIPT, True)
+    held = table_rows(table, "ssd_api_held", "la_child_id")
+    assert [(line["la_child_id"], line["held_payload"]) for line in held] == [("A", text_of(child("A")))]
+
+
+def test_rehearsal_adopts_and_records_nothing(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT)])
+
+    (step,) = Plan(store, replace(OPTIONS, testing=True)).steps()
+
+    assert isinstance(step, UpToDate)
+    assert not step.is_recorded
+    assert table.count("ssd_api_held") == 0
+
+
+def test_without_control_tables_no_baseline_is_asked_for(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    table.execute("DROP TABLE ssd_api_held")
+
+    (step,) = Plan(store, replace(OPTIONS, control_tables=False)).steps()
+
+    assert isinstance(step, Record)
+
+
+def test_only_the_newest_row_of_a_person_is_planned(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B"), staged("A")])
+
+    steps = Plan(store, replace(OPTIONS, people=people_with_several_rows(store))).steps()
+
+    assert [(step.row.id, step.row.supersedes) for step in steps] == [(2, ()), (3, (1,))]

@@ -1,0 +1,326 @@
+"""The run: due rows planned, sent by senders to a receiver that is a plain object, and written back to a real table."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
+from api_pipeline.delivery.sender_pool import Sending
+from api_pipeline.errors import AuthenticationRefused, DatabaseError, ServiceUnavailable
+from api_pipeline.model import (
+    Accepted,
+    DeliveryFailed,
+    Invalid,
+    Outcome,
+    Receipt,
+    Record,
+    RecordKind,
+    Rejected,
+    StagedRow,
+    UpToDate,
+)
+from api_pipeline.outbox.receipt_spool import ReceiptSpool
+from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.write_back import Destination
+from api_pipeline.payload import Policy
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.transport.rate_limit import RateLimiter
+from tests.support.databases import TestDatabase
+from tests.support.staging import child, fill, staged, table_rows
+
+HERE = "https://receiver.example/1"
+AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the summary's times are UTC without a zone
+RETRY = RetryBudget(0, lambda: 0, lambda _: None)
+
+
+def accept(records: Sequence[bytes]) -> Answer:
+    return Receipts(200, tuple(Receipt(f"0f8fad5b-d9cb-469f-a165-{hash(body) % 10**12:012}", AT) for body in records))
+
+
+@dataclass
+class Receiver:
+    """Answers by a rule, once the limiter lets the request start as it does for real ones."""
+
+    limiter: RateLimiter
+    rule: Callable[[Sequence[bytes]], Answer] = accept
+    posts: list[list[bytes]] = field(default_factory=list)
+
+    def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+        with self.limiter.passage():
+            self.posts.append(list(records))
+            return self.rule(records)
+
+
+class Night:
+    """One run on a table, with everything around it."""
+
+    def __init__(self, store: StagingTable, folder: Path, *, batch_size: int = 2, resync: bool = False) -> None:
+        policy = Policy(deltas=False, resync=resync)
+        options = PlanOptions(
+            selection=Selection(every_row=resync),
+            policy=policy,
+            receiver=HERE,
+            control_tables=True,
+            schema_check="off",
+            schema_codes="off",
+            testing=False,
+            people={},
+        )
+        self.summary = RunSummary(
+            run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
+        )
+        under_way: set[str] = set()
+        planner = Planner(
+            store, options, Checker(date(2026, 11, 27)), RETRY, lambda *_: None, under_way=lambda: set(under_way)
+        )
+        write_back = ReliableWriteBack(
+            store,
+            Destination("run-1", "staging", HERE, control_tables=True, testing=False),
+            ReceiptSpool(folder, "staging"),
+            policy=policy,
+            retry_budget=RETRY,
+            mask=lambda text, _: text,
+            retake_lock=lambda: None,
+            summary=self.summary,
+        )
+        limiter = RateLimiter(1, 0.0, time.monotonic)
+        self.receiver = Receiver(limiter)
+        sending = Sending(self.receiver, limiter, senders=1, give_up_after=2, pause=lambda: None)
+        self.stop = threading.Event()
+        self.parts = RunParts(planner, sending, write_back, under_way, batch_size, self.stop, NoProgress())
+
+    def run(self) -> RunSummary:
+        Run(self.parts, self.summary).execute()
+        return self.summary
+
+
+@pytest.fixture
+def night(store: StagingTable, tmp_path: Path) -> Night:
+    return Night(store, tmp_path)
+
+
+def statuses(table: TestDatabase) -> list[object]:
+    return [row["submission_status"] for row in table_rows(table, table.table)]
+
+
+def test_all_due_rows_are_sent_in_batches_and_written_back(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(person) for person in "ABCDE"])
+
+    summary = night.run()
+
+    assert [len(records) for records in night.receiver.posts] == [2, 2, 1]
+    assert statuses(table) == ["sent"] * 5
+    assert (summary.due, summary.accepted, summary.errors, summary.exit_code) == (5, 5, [], 0)
+    assert table.count("ssd_api_unconfirmed") == 0
+    assert {row["batch"] for row in table_rows(table, "ssd_api_submission_log")} == {1, 2, 3}
+
+
+def test_record_is_marked_in_doubt_before_its_request_begins(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(person) for person in "ABC"])
+    seen: list[int] = []
+
+    def look(records: Sequence[bytes]) -> Answer:
+        seen.append(table.count("ssd_api_unconfirmed"))
+        return accept(records)
+
+    night.receiver.rule = look
+    night.run()
+
+    assert len(seen) == 2
+    assert all(count >= len(posted) for count, posted in zip(seen, night.receiver.posts, strict=True))
+
+
+def test_each_row_is_counted_by_what_became_of_it(table: TestDatabase, night: Night) -> None:
+    fill(
+        table, table.table, [staged("A"), staged("B", payload="{}"), staged("C", payload=child("C", mark="refuse me"))]
+    )
+
+    def refuse_one(records: Sequence[bytes]) -> Answer:
+        named = {place: "HTTP 400: wrong" for place, body in enumerate(records) if b"refuse me" in body}
+        return Malformed(400, "HTTP 400: wrong", named) if named else accept(records)
+
+    night.receiver.rule = refuse_one
+    summary = night.run()
+
+    assert statuses(table) == ["sent", "error", "error"]
+    assert (summary.due, summary.accepted, summary.rejected, summary.refused) == (3, 1, 1, 1)
+    assert summary.exit_code == 1
+
+
+def test_second_row_of_a_child_is_sent_after_the_first_was_written_back(table: TestDatabase, night: Night) -> None:
+    fill(
+        table,
+        table.table,
+        [
+            staged("A"),
+            staged("B", payload=child("A", legal_status="C1")),
+            staged("C", payload=child("A", legal_status="C1")),
+        ],
+    )
+
+    summary = night.run()
+
+    assert len(night.receiver.posts) == 2
+    assert b"legal_status" not in night.receiver.posts[0][0]
+    assert (summary.due, summary.accepted, summary.unchanged) == (3, 2, 1)
+
+
+def test_what_follows_a_purge_is_sent_once_that_is_accepted(
+    table: TestDatabase, store: StagingTable, tmp_path: Path
+) -> None:
+    fill(table, table.table, [staged("A", status="sent")])
+    night = Night(store, tmp_path, resync=True)
+
+    summary = night.run()
+
+    (purge,), (whole,) = night.receiver.posts
+    assert b'"purge":true' in purge
+    assert b"child_details" in whole
+    assert (summary.due, summary.purges, summary.accepted) == (1, 1, 1)
+    assert statuses(table) == ["sent"]
+
+
+def test_nothing_follows_a_purge_that_was_refused(table: TestDatabase, store: StagingTable, tmp_path: Path) -> None:
+    fill(table, table.table, [staged("A", status="sent")])
+    night = Night(store, tmp_path, resync=True)
+    night.receiver.rule = lambda _: Malformed(400, "HTTP 400: wrong")
+
+    summary = night.run()
+
+    assert b'"purge":true' in night.receiver.posts[-1][0]
+    assert (summary.purges, summary.accepted, summary.refused) == (0, 0, 1)
+
+
+def test_run_gives_up_after_lost_batches_and_leaves_the_rest_due(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(str(number)) for number in range(20)])
+    night.receiver.rule = lambda _: Transient(503, "HTTP 503", None, may_have_arrived=False)
+
+    summary = night.run()
+
+    assert [type(error) for error in summary.errors] == [ServiceUnavailable]
+    assert summary.undelivered == 4
+    assert statuses(table)[4:] == ["Pending"] * 16
+    assert table.count("ssd_api_unconfirmed") == 0, "what was never sent is in doubt no longer"
+    assert summary.exit_code == 5
+
+
+def test_refused_access_ends_the_run_and_marks_no_row(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(person) for person in "ABC"])
+
+    def refuse(_: Sequence[bytes]) -> Answer:
+        raise AuthenticationRefused("The token service refuses.")
+
+    night.receiver.rule = refuse
+    summary = night.run()
+
+    assert len(night.receiver.posts) == 1
+    assert (summary.exit_code, summary.in_error) == (4, 0)
+    assert statuses(table) == ["Pending"] * 3
+
+
+def test_signal_lets_the_request_under_way_be_written_back(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(str(number)) for number in range(12)])
+
+    def stop_and_accept(records: Sequence[bytes]) -> Answer:
+        night.stop.set()
+        return accept(records)
+
+    night.receiver.rule = stop_and_accept
+    summary = night.run()
+
+    assert summary.was_stopped
+    assert summary.exit_code == 130
+    assert 2 <= summary.accepted < 12
+    assert statuses(table).count("sent") == summary.accepted
+    assert table.count("ssd_api_unconfirmed") == 0
+
+
+def test_program_error_while_reading_ends_the_run_with_its_name_alone(table: TestDatabase, night: Night) -> None:
+    class Odd(NoProgress):
+        def update(self, summary: RunSummary) -> None:
+            raise KeyError("a child's name")
+
+    fill(table, table.table, [staged("A")])
+    night.parts = replace(night.parts, progress=Odd())
+
+    summary = night.run()
+
+    assert "KeyError" in str(summary.errors[0])
+    assert "a child's name" not in str(summary.errors[0])
+
+
+def test_receipt_is_kept_in_a_file_where_the_table_is_gone(table: TestDatabase, night: Night, tmp_path: Path) -> None:
+    fill(table, table.table, [staged("A")])
+
+    def drop_and_accept(records: Sequence[bytes]) -> Answer:
+        table.execute(f"DROP TABLE {table.table}")
+        return accept(records)
+
+    night.receiver.rule = drop_and_accept
+    summary = night.run()
+
+    (saved,) = ReceiptSpool(tmp_path, "staging").read()
+    assert (saved.person_id, saved.run_id) == ("A", "run-1")
+    assert summary.errors
+    assert all(isinstance(error, DatabaseError) for error in summary.errors)
+    assert (summary.accepted, summary.exit_code) == (1, 3)
+
+
+def test_run_without_a_due_row_sends_nothing(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged("A", status="sent")])
+
+    summary = night.run()
+
+    assert night.receiver.posts == []
+    assert (summary.due, summary.exit_code) == (0, 0)
+
+
+def outcome_of(kind: str) -> Outcome:
+    row = StagedRow(9, "A", "new", "pending", "{}", None, has_previous=False, supersedes=(1, 2))
+    record = Record(row, "A", RecordKind.FULL, b"{}", "{}")
+    outcomes: dict[str, Outcome] = {
+        "accepted": Accepted(record, Receipt("r", None), 200),
+        "deletion": Accepted(replace(record, kind=RecordKind.DELETION), Receipt("r", None), 200),
+        "purge": Accepted(replace(record, kind=RecordKind.PURGE, then=record), Receipt("r", None), 200),
+        "held": UpToDate(row, "A", "{}", None, is_recorded=True),
+        "invalid": Invalid(row, "no child"),
+        "refused": Rejected(record, "HTTP 400", 400),
+        "lost": DeliveryFailed(record, "HTTP 503", 503, may_have_arrived=False),
+    }
+    return outcomes[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        ("accepted", {"accepted": 1, "superseded": 2}),
+        ("deletion", {"accepted": 1, "superseded": 2, "deleted": 1}),
+        ("purge", {"purges": 1}),
+        ("held", {"unchanged": 1, "superseded": 2}),
+        ("invalid", {"rejected": 1}),
+        ("refused", {"refused": 1}),
+        ("lost", {"undelivered": 1}),
+    ],
+)
+def test_outcome_is_added_to_its_own_counts_alone(kind: str, counts: dict[str, int]) -> None:
+    summary = RunSummary(
+        run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
+    )
+
+    count(summary, outcome_of(kind))
+
+    assert {name: value for name, value in summary.by_json_name.items() if value} == {
+        {"rejected": "invalid", "refused": "rejected"}.get(name, name): value for name, value in counts.items()
+    }
