@@ -1,0 +1,43 @@
+"""Rows and lists of parameters reach each database as they are, whatever form they travel in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from api_pipeline.db import connect, given_numbers, given_rows, given_texts
+from tests.support.databases import TestDatabase
+
+_TEXTS = ["plain", "quo\"te's", "back\\slash", "M\u0101ori \U0001f600", "{braces}", "", "a,b"]
+
+
+def test_rows_arrive_with_every_type_and_null(database: TestDatabase) -> None:
+    moment = datetime(2026, 8, 20, 3, 4, 5, 678000, tzinfo=timezone.utc).replace(tzinfo=None)
+    rows: list[tuple[object, ...]] = [(number, text, moment, text.encode()) for number, text in enumerate(_TEXTS, 100)]
+    rows.append((1, None, None, None))
+    connection = connect(database.connection_string)
+    try:
+        table, given = given_rows(connection.dialect, (int, str, datetime, bytes), rows)
+        sql = f"SELECT column1, column2, column3, column4 FROM {table} ORDER BY column1"
+        found = connection.query(sql, given)
+    finally:
+        connection.close()
+    assert [(row[0], row[1]) for row in found[1:]] == [(row[0], row[1]) for row in rows[:-1]]
+    assert found[0] == (1, None, None, None)
+    # A column of an expression has no type in SQLite, and its ODBC driver reads bytes from it as some text.
+    if database.name != "sqlite-odbc":
+        assert {bytes(row[3]) for row in found[1:]} == {text.encode() for text in _TEXTS}
+    assert {str(row[2])[:23] for row in found[1:]} == {"2026-08-20 03:04:05.678"}
+
+
+def test_lists_find_what_is_in_them_alone(database: TestDatabase) -> None:
+    connection = connect(database.connection_string)
+    try:
+        table, rows = given_rows(connection.dialect, (int, str), list(enumerate(_TEXTS)))
+        among, texts = given_texts(connection.dialect, [_TEXTS[1], _TEXTS[3], _TEXTS[5], "unknown"])
+        by_text = connection.query(f"SELECT column1 FROM {table} WHERE column2 {among}", [*rows, *texts])
+        numbered, numbers = given_numbers(connection.dialect, [2, 4, 99])
+        by_number = connection.query(f"SELECT column1 FROM {table} WHERE column1 {numbered}", [*rows, *numbers])
+    finally:
+        connection.close()
+    assert sorted(row[0] for row in by_text) == [1, 3, 5]
+    assert sorted(row[0] for row in by_number) == [2, 4]
