@@ -1,4 +1,4 @@
-"""The receipt spool as a file that others may have touched: only lines that this program wrote are believed."""
+"""The receipt spool: receipts kept in a file until the next run; only lines that this program wrote are believed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import json
 import logging
 import os
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, parsed
+from api_pipeline.errors import DatabaseError
+from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, parsed, recovered
+from api_pipeline.payload import sha256_hex
+
+AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
 
 RECEIPT = SpooledReceipt(
     run_id="7d1c2f5e-0000-4000-8000-000000000001",
@@ -122,3 +128,134 @@ def test_nothing_waits_at_the_name_of_the_file_that_is_written_first(spool: Rece
 
     assert spool.path.with_suffix(".new").read_text("utf-8") == "untouched"
     assert [path.name for path in spool.path.parent.glob(".receipts-*")] == []
+
+
+def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetime | None = AT) -> Accepted:
+    state = "deleted" if kind is RecordKind.DELETION else "new"
+    row = StagedRow(number, f"P{number}", state, "pending", f'{{"n":{number}}}', None, has_previous=False)
+    record = Record(row, f"C{number}", kind, row.json_payload.encode(), row.json_payload)
+    return Accepted(record, Receipt(RECEIPT.receipt, at), 201)
+
+
+def test_only_final_acceptances_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
+    whole = accepted(1)
+    purge = replace(whole, record=replace(whole.record, kind=RecordKind.PURGE, then=whole.record))
+    lost = DeliveryFailed(accepted(2).record, "HTTP 503", 503, may_have_arrived=True)
+
+    assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 2
+
+    first, second = spool.read()
+    assert (first.run_id, first.receiver, first.batch, first.row_id, first.http_code) == ("run-1", "here", 7, 1, 201)
+    assert (first.person_id, first.la_child_id, first.kind, first.receipt) == ("P1", "C1", "full", RECEIPT.receipt)
+    assert (first.payload_hash, first.sent_hash) == (sha256_hex('{"n":1}'), whole.record.sent_hash)
+    assert (first.received_at, second.received_at) == (AT.isoformat(), None)
+    assert '{\\"n\\"' not in spool.path.read_text("utf-8")
+
+
+def test_without_an_acceptance_no_file_is_made(spool: ReceiptSpool) -> None:
+    assert spool.add("run-1", "here", 1, [DeliveryFailed(accepted().record, "HTTP 503", 503, True)]) == 0
+    assert not spool.path.exists()
+    assert spool.read() == []
+
+
+def test_line_cut_short_by_a_power_cut_swallows_no_later_receipt(spool: ReceiptSpool) -> None:
+    put(spool, f"{LINE}\n{LINE[:40]}")
+    assert spool.read() == [RECEIPT]
+
+    spool.add("run-1", "here", 1, [accepted(5)])
+
+    assert [receipt.row_id for receipt in spool.read()] == [-5, 5]
+
+
+def test_file_that_cannot_be_written_is_an_error_that_tells_what_follows(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file in place of the folder")
+
+    with pytest.raises(DatabaseError, match=r"^1 receipts could be written neither .* will be sent again\.$"):
+        ReceiptSpool(tmp_path / "spool", "dbo.staging").add("run-1", "here", 1, [accepted()])
+
+
+def test_file_goes_once_nothing_is_left_to_keep(spool: ReceiptSpool) -> None:
+    put(spool, f"{LINE}\n{LINE}\n")
+
+    spool.keep([RECEIPT])
+    assert spool.read() == [RECEIPT]
+    spool.keep([])
+    assert not spool.path.exists()
+    spool.keep([])
+
+
+def test_tables_of_one_name_in_two_databases_have_a_file_each(tmp_path: Path) -> None:
+    paths = {ReceiptSpool(tmp_path, "dbo.[st/ging]", name).path for name in ("sql01", "sql02")}
+
+    assert len(paths) == 2
+    assert {path.parent for path in paths} == {tmp_path}
+
+
+def test_first_shard_takes_over_what_a_run_on_the_whole_table_left(tmp_path: Path) -> None:
+    whole = ReceiptSpool(tmp_path, "staging")
+    first, second = (ReceiptSpool(tmp_path, "staging", shard=(part, 2)) for part in (1, 2))
+    put(whole, LINE + "\n")
+
+    assert first.read() == [RECEIPT]
+    assert second.read() == []
+    assert not whole.path.exists()
+    assert first.read() == [RECEIPT]
+
+
+def test_run_on_the_whole_table_takes_over_what_shards_left(tmp_path: Path) -> None:
+    whole = ReceiptSpool(tmp_path, "staging")
+    for part in (1, 2):
+        ReceiptSpool(tmp_path, "staging", shard=(part, 2)).add("run-1", "here", 1, [accepted(part)])
+    ReceiptSpool(tmp_path, "another", shard=(1, 2)).add("run-1", "here", 1, [accepted(9)])
+
+    assert [receipt.row_id for receipt in whole.read()] == [1, 2]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_take_over_that_was_cut_short_is_finished_by_the_next(tmp_path: Path) -> None:
+    spool = ReceiptSpool(tmp_path, "staging")
+    spool.path.with_name(f"{spool.path.name}.taken").write_text(LINE + "\n", encoding="utf-8")
+
+    assert spool.read() == [RECEIPT]
+    assert [path.name for path in tmp_path.iterdir()] == [spool.path.name]
+
+
+@pytest.mark.parametrize("kind", [RecordKind.FULL, RecordKind.DELTA, RecordKind.DELETION])
+def test_saved_receipt_becomes_the_outcome_it_was(spool: ReceiptSpool, kind: RecordKind) -> None:
+    outcome = accepted(4, kind)
+    spool.add("run-1", "here", 1, [outcome])
+    (saved,) = spool.read()
+
+    again = recovered(saved, outcome.record.row, "held text")
+
+    assert again is not None
+    assert (again.receipt, again.http_code) == (outcome.receipt, 201)
+    assert (again.record.row, again.record.la_child_id, again.record.kind) == (outcome.record.row, "C4", kind)
+    assert again.record.sent_hash == outcome.record.sent_hash
+    assert again.record.held_after == (None if kind is RecordKind.DELETION else "held text")
+
+
+@pytest.mark.parametrize("changes", [{"json_payload": '{"n":5}'}, {"row_state": "deleted"}, {"person_id": "P2"}])
+def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, changes: dict[str, str]) -> None:
+    outcome = accepted()
+    spool.add("run-1", "here", 1, [outcome])
+    (saved,) = spool.read()
+    row = outcome.record.row
+    changed = StagedRow(
+        id=row.id,
+        person_id=changes.get("person_id", row.person_id),
+        row_state=changes.get("row_state", row.row_state),
+        submission_status=row.submission_status,
+        json_payload=changes.get("json_payload", row.json_payload),
+        current_hash=None,
+        has_previous=False,
+    )
+
+    assert recovered(saved, row, None) is not None
+    assert recovered(saved, changed, None) is None
+
+
+def test_of_several_receipts_of_a_row_the_last_counts() -> None:
+    later = replace(RECEIPT, receipt="later")
+
+    assert by_row([RECEIPT, replace(RECEIPT, row_id=2), later]) == {-5: later, 2: replace(RECEIPT, row_id=2)}
