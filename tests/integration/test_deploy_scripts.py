@@ -77,7 +77,7 @@ def test_apply_lists_what_it_made_and_what_it_found(database: TestDatabase, tmp_
     first = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
     assert (first.code, "Found and left as it was: nothing." in first.out) == (0, True)
     (made,) = re.findall(r"^Made: (.*)\.$", first.out, re.MULTILINE)
-    assert len(made.split(", ")) == 7
+    assert len(made.split(", ")) == 8
     assert "ssd_api_held" in made
     database.execute(f"DROP TABLE {database.named('ssd_api_held')}")
     again = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
