@@ -55,7 +55,7 @@ class Office:
 
     def form(self) -> dict[str, list[str]]:
         """The form of the last token request."""
-        return parse_qs(self.server.token_requests[-1].body.decode())
+        return parse_qs(self.server.token_requests[-1].body.decode(), keep_blank_values=True)
 
 
 @pytest.fixture
