@@ -164,7 +164,8 @@ def test_line_of_the_wire_table_in_mid_run_on_postgresql(postgres_world: World, 
 
 def check_in_mid_run(world: World, line: Line) -> None:
     world.stage(MANY)
-    world.server.simulator.change(latency_s=0.02)
+    # Longer than a busy machine takes to write a batch back, so that requests do overlap.
+    world.server.simulator.change(latency_s=0.06)
     world.server.simulator.add_fault(*(Fault(FaultKind.SLOW, times=1) for _ in range(HIT - 1)), line.fault)
     done = world.run(**{**MID_RUN, **line.settings})
     assert done.code == line.exit_code, done.text
@@ -196,7 +197,8 @@ def test_error_that_outlasts_every_retry_alone(world: World, line: Line) -> None
 @pytest.mark.parametrize("line", OUTLASTING, ids=str)
 def test_lasting_error_mid_run_ends_the_run_after_three_batches(world: World, line: Line) -> None:
     world.stage(2 * MANY)
-    world.server.simulator.change(latency_s=0.02)
+    # Longer than a busy machine takes to write a batch back, so that requests do overlap.
+    world.server.simulator.change(latency_s=0.06)
     world.server.simulator.add_fault(*(Fault(FaultKind.SLOW, times=1) for _ in range(HIT - 1)), line.fault)
     done = world.run(**{**MID_RUN, **line.settings})
     assert done.code == line.exit_code, done.text
