@@ -139,7 +139,7 @@ def test_limit_takes_the_first_rows_and_tells_that_more_are_due(table: TestDatab
 
 def test_rows_with_a_blank_payload_are_counted_and_five_are_named(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(f"P{number}", payload="  ") for number in range(7)])
-    fill(table, table.table, [staged("S", payload=" ", status="sent"), staged("A")])
+    fill(table, table.table, [staged("D", payload=" ", status="sent", state="deleted"), staged("A")])
     plan = Plan(store)
 
     assert row_ids(plan.steps()) == [9]

@@ -1,0 +1,151 @@
+"""The write-back where several rows are one person's, or a value or the database stands in its way.
+
+What each outcome writes, on each kind of database, is in `tests/integration/test_write_back.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.model import Accepted, Receipt, Record, RecordKind, Rejected, StagedRow
+from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
+from api_pipeline.outbox.write_back import Destination, WriteBack
+from tests.support.databases import TestDatabase
+from tests.support.staging import change, fill, staged, table_rows
+
+HERE = "https://receiver.example/1"
+AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
+RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+def write_back(store: StagingTable, *, testing: bool = False) -> WriteBack:
+    return WriteBack(store, Destination("run-1", "staging", HERE, True, testing), lambda text, _: text)
+
+
+def record_of(row: StagedRow) -> Record:
+    return Record(row, row.person_id, RecordKind.FULL, row.json_payload.encode(), row.json_payload)
+
+
+def accepted(row: StagedRow) -> Accepted:
+    return Accepted(record_of(row), Receipt(RECEIPT, AT), 200)
+
+
+def newest(store: StagingTable) -> StagedRow:
+    (row,) = newest_only(store.read_page(Selection(every_row=True), None), people_with_several_rows(store))
+    return row
+
+
+def told(table: TestDatabase) -> list[tuple[object, object]]:
+    return [(row["submission_status"], row["api_response"]) for row in table_rows(table, table.table)]
+
+
+def test_older_rows_are_closed_with_the_newest_that_is_accepted(table: TestDatabase, store: StagingTable) -> None:
+    fill(
+        table, table.table, [staged("A", status="error", response="HTTP 400"), staged("A", status="sent"), staged("A")]
+    )
+
+    write_back(store).write(1, [accepted(newest(store))])
+
+    assert told(table) == [("sent", "NOT SENT: superseded by row 3"), ("sent", None), ("sent", RECEIPT)]
+
+
+def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A")])
+
+    write_back(store).write(1, [Rejected(record_of(newest(store)), "HTTP 400: wrong", 400)])
+
+    assert told(table) == [("Pending", None), ("error", "HTTP 400: wrong")]
+
+
+def test_rows_whose_newest_was_accepted_by_an_earlier_run_are_closed(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A", status="sent", response=RECEIPT), staged("B")])
+
+    assert write_back(store).close_superseded(people_with_several_rows(store).items()) == 1
+
+    assert told(table) == [("sent", "NOT SENT: superseded by row 2"), ("sent", RECEIPT), ("Pending", None)]
+
+
+@pytest.mark.parametrize("changes", [{"submission_status": "pending"}, {"person_id": "B"}])
+def test_nothing_is_closed_where_the_newest_row_changed_meanwhile(
+    table: TestDatabase, store: StagingTable, changes: dict[str, str]
+) -> None:
+    fill(table, table.table, [staged("A"), staged("A", status="sent")])
+    people = people_with_several_rows(store)
+    ((name, value),) = changes.items()
+    table.execute(f"UPDATE {table.table} SET {name} = ? WHERE id = 2", [value])
+
+    assert write_back(store).close_superseded(people.items()) == 0
+    assert told(table)[0] == ("Pending", None)
+
+
+def test_rehearsal_closes_no_row(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A", status="sent")])
+
+    assert write_back(store, testing=True).close_superseded(people_with_several_rows(store).items()) == 0
+    assert told(table)[0] == ("Pending", None)
+
+
+def test_row_that_is_another_persons_by_now_is_left_and_the_record_logged(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A")])
+    outcome = accepted(newest(store))
+    change(table, table.table, "A", person_id="B")
+
+    write_back(store).write(1, [outcome])
+
+    assert told(table) == [("Pending", None)]
+    assert [(line["person_id"], line["outcome"]) for line in table_rows(table, "ssd_api_submission_log")] == [
+        ("A", "accepted")
+    ]
+
+
+def test_reason_is_written_in_ascii_where_the_database_needs_it(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("B")])
+    first, second = (Rejected(record_of(row), "HTTP 400: Zoë", 400) for row in store.read_page(Selection(), None))
+    writer = write_back(store)
+
+    writer.write(1, [first], as_near_as_can_be=True)
+    writer.write(2, [second])
+
+    assert told(table) == [("error", "HTTP 400: Zo\\u00eb"), ("error", "HTTP 400: Zoë")]
+
+
+def test_failed_write_leaves_nothing_and_is_logged_once_when_repeated(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    outcome = accepted(newest(store))
+    writer = write_back(store)
+
+    def fail() -> None:
+        raise DatabaseError("The database went away.")
+
+    with pytest.raises(DatabaseError):
+        writer.write(1, [outcome], also=fail)
+    assert told(table) == [("Pending", None)]
+    assert (table.count("ssd_api_submission_log"), table.count("ssd_api_held")) == (0, 0)
+
+    writer.write(1, [outcome])
+    assert told(table) == [("sent", RECEIPT)]
+    assert (table.count("ssd_api_submission_log"), table.count("ssd_api_held")) == (1, 1)
+
+
+def test_write_that_was_committed_though_it_failed_is_not_repeated(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    outcome = accepted(newest(store))
+    writer = write_back(store)
+
+    def fail() -> None:
+        raise DatabaseError("The answer of the commit was lost.")
+
+    with pytest.raises(DatabaseError):
+        writer.write(1, [outcome], also=fail)
+    # As if the database had committed all the same: the same lines of the same run and batch are there.
+    write_back(store).write(1, [outcome])
+
+    writer.write(1, [outcome])
+
+    assert table.count("ssd_api_submission_log") == 1
