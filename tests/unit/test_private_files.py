@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener
+from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener, private_umask
 from tests.support.commands import run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
@@ -81,6 +81,33 @@ def test_link_pipe_and_another_accounts_file_are_not_opened(tmp_path: Path) -> N
         os.chown(tmp_path / "target", 12345, -1)
         with pytest.raises(NotOwnFileError):
             os.close(own_opener(str(tmp_path / "target"), os.O_RDONLY))
+
+
+def test_own_file_is_opened_and_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
+    for _ in range(2):
+        with open(tmp_path / "own", "a", encoding="utf-8", opener=own_opener) as file:
+            file.write("x")
+    assert (tmp_path / "own").read_text(encoding="utf-8") == "xx"
+    if os.name == "posix":
+        with pytest.raises(IsADirectoryError):
+            own_opener(str(tmp_path), os.O_RDONLY)
+
+
+@posix
+@pytest.mark.usefixtures("open_umask")
+def test_files_that_others_make_meanwhile_are_private_and_no_later_ones(tmp_path: Path) -> None:
+    with private_umask():
+        (tmp_path / "meanwhile").touch()
+    with pytest.raises(ValueError, match="stopped"), private_umask():
+        raise ValueError("stopped")
+    (tmp_path / "later").touch()
+    assert [mode(tmp_path / name) for name in ("meanwhile", "later")] == [0o600, 0o666]
+
+
+def test_folder_cannot_be_made_where_a_file_stands(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        make_private_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
