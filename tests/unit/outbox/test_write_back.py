@@ -82,6 +82,15 @@ def test_nothing_is_closed_where_the_newest_row_changed_meanwhile(
     assert told(table)[0] == ("Pending", None)
 
 
+def test_older_row_that_is_open_no_longer_keeps_its_answer(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A"), staged("A", status="sent")])
+    people = people_with_several_rows(store)
+    table.execute(f"UPDATE {table.table} SET submission_status = 'sent', api_response = ? WHERE id = 1", [RECEIPT])
+
+    assert write_back(store).close_superseded(people.items()) == 1
+    assert told(table)[:2] == [("sent", RECEIPT), ("sent", "NOT SENT: superseded by row 3")]
+
+
 def test_rehearsal_closes_no_row(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("A", status="sent")])
 
