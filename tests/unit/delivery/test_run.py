@@ -192,6 +192,18 @@ def test_what_follows_a_purge_is_sent_once_that_is_accepted(
     assert statuses(table) == ["sent"]
 
 
+def test_no_batch_is_larger_than_set_where_follow_ups_and_new_records_meet(
+    table: TestDatabase, store: StagingTable, tmp_path: Path
+) -> None:
+    fill(table, table.table, [staged(str(number), status="sent") for number in range(9)])
+    night = Night(store, tmp_path, batch_size=2, resync=True)
+
+    summary = night.run()
+
+    assert max(map(len, night.receiver.posts)) == 2
+    assert (summary.purges, summary.accepted) == (9, 9)
+
+
 def test_nothing_follows_a_purge_that_was_refused(table: TestDatabase, store: StagingTable, tmp_path: Path) -> None:
     fill(table, table.table, [staged("A", status="sent")])
     night = Night(store, tmp_path, resync=True)
@@ -276,6 +288,26 @@ def test_receipt_is_kept_in_a_file_where_the_table_is_gone(table: TestDatabase, 
     assert summary.errors
     assert all(isinstance(error, DatabaseError) for error in summary.errors)
     assert (summary.accepted, summary.exit_code) == (1, 3)
+
+
+def test_answers_that_could_not_be_written_end_the_run_and_count_as_accepted(
+    table: TestDatabase, night: Night, tmp_path: Path
+) -> None:
+    fill(table, table.table, [staged(person) for person in "ABCD"])
+
+    def drop_and_accept(records: Sequence[bytes]) -> Answer:
+        until = time.monotonic() + 10
+        while not night.parts.planner.counts.is_complete and time.monotonic() < until:
+            time.sleep(0.001)
+        table.execute(f"DROP TABLE IF EXISTS {table.table}")
+        return accept(records)
+
+    night.receiver.rule = drop_and_accept
+    summary = night.run()
+
+    saved = ReceiptSpool(tmp_path, "staging").read()
+    assert {receipt.person_id for receipt in saved} == set("ABCD")
+    assert (summary.accepted, summary.exit_code) == (4, 3)
 
 
 def test_run_without_a_due_row_sends_nothing(table: TestDatabase, night: Night) -> None:
