@@ -28,7 +28,8 @@ def nearest(value: object, now: datetime) -> object:
     Other letters are written as JSON writes them, so that a payload means the same as before.
     """
     if isinstance(value, str):
-        return value if value.isascii() else "".join(map(_escaped, _whole_characters(value)))
+        # A null character is ASCII, and no database takes it.
+        return "".join(map(_escaped, _whole_characters(value)))
     return now if isinstance(value, datetime) else value
 
 

@@ -76,3 +76,7 @@ def test_payload_in_ascii_means_the_same_as_before(payload: dict[str, object]) -
 
 def test_refused_time_becomes_the_time_of_the_write_back() -> None:
     assert nearest(datetime(2026, 1, 1), NOW) == NOW  # noqa: DTZ001
+
+
+def test_nearest_text_holds_no_null_character_even_where_all_else_is_ascii() -> None:
+    assert nearest("An\0 is odd", NOW) == "An\\ufffd is odd"
