@@ -11,8 +11,8 @@ class Case:
 
     `database` is "postgresql" or "sqlite", `mode` "full", "deltas" or "changed" (full payloads on a
     later night, every child changed), `program` "ours", "reference" or "floor"; `latency_ms` is
-    the receiver's wait before each answer, `shards` how many runs share the table. `checks` and `companions` are false
-    where the schema check is switched off, or the companion tables are not there.
+    the receiver's wait before each answer, `shards` how many runs share the table. `checks` and `control_tables` are
+    false where the schema check is switched off, or the control tables are not there.
     """
 
     rows: int
@@ -24,7 +24,7 @@ class Case:
     program: str = "ours"
     shards: int = 1
     checks: bool = True
-    companions: bool = True
+    control_tables: bool = True
 
     @property
     def name(self) -> str:
@@ -34,8 +34,8 @@ class Case:
             notes.append(f"{self.shards} shards")
         if not self.checks:
             notes.append("no schema check")
-        if not self.companions:
-            notes.append("no companion tables")
+        if not self.control_tables:
+            notes.append("no control tables")
         return ", ".join(notes)
 
     @property
@@ -73,7 +73,7 @@ SHARDS = tuple(replace(_BASE, latency_ms=500, in_flight=2, shards=shards) for sh
 _WHOLE = replace(_BASE, rows=20_000, size=6000)
 # By the receiver's latency: at once, where everything the program does is seen, and as one that has work of its own.
 PARTS = tuple(
-    (whole, replace(whole, checks=False), replace(whole, companions=False))
+    (whole, replace(whole, checks=False), replace(whole, control_tables=False))
     for whole in (_WHOLE, replace(_WHOLE, latency_ms=200))
 )
 # Each by turns on one server and one receiver: the floor has no deltas, so they are compared with the plain program.

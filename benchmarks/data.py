@@ -34,12 +34,12 @@ class Dataset:
     rows: int
     size: int
     has_history: bool
-    companions: bool
+    control_tables: bool
 
 
 def dataset_of(case: Case) -> Dataset:
     """Gives the data that a case starts from; deltas need children that are held in an earlier version."""
-    return Dataset(case.rows, case.size, case.mode != "full", case.companions)
+    return Dataset(case.rows, case.size, case.mode != "full", case.control_tables)
 
 
 Execute = Callable[[str, tuple[object, ...]], Any]
@@ -75,9 +75,9 @@ def _fill(execute: Execute, dialect: Dialect, dataset: Dataset, receiver: str) -
             f"SELECT ?, person_id, previous_json_payload, {text_hash}, 'earlier' FROM {TABLE}",
             (receiver,),
         )
-    if not dataset.companions:
-        for companion in ("held", "submission_log", "unconfirmed", "runs"):
-            execute(f"DROP TABLE ssd_api_{companion}", ())
+    if not dataset.control_tables:
+        for table in ("held", "submission_log", "unconfirmed", "runs"):
+            execute(f"DROP TABLE ssd_api_{table}", ())
     execute("DROP TABLE template", ())
 
 

@@ -64,7 +64,7 @@ class PlanOptions:
     """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
-    `testing` whether nothing is sent, and nothing recorded either. `people` are those with several rows.
+    `testing` whether nothing is sent, and nothing recorded either. `people` are those with more than one row.
     """
 
     selection: Selection
@@ -131,7 +131,7 @@ class Planner:
 
     @property
     def people(self) -> Mapping[str, RowsOfPerson]:
-        """The people who have several rows."""
+        """The people who have more than one row."""
         return self._options.people
 
     def steps(self) -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""The write-back where several rows are one person's, or a value or the database stands in its way.
+"""The write-back where more rows than one are one person's, or a value or the database stands in its way.
 
 What each outcome writes, on each kind of database, is in `tests/integration/test_write_back.py`.
 """
