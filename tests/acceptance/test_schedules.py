@@ -78,7 +78,8 @@ def test_scheduled_command_is_silent_and_leaves_log_and_report(
     done = start(command(folder), folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "run.log").read_text(encoding="utf-8").strip()
-    (report,) = (folder / "reports").iterdir()
+    (report,) = (folder / "reports").glob("csc-api-run-*.html")
+    assert (folder / "reports" / "index.html").is_file()
     assert "Every due record passed in testing mode" in report.read_text(encoding="utf-8")
 
 

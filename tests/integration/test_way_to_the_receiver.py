@@ -176,7 +176,7 @@ def test_certificate_that_is_not_trusted(council: Authority, tmp_path: Path) -> 
         "It shows a certificate of CN=127.0.0.1, O=Invented Receiver"
     )
     assert "issued by O=Invented Borough Council" in found.sentence
-    assert "no public certificate authority known by name" in found.sentence
+    assert "not a public certificate authority known by name" in found.sentence
     assert "name its PEM file in CA_BUNDLE. The check cannot be switched off." in found.advice
 
 
