@@ -72,7 +72,8 @@ class Interrupted(PipelineError):
 
 
 # Of several exit codes the first that applies (contract 5); 2 and 75 end a command before there are others.
-_PRECEDENCE = (130, 2, 75, 3, 4, 5, 1)
+# A receiver that declined (6) needs a person, where one that is away (5) may be back by the next run.
+_PRECEDENCE = (130, 2, 75, 3, 4, 6, 5, 1)
 
 
 def first_exit_code(codes: Iterable[int]) -> int:

@@ -19,7 +19,7 @@ from api_pipeline.sdr.openapi import schema_check
 from api_pipeline.sdr.receiver import Address, Manners, TecReceiver
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.settings import SdrSettings
-from api_pipeline.sdr.store import Store
+from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import Pace
 from api_pipeline.token_answer import SettingNames
 from api_pipeline.transport.retry import RetryPolicy
@@ -42,7 +42,7 @@ class SdrObservers:
 @contextmanager
 def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
     """Open the tables and the way to TEC. Errors: SettingsError, DatabaseError."""
-    connection = connect(settings.connection_string)
+    connection = connect(settings.connection_string, maker=TABLE_MAKER)
     try:
         store = opening.make_store(connection, settings.table_name)
         way, session = _way(settings)
@@ -83,7 +83,7 @@ def endpoint_report(settings: SdrSettings, observers: SdrObservers) -> Report:
 @contextmanager
 def store_alone(settings: SdrSettings) -> Iterator[tuple[Store, str]]:
     """Open the tables alone, with the key by which they know TEC. Errors: SettingsError, DatabaseError."""
-    connection = connect(settings.connection_string)
+    connection = connect(settings.connection_string, maker=TABLE_MAKER)
     try:
         base, eid = _base_and_eid(settings)
         yield opening.make_store(connection, settings.table_name), opening.receiver_key(base, eid)

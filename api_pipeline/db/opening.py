@@ -47,26 +47,31 @@ def working_as(program: str) -> Iterator[None]:
 
 
 def connect(
-    connection_string: str, *, create: bool = False, timeout_s: int = 15, busy_wait_s: float = _BUSY_WAIT_S
+    connection_string: str,
+    *,
+    create: bool = False,
+    timeout_s: int = 15,
+    busy_wait_s: float = _BUSY_WAIT_S,
+    maker: str = "d2i-csc-api deploy-schema --apply",
 ) -> Connection:
     """Open an ODBC connection string, or `sqlite:///PATH` (which must exist unless `create`).
 
-    `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked.
+    `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked; `maker` is the
+    command that makes a file that is missing.
 
     Errors: DatabaseError with a sentence that says what failed and what to look at; never the password.
     """
     if is_embedded(connection_string):
-        return _connect_sqlite(Path(embedded_path(connection_string)), busy_wait_s, create=create)
+        return _connect_sqlite(Path(embedded_path(connection_string)), busy_wait_s, create=create, maker=maker)
     return _connect_odbc(connection_string, timeout_s, busy_wait_s)
 
 
-def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool) -> Connection:
+def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool, maker: str) -> Connection:
     if is_folder(path):
         raise DatabaseError(f"DB_CONNECTION_STRING names {path}, which is a folder; expected the path of a file in it.")
     if not create and not is_there(path):
         raise DatabaseError(
-            f"The database file {path} does not exist; correct DB_CONNECTION_STRING, "
-            "or make it with: d2i-csc-api deploy-schema --apply"
+            f"The database file {path} does not exist; correct DB_CONNECTION_STRING, or make it with: {maker}"
         )
 
     def opener() -> sqlite3.Connection:

@@ -19,6 +19,8 @@ from api_pipeline.sql.statements import load, placeholders
 PAGE = 1000
 _MOST_PARAMETERS = 2000
 _FILE = "sdr_queries.sql"
+# The command that makes the tables.
+TABLE_MAKER = "d2i-csc-api sdr deploy-schema --apply"
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,3 +376,12 @@ def test_the_step_that_fails_ends_the_walk(
     assert words in done.out
     assert "council" not in done.out
     assert "another-invented-secret" not in done.text
+
+
+@_EMBEDDED
+def test_a_missing_database_file_names_the_command_of_this_service(provider: Provider) -> None:
+    missing = f"sqlite:///{provider.folder / 'missing.db'}"
+    for command in (("status",), ("submit", PERIOD)):
+        done = provider.sdr(*command, DB_CONNECTION_STRING=missing)
+        assert done.code == 3, done.text
+        assert "or make it with: d2i-csc-api sdr deploy-schema --apply" in " ".join(done.err.split())
