@@ -408,14 +408,3 @@ def _simulated(settings: Settings, limiter: RateLimiter, observers: RequestObser
     )
     credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
     return assemble(settings, session, endpoint, credentials, limiter, observers)
-
-
-@contextmanager
-def open_store(settings: Settings) -> Iterator[StagingTable]:
-    """Open the database and return its staging table. Errors: DatabaseError."""
-
-    connection = connect(settings.connection_string)
-    try:
-        yield StagingTable(connection, table_names(settings.table_name, connection.dialect))
-    finally:
-        connection.close()

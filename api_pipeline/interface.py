@@ -104,9 +104,9 @@ def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Pat
     Sends nothing and changes nothing. `csv_path` gets one line a finding: person id, place and rule, never a value.
     Errors: DatabaseError; SettingsError where the file cannot be written.
     """
-    from api_pipeline.assembly import open_store
     from api_pipeline.diagnostics.payloads import Levels
     from api_pipeline.diagnostics.payloads import validate as check
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.outbox.staging_table import Selection
     from api_pipeline.payloads.schema_check import Checker
 
@@ -144,8 +144,8 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
 
 def status(settings: Settings, *, runs: int = 5) -> Overview:
     """Return the table at a glance: rows by state, oldest pending row, frequent errors (masked), the last runs."""
-    from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.outbox.status import overview
 
     with open_store(settings) as store:

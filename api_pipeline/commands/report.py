@@ -32,8 +32,8 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     The run's page shows what was due, its outcomes, errors by rule, and the runs before it.
     """
     from api_pipeline import documents
-    from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.reports.nights import gather_nights
     from api_pipeline.reports.report_file import write_index, write_report
     from api_pipeline.reports.run_report import gather
@@ -64,9 +64,9 @@ def report_on(summary: RunSummary, settings: Settings, folder: Path) -> ReportOu
 
     The run is over and its rows are written: an error here becomes the sentence, and never the run's exit code.
     """
-    from api_pipeline.assembly import open_store
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.reports.nights import gather_nights
     from api_pipeline.reports.report_file import write_index, write_report
     from api_pipeline.reports.run_report import gather

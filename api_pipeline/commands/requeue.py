@@ -16,7 +16,7 @@ from api_pipeline.commands.common import Common, json_option, not_empty, pass_co
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None, as_json: bool) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""
     from api_pipeline import documents
-    from api_pipeline.assembly import open_store
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.outbox.status import requeue
     from api_pipeline.settings.model import Purpose
 

@@ -14,8 +14,8 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""
     from api_pipeline import documents
-    from api_pipeline.assembly import open_store
     from api_pipeline.logs.masking import mask_values
+    from api_pipeline.outbox.opening import open_store
     from api_pipeline.outbox.status import overview
     from api_pipeline.reports.console import status_lines
     from api_pipeline.settings.model import Purpose

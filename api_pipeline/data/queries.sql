@@ -85,11 +85,24 @@ WHERE person_id IN (SELECT person_id FROM {table} WHERE person_id IS NOT NULL {p
 SELECT COUNT(*), COUNT(id), COUNT(DISTINCT id)
 FROM {table};
 
+-- name: count_rows
+-- Counts the rows, by the smallest index that there is.
+SELECT COUNT(*)
+FROM {table};
+
+-- name: read_words
+-- Reads the status words of some rows, the newest: what most of them have, most rows of the table are likely to have.
+SELECT row_state, submission_status
+FROM {table}
+ORDER BY id DESC {page};
+
 -- name: count_words
--- Counts the rows by their two status words as they are stored, with one person of each. No payload is named here: a
+-- Counts the rows by their two status words as they are stored, with one person of each; all but the rows with one pair
+-- of words, whose number is what remains of all: sorting them would take most of the time. No payload is named here: a
 -- database that sorts the rows would carry it along.
 SELECT row_state, submission_status, COUNT(*), MIN(person_id)
 FROM {table}
+WHERE row_state IS NULL OR submission_status IS NULL OR row_state <> ? OR submission_status <> ?
 GROUP BY row_state, submission_status;
 
 -- name: count_words_without_payload
@@ -109,9 +122,13 @@ ORDER BY id {page};
 
 -- name: read_payload_beginnings
 -- Reads how the payloads of due rows begin that have no quotation mark there: `status` looks which of them are blank.
+-- The condition of the index of due rows stands here word for word, so that no other row is looked at.
 SELECT person_id, CAST(json_payload AS VARCHAR(50))
 FROM {table}
-WHERE LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+WHERE json_payload IS NOT NULL
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted')
+  AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted')
   AND CAST(json_payload AS VARCHAR(50)) NOT LIKE '%"%'
 ORDER BY id;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from api_pipeline.assembly import RunRequest, check_control_tables, open_store, plan_options, retry_budget_of
+from api_pipeline.assembly import RunRequest, check_control_tables, plan_options, retry_budget_of
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
 from api_pipeline.model import RecordKind
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.assembly import RunRequest, open_store
+from api_pipeline.assembly import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
@@ -16,6 +16,7 @@ from api_pipeline.explain.structure import Change, Part, changes_between, parts_
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopted_baselines
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
 from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.payloads.finding import Finding

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from api_pipeline._version import __version__
-from api_pipeline.assembly import open_store
 from api_pipeline.errors import DatabaseError
 from api_pipeline.notify.ending import Ending
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.status import oldest_due
 from api_pipeline.settings.model import Settings
 

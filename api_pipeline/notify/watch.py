@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from api_pipeline.assembly import open_store, shard_of
+from api_pipeline.assembly import shard_of
 from api_pipeline.config import Examined
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.notify.channels import Delivery, deliver, messages, ping, warn
@@ -16,6 +16,7 @@ from api_pipeline.notify.ending import Ending, counts_of
 from api_pipeline.notify.messages import plain_text
 from api_pipeline.notify.metrics import oldest_due_age_s, write_metrics
 from api_pipeline.notify.sending import Route
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.status import past_runs
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings

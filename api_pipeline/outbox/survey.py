@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from api_pipeline.db import DatabaseBusy, UnreadableText
+from api_pipeline.db import DatabaseBusy, Row, UnreadableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
 from api_pipeline.run_summary import Counts
@@ -21,9 +21,11 @@ from api_pipeline.sql.identifiers import Dialect
 _LOG = logging.getLogger(__name__)
 _KNOWN_STATUSES = DUE_STATUSES | {"sent"}
 _DELETED = "deleted"
+_KNOWN_STATES = frozenset({"new", "updated", "unchanged", _DELETED})
 _TRIAL = "d2i-csc-api: is this row writable? (never committed)"
 _UNREADABLE = "(unreadable)"
 _NAMED = 5
+_LOOKED_AT = 100
 
 
 class _RolledBack(Exception):
@@ -51,7 +53,7 @@ class Survey:
 def survey(store: StagingTable) -> Survey:
     """Return what the words of the table say. Errors: DatabaseError."""
     try:
-        groups = store.connection.query(store.sql("count_words"))
+        groups = _groups(store)
         without = store.connection.query(store.sql("count_words_without_payload"))
     except UnreadableText:
         # Which word it is cannot be known, only that no run takes its row.
@@ -77,6 +79,26 @@ def survey(store: StagingTable) -> Survey:
         odd_statuses=_odd((group[1] for group in groups), DUE_STATUSES),
         odd_states=_odd((group[0] for group in groups), {_DELETED}),
     )
+
+
+def _groups(store: StagingTable) -> list[Row]:
+    """Return the rows by their words as they are stored: row state, status, number, and a person where it may matter.
+
+    Errors: DatabaseError.
+    """
+    usual = _usual_words(store)
+    # Counted first: of rows that are added meanwhile none can then seem to be gone.
+    rows = int(store.connection.query(store.sql("count_rows"))[0][0])
+    others = store.connection.query(store.sql("count_words"), usual)
+    remaining = rows - sum(int(group[2]) for group in others)
+    return [*others, (*usual, remaining, None)] if remaining > 0 else others
+
+
+def _usual_words(store: StagingTable) -> tuple[str, str]:
+    """Return the row state and status that most of the newest rows have, of those whose words are ordinary."""
+    newest = store.connection.query(store.sql("read_words", page=store.connection.page(_LOOKED_AT)["page"]))
+    found = Counter((state, status) for state, status in newest if state in _KNOWN_STATES and status in _KNOWN_STATUSES)
+    return max(found, key=lambda words: found[words], default=("unchanged", "sent"))
 
 
 def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import pytest
@@ -43,6 +44,18 @@ def test_rows_are_counted_by_their_words_as_they_are_compared(table: TestDatabas
     fill(table, table.table, [staged("A"), staged("B", status=" PENDING "), staged("C", status="sent", state=None)])
 
     assert survey(store).words == {("new", "pending"): 2, ("", "sent"): 1}
+
+
+@pytest.mark.parametrize("newest", [("unchanged", "sent"), ("new", "pending"), ("deleted", "error"), (None, None)])
+def test_words_are_counted_right_whatever_most_rows_have(
+    table: TestDatabase, store: StagingTable, newest: tuple[str | None, str | None]
+) -> None:
+    states = ("new", "NEW", " updated", "unchanged", "deleted", "odd", "", None)
+    pairs = [(state, status) for state in states for status in ("pending", "Sent", "error", "on hold", None)]
+    pairs = [*pairs, ("unchanged", "sent"), *pairs[::3], *[newest] * 60]
+    fill(table, table.table, [staged(str(n), state=a, status=b) for n, (a, b) in enumerate(pairs)])
+
+    assert survey(store).words == Counter(((a or "").strip().lower(), (b or "").strip().lower()) for a, b in pairs)
 
 
 def test_unknown_words_are_counted_with_a_person_of_each(table: TestDatabase, store: StagingTable) -> None:
