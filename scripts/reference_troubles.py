@@ -100,9 +100,18 @@ IN_A_STATEMENT = (
 )
 # What SQL Server's driver puts in round brackets behind its text.
 NATIVE = (
+    ("1205", "a deadlock's victim"),
     ("1222", "a lock was waited for too long"),
+    ("1204", "no more locks are to be had"),
+    ("8645", "memory was waited for too long"),
     ("3960", "a conflict under snapshot isolation"),
     ("3961", "a conflict under snapshot isolation"),
+    ("10928", "Azure: the limit of requests or sessions"),
+    ("10929", "Azure: the server is too busy for more requests"),
+    ("40501", "Azure: the service is busy"),
+    ("49918", "Azure: not enough resources for the request"),
+    ("49919", "Azure: too many changes under way"),
+    ("49920", "Azure: too many operations under way"),
     ("1101", "no page is left in the database"),
     ("1105", "the file group is full"),
     ("9002", "the transaction log is full"),

@@ -12,16 +12,16 @@ from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.binding import bind
 from api_pipeline.sql.driver_errors import (
-    LOST,
     ConnectionLost,
     RowsMissed,
     TransactionLost,
     as_database_error,
+    connection_lost,
     is_driver_error,
 )
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import odbc
-from api_pipeline.sql.statements import load
+from api_pipeline.sql.statements import NamedSql, load
 
 if TYPE_CHECKING:
     import pyodbc
@@ -225,7 +225,7 @@ class Connection:
     def _begin(self) -> None:
         self.check_guard()
         self._transactions += 1
-        with self._translated():
+        with self._translated(NamedSql("", "BEGIN")):
             if not self._is_odbc:
                 # A transaction that reads first and writes later can be caught between two writers; this one cannot.
                 self._raw.execute("BEGIN IMMEDIATE").close()
@@ -253,7 +253,7 @@ class Connection:
             if commit:
                 self.check_transaction()
             self._is_in_transaction = False
-            with self._translated():
+            with self._translated(NamedSql("", "COMMIT" if commit else "ROLLBACK")):
                 if not self._is_odbc:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
                     return
@@ -309,5 +309,5 @@ def translated(
             raise
         translated = as_database_error(error, sql, has_values=has_values)
         if type(translated) is DatabaseError and is_gone():
-            translated = ConnectionLost(LOST.format(state=error.args[0]))
+            translated = connection_lost(error, sql)
         raise translated from None

@@ -22,9 +22,16 @@ _LOST_STATES = ("08", "57P", "HYT", "01002")
 _LOST_NATIVE = re.compile(
     r"server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link", re.I
 )
-LOST = "The connection to the database was lost (SQLSTATE {state}); check that the server is up, then run again."
-# 1222 is SQL Server's wait for a lock, 3960 and 3961 are its conflicts under SNAPSHOT isolation.
-_BUSY = re.compile(r"database is locked|Lock request time ?out|\((1222|3960|3961)\)", re.I)
+LOST = "The connection to the database was lost (SQLSTATE {told}); check that the server is up, then run again."
+_BUSY_SENTENCE = "The database is busy (SQLSTATE {told}); try again when other work on it has ended."
+_CODE_PAGE = "A text has a letter that the code page of the database lacks (SQLSTATE {told})."
+# 1222 is SQL Server's wait for a lock, 1204 its want of locks, 8645 of memory; 3960 and 3961 are its conflicts under
+# SNAPSHOT isolation; 10928, 10929, 40501 and 49918 to 49920 are Azure's limits.
+_BUSY = re.compile(
+    r"database is locked|Lock request time ?out|"
+    r"\((1204|1205|1222|3960|3961|8645|10928|10929|40501|49918|49919|49920)\)",
+    re.I,
+)
 _TAKEN = re.compile(r"UNIQUE constraint failed", re.I)
 _UNDECODABLE = re.compile(r"could not decode to UTF-8", re.I)
 _READ_ONLY = re.compile(r"read-only transaction|read-only (database|because)|\((3906|3908|978)\)", re.I)
@@ -92,21 +99,37 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     if not _SQLSTATE.match(state):
         state = "HY000"
     if _BUSY.search(text) or state in ("40001", "40P01", "55P03"):
-        return DatabaseBusy(f"The database is busy (SQLSTATE {state}); try again when other work on it has ended.")
+        return DatabaseBusy(_BUSY_SENTENCE.format(told=_told(state, text, sql)))
     if state.startswith(_LOST_STATES) or _LOST_NATIVE.search(text):
-        return ConnectionLost(LOST.format(state=state))
+        return connection_lost(error, sql)
     if state == "22P05":
-        return UnstorableText("A text has a letter that the code page of the database lacks (SQLSTATE 22P05).")
+        return UnstorableText(_CODE_PAGE.format(told=_told(state, text, sql)))
     shown = "" if has_values or state.startswith("22") else _redacted(text, sql)
     if state.startswith("23") or _TAKEN.search(text):
         return KeyTaken(_sentence(state, text, sql, shown))
     return DatabaseError(_sentence(state, text, sql, shown))
 
 
-def _sentence(state: str, text: str, sql: str, shown: str) -> str:
+def connection_lost(error: BaseException, sql: str = "") -> ConnectionLost:
+    """Return the error for a connection that went away, by the driver's error on the statement `sql`."""
+    state = str(error.args[0]) if error.args else ""
+    told = _told(state if _SQLSTATE.match(state) else "HY000", str(error.args[-1]) if error.args else "", sql)
+    return ConnectionLost(LOST.format(told=told))
+
+
+def _told(state: str, text: str, sql: str) -> str:
+    """Return what stands behind the word SQLSTATE: state, the server's number, and the statement if it is named."""
+    told = _numbered(state, text)
+    return f"{told}, {_name_of(sql)}" if getattr(sql, "name", "") else told
+
+
+def _numbered(state: str, text: str) -> str:
     native = _NATIVE.search(text)
-    number = f", native error {native[1]}" if native else ""
-    told = f"{state}{number}, {_name_of(sql)}" if getattr(sql, "name", "") else f"{state}{number}"
+    return f"{state}, native error {native[1]}" if native and native[1] != "0" else state
+
+
+def _sentence(state: str, text: str, sql: str, shown: str) -> str:
+    told = _told(state, text, sql)
     if state in ("42S02", "42P01") or _MISSING_TABLE.search(text):
         return (
             f"A table does not exist in this database (SQLSTATE {told}); check TABLE_NAME, or make the tables with: "
@@ -126,18 +149,18 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
         )
     if state in ("53100", "53200") or _FULL.search(text):
         return (
-            f"The database has no room left (SQLSTATE {state}): its disk, its log or a quota is full; ask the database "
+            f"The database has no room left (SQLSTATE {told}): its disk, its log or a quota is full; ask the database "
             "administrator for room, then run again. What was sent before is recorded or kept in the receipt spool."
         )
     if state in ("57014", "HY008") or _CANCELLED.search(text):
         return (
-            f"A statement was cancelled (SQLSTATE {state}), by somebody or by a time limit of the server; ask the "
+            f"A statement was cancelled (SQLSTATE {told}), by somebody or by a time limit of the server; ask the "
             "database administrator whether there is one, then run again."
         )
     said = f': the server says "{shown}"' if shown else ""
     return (
-        f"The database refused {_name_of(sql)} (SQLSTATE {state}{number}){said}. Give this sentence to the database "
-        "administrator; the page docs/reference/sql.md shows every statement by its name."
+        f"The database refused {_name_of(sql)} (SQLSTATE {_numbered(state, text)}){said}. Give this sentence to the "
+        "database administrator; the page docs/reference/sql.md shows every statement by its name."
     )
 
 
@@ -161,10 +184,13 @@ def _redacted(text: str, sql: str) -> str:
 
 def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
     text = str(error)
+    told = f" ({_name_of(sql)})" if getattr(sql, "name", "") else ""
     if "locked" in text or "busy" in text:
-        return DatabaseBusy("The database file is busy; try again when other work on it has ended.")
+        return DatabaseBusy(f"The database file is busy{told}; try again when other work on it has ended.")
     if "unable to open" in text or "disk I/O" in text or "closed database" in text:
-        return ConnectionLost("The database file cannot be opened; check that its folder exists and may be written to.")
+        return ConnectionLost(
+            f"The database file cannot be opened{told}; check that its folder exists and may be written to."
+        )
     if isinstance(error, sqlite3.IntegrityError):
         return KeyTaken(_sentence("HY000", text, sql, ""))
     if "not a database" in text:

@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from api_pipeline.sql.driver_errors import as_database_error
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, as_database_error
 from api_pipeline.sql.statements import load
 
 
@@ -33,7 +34,7 @@ CANCELLED = [
 def test_full_disk_is_told_as_such(state: str, text: str) -> None:
     error = as_database_error(DriverError(state, text), "UPDATE x SET y = 1")
     assert error.exit_code == 3
-    assert str(error).startswith(f"The database has no room left (SQLSTATE {state})")
+    assert str(error).startswith(f"The database has no room left (SQLSTATE {state}")
 
 
 @pytest.mark.parametrize(("state", "text"), CANCELLED)
@@ -80,3 +81,76 @@ def test_what_is_missing_or_forbidden_names_statement_and_table(state: str, text
     error = as_database_error(DriverError(state, text), statement)
 
     assert f"{expected}the statement may_write on csc.staging)" in str(error)
+
+
+_DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "kind", "told"),
+    [
+        (
+            "40001",
+            f"{_DRIVER}[SQL Server]chosen as the deadlock victim. (1205) (SQLExecDirectW)",
+            DatabaseBusy,
+            "40001, native error 1205",
+        ),
+        (
+            "42000",
+            f"{_DRIVER}[SQL Server]Lock request time out period. (1222) (SQLExecDirectW)",
+            DatabaseBusy,
+            "42000, native error 1222",
+        ),
+        (
+            "42000",
+            f"{_DRIVER}[SQL Server]Snapshot isolation. (3960) (SQLExecDirectW)",
+            DatabaseBusy,
+            "42000, native error 3960",
+        ),
+        (
+            "HY000",
+            f"{_DRIVER}[SQL Server]Cannot obtain a LOCK resource. (1204) (SQLExecDirectW)",
+            DatabaseBusy,
+            "HY000, native error 1204",
+        ),
+        (
+            "42000",
+            f"{_DRIVER}[SQL Server]The service is busy. (40501) (SQLExecDirectW)",
+            DatabaseBusy,
+            "42000, native error 40501",
+        ),
+        (
+            "08S01",
+            f"{_DRIVER}TCP Provider: Error code 0x68 (104) (SQLExecDirectW)",
+            ConnectionLost,
+            "08S01, native error 104",
+        ),
+        ("HY008", f"{_DRIVER}Operation canceled (0) (SQLExecDirectW)", DatabaseError, "HY008"),
+        (
+            "42000",
+            f"{_DRIVER}[SQL Server]The log is full. (9002) (SQLExecDirectW)",
+            DatabaseError,
+            "42000, native error 9002",
+        ),
+    ],
+)
+def test_every_kind_names_statement_table_state_and_number(
+    state: str, text: str, kind: type[DatabaseError], told: str
+) -> None:
+    error = as_database_error(
+        DriverError(state, text), load()["mark_failed"].sql.format(table="csc.t", rows="x", ids=1)
+    )
+
+    assert type(error) is kind
+    assert f"(SQLSTATE {told}, the statement mark_failed on csc.t)" in str(error)
+    assert "d2i-csc-api test-schema" not in str(error)
+    assert "; " in str(error)
+
+
+def test_embedded_database_names_the_statement_for_which_it_is_busy() -> None:
+    statement = load()["any_row"].sql.format(table="staging", page="LIMIT 1")
+
+    error = as_database_error(sqlite3.OperationalError("database is locked"), statement)
+
+    assert type(error) is DatabaseBusy
+    assert "busy (the statement any_row on staging); try again" in str(error)
