@@ -72,10 +72,17 @@ def _database(kind: str) -> Iterator[Connection | None]:
         return
     with running_server(AS_A_REAL_SERVER) as server:
         connection = connect(server.connection_string(server.create_database()))
+        before = _children_s()
         try:
             yield connection
         finally:
             connection.close()
+    print(f"processor time of the server: {_children_s() - before:.0f} s")
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _timed(work: object) -> tuple[float, CollectSummary]:

@@ -59,7 +59,7 @@ def given_rows(
     """Return the SQL of a table `given` of rows, as `rows_as_table`, and the parameters that fill it.
 
     PostgreSQL takes them as one JSON text: it reads that in half the time of as many parameters, and there is no
-    largest number of rows. Times are without a zone.
+    largest number of rows. As JSONB each row is parsed once, as JSON once for each column. Times are without a zone.
     """
     if dialect is not Dialect.POSTGRESQL:
         return rows_as_table(dialect, types, len(rows)), [value for row in rows for value in row]
@@ -68,7 +68,7 @@ def given_rows(
     )
     text = orjson.dumps(rows, default=_hexadecimal).decode()
     # Made of places and types alone.
-    return f"(SELECT {columns} FROM json_array_elements(CAST(?text AS JSON)) AS list(one)) AS given", [text]  # noqa: S608
+    return f"(SELECT {columns} FROM jsonb_array_elements(CAST(?text AS JSONB)) AS list(one)) AS given", [text]  # noqa: S608
 
 
 def given_texts(dialect: Dialect, texts: Sequence[str]) -> tuple[str, Sequence[object]]:

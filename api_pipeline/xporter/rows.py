@@ -21,9 +21,9 @@ _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where the columns of one shape of row are found: members by column, key members, members without a column."""
+    """Where one shape of row has what is landed: members by a column's place, key members, members without a column."""
 
-    members: tuple[str | None, ...]
+    found: tuple[tuple[int, str], ...]
     keys: tuple[str | None, ...]
     extra: tuple[str, ...]
 
@@ -38,7 +38,8 @@ class RowReader:
         self._landing = landing
         self._withheld = frozenset(name.lower() for name in withheld)
         self._columns = [name.lower() for name in landing.columns]
-        self._is_id = [field.type == "id" for field in landing.fields]
+        self._width = len(self._columns)
+        self._ids = [place for place, field in enumerate(landing.fields) if field.type == "id"]
         self._key = [name.lower() for name in landing.table.key] if landing.table else ["id"]
         self._has_loose_key = landing.table is None or not landing.table.is_published
         self._plans: dict[tuple[str, ...], _Plan] = {}
@@ -51,11 +52,13 @@ class RowReader:
 
         A table whose columns are not published may have rows without an Id: such a row is its own key.
         """
-        parts = [_text(row[member]) if member is not None else None for member in self._plan(row).keys]
+        keys = self._plan(row).keys
+        if len(keys) == 1 and keys[0] is not None and (text := (_text(row[keys[0]]) or "").strip()):
+            return self._prefixed(row, text)
+        parts = [_text(row[member]) if member is not None else None for member in keys]
         texts = [(part or "").strip() for part in parts]
         if all(texts):
-            joined = texts[0] if len(texts) == 1 else "|".join(_escaped(text) for text in texts)
-            return self._prefixed(row, joined)
+            return self._prefixed(row, "|".join(_escaped(text) for text in texts))
         if self._has_loose_key:
             return self._prefixed(row, LOOSE + hashlib.sha256(orjson.dumps(row, option=_SORTED)).hexdigest()[:32])
         return None
@@ -69,13 +72,15 @@ class RowReader:
     def values(self, row: Mapping[str, Any]) -> list[str | None]:
         """Return the values of the table's columns and of `extra`, as texts."""
         plan = self._plan(row)
-        values = [_text(row[member]) if member is not None else None for member in plan.members]
-        for place, is_id in enumerate(self._is_id):
+        values: list[str | None] = [None] * self._width
+        for place, member in plan.found:
+            values[place] = _text(row[member])
+        for place in self._ids:
             value = values[place]
-            if is_id and value is not None and len(value) > ID_LENGTH:
+            if value is not None and len(value) > ID_LENGTH:
                 values[place] = value[:ID_LENGTH]
         kept = plan.extra if self._keeps_unknown else ()
-        extra = {member: row[member] for member in kept if row[member] is not None}
+        extra = {member: row[member] for member in kept if row[member] is not None} if kept else None
         values.append(_clean(orjson.dumps(extra, option=_SORTED).decode()) if extra else None)
         return values
 
@@ -105,7 +110,11 @@ class RowReader:
 
     def _planned(self, shape: tuple[str, ...]) -> _Plan:
         found = {name.lower(): name for name in shape}
-        members = tuple(None if column in self._withheld else found.get(column) for column in self._columns)
+        members = tuple(
+            (place, found[column])
+            for place, column in enumerate(self._columns)
+            if column in found and column not in self._withheld
+        )
         # A row's key is needed to keep it in step, whatever the consent says of the column that shows it.
         keys = tuple(found.get(column) for column in self._key)
         known = set(self._columns)
@@ -118,7 +127,7 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return _clean(value)
+        return value.replace("\x00", "") if "\x00" in value else value
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, (int, float)):

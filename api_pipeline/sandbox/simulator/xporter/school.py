@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -77,11 +77,10 @@ class School:
         tables = self.data.get(endpoint) or {}
         return {
             name: [
-                self.let_out(endpoint, name, row)
-                for row in self._shown(rows)
-                if first <= str(row.get("Date", first)) <= last
+                self._without(row, hidden) for row in self._shown(rows) if first <= str(row.get("Date", first)) <= last
             ]
             for name, rows in tables.items()
+            for hidden in (self._hidden(endpoint, name),)
         }
 
     def _shown(self, rows: Mapping[str, Row]) -> Iterable[Row]:
@@ -93,10 +92,14 @@ class School:
 
     def let_out(self, endpoint: str, table: str, row: Row) -> Row:
         """Return a row without what the school's scopes and choices hold back."""
-        tables = published()[endpoint.lower()]["tables"]
-        fields: list[list[str]] = next((item["fields"] for item in tables if item["name"] == table), [])
-        hidden = {name for name, _, scopes in fields if not _allows(scopes, self.scopes)} | self.withheld_fields
-        return {name: value for name, value in row.items() if name not in hidden}
+        return self._without(row, self._hidden(endpoint, table))
+
+    def _hidden(self, endpoint: str, table: str) -> frozenset[str]:
+        return _not_allowed(endpoint, table, self.scopes) | self.withheld_fields
+
+    @staticmethod
+    def _without(row: Row, hidden: frozenset[str]) -> Row:
+        return dict(row) if hidden.isdisjoint(row) else {name: row[name] for name in row if name not in hidden}
 
     def is_let_out(self, endpoint: str) -> bool:
         """Whether any published column of an endpoint is let out."""
@@ -179,6 +182,14 @@ class School:
     def copy_data(self) -> dict[str, dict[str, dict[str, Row]]]:
         """Return a copy of all rows, as they are now."""
         return deepcopy(self.data)
+
+
+@lru_cache(maxsize=512)
+def _not_allowed(endpoint: str, table: str, given: frozenset[str]) -> frozenset[str]:
+    """Return the columns of a table that scopes do not let out."""
+    tables = published()[endpoint.lower()]["tables"]
+    fields: list[list[str]] = next((item["fields"] for item in tables if item["name"] == table), [])
+    return frozenset(name for name, _, scopes in fields if not _allows(scopes, given))
 
 
 def _allows(scopes: str, given: frozenset[str]) -> bool:
