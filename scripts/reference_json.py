@@ -10,14 +10,19 @@ from scripts.reference_commands import MADE, cell
 
 _HEAD = f"""{MADE}# Output for programs
 
-With `--json` a command prints one JSON object on standard output and nothing else there. Errors and the log go to
+With `--json` a command prints one JSON document on standard output and nothing else there: an object, `sdr returns` an
+array. Errors and the log go to
 standard error, and the exit code is the same. A command that ends before it has anything to say (wrong settings, no
 database) prints no JSON, apart from the tests (`test-*`, `smoke`), which then print their one failed step.
 
-Each object follows a JSON Schema, which is in the package as `api_pipeline/data/schemas/NAME.schema.json`. The schemas
-only grow: a later version may add members, and removes or renames none. Read the members you need and ignore others.
+Each document follows a JSON Schema, which is in the package as `api_pipeline/data/schemas/NAME.schema.json`. The
+schemas only grow: a later version may add members, and removes or renames none. Read the members you need and ignore
+others.
 
-`preflight`, and `deploy-schema` without `--apply`, print a script, which is for programs as it is.
+Without `--json` are: `preflight`, and `deploy-schema` without `--apply`, which print a script; `xporter config` and
+`sdr config --example`, which print a settings file; `init`, which asks a person; `demo`, `sdr demo` and `xporter demo`,
+which tell a person a story; `simulate-api`, `sdr simulate` and `xporter simulate-api`, which serve until they are
+stopped; shell completion, whose text is the shell's own.
 """
 
 
@@ -33,6 +38,8 @@ def json_page() -> str:
 
 
 def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
+    if not path and schema.get("type") == "array":
+        yield from _rows(schema["items"], "[]")
     for name, inner in schema.get("properties", {}).items():
         place = f"{path}.{name}" if path else name
         yield f"| `{place}` | {cell(_kind(inner))} | {cell(inner.get('description', ''))} |"
@@ -51,5 +58,5 @@ def _kind(schema: dict[str, Any]) -> str:
     names = [kind] if isinstance(kind, str) else list(kind)
     for part, word in (("items", "array of"), ("additionalProperties", "object of")):
         if isinstance(schema.get(part), dict):
-            return f"{word} {_kind(schema[part])}"
+            return f"{word} {_kind(schema[part])}" + (" or null" if "null" in names else "")
     return " or ".join(names)

@@ -14,6 +14,7 @@ from api_pipeline.commands.stopping import stop_on_signals
 if TYPE_CHECKING:
     import threading
 
+    from api_pipeline.documents import Document
     from api_pipeline.settings.model import Settings
 
 
@@ -56,8 +57,6 @@ def command(
             )
         _plan_only(common, options, limit, resync=resync, person_id=person_id, as_json=as_json)
         return
-    if as_json and stages:
-        raise click.UsageError("--json goes without --stage, whose summary is text; run stage first.")
     execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report, as_json=as_json)
 
 
@@ -86,8 +85,7 @@ def execute(
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
     with session(common, purpose, options) as started, watched(started.settings, started.run_id) as watch:
         stop = stop_on_signals()
-        if stages:
-            _stage(started.settings, stop, common)
+        staged = _stage(started.settings, stop, common, as_json=as_json) if stages else None
         progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
         observers = RunObservers(progress, progress.set_total, started.redactor.add)
         request = RunRequest(started.run_id, limit, resync, person_id)
@@ -96,7 +94,7 @@ def execute(
         watch.ended(summary)
         outcome = report_on(summary, started.settings, report) if report else None
     if as_json:
-        print_json(documents.run(summary))
+        print_json(documents.run(summary, staged))
     else:
         print_summary(summary, say, quiet=common.quiet)
     if outcome and not (common.quiet and outcome.was_written):
@@ -130,11 +128,11 @@ def _plan_only(
     raise SystemExit(found.exit_code)
 
 
-def _stage(settings: Settings, stop: threading.Event, common: Common) -> None:
+def _stage(settings: Settings, stop: threading.Event, common: Common, *, as_json: bool) -> Document:
     from api_pipeline.commands.stage import stage_once, today
     from api_pipeline.staging.session import StageCall
 
-    stage_once(settings, StageCall(today()), stop, common)
+    return stage_once(settings, StageCall(today()), stop, common, as_json=as_json)[1]
 
 
 def _options(full: bool | None, testing: bool | None, given: dict[str, str | None]) -> dict[str, str | None]:

@@ -14,6 +14,7 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 if TYPE_CHECKING:
     import threading
 
+    from api_pipeline.documents import Document
     from api_pipeline.settings.model import Settings
     from api_pipeline.staging.changes import Word
     from api_pipeline.staging.outcome import StageSummary
@@ -54,7 +55,9 @@ def command(
     stop = stop_on_signals()
     call = StageCall(as_of.date() if as_of else today(), dry_run, allow_deletions)
     with session(common, Purpose.STAGE, {"TABLE_NAME": table}) as started:
-        summary = stage_once(started.settings, call, stop, common, issues_csv, as_json=as_json)
+        summary, document = stage_once(started.settings, call, stop, common, issues_csv, as_json=as_json)
+    if as_json:
+        print_json(document)
     if summary.refusal is not None:
         raise summary.refusal
 
@@ -67,8 +70,11 @@ def stage_once(
     issues_csv: Path | None = None,
     *,
     as_json: bool = False,
-) -> StageSummary:
-    """Stage once, show progress, and print what was done. Errors: those of `staging.session.stage`."""
+) -> tuple[StageSummary, Document]:
+    """Stage once, show progress, and print what was done; `as_json` leaves the printing of the document to the caller.
+
+    Errors: those of `staging.session.stage`.
+    """
     from api_pipeline import documents
     from api_pipeline.staging.outcome import StagingObservers
     from api_pipeline.staging.report import Listing, StageProgress, print_summary
@@ -81,11 +87,9 @@ def stage_once(
     with issues_file(issues_csv) as write_issue:
         summary = stage(settings, call, StagingObservers(on_change, write_issue, progress.update), stop)
     progress.close()
-    if as_json:
-        print_json(documents.staging(summary, call.as_of, issues_csv, changes))
-    elif not common.quiet:
+    if not (as_json or common.quiet):
         print_summary(summary, call.as_of, issues_csv)
-    return summary
+    return summary, documents.staging(summary, call.as_of, issues_csv, changes)
 
 
 def today() -> date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
     from api_pipeline.settings.xporter import XporterSettings
 
 
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One step of the check. `subject` is "" for the school's token, else an endpoint; `outcome` ok or an Outcome."""
+
+    estab: str
+    subject: str
+    outcome: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        """Return the step for a console."""
+        if self.subject:
+            return f"  {self.subject}: {self.text}"
+        return f"School {self.estab}: {self.text}" if self.estab else self.text
+
+
 def check_schools(
     session: requests.Session,
     access: Access,
@@ -27,7 +48,7 @@ def check_schools(
     choices: tuple[Choice, ...],
     settings: XporterSettings,
     on_token: Callable[[str], None],
-    echo: Callable[[str], None],
+    tell: Callable[[Checked], None],
 ) -> int:
     """Check each school and return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached)."""
     outcomes: list[str] = []
@@ -36,16 +57,17 @@ def check_schools(
         count += 1
         secret = secrets.get(estab)
         if secret is None:
-            echo(f"School {estab}: no secret is here; add it with: d2i-csc-api xporter schools add {estab}")
+            text = f"no secret is here; add it with: d2i-csc-api xporter schools add {estab}"
+            tell(Checked(estab, "", Outcome.ERROR, text))
             outcomes.append(Outcome.ERROR)
             continue
         limiter = RateLimiter(1, settings.min_gap_ms / 1000, time.monotonic)
         client = IdaasClient(
             Caller(session, access, estab, secret, limiter, time.monotonic, WireObservers(on_token=on_token))
         )
-        outcomes.extend(_check_one(client, estab, choices, settings, echo))
+        outcomes.extend(_check_one(client, estab, choices, settings, tell))
     if not count:
-        echo("There is no school to check; name one, or set XPORTER_SCHOOLS.")
+        tell(Checked("", "", Outcome.ERROR, "There is no school to check; name one, or set XPORTER_SCHOOLS."))
         return 1
     if outcomes and all(outcome == Outcome.REFUSED for outcome in outcomes) and len(outcomes) == count:
         return 4
@@ -59,57 +81,60 @@ def _check_one(
     estab: str,
     choices: tuple[Choice, ...],
     settings: XporterSettings,
-    echo: Callable[[str], None],
+    tell: Callable[[Checked], None],
 ) -> list[str]:
     try:
         scopes = client.scopes()
     except Failed as failure:
-        echo(f"School {estab}: {failure.text}")
+        tell(Checked(estab, "", failure.outcome, failure.text))
         return [failure.outcome]
-    echo(f"School {estab}: token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}")
-    _say_health(client, estab, echo)
-    _say_gdpr(client, echo)
+    text = f"token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}"
+    tell(Checked(estab, "", OK, text))
+    _say_health(client, estab, tell)
+    _say_gdpr(client, estab, tell)
     outcomes = []
     for choice in choices:
         if choice.endpoint.is_withheld(scopes):
-            echo(f"  {choice.endpoint.name}: the school's consent does not cover it")
+            tell(Checked(estab, choice.endpoint.name, Outcome.NO_SCOPE, "the school's consent does not cover it"))
             outcomes.append(Outcome.NO_SCOPE)
         elif choice.endpoint.asking.startswith("plain"):
-            outcomes.extend(_ask_one(client, estab, choice, settings, echo))
+            outcomes.extend(_ask_one(client, estab, choice, settings, tell))
     return outcomes
 
 
-def _say_health(client: IdaasClient, estab: str, echo: Callable[[str], None]) -> None:
+def _say_health(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) -> None:
     """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
     try:
         answer = client.first_page(f"/api/v1/School/{estab}/Health", [])
     except Failed as failure:
-        echo(f"  Health: {failure.text}")
+        tell(Checked(estab, "Health", failure.outcome, failure.text))
         return
     ages = [member_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
     known = [str(age) for age in ages if str(age).isdigit()]
-    echo(f"  Health: {f'the data are {known[0]} days old' if known else 'the age of the data is not named'}")
+    text = f"the data are {known[0]} days old" if known else "the age of the data is not named"
+    tell(Checked(estab, "Health", OK, text))
 
 
-def _say_gdpr(client: IdaasClient, echo: Callable[[str], None]) -> None:
+def _say_gdpr(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) -> None:
     """Say how many people the API lists as GDPR ids; what is in the list is not published, so it is a hint alone."""
     try:
         listed = client.gdpr_ids()
     except Failed as failure:
-        echo(f"  GDPRIDs: {failure.text}")
+        tell(Checked(estab, "GDPRIDs", failure.outcome, failure.text))
         return
-    echo(f"  GDPRIDs: {'no list' if listed is None else f'{listed} entries; compare with whom the school withholds'}")
+    text = "no list" if listed is None else f"{listed} entries; compare with whom the school withholds"
+    tell(Checked(estab, "GDPRIDs", OK, text))
 
 
 def _ask_one(
-    client: IdaasClient, estab: str, choice: Choice, settings: XporterSettings, echo: Callable[[str], None]
+    client: IdaasClient, estab: str, choice: Choice, settings: XporterSettings, tell: Callable[[Checked], None]
 ) -> list[str]:
     path = settings.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
     query = query_of(choice, choice.parameters, settings.options_style, {"pagesize": "1", "page": "1"})
     try:
         answer = client.first_page(path.replace("{estab}", estab), query)
     except Failed as failure:
-        echo(f"  {choice.endpoint.name}: {failure.text}")
+        tell(Checked(estab, choice.endpoint.name, failure.outcome, failure.text))
         return [failure.outcome]
-    echo(f"  {choice.endpoint.name}: answered, {len(answer.tables)} tables")
+    tell(Checked(estab, choice.endpoint.name, OK, f"answered, {len(answer.tables)} tables"))
     return []

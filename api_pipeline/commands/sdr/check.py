@@ -6,7 +6,7 @@ from collections import Counter
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import chosen, collection_option, sdr_session
 
 _SHOWN = 20
@@ -17,14 +17,17 @@ _SHOWN = 20
 @collection_option
 @click.option("--indicative", is_flag=True, help="Check for an indicative return, which takes three collections.")
 @click.option("--all", "shows_all", is_flag=True, help=f"List every finding, not only the first {_SHOWN} of a rule.")
-def command(common: Common, collections: tuple[str, ...], indicative: bool, shows_all: bool) -> None:
+@json_option
+def command(common: Common, collections: tuple[str, ...], indicative: bool, shows_all: bool, as_json: bool) -> None:
     """Check the staged records here and list what is wrong; send nothing. Exit code 1 where something is."""
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr.checks import check_all
     from api_pipeline.sdr.openapi import schema_check
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import store_alone
 
     counts: Counter[tuple[str, str]] = Counter()
+    listed = []
     with sdr_session(common, Purpose.TABLES) as started:
         schema = schema_check(started.settings.schema) if started.settings.schema else None
         with store_alone(started.settings) as (store, _):
@@ -32,8 +35,13 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
                 key = (error.collection.value, error.rule)
                 counts[key] += 1
                 if shows_all or counts[key] <= _SHOWN:
-                    click.echo(f"{error.collection.value} {error.local_id or '-'}: {error.text}")
+                    listed.append(error)
+                    if not as_json:
+                        click.echo(f"{error.collection.value} {error.local_id or '-'}: {error.text}")
             staged = sum(store.count_staged().values())
+    if as_json:
+        print_json(documents.checked(listed, counts, staged, 1 if counts else 0))
+        raise SystemExit(1 if counts else 0)
     for (collection, rule), count in counts.items():
         click.echo(f"{count:,} in {collection} by the rule {rule}")
     if not common.quiet:

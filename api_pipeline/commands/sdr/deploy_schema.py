@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.schema_options import one_of_them, script_options
 from api_pipeline.commands.sdr.common import sdr_session
 
@@ -12,16 +12,21 @@ from api_pipeline.commands.sdr.common import sdr_session
 @click.command("deploy-schema")
 @pass_common
 @script_options()
-def command(common: Common, is_applied: bool, dialect: str | None) -> None:
+@json_option
+def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool) -> None:
     """Print the script that makes the six tables, or run it with --apply; never drops anything."""
     from api_pipeline.sdr.deploy import make_tables, script_for
     from api_pipeline.sdr.settings import Purpose
 
     one_of_them(dialect, is_applied=is_applied)
+    if as_json and not is_applied:
+        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
     with sdr_session(common, Purpose.NOTHING if dialect else Purpose.TABLES) as started:
         if not is_applied:
             click.echo(script_for(started.settings, dialect))
             return
         make_tables(started.settings)
-    if not common.quiet:
+    if as_json:
+        print_json({"table": started.settings.table_name, "is_applied": True})
+    elif not common.quiet:
         click.echo(f"The tables beside {started.settings.table_name} are there; nothing that was there was changed.")

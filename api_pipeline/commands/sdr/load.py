@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import sdr_session
 from api_pipeline.sdr.nouns import Collection
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     help="What the file holds, where its name does not say it (one file only).",
 )
 @click.option("--keep", is_flag=True, help="Leave staged records that are not in the file.")
-def command(common: Common, files: tuple[Path, ...], collection: str | None, keep: bool) -> None:
+@json_option
+def command(common: Common, files: tuple[Path, ...], collection: str | None, keep: bool, as_json: bool) -> None:
     """Fill the staging table from CSV files (LEAR, REGT, ENRL, COURCOMP, QUALCOMP in their names).
 
     A file is its collection whole: what is staged and not in it is taken out, and so deleted at TEC by the next submit.
     """
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr.csv_files import collection_of
     from api_pipeline.sdr.loading import load
@@ -41,14 +43,17 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
     with sdr_session(common, Purpose.TABLES) as started:
         types = schemas(started.settings.schema) if started.settings.schema else {}
         with store_alone(started.settings) as (store, _):
-            unusable = 0
+            done = []
             for path in files:
                 kind = Collection(collection) if collection else collection_of(path)
                 properties: dict[str, Any] = types.get(kind, {}).get("properties", {})
-                loaded = load(store, path, kind, properties, keeps=keep)
-                _show(loaded, has_types=bool(properties))
-                unusable += sum(loaded.assumed.unusable.values())
-    raise SystemExit(1 if unusable else 0)
+                done.append(load(store, path, kind, properties, keeps=keep))
+                if not as_json:
+                    _show(done[-1], has_types=bool(properties))
+    exit_code = 1 if any(loaded.assumed.unusable for loaded in done) else 0
+    if as_json:
+        print_json(documents.loaded(done, exit_code))
+    raise SystemExit(exit_code)
 
 
 def _show(loaded: Loaded, *, has_types: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
 
 
@@ -15,13 +15,17 @@ from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_
 @period_argument
 @mode_option
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-def command(common: Common, period: str, indicative: bool, testing: bool | None, is_sure: bool) -> None:
+@json_option
+def command(common: Common, period: str, indicative: bool, testing: bool | None, is_sure: bool, as_json: bool) -> None:
     """Delete the submission of PERIOD at TEC and forget what it holds; the next submit sends everything."""
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import desk
 
+    if as_json and not is_sure:
+        raise click.UsageError("--json goes with --yes: a program cannot be asked.")
     if not is_sure:
         if not sys.stdin.isatty():
             raise SettingsError("reset deletes a submission at TEC; give --yes where nobody can be asked.")
@@ -32,4 +36,7 @@ def command(common: Common, period: str, indicative: bool, testing: bool | None,
         desk(started.settings, started.observers()) as opened,
     ):
         found = flows.reset(opened, period, indicative=indicative)
+    if as_json:
+        print_json(documents.reset(found))
+        return
     click.echo(f"The submission of the return {found.name} is deleted at TEC; the next submit sends everything.")

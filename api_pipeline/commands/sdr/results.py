@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
 from api_pipeline.commands.sdr.showing import results_page, selected
 
@@ -20,6 +20,7 @@ from api_pipeline.commands.sdr.showing import results_page, selected
 @click.option("--errors-only", is_flag=True, help="Leave warnings out.")
 @click.option("--code", metavar="CODE", help="Only results with this code.")
 @click.option("--with-record-text", is_flag=True, help="CSV: with the text of each record, which is personal data.")
+@json_option
 def command(
     common: Common,
     period: str,
@@ -30,16 +31,20 @@ def command(
     errors_only: bool,
     code: str | None,
     with_record_text: bool,
+    as_json: bool,
 ) -> None:
     """Show the stored results of the last validation of PERIOD. Asks nothing of TEC."""
     from pathlib import Path
 
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import report as pages
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.store import Scope
     from api_pipeline.sdr_assembly import store_alone
 
+    if as_json and as_csv:
+        raise click.UsageError("Give --json or --csv, not both.")
     with (
         sdr_session(common, Purpose.TABLES, mode_settings(testing)) as started,
         store_alone(started.settings) as (store, receiver),
@@ -48,11 +53,13 @@ def command(
         page = results_page(store, Scope(receiver, found.return_id), found)
     chosen = selected(list(page.findings), errors_only=errors_only, code=code)
     page = replace(page, findings=chosen)
-    if as_csv:
+    written = pages.write(Path(report), page, with_record_text=with_record_text) if report else ()
+    if as_json:
+        print_json(documents.validated(found, page, written, 0))
+    elif as_csv:
         click.echo(pages.as_csv(page, with_record_text=with_record_text), nl=False)
     else:
         for line in pages.lines(page):
             click.echo(line)
-    if report:
-        html, table = pages.write(Path(report), page, with_record_text=with_record_text)
-        click.echo(f"The report is in {html}, the list in {table}.", err=as_csv)
+    if written:
+        click.echo(f"The report is in {written[0]}, the list in {written[1]}.", err=as_csv or as_json)

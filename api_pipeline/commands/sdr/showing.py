@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,6 +77,25 @@ def show_results(store: Store, scope: Scope, period: ReturnPeriod, state: State 
 
     for line in lines(results_page(store, scope, period, state)):
         click.echo(line)
+
+
+def outcome_document(desk: Desk, outcome: Outcome, report: str | None) -> dict[str, Any]:
+    """Return what a submission did for programs; errors are printed beside it. The report is written where asked."""
+    from api_pipeline.documents import sdr as documents
+
+    page = None
+    if outcome.verdict:
+        page = results_page(desk.store, desk.scope(outcome.period), outcome.period, outcome.verdict.state)
+    if outcome.summary.error:
+        click.echo(f"Error: {outcome.summary.error}", err=True)
+    return documents.submitted(outcome, desk.mode, page, written_report(page, report))
+
+
+def written_report(page: ResultPage | None, folder: str | None) -> tuple[Path, ...]:
+    """Write the results into a folder where both are there, and return the paths."""
+    from api_pipeline.sdr.report import write
+
+    return write(Path(folder), page) if page and folder else ()
 
 
 def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str, *, with_text: bool = False) -> None:

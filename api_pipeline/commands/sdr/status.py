@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, sdr_session
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 @pass_common
 @click.argument("period", required=False)
 @mode_option
-def command(common: Common, period: str | None, testing: bool | None) -> None:
+@json_option
+def command(common: Common, period: str | None, testing: bool | None, as_json: bool) -> None:
     """Show for PERIOD (or every one begun) what is staged, held, in doubt and refused. Asks nothing of TEC."""
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.store import Scope
@@ -32,6 +34,10 @@ def command(common: Common, period: str | None, testing: bool | None) -> None:
         begun = store.periods(receiver)
         wanted = [returns.find(period, begun)] if period else begun
         staged = store.count_staged()
+        if as_json:
+            shown = [documents.return_status(store, Scope(receiver, one.return_id), one) for one in wanted]
+            print_json(documents.status(shown, staged))
+            return
         if not wanted:
             click.echo(f"{sum(staged.values()):,} records are staged; no return was begun yet.")
         for one in wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import (
     chosen,
     collection_option,
@@ -13,7 +13,7 @@ from api_pipeline.commands.sdr.common import (
     period_argument,
     sdr_session,
 )
-from api_pipeline.commands.sdr.showing import show_outcome, show_plan, write_report
+from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, show_plan, write_report
 
 
 @click.command("submit")
@@ -27,6 +27,7 @@ from api_pipeline.commands.sdr.showing import show_outcome, show_plan, write_rep
 @click.option("--reupload", is_flag=True, help="Send everything again, whatever TEC is known to hold.")
 @click.option("--allow-deletes", is_flag=True, help="Delete however many records have vanished.")
 @click.option("--report", type=click.Path(), metavar="FOLDER", help="With --validate: write the results there.")
+@json_option
 def command(
     common: Common,
     period: str,
@@ -39,11 +40,13 @@ def command(
     reupload: bool,
     allow_deletes: bool,
     report: str | None,
+    as_json: bool,
 ) -> None:
     """Send what differs between the staging table and what TEC holds for PERIOD, and delete what vanished.
 
     Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
     """
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.run import Options
     from api_pipeline.sdr.settings import Purpose
@@ -59,11 +62,17 @@ def command(
         with desk(started.settings, started.observers()) as opened:
             if dry_run:
                 found, plans = flows.dry_run(opened, period, options, indicative=indicative)
-                show_plan(found, plans)
+                if as_json:
+                    print_json(documents.planned(found, plans))
+                else:
+                    show_plan(found, plans)
                 return
             outcome = flows.submit(
                 opened, period, options, indicative=indicative, reupload=reupload, validates=validates
             )
+            if as_json:
+                print_json(outcome_document(opened, outcome, report))
+                raise SystemExit(outcome.exit_code)
             show_outcome(opened, outcome, quiet=common.quiet)
             if report and outcome.verdict:
                 write_report(opened.store, opened.scope(outcome.period), outcome.period, report)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
-from api_pipeline.commands.sdr.showing import show_results, write_report
+from api_pipeline.commands.sdr.showing import results_page, show_results, write_report, written_report
 
 
 @click.command("validate")
@@ -17,6 +17,7 @@ from api_pipeline.commands.sdr.showing import show_results, write_report
 @click.option("--resume", is_flag=True, help="Wait for a validation that was asked for before.")
 @click.option("--timeout", type=click.IntRange(min=1), metavar="S", help="Wait so many seconds at most.")
 @click.option("--report", type=click.Path(), metavar="FOLDER", help="Write the results there, as a page and as CSV.")
+@json_option
 def command(
     common: Common,
     period: str,
@@ -26,11 +27,13 @@ def command(
     resume: bool,
     timeout: int | None,
     report: str | None,
+    as_json: bool,
 ) -> None:
     """Let TEC validate the return PERIOD, wait for the end and store the results.
 
     Exit code 0 where it passed, 1 where errors were found, 5 where it is still running at the time-out.
     """
+    from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import desk
@@ -41,6 +44,11 @@ def command(
         desk(started.settings, started.observers()) as opened,
     ):
         found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
+        if as_json:
+            code = verdict.exit_code if verdict else 0
+            page = results_page(opened.store, opened.scope(found), found, verdict.state) if verdict else None
+            print_json(documents.validated(found, page, written_report(page, report), code))
+            raise SystemExit(code)
         if verdict is None:
             click.echo(f"TEC validates the return {found.name}. Look later: d2i-csc-api sdr validate {period} --resume")
             return

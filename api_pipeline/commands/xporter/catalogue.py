@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.catalogue import Endpoint
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 @click.command("catalogue")
 @pass_common
 @click.argument("endpoint", required=False)
-def command(_common: Common, endpoint: str | None) -> None:
+@json_option
+def command(_common: Common, endpoint: str | None, as_json: bool) -> None:
     """List the endpoints that can be collected, or the tables, keys, fields and consent scopes of ENDPOINT."""
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.xporter.catalogue import load_catalogue
 
+    if as_json:
+        known = load_catalogue()
+        print_json(documents.catalogue(known.endpoints if endpoint is None else [known.endpoint(endpoint)]))
+        return
     if endpoint is None:
         for entry in load_catalogue().endpoints:
             click.echo(f"{entry.name:<30} {entry.asking:<24} {len(entry.tables):>2} tables  {entry.title}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.summary import CollectSummary
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--verify", "verifies", is_flag=True, help="Ask for counts, and for the whole sets whose count differs.")
 @click.option("--shard", metavar="I/N", help="Collect only share I of N shares of the schools.")
 @click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
+@json_option
 def command(
     common: Common,
     estabs: tuple[str, ...],
@@ -33,6 +34,7 @@ def command(
     verifies: bool,
     shard: str | None,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Collect once: settle what consent says, then ask each school and write the difference.
 
@@ -41,6 +43,7 @@ def command(
     """
     from api_pipeline.commands.stage import today
     from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import collect as collect_once
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
@@ -59,14 +62,16 @@ def command(
         )
         with open_landing(settings, started.run_id) as store, session_of(settings) as http:
             summary = collect_once(parts_of(settings, store, http, stop, started.redactor.add), options)
-        _print(summary, common, is_dry_run=dry_run)
+        if as_json:
+            print_json(documents.collected(summary, is_dry_run=dry_run))
+        _print(summary, is_dry_run=dry_run, is_silent=common.quiet or as_json)
     raise SystemExit(summary.exit_code)
 
 
-def _print(summary: CollectSummary, common: Common, *, is_dry_run: bool) -> None:
+def _print(summary: CollectSummary, *, is_dry_run: bool, is_silent: bool) -> None:
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
-    if common.quiet:
+    if is_silent:
         return
     for line in summary.lines:
         click.echo(line)

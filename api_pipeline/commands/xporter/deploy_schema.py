@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.schema_options import one_of_them, script_options
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @click.command("deploy-schema")
 @pass_common
 @script_options()
-def command(common: Common, is_applied: bool, dialect: str | None) -> None:
+@json_option
+def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool) -> None:
     """Print the script of the landing tables for the chosen endpoints, or run it with --apply; drops nothing."""
     from api_pipeline.settings.model import Purpose
     from api_pipeline.sql.identifiers import Dialect
@@ -25,16 +26,19 @@ def command(common: Common, is_applied: bool, dialect: str | None) -> None:
     from api_pipeline.xporter.schema import render
 
     one_of_them(dialect, is_applied=is_applied)
+    if as_json and not is_applied:
+        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
     with session(common, Purpose.NOTHING if dialect else Purpose.DATABASE, has_testing_mode=False) as started:
         settings = started.settings
         if dialect is not None:
             endpoints = [choice.endpoint for choice in chosen(settings)]
             click.echo(render(Names(Dialect(dialect), settings.xporter.schema), endpoints, with_ssd=""), nl=False)
             return
-        _print_or_apply(settings, is_applied=is_applied, quiet=common.quiet)
+        _print_or_apply(settings, is_applied=is_applied, quiet=common.quiet, as_json=as_json)
 
 
-def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool) -> None:
+def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_json: bool) -> None:
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.xporter.cohort import has_ssd, ssd_prefix
     from api_pipeline.xporter.opening import chosen, open_landing
     from api_pipeline.xporter.schema import render, statements
@@ -50,7 +54,10 @@ def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool) -> Non
         with store.connection.transaction():
             for statement in made:
                 store.connection.execute(statement)
-    if quiet:
+    if as_json:
+        names = [endpoint.name for endpoint in endpoints]
+        print_json(documents.deployed(names, len(made), has_ssd=prefix is not None))
+    if quiet or as_json:
         return
     click.echo(f"The landing tables of {len(endpoints)} endpoints are there; {len(made)} statements were run.")
     if prefix is None:

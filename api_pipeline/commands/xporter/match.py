@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 
 @click.command("match")
 @pass_common
 @click.option("--dry-run", is_flag=True, help="Count, and write no proposal.")
-def command(common: Common, dry_run: bool) -> None:
+@json_option
+def command(common: Common, dry_run: bool, as_json: bool) -> None:
     """Propose UPNs by exact match of the SSD with the landed pupils, into the table xporter_match.
 
     Nothing is written to the SSD or to a payload: a worker looks at each proposal and accepts it in the case system.
     """
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.cohort import people, pupils, write_proposals
     from api_pipeline.xporter.collect import utc_now
@@ -26,7 +28,9 @@ def command(common: Common, dry_run: bool) -> None:
         found = proposals(people(store.connection, started.settings.staging.ssd_schema), pupils(store))
         if not dry_run:
             write_proposals(store, found, utc_now())
-    if common.quiet:
+    if as_json:
+        print_json(documents.matched(found, is_dry_run=dry_run))
+    if common.quiet or as_json:
         return
     for kind, meaning in KINDS.items():
         click.echo(f"{sum(item.kind == kind for item in found):>6}  {kind}: {meaning}")

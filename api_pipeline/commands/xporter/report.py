@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 
 @click.command("report")
@@ -19,8 +19,10 @@ from api_pipeline.commands.common import Common, pass_common, session
     default=Path(),
     help="Where to write the page (default: the working folder).",
 )
-def command(common: Common, run_id: str | None, folder: Path) -> None:
+@json_option
+def command(common: Common, run_id: str | None, folder: Path, as_json: bool) -> None:
     """Write the last collection, or another, as one HTML page: counts, problems, schools, removals."""
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import utc_now
     from api_pipeline.xporter.opening import open_landing
@@ -31,5 +33,7 @@ def command(common: Common, run_id: str | None, folder: Path) -> None:
         store.check()
         limit = timedelta(hours=started.settings.xporter.stale_after_hours)
         path = write_page(store, overview(store, utc_now(), limit), folder, run_id)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.report(run_id, path))
+    elif not common.quiet:
         click.echo(f"Report: {path}")

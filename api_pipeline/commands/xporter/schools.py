@@ -9,22 +9,25 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.errors import SettingsError
 
 
 @click.group("schools", invoke_without_command=True)
+@json_option
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """List the schools, keep or remove a school's secret, or take a school's data out; without a word: list."""
     if context.invoked_subcommand is None:
-        context.invoke(list_schools)
+        context.invoke(list_schools, as_json=as_json)
 
 
 @command.command("list")
 @pass_common
-def list_schools(common: Common) -> None:
+@json_option
+def list_schools(common: Common, as_json: bool) -> None:
     """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret, scopes, last round)."""
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.listing import listed_schools
     from api_pipeline.xporter.opening import StoredSecrets, open_landing
@@ -36,28 +39,40 @@ def list_schools(common: Common) -> None:
         known = {str(row["estab"]).strip(): row for row in store.schools()}
         collected = last_rounds(store)
         listed = listed_schools(started.settings, started.redactor.add)
+    shown = []
     for estab in sorted({*known, *listed, *secrets.estabs()}):
         row = known.get(estab, {})
         theirs = listed[estab].state.value if estab in listed else "not in the list" if listed else "not asked"
-        secret = "secret here" if secrets.get(estab) else "no secret"
+        has_secret = bool(secrets.get(estab))
+        secret = "secret here" if has_secret else "no secret"
         name = (listed[estab].name if estab in listed else row.get("school_name")) or ""
+        if as_json:
+            when_collected = collected.get(estab)
+            shown.append(
+                documents.school(estab, theirs, row, name or None, has_secret=has_secret, collected=when_collected)
+            )
+            continue
         click.echo(f"{estab}  {theirs:<15} {row.get('state') or 'new':<11} {secret:<11}  {name}".rstrip())
         if row:
             when = f"{collected[estab]:%Y-%m-%d %H:%M} UTC" if estab in collected else "never"
             click.echo(f"  collected {when}; scopes: {row.get('scopes') or 'not known'}")
         if row.get("problem"):
             click.echo(f"  {row['problem']}")
+    if as_json:
+        print_json(documents.schools(shown))
 
 
 @command.command("add")
 @pass_common
 @click.argument("estab", required=False)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A CSV file with the columns estab and secret.")
-def add(common: Common, estab: str | None, path: Path | None) -> None:
+@json_option
+def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> None:
     """Keep the secret of school ESTAB (asked for without echo, or piped), or of every school in a file.
 
     The secrets go into the operating system's credential store, never into a file. Delete the CSV file afterwards.
     """
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.credential_store import CredentialStore
 
     if (estab is None) == (path is None):
@@ -66,7 +81,9 @@ def add(common: Common, estab: str | None, path: Path | None) -> None:
     store = CredentialStore()
     for school, secret in given.items():
         store.set_school(school, secret)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.secrets_kept(given))
+    elif not common.quiet:
         click.echo(f"{len(given)} secrets of schools are kept in the credential store of this account.")
 
 
@@ -101,8 +118,10 @@ def _checked(estab: str) -> str:
 @command.command("remove")
 @pass_common
 @click.argument("estab")
-def remove(common: Common, estab: str) -> None:
+@json_option
+def remove(common: Common, estab: str, as_json: bool) -> None:
     """Remove every landed row of school ESTAB, its state and its secret; the proof of it stays in xporter_school."""
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.opening import open_landing
@@ -116,7 +135,9 @@ def remove(common: Common, estab: str) -> None:
         CredentialStore().delete_school(estab)
     except SettingsError as error:
         click.echo(f"{error}", err=True)
-    if not common.quiet:
+    if as_json:
+        print_json(documents.school_removed(estab, removed, is_in_settings=is_in_settings))
+    elif not common.quiet:
         click.echo(f"School {estab}: {removed} rows were removed.")
         if is_in_settings:
             click.echo(f"Take XPORTER_SECRET_{estab} out of the settings as well.")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 
 @click.command("status")
 @pass_common
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(common: Common, as_json: bool) -> None:
     """Show each school and endpoint: rows, age of the last complete round, age of the data, what went wrong last.
 
     Exit code 1 where a round is older than XPORTER_STALE_AFTER_HOURS.
     """
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import utc_now
     from api_pipeline.xporter.opening import open_landing
@@ -28,7 +28,7 @@ def command(common: Common, as_json: bool) -> None:
         limit = timedelta(hours=started.settings.xporter.stale_after_hours)
         result = overview(store, utc_now(), limit)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=2, default=str))
+        print_json(documents.status(result))
     else:
         for line in status_lines(result):
             click.echo(line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.write_back import WriteBackSummary
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     "--estab", "estabs", multiple=True, metavar="ESTAB", help="Only this school (may be given several times)."
 )
 @click.option("--dry-run", is_flag=True, help="Read and compare; send nothing, and write nothing.")
-def command(common: Common, estabs: tuple[str, ...], dry_run: bool) -> None:
+@json_option
+def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Send the rows of xporter_outbox, and read again what was sent before; a row is done once it was read.
 
     Needs XPORTER_WRITE_BACK. In testing mode nothing is sent, but to a simulator on this machine. Exit codes: 0 nothing
@@ -27,6 +28,7 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool) -> None:
     clear answer, 75 another write-back at work, 130 stopped by a signal.
     """
     from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.settings.safety import is_loopback
     from api_pipeline.xporter.opening import open_landing, session_of, write_back_options, write_back_parts
@@ -40,14 +42,17 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool) -> None:
         options = replace(options, only=frozenset(estabs) or options.only, is_dry_run=dry_run or is_testing)
         with open_landing(settings, started.run_id) as store, session_of(settings) as http:
             summary = write_back(write_back_parts(settings, store, http, stop, started.redactor.add), options)
-        _print(summary, common, is_dry_run=options.is_dry_run, is_testing=is_testing)
+        if as_json:
+            print_json(documents.written_back(summary, is_dry_run=options.is_dry_run, is_testing=is_testing))
+        is_silent = common.quiet or as_json
+        _print(summary, is_silent=is_silent, is_dry_run=options.is_dry_run, is_testing=is_testing)
     raise SystemExit(summary.exit_code)
 
 
-def _print(summary: WriteBackSummary, common: Common, *, is_dry_run: bool, is_testing: bool) -> None:
+def _print(summary: WriteBackSummary, *, is_silent: bool, is_dry_run: bool, is_testing: bool) -> None:
     for error in summary.errors:
         click.echo(f"Error: {error}", err=True)
-    if common.quiet:
+    if is_silent:
         return
     if is_testing:
         click.echo("TESTING mode: nothing was sent to a school; set TESTING_MODE=false to send.")

@@ -1,5 +1,6 @@
 """What the commands print with `--json`: each result as what JSON is made of, and the schema that it follows.
 
+Here are the main service's; `documents.sdr` and `documents.xporter` have those of the other two.
 The schemas are `data/schemas/NAME.schema.json`. Their members stay: a later version may add some, and removes none.
 """
 
@@ -29,6 +30,7 @@ Document: TypeAlias = "dict[str, Any]"
 # Which schema the output of a command follows; the reference is made from this.
 SCHEMAS: Mapping[str, str] = {
     "run --json": "run",
+    "run --stage --json": "run",
     "run --dry-run --json": "dry-run",
     "stage --json": "stage",
     "validate --json": "validate",
@@ -51,6 +53,30 @@ SCHEMAS: Mapping[str, str] = {
     "schedule --json": "schedule",
     "schedule status --json": "schedule-status",
     "schedule remove --json": "schedule-remove",
+    "sdr returns --json": "sdr-returns",
+    "sdr load FILE --json": "sdr-load",
+    "sdr check --json": "sdr-check",
+    "sdr submit PERIOD --dry-run --json": "sdr-plan",
+    "sdr submit PERIOD --json": "sdr-submit",
+    "sdr validate PERIOD --json": "sdr-validate",
+    "sdr results PERIOD --json": "sdr-validate",
+    "sdr status --json": "sdr-status",
+    "sdr reset PERIOD --yes --json": "sdr-reset",
+    "sdr test-endpoint --json": "test",
+    "sdr deploy-schema --apply --json": "sdr-deploy-schema",
+    "sdr config --json": "sdr-config",
+    "xporter schools --json": "xporter-schools",
+    "xporter schools list --json": "xporter-schools",
+    "xporter schools add ESTAB --json": "xporter-schools-add",
+    "xporter schools remove ESTAB --json": "xporter-schools-remove",
+    "xporter check --json": "xporter-check",
+    "xporter deploy-schema --apply --json": "xporter-deploy-schema",
+    "xporter collect --json": "xporter-collect",
+    "xporter status --json": "xporter-status",
+    "xporter report --json": "xporter-report",
+    "xporter catalogue --json": "xporter-catalogue",
+    "xporter match --json": "xporter-match",
+    "xporter write-back --json": "xporter-write-back",
 }
 
 
@@ -61,8 +87,8 @@ def schema(name: str) -> Document:
     return found
 
 
-def run(summary: RunSummary) -> Document:
-    """Return the summary of a run; the errors are those that ended it."""
+def run(summary: RunSummary, staged: Document | None = None) -> Document:
+    """Return the summary of a run; the errors are those that ended it. `staged` is the staging's before it."""
     from api_pipeline.reports.console import result_line
 
     return {
@@ -78,6 +104,7 @@ def run(summary: RunSummary) -> Document:
         "was_limited": summary.was_limited,
         "is_table_empty": summary.is_table_empty,
         "was_stopped": summary.was_stopped,
+        "staging": staged,
         "errors": [str(error) for error in summary.errors],
         "result": result_line(summary),
         "exit_code": summary.exit_code,

@@ -1,0 +1,224 @@
+"""What the commands of `sdr` print with `--json`; no value of a record is in any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.checks import CheckError
+    from api_pipeline.sdr.flows import Outcome
+    from api_pipeline.sdr.loading import Loaded
+    from api_pipeline.sdr.nouns import Collection, ReturnPeriod
+    from api_pipeline.sdr.report import ResultPage
+    from api_pipeline.sdr.run import Plan
+    from api_pipeline.sdr.store import Scope, Store, Submission
+
+Document: TypeAlias = "dict[str, Any]"
+
+
+def returns(found: Sequence[ReturnPeriod], now: datetime) -> list[Document]:
+    """Return the return periods that TEC lists; `now` has a zone."""
+    from api_pipeline.sdr.nouns import state_of
+
+    return [
+        {
+            "return_id": one.return_id,
+            "year": one.year,
+            "month": one.month,
+            "type": one.kind,
+            "status": one.status,
+            "state": state_of(one.status).value,
+            "opens": one.opens.isoformat() if one.opens else None,
+            "closes": one.closes.isoformat() if one.closes else None,
+            "is_open": one.is_open(now),
+        }
+        for one in found
+    ]
+
+
+def loaded(files: Sequence[Loaded], exit_code: int) -> Document:
+    """Return what loading the files did, and what was assumed of each."""
+    return {
+        "files": [
+            {
+                "file": str(one.path),
+                "collection": one.collection.value,
+                "rows": one.assumed.rows,
+                "added": one.added,
+                "changed": one.changed,
+                "unchanged": one.unchanged,
+                "removed": one.removed,
+                "unusable": dict(one.assumed.unusable),
+                "key": list(one.assumed.key),
+                "columns": dict(one.assumed.columns),
+                "left_out": list(one.assumed.left_out),
+            }
+            for one in files
+        ],
+        "exit_code": exit_code,
+    }
+
+
+def checked(
+    findings: Sequence[CheckError], counts: Mapping[tuple[str, str], int], staged: int, exit_code: int
+) -> Document:
+    """Return what the local checks found; `findings` are those that are listed, `counts` are of all."""
+    return {
+        "staged": staged,
+        "rules": [{"collection": name, "rule": rule, "count": count} for (name, rule), count in counts.items()],
+        "findings": [
+            {"collection": one.collection.value, "local_id": one.local_id, "rule": one.rule, "text": one.text}
+            for one in findings
+        ],
+        "exit_code": exit_code,
+    }
+
+
+def planned(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> Document:
+    """Return what a submission would do."""
+    return {
+        **_named(period),
+        "collections": {
+            name.value: {"put": one.put, "delete": one.delete, "unchanged": one.unchanged, "withheld": one.withheld}
+            for name, one in plans.items()
+        },
+    }
+
+
+def submitted(outcome: Outcome, mode: str, results: ResultPage | None, report: Sequence[Path]) -> Document:
+    """Return what a submission did; `results` are those of the validation behind it, None for none."""
+    summary = outcome.summary
+    return {
+        **_named(outcome.period),
+        "run_id": summary.run_id,
+        "mode": mode,
+        "collections": {
+            name.value: {
+                "accepted": one.accepted,
+                "deleted": one.deleted,
+                "refused": one.refused,
+                "withheld": one.withheld,
+                "kept": one.kept,
+                "unchanged": one.unchanged,
+            }
+            for name, one in summary.collections.items()
+        },
+        "checks": [
+            {"collection": name.value, "rule": rule, "text": text, "count": count}
+            for (name, rule, text), count in outcome.check_errors.items()
+        ],
+        "requests": summary.requests,
+        "was_limited": summary.stopped_at_limit,
+        "validation": None if results is None else _results(results),
+        "report": [str(path) for path in report],
+        "error": None if summary.error is None else str(summary.error),
+        "exit_code": outcome.exit_code,
+    }
+
+
+def validated(period: ReturnPeriod, results: ResultPage | None, report: Sequence[Path], exit_code: int) -> Document:
+    """Return what a validation found; `results` is None where it goes on at TEC."""
+    return {
+        **_named(period),
+        "validation": None if results is None else _results(results),
+        "report": [str(path) for path in report],
+        "exit_code": exit_code,
+    }
+
+
+def status(returns: Sequence[Document], staged: Mapping[str, int]) -> Document:
+    """Return how every return stands, as `return_status` gives each."""
+    return {"staged": dict(staged), "returns": list(returns)}
+
+
+def return_status(store: Store, scope: Scope, period: ReturnPeriod) -> Document:
+    """Return how one return stands. Errors: DatabaseError."""
+    from api_pipeline.sdr.run import Options, plan
+
+    held, older, refused = store.count_held(scope), store.count_older(scope), store.count_refused(scope)
+    collections = {}
+    for collection, one in plan(store, scope, Options()).items():
+        count, in_doubt = held.get(collection.value, (0, 0))
+        collections[collection.value] = {
+            "held": count - in_doubt,
+            "in_doubt": in_doubt,
+            "refused": refused.get(collection.value, 0),
+            "older": older.get(collection.value, 0),
+            "to_put": one.put,
+            "to_delete": one.delete,
+        }
+    return {
+        **_named(period),
+        "collections": collections,
+        "submission": _submission(store.submission(scope)),
+        "runs": [
+            {
+                "command": name,
+                "started_at": str(started),
+                "finished_at": None if finished is None else str(finished),
+                "accepted": accepted or 0,
+                "deleted": deleted or 0,
+                "refused": wrong or 0,
+                "exit_code": code,
+            }
+            for name, started, finished, accepted, deleted, wrong, _, code in store.runs(scope)
+        ],
+    }
+
+
+def _submission(found: Submission | None) -> Document | None:
+    if found is None:
+        return None
+    return {
+        "tec_status": found.tec_status,
+        "state": found.state.value,
+        "token_received_at": found.token.received.astimezone(timezone.utc).isoformat() if found.token else None,
+        "records_in_one_request": found.token.limit if found.token else None,
+        "declined_code": found.declined_code or None,
+        "validated_at": found.validation_received or None,
+        "validation_errors": found.validation_errors,
+        "validation_warnings": found.validation_warnings,
+    }
+
+
+def reset(period: ReturnPeriod) -> Document:
+    """Return which return's submission was deleted."""
+    return {**_named(period), "is_reset": True}
+
+
+def settings(table: str, mode: str, receiver: str) -> Document:
+    """Return that every setting can be used, and what they lead to."""
+    return {"ok": True, "table": table, "mode": mode, "receiver": receiver}
+
+
+def _named(period: ReturnPeriod) -> Document:
+    return {"return_id": period.return_id, "period": period.name}
+
+
+def _results(page: ResultPage) -> Document:
+    from api_pipeline.logs.masking import mask_values
+    from api_pipeline.sdr.report import groups, since
+    from api_pipeline.sdr.validation import hint
+
+    return {
+        "validated_at": page.run,
+        "state": page.state.value,
+        "errors": page.errors,
+        "warnings": len(page.findings) - page.errors,
+        "groups": [
+            {
+                "type": one.kind,
+                "code": one.code,
+                "collection": one.collection,
+                "count": one.count,
+                "text": mask_values(one.description, one.record_text or None),
+                "first_ids": list(one.ids),
+            }
+            for one in groups(page.findings)
+        ],
+        "since": None if page.before is None else since(page.findings, page.before),
+        "advice": hint(page.state, page.findings) or None,
+    }
