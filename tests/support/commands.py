@@ -8,11 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO
 from unittest.mock import patch
+
+from tests.support.warm_program import WarmProgram
 
 ROOT = Path(__file__).resolve().parents[2]
 STRICT_DRIVER = "Strict"
@@ -56,21 +61,40 @@ def run_cli(
     stdin: str | None = None,
     timeout_s: float = 60.0,
 ) -> Completed:
-    """Runs the command as a program of its own in the folder `cwd` and waits for its end.
+    """Run the command as a process of its own in the folder `cwd` and wait for its end.
 
     Errors: subprocess.TimeoutExpired after `timeout_s` seconds.
     """
-    done = subprocess.run(
-        _command(args),
-        env=clean_environment(env),
-        cwd=cwd,
-        input=stdin if stdin is not None else "",
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=timeout_s,
-    )
-    return Completed(done.returncode, done.stdout, done.stderr)
+    whole = clean_environment(env)
+    warm = _warm_program()
+    if warm is None or not warm.fits(whole):
+        done = subprocess.run(
+            _command(args),
+            env=whole,
+            cwd=cwd,
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_s,
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write((stdin or "").encode())
+        given.seek(0)
+        code = warm.run(args, whole, cwd, (given, out, err), timeout_s)
+        return Completed(code, _text_of(out), _text_of(err))
+
+
+@cache
+def _warm_program() -> WarmProgram | None:
+    """Return the server that forks the command for this test process; None where a process cannot be forked."""
+    return None if sys.platform == "win32" else WarmProgram(clean_environment({}))
+
+
+def _text_of(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return io.TextIOWrapper(io.BytesIO(stream.read()), "utf-8", "replace").read()
 
 
 @contextlib.contextmanager
