@@ -47,6 +47,7 @@ class XporterSettings:
     purges_revoked: bool
     revoked_grace_days: int
     keeps_unknown: bool
+    adds_columns: bool
     keep_unmatched: bool
     write_back: tuple[str, ...]
     callback_url: str
@@ -92,6 +93,7 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         purges_revoked=values.choice("XPORTER_ON_REVOKED") == "purge",
         revoked_grace_days=values.integer("XPORTER_REVOKED_GRACE_DAYS"),
         keeps_unknown=values.choice("XPORTER_NEW_COLUMNS") != "ignore",
+        adds_columns=values.choice("XPORTER_NEW_COLUMNS") == "add",
         keep_unmatched=values.boolean("XPORTER_KEEP_UNMATCHED"),
         write_back=_kinds(values),
         callback_url=values.text("XPORTER_CALLBACK_URL"),

@@ -245,10 +245,11 @@ XPORTER_SETTINGS = (
         "XPORTER_NEW_COLUMNS",
         Group.XPORTER,
         SettingKind.CHOICE,
-        "What happens to members and tables of an answer that the catalogue does not know: extra (kept as JSON) or "
-        "ignore (not landed). The table xporter_column names them either way.",
+        "What happens to members and tables of an answer that the catalogue does not know: extra (kept as JSON), add "
+        "(a member gets a column of its own where the database allows it, else it is kept as JSON) or ignore (not "
+        "landed). The table xporter_column names members in each case.",
         default="extra",
-        choices=("extra", "ignore"),
+        choices=("extra", "add", "ignore"),
     ),
     Setting(
         "XPORTER_KEEP_UNMATCHED",

@@ -18,11 +18,15 @@ OTHER = "Other"
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One landing table. `table` is None for the one that takes what the catalogue does not know."""
+    """One landing table. `table` is None for the one that takes what the catalogue does not know.
+
+    `added` are columns of members that came without being published (`XPORTER_NEW_COLUMNS=add`).
+    """
 
     endpoint: str
     name: str
     table: Table | None
+    added: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -31,8 +35,8 @@ class Landing:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of these columns."""
-        return tuple(field.name for field in self.fields)
+        """The names of these columns and of the added ones."""
+        return (*(field.name for field in self.fields), *self.added)
 
     @property
     def owner(self) -> Owner | None:

@@ -135,6 +135,7 @@ def options_of(settings: Settings, today: date, endpoints: tuple[Choice, ...]) -
         purges_revoked=wing.purges_revoked,
         revoked_grace=timedelta(days=wing.revoked_grace_days),
         keeps_unknown=wing.keeps_unknown,
+        adds_columns=wing.adds_columns,
         shard=(settings.shard.index, settings.shard.count) if settings.shard.count > 1 else None,
         change_sets=check_endpoints(chosen(settings), wing.change_sets, is_minimised=not wing.keep_unmatched),
         whole_every=timedelta(days=wing.full_every_days),

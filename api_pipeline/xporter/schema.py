@@ -163,6 +163,7 @@ def _schema(names: Names) -> list[str]:
 def _landing_table(names: Names, landing: Landing) -> str:
     columns = [("estab", "estab", True), ("time_window", "window", True), ("row_key", "key", True)]
     columns += [(field.name, _kind(field), False) for field in landing.fields]
+    columns += [(name, "text", False) for name in landing.added]
     columns += [("extra", "text", False), ("row_sha", "sha", True), ("first_seen", "time", True)]
     columns += [("changed_at", "time", True), ("run_id", "run", True)]
     return _create_table(names, landing.name, columns, ("estab", "time_window", "row_key"))

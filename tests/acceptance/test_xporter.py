@@ -296,7 +296,7 @@ def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(counc
     assert council.count("Students", "9990001") == 0
 
 
-@pytest.mark.parametrize(("setting", "landed"), [("extra", 4), ("ignore", 0)])
+@pytest.mark.parametrize(("setting", "landed"), [("extra", 4), ("add", 0), ("ignore", 0)])
 def test_members_that_the_catalogue_does_not_know_are_kept_or_ignored(
     council: Council, setting: str, landed: int
 ) -> None:

@@ -144,6 +144,24 @@ SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND tabl
 -- The same: SQLite has no schemas, and the names begin alike.
 SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ? || '%';
 
+-- name: columns_sqlserver
+-- The columns of the wing's tables.
+SELECT t.name, c.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
+    INNER JOIN sys.columns AS c ON c.object_id = t.object_id WHERE s.name = ?;
+
+-- name: columns_postgresql
+-- The same.
+SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?;
+
+-- name: columns_sqlite
+-- The same.
+SELECT t.name, c.name FROM sqlite_master AS t INNER JOIN pragma_table_info(t.name) AS c
+WHERE t.type = 'table' AND t.name LIKE ? || '%';
+
+-- name: add_column
+-- Gives a landing table a column for a member that is not published (XPORTER_NEW_COLUMNS=add).
+ALTER TABLE {table} ADD {name} {type} NULL;
+
 -- name: landed_hashes
 -- Key and hash of every landed row of a school and window, to be compared with an answer.
 SELECT row_key, row_sha FROM {table} WHERE estab = ? AND time_window = ?;

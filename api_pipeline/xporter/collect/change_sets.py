@@ -47,20 +47,24 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSets:
-    """Which endpoints of a school are asked for changes, and what is known of their last rounds."""
+    """Which endpoints of a school are asked for changes, and what is known of their last rounds.
+
+    `added` are the columns of the landing tables that the catalogue does not know.
+    """
 
     endpoints: frozenset[str]
     states: Mapping[tuple[str, str], SyncState]
     now: datetime
     whole_every: timedelta
     is_full: bool = False
+    added: tuple[str, ...] = ()
 
     def since(self, choice: Choice, question: Question, scopes: frozenset[str] | None) -> Since | None:
         """Return what a question is asked with; None where change sets are off for it."""
         name = choice.endpoint.name
         if name.lower() not in self.endpoints or len(question.requests) != 1:
             return None
-        key = _key(choice.endpoint, question, scopes)
+        key = _key(choice.endpoint, question, scopes, self.added)
         state = self.states.get((name, question.window))
         is_usable = state is not None and state.next_hash is not None and state.change_key == key
         if self.is_full or state is None or not is_usable or state.last_full is None:
@@ -70,10 +74,11 @@ class ChangeSets:
         return Since(str(state.next_hash), key)
 
 
-def _key(endpoint: Endpoint, question: Question, scopes: frozenset[str] | None) -> str:
+def _key(endpoint: Endpoint, question: Question, scopes: frozenset[str] | None, added: tuple[str, ...]) -> str:
     """Return what makes an answer another set of data, or its landed rows others."""
     layout = [[table.name, [field.name for field in table.fields]] for table in endpoint.tables]
-    parts = [question.params_hash, question.requests, None if scopes is None else sorted(scopes), layout]
+    parts: list[object] = [question.params_hash, question.requests, None if scopes is None else sorted(scopes), layout]
+    parts += [added] if added else []
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 

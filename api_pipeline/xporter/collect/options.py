@@ -23,7 +23,8 @@ class CollectOptions:
     """What one call asks for beyond the settings.
 
     `verifies` asks for counts, and for whole sets where they differ. `shard` is (I, N): only the I-th of N shares of
-    the schools. `keeps_unknown` lands members that the catalogue does not know, in `extra`.
+    the schools. `keeps_unknown` lands members that the catalogue does not know, in `extra`, `adds_columns`
+    in columns of their own.
 
     `is_full` asks for closed windows again; `accepts_shrink` writes a set that looks too small; `is_dry_run` writes
     nothing. `today` is the council's own day.
@@ -39,6 +40,7 @@ class CollectOptions:
     shard: tuple[int, int] | None = None
     revoked_grace: timedelta = timedelta(0)
     keeps_unknown: bool = True
+    adds_columns: bool = False
     weeks_back: int = 2
     earliest: date | None = None
     options_style: str = "options"

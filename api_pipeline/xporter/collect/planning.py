@@ -96,8 +96,15 @@ class Planner:
             shrink_pause_s=options.shrink_pause_s,
             verifies=options.verifies,
             keeps_unknown=options.keeps_unknown,
-            changes=ChangeSets(options.change_sets, syncs, utc_now(), options.whole_every, options.is_full),
+            changes=ChangeSets(
+                *(options.change_sets, syncs, utc_now(), options.whole_every, options.is_full), added=self._added()
+            ),
         )
+
+    def _added(self) -> tuple[str, ...]:
+        if not self._options.change_sets:
+            return ()
+        return tuple(f"{one.name}.{name}" for one in self._with_retry(self._store.existing) for name in one.added)
 
     def _landed_ids(self, estab: str) -> dict[tuple[str, str, str], Set[str]]:
         sources = {source for choice in self._options.choices for source in sources_of(choice)}

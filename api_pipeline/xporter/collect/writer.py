@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,9 @@ from api_pipeline.xporter.collect.items import (
     ScopesFound,
     Verdict,
 )
+from api_pipeline.xporter.collect.new_columns import NewColumns
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
-from api_pipeline.xporter.compare import compare, compare_changes, has_shrunk
+from api_pipeline.xporter.compare import Difference, compare, compare_changes, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
@@ -50,6 +51,8 @@ class Writer:
         self._store = parts.store
         self.summary = summary
         self._with_retry = with_retry
+        makes_columns = options.adds_columns and not options.is_dry_run
+        self._new_columns = NewColumns(parts.store, with_retry, summary.lines) if makes_columns else None
         self._dead: dict[str, set[str]] = {}
         self._asked_well: set[str] = set()
 
@@ -77,9 +80,8 @@ class Writer:
             return self._take_changes(item, item.change)
         changes = []
         for name, (landing, rows) in item.tables.items():
-            reader = self._reader(item, landing)
             landed = self._with_retry(partial(self._store.hashes, landing, item.round))
-            difference = compare(landed, rows, reader)
+            known, reader, difference = self._compared(item, landing, landed, rows)
             if has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
                 if not item.is_second_try:
                     return Verdict.SHRANK
@@ -89,9 +91,27 @@ class Writer:
                 )
                 self._take_problem(Problem(item.round, SHRANK, text))
                 return Verdict.WRITTEN
-            changes.append(TableChange(landing, reader, difference, rows))
+            changes.append(TableChange(known, reader, difference, rows))
         self._write(item, changes)
         return Verdict.WRITTEN
+
+    def _compared(
+        self, item: Collected, landing: Landing, landed: Mapping[str, str], rows: Rows
+    ) -> tuple[Landing, RowReader, Difference]:
+        """Compare rows with what is landed; a member that gets a column now changes every row."""
+        landing = self._store.known(landing)
+        reader = self._reader(item, landing)
+        difference = compare(landed, rows, reader)
+        more = self._more_columns(item, landing, reader)
+        if more is None:
+            return landing, reader, difference
+        reader = self._reader(item, more)
+        return more, reader, compare(landed, rows, reader)
+
+    def _more_columns(self, item: Collected, landing: Landing, reader: RowReader) -> Landing | None:
+        if self._new_columns is None:
+            return None
+        return self._new_columns.make(landing, reader.unknown_seen(), item.round.estab)
 
     def _reader(self, item: Collected, landing: Landing) -> RowReader:
         withheld = item.withheld.get(landing.name, ())
@@ -122,15 +142,18 @@ class Writer:
             if not rows and not gone:
                 longest = max(longest, self._with_retry(partial(self._store.count, landing, item.round)))
                 continue
-            reader = self._reader(item, landing)
+            known = self._store.known(landing)
+            reader = self._reader(item, known)
             landed = self._with_retry(partial(self._store.hashes, landing, item.round))
             keys = [reader.key(row) for row in gone]
             difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)
             is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
             if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
                 return Verdict.DOUBTFUL
+            if self._more_columns(item, known, reader) is not None:
+                return Verdict.DOUBTFUL
             longest = max(longest, len(difference.seen))
-            changes.append(TableChange(landing, reader, difference, rows))
+            changes.append(TableChange(known, reader, difference, rows))
         if item.answer.unreadable or change.whole_rows != longest:
             return Verdict.DOUBTFUL
         self._write(item, changes)

@@ -57,7 +57,9 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str]) -> tuple[i
             tables += 1
             touched.add(landing.endpoint)
         elif withheld:
-            sets = ", ".join(f"{store.names.column(column)} = NULL" for column in withheld)
+            # Which scope lets an added column out is not published, so it is emptied as `extra` is.
+            emptied = (*withheld, *landing.added)
+            sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
             store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
             columns += len(withheld)
     for endpoint in sorted(touched):

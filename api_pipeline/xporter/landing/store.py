@@ -13,6 +13,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import read_time
+from api_pipeline.xporter.landing.new_columns import with_added
 from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, landings
 
@@ -77,7 +78,16 @@ class LandingStore:
         if self.names.dialect is Dialect.POSTGRESQL:
             place = place.lower()
         found = self.connection.query(self.sql(f"tables_{self.names.dialect.value}"), [place])
-        return [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
+        there = [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
+        return with_added(self, there, place)
+
+    def known(self, landing: Landing) -> Landing:
+        """Return a landing table with the columns that were added to it."""
+        return next((one for one in self.existing() if one.name == landing.name), landing)
+
+    def forget_layout(self) -> None:
+        """Look for the landing tables and their columns again at the next question."""
+        self._existing = None
 
     def _bare(self, name: str) -> str:
         lowered = name.lower()

@@ -11,6 +11,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
 from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.landing.new_columns import write_member
 from api_pipeline.xporter.landing.removal import remove_withdrawn
 from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.store import LandingStore
@@ -142,9 +143,4 @@ def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence
         if change.difference.is_empty or change.landing.table is None:
             continue
         for member in change.reader.unknown_seen():
-            _write_member(store, change.landing.name, member[:128], round_.estab, now)
-
-
-def _write_member(store: LandingStore, table: str, member: str, estab: str, now: datetime) -> None:
-    if store.connection.execute(store.sql("update_column"), [now, estab, table, member]) == 0:
-        store.connection.execute(store.sql("insert_column"), [table, member, now, now, estab])
+            write_member(store, change.landing.name, member[:128], round_.estab, now)
