@@ -21,6 +21,7 @@ from api_pipeline.payload import (
     Payload,
     PayloadError,
     Policy,
+    Validator,
     intent_hash,
     next_record,
     read_payload,
@@ -212,12 +213,12 @@ class Planner:
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
         """Read and check a row's payload in one go, while its value is at hand."""
-        payload = _read_payload(row)
+        options, checker = self._options, self._checker
+        is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
+        payload = _read_payload(row, checker.is_sound if is_checked else None)
         if isinstance(payload, PayloadError):
             return payload, ()
-        options = self._options
-        is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
-        findings = self._checker.check(payload.data, payload.text) if is_checked else []
+        findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
         payload.put_aside()
         return payload, findings + identity_findings(row.person_id, payload.la_child_id)
 
@@ -302,9 +303,9 @@ def _base(concluded: Adopted | None, child: str) -> Baseline:
     return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
 
 
-def _read_payload(row: StagedRow) -> Payload | PayloadError:
+def _read_payload(row: StagedRow, validator: Validator | None) -> Payload | PayloadError:
     try:
-        return read_payload(row)
+        return read_payload(row, validator)
     except PayloadError as error:
         return error
 

@@ -9,7 +9,7 @@ return.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -22,8 +22,6 @@ from api_pipeline.upn import check_letter
 Members: TypeAlias = "Mapping[str, Any]"
 # What was found broken: a rule's name, and the path.
 _Broken: TypeAlias = "list[tuple[str, str]]"
-# Lists a rule as broken, and the end of the path.
-_Report: TypeAlias = "Callable[[str, str], None]"
 
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
@@ -40,9 +38,9 @@ _CP_PLANS = "child_protection_plans"
 _PLACEMENTS = "child_looked_after_placements"
 _ANYWHERE = "anywhere"
 _ACTIVITY_BLOCKS = (_CIN_PLANS, _CP_PLANS, _ASSESSMENTS, _ENQUIRIES, _PLACEMENTS)
-_NOTHING: Mapping[str, Any] = {}
-# Kinds of plans, each with its rule about starting before the referral and that about ending before the start.
-_PLAN_RULES = ((_CIN_PLANS, ("CIN 4015", "CIN 4011")), (_CP_PLANS, ("CIN 1105", "CIN 8925")))
+# The rules about a plan that starts before the referral, and about one that ends before its start.
+_CIN_PLAN_RULES = ("CIN 4015", "CIN 4011")
+_CP_PLAN_RULES = ("CIN 1105", "CIN 8925")
 # ISO dates compare as texts: before the first of them, and after the last.
 _EVER = ""
 _NEVER = "9999-12-31"
@@ -105,13 +103,16 @@ def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
     `data` has parts only of the types that the schema says, and no dates that are none: see `schema.sound_parts`.
     """
     broken: _Broken = []
-    _look_at_details(data.get(_DETAILS, _NOTHING), as_of, broken)
-    for number, item in enumerate(data.get(_HEALTH, _NOTHING).get(_SDQ, ())):
-        if not 0 <= item.get("score", 0) <= 40:
-            broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
+    if details := data.get(_DETAILS):
+        _look_at_details(details, as_of, broken)
+    if _HEALTH in data:
+        for number, item in enumerate(data[_HEALTH].get(_SDQ, ())):
+            if not 0 <= item.get("score", 0) <= 40:
+                broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
     for number, episode in enumerate(data.get(_EPISODE, ())):
-        _look_at_episode(episode, number, broken)
-    # Nearly always there is nothing.
+        # Their paths are made where something is broken, which is hardly ever.
+        if ends := _look_at_episode(episode):
+            broken += [(rule, f"$.{_EPISODE}[{number}]{end}") for rule, end in ends]
     return as_findings(broken) if broken else []
 
 
@@ -136,7 +137,7 @@ def may_hold_hex(text: str) -> bool:
     """Return whether the firewall's `0x` can be in a payload of this text; a look at each x rules most texts out."""
     if "\\" in text and "\\u" in text:
         return True
-    return any(_follows_zero(text, sign) for sign in "xX")
+    return _follows_zero(text, "x") or _follows_zero(text, "X")
 
 
 def _follows_zero(text: str, sign: str) -> bool:
@@ -167,74 +168,76 @@ def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
         report("CIN 8770Q", ".unique_pupil_number_unknown_reason")
     if "former_unique_pupil_number" in details and not _FORMER_UPN.fullmatch(details["former_unique_pupil_number"]):
         report("CIN 1560Q", ".former_unique_pupil_number")
-    if _is_not_alone("NONE", details.get("disabilities", ())):
+    disabilities = details.get("disabilities", ())
+    if len(disabilities) > 1 and "NONE" in disabilities:
         report("CIN 8790", ".disabilities")
     if "uasc_end_date" in details and not _is_uasc_end_right(details):
         report("903 205C, 303, 304", ".uasc_end_date")
 
 
-def _look_at_episode(episode: Members, number: int, broken: _Broken) -> None:
-    def report(rule: str, end: str) -> None:
-        broken.append((rule, f"$.{_EPISODE}[{number}]{end}"))
-
+def _look_at_episode(episode: Members) -> _Broken:
+    """Return what an episode breaks, each with the path within it."""
+    broken: _Broken = []
     referral = episode.get("referral_date", _EVER)
-    if ("closure_date" in episode) != ("closure_reason" in episode):
-        report("CIN 8805, 8810", "")
-    if episode.get("closure_date", _NEVER) < referral:
-        report("CIN 8630", ".closure_date")
+    if "closure_date" in episode:
+        if "closure_reason" not in episode:
+            broken.append(("CIN 8805, 8810", ""))
+        if episode["closure_date"] < referral:
+            broken.append(("CIN 8630", ".closure_date"))
+    elif "closure_reason" in episode:
+        broken.append(("CIN 8805, 8810", ""))
     if episode.get("referral_no_further_action_flag") is True:
-        for block in _ACTIVITY_BLOCKS:
-            if episode.get(block):
-                report("CIN 8832, 4000, 8831", f".{block}")
-    _look_at_assessments(episode.get(_ASSESSMENTS, ()), referral, report)
-    for block, rules in _PLAN_RULES:
-        if block in episode:
-            _look_at_plans(episode[block], referral, block, rules, report)
+        broken += [("CIN 8832, 4000, 8831", f".{block}") for block in _ACTIVITY_BLOCKS if episode.get(block)]
+    if _ASSESSMENTS in episode:
+        _look_at_assessments(episode[_ASSESSMENTS], referral, broken)
+    if _CIN_PLANS in episode:
+        _look_at_plans(episode[_CIN_PLANS], referral, _CIN_PLANS, _CIN_PLAN_RULES, broken)
+    if _CP_PLANS in episode:
+        _look_at_plans(episode[_CP_PLANS], referral, _CP_PLANS, _CP_PLAN_RULES, broken)
     if _ENQUIRIES in episode:
-        _look_at_enquiries(episode[_ENQUIRIES], referral, report)
-    for position, item in enumerate(episode.get(_PLACEMENTS, ())):
-        if ("end_date" in item) != ("end_reason" in item):
-            report("903 148", f".{_PLACEMENTS}[{position}]")
+        _look_at_enquiries(episode[_ENQUIRIES], referral, broken)
+    if _PLACEMENTS in episode:
+        for position, item in enumerate(episode[_PLACEMENTS]):
+            if ("end_date" in item) != ("end_reason" in item):
+                broken.append(("903 148", f".{_PLACEMENTS}[{position}]"))
+    return broken
 
 
-def _look_at_assessments(assessments: Sequence[Members], referral: str, report: _Report) -> None:
+def _look_at_assessments(assessments: Sequence[Members], referral: str, broken: _Broken) -> None:
     for position, item in enumerate(assessments):
         start = item.get("start_date", _EVER)
         if start < referral and start:
-            report("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date")
+            broken.append(("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date"))
         if item.get("authorisation_date", _NEVER) < start:
-            report("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date")
-        if _is_not_alone("21", item.get("factors", ())):
-            report("CIN 8869", f".{_ASSESSMENTS}[{position}].factors")
+            broken.append(("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date"))
+        factors = item.get("factors", ())
+        if len(factors) > 1 and "21" in factors:
+            broken.append(("CIN 8869", f".{_ASSESSMENTS}[{position}].factors"))
 
 
 def _look_at_plans(
-    plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], report: _Report
+    plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], broken: _Broken
 ) -> None:
     before_referral, before_start = rules
     for position, item in enumerate(plans):
         start = item.get("start_date", _EVER)
         if start < referral and start:
-            report(before_referral, f".{block}[{position}].start_date")
+            broken.append((before_referral, f".{block}[{position}].start_date"))
         if item.get("end_date", _NEVER) < start:
-            report(before_start, f".{block}[{position}].end_date")
+            broken.append((before_start, f".{block}[{position}].end_date"))
 
 
-def _look_at_enquiries(enquiries: Sequence[Members], referral: str, report: _Report) -> None:
+def _look_at_enquiries(enquiries: Sequence[Members], referral: str, broken: _Broken) -> None:
     for position, item in enumerate(enquiries):
         if item.get("start_date", _NEVER) < referral:
-            report("CIN 2889", f".{_ENQUIRIES}[{position}].start_date")
+            broken.append(("CIN 2889", f".{_ENQUIRIES}[{position}].start_date"))
     if len(enquiries) > 1 and _is_overlapping(enquiries):
-        report("CIN 8890, 8839", f".{_ENQUIRIES}")
+        broken.append(("CIN 8890, 8839", f".{_ENQUIRIES}"))
 
 
 def _is_of_school_age(details: Members, as_of: date) -> bool:
     born = _date(details, "date_of_birth")
     return born is not None and 5 <= _age(born, as_of) < 16
-
-
-def _is_not_alone(code: str, codes: Sequence[str]) -> bool:
-    return len(codes) > 1 and code in codes
 
 
 def _is_uasc_end_right(details: Members) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from datetime import date
 from typing import Any
 
 import jsonschema_rs
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
 from api_pipeline.sandbox.invented_children import invented_child
@@ -79,3 +82,22 @@ def test_a_values_code_is_looked_up_wherever_its_form_is_right(seed: int, wanted
     if isinstance(sex, str):
         told = [finding.path for finding in CHECKER.check(child) if finding.code_list == "code_sex"]
         assert (told == ["$.child_details.sex"]) == (sex not in ("M", "F", "U"))
+
+
+@many
+@given(seed=st.integers(0, 2**32), wanted=changes)
+def test_asking_a_validator_while_reading_changes_no_payload_and_no_finding(
+    seed: int, wanted: list[tuple[int, Any]]
+) -> None:
+    text = json.dumps({**changed_child(seed, wanted), "la_child_id": "C1"})
+    alone, asked = parse_payload(text), parse_payload(text, CHECKER.is_sound)
+    assert (asked.data, asked.nulls_removed, asked.digest) == (alone.data, alone.nulls_removed, alone.digest)
+    found = CHECKER.check(asked.data, text, is_sound=asked.is_sound)
+    assert found == CHECKER.check(alone.data, text)
+
+
+@pytest.mark.parametrize("levels", [250, 900])
+def test_a_payload_nested_too_deeply_is_sound_to_no_validator(levels: int) -> None:
+    text = '{"la_child_id": "C1", "child_details": {"disabilities": ' + "[" * levels + "]" * levels + "}}"
+    with pytest.raises(PayloadError, match="nested too deeply"):
+        parse_payload(text, CHECKER.is_sound)
