@@ -23,14 +23,13 @@ from api_pipeline.csc_api.answers import (
 )
 from api_pipeline.csc_api.client import CscReceiver
 from api_pipeline.csc_api.factory import credentials_of, endpoint_of, token_reach, transport_options
-from api_pipeline.diagnostics.network_path import walk_to
-from api_pipeline.diagnostics.route import Target
+from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
-from api_pipeline.transport.proxy import check_proxy, proxy_in_use
+from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import make_session, trusted_by_environment
@@ -105,13 +104,8 @@ class _Pages:
 
 
 def _walk_ways(walk: Walk, settings: Settings, session: requests.Session) -> None:
-    options = transport_options(settings)
-    seen: set[tuple[str, int]] = set()
-    for label, url in (("", settings.children_url), ("token service", settings.token_endpoint)):
-        target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
-        if (target.host, target.port) not in seen:
-            walk_to(walk, target, options, settings.connect_timeout_s)
-        seen.add((target.host, target.port))
+    addresses = (("", settings.children_url), ("token service", settings.token_endpoint))
+    walk_to_all(walk, session, transport_options(settings), addresses, settings.connect_timeout_s)
 
 
 def _ask(

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import requests
+
 from api_pipeline.diagnostics.route import Target, connect, open_tunnel, resolve
 from api_pipeline.diagnostics.steps import Status, Walk
 from api_pipeline.diagnostics.tls import shake_hands
 from api_pipeline.sql.connection_string import redacted_url
+from api_pipeline.transport.proxy import proxy_in_use
 from api_pipeline.transport.session import TransportOptions
+
+
+def walk_to_all(
+    walk: Walk,
+    session: requests.Session,
+    options: TransportOptions,
+    addresses: Sequence[tuple[str, str]],
+    timeout_s: float,
+) -> None:
+    """Take the steps to each server once. `addresses` have what it is called here and its URL. Errors: StepFailed."""
+    seen: set[tuple[str, int]] = set()
+    for label, url in addresses:
+        target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
+        if (target.host, target.port) not in seen:
+            walk_to(walk, target, options, timeout_s)
+        seen.add((target.host, target.port))
 
 
 def walk_to(walk: Walk, target: Target, options: TransportOptions, timeout_s: float) -> None:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from api_pipeline.diagnostics.network_path import walk_to
-from api_pipeline.diagnostics.route import NETWORK_TEAM, Target
+from api_pipeline.diagnostics.network_path import walk_to_all
+from api_pipeline.diagnostics.route import NETWORK_TEAM
 from api_pipeline.diagnostics.steps import Report, StepFailed, Walk
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.transport.proxy import check_proxy, proxy_in_use
+from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.session import TransportOptions
 
 _TEST = "test-endpoint"
@@ -35,12 +35,7 @@ def check_tec(
             for _, url in addresses:
                 check_proxy(session, options.proxy_url, url)
             finding.detail = "\n".join(f"{label or 'TEC'} at {url}" for label, url in addresses)
-        seen: set[tuple[str, int]] = set()
-        for label, url in addresses:
-            target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
-            if (target.host, target.port) not in seen:
-                walk_to(walk, target, options, timeout_s)
-            seen.add((target.host, target.port))
+        walk_to_all(walk, session, options, addresses, timeout_s)
         with walk.step("token") as finding:
             receiver.log_in()
             finding.detail = f"{urlsplit(addresses[-1][1]).hostname} gave an access token"

@@ -25,7 +25,10 @@ OK = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One step of the check. `subject` is "" for the school's token, else an endpoint; `outcome` ok or an Outcome."""
+    """One step of the check. `subject` is "" for the school's token, else an endpoint; `outcome` ok or an Outcome.
+
+    A step on the way to the API is of no school ("").
+    """
 
     estab: str
     subject: str
@@ -35,6 +38,8 @@ class Checked:
     @property
     def line(self) -> str:
         """Return the step for a console."""
+        if self.subject and not self.estab:
+            return f"{self.subject}: {self.text}"
         if self.subject:
             return f"  {self.subject}: {self.text}"
         return f"School {self.estab}: {self.text}" if self.estab else self.text

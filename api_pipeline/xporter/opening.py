@@ -108,13 +108,16 @@ def access_of(settings: Settings) -> Access:
 
 def session_of(settings: Settings) -> requests.Session:
     """Return the HTTP session. Errors: SettingsError."""
-    return make_session(
-        TransportOptions(
-            ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
-            proxy_url=settings.proxy_url or None,
-            proxy_auth=settings.proxy_auth,
-            connections=settings.xporter.schools_at_once,
-        )
+    return make_session(transport_of(settings))
+
+
+def transport_of(settings: Settings) -> TransportOptions:
+    """Return the options of the HTTP session."""
+    return TransportOptions(
+        ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+        proxy_url=settings.proxy_url or None,
+        proxy_auth=settings.proxy_auth,
+        connections=settings.xporter.schools_at_once,
     )
 
 

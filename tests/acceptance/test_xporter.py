@@ -307,6 +307,23 @@ def test_members_that_the_catalogue_does_not_know_are_kept_or_ignored(
     assert council.query("SELECT column_name FROM xporter_column WHERE column_name = 'BrandNew'") == [("BrandNew",)]
 
 
+def test_check_walks_to_the_api_step_by_step_before_a_school_is_asked(council: Council) -> None:
+    done = council.run("check", "9990002")
+    assert done.code == 0, done.text
+    way = [line.split(":")[0] for line in done.out.splitlines()[:5]]
+    assert way == ["settings", "DNS", "TCP", "proxy", "TLS"]
+    assert done.out.index("TLS:") < done.out.index("School 9990002: token accepted")
+
+    lost = council.run("check", "9990002", XPORTER_BASE_URL="https://nowhere.invalid")
+    assert lost.code == 5
+    assert "DNS: The name nowhere.invalid was not found.; check its spelling" in lost.out
+    assert "9990002" not in lost.out
+
+    nobody = council.run("check", "--json", "9990002", XPORTER_TOKEN_URL="http://127.0.0.1:9/token")
+    steps = [(step["subject"], step["outcome"]) for step in json.loads(nobody.out)["steps"]]
+    assert (nobody.code, steps[-1]) == (5, ("TCP (token service)", "failed"))
+
+
 def test_check_says_how_many_people_the_api_lists_for_data_protection(council: Council) -> None:
     council.schools[1].withheld_people.add(next(iter(council.schools[1].pupils)))
     done = council.run("check", "9990002")

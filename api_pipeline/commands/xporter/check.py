@@ -12,11 +12,15 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 @click.argument("estab", required=False)
 @json_option
 def command(common: Common, estab: str | None, as_json: bool) -> None:
-    """Fetch a token for each school (or ESTAB), read its scopes and ask one small page of each endpoint."""
+    """Walk to the API (DNS, TCP, proxy, TLS), then ask as each school (or ESTAB).
+
+    Of each school: a token, its scopes, and one small page of each endpoint.
+    """
+    from api_pipeline.diagnostics.xporter import check_way
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.checking import Checked, check_schools
-    from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of
+    from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of, transport_of
 
     steps: list[Checked] = []
 
@@ -30,10 +34,16 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
         secrets = StoredSecrets(settings, started.redactor.add)
         schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
         with session_of(settings) as http:
-            code = check_schools(
+            wing = settings.xporter
+            addresses = (("", wing.base_url), ("token service", wing.token_url))
+            way = check_way(http, transport_of(settings), addresses, settings.connect_timeout_s)
+            for step in way.steps:
+                text = "; ".join(f"{step.detail}\n{step.advice}".strip().splitlines())
+                tell(Checked("", step.name, step.status.value.lower(), text))
+            code = way.exit_code or check_schools(
                 http,
                 access_of(settings),
-                *(secrets, schools, chosen(settings), settings.xporter, started.redactor.add),
+                *(secrets, schools, chosen(settings), wing, started.redactor.add),
                 tell,
             )
     if as_json:
