@@ -58,6 +58,8 @@ def sql_page() -> str:
         "| `{program}` | `d2i-csc-api run` and the run's id; `d2i-csc-api` for other commands |\n"
         "| `{page}` | `OFFSET 0 ROWS FETCH NEXT n ROWS ONLY`; on SQLite `LIMIT n` |\n"
         "| `{lock_rows}` | SQL Server: `WITH (UPDLOCK, ROWLOCK)`; else nothing |\n"
+        "| `{exact}`, `{usual}` | SQL Server: `COLLATE Latin1_General_BIN2`, `COLLATE DATABASE_DEFAULT`; "
+        "else nothing |\n"
         "| `{locked}` | PostgreSQL: `FOR UPDATE`; else nothing |\n"
         "| `{person}`, `{matching}`, `{shard}`, `{filter}` | nothing, or one more condition: `AND person_id = ?`, "
         "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1`, the statement *only_listed* |\n"

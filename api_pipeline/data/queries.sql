@@ -5,7 +5,8 @@
 -- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
 -- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
 -- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they
--- become is said in db/pieces.py. {columns} are those of the row that are asked for.
+-- become is said in db/pieces.py. {exact} and {usual} name a collation on SQL Server, where a column of a control table is
+-- compared with one that has another. {columns} are those of the row that are asked for.
 --
 -- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
 -- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
@@ -137,14 +138,14 @@ ORDER BY id;
 -- Finds whether there can be such children at all, by the two tables' indexes where a child's id is its person's.
 SELECT COUNT(*)
 FROM {held} AS held
-WHERE held.receiver = ? AND NOT EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = held.la_child_id);
+WHERE held.receiver = ? AND NOT EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = held.la_child_id{exact});
 
 -- name: read_held_without_row
 -- Finds children whom a receiver holds although no row of theirs is in the table any more: nothing will ever purge them.
 SELECT held.la_child_id
 FROM {held} AS held
 LEFT JOIN (SELECT DISTINCT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL) AS known
-  ON known.child = held.la_child_id
+  ON known.child = held.la_child_id{exact}
 WHERE held.receiver = ? AND known.child IS NULL;
 
 -- name: read_held_without_row_of_a_person
@@ -153,8 +154,9 @@ SELECT held.la_child_id
 FROM {held} AS held
 LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL
            UNION
-           SELECT logged.la_child_id FROM {log} AS logged JOIN {table} AS here ON here.person_id = logged.person_id) AS known
-  ON known.child = held.la_child_id
+           SELECT logged.la_child_id{exact} FROM {log} AS logged
+           JOIN {table} AS here ON here.person_id = logged.person_id{exact}) AS known
+  ON known.child = held.la_child_id{exact}
 WHERE held.receiver = ? AND known.child IS NULL;
 
 -- name: count_due
@@ -373,9 +375,9 @@ ORDER BY id {page};
 DELETE FROM {log}
 WHERE id >= ? AND id <= ? AND logged_at < ?time AND staging_table = ?
   AND NOT (outcome = 'accepted'
-           AND EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = {log}.person_id)
+           AND EXISTS (SELECT 1 FROM {table} AS here WHERE here.person_id = {log}.person_id{exact})
            AND NOT EXISTS (SELECT 1 FROM {held} AS held
-                           WHERE held.la_child_id = {log}.la_child_id AND held.receiver = ?));
+                           WHERE held.la_child_id{exact} = {log}.la_child_id AND held.receiver = ?));
 
 -- name: read_logged
 -- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written

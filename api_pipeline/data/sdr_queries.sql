@@ -1,7 +1,7 @@
 -- Every statement of the Single Data Return's commands. {staging}, {held}, {submission}, {validation}, {log} and {runs}
 -- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are IN and a list of parameters (?, ?, ...), {rows} is a table
 -- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes each of them as one JSON
--- text. {tuples} are rows of an INSERT. {page} is the place where SQL Server, PostgreSQL and SQLite differ. All of this
+-- text. {tuples} are rows of an INSERT. {page} and {exact} are the places where SQL Server, PostgreSQL and SQLite differ. All of this
 -- is made in db/pieces.py.
 
 -- name: probe_tables
@@ -40,7 +40,7 @@ GROUP BY collection;
 SELECT h.collection, COUNT(*)
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ?
-  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection AND s.local_id = h.local_id)
+  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
 GROUP BY h.collection;
 
 -- name: read_vanished
@@ -48,7 +48,7 @@ GROUP BY h.collection;
 SELECT h.local_id
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ? AND h.collection = ? AND h.local_id > ?
-  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection AND s.local_id = h.local_id)
+  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
 ORDER BY h.local_id {page};
 
 -- name: doubt_held
@@ -205,7 +205,8 @@ GROUP BY collection;
 -- Counts for each collection the records that TEC refused in their present form while it may hold an earlier one.
 SELECT s.collection, COUNT(*)
 FROM {staging} s
-JOIN {held} h ON h.collection = s.collection AND h.local_id = s.local_id AND h.receiver = ? AND h.return_id = ?
+JOIN {held} h ON h.collection{exact} = s.collection AND h.local_id{exact} = s.local_id
+                 AND h.receiver = ? AND h.return_id = ?
 WHERE s.submission_status = 'error' AND s.return_id = ?
 GROUP BY s.collection;
 

@@ -32,7 +32,7 @@ WHERE pers_person_id = ? {filter};
 
 -- name: only_listed
 -- Condition: the person is in the council's own table of people to be taken (COHORT_FILTER_TABLE).
-AND CAST(pers_person_id AS VARCHAR(100)) IN (SELECT CAST(person_id AS VARCHAR(100)) FROM {filter_table});
+AND CAST(pers_person_id AS VARCHAR(100)){usual} IN (SELECT CAST(person_id AS VARCHAR(100)) FROM {filter_table});
 
 -- name: ssd_person
 -- Reads the people of a chunk.

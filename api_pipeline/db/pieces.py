@@ -13,20 +13,33 @@ from api_pipeline.sql.statements import placeholders
 
 # What differs between the databases beyond DDL and the run lock, and `rows_as_table`: the end of a page, and how a row
 # is kept still while its version is compared. SQLite needs no row lock: its transaction is opened for writing.
+# SQL Server refuses to compare two columns of different collations (error 468) unless one of them is given one: our own
+# keys stand beside columns of the database's default. Others compare every text exactly.
 _DIFFERENCES = {
     Dialect.SQLSERVER: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "WITH (UPDLOCK, ROWLOCK)",
         "locked": "",
         "moment": "DATETIME2(3)",
+        "exact": " COLLATE Latin1_General_BIN2",
+        "usual": " COLLATE DATABASE_DEFAULT",
     },
     Dialect.POSTGRESQL: {
         "page": "OFFSET 0 ROWS FETCH NEXT {size} ROWS ONLY",
         "lock_rows": "",
         "locked": "FOR UPDATE",
         "moment": "TIMESTAMP",
+        "exact": "",
+        "usual": "",
     },
-    Dialect.SQLITE: {"page": "LIMIT {size}", "lock_rows": "", "locked": "", "moment": "TEXT"},
+    Dialect.SQLITE: {
+        "page": "LIMIT {size}",
+        "lock_rows": "",
+        "locked": "",
+        "moment": "TEXT",
+        "exact": "",
+        "usual": "",
+    },
 }
 
 

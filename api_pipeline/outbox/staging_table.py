@@ -94,6 +94,7 @@ class StagingTable:
             "unconfirmed": tables.unconfirmed,
             "runs": tables.runs,
             "left_window": tables.left_window,
+            "exact": connection.page(0)["exact"],
         }
         self._keeps_retained: bool | None = None
         self._has_retained: bool | None = None

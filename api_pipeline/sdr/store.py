@@ -84,6 +84,7 @@ class Store:
     def __init__(self, connection: Connection, tables: Tables) -> None:
         self.connection = connection
         self.tables = tables
+        self._exact = connection.page(0)["exact"]
 
     def check(self) -> None:
         """Look whether the tables are there. Errors: DatabaseError, with what to do."""
@@ -404,7 +405,7 @@ class Store:
             validation=tables.validation,
             log=tables.log,
             runs=tables.runs,
-            **pieces,
+            **{"exact": self._exact, **pieces},
         )
 
 

@@ -148,7 +148,8 @@ class Reader:
     def _filter(self) -> str:
         if not self._source.filter_table:
             return ""
-        return load(FILE)["only_listed"].sql.format(filter_table=self._filter_name())
+        usual = self._connection.page(0)["usual"]
+        return load(FILE)["only_listed"].sql.format(filter_table=self._filter_name(), usual=usual)
 
     def _filter_name(self) -> str:
         return parse_table_name(self._source.filter_table).sql(self._connection.dialect)

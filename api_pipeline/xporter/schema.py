@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
+from api_pipeline.db import dialect_pieces
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.catalogue import Endpoint, Field
 from api_pipeline.xporter.layout import Landing, Names, landings
@@ -140,6 +141,7 @@ def child_attendance(names: Names, ssd_prefix: str) -> str:
         person=f"{ssd_prefix}ssd_person",
         cin=f"{ssd_prefix}ssd_cin_episodes",
         cla=f"{ssd_prefix}ssd_cla_episodes",
+        usual=dialect_pieces(names.dialect, 0)["usual"],
         **{f"c_{name.lower()}": names.column(name) for name in ("Id", "UPN", "FormerUPN", "StudentId", "Mark", "Date")},
     ).strip()
 

@@ -24,6 +24,7 @@ PIECES = {
     "cin_plan_id": "cinp_cin_plan_id",
     "filter": "",
     "filter_table": "[dbo].[own]",
+    "usual": "",
     "table": "[dbo].[ssd_api_data_staging]",
     "left_window": "[dbo].ssd_api_left_window",
     "built": "[dbo].ssd_api_built",

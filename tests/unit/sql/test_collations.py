@@ -1,0 +1,190 @@
+"""No statement makes SQL Server compare two columns of different collations: that is error 468 there, and nowhere else.
+
+The keys of the control tables are Latin1_General_BIN2. Every other column has the collation of its database, or, where
+the table is the council's own, whatever the council gave it. A comparison of two of them names a collation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from api_pipeline.db import dialect_pieces, rows_as_table
+from api_pipeline.sdr.schema import render as render_sdr
+from api_pipeline.sdr.schema import tables
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import Dialect, table_names
+from api_pipeline.sql.statements import Statement, load
+from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.schema import child_attendance
+
+STAGING, SDR = "ssd_api_data_staging", "sdr_staging"
+# Tables that a council may have made itself: their texts may have any collation.
+OWN = {STAGING, f"{STAGING}_anon", SDR, "own_list"}
+NUMBERS = re.compile(r"^(INT|BIGINT|DATE|BINARY|VARBINARY)", re.IGNORECASE)
+COLUMN = re.compile(r"^    (\w+) ([A-Z]+\S*)(?: COLLATE (\w+))?", re.MULTILINE)
+TABLE = re.compile(r"CREATE TABLE (\S+) \((.*?)\n\)", re.DOTALL)
+FILES = ("queries.sql", "staging_queries.sql", "report_queries.sql", "explain_queries.sql", "sdr_queries.sql")
+BINARY = "Latin1_General_BIN2"
+EXPLICIT, CONFLICT = "explicit", "conflict"
+
+
+def declared() -> dict[str, dict[str, str | None]]:
+    """Return for each table of ours the collation of each column; None for what is not a text."""
+    scripts = ddl.render(Dialect.SQLSERVER, STAGING) + render_sdr(Dialect.SQLSERVER, SDR)
+    return {
+        name: {
+            column: None if NUMBERS.match(kind) else f"of {name}" if name in OWN else given or "of the database"
+            for column, kind, given in COLUMN.findall(body)
+        }
+        for name, body in TABLE.findall(scripts)
+    }
+
+
+DECLARED = declared()
+
+
+def as_t_sql(file: str, statement: Statement) -> str:
+    names = table_names(STAGING, Dialect.SQLSERVER)
+    pieces = {name: getattr(names, name) for name in ("held", "log", "unconfirmed", "left_window", "built", "runs")}
+    pieces |= {"table": STAGING, "any_table": STAGING, "ssd": "", "ssd_table": "ssd_person", "filter_table": "own_list"}
+    if file == "sdr_queries.sql":
+        ours = tables(SDR, Dialect.SQLSERVER)
+        pieces |= {name: getattr(ours, name) for name in ("staging", "held", "submission", "validation", "log", "runs")}
+    pieces |= dict.fromkeys(("ids", "children", "people", "keys", "values", "tuples"), "@v")
+    if file == "sdr_queries.sql":
+        pieces |= {"ids": "IN (@v)", "keys": "IN (@v)"}
+    pieces |= {"rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1), "columns": "id, person_id"}
+    pieces |= dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "shard"), "")
+    pieces |= {"delta": "done.delta", "column": "person_id", "milliseconds": "1", "program": "p", "version": "1"}
+    pieces |= {"cin_plan_id": "cinp_cin_plan_id"}
+    sql = statement.sql.format(**{**pieces, **dialect_pieces(Dialect.SQLSERVER, 10)})
+    text = re.sub(r"\?[a-z]*", "@v", sql)
+    return f"SELECT 1 FROM ssd_person WHERE 1 = 1 {text}" if statement.name == "only_listed" else text
+
+
+class Scope:
+    """What the columns of a query stand for: its tables and, behind them, those of the query around it."""
+
+    def __init__(self, sources: Mapping[str, str | exp.Expr], outer: Scope | None = None) -> None:
+        self.sources = sources
+        self.outer = outer
+
+    def label(self, column: exp.Column) -> str | None:
+        found = [column.table] if column.table else list(self.sources)
+        for name in found:
+            source = self.sources.get(name)
+            if isinstance(source, str):
+                if source not in DECLARED:
+                    return f"of {'the SSD' if source.startswith('ssd_') else source}"
+                if column.name in DECLARED[source]:
+                    return DECLARED[source][column.name]
+            elif source is not None and column.name in names_of(source):
+                return projected(source, names_of(source).index(column.name), self)
+        return self.outer.label(column) if self.outer else None
+
+
+def label(node: exp.Expr, scope: Scope) -> str | None:
+    """Return the collation label of an expression: of its column, explicit, or none at all."""
+    if isinstance(node, exp.Collate):
+        return EXPLICIT
+    if isinstance(node, exp.Column):
+        return scope.label(node)
+    if isinstance(node, (exp.Cast, exp.Lower, exp.Trim, exp.Substring, exp.Paren)):
+        return label(node.this, scope)
+    return None
+
+
+def together(one: str | None, other: str | None) -> str | None:
+    if EXPLICIT in (one, other):
+        return EXPLICIT
+    return one if other is None or one == other else other if one is None else CONFLICT
+
+
+def projected(query: exp.Expr, place: int, scope: Scope) -> str | None:
+    """Return the label of a column of a query's result, by its place."""
+    if isinstance(query, exp.SetOperation):
+        return together(projected(query.this, place, scope), projected(query.expression, place, scope))
+    if not isinstance(query, exp.Select):
+        return None
+    return label(query.expressions[place].unalias(), Scope(sources(query), scope))
+
+
+def names_of(query: exp.Expr) -> list[str]:
+    """Return the names of a query's columns: those of its first part."""
+    while isinstance(query, exp.SetOperation):
+        query = query.this
+    return [one.alias_or_name for one in query.expressions] if isinstance(query, exp.Select) else []
+
+
+def sources(query: exp.Expr) -> dict[str, str | exp.Expr]:
+    found: dict[str, str | exp.Expr] = {}
+    places = [query.this] if isinstance(query, (exp.Update, exp.Delete)) else []
+    start = query.args.get("from_") or query.args.get("from")
+    places += [start.this] if start else []
+    for place in places + [join.this for join in query.args.get("joins") or []]:
+        if isinstance(place, exp.Subquery):
+            found[place.alias] = place.this
+        elif isinstance(place, exp.Table):
+            found[place.alias or place.name] = place.name
+    return found
+
+
+def conflicts(node: exp.Expr, scope: Scope | None = None) -> Iterator[str]:
+    """Yield the comparisons, and the set operations, of two columns of different collations."""
+    if isinstance(node, (exp.Select, exp.Update, exp.Delete)):
+        scope = Scope(sources(node), scope)
+    # The rows of a UNION are compared with one another, those of a UNION ALL are not.
+    if isinstance(node, exp.Union) and node.args.get("distinct"):
+        labels = [projected(node, place, scope or Scope({})) for place in range(len(names_of(node)))]
+        yield from (node.sql() for found in labels if found == CONFLICT)
+    # What stands at the left of SET is a column that is written, not one that is compared.
+    is_written = isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
+    pair: tuple[str | None, str | None] = (None, None)
+    if isinstance(node, exp.Predicate) and isinstance(node, exp.Binary) and scope is not None and not is_written:
+        pair = (label(node.left, scope), label(node.right, scope))
+    if isinstance(node, exp.In) and scope is not None and (query := node.args.get("query")) is not None:
+        pair = (label(node.this, scope), projected(query.unnest(), 0, scope))
+    if together(*pair) == CONFLICT:
+        yield node.sql()
+    for child in node.iter_expressions():
+        yield from conflicts(child, scope)
+
+
+STATEMENTS = [
+    pytest.param(as_t_sql(file, one), id=f"{file.partition('_')[0].removesuffix('.sql')}-{one.name}")
+    for file in FILES
+    for one in load(file).values()
+    if not one.name.endswith(("_postgresql", "_sqlite", "lock_sqlserver"))
+]
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_no_two_columns_of_different_collations_are_compared(sql: str) -> None:
+    assert list(conflicts(sqlglot.parse_one(sql, dialect="tsql"))) == []
+
+
+def test_the_view_of_attendance_compares_the_ssd_with_schools_by_one_collation() -> None:
+    sql = child_attendance(Names(Dialect.SQLSERVER), "")
+
+    assert "[UPN] COLLATE DATABASE_DEFAULT = person.pers_upn" in sql
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 FROM ssd_api_held h WHERE EXISTS (SELECT 1 FROM own_list s WHERE s.person_id = h.receiver{})",
+        "SELECT 1 FROM ssd_api_held h JOIN ssd_api_submission_log l ON LOWER(l.person_id{}) = h.la_child_id",
+        "SELECT 1 FROM ssd_api_held h JOIN (SELECT person_id AS c FROM own_list) k ON k.c = h.receiver{}",
+        "SELECT la_child_id{} FROM ssd_api_held UNION SELECT la_child_id FROM ssd_api_submission_log",
+        "DELETE FROM ssd_api_submission_log WHERE la_child_id IN (SELECT la_child_id{} FROM ssd_api_held)",
+        "SELECT 1 FROM ssd_person WHERE pers_person_id{} IN (SELECT person_id FROM own_list)",
+    ],
+)
+def test_a_comparison_that_sql_server_refuses_shows(sql: str) -> None:
+    assert len(list(conflicts(sqlglot.parse_one(sql.format(""), dialect="tsql")))) == 1
+    assert list(conflicts(sqlglot.parse_one(sql.format(f" COLLATE {BINARY}"), dialect="tsql"))) == []
