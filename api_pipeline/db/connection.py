@@ -43,7 +43,7 @@ class Connection:
     `each_transaction` are statements that begin every transaction. They are there where a pooler gives the server's
     session to other programs between two transactions (`is_pooled`): nothing may be set for the session then, and no
     statement is run outside a transaction. `guard` is called before each transaction, and raises an error where
-    there may be none any more.
+    there may be none any more. `openings` counts how often the connection was opened.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Connection:
         self.dialect = dialect
         self.driver = driver
         self.guard: Callable[[], None] | None = None
+        self.openings = 1
 
     @property
     def is_pooled(self) -> bool:
@@ -164,6 +165,7 @@ class Connection:
         """Open the same database anew after the connection was lost. Errors: DatabaseError."""
         self.close()
         self._raw = self._opener()
+        self.openings += 1
 
     def another(self) -> Connection:
         """Return a second connection to the same database. Errors: DatabaseError."""
@@ -257,12 +259,15 @@ class Connection:
                 if not self._is_odbc:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
                     return
-                self._raw.commit() if commit else self._raw.rollback()
+                if not commit:
+                    self._raw.rollback()
+                elif self.dialect is Dialect.POSTGRESQL:
+                    # Its driver may call a commit done that died with the connection; the answer to a statement proves
+                    # that the server did it.
+                    self._raw.execute("COMMIT").close()
+                else:
+                    self._raw.commit()
                 self._raw.autocommit = True
-                if commit and self.dialect is Dialect.POSTGRESQL:
-                    # Its driver may call a commit done that died with the connection; an answer to what follows it
-                    # proves that the server still had it.
-                    self._raw.execute(load()["probe"].sql).close()
             # Between check and commit the transaction may still have gone; then the mark went back as well.
             if commit and self.dialect is not Dialect.POSTGRESQL and not self._mark()[0]:
                 raise TransactionLost(_UNDONE)

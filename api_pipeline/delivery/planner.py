@@ -1,15 +1,17 @@
 """From rows to steps: what is due, what the receiver holds, what is to be sent next, whether it may be.
 
-Lazy: a page of rows is read once the steps of the page before have been taken.
+Lazy: a page of rows is read while the steps of the page before are taken, in the transaction that writes answers back,
+or once they have been taken.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.logs.masking import OWN_REFUSAL
@@ -30,6 +32,9 @@ from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 _NAMED = 5
+# Whose payload a text seems to be: it is read before it is parsed.
+_CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
+_Result = TypeVar("_Result")
 _UNKNOWN = Baseline(is_recorded=False)
 _UNSTORABLE_ID = (
     "la_child_id: it has a letter that the database's code page lacks, so what the receiver holds of this child could "
@@ -89,9 +94,27 @@ class _Item:
     baseline: Baseline
 
 
+_LookedAt: TypeAlias = "tuple[StagedRow, Payload | PayloadError, Sequence[Finding]]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Rows as they were read in one go, and the baselines of the children who were asked for.
+
+    Of the children in `moving` these may say what is true no longer when the rows are planned. Of no child does it say
+    so on another opening of the connection: meanwhile another run may have come and gone.
+    """
+
+    opening: int
+
+    rows: Sequence[StagedRow]
+    asked: frozenset[str]
+    baselines: Mapping[str, Baseline]
+    moving: set[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
-    last_id: int
     items: list[_Item]
     blank: list[str]
 
@@ -121,6 +144,9 @@ class Planner:
         self._under_way = under_way
         self._after_reopen = after_reopen
         self._moving: set[str] = set()
+        self._after_id: int | None = None
+        self._has_ended = False
+        self._ahead: _Read | None = None
         self._deferred: list[int] = []
         self._waiting: set[str] = set()
         self.counts = PlanCounts()
@@ -161,8 +187,8 @@ class Planner:
     def _steps_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for start in range(0, len(ids), PAGE_SIZE):
             part = ids[start : start + PAGE_SIZE]
-            page = self._read(partial(self._rows_of, part))
-            items = [] if page is None else page.items
+            read = self._with_retry(partial(self._read, partial(self._rows_of, part)))
+            items = self._page_of(read).items
             # Some may be due no longer.
             self.counts.due -= len(part) - len(items)
             for item in items:
@@ -174,10 +200,8 @@ class Planner:
 
     def _due_rows(self) -> Iterator[_Item]:
         """Return the due rows with what is known of them, page by page and up to the limit."""
-        after_id: int | None = None
         left = self._options.limit
-        while page := self._next_page(after_id):
-            after_id = page.last_id
+        while page := self._next_page():
             self.counts.blank += len(page.blank)
             self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
             page.items.reverse()
@@ -188,28 +212,54 @@ class Planner:
                 yield page.items.pop()
                 left = None if left is None else left - 1
 
-    def _next_page(self, after_id: int | None) -> _Page | None:
-        return self._read(lambda: self._store.read_page(self._options.selection, after_id))
+    def read_ahead(self) -> None:
+        """Read the next page, where that is not done yet, within the transaction that is open. Errors: DatabaseError.
 
-    def _read(self, rows: Callable[[], Sequence[StagedRow]]) -> _Page | None:
-        # Of these children the page may say what is true no longer when its rows are planned.
-        self._moving = self._under_way()
-        return with_retry(self._store.connection, lambda: self._page_of(rows()), self._retry_budget, self._after_reopen)
+        It costs no transaction of its own then.
+        """
+        if self._ahead is None and not self._has_ended:
+            self._ahead = self._read(self._next_rows)
 
-    def _page_of(self, page: Sequence[StagedRow]) -> _Page | None:
-        if not page:
+    def _next_rows(self) -> Sequence[StagedRow]:
+        return self._store.read_page(self._options.selection, self._after_id)
+
+    def _next_page(self) -> _Page | None:
+        read, self._ahead = self._ahead, None
+        if read is None or read.opening != self._store.connection.openings:
+            read = self._with_retry(lambda: self._read(self._next_rows))
+        self._has_ended = not read.rows
+        if self._has_ended:
             return None
-        rows = newest_only(page, self._options.people)
-        read = [(row, *self._look_at(row)) for row in rows if not row.is_blank]
-        baselines = self._baselines([payload.la_child_id for _, payload, _ in read if isinstance(payload, Payload)])
-        concluded = self._concluded([row for row, payload, _ in read if _child(payload) not in baselines])
+        self._after_id = read.rows[-1].id
+        return self._page_of(read)
+
+    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
+        return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
+
+    def _read(self, rows_of: Callable[[], Sequence[StagedRow]]) -> _Read:
+        moving = self._under_way()
+        rows = rows_of()
+        children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
+        return _Read(self._store.connection.openings, rows, children, self._baselines(list(children)), moving)
+
+    def _page_of(self, read: _Read) -> _Page:
+        self._moving = read.moving
+        rows = newest_only(read.rows, self._options.people)
+        looked_at = [(row, *self._look_at(row)) for row in rows if not row.is_blank]
+        return self._with_retry(lambda: self._with_baselines(read, rows, looked_at))
+
+    def _with_baselines(self, read: _Read, rows: Sequence[StagedRow], looked_at: Sequence[_LookedAt]) -> _Page:
+        children = {payload.la_child_id for _, payload, _ in looked_at if isinstance(payload, Payload)}
+        # What a text seemed to say may have stood elsewhere in it.
+        baselines = {**read.baselines, **self._baselines(list(children - read.asked))}
+        concluded = self._concluded([row for row, payload, _ in looked_at if _child(payload) not in baselines])
         items: list[_Item] = []
-        for row, payload, findings in read:
+        for row, payload, findings in looked_at:
             baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, baseline):
                 items.append(_Item(row, payload, findings, baseline))
         blank = [row.person_id for row in rows if row.is_blank and _would_be_due(row)]
-        return _Page(page[-1].id, self._taken_over(items, concluded), blank)
+        return _Page(self._taken_over(items, concluded), blank)
 
     def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
         """Read and check a row's payload in one go, while its value is at hand."""
@@ -268,6 +318,8 @@ class Planner:
             self._deferred.append(row.id)
             return None
         self._moving.add(child)
+        if self._ahead is not None:
+            self._ahead.moving.add(child)
         record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)

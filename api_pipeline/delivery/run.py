@@ -167,11 +167,11 @@ class Run:
     def _write_decided(self, about_to_send: Sequence[Record] = ()) -> bool:
         """Write back what has been decided, and mark what is about to be sent; False where that failed.
 
-        Errors: DatabaseError where nothing was decided.
+        With what is sent the next page is read. Errors: DatabaseError where nothing was decided.
         """
         decided, self._decided = self._decided, []
         if not decided:
-            self._parts.write_back.mark_in_doubt(about_to_send)
+            self._parts.write_back.mark_in_doubt(about_to_send, self._parts.planner.read_ahead)
         last = len(decided) - 1
         written = [
             self._write_back(one.batch, one.outcomes, about_to_send if place == last else ())
@@ -222,7 +222,8 @@ class Run:
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts
         try:
-            outcomes = parts.write_back.write(number, outcomes, about_to_send)
+            read_ahead = parts.planner.read_ahead if about_to_send else None
+            outcomes = parts.write_back.write(number, outcomes, about_to_send, read_ahead)
         except DatabaseError as error:
             self._end_with(error)
             # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.

@@ -62,17 +62,23 @@ class ReliableWriteBack:
         self._has_failed = False
         self._failed_in_a_row = 0
 
-    def write(self, batch: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> Sequence[Outcome]:
+    def write(
+        self,
+        batch: int,
+        outcomes: Sequence[Outcome],
+        about_to_send: Sequence[Record] = (),
+        read_ahead: Callable[[], None] | None = None,
+    ) -> Sequence[Outcome]:
         """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
 
-        Records that are sent next are marked in doubt in the same transaction. Errors: DatabaseError, after the
-        receipts have been spooled, and with nothing marked.
+        Records that are sent next are marked in doubt in the same transaction, and `read_ahead` reads in it. Errors:
+        DatabaseError, after the receipts have been spooled, and with nothing marked.
         """
         if self._has_failed:
             self._save(batch, outcomes)
             return [] if self._to.testing else outcomes
         try:
-            if about_to_send and self._is_written_and_marked(batch, outcomes, about_to_send):
+            if (about_to_send or read_ahead) and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
                 self._failed_in_a_row = 0
                 return outcomes
             unwritten, error = self._write_what_can_be(self._write_back, batch, outcomes)
@@ -98,19 +104,31 @@ class ReliableWriteBack:
         self.mark_in_doubt(about_to_send)
         return [outcome for outcome in outcomes if outcome not in unwritten] if self._to.testing else outcomes
 
-    def _is_written_and_marked(self, batch: int, outcomes: Sequence[Outcome], records: Sequence[Record]) -> bool:
-        """Write outcomes and mark records in one transaction; False where the database refuses it.
+    def _is_done_at_once(
+        self,
+        batch: int,
+        outcomes: Sequence[Outcome],
+        records: Sequence[Record],
+        read_ahead: Callable[[], None] | None,
+    ) -> bool:
+        """Write outcomes, mark records and read in one transaction; False where the database refuses it.
 
         Errors: those of `_write_what_can_be`.
         """
-        also = partial(self._write_in_doubt, *self._intents(records)) if self._marks else lambda: None
+
+        def also() -> None:
+            if records and self._marks:
+                self._write_in_doubt(*self._intents(records))
+            if read_ahead is not None:
+                read_ahead()
+
         work = partial(self._write_back.write, batch, outcomes, also=also)
         try:
             with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
         except (ConnectionLost, DatabaseBusy, LockLost):
             raise
         except DatabaseError as error:
-            _LOG.debug("the database refused answers and marks together: %s", error)
+            _LOG.debug("the database refused answers, marks and the next page together: %s", error)
             return False
         return True
 
@@ -160,25 +178,37 @@ class ReliableWriteBack:
     def _marks(self) -> bool:
         return self._to.control_tables and not self._to.testing
 
-    def mark_in_doubt(self, records: Sequence[Record]) -> None:
-        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
+    def mark_in_doubt(self, records: Sequence[Record], read_ahead: Callable[[], None] | None = None) -> None:
+        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError.
+
+        `read_ahead` reads in the same transaction, where there is one.
+        """
         if not records or self._to.testing:
             return
         # Without the control tables nothing is written, but the run lock must still be there.
-        work = partial(self._mark_in_doubt, records) if self._marks else self._store.connection.check_guard
+        work = partial(self._mark_in_doubt, records, read_ahead) if self._marks else self._store.connection.check_guard
         with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
 
-    def _mark_in_doubt(self, records: Sequence[Record]) -> None:
+    def _mark_in_doubt(self, records: Sequence[Record], read_ahead: Callable[[], None] | None) -> None:
         intents, known, sent = self._intents(records)
         try:
             with self._store.connection.transaction():
                 self._write_in_doubt(intents, known, sent)
+                if read_ahead is not None:
+                    read_ahead()
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
             runs = self._store.runs_in_doubt(self._to.receiver, list(intents))
             others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
             with self._store.connection.transaction():
                 self._write_in_doubt({**intents, **others}, list(intents), sent)
+        except (ConnectionLost, DatabaseBusy, LockLost):
+            raise
+        except DatabaseError as error:
+            if read_ahead is None:
+                raise
+            _LOG.debug("the database refused marks and the next page together: %s", error)
+            self._mark_in_doubt(records, None)
 
     @staticmethod
     def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list[int]]:

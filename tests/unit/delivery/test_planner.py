@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -18,7 +18,7 @@ from api_pipeline.payload import Policy, sha256_hex
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 from tests.support.databases import TestDatabase
-from tests.support.staging import change, child, fill, staged, table_rows, text_of
+from tests.support.staging import Staged, change, child, fill, staged, table_rows, text_of
 
 HERE = "https://receiver.example/1"
 AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
@@ -180,6 +180,72 @@ def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDa
     assert isinstance(step, UpToDate)
     assert step.row.id == 2
     assert plan.planner.counts.due == 2, "a row that is due no longer is not counted"
+
+
+def first_of_two_pages(table: TestDatabase, store: StagingTable, *later: Staged) -> tuple[Plan, Iterator[Step]]:
+    """Return a plan whose first row was taken, and the steps behind it; `later` are on the second page."""
+    fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE)])
+    fill(table, table.table, later)
+    plan = Plan(store, replace(OPTIONS, schema_check="off"))
+    steps = plan.planner.steps()
+    assert next(steps).row.id == 1
+    return plan, steps
+
+
+def test_page_that_was_read_ahead_is_not_read_again(table: TestDatabase, store: StagingTable) -> None:
+    plan, steps = first_of_two_pages(table, store, staged("A"))
+    plan.planner.read_ahead()
+    change(table, table.table, "A", submission_status="sent")
+
+    assert row_ids(list(steps))[-1] == PAGE_SIZE + 1, "the row as it stood then: the write-back compares its version"
+
+
+def test_page_read_on_another_opening_of_the_connection_is_read_again(table: TestDatabase, store: StagingTable) -> None:
+    plan, steps = first_of_two_pages(table, store, staged("A"))
+    plan.planner.read_ahead()
+    store.connection.reopen()
+    change(table, table.table, "A", submission_status="sent")
+
+    assert row_ids(list(steps))[-1] == PAGE_SIZE
+
+
+def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
+    plan, steps = first_of_two_pages(table, store, staged("A", payload=child("P7", legal_status="C1")), staged("B"))
+    plan.planner.read_ahead()
+
+    assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
+    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
+
+
+def test_row_waits_whose_child_was_under_way_when_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
+    plan, steps = first_of_two_pages(table, store, staged("A"), staged("B"))
+    plan.under_way.add("A")
+    plan.planner.read_ahead()
+    plan.under_way.clear()
+
+    assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
+    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
+
+
+def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:
+    plan, steps = first_of_two_pages(table, store)
+    plan.planner.read_ahead()
+    fill(table, table.table, [staged("A")])
+
+    assert len(list(steps)) == PAGE_SIZE - 1
+    plan.planner.read_ahead()
+    assert plan.planner.counts.is_complete
+
+
+@pytest.mark.parametrize("text", ['{"x":{"la_child_id":"B"},"la_child_id":"A"}', '{"la_child\\u005fid":"A"}'])
+def test_child_is_the_one_that_the_payload_names_itself(table: TestDatabase, store: StagingTable, text: str) -> None:
+    fill(table, table.table, [staged("A", payload=text)])
+    put_held(store, "A", json.loads(text))
+    put_held(store, "B", {"la_child_id": "B"})
+
+    (step,) = Plan(store, replace(OPTIONS, schema_check="off")).steps()
+
+    assert (step.la_child_id, type(step)) == ("A", UpToDate)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

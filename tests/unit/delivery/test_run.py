@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
+from api_pipeline.db import Connection
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
@@ -31,7 +33,7 @@ from api_pipeline.model import (
 )
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.schema_check import Checker
@@ -125,6 +127,48 @@ def test_all_due_rows_are_sent_in_batches_and_written_back(table: TestDatabase, 
     assert (summary.due, summary.accepted, summary.errors, summary.exit_code) == (5, 5, [], 0)
     assert table.count("ssd_api_unconfirmed") == 0
     assert {row["batch"] for row in table_rows(table, "ssd_api_submission_log")} == {1, 2, 3}
+
+
+def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
+    table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE + 1)])
+    pages: list[bool] = []
+    read_page, transaction = StagingTable.read_page, Connection.transaction
+    depth = [0]
+
+    @contextmanager
+    def counted(self: Connection) -> Iterator[None]:
+        with transaction(self):
+            depth[0] += 1
+            try:
+                yield
+            finally:
+                depth[0] -= 1
+
+    def seen(self: StagingTable, selection: Selection, after_id: int | None) -> list[StagedRow]:
+        pages.append(depth[0] > 0)
+        return read_page(self, selection, after_id)
+
+    monkeypatch.setattr(Connection, "transaction", counted)
+    monkeypatch.setattr(StagingTable, "read_page", seen)
+
+    assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE + 1
+    assert pages == [False, True, True, False], "the first, and the empty one behind the last"
+
+
+def test_page_that_cannot_be_read_within_a_transaction_is_read_alone(
+    table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 1)])
+    night = Night(store, tmp_path, batch_size=PAGE_SIZE // 2)
+
+    def refused(_self: Planner) -> None:
+        raise DatabaseError("the page cannot be read")
+
+    monkeypatch.setattr(Planner, "read_ahead", refused)
+
+    assert (night.run().accepted, night.summary.errors) == (PAGE_SIZE + 1, [])
 
 
 def test_record_is_marked_in_doubt_before_its_request_begins(table: TestDatabase, night: Night) -> None:
