@@ -127,7 +127,7 @@ def _say_gdpr(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) 
     except Failed as failure:
         tell(Checked(estab, "GDPRIDs", failure.outcome, failure.text))
         return
-    text = "no list" if listed is None else f"{listed} entries; compare with whom the school withholds"
+    text = "no list" if listed is None else f"{len(listed)} entries; compare with whom the school withholds"
     tell(Checked(estab, "GDPRIDs", OK, text))
 
 

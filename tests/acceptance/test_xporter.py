@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import socket
 import sqlite3
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,7 +19,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator.faults import Fault, FaultKind
 from api_pipeline.sandbox.simulator.xporter import Quirk, XporterServer, XporterSimulator
-from tests.support.commands import invoke_cli
+from tests.support.commands import invoke_cli, started_cli
 from tests.support.xporter import TODAY, day, make_school
 from tests.support.xporter_council import Council
 
@@ -81,6 +88,94 @@ def test_a_fault_of_one_school_is_named_and_the_others_complete(
     assert said in done.out
     assert "Ada Nobody" not in done.text
     assert [council.count("Students", estab) for estab in ("9990001", "9990003")] == [4, 4]
+
+
+def test_a_school_that_fails_twice_in_a_row_is_asked_no_more_that_night(council: Council) -> None:
+    council.simulator.add_quirk(Quirk("unavailable", "9990002", times=None))
+    assert council.run("collect", MAX_ATTEMPTS="1").code == 5
+    log = council.query("SELECT outcome, message FROM xporter_run_log WHERE estab = '9990002' ORDER BY logged_at")
+    assert [outcome for outcome, _ in log[:2]] == ["unavailable"] * 2
+    assert [(outcome, message.split(":")[0]) for outcome, message in log[2:]] == [("skipped", "not asked")]
+
+
+def test_an_answer_that_drips_is_given_up_in_time(council: Council) -> None:
+    with dripping() as url:
+        began = time.monotonic()
+        wait = {"XPORTER_READ_TIMEOUT_S": "0.1", "MAX_ATTEMPTS": "1"}
+        done = council.run("collect", "--estab", "9990001", XPORTER_BASE_URL=url, **wait)
+    assert done.code == 5, done.text
+    assert time.monotonic() - began < 15
+    assert council.count("Students", "9990001") == 0
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """Give the address of a server whose answers come letter by letter and never end."""
+    ended = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+            while not ended.wait(0.02):
+                connection.sendall(b" ")
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_clock_that_is_hours_wrong_changes_nothing(council: Council) -> None:
+    council.simulator.change(clock_offset_s=-7200.0)
+    assert council.run("collect").code == 0
+    council.simulator.change(clock_offset_s=7200.0)
+    assert council.run("collect").code == 0
+    assert [council.count("Students", school.estab) for school in council.schools] == [4, 4, 4]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal to another program is POSIX")
+def test_a_signal_ends_the_collection_with_130_and_the_next_completes_it(council: Council) -> None:
+    council.simulator.change(latency_s=0.3)
+    environment = {**council.settings, "XPORTER_SCHOOLS_AT_ONCE": "1"}
+    with started_cli(["xporter", "collect"], environment, council.folder) as process:
+        deadline = time.monotonic() + 30
+        while not council.query("SELECT 1 FROM xporter_sync") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+    council.simulator.change(latency_s=0.0)
+    assert council.run("collect").code == 0
+    assert [council.count("Students", school.estab) for school in council.schools] == [4, 4, 4]
+
+
+def test_a_pupil_whom_the_school_withdraws_is_gone_with_a_line_of_proof(council: Council) -> None:
+    council.run("collect")
+    school = council.schools[0]
+    key = next(str(row["StudentId"]) for row in school.truth("StudentExclusions")["StudentExclusions"])
+    school.withheld_people.add(key)
+
+    done = council.run("collect")
+
+    assert done.code == 0, done.text
+    assert "School 9990001: 1 pupils are no longer on the roll (they left, were withdrawn" in done.out
+    assert council.count("Students", "9990001") == 3
+    for table in ("xporter_StudentExclusions", "xporter_Students"):
+        member = "StudentId" if table.endswith("Exclusions") else "Id"
+        assert council.query(f'SELECT 1 FROM "{table}" WHERE estab = ? AND "{member}" = ?', school.estab, key) == []
+    proof = council.query("SELECT message FROM xporter_run_log WHERE message LIKE '%no longer on the roll%'")
+    assert len(proof) == 1
+    assert key not in proof[0][0]
 
 
 def test_a_paused_school_waits_without_an_error(council: Council) -> None:
@@ -258,6 +353,18 @@ def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None
     assert "has left school" in done.out
     assert "rows were removed" in done.out
     assert "P002" in done.out
+
+
+def test_verify_compares_the_list_for_data_protection_with_the_landed_pupils(council: Council) -> None:
+    school = council.schools[1]
+    council.run("collect")
+    school.withheld_people.add("no pupil of ours")
+    both = "School 9990002: the API lists 1 people for data protection, 0 of whom are among the 4 landed pupils."
+    assert both in council.run("collect", "--verify").out
+    # Whom the roll still names although the list has them is what somebody should look at.
+    school.withheld_people.add(next(iter(school.pupils)))
+    kept = council.run("collect", "--verify", "--endpoint", "SchoolInfo", XPORTER_ENDPOINTS="SchoolInfo")
+    assert "the API lists 2 people for data protection, 1 of whom are among the 4 landed pupils" in kept.out
 
 
 def test_verify_collects_only_the_sets_whose_count_differs(council: Council) -> None:

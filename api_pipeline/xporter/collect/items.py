@@ -87,7 +87,15 @@ class Counted:
     rows: int | None
 
 
-Item: TypeAlias = "Collected | Counted | Problem | ScopesFound"
+@dataclass(frozen=True, slots=True)
+class PeopleListed:
+    """The API's list of people for data protection, each as the ids that stand with them; asked for with --verify."""
+
+    estab: str
+    people: tuple[frozenset[str], ...]
+
+
+Item: TypeAlias = "Collected | Counted | PeopleListed | Problem | ScopesFound"
 
 
 class HandIn(Protocol):

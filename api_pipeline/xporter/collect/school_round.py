@@ -5,6 +5,7 @@ It runs in a thread of its own and waits for the writer after each answer, so th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from api_pipeline.xporter.collect.items import (
     Collected,
     Counted,
     HandIn,
+    PeopleListed,
     Problem,
     SchoolPlan,
     ScopesFound,
@@ -33,6 +35,7 @@ from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer
 from api_pipeline.xporter.wire.client import IdaasClient
 
+_LOG = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 2
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
 
@@ -81,6 +84,18 @@ class SchoolRound:
             if outcome is not None:
                 self._rest_fails(choice, outcome)
                 return
+        if self._plan.verifies:
+            self._list_people()
+
+    def _list_people(self) -> None:
+        """Ask whom the API lists for data protection; a school without such a list is none the worse."""
+        try:
+            people = self._client.gdpr_ids()
+        except Failed as failure:
+            _LOG.info("school %s: no list for data protection: %s", self._plan.estab, failure.text)
+            return
+        if people is not None:
+            self._desk.hand_in(PeopleListed(self._plan.estab, people))
 
     def _find_scopes(self, first: Choice) -> Problem | None:
         """Ask what the school's consent covers; return the problem that ends the school's part."""

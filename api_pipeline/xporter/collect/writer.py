@@ -13,6 +13,7 @@ from api_pipeline.xporter.collect.items import (
     Collected,
     Counted,
     Item,
+    PeopleListed,
     Problem,
     Rows,
     SchoolPlan,
@@ -70,6 +71,9 @@ class Writer:
             return Verdict.WRITTEN
         if isinstance(item, Counted):
             return self._take_count(item)
+        if isinstance(item, PeopleListed):
+            self._take_people(item)
+            return Verdict.WRITTEN
         verdict = self._take_answer(item)
         self._parts.progress(self.summary)
         return verdict
@@ -132,6 +136,19 @@ class Writer:
         )
         return Verdict.DOUBTFUL
 
+    def _take_people(self, item: PeopleListed) -> None:
+        """Compare the API's list for data protection with the landed pupils, person by person."""
+        roll = next((one for one in self._store.existing() if one.name == "Students"), None)
+        if roll is None:
+            return
+        landed = self._with_retry(partial(self._store.ids, roll, "Id", item.estab))
+        both = sum(1 for names in item.people if names & landed)
+        self.summary.lines.append(
+            f"School {item.estab}: the API lists {len(item.people)} people for data protection, {both} of whom are "
+            f"among the {len(landed)} landed pupils. What the list means is not published; compare it with whom the "
+            "school withholds."
+        )
+
     def _take_changes(self, item: Collected, change: Change) -> Verdict:
         """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
         changes: list[TableChange] = []
@@ -182,7 +199,11 @@ class Writer:
         if message:
             _LOG.warning("school %s, %s: %s", item.round.estab, item.round.endpoint, message)
         if not self._options.is_dry_run:
-            summary.counts.add(self._with_retry(lambda: write_round(self._store, item.round, changes, entry)))
+            counts = self._with_retry(lambda: write_round(self._store, item.round, changes, entry))
+            summary.counts.add(counts)
+            if counts.proof:
+                summary.lines.append(f"School {item.round.estab}: {counts.proof}.")
+                _LOG.info("school %s: %s", item.round.estab, counts.proof)
         else:
             summary.counts.add(counts_of(changes))
         summary.rounds += 1

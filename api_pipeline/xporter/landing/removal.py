@@ -68,8 +68,8 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str]) -> tuple[i
     return columns, tables
 
 
-def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[TableChange]) -> int:
-    """Remove a pupil who vanished from the roll from every other endpoint as well. Return the rows removed.
+def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[TableChange]) -> tuple[int, int]:
+    """Remove a pupil who vanished from the roll from every other endpoint as well. Return pupils and rows removed.
 
     A closed week is never asked for again, so its marks would stay. What another endpoint still names comes back
     with that endpoint's own round.
@@ -82,7 +82,7 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
     ]
     removed = 0
     if not gone:
-        return removed
+        return 0, 0
     for landing in store.existing():
         owner = landing.owner
         if owner is None or owner.table or landing.endpoint == "Students" or owner.column not in landing.columns:
@@ -90,7 +90,7 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
         windows = store.connection.query(store.sql("sync_windows"), [round_.estab, landing.endpoint])
         for (window,) in windows:
             removed += _delete_owned(store, landing, Round(round_.estab, landing.endpoint, str(window)), gone)
-    return removed
+    return len(gone), removed
 
 
 def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Sequence[str]) -> int:

@@ -64,12 +64,14 @@ class SyncState:
 
 @dataclass(slots=True)
 class Counts:
-    """Rows by what became of them."""
+    """Rows by what became of them; pupils who are no longer on the roll, and rows about them in other tables."""
 
     added: int = 0
     changed: int = 0
     deleted: int = 0
     unchanged: int = 0
+    pupils_gone: int = 0
+    rows_gone: int = 0
 
     def add(self, other: Counts) -> None:
         """Add the counts of another."""
@@ -77,6 +79,18 @@ class Counts:
         self.changed += other.changed
         self.deleted += other.deleted
         self.unchanged += other.unchanged
+        self.pupils_gone += other.pupils_gone
+        self.rows_gone += other.rows_gone
+
+    @property
+    def proof(self) -> str | None:
+        """Return the line that proves that pupils' rows were removed, None where nobody is gone."""
+        if not self.pupils_gone:
+            return None
+        return (
+            f"{self.pupils_gone} pupils are no longer on the roll (they left, were withdrawn by the school, or are no "
+            f"longer the council's); their rows there and {self.rows_gone} rows in other tables were removed"
+        )
 
 
 def counts_of(changes: Sequence[TableChange]) -> Counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -27,10 +28,12 @@ def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChang
     with store.connection.transaction():
         for change in changes:
             _write_table(store, round_, change, entry.ended)
-        counts.deleted += remove_withdrawn(store, round_, changes)
+        counts.pupils_gone, counts.rows_gone = remove_withdrawn(store, round_, changes)
+        counts.deleted += counts.rows_gone
         _write_sync(store, round_, changes, entry)
         outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"
-        _log(store, round_, outcome, counts, entry)
+        said = "; ".join(text for text in (entry.message, counts.proof) if text) or None
+        _log(store, round_, outcome, counts, replace(entry, message=said))
         _write_unknown_members(store, round_, changes, entry.ended)
     return counts
 

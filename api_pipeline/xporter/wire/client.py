@@ -63,11 +63,17 @@ class IdaasClient:
             named = {name.lower(): value for name, value in body.items()}
             return read_scopes(named.get("scopes"))
 
-    def gdpr_ids(self) -> int | None:
-        """Return how many people the API lists for data protection; None where it lists none so. Errors: Failed."""
+    def gdpr_ids(self) -> tuple[frozenset[str], ...] | None:
+        """Return whom the API lists for data protection, each as the ids in their entry. Errors: Failed.
+
+        The members of an entry are not published: whatever stands in it may be an id. None where there is no list.
+        """
         with self._asked(GDPR_IDS, []) as (body, _):
             found = next((value for name, value in unwrapped(body).items() if name.lower() == "gdpr"), None)
-            return len(found) if isinstance(found, list) else None
+            if not isinstance(found, list):
+                return None
+            entries = (list(entry.values()) if isinstance(entry, Mapping) else [entry] for entry in found)
+            return tuple(frozenset(str(value) for value in entry if value is not None) for entry in entries)
 
     def first_page(self, path: str, query: list[tuple[str, str]]) -> Answer:
         """Return one answer as it comes, without its other pages. Errors: Failed, Stopped."""
