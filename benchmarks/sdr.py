@@ -1,7 +1,9 @@
 """The Single Data Return: first upload, idle rerun and memory, against a simulated TEC in a process of its own.
 
-Run: python -m benchmarks.sdr [--rows N] [--limit N] [--latency-ms N] [--connection CONNECTION_STRING]
-Prints one JSON object. The rows are learners of about 465 bytes; the simulator keeps no records.
+Run: python -m benchmarks.sdr [--rows N] [--limit N] [--latency-ms N] [--database sqlite|postgresql]
+Prints one JSON object. The rows are learners of about 465 bytes; the simulator keeps no records. PostgreSQL is a server
+of the benchmark's own, with the settings that it comes with. CPU seconds of the simulator and of PostgreSQL are read
+from /proc, on Linux alone.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from api_pipeline.db import connect
 from api_pipeline.sdr import schema
 from api_pipeline.sdr.opening import make_store
+from tests.support.postgres import AS_A_REAL_SERVER, running_server
 
 _PAGE = 1000
 _PAYLOAD = (
@@ -34,11 +39,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--limit", type=int, default=500)
     parser.add_argument("--latency-ms", type=int, default=0)
-    parser.add_argument("--connection", default="")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--check", default="warn", help="SDR_CHECK of the submissions")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        connection = given.connection or f"sqlite:///{Path(folder) / 'sdr.db'}"
+    with tempfile.TemporaryDirectory() as folder, _database(given.database, Path(folder)) as connection:
         _fill(connection, given.rows)
         simulate = ["simulate", "--port", "0", "--no-keep", "--batch-limit", str(given.limit)]
         command = [sys.executable, "-m", "api_pipeline", "sdr", *simulate, "--latency-ms", str(given.latency_ms)]
@@ -57,7 +61,7 @@ def main() -> None:
         "limit": given.limit,
         "latency_ms": given.latency_ms,
         "check": given.check,
-        "database": "sqlite" if connection.startswith("sqlite") else "odbc",
+        "database": given.database,
         "first_upload": {**first, "rows_per_s": round(given.rows / first["wall_s"])},
         "idle_rerun": {**idle, "rows_per_s": round(given.rows / idle["wall_s"])},
         "wall_by_requests_and_latency": (
@@ -65,6 +69,36 @@ def main() -> None:
         ),
     }
     print(json.dumps(report, indent=2))
+
+
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[str]:
+    """Give the connection string of an empty database."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'sdr.db'}"
+        return
+    with running_server(AS_A_REAL_SERVER) as server:
+        yield server.connection_string(server.create_database())
+
+
+def _cpu() -> dict[str, float]:
+    """Return the CPU seconds so far of each program that this one started, with those of its own processes."""
+    total: dict[str, float] = {}
+    ours: dict[int, str] = {}
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            before, _, after = path.read_text(encoding="ascii", errors="replace").rpartition(")")
+            number, name = int(before.partition(" ")[0]), before.partition("(")[2]
+            fields = after.split()
+            found.append((number, int(fields[1]), sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")))
+            if int(fields[1]) == os.getpid():
+                ours[number] = "postgresql" if name == "postgres" else "simulator"
+    for number, parent, seconds in found:
+        program = ours.get(number) or ours.get(parent)
+        if program:
+            total[program] = total.get(program, 0.0) + seconds
+    return total
 
 
 def _fill(connection_string: str, rows: int) -> None:
@@ -106,9 +140,10 @@ def _timed(settings: dict[str, str], folder: str) -> dict[str, Any]:
         "try: main(sys.argv[1:])\n"
         "except SystemExit as end: code=end.code or 0\n"
         "used=resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(json.dumps({'code':code,'cpu_s':round(used.ru_utime+used.ru_stime,1),'rss_mib':round(used.ru_maxrss/1024)}))"
+        "print(json.dumps({'code':code,'cpu_s':round(used.ru_utime+used.ru_stime,2),'rss_mib':round(used.ru_maxrss/1024)}))"
     )
     period = str(time.gmtime().tm_year * 100 + 12)
+    before = _cpu()
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, "sdr", "submit", period, "--quiet"],
@@ -121,7 +156,8 @@ def _timed(settings: dict[str, str], folder: str) -> dict[str, Any]:
     wall = time.monotonic() - began
     if not done.stdout.strip() or '"code": 0' not in done.stdout:
         raise SystemExit(f"the submission failed: {done.stdout}{done.stderr}")
-    return {"wall_s": round(wall, 1), **json.loads(done.stdout.splitlines()[-1])}
+    used = {f"{program}_cpu_s": round(seconds - before[program], 2) for program, seconds in _cpu().items()}
+    return {"wall_s": round(wall, 2), **json.loads(done.stdout.splitlines()[-1]), **used}
 
 
 if __name__ == "__main__":
