@@ -15,9 +15,9 @@ from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator
 from api_pipeline.sdr import flows, opening, schema
 from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.outcome import Options
 from api_pipeline.sdr.receiver import Address, Manners
 from api_pipeline.sdr.report import ResultPage, lines, write
-from api_pipeline.sdr.run import Options
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Pace, Verdict

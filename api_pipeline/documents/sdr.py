@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Outcome
     from api_pipeline.sdr.loading import Loaded
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod
+    from api_pipeline.sdr.plan import Plan
     from api_pipeline.sdr.report import ResultPage
-    from api_pipeline.sdr.run import Plan
     from api_pipeline.sdr.store import Scope, Store, Submission
 
 Document: TypeAlias = "dict[str, Any]"
@@ -136,7 +136,8 @@ def status(returns: Sequence[Document], staged: Mapping[str, int]) -> Document:
 
 def return_status(store: Store, scope: Scope, period: ReturnPeriod) -> Document:
     """Return how one return stands. Errors: DatabaseError."""
-    from api_pipeline.sdr.run import Options, plan
+    from api_pipeline.sdr.outcome import Options
+    from api_pipeline.sdr.plan import plan
 
     held, older, refused = store.count_held(scope), store.count_older(scope), store.count_refused(scope)
     collections = {}

@@ -74,12 +74,18 @@ class Delivery(Generic[One]):
 
     def run(self, batch: Sequence[One]) -> None:
         """Deliver a batch. Errors: AllAlike, and whatever `ask` raises; what is left then was not refused."""
-        bisect.resolve(self, list(batch), self.post(batch))
+        self.conclude(batch, self._ask(batch))
+
+    def conclude(self, batch: Sequence[One], answer: Verdict) -> None:
+        """See a batch through from its answer. Errors: as `run`."""
+        bisect.resolve(self, list(batch), self._took_in(batch, answer))
 
     def post(self, records: Sequence[One]) -> Verdict:
         """Send records and return the answer."""
+        return self._took_in(records, self._ask(records))
+
+    def _took_in(self, records: Sequence[One], answer: Verdict) -> Verdict:
         self._asked = records
-        answer = self._ask(records)
         if isinstance(answer, TooLarge) and len(records) > 1:
             self._shrink((len(records) + 1) // 2)
         return answer

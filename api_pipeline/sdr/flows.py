@@ -13,8 +13,10 @@ from api_pipeline.sdr import returns
 from api_pipeline.sdr.checks import SchemaCheck, check_all
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod, State, state_of
 from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
+from api_pipeline.sdr.outcome import Options, Summary
+from api_pipeline.sdr.plan import Plan, plan
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.sdr.run import Options, Plan, Submission, Summary, plan
+from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import Rules, Session, require_open, utc_now, wait_for_validation
 from api_pipeline.sdr.store import Scope, Store
 from api_pipeline.sdr.validation import Follower, Pace, Verdict

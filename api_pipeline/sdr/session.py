@@ -73,11 +73,16 @@ class Session:
         """Send no more than `limit` records in a request for the rest of the run: TEC took fewer than it had said."""
         self._cap = max(1, limit if self._cap is None else min(self._cap, limit))
 
+    @property
+    def is_about_to_renew(self) -> bool:
+        """Whether `token` will ask TEC, which may give another token."""
+        return self._renew_at is not None and self._now() >= self._renew_at
+
     def token(self) -> str:
         """Return the token for the next request, a new one where the old is about to expire."""
         if self._token is None:
             raise AssertionError("a session has a token once it is open")
-        if self._renew_at is not None and self._now() >= self._renew_at:
+        if self.is_about_to_renew:
             _LOG.info("the submission token is about to expire; asking for it again")
             self._take(self.receiver.token(self.scope.return_id))
         return self._token.value

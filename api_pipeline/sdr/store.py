@@ -159,36 +159,39 @@ class Store:
         collection: Collection,
         held: Sequence[str],
         new: Sequence[str],
-        taken: Sequence[Taken] = (),
+        outcomes: Sequence[Taken | Gone] = (),
     ) -> None:
         """Write down, before a request, that what TEC holds of these records is in doubt.
 
-        In the same transaction, because each is a round trip and a write to the disk, goes what earlier requests were
-        `taken` for.
+        In the same transaction, because each is a round trip and a write to the disk, go the `outcomes` of earlier
+        requests.
         """
         now = utc_now()
         with self.connection.transaction():
-            for one in taken:
-                self._confirm(scope, one, now)
+            for one in outcomes:
+                self._write(scope, one, now)
             for part in _parts(held, 1):
                 among, given = given_texts(self.connection.dialect, part)
                 self._execute("doubt_held", [now, *scope.key, collection.value, *given], keys=among)
             for part in _parts(new, 1):
                 self._with_rows("insert_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
 
-    def confirm(self, scope: Scope, taken: Sequence[Taken]) -> None:
+    def write(self, scope: Scope, outcomes: Sequence[Taken | Gone]) -> None:
         """Write down, after acceptances, what TEC holds; mark the rows, and add to the audit trail."""
         now = utc_now()
         with self.connection.transaction():
-            for one in taken:
-                self._confirm(scope, one, now)
+            for one in outcomes:
+                self._write(scope, one, now)
 
-    def _confirm(self, scope: Scope, taken: Taken, now: datetime) -> None:
-        self._forget(scope, taken.collection, list(taken.digests))
-        for part in _parts(list(taken.digests.items()), 2):
-            self._with_rows("insert_held", [*scope.key, taken.collection.value, now], (str, bytes), part)
-        self._mark(taken.rows, taken.run.word, "", scope, now)
-        self._log(scope, taken.collection, taken.run, now)
+    def _write(self, scope: Scope, outcome: Taken | Gone, now: datetime) -> None:
+        if isinstance(outcome, Taken):
+            self._forget(scope, outcome.collection, list(outcome.digests))
+            for part in _parts(list(outcome.digests.items()), 2):
+                self._with_rows("insert_held", [*scope.key, outcome.collection.value, now], (str, bytes), part)
+            self._mark(outcome.rows, outcome.run.word, "", scope, now)
+        else:
+            self._forget(scope, outcome.collection, outcome.keys)
+        self._log(scope, outcome.collection, outcome.run, now)
 
     def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
         """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
@@ -200,12 +203,6 @@ class Store:
             for reason, ids in by_reason.items():
                 self._mark(ids, "error", reason, scope, now)
             self._log(scope, collection, run, now)
-
-    def forget(self, scope: Scope, collection: Collection, gone: Sequence[str], run: RunLog) -> None:
-        """Take records out of the baseline whose delete was accepted, and add to the audit trail."""
-        with self.connection.transaction():
-            self._forget(scope, collection, gone)
-            self._log(scope, collection, run, utc_now())
 
     def log(self, scope: Scope, collection: Collection, run: RunLog) -> None:
         """Add to the audit trail alone."""
@@ -427,6 +424,15 @@ class Taken:
     collection: Collection
     digests: Mapping[str, bytes]
     rows: Sequence[int]
+    run: RunLog
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Records of a collection whose delete TEC accepted, by local id, and what goes to the audit trail."""
+
+    collection: Collection
+    keys: Sequence[str]
     run: RunLog
 
 

@@ -204,8 +204,8 @@ def _believes_another_token(world: TecWorld) -> None:
 def _doubts_nothing(world: TecWorld) -> None:
     store = world.store
 
-    def doubt(scope: object, collection: Collection, held: object, new: list[str], taken: object = ()) -> None:
-        confirm(scope, taken)
+    def doubt(scope: object, collection: Collection, held: object, new: list[str], outcomes: object = ()) -> None:
+        write(scope, outcomes)
         known = {local_id for name, local_id in world.baseline() if name is collection}
         Store.doubt(store, scope, collection, [], [one for one in new if one not in known])  # type: ignore[arg-type] # of the store
         for local_id in new:
@@ -213,11 +213,11 @@ def _doubts_nothing(world: TecWorld) -> None:
                 "DELETE FROM sdr_held WHERE local_id = ? AND payload_hash IS NULL", [local_id]
             )
 
-    def confirm(scope: object, taken: object) -> None:
-        Store.confirm(store, scope, taken)  # type: ignore[arg-type] # of the store
+    def write(scope: object, outcomes: object) -> None:
+        Store.write(store, scope, outcomes)  # type: ignore[arg-type] # of the store
 
     store.doubt = doubt  # type: ignore[method-assign,assignment] # wrong on purpose
-    store.confirm = confirm  # type: ignore[method-assign] # wrong on purpose
+    store.write = write  # type: ignore[method-assign] # wrong on purpose
 
 
 def _takes_every_200_for_whole(world: TecWorld) -> None:

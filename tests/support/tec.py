@@ -22,8 +22,9 @@ from api_pipeline.sdr import schema
 from api_pipeline.sdr.difference import digest_of
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.opening import Way, base_url, make_receiver, make_store, receiver_key
+from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import Address, Manners, TecReceiver
-from api_pipeline.sdr.run import Options, Submission, Summary
+from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation
 from api_pipeline.sdr.store import Scope, Store
 from api_pipeline.transport.retry import RetryPolicy

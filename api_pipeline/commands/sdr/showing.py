@@ -13,8 +13,8 @@ from api_pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Desk, Outcome
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, TecFinding
+    from api_pipeline.sdr.plan import Plan
     from api_pipeline.sdr.report import ResultPage
-    from api_pipeline.sdr.run import Plan
     from api_pipeline.sdr.store import Scope, Store
 
 

@@ -47,7 +47,8 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
 
 def _show(store: Store, scope: Scope, staged: dict[str, int]) -> None:
     from api_pipeline.sdr.nouns import Collection
-    from api_pipeline.sdr.run import Options, plan
+    from api_pipeline.sdr.outcome import Options
+    from api_pipeline.sdr.plan import plan
 
     held, older, refused = store.count_held(scope), store.count_older(scope), store.count_refused(scope)
     for collection, one in plan(store, scope, Options()).items():

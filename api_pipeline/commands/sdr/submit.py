@@ -48,7 +48,7 @@ def command(
     """
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import flows
-    from api_pipeline.sdr.run import Options
+    from api_pipeline.sdr.outcome import Options
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import desk
 

@@ -1,0 +1,86 @@
+"""The records of a collection that are due: those that differ from what TEC holds, read page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from api_pipeline.sdr.checks import id_error
+from api_pipeline.sdr.difference import NotSendable, body_of
+from api_pipeline.sdr.nouns import Collection, StagedRecord
+from api_pipeline.sdr.outcome import Counts, Options
+from api_pipeline.sdr.store import PageRow, Scope, Store
+
+# A row of the staging table that is not sent, and why.
+Withheld = tuple[int, str]
+
+
+class Due:
+    """Reads what is due, up to the limit of the run. `progress` is told of each record that has nothing to send."""
+
+    def __init__(self, store: Store, scope: Scope, options: Options, progress: Callable[[int], None]) -> None:
+        self._store = store
+        self._scope = scope
+        self._options = options
+        self._progress = progress
+        self._left = options.limit
+        self.stopped_at_limit = False
+
+    def batches(
+        self,
+        collection: Collection,
+        counts: Counts,
+        size: Callable[[], int],
+        withhold: Callable[[Sequence[Withheld]], None],
+    ) -> Iterator[list[StagedRecord]]:
+        """Yield the differing records of a collection in batches of at most `size()`, as it is then.
+
+        `withhold` is told of the rows that cannot be sent.
+        """
+        waiting: list[StagedRecord] = []
+        for page in self._store.pages(self._scope, collection):
+            withheld: list[Withheld] = []
+            waiting += self._differing(collection, page, counts, withheld)
+            if withheld:
+                counts.withheld += len(withheld)
+                withhold(withheld)
+            while len(waiting) >= (most := size()):
+                yield waiting[:most]
+                waiting = waiting[most:]
+            if self._left is not None and self._left <= 0:
+                break
+        while waiting:
+            most = size()
+            yield waiting[:most]
+            waiting = waiting[most:]
+
+    def _differing(
+        self, collection: Collection, page: Sequence[PageRow], counts: Counts, withheld: list[Withheld]
+    ) -> list[StagedRecord]:
+        found: list[StagedRecord] = []
+        unchanged = 0
+        for row in page:
+            reason = id_error(row.local_id)
+            if not reason and (collection, row.local_id) in self._options.withheld:
+                reason = "held back by the checks; see: d2i-csc-api sdr check"
+            try:
+                body, digest = body_of(row.local_id, row.payload)
+            except NotSendable as error:
+                body, digest, reason = b"", b"", reason or str(error)
+            if reason:
+                withheld.append((row.row_id, f"NOT SENT: {reason}"))
+            elif row.held_hash == digest:
+                unchanged += 1
+            elif self._may_take():
+                found.append(StagedRecord(row.row_id, row.local_id, body, digest, row.is_held))
+        counts.unchanged += unchanged
+        self._progress(unchanged)
+        return found
+
+    def _may_take(self) -> bool:
+        if self._left is None:
+            return True
+        if self._left <= 0:
+            self.stopped_at_limit = True
+            return False
+        self._left -= 1
+        return True

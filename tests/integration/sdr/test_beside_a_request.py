@@ -1,0 +1,98 @@
+"""While a request is under way, the one before it is written down and the one after it is prepared."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sandbox.simulator.tec import TecConditions
+from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.receiver import TecReceiver
+from tests.support.tec import TecWorld, tec_world
+
+
+def _seen(folder: Path, rows: int, condition: str = "1 = 1") -> bool:
+    """Return whether somebody else sees so many records in the baseline within five seconds."""
+    with sqlite3.connect(folder / "sdr.db") as other:
+        for _ in range(500):
+            if other.execute(f"SELECT COUNT(*) FROM sdr_held WHERE {condition}").fetchone()[0] >= rows:
+                return True
+            time.sleep(0.01)
+    return False
+
+
+def _looking(world: TecWorld, look: Callable[[int], None]) -> None:
+    """Look at the tables in each PUT, before it leaves."""
+    calls = 0
+
+    def adapt(receiver: TecReceiver) -> None:
+        put = receiver.put
+
+        def looked(*call: object) -> object:
+            nonlocal calls
+            calls += 1
+            look(calls)
+            return put(*call)  # type: ignore[arg-type] # as it was called
+
+        receiver.put = looked  # type: ignore[method-assign,assignment] # looked at
+
+    world.adapt = adapt
+
+
+def test_next_batch_is_prepared_while_a_request_is_under_way(tmp_path: Path) -> None:
+    seen: list[bool] = []
+    with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
+        for number in range(6):
+            world.stage(Collection.LEARNERS, f"s{number}")
+
+        def look(call: int) -> None:
+            if call < 3:
+                seen.append(_seen(tmp_path, 2 * call + 2))
+            if call == 2:
+                seen.append(_seen(tmp_path, 2, "payload_hash IS NOT NULL"))
+
+        _looking(world, look)
+        assert world.submit().exit_code == 0
+        assert seen == [True, True, True]
+        assert world.simulator.batch_sizes == [2, 2, 2]
+        assert world.simulator.most_at_once == 1
+        assert world.held() == world.staged
+
+
+def test_database_that_fails_beside_a_request_leaves_its_records_due(tmp_path: Path) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
+        for number in range(6):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        doubt = world.store.doubt
+        arrived: list[int] = []
+
+        def fail(*call: object) -> None:
+            if len(arrived) == 1:
+                raise DatabaseError("The connection to the database was lost.")
+            arrived.append(1)
+            doubt(*call)  # type: ignore[arg-type] # as it was called
+
+        world.store.doubt = fail  # type: ignore[method-assign,assignment] # wrong on purpose
+        assert world.submit().exit_code == 3
+        assert len(world.held()) == 2, "the request that was under way ended before the run did"
+        world.check_baseline()
+        world.store.doubt = doubt  # type: ignore[method-assign] # as before
+        assert world.submit().exit_code == 0
+        assert world.held() == world.staged
+
+
+@pytest.mark.parametrize("told", [1, 2])
+def test_batch_prepared_for_a_larger_limit_is_sent_in_parts(tmp_path: Path, told: int) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=4, taken_limit=told)) as world:
+        for number in range(12):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        assert world.submit().exit_code == 0
+        assert world.held() == world.staged
+        sizes = world.simulator.batch_sizes
+        assert sizes[0] == 4
+        assert max(sizes[-6:]) == told
