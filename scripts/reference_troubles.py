@@ -25,7 +25,10 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "database": (
         ("The connection string", "connection_slips"),
-        ("Database", "odbc_errors|driver_errors|native|^db|staging_table|diagnostics.database|run_lock|sql.binding"),
+        (
+            "Database",
+            "odbc_errors|driver_errors|native|^db|staging_table|diagnostics.(database|layout)|run_lock|sql.binding",
+        ),
         (
             "Tables, columns and rights",
             "expected_tables|ddl|deploy_schema|diagnostics.rights|^outbox.(survey|write_back)",

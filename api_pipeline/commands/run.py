@@ -75,9 +75,7 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
-    from api_pipeline import documents
     from api_pipeline.assembly import RunObservers, RunRequest, run
-    from api_pipeline.commands.report import report_on
     from api_pipeline.notify.watch import watched
     from api_pipeline.reports.console import ConsoleProgress, print_summary
     from api_pipeline.settings.model import Purpose
@@ -92,8 +90,14 @@ def execute(
         summary = run(started.settings, request, observers, stop)
         progress.close()
         watch.ended(summary)
-        outcome = report_on(summary, started.settings, report) if report else None
+        outcome = None
+        if report:
+            from api_pipeline.commands.report import report_on
+
+            outcome = report_on(summary, started.settings, report)
     if as_json:
+        from api_pipeline import documents
+
         print_json(documents.run(summary, staged))
     else:
         print_summary(summary, say, quiet=common.quiet)

@@ -188,19 +188,3 @@ def _count_rows(walk: Walk, settings: Settings, connection: Connection) -> None:
             finding.advice = FILL_THE_TABLE
         else:
             finding.detail = f"{settings.table_name} has rows"
-
-
-def check_layout(connection: Connection, table_name: str) -> None:
-    """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError.
-
-    What the catalogue does not show (a table that only a synonym names, say) is left to the statements themselves.
-    """
-    staging = next(iter(expected_tables(connection.dialect, table_name)))
-    found = found_columns(connection, staging.name)
-    wrong = [one for one in compare(found, staging) if one.need is Need.REQUIRED] if found else []
-    if wrong:
-        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong))
-        raise DatabaseError(
-            f"The staging table cannot be used, and nothing was sent: {' '.join(one.message for one in wrong)} "
-            f"To put it right: {remedies}. d2i-csc-api test-schema shows all of it."
-        )

@@ -14,10 +14,7 @@ from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.notify.channels import Delivery, deliver, messages, ping, warn
 from api_pipeline.notify.ending import Ending, counts_of
 from api_pipeline.notify.messages import plain_text
-from api_pipeline.notify.metrics import oldest_due_age_s, write_metrics
 from api_pipeline.notify.sending import Route
-from api_pipeline.outbox.opening import open_store
-from api_pipeline.outbox.status import past_runs
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.ownership import foreign_hands
@@ -47,7 +44,10 @@ class RunWatch:
     def tell(self, exit_code: int | None = None) -> None:
         """Tell those who are to be told, and write the metrics. `exit_code` is that of a run without a summary."""
         ending = self._ending(exit_code)
-        write_metrics(self._settings, ending, oldest_due_age_s(self._settings) if self._summary else None)
+        if self._settings.metrics_file is not None:
+            from api_pipeline.notify.metrics import oldest_due_age_s, write_metrics
+
+            write_metrics(self._settings, ending, oldest_due_age_s(self._settings) if self._summary else None)
         if self._notify.when == "recovery" and ending.exit_code == 0:
             ending = replace(ending, is_recovery=_failed_before(self._settings, self._run_id))
         warn(self._start.wait())
@@ -94,6 +94,9 @@ def tell_unusable(found: Examined, run_id: str, exit_code: int) -> None:
 
 def _failed_before(settings: Settings, run_id: str) -> bool:
     """Return whether the last run before this one, of the same mode and shard, failed or was killed."""
+    from api_pipeline.outbox.opening import open_store
+    from api_pipeline.outbox.status import past_runs
+
     mode = "testing" if settings.testing_mode else "live"
     shard = shard_of(settings)
     own = f"{shard[0]}/{shard[1]}" if shard else None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable, SettingsError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
-from api_pipeline.outbox.status import Overview, PastRun
 from api_pipeline.run_summary import LABELS, RunSummary
+
+if TYPE_CHECKING:
+    from api_pipeline.outbox.status import Overview, PastRun
 
 _LINE_EVERY_S = 10.0
 _REDRAW_EVERY_S = 0.2

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SERVICE = "d2i-csc-api"
 OTHER_BACKEND = "PYTHON_KEYRING_BACKEND"
 """keyring's own variable: it names another back end, which is used and said; null and fail mean no store."""
+_SESSION_BUS = "DBUS_SESSION_BUS_ADDRESS"
 UNATTENDED_S = 5.0
 """How long a run waits for the store: an open one answers within a tenth of a second."""
 ATTENDED_S = 120.0
@@ -152,6 +153,9 @@ def platform_backend() -> KeyringBackend:
         module, _, name = other.rpartition(".")
         named: KeyringBackend = getattr(importlib.import_module(module), name)()
         return named
+    if sys.platform not in ("win32", "darwin") and not os.environ.get(_SESSION_BUS):
+        # The back end would find this out itself, after its imports, which take a tenth of the time of a short run.
+        raise RuntimeError("There is no session bus, by which alone the credential store is reached.")
     if sys.platform == "win32":
         from keyring.backends.Windows import WinVaultKeyring as Backend
     elif sys.platform == "darwin":

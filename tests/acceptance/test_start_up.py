@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -36,9 +39,10 @@ HELP = [
 ]
 
 
-def loaded(*arguments: str) -> set[str]:
+def loaded(*arguments: str, environment: Mapping[str, str] | None = None) -> set[str]:
     """Gives the modules that a call of the program loads beyond those of a bare Python."""
-    done = subprocess.run([sys.executable, "-c", _LOADED, *arguments], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", _LOADED, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     code, modules = json.loads(done.stdout.splitlines()[-1])
     assert code == 0, done.stderr
     return set(modules)
@@ -59,3 +63,18 @@ def test_help_of_a_command_loads_no_driver_and_no_client(command: list[str]) -> 
     found = {name.partition(".")[0] for name in loaded(*command, "--help")}
 
     assert not found & _SLOW
+
+
+def test_status_loads_no_client_no_planner_and_no_store_of_secrets(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'staging.db'}"
+    environment = {**os.environ, "DB_CONNECTION_STRING": address, "PYTHON_KEYRING_BACKEND": ""}
+    environment.pop("DBUS_SESSION_BUS_ADDRESS", None)
+    loaded("deploy-schema", "--apply", environment=environment)
+
+    found = loaded("status", environment=environment)
+
+    assert "api_pipeline.outbox.status" in found
+    assert not found & {"api_pipeline.assembly", "api_pipeline.delivery.planner", "api_pipeline.diagnostics.steps"}
+    assert not {name.partition(".")[0] for name in found} & {"requests", "urllib3", "ssl", "tenacity", "jsonschema_rs"}
+    if sys.platform.startswith("linux"):
+        assert "keyring" not in found

@@ -163,6 +163,16 @@ def test_store_that_a_variable_names_is_used_and_named(tmp_path: Path) -> None:
     assert "Secrets are read from the store spy.Spy, because PYTHON_KEYRING_BACKEND names it." in done.err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' stores have no bus")
+def test_store_without_a_session_bus_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHON_KEYRING_BACKEND", "DBUS_SESSION_BUS_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert CredentialStore().get("CLIENT_SECRET") is None
+    with pytest.raises(SettingsError, match="this machine or account has none that can be used"):
+        CredentialStore().set("CLIENT_SECRET", "invented")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="these programs are looked for on Linux")
 def test_live_run_starts_no_compiler_and_heeds_no_keyring_settings(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
@@ -180,6 +190,7 @@ def test_live_run_starts_no_compiler_and_heeds_no_keyring_settings(tmp_path: Pat
         **{"DB_CONNECTION_STRING": "sqlite:///none.db", "TESTING_MODE": "false", "PYTHON_KEYRING_BACKEND": ""},
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path),
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus",
         "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}",
     }
 

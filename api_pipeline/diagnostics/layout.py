@@ -1,0 +1,24 @@
+"""See, before a run, whether the staging table has a layout that a run can work on."""
+
+from __future__ import annotations
+
+from api_pipeline.db import Connection
+from api_pipeline.diagnostics.columns import found_columns
+from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.expected_tables import Need, compare, expected_tables
+
+
+def check_layout(connection: Connection, table_name: str) -> None:
+    """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError.
+
+    What the catalogue does not show (a table that only a synonym names, say) is left to the statements themselves.
+    """
+    staging = next(iter(expected_tables(connection.dialect, table_name)))
+    found = found_columns(connection, staging.name)
+    wrong = [one for one in compare(found, staging) if one.need is Need.REQUIRED] if found else []
+    if wrong:
+        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong))
+        raise DatabaseError(
+            f"The staging table cannot be used, and nothing was sent: {' '.join(one.message for one in wrong)} "
+            f"To put it right: {remedies}. d2i-csc-api test-schema shows all of it."
+        )
