@@ -44,18 +44,19 @@ def _cohort(schools: list[School], minimised: bool) -> frozenset[str] | None:
 _REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1, 0, "UPN"),), (), 36)]
 
 
-@example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False)
+@example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False, False)
+@example([Night((), (("extra_column", 0, "Students", 4),), None)], False, True)
 @settings(max_examples=_LONG or 25, phases=_PHASES)
-@given(st.lists(NIGHTS, min_size=1, max_size=3), st.booleans())
+@given(st.lists(NIGHTS, min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
-    nights: list[Night], minimised: bool
+    nights: list[Night], minimised: bool, adds_columns: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         schools = two_schools()
         rehearsal = Rehearsal(Path(folder) / "law.db", schools, cohort=_cohort(schools, minimised))
-        through(rehearsal, nights)
+        through(rehearsal, nights, adds_columns=adds_columns)
 
-        summary = rehearsal.collect()
+        summary = rehearsal.collect(adds_columns=adds_columns)
 
         assert summary.exit_code in (0, 1, 4), summary
         for school in schools:

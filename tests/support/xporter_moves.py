@@ -136,7 +136,7 @@ NIGHTS = st.builds(
 )
 
 
-def through(rehearsal: Rehearsal, nights: list[Night]) -> None:
+def through(rehearsal: Rehearsal, nights: list[Night], **options: Any) -> None:
     """Let nights pass; what is odd ends with the last."""
     for number, night in enumerate(nights):
         for item in night.moves:
@@ -144,7 +144,7 @@ def through(rehearsal: Rehearsal, nights: list[Night]) -> None:
         for kind, which, endpoint, times in night.quirks:
             rehearsal.simulator.add_quirk(Quirk(kind, ESTABS[which], endpoint, times))
         with killed_at(rehearsal, night.killed_at):
-            rehearsal.collect()
+            rehearsal.collect(**options)
     rehearsal.simulator.clear_quirks()
 
 

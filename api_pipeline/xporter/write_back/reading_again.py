@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.meta import as_of
-from api_pipeline.xporter.wire.client import IdaasClient
-from api_pipeline.xporter.write_back.options import WriteBackOptions
-from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.reading import Seen, Settled, settle
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
-from api_pipeline.xporter.write_back.summary import WriteBackSummary
+from api_pipeline.xporter.write_back.school import SchoolParts
 
 _ENDPOINTS = {"Ach": "AchievementForDateRange", "Beh": "BehaviourForDateRange"}
 
@@ -23,19 +19,8 @@ _ENDPOINTS = {"Ach": "AchievementForDateRange", "Beh": "BehaviourForDateRange"}
 class Reader:
     """Reads one school's data of a day, and settles rows."""
 
-    def __init__(
-        self,
-        client: IdaasClient,
-        outbox: Outbox,
-        options: WriteBackOptions,
-        with_retry: Callable[[Callable[[], Any]], Any],
-        summary: WriteBackSummary,
-    ) -> None:
-        self._client = client
-        self._outbox = outbox
-        self._options = options
-        self._with_retry = with_retry
-        self._summary = summary
+    def __init__(self, parts: SchoolParts) -> None:
+        self._parts = parts
 
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""
@@ -43,12 +28,12 @@ class Reader:
             incident = row.body["Conduct"]["IncidentType"]
             query = [("DateFrom", row.day), ("DateTo", row.day)]
             if incident == "Beh":
-                in_list = self._options.options_style == "options"
+                in_list = self._parts.options.options_style == "options"
                 query.append(("options", "includeStudentIds") if in_list else ("includeStudentIds", "true"))
             endpoint = load_catalogue().endpoint(_ENDPOINTS[incident])
         else:
             endpoint, query = load_catalogue().endpoint("AttendanceForDate"), [("date", row.day)]
-        with self._client.data(self._options.read_path(endpoint.name, row.estab), query) as answer:
+        with self._parts.client.data(self._parts.options.read_path(endpoint.name, row.estab), query) as answer:
             tables = {}
             for name, rows in answer.tables.items():
                 known = endpoint.table_named(name)
@@ -70,25 +55,29 @@ class Reader:
 
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
         seen = self.see(group[0])
-        claimed = self._with_retry(lambda: self._outbox.claims(group[0])) if group[0].kind is Kind.CONDUCT else set()
+        claimed = (
+            self._parts.with_retry(lambda: self._parts.outbox.claims(group[0]))
+            if group[0].kind is Kind.CONDUCT
+            else set()
+        )
         again: list[OutboxRow] = []
         for row in group:
-            found = settle(row, seen, claimed, utc_now(), self._options.waits)
+            found = settle(row, seen, claimed, utc_now(), self._parts.options.waits)
             if found is None or (not may_repeat and found.status is not Status.CONFIRMED):
-                self._summary.unclear += row.status is Status.UNKNOWN
-                self._summary.became["submitted"] += row.status is Status.SUBMITTED
+                self._parts.summary.unclear += row.status is Status.UNKNOWN
+                self._parts.summary.became["submitted"] += row.status is Status.SUBMITTED
                 continue
             claimed |= found.ids
             if found.status is Status.PENDING:
                 again.append(replace(row, status=Status.PENDING))
             else:
-                self._summary.became[found.status.value] += 1
+                self._parts.summary.became[found.status.value] += 1
             self._keep(row, found)
         return again
 
     def _keep(self, row: OutboxRow, found: Settled) -> None:
-        if not self._options.is_dry_run:
-            self._with_retry(lambda: self._outbox.settle(row, found, utc_now()))
+        if not self._parts.options.is_dry_run:
+            self._parts.with_retry(lambda: self._parts.outbox.settle(row, found, utc_now()))
 
 
 def _part(row: OutboxRow) -> str:

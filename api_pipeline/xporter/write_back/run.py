@@ -24,6 +24,7 @@ from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackP
 from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.reading_again import Reader
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.school import SchoolParts
 from api_pipeline.xporter.write_back.sending import Sending
 from api_pipeline.xporter.write_back.summary import WriteBackSummary
 
@@ -140,14 +141,14 @@ class _WriteBack:
 
     def _read_and_send(self, client: IdaasClient, rows: list[OutboxRow]) -> None:
         pending, sent = self._without_superseded(rows)
-        reader = Reader(client, self._outbox, self._options, self._with_retry, self.summary)
+        parts = SchoolParts(client, self._outbox, self._options, self._with_retry, self.summary)
+        reader = Reader(parts)
         again = reader.settle([row for row in sent if row.status is not Status.PENDING])
         to_send = sorted([*pending, *again], key=lambda row: row.id)
         if self._options.is_dry_run:
             self.summary.waiting += len(to_send)
             return
-        sending = Sending(client, self._outbox, self._options, self._with_retry, self.summary, reader)
-        posted = sending.send(to_send)
+        posted = Sending(parts, reader).send(to_send)
         try:
             reader.settle(posted, may_repeat=False)
         except Failed as failure:

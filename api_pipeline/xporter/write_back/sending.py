@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from api_pipeline.bisect import Meaning, resolve
 from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.wire.access import Failed, Outcome
-from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body
-from api_pipeline.xporter.write_back.options import WriteBackOptions
-from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.reading import looks_taken
 from api_pipeline.xporter.write_back.reading_again import Reader
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
-from api_pipeline.xporter.write_back.summary import WriteBackSummary
+from api_pipeline.xporter.write_back.school import SchoolParts
 
 _STATES = {
     Taken.SUBMITTED: Status.SUBMITTED,
@@ -31,20 +27,8 @@ _STATES = {
 class Sending:
     """Sends one school's rows. It is the sender of `bisect`: the API refuses a batch whole and may name one cause."""
 
-    def __init__(
-        self,
-        client: IdaasClient,
-        outbox: Outbox,
-        options: WriteBackOptions,
-        with_retry: Callable[[Callable[[], Any]], Any],
-        summary: WriteBackSummary,
-        reader: Reader,
-    ) -> None:
-        self._client = client
-        self._outbox = outbox
-        self._options = options
-        self._with_retry = with_retry
-        self._summary = summary
+    def __init__(self, parts: SchoolParts, reader: Reader) -> None:
+        self._parts = parts
         self._reader = reader
         self._taken: list[OutboxRow] = []
         self._posted: Sequence[OutboxRow] = ()
@@ -52,9 +36,9 @@ class Sending:
 
     def send(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Send rows and return those that the API took or may have taken. Errors: Failed, Stopped, DatabaseError."""
-        for batch in batches(rows, self._options.batch_size):
+        for batch in batches(rows, self._parts.options.batch_size):
             seen = self._seen_before(batch)
-            marked = self._with_retry(partial(self._outbox.mark_sending, batch, seen, utc_now()))
+            marked = self._parts.with_retry(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
             sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
             try:
                 if sent:
@@ -77,8 +61,9 @@ class Sending:
         """Send rows in one request. Errors: Failed, Stopped."""
         first = records[0]
         self._posted = records
-        return self._client.post(
-            self._options.post_path(first.kind, first.estab), request_body(records, self._options.callback_url)
+        return self._parts.client.post(
+            self._parts.options.post_path(first.kind, first.estab),
+            request_body(records, self._parts.options.callback_url),
         )
 
     def meaning(self, answer: Posted) -> Meaning:
@@ -95,7 +80,7 @@ class Sending:
     def settle(self, records: Sequence[OutboxRow], answer: Posted) -> None:
         """Write an answer as the outcome of rows."""
         status = _STATES[answer.taken]
-        self._with_retry(lambda: self._outbox.take_answer(records, status, answer, utc_now()))
+        self._parts.with_retry(lambda: self._parts.outbox.take_answer(records, status, answer, utc_now()))
         self._settled.update(row.id for row in records)
         if status in (Status.SUBMITTED, Status.UNKNOWN):
             self._taken += [
@@ -103,10 +88,10 @@ class Sending:
                 for row in records
             ]
         elif status is Status.REFUSED:
-            self._summary.became["refused"] += len(records)
+            self._parts.summary.became["refused"] += len(records)
         elif records:
-            self._summary.waiting += len(records)
-            self._summary.outcomes.setdefault(records[0].estab, Outcome.UNAVAILABLE)
+            self._parts.summary.waiting += len(records)
+            self._parts.summary.outcomes.setdefault(records[0].estab, Outcome.UNAVAILABLE)
 
     def take_out(self, records: Sequence[OutboxRow], answer: Posted) -> list[OutboxRow]:
         """Refuse the rows about the pupil whom an answer names; return the others."""
