@@ -14,12 +14,26 @@ ANONYMISED_ENDING = "_anon"
 _PART = r"(?:[A-Za-z0-9_]+|\[[A-Za-z0-9_]+\])"
 _NAME = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<table>{_PART})")
 
-# Words that none of the three databases takes as a bare name of a table or schema.
+# Words that one of the three databases, or a later version of it, does not take as a bare name of a table or schema:
+# those that Microsoft reserves in Transact-SQL, and what PostgreSQL and SQLite reserve besides.
 _RESERVED_WORDS = """
-    all alter and as between by case check collate column constraint create cross default delete distinct drop else
-    end except exists fetch for foreign from full grant group having in index inner insert intersect into is join
-    key left like not null of offset on or order outer primary references right select set table then to
-    transaction union unique update user using values view when where with
+    add all alter analyse analyze and any array as asc asymmetric authorization backup begin between both break
+    browse bulk by cascade case cast check checkpoint close clustered coalesce collate collation column commit
+    compute concurrently constraint contains containstable continue convert create cross current current_catalog
+    current_date current_role current_schema current_time current_timestamp current_user cursor database dbcc
+    deallocate declare default deferrable delete deny desc disk distinct distributed do double drop dump else
+    end errlvl escape except exec execute exists exit external false fetch file fillfactor for foreign freetext
+    freetexttable freeze from full function glob goto grant group having holdlock identity identity_insert
+    identitycol if ilike in index initially inner insert intersect into is isnull join key kill lateral leading
+    left like limit lineno load localtime localtimestamp merge national natural nocheck nonclustered not notnull
+    null nullif of off offset offsets on only open opendatasource openquery openrowset openxml option or order
+    outer over overlaps percent pivot placing plan precision primary print proc procedure public raiserror read
+    readtext reconfigure references regexp replication restore restrict return returning revert revoke right
+    rollback rowcount rowguidcol rule save schema securityaudit select semantickeyphrasetable
+    semanticsimilaritydetailstable semanticsimilaritytable session_user set setuser shutdown similar some
+    statistics symmetric system_user table tablesample textsize then to top trailing tran transaction trigger
+    true truncate try_convert tsequal union unique unpivot update updatetext use user using values variadic
+    varying verbose view waitfor when where while window with within writetext
 """
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 

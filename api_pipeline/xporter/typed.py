@@ -17,12 +17,17 @@ _POSTGRESQL_DAY = (
     "to_char(CAST(substring({c} FROM 1 FOR 8) || '01' AS DATE) + (CAST(substring({c} FROM 9 FOR 2) AS INTEGER) - 1), "
     "'YYYY-MM-DD') = substring({c} FROM 1 FOR 10)"
 )
+_TSQL_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_TSQL_TIME = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 _READ = {
+    # Its conversions make 1900-01-01 of an empty text, the first of January of a year, and 0 of an empty number.
     Dialect.SQLSERVER: {
-        "date": "TRY_CONVERT(DATE, LEFT({c}, 10), 23)",
-        "datetime": "TRY_CONVERT(DATETIME2(3), LEFT({c}, 19), 126)",
-        "integer": "TRY_CONVERT(BIGINT, {c})",
-        "decimal": "TRY_CONVERT(DECIMAL(19, 4), {c})",
+        "date": f"CASE WHEN {{c}} LIKE '{_TSQL_DAY}%' THEN TRY_CONVERT(DATE, LEFT({{c}}, 10), 23) END",
+        "datetime": f"CASE WHEN {{c}} LIKE '{_TSQL_DAY}[T ]{_TSQL_TIME}%' "
+        "THEN TRY_CONVERT(DATETIME2(3), STUFF(LEFT({c}, 19), 11, 1, 'T'), 126) END",
+        "integer": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^0-9-]%' THEN TRY_CONVERT(BIGINT, {c}) END",
+        "decimal": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^0-9.-]%' "
+        "THEN TRY_CONVERT(DECIMAL(19, 4), {c}) END",
     },
     Dialect.POSTGRESQL: {
         "date": f"CASE WHEN {{c}} ~ '{_DAY}' THEN CASE WHEN {_POSTGRESQL_DAY} "

@@ -1,7 +1,9 @@
 -- Tables of the Single Data Return for SQL Server 2012 and later.
 --
 -- Safe to run again: it makes what is missing, and never drops, empties or changes a table or a row that is there.
--- The schema must exist. Keys compare letter by letter (BIN2), because ids may differ in case alone.
+-- The schema must exist. Keys compare letter by letter (BIN2), because ids may differ in case alone. An index that is
+-- there although the catalogue does not show its name (errors 1913, 2714), or that a staging table of your own cannot
+-- have because its key is too long (1919, 1944), is left out: it only makes things faster.
 
 -- The staging table: one row for each record of the return, filled by the provider from its student management system.
 -- A row that is gone is deleted at TEC by the next submission. A table that is there already is left as it is.
@@ -116,18 +118,36 @@ CREATE TABLE {runs} (
 GO
 
 -- Reads one collection in the order of its rows, page by page; without it an idle run takes four times as long.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'{staging_page_index}' AND object_id = OBJECT_ID(N'{staging}'))
-CREATE INDEX {staging_page_index} ON {staging} (collection, id);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_page_index}')
+BEGIN TRY
+    CREATE INDEX {staging_page_index} ON {staging} (collection, id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
+END CATCH;
 GO
 
 -- Finds what one run sent.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'{log_run_index}' AND object_id = OBJECT_ID(N'{log}'))
-CREATE INDEX {log_run_index} ON {log} (run_id);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
+BEGIN TRY
+    CREATE INDEX {log_run_index} ON {log} (run_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
+END CATCH;
 GO
 
 -- Finds what was ever sent of one record.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'{log_record_index}' AND object_id = OBJECT_ID(N'{log}'))
-CREATE INDEX {log_record_index} ON {log} (collection, local_id);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_record_index}')
+BEGIN TRY
+    CREATE INDEX {log_record_index} ON {log} (collection, local_id);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
+END CATCH;
 GO
 
 -- Grants for the account of the nightly job; put its name in the place of sdr_service:

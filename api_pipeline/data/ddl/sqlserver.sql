@@ -4,7 +4,8 @@
 -- schema must exist. Run it as an account that may create tables in it; the service account of the nightly job needs
 -- no such right (see the grants at the end). It keeps to what SQL Server 2012 knows, so that it is the same for every
 -- version. An index that is found there although the catalogue does not show its name (errors 1913, 2714) is left as
--- it is, like everything else.
+-- it is, like everything else. One that a table of your own cannot have, because its key is too long (1919, 1944), is
+-- left out, and so are those of a view or a synonym: they only make things faster.
 
 -- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
 -- (made by earlier scripts, in any of their layouts) is left exactly as it is.
@@ -142,66 +143,72 @@ GO
 -- Lets the server walk through the staging table in the order of id and see which rows are due without reading every
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_due_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_due_index}')
 BEGIN TRY
     CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 
 -- Finds one person's rows in the staging table. Not unique: in tables of earlier builds a person may have more than
 -- one row.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
 BEGIN TRY
     CREATE INDEX {staging_person_index} ON {staging} (person_id);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 
 -- Lets the server walk through the anonymised copy in the order of id and see which rows are due without reading every
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_due_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{anon}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_due_index}')
 BEGIN TRY
     CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 
 -- Finds one person's rows in the anonymised copy. Not unique: in tables of earlier builds a person may have more than
 -- one row.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{anon}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
 BEGIN TRY
     CREATE INDEX {anon_person_index} ON {anon} (person_id);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 
 -- Finds what one run sent.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
 BEGIN TRY
     CREATE INDEX {log_run_index} ON {log} (run_id);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 
 -- Finds what was ever sent of one person.
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_person_index}')
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
+   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_person_index}')
 BEGIN TRY
     CREATE INDEX {log_person_index} ON {log} (person_id);
 END TRY
 BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 2714) THROW;
+    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
 END CATCH;
 GO
 

@@ -1,0 +1,181 @@
+"""The T-SQL of all services, read as SQL Server reads it: what it must parse, reserve, compare and keep in an index.
+
+The rules are Microsoft's: reserved words stand in brackets, OFFSET follows an ORDER BY, a clustered key has 900 bytes,
+any other 1,700 (900 before 2016), and nothing is newer than SQL Server 2012.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from api_pipeline.db import dialect_pieces, rows_as_table
+from api_pipeline.sdr import schema as sdr
+from api_pipeline.sql import ddl
+from api_pipeline.sql.identifiers import _RESERVED, Dialect, parse_table_name
+from api_pipeline.sql.statements import load
+from api_pipeline.xporter import schema as xporter
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.typed import typed_column
+
+NAMES = Names(Dialect.SQLSERVER)
+ENDPOINTS = load_catalogue().endpoints
+FILES = (
+    *("queries.sql", "staging_queries.sql", "report_queries.sql", "explain_queries.sql", "rights_queries.sql"),
+    *("anonymise_queries.sql", "diagnostics_queries.sql", "sdr_queries.sql", "xporter/queries.sql"),
+)
+NEWER = re.compile(
+    r"\bDROP\s+\w+\s+IF\s+EXISTS|CREATE\s+OR\s+ALTER|\bISJSON|\bJSON_(?:VALUE|QUERY|MODIFY|OBJECT|ARRAY|PATH_EXISTS)|OPENJSON|FOR\s+JSON|STRING_AGG|STRING_SPLIT|"
+    r"\bTRIM\s*\(|CONCAT_WS|\bTRANSLATE\s*\(|AT\s+TIME\s+ZONE|\bGREATEST\b|\bLEAST\b|\bMERGE\b|\bLIMIT\b|\|\|",
+    re.IGNORECASE,
+)
+BYTES = {"NVARCHAR": 2, "NCHAR": 2, "VARCHAR": 1, "CHAR": 1, "BINARY": 1, "VARBINARY": 1}
+FIXED = {"INT": 4, "BIGINT": 8, "DATETIME2": 8}
+# A statement in the words of one parser of T-SQL that does not know it.
+CALLS = ("lock_sqlserver", "unlock_sqlserver")
+
+
+def statements() -> Iterator[object]:
+    """Yield the text of every named statement that goes to SQL Server, each as it is sent there."""
+    for file in FILES:
+        is_sdr = file.startswith("sdr")
+        for one in load(file).values():
+            if one.name.endswith(("_postgresql", "_sqlite")) or one.name in (*CALLS, "only_listed"):
+                continue
+            given = dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "ssd", "prefix"), "")
+            given |= {
+                "columns": "id",
+                "values": "(@v)",
+                "tuples": "(@v)",
+                "ids": "@v",
+                "children": "@v",
+                "people": "@v",
+            }
+            given |= {"keys": "IN (@v)", "assignments": "first_seen = NULL", "version": "1", "milliseconds": "1"}
+            given |= {"ids": "IN (@v)"} if is_sdr else {}
+            given |= {
+                "rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1),
+                "delta": "done.delta",
+            }
+            given |= dialect_pieces(Dialect.SQLSERVER, 10)
+            if file.startswith("xporter"):
+                given |= {"person": "[ssd_person]", "type": "NVARCHAR(MAX)"}
+            names = set(re.findall(r"\{(\w+)\}", one.sql)) - set(given)
+            sql = str(one.sql).format(
+                **given, **{name: f"[dbo].[{name}]" if name in TABLES else f"[{name}]" for name in names}
+            )
+            if one.name == "insert_copy":
+                sql = sql.replace("((@v))", "(@v)")
+            yield pytest.param(re.sub(r"\?[a-z]*", "@v", sql), id=f"{file.partition('.')[0]}-{one.name}")
+
+
+TABLES = (
+    *("table", "held", "log", "unconfirmed", "runs", "left_window", "built", "any_table", "ssd_table", "filter_table"),
+    *("staging", "submission", "validation", "source", "target", "school", "sync", "run", "run_log", "match", "outbox"),
+    *("parent", "students", "person", "cla"),
+)
+STATEMENTS = list(statements())
+
+
+@cache
+def created() -> list[tuple[str, exp.Create]]:
+    """Return every table and index that the scripts make, of the school data those of some endpoints."""
+    made = []
+    scripts = ddl.statements(Dialect.SQLSERVER, "ssd_api_data_staging")
+    scripts += ddl.split(Dialect.SQLSERVER, sdr.render(Dialect.SQLSERVER, "sdr_staging"))
+    scripts += xporter.statements(NAMES, ENDPOINTS[:4])
+    for text in scripts:
+        found = re.search(r"^ *CREATE (?:TABLE|INDEX) .*?(?=;?\n?END TRY|;?\Z)", text, re.DOTALL | re.MULTILINE)
+        if found is not None:
+            parsed = sqlglot.parse_one(found[0], dialect="tsql")
+            assert isinstance(parsed, exp.Create), text
+            made.append((text, parsed))
+    return made
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_every_statement_is_t_sql_of_2012_with_no_reserved_word_bare(sql: str) -> None:
+    (parsed,) = sqlglot.parse(sql, dialect="tsql")
+    assert isinstance(parsed, (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Set, exp.Alter))
+    assert not list(parsed.find_all(exp.Command)), "sqlglot did not understand the statement"
+    assert not NEWER.search(re.sub(r"'[^']*'", "''", sql))
+    bare = {one.name.lower() for one in parsed.find_all(exp.Identifier) if not one.quoted}
+    assert not bare & _RESERVED
+    for select in parsed.find_all(exp.Select):
+        assert select.args.get("offset") is None or select.args.get("order") is not None
+
+
+def test_every_service_has_tables_here() -> None:
+    assert len(created()) > 30
+    assert any("sdr_held" in text for text, _ in created())
+    assert any("xporter.[xporter_sync]" in text for text, _ in created())
+
+
+def test_every_key_fits_and_no_name_is_a_reserved_word_bare() -> None:
+    widths: dict[str, dict[str, int]] = {}
+    for text, made in created():
+        assert not {one.name.lower() for one in made.find_all(exp.Identifier) if not one.quoted} & _RESERVED
+        if made.args["kind"] == "TABLE":
+            table = made.this.this.name
+            widths[table] = {one.name: width(one) for one in made.find_all(exp.ColumnDef)}
+            keys = [[part.name for part in key.expressions] for key in made.find_all(exp.PrimaryKey)]
+            inline = [one.name for one in made.find_all(exp.ColumnDef) if one.find(exp.PrimaryKeyColumnConstraint)]
+            for key in [*keys, inline]:
+                assert sum(widths[table][name] for name in key) <= 900, text
+        else:
+            table = made.this.args["table"].name
+            names = [column.name for column in made.this.find_all(exp.Column)]
+            assert names
+            assert all(widths[table][name] <= 900 for name in names if name in widths[table]), text
+
+
+def width(column: exp.ColumnDef) -> int:
+    """Return how many bytes of a key a column takes; a text without limit takes too many."""
+    kind = column.args["kind"].this.name
+    size = column.args["kind"].find(exp.DataTypeParam)
+    if kind in FIXED:
+        return FIXED[kind]
+    return BYTES.get(kind, 1) * int(size.name) if size is not None and size.name.isdigit() else 10_000
+
+
+def test_a_column_compared_with_a_parameter_is_unicode_as_the_parameter_is() -> None:
+    """Under a collation whose name begins with SQL_ the server reads the whole table otherwise."""
+    keys = (
+        "estab",
+        "time_window",
+        "row_key",
+        "run_id",
+        "endpoint",
+        "collection",
+        "local_id",
+        "receiver",
+        "status",
+        "kind",
+    )
+    for text, made in created():
+        if "xporter" in text or "sdr_" in text:
+            for column in made.find_all(exp.ColumnDef):
+                if column.name in keys:
+                    assert column.args["kind"].this.name == "NVARCHAR", f"{column.name} of {text[:80]}"
+
+
+def test_typed_views_make_nothing_of_an_empty_text() -> None:
+    """SQL Server converts an empty text to 0, and to the first of January 1900."""
+    by_type = {field.type: field for endpoint in ENDPOINTS for table in endpoint.tables for field in table.fields}
+    assert {"date", "datetime", "integer"} <= set(by_type)
+    for field in by_type.values():
+        sql = typed_column(NAMES, field)
+        assert "TRY_CONVERT" not in sql or re.match(r"CASE WHEN \[\w+\] LIKE '[%\[]+0-9", sql), sql
+        sqlglot.parse_one(f"SELECT {sql}", dialect="tsql")
+
+
+@pytest.mark.parametrize("word", ["Plan", "public", "file", "statistics", "external", "within", "order"])
+def test_a_table_whose_name_is_reserved_stands_in_brackets(word: str) -> None:
+    assert parse_table_name(f"dbo.{word}").sql(Dialect.SQLSERVER) == f"dbo.[{word}]"
+    assert parse_table_name(f"{word}.rows").sql(Dialect.POSTGRESQL) == f'"{word.lower()}".rows'
