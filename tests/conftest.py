@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import databases
 from tests.support.databases import TestDatabase, missing
+from tests.support.effort import IS_FAST
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
 from tests.support.strict import strict_database
 
@@ -30,8 +31,7 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 # `scripts/test --fast`: few examples of each law, and no database but the embedded one.
 settings.register_profile("fast", settings.get_profile("patient"), max_examples=10)
-_IS_FAST = os.environ.get("FAST_TESTS") == "1"
-if _IS_FAST:
+if IS_FAST:
     settings.load_profile("fast")
 # Under what a worker of xdist finds the server that the controlling process started for all of them.
 _SHARED_SERVER = "postgres_server"
@@ -41,7 +41,7 @@ _RUNNING = ExitStack()
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Start one PostgreSQL server for all workers: a server for each costs seconds and memory."""
-    if not _IS_FAST:
+    if not IS_FAST:
         config.stash[_SERVER] = _server_or_reason(_RUNNING)
 
 
@@ -60,7 +60,7 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, in the fast suite, what needs another database than the embedded one."""
-    if not _IS_FAST:
+    if not IS_FAST:
         return
     slow = [item for item in items if _needs_a_server(item)]
     config.hook.pytest_deselected(items=slow)
@@ -85,7 +85,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("parametrize"):
         if mark.kwargs.get("indirect") and mark.args[0] == "database" and set(mark.args[1]) >= _BOTH:
             mark.args[1].extend(kind for kind in databases.EXTERNAL_KIND if kind not in mark.args[1])
-    if _IS_FAST or not (_IS_STRICT_FOR_ALL or metafunc.definition.get_closest_marker(_STRICT)):
+    if IS_FAST or not (_IS_STRICT_FOR_ALL or metafunc.definition.get_closest_marker(_STRICT)):
         return
     for name, kinds in (("database", _KINDS), ("world", ["sqlite", *databases.EXTERNAL_KIND])):
         # A test that names its kinds is for every database where the embedded one and a server are among them.

@@ -17,13 +17,14 @@ from api_pipeline.settings.model import Purpose
 from api_pipeline.sql import ddl
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
+from tests.support.effort import examples
 
 TABLE = "ssd_api_data_staging"
-PEOPLE = 10_000
+PEOPLE = examples(2_500, 10_000)
 AS_OF = date(2026, 8, 10)
 
 
-def test_payloads_of_10000_people_pass_schema_and_code_lists(tmp_path: Path) -> None:
+def test_payloads_of_a_whole_council_pass_schema_and_code_lists(tmp_path: Path) -> None:
     text = f"sqlite:///{tmp_path / 'council.db'}"
     with closing(connect(text, create=True)) as connection:
         connection.execute("PRAGMA synchronous = OFF")

@@ -24,12 +24,13 @@ from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import SCHEMA, Json, node_of
+from tests.support.effort import examples
 
 # No invented identifier holds 0 or X.
 MARK = "ZZ0X"
 TODAY = date(2026, 11, 21)
 Path = tuple[str | int, ...]
-many = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(100, 250), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 

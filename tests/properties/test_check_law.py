@@ -19,10 +19,11 @@ from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
 from api_pipeline.sandbox.invented_children import invented_child
+from tests.support.effort import examples
 
 CHECKER = Checker(date(2026, 11, 21))
 RECEIVER = jsonschema_rs.Draft202012Validator(schema(), validate_formats=True)
-many = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(150, 500), deadline=None, suppress_health_check=list(HealthCheck))
 strange = st.sampled_from(
     [
         1, -5, 55, 0.5, True, "", "x", "0x12", "x" * 80, "2020-01-01", "2031-02-02", "2026-1-5", "9999-99-99",

@@ -19,10 +19,11 @@ from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
 from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
 from tests.properties.model import content
 from tests.support.databases import sqlite_database
+from tests.support.effort import examples
 from tests.support.staging import child, staged
 from tests.support.world import World, normal
 
-HISTORIES = int(os.environ.get("GATEWAY_HISTORIES", "25"))
+HISTORIES = int(os.environ.get("GATEWAY_HISTORIES", examples(10, 300)))
 ATTEMPTS = 2
 # Those that make a try wait for its end come seldom: each costs a second.
 SLOW = (Trick.DRIPPING_HEAD, Trick.DRIPPING_BODY)

@@ -19,10 +19,11 @@ from api_pipeline.payload import (
     sha256_hex,
 )
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
+from tests.support.effort import examples
 
 ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)
 MOST_STEPS = 2
-many = settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(500, 2500), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 
@@ -155,7 +156,7 @@ def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> No
     assert (purge.then.body.decode(), purge.then.is_follow_up, purge.then.is_last) == (bare, True, True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(250, 500), deadline=None)
 @given(seed=seeds)
 def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> None:
     maker = Maker(seed, doubtful=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,11 +21,10 @@ from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import OnNewToken, Rules
 from api_pipeline.sdr.store import Store
+from tests.support.effort import IS_LONG, examples
 from tests.support.tec import PERIOD, Killed, TecWorld, record, tec_world
 
-# `scripts/test --long` and the nightly job set it.
-_LONG = os.environ.get("SDR_LAWS", "") == "long"
-_HISTORIES = 1500 if _LONG else 200
+_HISTORIES = examples(70, 1500)
 _BAD, _REFUSED = "BAD", "REFUSED"
 
 _READINGS = st.builds(
@@ -185,7 +183,7 @@ def _try(machine: type[Histories], histories: int) -> None:
         machine,
         settings=settings(
             max_examples=histories,
-            stateful_step_count=20 if _LONG else 12,
+            stateful_step_count=20 if IS_LONG else 12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
@@ -320,7 +318,7 @@ def test_a_wrong_client_breaks_a_law(wrong: Callable[[TecWorld], None]) -> None:
         _CAUGHT_BY[wrong](wrong)
 
 
-@pytest.mark.skipif(not _LONG, reason="the long profile alone (SDR_LAWS=long): minutes of random histories")
+@pytest.mark.skipif(not IS_LONG, reason="scripts/test --long alone: minutes of random histories")
 @pytest.mark.parametrize("wrong", _CAUGHT_BY, ids=lambda wrong: wrong.__name__.strip("_"))
 def test_random_histories_catch_a_wrong_client(wrong: Callable[[TecWorld], None]) -> None:
     class Wrong(Histories):

@@ -21,9 +21,10 @@ from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
 from api_pipeline.staging.tables import PERSON, SSD_TABLES, ColumnKind, SsdColumn
 from api_pipeline.staging.window import Window
+from tests.support.effort import examples
 from tests.support.ssd import RUN_DATE, WINDOW
 
-many = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(150, 600), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 CHECKER = Checker(RUN_DATE)
 

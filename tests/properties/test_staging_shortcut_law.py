@@ -32,6 +32,7 @@ from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.session import StageCall, stage
 from api_pipeline.staging.window import window_for
 from tests.properties.test_staging_laws import Maker, outcome_on
+from tests.support.effort import examples
 from tests.support.ssd import RUN_DATE, WINDOW
 
 TABLE = "ssd_api_data_staging"
@@ -50,7 +51,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"UASC_VALUES": "nobody"},
 )
 few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(60, 100), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.council_ssd import CouncilSsd, council
+from tests.support.effort import examples
 from tests.support.staging import child, staged
 from tests.support.strict import Mishap, StrictServer, strict_database
 from tests.support.world import World, normal
 
-HISTORIES = int(os.environ.get("STRICT_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("STRICT_HISTORIES", examples(8, 500)))
 QUIET: dict[int, Mishap] = {}
 mishaps = st.dictionaries(st.integers(1, 60), st.sampled_from(Mishap), max_size=4)
 seeds = st.integers(0, 2**16)

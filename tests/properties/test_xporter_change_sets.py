@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,10 +17,10 @@ from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import check_endpoints
+from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal, make_school
 from tests.support.xporter_moves import ENDPOINTS, MOVES, killed_at, move, two_schools
 
-_LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 _SWITCHED = frozenset({"students", "attendancefordaterange", "schoolinfo", "sen"})
 # What a server may do to an answer without lying about the values of a snapshot.
@@ -53,7 +52,7 @@ _LEFT_AND_CAME = [
 
 @example(_LEFT_AND_CAME, "lie", 100_011)
 @example(_LEFT_AND_CAME, "full", 2)
-@settings(max_examples=_LONG or 12, phases=_PHASES, deadline=None)
+@settings(max_examples=examples(12, 200), phases=_PHASES, deadline=None)
 @given(
     st.lists(_nights, min_size=1, max_size=4), st.sampled_from(("error", "full", "lie")), st.sampled_from((100_011, 2))
 )

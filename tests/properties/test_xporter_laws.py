@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator.xporter import Quirk, School
 from tests.support.commands import ROOT, clean_environment
+from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
 from tests.support.xporter_moves import (
     ENDPOINTS,
@@ -30,7 +30,6 @@ from tests.support.xporter_moves import (
     two_schools,
 )
 
-_LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
 # An example is a few whole collections: what fails is worth reading as it is, and shrinking it takes minutes.
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
@@ -46,7 +45,7 @@ _REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1
 
 @example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False, False)
 @example([Night((), (("extra_column", 0, "Students", 4),), None)], False, True)
-@settings(max_examples=_LONG or 25, phases=_PHASES)
+@settings(max_examples=examples(12, 200), phases=_PHASES)
 @given(st.lists(NIGHTS, min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
     nights: list[Night], minimised: bool, adds_columns: bool
@@ -71,7 +70,7 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
         rehearsal.connection.close()
 
 
-@settings(max_examples=_LONG or 12, phases=_PHASES)
+@settings(max_examples=examples(12, 200), phases=_PHASES)
 @given(NIGHTS, st.lists(st.sampled_from(QUIRKS), max_size=6))
 def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night: Night, quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +90,7 @@ def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night
         rehearsal.connection.close()
 
 
-@settings(max_examples=_LONG or 12, phases=_PHASES)
+@settings(max_examples=examples(12, 200), phases=_PHASES)
 @given(st.sets(st.sampled_from(SCOPES), min_size=1), st.lists(st.sampled_from(QUIRKS), max_size=4))
 def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: set[str], quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +114,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
         rehearsal.connection.close()
 
 
-@settings(max_examples=_LONG or 10, phases=_PHASES)
+@settings(max_examples=examples(10, 200), phases=_PHASES)
 @given(st.lists(st.sampled_from(QUIRKS), min_size=1, max_size=5), st.booleans())
 def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str], refused: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +133,7 @@ def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str],
         rehearsal.connection.close()
 
 
-@settings(max_examples=_LONG or 10, phases=_PHASES)
+@settings(max_examples=examples(10, 200), phases=_PHASES)
 @given(st.lists(st.sampled_from((*QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(ESTABS))
 def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str], paused: str) -> None:
     records: list[str] = []

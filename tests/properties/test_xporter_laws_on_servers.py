@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.db import Connection, connect
 from tests.support.databases import TestDatabase
+from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal
 from tests.support.xporter_moves import (
     ENDPOINTS,
@@ -26,7 +26,6 @@ from tests.support.xporter_moves import (
     two_schools,
 )
 
-_LONG = int(os.environ.get("XPORTER_LAW_EXAMPLES", "0"))
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 # The database is emptied before each example.
 _SUPPRESSED = (HealthCheck.function_scoped_fixture,)
@@ -51,7 +50,7 @@ def _rehearsal(database: TestDatabase, folder: Path, **options: object) -> Itera
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-@settings(max_examples=_LONG or 3, phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
+@settings(max_examples=examples(3, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
 @given(st.lists(NIGHTS, min_size=1, max_size=2))
 def test_one_calm_collection_after_anything_lands_the_schools_on_a_server(
     database: TestDatabase, tmp_path: Path, nights: list[Night]
@@ -86,7 +85,7 @@ def _seen(connection: Connection, sql: str) -> frozenset[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
-@settings(max_examples=_LONG or 3, phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
+@settings(max_examples=examples(3, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
 @given(st.lists(st.lists(_WITHIN_SCOPES, min_size=1, max_size=4), min_size=2, max_size=4))
 def test_a_reader_sees_one_snapshot_of_each_schools_endpoint_at_every_instant(
     database: TestDatabase, tmp_path: Path, nights: list[list[tuple[str, int, int, str]]]
