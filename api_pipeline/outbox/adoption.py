@@ -34,6 +34,9 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
 
 def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Return, by row id, what the receiver holds of children without a row in the control tables."""
+    rows = [row for row in rows if row.has_previous or row.supersedes]
+    if not rows:
+        return {}
     older = store.read_rows([row_id for row in rows if not row.has_previous for row_id in row.supersedes])
     receipts = {row.id: last_receipt(row) for row in (*rows, *older)}
     sent = sent_payloads(store, [*rows, *older], has_log=True)

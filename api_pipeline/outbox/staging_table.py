@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
@@ -449,7 +450,12 @@ def was_sent(row: StagedRow) -> bool:
 
 def word(value: object) -> str:
     """Return a status word as it is compared: without any kind of blank around it, in lower case, "" for null."""
-    return _OUTER_BLANKS.sub("", _text(value)).lower()
+    return _word(_text(value))
+
+
+@lru_cache(maxsize=256)
+def _word(text: str) -> str:
+    return _OUTER_BLANKS.sub("", text).lower()
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,7 @@ time. Such a value is stored as near as can be (contract 3). Pure, apart from th
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 # What the narrowest type for times that councils use (SMALLDATETIME) can hold.
@@ -22,6 +23,15 @@ def storable(value: object, now: datetime) -> object:
     return value
 
 
+def are_storable(rows: Collection[Sequence[object]]) -> bool:
+    """Return whether every database takes all these values as they are; looked at together, not one by one."""
+    text = "".join([value for row in rows for value in row if value.__class__ is str])
+    if "\x00" in text or not (text.isascii() or _is_whole(text)):
+        return False
+    times = [value for row in rows for value in row if value.__class__ is datetime]
+    return not times or (min(times) >= _FIRST_TIME and max(times) < _LAST_TIME)
+
+
 def nearest(value: object, now: datetime) -> object:
     """Return what stands in for a value that a database refused: a text in ASCII alone, and `now` for any time.
 
@@ -33,14 +43,17 @@ def nearest(value: object, now: datetime) -> object:
     return now if isinstance(value, datetime) else value
 
 
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _whole_characters(text: str) -> str:
-    if "\x00" not in text:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            pass
-        else:
-            return text
+    if "\x00" not in text and _is_whole(text):
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 

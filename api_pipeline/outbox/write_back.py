@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,7 +31,7 @@ from api_pipeline.outbox.staging_table import (
     utc_now,
     word,
 )
-from api_pipeline.outbox.storable import nearest, storable
+from api_pipeline.outbox.storable import are_storable, nearest, storable
 from api_pipeline.outbox.superseded import RowsOfPerson, answer
 from api_pipeline.payload import sha256_hex
 
@@ -388,8 +388,10 @@ class WriteBack:
         for statement, rows in changes.together.items():
             self._store.update_rows(statement, _TOGETHER[statement], self._stored(rows))
 
-    def _stored(self, rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
+    def _stored(self, rows: Collection[tuple[object, ...]]) -> list[tuple[object, ...]]:
         now, as_stored = utc_now(), self._as_stored
+        if as_stored is storable and are_storable(rows):
+            return list(rows)
         return [tuple([as_stored(value, now) for value in row]) for row in rows]
 
     def _stored_baselines(self, changes: _Changes) -> list[tuple[object, ...]]:

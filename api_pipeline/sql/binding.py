@@ -13,7 +13,7 @@ when the value is null or its length changes from row to row. Three rules, each 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -105,8 +105,8 @@ def _bound_at_once(sql: str, parameters: Sequence[object], dialect: Dialect) -> 
         None in parameters
         or kinds.count(datetime) != len(form.times)
         or any(kinds[place] is not datetime for place in form.times)
-        or any(kinds[place] is not str for place in form.texts)
-        or any(kinds[place] is str and is_long(str(parameters[place])) for place in form.others)
+        or not set(map(kinds.__getitem__, form.texts)) <= {str}
+        or _has_long(map(parameters.__getitem__, form.others))
     ):
         return None
     values = list(parameters)
@@ -128,6 +128,11 @@ def _form(sql: str, dialect: Dialect) -> _Form:
         others=tuple(place for place in places if markers[place] not in ("time", "text")),
         unlimited=tuple(marker == "text" for marker in markers),
     )
+
+
+def _has_long(values: Iterable[object]) -> bool:
+    texts = [value for value in values if isinstance(value, str)]
+    return bool(texts) and len(max(texts, key=len)) * 2 > LONGEST_PLAIN_TEXT and any(map(is_long, texts))
 
 
 def is_long(text: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.outbox.storable import nearest, storable
+from api_pipeline.outbox.storable import are_storable, nearest, storable
 
 NOW = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - database times have no zone
 EMOJI = "\U0001f600"
@@ -80,3 +80,19 @@ def test_refused_time_becomes_the_time_of_the_write_back() -> None:
 
 def test_nearest_text_holds_no_null_character_even_where_all_else_is_ascii() -> None:
     assert nearest("An\0 is odd", NOW) == "An\\ufffd is odd"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.text(st.characters(), max_size=4), st.integers(), st.none()),
+            st.one_of(st.none(), st.datetimes(datetime(1899, 12, 30), datetime(2079, 6, 7))),  # noqa: DTZ001
+        ),
+        max_size=4,
+    )
+)
+def test_rows_are_storable_together_where_each_value_is(rows: list[tuple[object, object]]) -> None:
+    each = all(storable(value, NOW) == value for row in rows for value in row if value != NOW)
+
+    assert are_storable(rows) is each
