@@ -131,7 +131,9 @@ def _settings(server: subprocess.Popen[str], connection: str, limit: int) -> dic
         "SDR_BATCH_SIZE": str(limit),
         "SDR_CHECK": "off",
     }
-    return {**os.environ, **settings, **extra}
+    # As installed: with the compiled modules that an environment for development may forbid to write.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **settings, **extra}
 
 
 def _timed(settings: dict[str, str], folder: str) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
 
-import orjson
-
-from api_pipeline.sdr.difference import NotSendable, body_of
+from api_pipeline.sdr.difference import NotSendable, record_of
 from api_pipeline.sdr.nouns import INDICATIVE, Collection
 
 LONGEST_ID = 100
@@ -128,15 +127,15 @@ def _check(
 ) -> Iterator[CheckError]:
     for local_id, payload in staged.staged(collection):
         reason = id_error(local_id)
+        record: dict[str, Any] = {}
         try:
-            body_of(local_id, payload)
+            _, record = record_of(local_id, payload)
         except NotSendable as error:
             reason = reason or str(error)
         if reason:
             if told:
                 yield CheckError(collection, local_id, "unsendable", reason, is_unsendable=True)
             continue
-        record = orjson.loads(payload)
         found = list(_of_record(collection, record, known))
         if schema is not None:
             found += [("schema", rule) for rule in schema(collection, record)]
@@ -147,7 +146,7 @@ def _check(
 
 def _of_record(collection: Collection, record: dict[str, Any], known: Known) -> Iterator[tuple[str, str]]:
     for name, value in record.items():
-        if isinstance(value, str) and _DATE_NAME.search(name) and _DATE_TIME.match(value) and not _is_midnight(value):
+        if isinstance(value, str) and _is_date(name) and _DATE_TIME.match(value) and not _is_midnight(value):
             yield "date", f"{name} is not midnight UTC (...T00:00:00Z), so TEC may store the day before or after"
     student, course = str(record.get(_STUDENT) or ""), str(record.get(_COURSE) or "")
     match collection:
@@ -172,6 +171,12 @@ def _of_record(collection: Collection, record: dict[str, Any], known: Known) -> 
         case Collection.QUALIFICATION_COMPLETIONS:
             if not known.learners.has(student):
                 yield "learner", "studentIdentificationCode is not among the staged learners"
+
+
+@lru_cache(4096)
+def _is_date(name: str) -> bool:
+    # Every record of a collection has the same names.
+    return _DATE_NAME.search(name) is not None
 
 
 def _is_midnight(value: str) -> bool:

@@ -18,6 +18,12 @@ def body_of(local_id: str, payload: str) -> tuple[bytes, bytes]:
     Sent are the staged bytes as they are, with localId in front. Another order of members is no change, so the hash is
     that of the JSON with its members sorted.
     """
+    raw, record = record_of(local_id, payload)
+    return _with_id(local_id, raw, record), digest_of(local_id, record)
+
+
+def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the staged bytes and the record in them. Errors: NotSendable."""
     raw = payload.encode("utf-8", "surrogatepass").strip()
     try:
         record = orjson.loads(raw)
@@ -28,7 +34,7 @@ def body_of(local_id: str, payload: str) -> tuple[bytes, bytes]:
     own = record.get("localId")
     if own is not None and own != local_id:
         raise NotSendable("the payload's localId differs from local_id")
-    return _with_id(local_id, raw, record), digest_of(local_id, record)
+    return raw, record
 
 
 def digest_of(local_id: str, record: dict[str, Any]) -> bytes:

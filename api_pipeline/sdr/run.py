@@ -184,10 +184,9 @@ class Submission:
         if taken:
             self._suspicion = ""
             self._summary.collections[collection].accepted += len(taken)
-            log = self._log("put", [LogEntry(one.local_id, one.digest, "accepted", "") for one in taken])
-            # Written with what the next request puts in doubt, and before any other word with TEC.
+            # Written with what the next request puts in doubt.
             digests = {one.local_id: one.digest for one in taken}
-            self._unwritten.append(Taken(collection, digests, [one.row_id for one in taken], log))
+            self._unwritten.append(Taken(collection, digests, [one.row_id for one in taken], self._log("put", ())))
         if refused:
             self._refused(collection, refused)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from api_pipeline.db import Connection, given_numbers, given_rows, given_texts
 from api_pipeline.errors import DatabaseError
@@ -36,9 +36,11 @@ class Scope:
         return self.receiver, self.return_id
 
 
-@dataclass(frozen=True, slots=True)
-class PageRow:
-    """A staged row beside what TEC holds of it: the hash, None for in doubt, or nothing (`is_held` false)."""
+class PageRow(NamedTuple):
+    """A staged row beside what TEC holds of it: the hash, None for in doubt, or nothing (`is_held` false).
+
+    A tuple because a million of them are made in an idle run, each in a quarter of a dataclass's time.
+    """
 
     row_id: int
     local_id: str
@@ -103,10 +105,11 @@ class Store:
         last = -(2**63)
         sql = self._sql("read_staged", **self.connection.page(PAGE))
         while rows := self.connection.query(sql, [collection.value, last]):
-            held = self._held(scope, collection, [str(row[1]) for row in rows])
+            keys = [str(row[1]) for row in rows]
+            held = self._held(scope, collection, keys)
             yield [
-                PageRow(int(row[0]), str(row[1]), str(row[2]), held.get(str(row[1])), str(row[1]) in held)
-                for row in rows
+                PageRow(row[0], key, str(row[2]), held.get(key), key in held)
+                for key, row in zip(keys, rows, strict=True)
             ]
             last = int(rows[-1][0])
 
@@ -120,8 +123,8 @@ class Store:
         last = -(2**63)
         sql = self._sql("read_staged", **self.connection.page(PAGE))
         while rows := self.connection.query(sql, [collection.value, last]):
-            for row in rows:
-                yield str(row[1]), str(row[2])
+            for _, local_id, payload in rows:
+                yield str(local_id), str(payload)
             last = int(rows[-1][0])
 
     def count_staged(self) -> dict[str, int]:
@@ -189,9 +192,11 @@ class Store:
             for part in _parts(list(outcome.digests.items()), 2):
                 self._with_rows("insert_held", [*scope.key, outcome.collection.value, now], (str, bytes), part)
             self._mark(outcome.rows, outcome.run.word, "", scope, now)
+            sent = [(local_id, digest.hex()) for local_id, digest in outcome.digests.items()]
+            self._log_alike(scope, outcome.collection, outcome.run, ("accepted", ""), sent, now)
         else:
             self._forget(scope, outcome.collection, outcome.keys)
-        self._log(scope, outcome.collection, outcome.run, now)
+            self._log(scope, outcome.collection, outcome.run, now)
 
     def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
         """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
@@ -362,10 +367,22 @@ class Store:
         for one in run.entries:
             digest = one.digest.hex() if one.digest else None
             alike.setdefault((one.outcome, one.answer), []).append((one.local_id, digest))
-        for (outcome, answer), rows in alike.items():
-            same = [run.run_id, run.batch, scope.return_id, collection.value, run.kind, outcome, answer or None, now]
-            for part in _parts(rows, 2):
-                self._with_rows("log_records", same, (str, str), part)
+        for said, rows in alike.items():
+            self._log_alike(scope, collection, run, said, rows, now)
+
+    def _log_alike(
+        self,
+        scope: Scope,
+        collection: Collection,
+        run: RunLog,
+        said: tuple[str, str],
+        rows: Sequence[tuple[str, str | None]],
+        now: datetime,
+    ) -> None:
+        outcome, answer = said
+        same = [run.run_id, run.batch, scope.return_id, collection.value, run.kind, outcome, answer or None, now]
+        for part in _parts(rows, 2):
+            self._with_rows("log_records", same, (str, str), part)
 
     def _with_rows(
         self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
