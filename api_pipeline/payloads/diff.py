@@ -251,8 +251,10 @@ def has_keys(elements: Any, key: str) -> bool:
     if type(elements) is not list:
         return False
     try:
-        keys = [element[key] for element in elements]
         # Only an object has a member by its name: a text has characters, by number.
+        if len(elements) == 1:
+            return type(elements[0][key]) is str
+        keys = [element[key] for element in elements]
         return len(set(keys)) == len(keys) and _TEXT.issuperset(map(type, keys))
     except (TypeError, KeyError):
         return False
@@ -265,21 +267,26 @@ def has_ambiguous_keys(payload: Members, shape: ObjectShape) -> bool:
 
 def ambiguous_at_any_depth(payload: Members, shape: ObjectShape) -> bool:
     """Return whether elements of any array in a payload cannot be told apart; purged and null parts count as well."""
-    for name, member in shape.members.items():
-        value = payload.get(name)
-        if isinstance(member, KeyedShape):
-            if isinstance(value, list) and _any_ambiguous(value, member):
-                return True
-        elif isinstance(value, dict) and member.members and ambiguous_at_any_depth(value, member):
+    return _any_ambiguous([payload], shape)
+
+
+def _any_ambiguous(objects: list[Members], shape: ObjectShape) -> bool:
+    """Return whether elements of any array at any depth in one of these objects cannot be told apart.
+
+    Member by member through all objects: from object to object with a call for each takes a third longer.
+    """
+    for name, array in shape.keyed:
+        for one in objects:
+            if name in one and type(one[name]) is list:
+                elements = one[name]
+                if not has_keys(elements, array.key):
+                    return True
+                if array.element.members and _any_ambiguous(elements, array.element):
+                    return True
+    for name, inner in shape.nested:
+        if _any_ambiguous([one[name] for one in objects if isinstance(one.get(name), dict)], inner):
             return True
     return False
-
-
-def _any_ambiguous(elements: list[Any], shape: KeyedShape) -> bool:
-    if not has_keys(elements, shape.key):
-        return True
-    inner = shape.element
-    return bool(inner.members) and any(ambiguous_at_any_depth(element, inner) for element in elements)
 
 
 def _is_ambiguous(value: Any, member: Shape | None) -> bool:

@@ -8,19 +8,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, TypeAlias
 
 SCHEMA_FILE = "csc_payload.schema.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObjectShape:
     """An object with its members that have a structure of their own, and whether it has a purge flag."""
 
     members: Mapping[str, Shape]
     can_be_purged: bool
+
+    @cached_property
+    def keyed(self) -> tuple[tuple[str, KeyedShape], ...]:
+        """The members that are keyed arrays."""
+        return tuple((name, shape) for name, shape in self.members.items() if isinstance(shape, KeyedShape))
+
+    @cached_property
+    def nested(self) -> tuple[tuple[str, ObjectShape], ...]:
+        """The members that are objects which have a structure of their own within."""
+        found = ((name, shape) for name, shape in self.members.items() if isinstance(shape, ObjectShape))
+        return tuple((name, shape) for name, shape in found if shape.members)
 
 
 @dataclass(frozen=True, slots=True)
