@@ -39,6 +39,16 @@ class Writer(Council):
         participants = [{"StudentId": pupil, "Points": 5} for pupil in pupils]
         return self.add("conduct", {"Conduct": conduct, "Participants": participants}, which)
 
+    def change(self, record: object, which: int = 0, **members: Any) -> int:
+        conduct = {"UpdateId": record, "IncidentType": "Ach", "EntryDate": _DAY}
+        if "note" in members:
+            conduct["Note"] = members.pop("note")
+        return self.add("conduct", {"Conduct": conduct, **members}, which)
+
+    def points(self) -> dict[str, int]:
+        links = self.schools[0].data["AchievementForDateRange"]["StudentAchievements"]
+        return {str(link["StudentId"]): link["Points"] for link in links.values()}
+
     def states(self) -> list[str]:
         return [row[0] for row in self.query("SELECT status FROM xporter_outbox ORDER BY id")]
 
@@ -241,6 +251,65 @@ def test_conduct_that_is_refused_is_halved_until_the_cause_is_alone(council: Wri
     assert len(council.achievements()) == 4
 
 
+def test_a_record_is_changed_and_a_pupil_taken_out_of_it(council: Writer) -> None:
+    first, second, third, *_ = council.pupils()
+    council.merit([first, second])
+    council.write_back(0)
+    record = council.achievements()[0]["Id"]
+    people = [{"StudentId": first, "Points": 11}, {"StudentId": f"-{second}"}, {"StudentId": third, "Points": 2}]
+
+    council.change(record, note="Helped two friends", Participants=people, Staff=[{"StaffId": "17"}])
+    assert "1 rows confirmed" in council.write_back(0)
+
+    assert council.states() == ["confirmed"] * 2
+    assert council.points() == {first: 11, third: 2}
+    assert [entry["Description"] for entry in council.achievements()] == ["Helped two friends"]
+
+
+def test_a_change_without_an_answer_is_read_first_and_may_be_sent_again(council: Writer) -> None:
+    first = council.pupils()[0]
+    council.merit([first])
+    council.write_back(0)
+    record = council.achievements()[0]["Id"]
+    council.simulator.add_fault(_LOST)
+    council.change(record, Participants=[{"StudentId": first, "Points": 7}])
+    council.write_back(0, MAX_ATTEMPTS="1")
+    assert (council.states()[-1], council.posts()) == ("confirmed", 2)
+
+    council.simulator.add_quirk(Quirk("drop", endpoint="write"))
+    council.change(record, Participants=[{"StudentId": first, "Points": 9}])
+    council.write_back(5)
+    assert council.states()[-1] == "unknown"
+    council.let_hours_pass(2)
+    council.write_back(0)
+    assert council.states()[-1] == "confirmed"
+    assert council.points() == {first: 9}
+    assert len(council.achievements()) == 1
+
+
+def test_a_later_change_of_the_same_people_replaces_the_earlier_one(council: Writer) -> None:
+    first, second, *_ = council.pupils()
+    council.merit([first, second])
+    council.write_back(0)
+    record = council.achievements()[0]["Id"]
+    council.change(record, Participants=[{"StudentId": first, "Points": 7}])
+    council.change(record, Participants=[{"StudentId": f"-{first}"}])
+    council.change(record, Participants=[{"StudentId": second, "Points": 1}])
+    council.write_back(1)
+    assert council.states() == ["confirmed", "refused", "confirmed", "confirmed"]
+    assert council.points() == {second: 1}
+
+
+def test_a_system_that_takes_nobody_out_of_a_record_refuses_it(council: Writer) -> None:
+    council.merit([council.pupils(1)[0]], 1)
+    council.write_back(0)
+    record = council.achievements(1)[0]["Id"]
+    council.change(record, 1, Participants=[{"StudentId": f"-{council.pupils(1)[0]}"}])
+    council.write_back(1)
+    assert council.states() == ["confirmed", "refused"]
+    assert "deletion of conduct records is not supported" in council.answers()
+
+
 def test_bromcom_makes_a_record_for_each_pupil_and_refuses_attendance(council: Writer) -> None:
     pupils = council.pupils(1)
     council.merit(pupils, which=1)
@@ -284,6 +353,16 @@ def test_a_later_row_of_the_same_session_replaces_the_earlier_one(council: Write
         ("attendance", {"StudentId": "1", "Date": _DAY, "Session": "AM", "Mark": "I", "Name": "x"}, "1 others"),
         ("lesson", {"StudentId": "1", "Date": _DAY, "Mark": "I"}, "InstanceId"),
         ("conduct", {"Conduct": {"IncidentType": "Odd"}, "Participants": []}, "RecordedById"),
+        (
+            "conduct",
+            {
+                "Conduct": {"IncidentType": "Ach", "RecordedById": 1, "EntryDate": _DAY, "TypeId": 4},
+                "Participants": [{"StudentId": "-1", "Points": 5}],
+            },
+            "no UpdateId to take it out of",
+        ),
+        ("conduct", {"Conduct": {"UpdateId": 1, "IncidentType": "Ach", "EntryDate": _DAY}}, "can be read again"),
+        ("conduct", {"Conduct": {"UpdateId": 1, "IncidentType": "Ach", "Note": "x"}}, "EntryDate"),
         ("detention", {}, "attendance, lesson or conduct"),
     ],
 )

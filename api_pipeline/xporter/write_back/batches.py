@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,11 +27,17 @@ def superseded(rows: Iterable[OutboxRow]) -> dict[int, int]:
 
 def batches(rows: Iterable[OutboxRow], size: int) -> list[list[OutboxRow]]:
     """Return rows in batches of at most `size`, in the order of their ids; lesson marks travel apart from sessions."""
-    groups: dict[tuple[str, str, str], list[OutboxRow]] = {}
+    groups: dict[tuple[str, str, str, int], list[OutboxRow]] = {}
+    changes: Counter[str] = Counter()
     for row in sorted(rows, key=lambda row: row.id):
         # The API takes both incident types in one request, but reads them in two places.
         part = row.body["Conduct"]["IncidentType"] if row.kind is Kind.CONDUCT else ""
-        groups.setdefault((row.kind.value, row.day, part), []).append(row)
+        turn = 0
+        if row.update_id is not None:
+            # One request may name a record once, and changes travel apart from new records.
+            changes[row.update_id] += 1
+            turn = changes[row.update_id]
+        groups.setdefault((row.kind.value, row.day, part, turn), []).append(row)
     return [group[first : first + size] for group in groups.values() for first in range(0, len(group), size)]
 
 

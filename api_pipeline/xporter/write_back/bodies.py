@@ -16,6 +16,7 @@ _MARK = ("StudentId", "Date", "Mark")
 _SESSION_MORE = ("Session", "Mins", "Notes", "StatutoryComment")
 _CONDUCT = ("IncidentType", "RecordedById", "EntryDate", "TypeId")
 _CONDUCT_MORE = ("ActivityId", "LocationId", "StatusId", "BullTypeId", "EntryTimeId", "Note")
+_UPDATE = ("IncidentType", "UpdateId", "EntryDate")
 _PARTICIPANT = ("StudentId", "Points")
 _PARTICIPANT_MORE = ("OutcomeId", "RoleId", "Role")
 _STAFF = ("StaffId",)
@@ -55,20 +56,45 @@ def _checked_session(body: Mapping[str, Any]) -> str:
 
 
 def _checked_conduct(body: Mapping[str, Any]) -> str:
-    _check_members(body, "body", ("Conduct", "Participants"), ("Staff", "MediaFiles"))
-    conduct = body["Conduct"]
+    conduct = body.get("Conduct")
     if not isinstance(conduct, dict):
         raise WrongBody("Conduct: expected an object.")
+    if "UpdateId" in conduct:
+        return _checked_update(body, conduct)
+    _check_members(body, "body", ("Conduct", "Participants"), ("Staff", "MediaFiles"))
     _check_members(conduct, "Conduct", _CONDUCT, _CONDUCT_MORE)
-    if conduct["IncidentType"] not in ("Ach", "Beh"):
-        raise WrongBody("IncidentType: expected Ach or Beh.")
-    _check_length(conduct, ("Note",))
+    _check_incident(conduct)
     _check_list(body, "Participants", _PARTICIPANT, _PARTICIPANT_MORE, "StudentId")
     _check_list(body, "Staff", _STAFF, ("StaffRoleId",), "StaffId")
     _check_list(body, "MediaFiles", _MEDIA, (), None)
+    for name, member in (("Participants", "StudentId"), ("Staff", "StaffId")):
+        if any(str(row[member]).startswith("-") for row in body.get(name) or ()):
+            raise WrongBody(f"{member}: expected no negative id, because Conduct has no UpdateId to take it out of.")
     if not body["Participants"]:
         raise WrongBody("Participants: expected one pupil at least.")
     return _day(conduct, "EntryDate")
+
+
+def _checked_update(body: Mapping[str, Any], conduct: Mapping[str, Any]) -> str:
+    """Check a change of a record; a person with a negative id is taken out of it."""
+    _check_members(body, "body", ("Conduct",), ("Participants", "Staff"))
+    changed = (*(name for name in _CONDUCT if name not in _UPDATE), *_CONDUCT_MORE)
+    _check_members(conduct, "Conduct", _UPDATE, changed)
+    _check_incident(conduct)
+    _check_list(body, "Participants", ("StudentId",), ("Points", *_PARTICIPANT_MORE), "StudentId")
+    _check_list(body, "Staff", _STAFF, ("StaffRoleId",), "StaffId")
+    if conduct.get("Note") is None and not body.get("Participants") and not body.get("Staff"):
+        raise WrongBody("body: expected a Note, Participants or Staff, because nothing else can be read again.")
+    for pupil in body.get("Participants") or ():
+        if not str(pupil["StudentId"]).startswith("-") and pupil.get("Points") is None:
+            raise WrongBody("Participants: expected Points of a pupil who is not taken out.")
+    return _day(conduct, "EntryDate")
+
+
+def _check_incident(conduct: Mapping[str, Any]) -> None:
+    if conduct["IncidentType"] not in ("Ach", "Beh"):
+        raise WrongBody("IncidentType: expected Ach or Beh.")
+    _check_length(conduct, ("Note",))
 
 
 def _check_list(
@@ -83,9 +109,7 @@ def _check_list(
         _check_members(row, name, needed, more)
     if single is None:
         return
-    ids = [str(row[single]) for row in rows]
-    if any(text.startswith("-") for text in ids):
-        raise WrongBody(f"{single}: expected no negative id; a record is not changed or removed by this program.")
+    ids = [str(row[single]).strip().lstrip("-") for row in rows]
     if len(set(ids)) != len(ids):
         raise WrongBody(f"{name}: expected each {single} once.")
 

@@ -44,7 +44,10 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
 
     `claimed` are ids of conduct records that other rows are.
     """
-    if row.kind is Kind.CONDUCT:
+    if row.update_id is not None:
+        if is_changed(row, row.update_id, seen):
+            return Settled(Status.CONFIRMED, "Read again in the school's data.")
+    elif row.kind is Kind.CONDUCT:
         ids = look_alike(row, seen, claimed | row.seen_before)
         if ids is not None:
             return Settled(Status.CONFIRMED, "Read again in the school's data.", ids)
@@ -78,10 +81,37 @@ def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits) -> Settl
 def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, waits: Waits) -> bool:
     if row.attempts >= _MOST_ATTEMPTS:
         return False
-    if row.kind is Kind.CONDUCT:
+    if row.kind is Kind.CONDUCT and row.update_id is None:
         # Sent twice it would be entered twice: only data that are younger than the sending prove that it is missing.
         return seen.as_of is not None and seen.as_of > sent + waits.settle
     return now > sent + waits.settle
+
+
+def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
+    """Whether a conduct record shows what a row changes: its note, the points of pupils, who is in it and who not."""
+    conduct = row.body["Conduct"]
+    table, link_table, parent_member, staff_table = _TABLES[conduct["IncidentType"]]
+    entry = next((one for one in seen.tables.get(table, ()) if str(member_of(one, "id")).strip() == record), None)
+    if entry is None:
+        return False
+    if conduct.get("Note") is not None:
+        note = str(member_of(entry, "description") or "").strip()
+        if note != str(conduct["Note"]).strip():
+            return False
+    for name, place, member in (("Participants", link_table, "studentid"), ("Staff", staff_table, "staffid")):
+        there = {
+            str(member_of(link, member)).strip(): member_of(link, "points")
+            for link in seen.tables.get(place, ())
+            if str(member_of(link, parent_member)).strip() == record
+        }
+        for person in row.body.get(name) or ():
+            key = str(person["StudentId" if name == "Participants" else "StaffId"]).strip()
+            if key.startswith("-"):
+                if key[1:] in there:
+                    return False
+            elif key not in there or (name == "Participants" and not _equal(there[key], person["Points"])):
+                return False
+    return True
 
 
 def _mark_of(row: OutboxRow, seen: Seen) -> str:
@@ -99,8 +129,8 @@ def _mark_of(row: OutboxRow, seen: Seen) -> str:
 
 
 _TABLES = {
-    "Ach": ("achievements", "studentachievements", "achievementid"),
-    "Beh": ("behaviour", "studentbehaviour", "behaviourid"),
+    "Ach": ("achievements", "studentachievements", "achievementid", "staffachievements"),
+    "Beh": ("behaviour", "studentbehaviour", "behaviourid", "staffbehaviour"),
 }
 
 
@@ -141,7 +171,7 @@ def looks_taken(row: OutboxRow, seen: Seen) -> frozenset[str]:
 def _conduct_rows(row: OutboxRow, seen: Seen) -> tuple[set[str], list[tuple[str, str, Any]]]:
     """Return the ids of the records of that day and note, and all links as parent, pupil, points."""
     conduct = row.body["Conduct"]
-    table, link_table, parent_member = _TABLES[conduct["IncidentType"]]
+    table, link_table, parent_member, _ = _TABLES[conduct["IncidentType"]]
     note = str(conduct.get("Note") or "").strip()
     parents = {
         str(member_of(entry, "id")).strip()

@@ -54,9 +54,22 @@ class OutboxRow:
     actual_ids: frozenset[str] = frozenset()
 
     @property
+    def update_id(self) -> str | None:
+        """The conduct record that the row changes; None where it writes something new."""
+        found = self.body["Conduct"].get("UpdateId") if self.kind is Kind.CONDUCT else None
+        return None if found is None else str(found).strip()
+
+    @property
     def slot(self) -> tuple[str, ...] | None:
         """What no other row may say anything else of; None where several rows never meet."""
         if self.kind is Kind.CONDUCT:
-            return None
+            if self.update_id is None:
+                return None
+            people = (
+                f"{name} {pupil[member]}".replace("-", "")
+                for name, member in (("pupil", "StudentId"), ("staff", "StaffId"))
+                for pupil in self.body.get("Participants" if name == "pupil" else "Staff") or ()
+            )
+            return (self.kind.value, self.day, self.update_id, *sorted(people))
         place = self.body["Session"] if self.kind is Kind.ATTENDANCE else self.body["InstanceId"]
         return (self.kind.value, self.day, str(self.body["StudentId"]), str(place))

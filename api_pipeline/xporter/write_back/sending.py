@@ -52,7 +52,7 @@ class Sending:
 
     def _seen_before(self, batch: list[OutboxRow]) -> dict[int, frozenset[str]]:
         """Return the records that look like rows of a batch before it is sent; they are not ours."""
-        if batch[0].kind is not Kind.CONDUCT:
+        if batch[0].kind is not Kind.CONDUCT or batch[0].update_id is not None:
             return {}
         seen = self._reader.see(batch[0])
         return {row.id: looks_taken(row, seen) for row in batch}
@@ -106,5 +106,5 @@ class Sending:
 def _names(answer: Posted, row: OutboxRow) -> bool:
     if answer.student_id is None:
         return False
-    pupils = row.body["Participants"] if row.kind is Kind.CONDUCT else [row.body]
-    return any(str(pupil["StudentId"]) == answer.student_id for pupil in pupils)
+    pupils = row.body.get("Participants") or () if row.kind is Kind.CONDUCT else [row.body]
+    return any(str(pupil["StudentId"]).lstrip("-") == answer.student_id.lstrip("-") for pupil in pupils)

@@ -55,6 +55,8 @@ def take_queue(school: School) -> None:
     for kind, row in school.queue:
         if kind == "mark":
             _mark(school, row)
+        elif kind == "change":
+            _change(school, row)
         else:
             endpoint, table, link_table, _ = _INCIDENTS[row["incident"]]
             school.data[endpoint][table][str(row["entry"]["Id"])] = row["entry"]
@@ -91,12 +93,42 @@ def _mark(school: School, mark: Mapping[str, Any]) -> None:
 
 
 def _check_conducts(school: School, asked: Mapping[str, Any]) -> None:
-    for pupil in asked["Participants"]:
-        if str(pupil["StudentId"]) not in school.pupils:
+    changed = [conduct["Id"] for conduct in asked["Conducts"] if conduct.get("UpdateId")]
+    for pupil in asked.get("Participants", ()):
+        key = str(pupil["StudentId"])
+        if key.startswith("-") and pupil["ConductId"] not in changed:
+            raise Refused("You must provide an UpdateId when trying to remove students from a behaviour record")
+        if key.startswith("-") and school.mis != "sims":
+            raise Refused("Deletion of conduct records is not supported for Bromcom")
+        if key.lstrip("-") not in school.pupils:
             raise Refused(f"Invalid StudentId: {pupil['StudentId']}")
     for conduct in asked["Conducts"]:
-        if str(conduct["TypeId"]) == "0":
+        if "UpdateId" not in conduct and str(conduct["TypeId"]) == "0":
             raise Refused(f"Invalid TypeId {conduct['TypeId']}")
+
+
+def _change(school: School, asked: Mapping[str, Any]) -> None:
+    """Change a record that is there: its note, the points of its pupils, and who is in it."""
+    conduct = asked["conduct"]
+    endpoint, table, link_table, parent = _INCIDENTS[conduct["IncidentType"]]
+    tables = school.data[endpoint]
+    record = str(conduct["UpdateId"])
+    if record not in tables[table]:
+        return
+    if conduct.get("Note") is not None:
+        tables[table][record]["Description"] = conduct["Note"]
+    key = tables[table][record]["Id"]
+    for places, member, entries in (
+        (link_table, "StudentId", asked["pupils"]),
+        (link_table.replace("Student", "Staff"), "StaffId", asked["staff"]),
+    ):
+        for entry in entries:
+            person = str(entry[member])
+            name = f"{key}.{person.lstrip('-')}"
+            if person.startswith("-"):
+                tables[places].pop(name, None)
+            else:
+                tables[places][name] = {"Id": name, member: person, parent: key, "Points": entry.get("Points")}
 
 
 def _conducts(
@@ -105,7 +137,12 @@ def _conducts(
     """Return what is to be brought into the school; one record a pupil where the school has Bromcom."""
     moves: list[tuple[str, dict[str, Any]]] = []
     for conduct in asked["Conducts"]:
-        pupils = [entry for entry in asked["Participants"] if entry["ConductId"] == conduct["Id"]]
+        pupils = [entry for entry in asked.get("Participants", ()) if entry["ConductId"] == conduct["Id"]]
+        if conduct.get("UpdateId"):
+            staff = [entry for entry in asked.get("Staff", ()) if entry["ConductId"] == conduct["Id"]]
+            moves.append(("change", {"conduct": conduct, "pupils": pupils, "staff": staff}))
+            results.append({"IncidentId": conduct["Id"], "ActualId": conduct["UpdateId"]})
+            continue
         _, _, _, parent = _INCIDENTS[conduct["IncidentType"]]
         for group in [pupils] if school.mis == "sims" else [[pupil] for pupil in pupils]:
             school.writes += 1
