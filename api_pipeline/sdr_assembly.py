@@ -33,10 +33,11 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 
 @dataclass(frozen=True, slots=True)
 class SdrObservers:
-    """What a command is told of: secrets as they come to be known, and whether a signal asks it to stop."""
+    """What a command is told of: secrets as they come to be known, whether a signal asks it to stop, the run's id."""
 
     on_secret: Callable[[str], None] = lambda _secret: None
     stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one
+    run_id: str = ""
 
 
 @contextmanager
@@ -58,6 +59,7 @@ def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
                 receiver.sleep,
                 settings.check,
                 schema_check(settings.schema) if settings.schema else None,
+                run_id=observers.run_id or opening.new_run_id(),
             )
     finally:
         connection.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api_pipeline.logs.redaction import Redactor
+    from api_pipeline.notify.job import Job
     from api_pipeline.settings.model import Purpose, Settings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -88,12 +89,18 @@ class Session:
 
 @contextmanager
 def session(
-    common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None, *, has_testing_mode: bool = True
+    common: Common,
+    purpose: Purpose,
+    options: Mapping[str, str | None] | None = None,
+    *,
+    has_testing_mode: bool = True,
+    job: Job | None = None,
 ) -> Iterator[Session]:
     """Return the settings for a command with its logs open until the end. Errors: SettingsError.
 
     `options` are settings by name as the command line gave them (None: not given). A command that does the same in
-    testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's.
+    testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's. Others are told that `job` could not
+    begin where the settings cannot be used.
     """
     import logging
     import uuid
@@ -111,10 +118,10 @@ def session(
     try:
         settings = load_settings(*sources)
     except SettingsError as error:
-        if purpose.runs:
-            from api_pipeline.notify.watch import tell_unusable
+        if job:
+            from api_pipeline.notify.services import tell_unusable
 
-            tell_unusable(examine(*sources), run_id, error.exit_code)
+            tell_unusable(examine(*sources), job, run_id, error.exit_code)
         raise
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)

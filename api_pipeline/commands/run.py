@@ -76,12 +76,18 @@ def execute(
     A staging that fails ends the program with its own code; then nothing is sent.
     """
     from api_pipeline.assembly import RunObservers, RunRequest, run
+    from api_pipeline.notify.ending import counts_of
+    from api_pipeline.notify.job import RUN
+    from api_pipeline.notify.services import of_run
     from api_pipeline.notify.watch import watched
     from api_pipeline.reports.console import ConsoleProgress, print_summary
     from api_pipeline.settings.model import Purpose
 
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
-    with session(common, purpose, options) as started, watched(started.settings, started.run_id) as watch:
+    with (
+        session(common, purpose, options, job=RUN) as started,
+        watched(of_run(started.settings, started.run_id)) as watch,
+    ):
         stop = stop_on_signals()
         staged = _stage(started.settings, stop, common, as_json=as_json) if stages else None
         progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
@@ -89,7 +95,7 @@ def execute(
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()
-        watch.ended(summary)
+        watch.ended(summary.exit_code, counts_of(summary))
         outcome = None
         if report:
             from api_pipeline.commands.report import report_on

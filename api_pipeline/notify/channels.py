@@ -27,12 +27,12 @@ class Channel:
     send: Callable[[], str] = field(repr=False)
 
 
-def ping(notify: NotifySettings, route: Route, signal: str, text: str = "") -> list[Channel]:
-    """Return the channel of PING_URL for a signal; none where it is not set."""
+def ping(notify: NotifySettings, route: Route, signal: str, text: str = "", setting: str = "PING_URL") -> list[Channel]:
+    """Return the channel of a check for a signal; none where it is not set. `setting` is what it is called."""
     if not notify.ping_url:
         return []
     address = ping_address(notify.ping_url, signal)
-    return [Channel("PING_URL", lambda: post(address, text.encode(), _TEXT, "ping", route))]
+    return [Channel(setting, lambda: post(address, text.encode(), _TEXT, "ping", route))]
 
 
 def messages(notify: NotifySettings, route: Route, ending: Ending) -> list[Channel]:

@@ -8,28 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline._version import __version__
+from api_pipeline.notify.job import RUN, Job
 from api_pipeline.run_summary import LABELS, RunSummary
 
 # Another run at work is not a failure of this one (contract 5).
 _NO_FAILURE = (0, 75)
-_MEANINGS = {
-    0: "everything due was accepted, or nothing was due",
-    1: "records are in error, or rows need a correction",
-    2: "settings are missing or wrong",
-    3: "the database could not be reached or used",
-    4: "the credentials were refused",
-    5: "the receiver could not be reached or kept failing",
-    75: "another run was at work on the table",
-    130: "the run was stopped by a signal",
-}
-_ADVICE = "d2i-csc-api status"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a run. Times are UTC without a zone; `counts` is empty where the run could not begin.
+    """The end of a run of `job`, which worked on `table`. Times are UTC without a zone.
 
-    `is_recovery` says that the run before this one failed and this one did not. `is_test` marks an invented ending.
+    `counts` is empty where the run could not begin. `is_recovery` says that the run before this one failed and this
+    one did not. `is_test` marks an invented ending.
     """
 
     run_id: str
@@ -41,6 +32,7 @@ class Ending:
     counts: Mapping[str, int] = field(default_factory=dict)
     is_recovery: bool = False
     is_test: bool = False
+    job: Job = RUN
 
     @property
     def is_failure(self) -> bool:
@@ -69,15 +61,15 @@ class Ending:
         if self.is_test:
             return "csc-api: this is a test of the notifications"
         if self.is_failure:
-            return f"csc-api: the run failed with exit code {self.exit_code}"
+            return f"csc-api: {self.job.words} failed with exit code {self.exit_code}"
         if self.is_recovery:
-            return "csc-api: the run went well again"
-        return f"csc-api: the run ended with exit code {self.exit_code}"
+            return f"csc-api: {self.job.words} went well again"
+        return f"csc-api: {self.job.words} ended with exit code {self.exit_code}"
 
     @property
     def meaning(self) -> str:
         """Return what the exit code means, in general words."""
-        return _MEANINGS.get(self.exit_code, "the program failed in a way that it does not know")
+        return self.job.meaning(self.exit_code)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -85,19 +77,20 @@ class Ending:
         facts = [
             ("Exit code", f"{self.exit_code}: {self.meaning}"),
             ("Machine", platform.node()),
-            ("Table", f"{self.table} ({self.mode})"),
+            (self.job.place, f"{self.table} ({self.mode})"),
             ("Began", f"{self.started_at:%Y-%m-%d %H:%M:%S} UTC"),
             ("Took", f"{self.seconds:.0f} s"),
-            *((LABELS[name].strip().capitalize(), str(count)) for name, count in self.counts.items()),
+            *((self.job.labels[name], str(count)) for name, count in self.counts.items()),
             ("Run", self.run_id),
         ]
-        return [*facts, ("More", _ADVICE)]
+        return [*facts, ("More", self.job.advice)]
 
     @property
     def document(self) -> dict[str, object]:
         """Return the ending as what JSON is made of: `data/schemas/notification.json`."""
         return {
             "program": "d2i-csc-api",
+            "command": self.job.name,
             "version": __version__,
             "event": self.event,
             "text": f"{self.headline}: {self.meaning}",

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeAlias
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import DatabaseError
 from api_pipeline.notify.ending import Ending
+from api_pipeline.notify.job import RUN, Job
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.status import oldest_due
 from api_pipeline.settings.model import Settings
@@ -21,17 +23,23 @@ from api_pipeline.settings.model import Settings
 _LOG = logging.getLogger(__name__)
 # The exporter runs as another account, and the file holds counts and times alone.
 _FILE_MODE = 0o644
-_LAST_SUCCESS = "csc_api_last_success_timestamp_seconds"
+_LAST_SUCCESS = "last_success_timestamp_seconds"
+_Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]"
 _OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
 
 
-def write_metrics(settings: Settings, ending: Ending, oldest_due_age: float | None) -> None:
+def metrics_path(path: Path, job: Job) -> Path:
+    """Return the file of a job's metrics: METRICS_FILE itself for the nightly run, one beside it for each other."""
+    return path if job is RUN else path.with_name(f"{path.stem}_{job.metrics}{path.suffix}")
+
+
+def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | None) -> None:
     """Write the metrics of a run that has ended; one that cannot be written is a warning and no more."""
-    path = settings.metrics_file
     if path is None:
         return
+    path = metrics_path(path, ending.job)
     try:
-        text = metrics_text(ending, oldest_due_age, _last_success(path))
+        text = metrics_text(ending, oldest_due_age, _last_success(path, ending.job))
         _replace(path, text)
     except OSError as error:
         _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, type(error).__name__)
@@ -39,15 +47,38 @@ def write_metrics(settings: Settings, ending: Ending, oldest_due_age: float | No
 
 def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: float | None) -> str:
     """Return the metrics as text; `last_success` is the end of the last good run before this one, in seconds."""
-    ended = _seconds(ending.finished_at)
+    own, ended = ending.job.metrics, _seconds(ending.finished_at)
     good = ended if ending.exit_code == 0 else last_success
     labels = {"table": ending.table, "mode": ending.mode}
-    families: list[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]] = [
-        ("csc_api_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
-        ("csc_api_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
-        ("csc_api_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
-        (_LAST_SUCCESS, "When the last run with exit code 0 ended.", [] if good is None else [(labels, good)]),
-        ("csc_api_run_exit_code", "Exit code of the last run.", [(labels, float(ending.exit_code))]),
+    if ending.job is not RUN:
+        labels = {"mode": ending.mode}
+    families: list[_Family] = [
+        (f"{own}_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
+        (f"{own}_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
+        (f"{own}_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
+        (
+            f"{own}_{_LAST_SUCCESS}",
+            "When the last run with exit code 0 ended.",
+            [] if good is None else [(labels, good)],
+        ),
+        (f"{own}_run_exit_code", "Exit code of the last run.", [(labels, float(ending.exit_code))]),
+        *(_of_run(ending, labels, oldest_due_age) if ending.job is RUN else _of_others(ending, labels)),
+    ]
+    lines = []
+    for name, meaning, samples in families:
+        if samples:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+            lines += [f"{name}{_labels(of)} {value:.15g}" for of, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _of_others(ending: Ending, labels: Mapping[str, str]) -> list[_Family]:
+    counts = [({**labels, "of": name}, float(count)) for name, count in ending.counts.items()]
+    return [(f"{ending.job.metrics}_run_count", "What the last run counted, by name.", counts)]
+
+
+def _of_run(ending: Ending, labels: Mapping[str, str], oldest_due_age: float | None) -> list[_Family]:
+    return [
         ("csc_api_run_records", "Due rows of the last run, by outcome.", list(_outcomes(ending.counts, labels))),
         ("csc_api_run_due", "Rows that were due in the last run.", list(_count("due", ending.counts, labels))),
         ("csc_api_run_requests", "POSTs of the last run.", list(_count("requests", ending.counts, labels))),
@@ -57,12 +88,6 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: flo
             [] if oldest_due_age is None else [(labels, oldest_due_age)],
         ),
     ]
-    lines = []
-    for name, meaning, samples in families:
-        if samples:
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
-            lines += [f"{name}{_labels(of)} {value:.15g}" for of, value in samples]
-    return "\n".join(lines) + "\n"
 
 
 def oldest_due_age_s(settings: Settings) -> float | None:
@@ -106,13 +131,13 @@ def _labels(labels: Mapping[str, str]) -> str:
     return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
 
 
-def _last_success(path: Path) -> float | None:
+def _last_success(path: Path, job: Job) -> float | None:
     """Return the time of the last good run as the file from before tells it."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    found = re.search(rf"^{_LAST_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
+    found = re.search(rf"^{job.metrics}_{_LAST_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
     return float(found[1]) if found else None
 
 

@@ -16,6 +16,8 @@ from api_pipeline.transport.single_request import Reach, Request, Transient, ask
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from api_pipeline.sdr.settings import SdrSettings
+
 TIME_S = 10.0
 _ANSWER_BYTES = 65_536
 
@@ -30,7 +32,7 @@ class Route:
     user_agent: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Route:
+    def of(cls, settings: Settings | SdrSettings) -> Route:
         """Return the route that the settings name."""
         return cls(settings.ca_bundle, settings.proxy_url, settings.proxy_auth, settings.user_agent)
 

@@ -18,13 +18,15 @@ _ADVICE = "Check the address and the network; what was sent holds no child's dat
 def try_notifications(settings: Settings, run_id: str) -> Report:
     """Send a test message by each channel that is set, and return each as a step; one that fails stops no other.
 
-    The check of PING_URL gets a log entry (/log), which changes nothing of its state.
+    A check gets a log entry (/log), which changes nothing of its state.
     """
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     mode = "testing" if settings.testing_mode else "live"
     ending = Ending(run_id, settings.table_name, mode, 0, now, now, is_test=True)
     route = Route.of(settings)
-    channels = messages(settings.notify, route, ending) + ping(settings.notify, route, "log", plain_text(ending))
+    channels = messages(settings.notify, route, ending)
+    for setting in ("PING_URL", *settings.notify.other_pings):
+        channels += ping(settings.notify.pinging(setting), route, "log", plain_text(ending), setting)
     walk = Walk("test-notify")
     for channel in channels:
         _try(walk, channel)

@@ -61,6 +61,12 @@ class Outcome:
     verdict: Verdict | None = None
 
     @property
+    def told(self) -> dict[str, int]:
+        """Return the counts that others may be told: numbers alone."""
+        names = ("accepted", "deleted", "refused", "withheld", "kept", "unchanged")
+        return {**{name: self.summary.total(name) for name in names}, "requests": self.summary.requests}
+
+    @property
     def exit_code(self) -> int:
         """Return the exit code of the whole."""
         return self.summary.exit_code or (self.verdict.exit_code if self.verdict else 0)
@@ -125,18 +131,19 @@ def validate(
     period = find_period(desk, wanted, indicative=indicative)
     scope = desk.scope(period)
     desk.store.begin(scope, period)
-    with locked(desk.store, scope), _journalled(desk, scope, "validate"):
+    with locked(desk.store, scope), _journalled(desk, scope, "validate") as entry:
         _note_status(desk, scope, period)
         is_at_work = state_of(period.status) is State.VALIDATING
         session = Session(desk.receiver, desk.store, scope, period, desk.rules, desk.now)
         if is_at_work or resumes:
             session.resume()
-            follower = Follower(session, desk.pace, desk.clock, desk.sleep)
-            return period, follower.follow() if waits else None
-        session.open()
+        else:
+            session.open()
         follower = Follower(session, desk.pace, desk.clock, desk.sleep)
-        begun = follower.start()
-        return period, follower.follow(begun) if waits else None
+        begun = None if is_at_work or resumes else follower.start()
+        verdict = follower.follow(begun) if waits else None
+        entry.exit_code = verdict.exit_code if verdict else 0
+        return period, verdict
 
 
 def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
@@ -210,12 +217,21 @@ def _close(desk: Desk, outcome: Outcome) -> None:
     close_journal(desk.store, desk.run_id, numbers, outcome.exit_code, message)
 
 
+@dataclass(slots=True)
+class _Entry:
+    """What the journal gets of a run that ends by itself."""
+
+    exit_code: int = 0
+
+
 @contextmanager
-def _journalled(desk: Desk, scope: Scope, command: str) -> Iterator[None]:
+def _journalled(desk: Desk, scope: Scope, command: str) -> Iterator[_Entry]:
     journal(desk.store, desk.run_id, scope, desk.mode, command)
+    entry = _Entry()
     code, message = 0, None
     try:
-        yield
+        yield entry
+        code = entry.exit_code
     except ReceiverDeclined as error:
         desk.store.set_declined(scope, error.code or "declined", error.reason)
         code, message = error.exit_code, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from api_pipeline.sdr.session import OnNewToken
 from api_pipeline.sdr.settings_table import BY_NAME, SECRETS, SETTINGS
 from api_pipeline.settings.definition import CheckLevel, Group, Needed
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth
+from api_pipeline.settings.notify import NotifySettings, notify_settings
 from api_pipeline.settings.reference import as_comment, env_entry, reference_row
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
@@ -86,6 +87,17 @@ class SdrSettings:
     log_to: LogTarget
     debug: bool
     warnings: tuple[str, ...] = ()
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    metrics_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SdrExamined:
+    """The settings as far as they can be used, their file, and the error that says what is wrong with them."""
+
+    settings: SdrSettings
+    file: Path | None
+    error: SettingsError | None
 
 
 def load_sdr_settings(
@@ -98,6 +110,22 @@ def load_sdr_settings(
     purpose: Purpose,
 ) -> SdrSettings:
     """Return the settings for `purpose`, every one of them checked. Errors: SettingsError, all sentences at once."""
+    found = examine_sdr_settings(options, environ, cwd, executable_folder, secret_store, env_file, purpose)
+    if found.error:
+        raise found.error
+    return found.settings
+
+
+def examine_sdr_settings(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    cwd: Path,
+    executable_folder: Path | None,
+    secret_store: SecretReader | None,
+    env_file: Path | None,
+    purpose: Purpose,
+) -> SdrExamined:
+    """Return the settings for `purpose` and the error that they are; raise nothing for it."""
     only_logging = purpose is Purpose.NOTHING
     gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging, settings=SETTINGS)
     if not only_logging:
@@ -109,14 +137,17 @@ def load_sdr_settings(
     _check(values, settings, purpose)
     if environ.get("MAX_IN_FLIGHT", "1").strip() not in ("", "1") and purpose is Purpose.SUBMIT:
         values.errors.append("MAX_IN_FLIGHT: expected 1, because TEC takes one request at a time; leave it out.")
-    errors = list(dict.fromkeys(values.errors))
-    if errors:
-        where = f"the settings file is {gathered.file}" if gathered.file else f"no .env or env.txt was found in {cwd}"
-        if len(errors) == 1:
-            raise SettingsError(f"{errors[0]} ({where})")
-        lines = "\n".join(f"  - {error}" for error in errors)
-        raise SettingsError(f"{len(errors)} settings cannot be used ({where}):\n{lines}")
-    return settings
+    return SdrExamined(settings, gathered.file, _error(list(dict.fromkeys(values.errors)), gathered.file, cwd))
+
+
+def _error(errors: Sequence[str], file: Path | None, cwd: Path) -> SettingsError | None:
+    if not errors:
+        return None
+    where = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+    if len(errors) == 1:
+        return SettingsError(f"{errors[0]} ({where})")
+    lines = "\n".join(f"  - {error}" for error in errors)
+    return SettingsError(f"{len(errors)} settings cannot be used ({where}):\n{lines}")
 
 
 def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
@@ -176,6 +207,8 @@ def _settings(values: Values, gathered: Gathered, purpose: Purpose) -> SdrSettin
         log_to=cast(LogTarget, values.choice("LOG_TO")),
         debug=values.boolean("DEBUG"),
         warnings=gathered.warnings,
+        notify=notify_settings(values, "SDR_PING_URL", ()),
+        metrics_file=values.path("METRICS_FILE"),
     )
 
 

@@ -189,6 +189,15 @@ _OWN = (
         high=86_400,
     ),
     Setting(
+        "SDR_PING_URL",
+        Group.NOTIFY,
+        SettingKind.WEBHOOK,
+        "The address of a check (healthchecks.io and its kin) for sdr submit and sdr validate: /start is asked when "
+        "one begins, the address itself when all went well, /fail when it did not.",
+        example="https://hc-ping.com/UUID",
+        secret=True,
+    ),
+    Setting(
         "SDR_GZIP",
         Group.NETWORK,
         SettingKind.BOOLEAN,
@@ -214,8 +223,22 @@ _SHARED_NAMES = (
     "LOG_FORMAT",
     "LOG_TO",
     "DEBUG",
+    "NOTIFY_WHEN",
+    "NOTIFY_WEBHOOK",
+    "NOTIFY_WEBHOOK_KIND",
+    "NOTIFY_EMAIL_TO",
+    "NOTIFY_EMAIL_FROM",
+    "NOTIFY_EMAIL_SERVER",
+    "NOTIFY_EMAIL_PORT",
+    "NOTIFY_EMAIL_SECURITY",
+    "NOTIFY_EMAIL_USER",
+    "NOTIFY_EMAIL_PASSWORD",
+    "METRICS_FILE",
 )
 
 SETTINGS = (*(_SHARED[name] for name in _SHARED_NAMES), *_OWN)
 BY_NAME = {setting.name: setting for setting in SETTINGS}
-SECRETS = ("DB_CONNECTION_STRING", "SDR_CLIENT_SECRET", "PROXY_URL")
+SECRETS = (
+    *("DB_CONNECTION_STRING", "SDR_CLIENT_SECRET", "PROXY_URL"),
+    *("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", "SDR_PING_URL"),
+)

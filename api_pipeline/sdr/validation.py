@@ -45,6 +45,11 @@ class Verdict:
         return sum(one.is_error for one in self.findings) or (self.validation.errors or 0)
 
     @property
+    def warnings(self) -> int:
+        """The findings that block nothing."""
+        return sum(not one.is_error for one in self.findings) or (self.validation.warnings or 0)
+
+    @property
     def exit_code(self) -> int:
         """0 where it passed, else 1."""
         return 0 if self.state is State.PASSED and not self.errors else 1

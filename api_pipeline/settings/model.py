@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.definition import CheckLevel
-from api_pipeline.settings.notify import NotifySettings
+from api_pipeline.settings.notify import OTHER_PINGS, NotifySettings
 from api_pipeline.settings.safety import children_url
 from api_pipeline.settings.values import Shard
 from api_pipeline.settings.xporter import XporterSettings
@@ -57,11 +57,15 @@ class Purpose(Enum):
         database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
         receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
         told = (
-            ("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", "PING_URL")
+            ("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", "PING_URL", *(OTHER_PINGS if self is Purpose.NOTIFY else ()))
             if self is Purpose.NOTIFY or (self.runs and not testing)
             else ()
         )
-        schools = ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL") if self is Purpose.XPORTER else ()
+        schools = (
+            ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL", "NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", *OTHER_PINGS)
+            if self is Purpose.XPORTER
+            else ()
+        )
         return database + receiver + told + schools
 
 

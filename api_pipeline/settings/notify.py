@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from api_pipeline.settings.values import Values
 When: TypeAlias = Literal["failure", "always", "recovery"]
 WebhookKind: TypeAlias = Literal["teams", "slack", "json"]
 Security: TypeAlias = Literal["starttls", "tls", "none"]
+# The checks of the school data collector, beside PING_URL of the nightly run.
+OTHER_PINGS = ("XPORTER_PING_URL", "XPORTER_WRITE_BACK_PING_URL")
 _PORTS: dict[str, int] = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 # A shorter path holds no token, and would take much out of every line.
@@ -43,12 +46,14 @@ class NotifySettings:
     webhook_kind: WebhookKind = "json"
     ping_url: str = ""
     email: EmailSettings | None = field(default=None)
+    other_pings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the secret values, for redaction."""
         password = self.email.password if self.email else ""
-        found = (*_tellable(self.webhook), *_tellable(self.ping_url), password)
+        pings = [text for url in self.other_pings.values() for text in _tellable(url)]
+        found = (*_tellable(self.webhook), *_tellable(self.ping_url), *pings, password)
         return tuple(value for value in found if value)
 
     def for_testing(self) -> NotifySettings:
@@ -60,7 +65,14 @@ class NotifySettings:
             self.webhook_kind,
             self.ping_url if is_loopback(self.ping_url) else "",
             email,
+            {name: url for name, url in self.other_pings.items() if is_loopback(url)},
         )
+
+    def pinging(self, setting: str) -> NotifySettings:
+        """Return the same with the check of another setting, where that is one of `other_pings`."""
+        if setting in OTHER_PINGS:
+            return replace(self, ping_url=self.other_pings.get(setting, ""), other_pings={})
+        return self
 
     def __repr__(self) -> str:
         names = [("webhook", self.webhook), ("ping_url", self.ping_url), ("email", self.email)]
@@ -68,15 +80,19 @@ class NotifySettings:
         return f"NotifySettings(when={self.when!r}, {told})"
 
 
-def notify_settings(values: Values) -> NotifySettings:
-    """Return the settings of notifications; `values` gathers what is wrong with them, and then nobody is told."""
+def notify_settings(values: Values, ping: str = "PING_URL", other_pings: Sequence[str] = OTHER_PINGS) -> NotifySettings:
+    """Return the settings of notifications; `values` gathers what is wrong with them, and then nobody is told.
+
+    `ping` is the setting of the service's own check, `other_pings` are those of other commands.
+    """
     errors_before = len(values.errors)
-    webhook, ping_url = values.text("NOTIFY_WEBHOOK"), values.text("PING_URL")
-    for name, url in (("NOTIFY_WEBHOOK", webhook), ("PING_URL", ping_url)):
+    webhook, ping_url = values.text("NOTIFY_WEBHOOK"), values.text(ping)
+    others = {name: values.text(name) for name in other_pings if values.given(name)}
+    for name, url in (("NOTIFY_WEBHOOK", webhook), (ping, ping_url), *others.items()):
         values.errors.extend(endpoint_errors(name, url))
     kind = values.choice("NOTIFY_WEBHOOK_KIND") or kind_of(webhook)
     when = values.choice("NOTIFY_WHEN")
-    found = NotifySettings(cast(When, when), webhook, cast(WebhookKind, kind), ping_url, _email(values))
+    found = NotifySettings(cast(When, when), webhook, cast(WebhookKind, kind), ping_url, _email(values), others)
     return found if len(values.errors) == errors_before else NotifySettings()
 
 

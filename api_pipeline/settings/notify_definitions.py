@@ -95,11 +95,28 @@ NOTIFY_SETTINGS = (
         secret=True,
     ),
     Setting(
+        "XPORTER_PING_URL",
+        Group.NOTIFY,
+        SettingKind.WEBHOOK,
+        "The same for xporter collect, whose nights are another check.",
+        example="https://hc-ping.com/UUID",
+        secret=True,
+    ),
+    Setting(
+        "XPORTER_WRITE_BACK_PING_URL",
+        Group.NOTIFY,
+        SettingKind.WEBHOOK,
+        "The same for xporter write-back.",
+        example="https://hc-ping.com/UUID",
+        secret=True,
+    ),
+    Setting(
         "METRICS_FILE",
         Group.NOTIFY,
         SettingKind.PATH,
         "A file that gets the last run's times, exit code and counts in Prometheus' text format, for the textfile "
-        "collector of the node or Windows exporter; its name ends in .prom. Every account may read it.",
+        "collector of the node or Windows exporter; its name ends in .prom. Every account may read it. xporter collect "
+        "and write-back, sdr submit and validate write a file of their own beside it.",
         default_note="none",
         example="/var/lib/node_exporter/textfile/csc_api.prom",
     ),

@@ -88,6 +88,12 @@ def last_rounds(store: LandingStore) -> dict[str, datetime]:
     return found
 
 
+def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
+    """Return how each collection ended, the newest first, by run; None has no end. Errors: DatabaseError."""
+    runs = store.connection.query(store.sql("runs"))
+    return [(str(row[0]).strip(), None if row[11] is None else int(row[11])) for row in runs]
+
+
 def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
     ended = [moment for sync in syncs if (moment := _moment(sync["round_ended"]))]
     # A closed week is never asked again, so that the newest window tells how far the collection has come.

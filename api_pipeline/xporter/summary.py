@@ -48,6 +48,21 @@ class CollectSummary:
     errors: list[PipelineError] = field(default_factory=list)
 
     @property
+    def told(self) -> dict[str, int]:
+        """Return the counts that others may be told: numbers alone."""
+        return {
+            "schools": self.schools,
+            "rounds": self.rounds,
+            "added": self.counts.added,
+            "changed": self.counts.changed,
+            "deleted": self.counts.deleted,
+            "unchanged": self.counts.unchanged,
+            "left_out": self.dropped,
+            "problems": len(self.problems),
+            "requests": self.requests,
+        }
+
+    @property
     def exit_code(self) -> int:
         """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
         codes = {error.exit_code for error in self.errors}

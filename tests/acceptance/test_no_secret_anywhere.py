@@ -138,7 +138,10 @@ class World:
             "NOTIFY_EMAIL_SERVER": "127.0.0.1",
             "NOTIFY_EMAIL_PORT": "9",
             "NOTIFY_EMAIL_PASSWORD": MAIL_PASSWORD,
-            "PING_URL": f"{self.sink.url}/ping/{HOOK_TOKEN}",
+            **dict.fromkeys(
+                ("PING_URL", "XPORTER_PING_URL", "XPORTER_WRITE_BACK_PING_URL", "SDR_PING_URL"),
+                f"{self.sink.url}/ping/{HOOK_TOKEN}",
+            ),
             "METRICS_FILE": "metrics.prom",
         }
         self.sink.status = 200

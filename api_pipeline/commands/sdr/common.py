@@ -16,7 +16,9 @@ from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
     from api_pipeline.logs.redaction import Redactor
-    from api_pipeline.sdr.settings import Purpose, SdrSettings
+    from api_pipeline.notify.job import Job
+    from api_pipeline.notify.watch import RunWatch
+    from api_pipeline.sdr.settings import Purpose, SdrExamined, SdrSettings
     from api_pipeline.sdr_assembly import SdrObservers
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -28,6 +30,7 @@ class SdrSession:
 
     settings: SdrSettings
     redactor: Redactor
+    run_id: str
 
     def observers(self) -> SdrObservers:
         """Return what the work is told of: secrets for the redactor, and a signal that asks to stop."""
@@ -35,14 +38,20 @@ class SdrSession:
         from api_pipeline.sdr_assembly import SdrObservers
 
         stop = stop_on_signals()
-        return SdrObservers(self.redactor.add, stop)
+        return SdrObservers(self.redactor.add, stop, self.run_id)
 
 
 @contextmanager
 def sdr_session(
-    common: Common, purpose: Purpose, options: Mapping[str, str | None] | None = None
+    common: Common,
+    purpose: Purpose,
+    options: Mapping[str, str | None] | None = None,
+    on_unusable: Callable[[SdrExamined, str, int], None] = lambda _found, _run_id, _code: None,
 ) -> Iterator[SdrSession]:
-    """Return the settings for a command with its logs open until the end. Errors: SettingsError."""
+    """Return the settings for a command with its logs open until the end. Errors: SettingsError.
+
+    `on_unusable` is told of settings that cannot be used, with the id and the exit code of the run.
+    """
     import logging
 
     from api_pipeline.config import working_folder
@@ -50,18 +59,23 @@ def sdr_session(
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
-    from api_pipeline.sdr.settings import load_sdr_settings
+    from api_pipeline.sdr.settings import examine_sdr_settings
     from api_pipeline.settings.credential_store import CredentialStore
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
-    settings = load_sdr_settings(
+    run_id = new_run_id()
+    found = examine_sdr_settings(
         given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
     )
+    if found.error:
+        on_unusable(found, run_id, found.error.exit_code)
+        raise found.error
+    settings = found.settings
     redactor = _redactor(settings)
     redact_output(redactor)
     debug = settings.debug or common.verbose
     logs = LogOptions(
-        new_run_id(),
+        run_id,
         console_level=logging.ERROR if common.quiet else logging.DEBUG if debug else logging.WARNING,
         debug=debug,
         is_testing=settings.testing_mode,
@@ -73,10 +87,36 @@ def sdr_session(
         for warning in settings.warnings:
             logging.getLogger(__name__).warning("%s", warning)
         try:
-            yield SdrSession(settings, redactor)
+            yield SdrSession(settings, redactor, run_id)
         except PipelineError as error:
             logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
             raise
+
+
+@contextmanager
+def watched_session(
+    common: Common, options: Mapping[str, str | None], job: Job | None, period: str, *, indicative: bool
+) -> Iterator[tuple[SdrSession, RunWatch | None]]:
+    """Return the session of a command that others are told of, and their watch; None, and nobody, without `job`.
+
+    Errors: SettingsError.
+    """
+    from contextlib import ExitStack
+
+    from api_pipeline.notify.services import of_sdr, tell_unusable_return
+    from api_pipeline.notify.watch import watched
+    from api_pipeline.sdr.settings import Purpose
+
+    def on_unusable(found: SdrExamined, run_id: str, exit_code: int) -> None:
+        if job:
+            tell_unusable_return(found, job, run_id, period, exit_code)
+
+    with sdr_session(common, Purpose.SUBMIT, options, on_unusable) as started, ExitStack() as stack:
+        watch = None
+        if job:
+            run = of_sdr(started.settings, started.run_id, job, period, indicative=indicative)
+            watch = stack.enter_context(watched(run))
+        yield started, watch
 
 
 def _redactor(settings: SdrSettings) -> Redactor:
@@ -84,7 +124,7 @@ def _redactor(settings: SdrSettings) -> Redactor:
 
     from api_pipeline.logs.redaction import Redactor
 
-    redactor = Redactor((settings.client_secret,))
+    redactor = Redactor((settings.client_secret, *settings.notify.secrets))
     redactor.add_credentials(settings.client_id, settings.client_secret)
     redactor.add_connection_string(settings.connection_string)
     if "@" in settings.proxy_url:

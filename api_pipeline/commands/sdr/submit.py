@@ -11,7 +11,7 @@ from api_pipeline.commands.sdr.common import (
     mode_option,
     mode_settings,
     period_argument,
-    sdr_session,
+    watched_session,
 )
 from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, show_plan, write_report
 
@@ -47,12 +47,13 @@ def command(
     Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
     """
     from api_pipeline.documents import sdr as documents
+    from api_pipeline.notify.job import SDR_SUBMIT
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.outcome import Options
-    from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import desk
 
-    with sdr_session(common, Purpose.SUBMIT, mode_settings(testing)) as started:
+    job = None if dry_run else SDR_SUBMIT
+    with watched_session(common, mode_settings(testing), job, period, indicative=indicative) as (started, watch):
         options = Options(
             chosen(collections),
             limit,
@@ -70,6 +71,8 @@ def command(
             outcome = flows.submit(
                 opened, period, options, indicative=indicative, reupload=reupload, validates=validates
             )
+            if watch:
+                watch.ended(outcome.exit_code, outcome.told)
             if as_json:
                 print_json(outcome_document(opened, outcome, report))
                 raise SystemExit(outcome.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
-from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
+from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, watched_session
 from api_pipeline.commands.sdr.showing import results_page, show_results, write_report, written_report
 
 
@@ -34,16 +34,19 @@ def command(
     Exit code 0 where it passed, 1 where errors were found, 5 where it is still running at the time-out.
     """
     from api_pipeline.documents import sdr as documents
+    from api_pipeline.notify.job import SDR_VALIDATE
     from api_pipeline.sdr import flows
-    from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr_assembly import desk
 
     options = {**mode_settings(testing), "SDR_VALIDATION_TIMEOUT_S": str(timeout) if timeout else None}
     with (
-        sdr_session(common, Purpose.SUBMIT, options) as started,
+        watched_session(common, options, SDR_VALIDATE, period, indicative=indicative) as (started, watch),
         desk(started.settings, started.observers()) as opened,
     ):
         found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
+        if watch:
+            told = {"errors": verdict.errors, "warnings": verdict.warnings} if verdict else {}
+            watch.ended(verdict.exit_code if verdict else 0, told)
         if as_json:
             code = verdict.exit_code if verdict else 0
             page = results_page(opened.store, opened.scope(found), found, verdict.state) if verdict else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,16 @@ def command(
     from api_pipeline.commands.stage import today
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.documents import xporter as documents
+    from api_pipeline.notify.job import XPORTER_COLLECT
+    from api_pipeline.notify.services import of_xporter
+    from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import collect as collect_once
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
 
     stop = stop_on_signals()
-    with session(common, Purpose.XPORTER, {"SHARD": shard}, has_testing_mode=False) as started:
+    job = None if dry_run else XPORTER_COLLECT
+    with session(common, Purpose.XPORTER, {"SHARD": shard}, has_testing_mode=False, job=job) as started:
         settings = started.settings
         options = options_of(settings, today(), chosen(settings, endpoints))
         options = replace(
@@ -60,8 +65,13 @@ def command(
             verifies=verifies,
             is_dry_run=dry_run,
         )
-        with open_landing(settings, started.run_id) as store, session_of(settings) as http:
+        with ExitStack() as stack:
+            watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
+            store = stack.enter_context(open_landing(settings, started.run_id))
+            http = stack.enter_context(session_of(settings))
             summary = collect_once(parts_of(settings, store, http, stop, started.redactor.add), options)
+            if watch:
+                watch.ended(summary.exit_code, summary.told)
         if as_json:
             print_json(documents.collected(summary, is_dry_run=dry_run))
         _print(summary, is_dry_run=dry_run, is_silent=common.quiet or as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,19 +30,28 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
     """
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.documents import xporter as documents
+    from api_pipeline.notify.job import XPORTER_WRITE_BACK
+    from api_pipeline.notify.services import of_xporter
+    from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.settings.safety import is_loopback
     from api_pipeline.xporter.opening import open_landing, session_of, write_back_options, write_back_parts
     from api_pipeline.xporter.write_back import write_back
 
     stop = stop_on_signals()
-    with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
+    job = None if dry_run else XPORTER_WRITE_BACK
+    with session(common, Purpose.XPORTER, has_testing_mode=False, job=job) as started:
         settings = started.settings
         is_testing = settings.testing_mode and not is_loopback(settings.xporter.base_url)
         options = write_back_options(settings)
         options = replace(options, only=frozenset(estabs) or options.only, is_dry_run=dry_run or is_testing)
-        with open_landing(settings, started.run_id) as store, session_of(settings) as http:
+        with ExitStack() as stack:
+            watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
+            store = stack.enter_context(open_landing(settings, started.run_id))
+            http = stack.enter_context(session_of(settings))
             summary = write_back(write_back_parts(settings, store, http, stop, started.redactor.add), options)
+            if watch:
+                watch.ended(summary.exit_code, summary.told)
         if as_json:
             print_json(documents.written_back(summary, is_dry_run=options.is_dry_run, is_testing=is_testing))
         is_silent = common.quiet or as_json

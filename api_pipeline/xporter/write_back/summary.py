@@ -23,6 +23,13 @@ class WriteBackSummary:
     errors: list[PipelineError] = field(default_factory=list)
 
     @property
+    def told(self) -> dict[str, int]:
+        """Return the counts that others may be told: numbers alone."""
+        became = {word: self.became[word] for word in ("confirmed", "submitted", "refused", "error")}
+        rest = {"unclear": self.unclear, "waiting": self.waiting, "requests": self.requests}
+        return {"schools": self.schools, **became, **rest}
+
+    @property
     def exit_code(self) -> int:
         """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
         codes = {error.exit_code for error in self.errors}
