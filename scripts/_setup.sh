@@ -43,8 +43,14 @@ state_of() {
     cat "$@" | cksum | tr ' ' '-'
 }
 
-# need_python EXTRAS: makes the virtual environment and installs the project, and these extras (by commas), once for
-# each state of pyproject.toml and the lock files. Every package comes in the locked version and must have its hash.
+# need_suite: what the whole test suite needs beside Python: ODBC drivers, a PostgreSQL server, a proxy, a browser.
+need_suite() {
+    need_debian unixodbc libsqliteodbc odbc-postgresql postgresql pgbouncer squid-openssl chromium locales
+}
+
+# need_python EXTRAS: makes the virtual environment and installs the project, and those of these extras (by commas) that
+# are not there yet in the state of pyproject.toml and the lock files. Every package comes in the locked version and must
+# have its hash. Nothing is compiled before it is used: most of it never is.
 need_python() {
     if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then
         need_debian python3-venv
@@ -52,18 +58,22 @@ need_python() {
         find_python
     fi
     [ -x "$PY" ] || "$FIRST_PY" -m venv "$ROOT/.venv"
-    stamp="$ROOT/.venv/installed-$(echo "$1" | tr -c 'a-z\n' '-')-$(state_of pyproject.toml packaging/requirements-*.txt)"
-    if [ ! -e "$stamp" ]; then
-        locked=""
-        for extra in setup runtime $(echo "$1" | tr ',' ' '); do
-            locked="$locked --requirement packaging/requirements-$extra.txt"
-        done
-        # shellcheck disable=SC2086 # a list of options is meant to be split
-        "$PY" -m pip install --quiet --require-hashes $locked
-        # Without isolation: what builds the package is locked as well.
-        "$PY" -m pip install --quiet --no-deps --no-build-isolation --editable .
-        touch "$stamp"
-    fi
+    state=$(state_of pyproject.toml packaging/requirements-*.txt)
+    locked=""
+    stamps=""
+    for extra in setup runtime $(echo "$1" | tr ',' ' '); do
+        [ ! -e "$ROOT/.venv/installed-$extra-$state" ] || continue
+        locked="$locked --requirement packaging/requirements-$extra.txt"
+        stamps="$stamps $extra"
+    done
+    [ -n "$locked" ] || return 0
+    # shellcheck disable=SC2086 # a list of options is meant to be split
+    "$PY" -m pip install --quiet --no-compile --require-hashes $locked
+    # Without isolation: what builds the package is locked as well.
+    "$PY" -m pip install --quiet --no-deps --no-build-isolation --editable .
+    for extra in $stamps; do
+        touch "$ROOT/.venv/installed-$extra-$state"
+    done
 }
 
 # last_commit_time: prints when the last commit was made, as SOURCE_DATE_EPOCH wants it; of a source without history, the
@@ -94,7 +104,8 @@ need_venv() {
         new="$ROOT/.venv/$1.$$"
         mkdir -p "$ROOT/.venv"
         "$FIRST_PY" -m venv --without-pip "$new"
-        "$PY" -m pip --python "$new/$BIN/python" install --quiet --require-hashes --requirement "$locked"
+        "$PY" -m pip --python "$new/$BIN/python" install --quiet --no-compile --require-hashes \
+            --requirement "$locked"
         touch "$new/${stamp##*/}"
         (
             # Whoever comes second must not take away what the first works with already.

@@ -216,13 +216,16 @@ def test_audit_fails_only_for_a_library_with_a_known_vulnerability(is_alarmed: b
 def test_wheelhouse_installs_without_a_network(tmp_path: Path) -> None:
     house = tmp_path / "wheelhouse"
     on_the_network(script("scripts/make-wheelhouse", str(house)))
-    venv.create(tmp_path / "fresh", with_pip=True)
+    venv.create(tmp_path / "fresh")
     python = tmp_path / "fresh" / "bin" / "python"
     # Whatever index the machine is set to, none may be asked.
     alone: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "PIP_CONFIG_FILE": os.devnull, "PYTHONNOUSERSITE": "1"}
 
     installed = subprocess.run(
-        [python, "-m", "pip", "install", "--no-index", "--find-links", house, "csc-api-pipeline[ntlm]"],
+        [
+            *(sys.executable, "-m", "pip", "--python", python, "install", "--no-compile"),
+            *("--no-index", "--find-links", house, "csc-api-pipeline[ntlm]"),
+        ],
         env=alone,
         capture_output=True,
         encoding="utf-8",
