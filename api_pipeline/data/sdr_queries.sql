@@ -171,10 +171,14 @@ SET validation_errors = NULL, validation_warnings = NULL
 WHERE validation_errors IS NOT NULL OR validation_warnings IS NOT NULL;
 
 -- name: mark_validated
--- Writes to a staged record how many errors and warnings the last validation found in it, and their first codes.
+-- Writes to staged records of a collection how many errors and warnings the last validation found in each, and their
+-- first codes. The ids stand there twice so that every database finds the rows by their key.
 UPDATE {staging}
-SET validation_errors = ?, validation_warnings = ?, api_response = ?, return_id = ?
-WHERE collection = ? AND local_id = ?;
+SET validation_errors = done.found_errors, validation_warnings = done.found_warnings, api_response = done.answer,
+    return_id = ?
+FROM (SELECT column1 AS marked_id, column2 AS found_errors, column3 AS found_warnings, column4 AS answer
+      FROM {rows}) AS done
+WHERE local_id = done.marked_id AND collection = ? AND local_id {keys};
 
 -- name: insert_run
 -- Opens a run's entry in the journal.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
 
+_Row = TypeVar("_Row")
 # SQL Server takes 2,100 parameters in a statement, some of them its driver's own, and 1,000 rows after VALUES.
 MOST_PARAMETERS = 2000
 MOST_ROWS = 1000
@@ -27,6 +30,16 @@ def put_together(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[s
         if isinstance(sql, NamedSql):
             together = NamedSql(together, sql.name)
         yield together, [value for row in part for value in row]
+
+
+def parts_of(dialect: Dialect, rows: Sequence[_Row], width: int, beside: int = 0) -> Iterator[Sequence[_Row]]:
+    """Divide rows of `width` parameters for statements that take them as a table, with `beside` parameters besides.
+
+    PostgreSQL takes the rows as one parameter (`given_rows`).
+    """
+    size = MOST_ROWS if dialect is Dialect.POSTGRESQL else min(MOST_ROWS, (MOST_PARAMETERS - beside) // width)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _parts(rows: Sequence[Sequence[object]]) -> Iterator[Sequence[Sequence[object]]]:

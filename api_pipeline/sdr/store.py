@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from api_pipeline.db import Connection, given_numbers, given_rows, given_texts
+from api_pipeline.db import Connection, given_numbers, given_rows, given_texts, parts_of
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken, TecFinding
 from api_pipeline.sdr.schema import Tables
@@ -304,16 +304,18 @@ class Store:
             self._mark_validated(scope, findings)
 
     def _mark_validated(self, scope: Scope, findings: Sequence[TecFinding]) -> None:
-        marks: dict[tuple[str, str], list[TecFinding]] = {}
+        marks: dict[str, dict[str, list[TecFinding]]] = {}
         for one in findings:
             if one.collection and one.local_id is not None:
-                marks.setdefault((one.collection.value, one.local_id), []).append(one)
-        rows = []
-        for (collection, local_id), found in marks.items():
-            errors = sum(one.is_error for one in found)
-            codes = ", ".join(list(dict.fromkeys(one.code for one in found))[:5])
-            rows.append((errors, len(found) - errors, f"validation: {codes}", scope.return_id, collection, local_id))
-        self.connection.execute_many(self._sql("mark_validated"), rows)
+                marks.setdefault(one.collection.value, {}).setdefault(one.local_id, []).append(one)
+        dialect = self.connection.dialect
+        for collection, found in marks.items():
+            rows = [(local_id, *_marks_of(here)) for local_id, here in found.items()]
+            for part in parts_of(dialect, rows, 5, beside=2):
+                table, given = given_rows(dialect, (str, int, int, str), part)
+                among, keys = given_texts(dialect, [row[0] for row in part])
+                values = [scope.return_id, *given, collection, *keys]
+                self._execute("mark_validated", values, rows=table, keys=among)
 
     def findings(self, scope: Scope, run: str) -> list[TecFinding]:
         """Return the stored results of a validation, in TEC's order."""
@@ -482,6 +484,13 @@ def _finding(row: Sequence[Any]) -> TecFinding:
 
 def _bytes(value: Any) -> bytes | None:
     return bytes(value) if value is not None else None
+
+
+def _marks_of(found: Sequence[TecFinding]) -> tuple[int, int, str]:
+    """Return errors and warnings found in a record, and the sentence with their first codes."""
+    errors = sum(one.is_error for one in found)
+    codes = ", ".join(list(dict.fromkeys(one.code for one in found))[:5])
+    return errors, len(found) - errors, f"validation: {codes}"
 
 
 def _parts(values: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:

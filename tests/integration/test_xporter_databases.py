@@ -17,7 +17,7 @@ from api_pipeline.xporter.schema import statements
 from tests.support.databases import TestDatabase
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc"], indirect=True)
+pytestmark = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc", "strict"], indirect=True)
 
 
 def test_collection_lands_changes_and_removes_rows_on_each_database(database: TestDatabase, tmp_path: Path) -> None:

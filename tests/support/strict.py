@@ -35,9 +35,12 @@ MOST_ROWS = 1000
 LONGEST_TEXT = 2000
 _HASHES = ("held_hash", "sent_hash", "payload_hash")
 _HASH_LENGTH = 64
-_KEPT_APART = re.compile(r"ssd_api_(held|submission_log|unconfirmed|left_window|runs)\b", re.IGNORECASE)
+# Tables whose keys are BIN2 there.
+_KEPT_APART = re.compile(
+    r"ssd_api_(held|submission_log|unconfirmed|left_window|runs)\b|\b(sdr|xporter)_", re.IGNORECASE
+)
 _TEXT_COLUMN = re.compile(r"(\b(?:NVARCHAR|VARCHAR)\(\d+\)|\bTEXT\b)(?! COLLATE)", re.IGNORECASE)
-_CHAR_COLUMN = re.compile(rf"\b({'|'.join(_HASHES)}) \w+(?:\(\d+\))?", re.IGNORECASE)
+_CHAR_COLUMN = re.compile(rf"\b({'|'.join(_HASHES)}) (?!BLOB)\w+(?:\(\d+\))?", re.IGNORECASE)
 _CREATED = re.compile(r"^\s*CREATE TABLE (?:IF NOT EXISTS )?(\S+)", re.IGNORECASE)
 _CHANGES = re.compile(r"^\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}")

@@ -60,6 +60,10 @@ WHERE estab = ? AND endpoint = ? AND time_window = ?;
 -- The count of rows after some were removed because a person or a scope was withdrawn; in the same transaction.
 UPDATE {sync} SET row_count = ? WHERE estab = ? AND endpoint = ? AND time_window = ?;
 
+-- name: count_keyed
+-- Sees whether a row of a state table is there, where the database did not say how many rows an update touched.
+SELECT COUNT(*) FROM {table} WHERE {key};
+
 -- name: delete_syncs
 -- Forgets the state of a school whose consent ended; in the transaction that removes its rows.
 DELETE FROM {sync} WHERE estab = ?;
@@ -175,8 +179,16 @@ SELECT COUNT(*) FROM {table} WHERE estab = ? AND time_window = ?;
 SELECT COUNT(*) FROM {table} WHERE estab = ?;
 
 -- name: delete_rows
--- Removes one row that an answer no longer names.
-DELETE FROM {table} WHERE estab = ? AND time_window = ? AND row_key = ?;
+-- Removes rows that an answer no longer names.
+DELETE FROM {table} WHERE estab = ? AND time_window = ? AND row_key {keys};
+
+-- name: update_rows
+-- Brings rows to what an answer says of them. {sets} gives each column of the answer its value of {rows}, a table of
+-- parameters with the columns column1 (the key), column2 ... The keys stand there twice so that every database finds
+-- the rows by them.
+UPDATE {table} SET {sets}, changed_at = ?, run_id = ?
+FROM {rows}
+WHERE estab = ? AND time_window = ? AND row_key = given.column1 AND row_key {keys};
 
 -- name: delete_school_rows
 -- Removes every row of a school whose consent ended.

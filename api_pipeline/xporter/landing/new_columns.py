@@ -51,7 +51,8 @@ def add_columns(store: LandingStore, landing: Landing, members: Iterable[str], e
 
 def write_member(store: LandingStore, table: str, member: str, estab: str, now: datetime) -> None:
     """Record that a member without a published column was seen."""
-    if store.connection.execute(store.sql("update_column"), [now, estab, table, member]) == 0:
+    values = [now, estab, table, member]
+    if not store.has_updated("update_column", values, "column", table_name=table, column_name=member):
         store.connection.execute(store.sql("insert_column"), [table, member, now, now, estab])
 
 

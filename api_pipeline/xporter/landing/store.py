@@ -152,11 +152,25 @@ class LandingStore:
             *("checked_at", "problem"),
         )
         row = [values.get(column) for column in columns]
-        if self.connection.execute(self.sql("update_school"), [*row, values["estab"]]) == 0:
+        if not self.has_updated("update_school", [*row, values["estab"]], "school", estab=values["estab"]):
             try:
                 self.connection.execute(self.sql("insert_school"), [values["estab"], *row])
             except KeyTaken:
                 self.connection.execute(self.sql("update_school"), [*row, values["estab"]])
+
+    def has_updated(self, statement: str, values: Sequence[object], state: str, **key: object) -> bool:
+        """Run an update of the row of `key` in a state table; return whether there is such a row.
+
+        A database that is told to give no counts (SQL Server's NOCOUNT) is asked for the row itself.
+        """
+        count = self.connection.execute(self.sql(statement), values)
+        if count < 0:
+            where = " AND ".join(f"{column} = ?" for column in key)
+            table = self.names.table(f"xporter_{state}")
+            count = int(
+                self.connection.query(self.sql("count_keyed", table=table, key=where), list(key.values()))[0][0]
+            )
+        return count > 0
 
     def begin_run(self, now: datetime) -> None:
         """Open the collection's entry."""

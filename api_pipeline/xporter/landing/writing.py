@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 
-from api_pipeline.db import given_rows
+from api_pipeline.db import given_rows, given_texts, parts_of
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
@@ -42,7 +41,7 @@ def write_problem(store: LandingStore, round_: Round, outcome: str, message: str
     """Record that a round could not be completed; what is landed stays as it is."""
     values = [message, now, round_.estab, round_.endpoint, round_.window]
     with store.connection.transaction():
-        if store.connection.execute(store.sql("update_sync_problem"), values) == 0:
+        if not store.has_updated("update_sync_problem", values, "sync", **_key_of(round_)):
             store.connection.execute(store.sql("insert_sync_problem"), values)
         _log(store, round_, outcome, Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
 
@@ -51,6 +50,10 @@ def write_skip(store: LandingStore, round_: Round, message: str, now: datetime) 
     """Record that a round was not asked for, in the log alone."""
     with store.connection.transaction():
         _log(store, round_, "skipped", Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
+
+
+def _key_of(round_: Round) -> dict[str, object]:
+    return {"estab": round_.estab, "endpoint": round_.endpoint, "time_window": round_.window}
 
 
 def _log(store: LandingStore, round_: Round, outcome: str, counts: Counts, entry: RoundEntry) -> None:
@@ -73,9 +76,7 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
     table = store.names.table(change.landing.name)
     key = [round_.estab, round_.window]
     if found.deleted:
-        sql = store.sql("delete_rows", table=table)
-        _many(store, sql, ([*key, row_key] for row_key in sorted(found.deleted)))
-    update = _update_sql(store, change.landing, table)
+        _delete(store, table, key, sorted(found.deleted))
     new: list[list[object]] = []
     old: list[list[object]] = []
     for row_key, sha, row, is_new in found.rows_to_write(change.rows, change.reader):
@@ -83,14 +84,13 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
         if is_new:
             new.append([*key, row_key, *values, sha, now, now, store.run_id])
         else:
-            old.append([*values, sha, now, store.run_id, *key, row_key])
+            old.append([row_key, *values, sha])
         if len(new) >= _CHUNK:
             _insert(store, change.landing, table, new)
         if len(old) >= _CHUNK:
-            store.connection.execute_many(update, old)
-            old.clear()
+            _update(store, change.landing, table, [now, store.run_id], key, old)
     _insert(store, change.landing, table, new)
-    store.connection.execute_many(update, old)
+    _update(store, change.landing, table, [now, store.run_id], key, old)
     landed = store.connection.query(store.sql("landed_count", table=table), key)[0][0]
     if landed != len(found.seen):
         raise DatabaseError(
@@ -114,16 +114,31 @@ def _insert(store: LandingStore, landing: Landing, table: str, rows: list[list[o
     rows.clear()
 
 
-def _update_sql(store: LandingStore, landing: Landing, table: str) -> str:
-    columns = [*landing.columns, *(column for column in KEPT_COLUMNS if column != "first_seen")]
-    sets = ", ".join(f"{store.names.column(column)} = ?" for column in columns)
-    return f"UPDATE {table} SET {sets} WHERE estab = ? AND time_window = ? AND row_key = ?"  # noqa: S608 - names of the catalogue
+def _delete(store: LandingStore, table: str, key: Sequence[object], row_keys: Sequence[str]) -> None:
+    dialect = store.names.dialect
+    for part in parts_of(dialect, row_keys, 1, beside=len(key)):
+        among, given = given_texts(dialect, part)
+        store.connection.execute(store.sql("delete_rows", table=table, keys=among), [*key, *given])
 
 
-def _many(store: LandingStore, sql: str, rows: Iterable[list[object]]) -> None:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, _CHUNK)):
-        store.connection.execute_many(sql, chunk)
+def _update(
+    store: LandingStore,
+    landing: Landing,
+    table: str,
+    now_and_run: Sequence[object],
+    key: Sequence[object],
+    rows: list[list[object]],
+) -> None:
+    """Update and forget `rows`: each is its key, the values of its columns, and its hash."""
+    dialect = store.names.dialect
+    columns = [*landing.columns, "extra", "row_sha"]
+    sets = ", ".join(f"{store.names.column(column)} = given.column{place}" for place, column in enumerate(columns, 2))
+    for part in parts_of(dialect, rows, len(columns) + 2, beside=len(now_and_run) + len(key)):
+        given, values = given_rows(dialect, [str] * (len(columns) + 1), part)
+        among, keys = given_texts(dialect, [str(row[0]) for row in part])
+        sql = store.sql("update_rows", table=table, sets=sets, rows=given, keys=among)
+        store.connection.execute(sql, [*now_and_run, *values, *key, *keys])
+    rows.clear()
 
 
 def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChange], entry: RoundEntry) -> None:
@@ -137,7 +152,7 @@ def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChang
     values = [entry.params_hash, rows, entry.started, entry.ended, entry.data_as_of, entry.meta]
     values += [entry.next_hash, entry.change_key, entry.ended if entry.is_whole else None]
     key = [round_.estab, round_.endpoint, round_.window]
-    if store.connection.execute(store.sql("update_sync"), [*values, *key]) == 0:
+    if not store.has_updated("update_sync", [*values, *key], "sync", **_key_of(round_)):
         store.connection.execute(store.sql("insert_sync"), [*values, *key])
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.db.many_rows import MOST_PARAMETERS, MOST_ROWS, put_together
+from api_pipeline.db.many_rows import MOST_PARAMETERS, MOST_ROWS, parts_of, put_together
 from api_pipeline.sql.binding import count_of
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
 
 VALUES = st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=3)
@@ -67,3 +68,16 @@ def test_joined_statement_keeps_its_name_and_the_types_of_its_parameters() -> No
 )
 def test_other_statements_are_sent_row_by_row(sql: str) -> None:
     assert list(put_together(sql, [(1, 2), (3, 4)])) == [(sql, (1, 2)), (sql, (3, 4))]
+
+
+@given(st.integers(0, 2500), st.integers(1, 130), st.integers(0, 20), st.sampled_from(Dialect))
+def test_the_parts_of_a_table_of_rows_keep_within_the_limits(
+    rows: int, width: int, beside: int, dialect: Dialect
+) -> None:
+    parts = list(parts_of(dialect, range(rows), width, beside))
+
+    assert [row for part in parts for row in part] == list(range(rows))
+    assert all(0 < len(part) <= MOST_ROWS for part in parts)
+    if dialect is not Dialect.POSTGRESQL:
+        assert all(len(part) * width + beside <= MOST_PARAMETERS for part in parts)
+        assert all((len(part) + 1) * width + beside > MOST_PARAMETERS or len(part) == MOST_ROWS for part in parts[:-1])
