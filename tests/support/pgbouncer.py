@@ -14,7 +14,7 @@ from pathlib import Path
 import pyodbc
 
 from tests.support.databases import missing
-from tests.support.postgres import PostgresServer, as_server_user, give_to_server, stop
+from tests.support.postgres import PostgresServer, as_server_user, give_to_server
 from tests.support.tls import free_port
 
 _STARTUP_S = 20.0
@@ -53,7 +53,9 @@ def running_pooler(server: PostgresServer, mode: str = "transaction", **settings
             _wait_until_it_answers(pooler)
             yield pooler
         finally:
-            stop(process)
+            # It holds nothing, and some of its versions do not end on the signal that stops the server.
+            process.kill()
+            process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
