@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support import databases
 from tests.support.databases import TestDatabase, missing
 from tests.support.effort import IS_FAST
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
 from tests.support.strict import strict_database
+from tests.support.world import World
 
 _SERVER = pytest.StashKey[PostgresServer | str]()
 _KINDS = ["sqlite", "sqlite-odbc", "postgresql-odbc", *databases.EXTERNAL_KIND]
@@ -143,3 +145,16 @@ def deployed(database: TestDatabase) -> TestDatabase:
     """A database of each kind with the staging table and its control_tables, made by the packaged script; no rows in
     the live table, the sample rows in its anonymised copy."""
     return database.deploy()
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    """The embedded receiver, over real HTTP."""
+    with SimulatorServer() as running:
+        yield running
+
+
+@pytest.fixture
+def world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
+    """The tables on every kind of database, the receiver, and an empty folder to run in."""
+    return World(deployed, server, tmp_path)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Fault, SimulatorServer
-from tests.support.databases import TestDatabase
+from api_pipeline.sandbox.simulator import Fault
 from tests.support.staging import change, child, row_of, staged
 from tests.support.world import World, recorded
 
@@ -17,12 +14,6 @@ RECEIPT = "debcba2e-6f0d-4c56-9b3a-0f3f6f2a7d11_2026-05-04 02:00:11.json"
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 OLD = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
 NEW = child("1", social_care_episodes=[EPISODE])
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        yield World(deployed, server, tmp_path)
 
 
 @pytest.fixture

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from api_pipeline.sandbox.simulator import SimulatorServer
@@ -21,12 +18,6 @@ from tests.support.world import live_settings, normal
 
 CHILDREN = 240
 DELETED = 10
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
 
 
 def cohort() -> list[Staged]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ from tests.support.staging import change, child, row_of, staged, table_rows
 from tests.support.world import World, recorded
 
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        yield World(deployed, server, tmp_path)
 
 
 def test_a_deletion_is_history_where_a_newer_row_of_the_child_lives(world: World) -> None:

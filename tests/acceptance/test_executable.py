@@ -94,12 +94,6 @@ def program(tmp_path: Path) -> Program:
     return Program(executable(), folder, temporary)
 
 
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
-
-
 def test_help_and_version_need_and_leave_nothing(program: Program) -> None:
     listed = program.run("--help")
     assert (listed.code, listed.err) == (0, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,6 @@ from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
 
 
 def live(database: TestDatabase, server: SimulatorServer, **settings: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,6 @@ SETTINGS = {"MAX_DELETED_SHARE": "0.5"}
 def _no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets every run stage as on the day on which the tests were collected, whatever the clock says since."""
     monkeypatch.setattr("api_pipeline.commands.stage.today", lambda: TODAY)
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
 
 
 class Council:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -17,9 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.commands import ROOT, clean_environment
-from tests.support.databases import TestDatabase
 from tests.support.world import World
 
 MANIFEST = ROOT / "docs" / "schedules" / "csc-api-shards.yaml"
@@ -27,17 +25,6 @@ DAG = ROOT / "docs" / "schedules" / "csc_api_shards.py"
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 
 Command = tuple[str, Mapping[str, str]]
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
-    return World(deployed, server, tmp_path)
 
 
 def manifest() -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,6 @@ from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, row_of, staged, table_rows
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
 
 
 def settings_of(database: TestDatabase, server: SimulatorServer, **more: str) -> dict[str, str]:

@@ -27,12 +27,6 @@ from tests.support.strict import strict_database
 from tests.support.world import World
 
 
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
-
-
 @pytest.fixture(params=["sqlite", *EXTERNAL_KIND])
 def world(request: pytest.FixtureRequest, server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
     with _database(request.param, tmp_path) as database:

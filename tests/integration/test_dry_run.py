@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.support.world import live_settings
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 CONTROL_TABLES = ("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_runs")
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as started:
-        yield started
 
 
 def restage(database: TestDatabase, person: str, payload: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from tests.support.world import live_settings
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as started:
-        yield started
 
 
 @pytest.fixture

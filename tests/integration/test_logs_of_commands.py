@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ import pytest
 from api_pipeline import __version__
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
-from tests.support.databases import TestDatabase
+from api_pipeline.sandbox.simulator import Fault, FaultTarget
 from tests.support.world import World
 
 # As much of pywin32 as the standard library's handler uses, which notes what it would have told Windows.
@@ -29,12 +27,6 @@ def ReportEvent(name, message_id, category, kind, texts):
 _EVENT_LOG = "EVENTLOG_ERROR_TYPE, EVENTLOG_WARNING_TYPE, EVENTLOG_INFORMATION_TYPE = 1, 2, 4"
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        yield World(deployed, server, tmp_path)
 
 
 def test_json_log_has_one_event_a_line_with_the_run_id(world: World) -> None:

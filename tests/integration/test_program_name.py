@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import SimulatorServer
-from tests.support.databases import TestDatabase
 from tests.support.world import World
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        yield World(deployed, server, tmp_path)
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)

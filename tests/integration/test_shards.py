@@ -5,15 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.outbox.staging_table import Selection, StagingTable
-from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 from tests.support.killed import wait_until_lock_is_free
@@ -22,17 +20,6 @@ from tests.support.world import World
 
 # Holds up the first request, and with it the run, until `simulator.interrupt`, or the test's end.
 HELD_UP = Fault(FaultKind.SLOW, delay_s=50.0)
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
-    return World(deployed, server, tmp_path)
 
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)

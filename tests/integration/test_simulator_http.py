@@ -60,12 +60,6 @@ class Client:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as running:
-        yield running
-
-
-@pytest.fixture
 def client(server: SimulatorServer) -> Iterator[Client]:
     made = Client(server)
     yield made
