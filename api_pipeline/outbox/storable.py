@@ -24,12 +24,17 @@ def storable(value: object, now: datetime) -> object:
 
 
 def are_storable(rows: Collection[Sequence[object]]) -> bool:
-    """Return whether every database takes all these values as they are; looked at together, not one by one."""
-    text = "".join([value for row in rows for value in row if value.__class__ is str])
-    if "\x00" in text or not (text.isascii() or _is_whole(text)):
-        return False
-    times = [value for row in rows for value in row if value.__class__ is datetime]
-    return not times or (min(times) >= _FIRST_TIME and max(times) < _LAST_TIME)
+    """Return whether every database takes all these values as they are."""
+    # Text by text: joined first, ten payloads with one wide letter among them become a text of wide letters, and to
+    # encode that takes six times as long.
+    for row in rows:
+        for value in row:
+            if isinstance(value, str):
+                if "\x00" in value or not (value.isascii() or _is_whole(value)):
+                    return False
+            elif isinstance(value, datetime) and not _FIRST_TIME <= value < _LAST_TIME:
+                return False
+    return True
 
 
 def nearest(value: object, now: datetime) -> object:
