@@ -11,9 +11,9 @@ from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.values import Values
 from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 
-_KINDS = ("attendance", "lesson", "conduct")
+_KINDS = ("attendance", "lesson", "conduct", "detention")
 # Writing calls name the school by their token alone.
-_WITHOUT_ESTAB = ("attendance", "attendanceasync", "conduct", "conductasync")
+_WITHOUT_ESTAB = ("attendance", "attendanceasync", "conduct", "conductasync", "detention")
 _TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
 
 
@@ -125,7 +125,7 @@ def _paths(values: Values) -> dict[str, str]:
         name, _, path = word.partition("=")
         lowered = name.strip().lower()
         lacks_estab = "{estab}" not in path and lowered not in _WITHOUT_ESTAB
-        if not re.fullmatch(r"/[\w{}/.-]+", path) or lacks_estab or ".." in path:
+        if not re.fullmatch(r"/[\w{}/.-]+(\?[\w=.&-]+)?", path) or lacks_estab or ".." in path:
             values.refuse("XPORTER_PATHS", "NAME=/PATH with {estab} in the path, with commas between")
             return {}
         paths[lowered] = path

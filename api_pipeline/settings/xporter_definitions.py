@@ -201,7 +201,7 @@ XPORTER_SETTINGS = (
         Group.XPORTER,
         SettingKind.LIST,
         "What xporter write-back may write into a school's system: attendance (marks of sessions), lesson (marks of "
-        "lessons), conduct. The school's consent must cover it.",
+        "lessons), conduct, detention. The school's consent must cover it.",
         default_note="nothing",
         example="attendance, conduct",
     ),

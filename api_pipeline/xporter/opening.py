@@ -174,8 +174,8 @@ def write_back_options(settings: Settings) -> WriteBackOptions:
     wing = settings.xporter
     if not wing.write_back:
         raise SettingsError(
-            "XPORTER_WRITE_BACK: expected what may be written into a school's system (attendance, lesson, conduct), "
-            "got nothing; nothing was sent."
+            "XPORTER_WRITE_BACK: expected what may be written into a school's system (attendance, lesson, conduct, "
+            "detention), got nothing; nothing was sent."
         )
     return WriteBackOptions(
         kinds=frozenset(wing.write_back),

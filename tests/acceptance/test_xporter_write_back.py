@@ -45,6 +45,15 @@ class Writer(Council):
             conduct["Note"] = members.pop("note")
         return self.add("conduct", {"Conduct": conduct, **members}, which)
 
+    def detain(self, pupils: list[str], which: int = 0, start: str = "15:20") -> int:
+        detention = {"DetentionTypeId": "24", "LocationId": "1", "DetentionDate": _DAY, "StartTime": start}
+        students = [{"StudentId": pupil, "ReasonId": "2"} for pupil in pupils]
+        body = {"Detention": detention, "DetentionStudents": students, "DetentionStaff": [{"StaffId": "17"}]}
+        return self.add("detention", body, which)
+
+    def detentions(self) -> list[dict[str, Any]]:
+        return list(self.schools[0].data["Detentions"]["Detentions"].values())
+
     def points(self) -> dict[str, int]:
         links = self.schools[0].data["AchievementForDateRange"]["StudentAchievements"]
         return {str(link["StudentId"]): link["Points"] for link in links.values()}
@@ -91,7 +100,7 @@ def _schools() -> list[School]:
 
 def _writer(server: XporterServer, folder: Path, schools: list[School]) -> Writer:
     writer = Writer(server, folder, schools)
-    writer.settings |= {"XPORTER_WRITE_BACK": "attendance, lesson, conduct", "XPORTER_ENDPOINTS": "Students"}
+    writer.settings |= {"XPORTER_WRITE_BACK": "attendance, lesson, conduct, detention", "XPORTER_ENDPOINTS": "Students"}
     return writer
 
 
@@ -251,6 +260,43 @@ def test_conduct_that_is_refused_is_halved_until_the_cause_is_alone(council: Wri
     assert len(council.achievements()) == 4
 
 
+def test_detentions_are_confirmed_once_they_were_read_again(council: Writer) -> None:
+    first, second, *_ = council.pupils()
+    council.detain([first, second])
+    council.detain([first], start="16:00")
+    assert "2 rows confirmed" in council.write_back(0)
+    assert council.states() == ["confirmed"] * 2
+    assert [entry["StartTime"] for entry in council.detentions()] == ["15:20", "16:00"]
+    ids = council.query("SELECT actual_ids FROM xporter_outbox ORDER BY id")
+    assert [json.loads(text) for (text,) in ids] == [[str(entry["Id"])] for entry in council.detentions()]
+
+
+def test_a_detention_without_a_clear_answer_is_read_and_never_entered_twice(council: Writer) -> None:
+    first, second, *_ = council.pupils()
+    council.simulator.add_fault(_LOST)
+    council.detain([first])
+    council.write_back(0)
+    assert (council.states(), len(council.detentions())) == (["confirmed"], 1)
+
+    council.schools[0].age_days = 5
+    council.simulator.add_quirk(Quirk("drop", endpoint="write"))
+    council.detain([second])
+    council.write_back(5)
+    council.let_hours_pass(49)
+    council.write_back(1)
+    assert (council.states(), len(council.detentions())) == (["confirmed", "error"], 1)
+
+
+def test_one_refused_detention_is_found_and_the_others_are_written(council: Writer) -> None:
+    first, second, *_ = council.pupils()
+    council.detain([first])
+    council.detain(["404"])
+    council.detain([second])
+    council.write_back(1)
+    assert council.states() == ["confirmed", "refused", "confirmed"]
+    assert len(council.detentions()) == 2
+
+
 def test_a_record_is_changed_and_a_pupil_taken_out_of_it(council: Writer) -> None:
     first, second, third, *_ = council.pupils()
     council.merit([first, second])
@@ -363,7 +409,9 @@ def test_a_later_row_of_the_same_session_replaces_the_earlier_one(council: Write
         ),
         ("conduct", {"Conduct": {"UpdateId": 1, "IncidentType": "Ach", "EntryDate": _DAY}}, "can be read again"),
         ("conduct", {"Conduct": {"UpdateId": 1, "IncidentType": "Ach", "Note": "x"}}, "EntryDate"),
-        ("detention", {}, "attendance, lesson or conduct"),
+        ("detention", {"Detention": {"LocationId": "1"}, "DetentionStudents": [{"StudentId": "1"}]}, "DetentionTypeId"),
+        ("detention", {"DetentionStudents": [{"StudentId": "1"}]}, "body: expected Detention"),
+        ("photo", {}, "attendance, lesson, conduct or detention"),
     ],
 )
 def test_a_row_that_cannot_be_right_is_refused_before_it_is_sent(

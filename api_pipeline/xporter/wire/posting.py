@@ -96,8 +96,9 @@ def _submitted(members: Mapping[str, Any]) -> Posted:
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping):
             entry = {str(name).lower(): value for name, value in row.items()}
-            if entry.get("incidentid") is not None and entry.get("actualid") is not None:
-                key = str(entry["incidentid"])
+            number = entry.get("incidentid", entry.get("detentionid"))
+            if number is not None and entry.get("actualid") is not None:
+                key = str(number)
                 ids[key] = (*ids.get(key, ()), str(entry["actualid"]))
     text = "Taken by the API; not yet read again."
     return Posted(Taken.SUBMITTED, text, str(tracking)[:128] if isinstance(tracking, str) else None, ids)

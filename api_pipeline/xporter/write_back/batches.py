@@ -43,7 +43,13 @@ def batches(rows: Iterable[OutboxRow], size: int) -> list[list[OutboxRow]]:
 
 def request_body(rows: Sequence[OutboxRow], callback_url: str) -> bytes:
     """Return the body of the request that writes rows of one kind."""
-    body: dict[str, Any] = _conducts(rows) if rows[0].kind is Kind.CONDUCT else {"Marks": [_mark(row) for row in rows]}
+    match rows[0].kind:
+        case Kind.CONDUCT:
+            body = _conducts(rows)
+        case Kind.DETENTION:
+            body = _detentions(rows)
+        case Kind.ATTENDANCE | Kind.LESSON:
+            body = {"Marks": [_mark(row) for row in rows]}
     if callback_url:
         body["Callback"] = {"Method": "POST", "Url": callback_url}
     return orjson.dumps(body)
@@ -52,6 +58,15 @@ def request_body(rows: Sequence[OutboxRow], callback_url: str) -> bytes:
 def _mark(row: OutboxRow) -> dict[str, Any]:
     kind = "L" if row.kind is Kind.LESSON else "S"
     return {**row.body, "StudentId": str(row.body["StudentId"]), "MarkType": kind}
+
+
+def _detentions(rows: Sequence[OutboxRow]) -> dict[str, Any]:
+    body: dict[str, list[dict[str, Any]]] = {"Detentions": [], "DetentionStudents": [], "DetentionStaff": []}
+    for row in rows:
+        body["Detentions"].append({"Id": row.id, **row.body["Detention"]})
+        for name in ("DetentionStudents", "DetentionStaff"):
+            body[name].extend({"DetentionId": row.id, **entry} for entry in row.body.get(name) or ())
+    return {name: entries for name, entries in body.items() if entries}
 
 
 def _conducts(rows: Sequence[OutboxRow]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ _UPDATE = ("IncidentType", "UpdateId", "EntryDate")
 _PARTICIPANT = ("StudentId", "Points")
 _PARTICIPANT_MORE = ("OutcomeId", "RoleId", "Role")
 _STAFF = ("StaffId",)
+_DETENTION = ("DetentionTypeId", "LocationId", "DetentionDate")
+_DETENTION_MORE = ("StartTime", "EndTime", "AssignedStaffId", "RecordedDate", "RecordedByStaffId")
+_DETENTION_STUDENT_MORE = (
+    *("ReasonId", "AttendedId", "NonAttendanceReason", "BehaviourId", "AddedByStaffId", "Comments"),
+)
 _MEDIA = ("MediaDateTime", "Description", "MediaType", "FileName", "MediaBase64")
 
 
@@ -44,6 +49,8 @@ def read_body(kind: Kind, text: str) -> tuple[dict[str, Any], str]:
             return body, _day(body, "Date")
         case Kind.CONDUCT:
             return body, _checked_conduct(body)
+        case Kind.DETENTION:
+            return body, _checked_detention(body)
 
 
 def _checked_session(body: Mapping[str, Any]) -> str:
@@ -89,6 +96,22 @@ def _checked_update(body: Mapping[str, Any], conduct: Mapping[str, Any]) -> str:
         if not str(pupil["StudentId"]).startswith("-") and pupil.get("Points") is None:
             raise WrongBody("Participants: expected Points of a pupil who is not taken out.")
     return _day(conduct, "EntryDate")
+
+
+def _checked_detention(body: Mapping[str, Any]) -> str:
+    _check_members(body, "body", ("Detention", "DetentionStudents"), ("DetentionStaff",))
+    detention = body["Detention"]
+    if not isinstance(detention, dict):
+        raise WrongBody("Detention: expected an object.")
+    _check_members(detention, "Detention", _DETENTION, _DETENTION_MORE)
+    _check_list(body, "DetentionStudents", ("StudentId",), _DETENTION_STUDENT_MORE, "StudentId")
+    _check_list(body, "DetentionStaff", _STAFF, (), "StaffId")
+    for name, member in (("DetentionStudents", "StudentId"), ("DetentionStaff", "StaffId")):
+        if any(str(row[member]).startswith("-") for row in body.get(name) or ()):
+            raise WrongBody(f"{member}: expected no negative id, because a detention is not changed by this program.")
+    if not body["DetentionStudents"]:
+        raise WrongBody("DetentionStudents: expected one pupil at least.")
+    return _day(detention, "DetentionDate")
 
 
 def _check_incident(conduct: Mapping[str, Any]) -> None:

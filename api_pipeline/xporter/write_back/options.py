@@ -17,15 +17,19 @@ from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.write_back.reading import Waits
 from api_pipeline.xporter.write_back.rows import Kind
 
+# The reference has one call for detentions, and no path of it; this one a public client uses.
+_DETENTION = ("detention", "/api/v1/Writeback/?id=efw.Detention")
 _SYNCHRONOUS = {
     Kind.ATTENDANCE: ("attendance", "/api/v1/Attendance/{estab}/"),
     Kind.LESSON: ("attendance", "/api/v1/Attendance/{estab}/"),
     Kind.CONDUCT: ("conduct", "/api/v1/Writeback/Conduct"),
+    Kind.DETENTION: _DETENTION,
 }
 _ASYNCHRONOUS = {
     Kind.ATTENDANCE: ("attendanceasync", "/api/v1/AttendanceAsync/{estab}/"),
     Kind.LESSON: ("attendanceasync", "/api/v1/AttendanceAsync/{estab}/"),
     Kind.CONDUCT: ("conductasync", "/api/v1/Writeback/ConductAsync"),
+    Kind.DETENTION: _DETENTION,
 }
 
 

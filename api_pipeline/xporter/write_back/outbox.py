@@ -51,7 +51,7 @@ class Outbox:
         for found in self.store.connection.query(self.store.sql("outbox_open"), [estab]):
             kind = str(found[1]).strip().lower()
             if kind not in {known.value for known in Kind}:
-                wrong[int(found[0])] = "kind: expected attendance, lesson or conduct."
+                wrong[int(found[0])] = "kind: expected attendance, lesson, conduct or detention."
             elif kind in wanted:
                 try:
                     rows.append(_row(estab, Kind(kind), found))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api_pipeline.xporter.minimise import member_of
+from api_pipeline.xporter.write_back.records import Shape, people_of, shape_of
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 
 _MOST_ATTEMPTS = 5
@@ -47,7 +48,7 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
     if row.update_id is not None:
         if is_changed(row, row.update_id, seen):
             return Settled(Status.CONFIRMED, "Read again in the school's data.")
-    elif row.kind is Kind.CONDUCT:
+    elif row.makes_record:
         ids = look_alike(row, seen, claimed | row.seen_before)
         if ids is not None:
             return Settled(Status.CONFIRMED, "Read again in the school's data.", ids)
@@ -81,7 +82,7 @@ def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits) -> Settl
 def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, waits: Waits) -> bool:
     if row.attempts >= _MOST_ATTEMPTS:
         return False
-    if row.kind is Kind.CONDUCT and row.update_id is None:
+    if row.makes_record:
         # Sent twice it would be entered twice: only data that are younger than the sending prove that it is missing.
         return seen.as_of is not None and seen.as_of > sent + waits.settle
     return now > sent + waits.settle
@@ -90,19 +91,22 @@ def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, w
 def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
     """Whether a conduct record shows what a row changes: its note, the points of pupils, who is in it and who not."""
     conduct = row.body["Conduct"]
-    table, link_table, parent_member, staff_table = _TABLES[conduct["IncidentType"]]
-    entry = next((one for one in seen.tables.get(table, ()) if str(member_of(one, "id")).strip() == record), None)
+    shape = _shape(row)
+    entry = next((one for one in seen.tables.get(shape.table, ()) if str(member_of(one, "id")).strip() == record), None)
     if entry is None:
         return False
     if conduct.get("Note") is not None:
         note = str(member_of(entry, "description") or "").strip()
         if note != str(conduct["Note"]).strip():
             return False
-    for name, place, member in (("Participants", link_table, "studentid"), ("Staff", staff_table, "staffid")):
+    for name, place, member in (
+        ("Participants", shape.pupils_table, "studentid"),
+        ("Staff", shape.staff_table, "staffid"),
+    ):
         there = {
             str(member_of(link, member)).strip(): member_of(link, "points")
             for link in seen.tables.get(place, ())
-            if str(member_of(link, parent_member)).strip() == record
+            if str(member_of(link, shape.parent)).strip() == record
         }
         for person in row.body.get(name) or ():
             key = str(person["StudentId" if name == "Participants" else "StaffId"]).strip()
@@ -128,12 +132,6 @@ def _mark_of(row: OutboxRow, seen: Seen) -> str:
     return ""
 
 
-_TABLES = {
-    "Ach": ("achievements", "studentachievements", "achievementid", "staffachievements"),
-    "Beh": ("behaviour", "studentbehaviour", "behaviourid", "staffbehaviour"),
-}
-
-
 def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str] | None:
     """Return the ids of the records that a conduct row is in the school's data; None where a pupil of it has none.
 
@@ -144,7 +142,7 @@ def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str
         there = row.actual_ids & set(parents)
         return there or None
     free: list[set[str]] = []
-    for pupil in row.body["Participants"]:
+    for pupil in people_of(row):
         ids = {parent for parent in _parents_of(pupil, links) if parent in parents}
         free.append(ids - not_these)
     if not all(free):
@@ -164,35 +162,53 @@ def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str
 def looks_taken(row: OutboxRow, seen: Seen) -> frozenset[str]:
     """Return the ids of all records that look like a conduct row, or like a part of it."""
     parents, links = _conduct_rows(row, seen)
-    ids = {parent for pupil in row.body["Participants"] for parent in _parents_of(pupil, links)}
+    ids = {parent for pupil in people_of(row) for parent in _parents_of(pupil, links)}
     return frozenset(ids & set(parents))
 
 
 def _conduct_rows(row: OutboxRow, seen: Seen) -> tuple[set[str], list[tuple[str, str, Any]]]:
-    """Return the ids of the records of that day and note, and all links as parent, pupil, points."""
-    conduct = row.body["Conduct"]
-    table, link_table, parent_member, _ = _TABLES[conduct["IncidentType"]]
-    note = str(conduct.get("Note") or "").strip()
+    """Return the ids of the records that look like a row's own, and all links as parent, pupil, points."""
+    shape = _shape(row)
     parents = {
         str(member_of(entry, "id")).strip()
-        for entry in seen.tables.get(table, ())
-        if str(member_of(entry, "date"))[:10] == row.day
-        and (not note or str(member_of(entry, "description") or "").strip() == note)
+        for entry in seen.tables.get(shape.table, ())
+        if str(member_of(entry, shape.day))[:10] == row.day and _looks_like(entry, row.body[shape.head], shape)
     }
     links = [
         (
-            str(member_of(entry, parent_member)).strip(),
+            str(member_of(entry, shape.parent)).strip(),
             str(member_of(entry, "studentid")).strip(),
             member_of(entry, "points"),
         )
-        for entry in seen.tables.get(link_table, ())
+        for entry in seen.tables.get(shape.pupils_table, ())
     ]
     return parents, links
 
 
+def _shape(row: OutboxRow) -> Shape:
+    shape = shape_of(row)
+    assert shape is not None  # noqa: S101 - a mark is not looked for among records
+    return shape
+
+
+def _looks_like(entry: Mapping[str, Any], head: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether a record has the note of an incident, or the type, place and beginning of a detention."""
+    for name, column in shape.signs:
+        ours, theirs = str(head.get(name) or "").strip(), str(member_of(entry, column) or "").strip()
+        # A time may come with its date and seconds.
+        if ours and ours != theirs and not (name == "StartTime" and ours in theirs):
+            return False
+    return True
+
+
 def _parents_of(pupil: Mapping[str, Any], links: Iterable[tuple[str, str, Any]]) -> Iterable[str]:
     wanted = str(pupil["StudentId"]).strip()
-    return (parent for parent, student, points in links if student == wanted and _equal(points, pupil["Points"]))
+    # A detention has no points.
+    return (
+        parent
+        for parent, student, points in links
+        if student == wanted and ("Points" not in pupil or _equal(points, pupil["Points"]))
+    )
 
 
 def _equal(one: Any, other: Any) -> bool:

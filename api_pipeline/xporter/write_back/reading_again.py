@@ -10,10 +10,9 @@ from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.meta import as_of
 from api_pipeline.xporter.write_back.reading import Seen, Settled, settle
-from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.records import shape_of
+from api_pipeline.xporter.write_back.rows import OutboxRow, Status
 from api_pipeline.xporter.write_back.school import SchoolParts
-
-_ENDPOINTS = {"Ach": "AchievementForDateRange", "Beh": "BehaviourForDateRange"}
 
 
 class Reader:
@@ -24,13 +23,13 @@ class Reader:
 
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""
-        if row.kind is Kind.CONDUCT:
-            incident = row.body["Conduct"]["IncidentType"]
+        shape = shape_of(row)
+        if shape is not None:
             query = [("DateFrom", row.day), ("DateTo", row.day)]
-            if incident == "Beh":
+            if shape.endpoint == "BehaviourForDateRange":
                 in_list = self._parts.options.options_style == "options"
                 query.append(("options", "includeStudentIds") if in_list else ("includeStudentIds", "true"))
-            endpoint = load_catalogue().endpoint(_ENDPOINTS[incident])
+            endpoint = load_catalogue().endpoint(shape.endpoint)
         else:
             endpoint, query = load_catalogue().endpoint("AttendanceForDate"), [("date", row.day)]
         with self._parts.client.data(self._parts.options.read_path(endpoint.name, row.estab), query) as answer:
@@ -47,7 +46,9 @@ class Reader:
         """
         groups: dict[tuple[str, str, str], list[OutboxRow]] = {}
         for row in rows:
-            groups.setdefault((row.kind.value, row.day, _part(row)), []).append(row)
+            shape = shape_of(row)
+            part = "" if shape is None else f"{shape.endpoint} {row.makes_record}"
+            groups.setdefault((row.kind.value, row.day, part), []).append(row)
         again: list[OutboxRow] = []
         for group in groups.values():
             again.extend(self._settle_group(group, may_repeat=may_repeat))
@@ -56,9 +57,7 @@ class Reader:
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
         seen = self.see(group[0])
         claimed = (
-            self._parts.with_retry(lambda: self._parts.outbox.claims(group[0]))
-            if group[0].kind is Kind.CONDUCT
-            else set()
+            self._parts.with_retry(lambda: self._parts.outbox.claims(group[0])) if group[0].makes_record else set()
         )
         again: list[OutboxRow] = []
         for row in group:
@@ -78,7 +77,3 @@ class Reader:
     def _keep(self, row: OutboxRow, found: Settled) -> None:
         if not self._parts.options.is_dry_run:
             self._parts.with_retry(lambda: self._parts.outbox.settle(row, found, utc_now()))
-
-
-def _part(row: OutboxRow) -> str:
-    return str(row.body["Conduct"]["IncidentType"]) if row.kind is Kind.CONDUCT else ""

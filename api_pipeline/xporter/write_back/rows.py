@@ -9,11 +9,12 @@ from typing import Any
 
 
 class Kind(str, Enum):
-    """What a row writes: the mark of a session, the mark of a lesson, or an achievement or behaviour."""
+    """What a row writes: the mark of a session, the mark of a lesson, an achievement or behaviour, or a detention."""
 
     ATTENDANCE = "attendance"
     LESSON = "lesson"
     CONDUCT = "conduct"
+    DETENTION = "detention"
 
 
 class Status(str, Enum):
@@ -54,6 +55,11 @@ class OutboxRow:
     actual_ids: frozenset[str] = frozenset()
 
     @property
+    def makes_record(self) -> bool:
+        """Whether it would be entered twice if it was sent twice."""
+        return self.kind in (Kind.CONDUCT, Kind.DETENTION) and self.update_id is None
+
+    @property
     def update_id(self) -> str | None:
         """The conduct record that the row changes; None where it writes something new."""
         found = self.body["Conduct"].get("UpdateId") if self.kind is Kind.CONDUCT else None
@@ -62,9 +68,9 @@ class OutboxRow:
     @property
     def slot(self) -> tuple[str, ...] | None:
         """What no other row may say anything else of; None where several rows never meet."""
-        if self.kind is Kind.CONDUCT:
-            if self.update_id is None:
-                return None
+        if self.makes_record:
+            return None
+        if self.update_id is not None:
             people = (
                 f"{name} {pupil[member]}".replace("-", "")
                 for name, member in (("pupil", "StudentId"), ("staff", "StaffId"))

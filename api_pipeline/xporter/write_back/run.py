@@ -30,7 +30,10 @@ from api_pipeline.xporter.write_back.summary import WriteBackSummary
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-_SCOPES = {Kind.ATTENDANCE: "WritebackAttendance", Kind.LESSON: "WritebackAttendance", Kind.CONDUCT: "WritebackConduct"}
+_SCOPES = {
+    **dict.fromkeys((Kind.ATTENDANCE, Kind.LESSON), "WritebackAttendance"),
+    **dict.fromkeys((Kind.CONDUCT, Kind.DETENTION), "WritebackConduct"),
+}
 _WAITS = {
     SchoolState.PENDING: "it has not authorised you yet",
     SchoolState.PAUSED: "it has paused its consent",

@@ -13,7 +13,8 @@ from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body
 from api_pipeline.xporter.write_back.reading import looks_taken
 from api_pipeline.xporter.write_back.reading_again import Reader
-from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.records import people_of
+from api_pipeline.xporter.write_back.rows import OutboxRow, Status
 from api_pipeline.xporter.write_back.school import SchoolParts
 
 _STATES = {
@@ -52,7 +53,7 @@ class Sending:
 
     def _seen_before(self, batch: list[OutboxRow]) -> dict[int, frozenset[str]]:
         """Return the records that look like rows of a batch before it is sent; they are not ours."""
-        if batch[0].kind is not Kind.CONDUCT or batch[0].update_id is not None:
+        if not batch[0].makes_record:
             return {}
         seen = self._reader.see(batch[0])
         return {row.id: looks_taken(row, seen) for row in batch}
@@ -106,5 +107,5 @@ class Sending:
 def _names(answer: Posted, row: OutboxRow) -> bool:
     if answer.student_id is None:
         return False
-    pupils = row.body.get("Participants") or () if row.kind is Kind.CONDUCT else [row.body]
-    return any(str(pupil["StudentId"]).lstrip("-") == answer.student_id.lstrip("-") for pupil in pupils)
+    named = answer.student_id.lstrip("-")
+    return any(str(pupil["StudentId"]).lstrip("-") == named for pupil in people_of(row))

@@ -228,7 +228,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         school = self.schools.get(whose or "")
         if school is None or not school.is_open:
             return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
-        needed = "WritebackConduct" if "Conduct" in path else "WritebackAttendance"
+        needed = "WritebackConduct" if "/Writeback/" in path else "WritebackAttendance"
         if needed not in school.scopes:
             return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
         quirk = self._quirk(school.estab, "write")

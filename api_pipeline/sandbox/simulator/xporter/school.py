@@ -18,7 +18,7 @@ from api_pipeline.sandbox.invented_children import FIRST_NAMES, SURNAMES, invent
 
 Row = dict[str, Any]
 _WEEK = timedelta(days=7)
-_CONDUCT = ("AchievementForDateRange", "BehaviourForDateRange")
+_CONDUCT = ("AchievementForDateRange", "BehaviourForDateRange", "Detentions")
 _MARKS = ("/", "\\", "/", "\\", "/", "\\", "/", "\\", "L", "I", "O", "C", "N")
 
 

@@ -10,7 +10,7 @@ import orjson
 from api_pipeline.sandbox.simulator.answer import Answer, json_answer
 from api_pipeline.sandbox.simulator.xporter.school import School
 
-WRITE_PATHS = ("/api/v1/Attendance/", "/api/v1/AttendanceAsync/", "/api/v1/Writeback/Conduct")
+WRITE_PATHS = ("/api/v1/Attendance/", "/api/v1/AttendanceAsync/", "/api/v1/Writeback/")
 _INCIDENTS = {
     "Ach": ("AchievementForDateRange", "Achievements", "StudentAchievements", "AchievementId"),
     "Beh": ("BehaviourForDateRange", "Behaviour", "StudentBehaviour", "BehaviourId"),
@@ -31,7 +31,9 @@ def write(school: School, path: str, body: bytes, *, is_queued: bool, is_lost: b
     if is_async and not asked.get("Callback"):
         raise Refused("Missing mandatory field Callback")
     results: list[dict[str, Any]] = []
-    if "Conduct" in path:
+    if "Detentions" in asked:
+        moves = _detentions(school, asked, results)
+    elif "Conduct" in path:
         _check_conducts(school, asked)
         moves = _conducts(school, asked, results)
     else:
@@ -57,12 +59,38 @@ def take_queue(school: School) -> None:
             _mark(school, row)
         elif kind == "change":
             _change(school, row)
+        elif kind == "detention":
+            for table, entry in row["rows"]:
+                school.data["Detentions"][table][str(entry["Id"])] = entry
         else:
             endpoint, table, link_table, _ = _INCIDENTS[row["incident"]]
             school.data[endpoint][table][str(row["entry"]["Id"])] = row["entry"]
             for link in row["links"]:
                 school.data[endpoint][link_table][str(link["Id"])] = link
     school.queue.clear()
+
+
+def _detentions(
+    school: School, asked: Mapping[str, Any], results: list[dict[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    if school.mis != "sims":
+        raise Refused("Conduct writeback is not supported for Bromcom")
+    for pupil in asked.get("DetentionStudents", ()):
+        if str(pupil["StudentId"]) not in school.pupils:
+            raise Refused(f"Invalid StudentId: {pupil['StudentId']}")
+    moves: list[tuple[str, dict[str, Any]]] = []
+    for detention in asked["Detentions"]:
+        school.writes += 1
+        key = 60000 + school.writes
+        rows = [("Detentions", {**detention, "Id": key})]
+        for place, table in (("DetentionStudents", "DetentionStudents"), ("DetentionStaff", "DetentionOtherStaff")):
+            people = [entry for entry in asked.get(place, ()) if entry["DetentionId"] == detention["Id"]]
+            rows += [
+                (table, {**entry, "DetentionId": key, "Id": f"{key}.{number}"}) for number, entry in enumerate(people)
+            ]
+        moves.append(("detention", {"rows": rows}))
+        results.append({"DetentionId": detention["Id"], "ActualId": key})
+    return moves
 
 
 def _check_marks(school: School, asked: Mapping[str, Any]) -> None:
