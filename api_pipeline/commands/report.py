@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("report")
 @pass_common
-@click.option("--run-id", metavar="ID", help="Report this run instead of the last one.")
+@click.option("--run-id", metavar="ID", help="Report this run instead of the last one that had something due.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 def command(common: Common, run_id: str | None, folder: Path, table: str | None, as_json: bool) -> None:
     """Write one run as an HTML page, and the last 90 nights as the folder's index.html.
 
-    The run's page shows what was due, its outcomes, errors by rule, and the runs before it.
+    The run's page shows what was due, its outcomes, errors by rule, and the runs before it. Without --run-id it is the
+    last run; where that found nothing due, the one before it with something to show.
     """
     from api_pipeline import documents
     from api_pipeline.logs.masking import mask_values
@@ -48,6 +49,12 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     if as_json:
         print_json(documents.report(report.table, report.run.run_id if report.run else None, path))
     elif not common.quiet:
+        if report.run and report.runs and report.run.run_id != report.runs[0].run_id and run_id is None:
+            last = report.runs[0]
+            click.echo(
+                f"The last run ({last.started_at:%Y-%m-%d %H:%M} UTC) found nothing due; the page shows the one before "
+                f"it with something in it. The last one: --run-id {last.run_id}"
+            )
         click.echo(f"Report: {path}\nAll nights: {index}")
 
 

@@ -77,6 +77,7 @@ def gather(
 ) -> RunReport:
     """Return the report of the run `run_id`, or of the last one on `table`; `mask` takes values out of answers.
 
+    Without `run_id`, a last run that found nothing due gives way to the one before it with something to show.
     `summary` is the run that has just ended: it is reported even where there is no journal to read it from.
     Errors: DatabaseError; SettingsError where `run_id` is not in the journal or was a run on another table.
     """
@@ -143,7 +144,7 @@ def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[
 
 def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table: str) -> tuple[PastRun, str] | None:
     """Return a run and its receiver as the journal has them, None where it does not know the run."""
-    wanted = run_id or (now.runs[0].run_id if now.runs else None)
+    wanted = run_id or _last_to_show(now.runs)
     found = rows(store, "read_run", [wanted]) if wanted else []
     if not found:
         return None
@@ -152,6 +153,17 @@ def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table
         raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
     values[4:6] = map(_moment, values[4:6])
     return PastRun(*values), str(receiver)
+
+
+def _last_to_show(runs: list[PastRun]) -> str | None:
+    """Return the last run that did not find everything sent before, the last one where all of them did."""
+    shown = next((run for run in runs if not has_nothing(run)), runs[0] if runs else None)
+    return shown.run_id if shown else None
+
+
+def has_nothing(run: PastRun) -> bool:
+    """Return whether a run ended well and found nothing due: a page about it would say no more than that."""
+    return run.exit_code == 0 and not run.due
 
 
 def _moment(value: object) -> object:

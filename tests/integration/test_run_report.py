@@ -123,6 +123,23 @@ def test_the_last_run_is_reported_unless_another_is_named(deployed: TestDatabase
     assert [run.run_id for run in named.runs] == ["run-1", "run-2", "run-3"]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_last_run_that_found_nothing_due_gives_way_to_one_with_something(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    journal(deployed, "empty-alone", 4, due=0, accepted=0, exit_code=0)
+    assert "The last run" not in command(deployed, tmp_path, "report").out
+    journal(deployed, "failed", 3, due=0, accepted=0, exit_code=3)
+    journal(deployed, "empty", 2, due=0, accepted=0, exit_code=0)
+    shown = report_of(deployed).run
+    assert (shown.run_id if shown else None) == "failed"
+    done = command(deployed, tmp_path, "report")
+    assert "found nothing due; the page shows the one before it" in done.out
+    assert "--run-id empty" in done.out
+    named = report_of(deployed, run_id="empty").run
+    assert (named.run_id if named else None) == "empty"
+
+
 def test_a_run_older_than_the_chart_can_still_be_reported(deployed: TestDatabase) -> None:
     for nights_ago in range(35):
         journal(deployed, f"run-{nights_ago}", nights_ago)
