@@ -12,17 +12,23 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyodbc
 import pytest
 
 from api_pipeline.sandbox.simulator import SimulatorServer
-from tests.support.commands import clean_environment
+from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecOptions, TecServer, TecSimulator
+from api_pipeline.sandbox.simulator.xporter import XporterServer, XporterSimulator, make_school
+from tests.integration.sdr.conftest import Provider
+from tests.support.commands import clean_environment, invoke_cli
 from tests.support.council_ssd import AS_OF, council
 from tests.support.databases import TestDatabase, missing
 from tests.support.staging import change, child, staged
 from tests.support.world import World
+from tests.support.xporter import TODAY
+from tests.support.xporter_council import Council
 
 # One process for all: it is the driver manager's environment that is traced, and starting a program takes its time.
 COMMANDS = """
@@ -109,6 +115,41 @@ def test_no_command_asks_for_a_type_or_binds_a_long_text_undeclared(database: Te
     assert [command for command, _ in ended] == [command for command, *_ in commands]
     # The record that the receiver would not know is refused in the first run, and its child is gone in the second.
     assert [code for _, code in ended] == ["0", "1", "0", "0", "0", "0", "0"], said
+    calls, types = calls_in(trace), types_in(trace)
+    assert calls["SQLDescribeParam"] == 0
+    assert calls["SQLExecute"] > 50, "the trace shows what was sent"
+    assert (pyodbc.SQL_WVARCHAR, 0) in types, "a long text is declared as one without limit"
+    assert not [kind for kind, _ in types if kind in OLD]
+
+
+@over_odbc
+def test_no_return_or_collection_asks_for_a_type_or_binds_a_long_text_undeclared(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    now = datetime.now(timezone.utc)
+    period = SimulatedReturn(202608, 2026, 8, now - timedelta(days=20), now + timedelta(days=10))
+    schools = [make_school(1, pupils=4, weeks=0, today=TODAY)]
+    with (
+        TecServer(TecSimulator(TecOptions(returns=(period,)))) as tec,
+        XporterServer(XporterSimulator(schools)) as xporter,
+    ):
+        provider = Provider(database, tec, tmp_path)
+        council = Council(xporter, tmp_path, schools)
+        env = {**council.settings, **provider.settings(XPORTER_ENDPOINTS="Students, SchoolInfo")}
+        for service in ("sdr", "xporter"):
+            assert invoke_cli([service, "deploy-schema", "--apply"], env, tmp_path).code == 0
+        provider.stage_learners(3)
+        provider.stage("courses", "c1", courseCode="c1", courseTitle="Weaving" * 900)
+        schools[0].change(next(iter(schools[0].pupils)), Surname="O'Other" * 900, Forename=None)
+        commands = [
+            ["sdr", "submit", "202608", "--validate"],
+            ["sdr", "status", "202608"],
+            ["xporter", "collect"],
+        ]
+        said, trace = traced(tmp_path, COMMANDS.format(commands=commands), env)
+
+    assert re.findall(r"^ended: (\S+) (\d+)$", said, re.MULTILINE)[1:] == [("sdr", "0"), ("xporter", "0")], said
+    assert set(provider.held()) == {"s0", "s1", "s2"}
     calls, types = calls_in(trace), types_in(trace)
     assert calls["SQLDescribeParam"] == 0
     assert calls["SQLExecute"] > 50, "the trace shows what was sent"

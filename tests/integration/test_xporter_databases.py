@@ -12,18 +12,19 @@ from api_pipeline.sandbox.synthetic_ssd.database import create_tables
 from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.schema import statements
-from tests.support.databases import TestDatabase
+from tests.support.databases import EXTERNAL_KIND, TestDatabase
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc", "strict"], indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "database", ["sqlite-odbc", "postgresql-odbc", "strict", *EXTERNAL_KIND], indirect=True
+)
 
 
 def test_collection_lands_changes_and_removes_rows_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
     connection = connect(database.connection_string)
     schools = [make_school(number, pupils=4, weeks=1, today=TODAY) for number in (1, 2)]
-    rehearsal = Rehearsal(tmp_path / "unused.db", schools, connection=connection)
+    rehearsal = Rehearsal(tmp_path / "unused.db", schools, connection=connection, schema=database.schema)
     try:
         assert rehearsal.collect().exit_code == 0
         for school in schools:
@@ -49,7 +50,9 @@ def test_collection_lands_changes_and_removes_rows_on_each_database(database: Te
 def test_outbox_numbers_its_rows_and_confirms_them_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
     connection = connect(database.connection_string)
     school = make_school(1, pupils=2, weeks=0, today=TODAY)
-    rehearsal = Rehearsal(tmp_path / "unused.db", [school], endpoints=("Students",), connection=connection)
+    rehearsal = Rehearsal(
+        tmp_path / "unused.db", [school], endpoints=("Students",), connection=connection, schema=database.schema
+    )
     outbox = rehearsal.names.table("xporter_outbox")
     body = {"StudentId": next(iter(school.pupils)), "Date": TODAY.isoformat(), "Session": "PM", "Mark": "\\"}
     try:
@@ -77,7 +80,7 @@ def test_views_read_texts_as_their_types_and_what_cannot_be_read_as_null(
     keys = list(school.pupils)
     school.change(keys[0], DateOfBirth="2012-02-30", InLeaCare="yes", NumPossMarks="many")
     school.change(keys[1], DateOfBirth="2012-02-29", InLeaCare=1, NumPossMarks=100)
-    rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection)
+    rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection, schema=database.schema)
     names = rehearsal.names
     try:
         rehearsal.collect()
@@ -98,13 +101,15 @@ def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatab
     for session, mark in (("AM", "/"), ("PM", "O")):
         school.mark(key, TODAY, session, mark)
     try:
-        create_tables(connection.execute, connection.dialect)
+        prefix = f"{database.schema}." if database.schema else ""
+        create_tables(connection.execute, connection.dialect, database.schema)
         connection.execute(
-            "INSERT INTO ssd_person (pers_person_id, pers_upn) VALUES (?, ?)", ["P1", school.pupils[key]["UPN"]]
+            f"INSERT INTO {prefix}ssd_person (pers_person_id, pers_upn) VALUES (?, ?)",
+            ["P1", school.pupils[key]["UPN"]],
         )
-        rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection)
+        rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection, schema=database.schema)
         chosen = [choice.endpoint for choice in choices(load_catalogue(), DEFAULT_ENDPOINTS)]
-        for statement in statements(Names(connection.dialect), chosen, with_ssd=""):
+        for statement in statements(rehearsal.names, chosen, with_ssd=prefix):
             connection.execute(statement)
         rehearsal.collect()
         view = rehearsal.names.table("vChildAttendance")

@@ -222,7 +222,7 @@ def _dialect_of(connection: pyodbc.Connection) -> Dialect:
 def _tables(database: TestDatabase) -> list[str]:
     """Gives the tables of the test's schema; on SQLite, which has none, those of the whole file."""
     if database.schema:
-        sql = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = ?"
+        sql = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = ? AND table_type = 'BASE TABLE'"
         return [str(row[0]) for row in database.rows(sql, [database.schema])]
     sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     return [str(row[0]) for row in database.rows(sql)]
@@ -230,13 +230,21 @@ def _tables(database: TestDatabase) -> list[str]:
 
 def _remove_tables(database: TestDatabase, others: set[str]) -> None:
     """Takes away what the test made, and nothing that was there before it."""
+    if database.schema:
+        sql = "SELECT table_name FROM INFORMATION_SCHEMA.VIEWS WHERE table_schema = ?"
+        for row in database.rows(sql, [database.schema]):
+            database.execute(f"DROP VIEW {database.named(_quoted(database, str(row[0])))}")
     for name in _tables(database):
         if name not in others:
-            database.execute(f"DROP TABLE {database.named(name)}")
+            database.execute(f"DROP TABLE {database.named(_quoted(database, name))}")
     if database.schema:
         # What else tests put there (PostgreSQL alone lets it be told in one word): the functions of their triggers.
         rest = " CASCADE" if database.dialect is Dialect.POSTGRESQL else ""
         database.execute(f"DROP SCHEMA {database.schema}{rest}")
+
+
+def _quoted(database: TestDatabase, name: str) -> str:
+    return f"[{name}]" if database.dialect is Dialect.SQLSERVER else f'"{name}"'
 
 
 @contextmanager

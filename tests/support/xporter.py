@@ -81,17 +81,17 @@ class Rehearsal:
         conditions: SchoolConditions | None = None,
         cohort: Set[str] | None = None,
         connection: Connection | None = None,
+        schema: str | None = None,
         in_memory_bytes: int = IN_MEMORY_BYTES,
     ) -> None:
         self.in_memory_bytes = in_memory_bytes
         self.simulator = XporterSimulator(list(schools), conditions, sleep=lambda _seconds: None)
         self.endpoints = tuple(endpoints)
         self.connection = connection or connect(f"sqlite:///{path}", create=True)
-        schema = "xporter"
         if self.connection.driver == "sqlite3":
             # The laws are about processes that end, not about machines that lose their power.
             self.connection.execute("PRAGMA synchronous = OFF")
-        self.names = Names(self.connection.dialect, schema)
+        self.names = Names(self.connection.dialect, schema or "xporter")
         deploy(self.connection, self.names, self.endpoints)
         self.secrets = Secrets({school.estab: school.secret for school in self.simulator.schools.values()})
         self.cohort = cohort
