@@ -16,11 +16,12 @@ from api_pipeline.diagnostics.tec import check_tec
 from api_pipeline.sdr import opening
 from api_pipeline.sdr.flows import Desk
 from api_pipeline.sdr.openapi import schema_check
-from api_pipeline.sdr.receiver import Address, Manners, TecReceiver
+from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.settings import SdrSettings
 from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import Pace
+from api_pipeline.sdr.wire import Address, Manners
 from api_pipeline.token_answer import SettingNames
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session

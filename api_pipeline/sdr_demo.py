@@ -16,11 +16,11 @@ from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecSer
 from api_pipeline.sdr import flows, opening, schema
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.outcome import Options
-from api_pipeline.sdr.receiver import Address, Manners
 from api_pipeline.sdr.report import ResultPage, lines, write
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Pace, Verdict
+from api_pipeline.sdr.wire import Address, Manners
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session

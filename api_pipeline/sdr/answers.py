@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import orjson
+from api_pipeline.transport.bounded_json import read_json
 
-PLACES = re.compile(r"content[.\[\"']*\[?(\d+)\]?", re.IGNORECASE)
+PLACES = re.compile(r"content[.\[\"']*\[?(\d{1,9})\]?", re.IGNORECASE)
 _LONGEST_TEXT = 1000
+# What is read of an answer that says more than anybody needs to know.
+_LONGEST_CODE = 50
+_MOST_CODES = 10
+_MOST_TEXTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +145,8 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str]) -> Answer:
         # The published answer of an upload was not seen; an empty 200 is the workflow page's plain acceptance.
         return Acknowledged({})
     try:
-        content = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError:
+        content = read_json(body)
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         return Unreadable(f"HTTP {status} with something that is not a JSON object, as from a proxy")
@@ -196,15 +200,15 @@ def _by_code(problem: Problem) -> Answer | None:
 def read_problem(status: int, body: bytes) -> Problem:
     """Return what an error answer says, from an RFC 7807 problem or any text."""
     try:
-        content = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError:
+        content = read_json(body)
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         return Problem(status, text=_plain(body))
     errors = content.get("errors")
     inner: Mapping[str, Any] = errors if isinstance(errors, dict) else {}
     codes = [
-        code.strip().upper()
+        code.strip().upper()[:_LONGEST_CODE]
         for holder in (content, inner)
         for name in ("errorCode", "errorCodes")
         for code in _texts(holder.get(name))
@@ -215,7 +219,7 @@ def read_problem(status: int, body: bytes) -> Problem:
     ]
     named, named_ids = _named(inner)
     text = " ".join("; ".join(dict.fromkeys(words)).split())[:_LONGEST_TEXT]
-    return Problem(status, tuple(dict.fromkeys(codes)), text, named, named_ids)
+    return Problem(status, tuple(dict.fromkeys(codes))[:_MOST_CODES], text, named, named_ids)
 
 
 def _named(errors: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]:
@@ -229,8 +233,9 @@ def _named(errors: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]:
     if isinstance(content, dict):
         for name, value in content.items():
             reason = "; ".join(_texts(value))[:_LONGEST_TEXT]
-            if name.strip("[]").isdigit():
-                named[int(name.strip("[]"))] = reason
+            place = name.strip("[]")
+            if place.isdecimal() and len(place) < 10:
+                named[int(place)] = reason
             else:
                 named_ids[name] = reason
     elif isinstance(content, list):
@@ -247,15 +252,21 @@ def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
     return {**found, **{key: reason for key, reason in problem.named_ids.items() if key in known}}
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+def _texts(value: Any) -> list[str]:
+    """Return the texts in a value in their order, however deep they stand; the first thousand at most."""
+    found: list[str] = []
+    waiting = [iter((value,))]
+    while waiting and len(found) < _MOST_TEXTS:
+        item = next(waiting[-1], None)
+        if item is None:
+            waiting.pop()
+        elif isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, list):
+            waiting.append(iter([one for one in item if one is not None]))
+        elif isinstance(item, dict):
+            waiting.append(iter([one for one in item.values() if one is not None]))
+    return found
 
 
 def _plain(body: bytes) -> str:

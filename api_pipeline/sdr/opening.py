@@ -16,9 +16,10 @@ from api_pipeline import run_lock
 from api_pipeline.auth import Credentials, TokenProvider
 from api_pipeline.db import Connection
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sdr.receiver import BASE, Address, Manners, TecReceiver, refused_token
+from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.wire import Address, Manners, refused_token
 from api_pipeline.transport.exchange import Exchange
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
@@ -64,8 +65,9 @@ def make_receiver(
     is_asked_to_stop: Callable[[], bool] = lambda: False,
     on_secret: Callable[[str], None] = lambda _secret: None,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] | None = None,
 ) -> TecReceiver:
-    """Return a receiver whose requests go one at a time."""
+    """Return a receiver whose requests go one at a time; `sleep` waits in the place of the real clock."""
     limiter = RateLimiter(1, way.min_gap_s, clock, is_asked_to_stop)
     reach = replace(way.reach, is_abandoned=limiter.is_past_grace)
     tokens = TokenProvider(
@@ -86,7 +88,9 @@ def make_receiver(
         refused=refused_token,
         header=way.address.auth_header,
     )
-    return TecReceiver(exchange, way.address, way.manners, clock=clock, sleep=limiter.sleep, on_secret=on_secret)
+    return TecReceiver(
+        exchange, way.address, way.manners, clock=clock, sleep=sleep or limiter.sleep, on_secret=on_secret
+    )
 
 
 def make_store(connection: Connection, table_name: str) -> Store:

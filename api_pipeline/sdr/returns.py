@@ -11,6 +11,8 @@ from api_pipeline.errors import ReceiverDeclined, SettingsError
 from api_pipeline.sdr.nouns import ReturnPeriod
 
 _PERIOD = re.compile(r"(\d{4})-?(\d{2})")
+_LONGEST_WORD = 50
+_MOST_PAGES = 10_000
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -27,7 +29,7 @@ def read_all(
     page: int | None = None
     last: object = None
     call, most = 0, 2
-    while call < most:
+    while call < min(most, _MOST_PAGES):
         call += 1
         answer = ask(page)
         results = answer.get("results") if answer else None
@@ -48,14 +50,14 @@ def read_all(
 
 def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:
     """Return the period of an entry in the list, None where it has no id."""
-    number = whole(entry.get("returnId"))
+    number = whole(entry.get("returnId"), 2**63 - 1)
     if number is None:
         return None
     return ReturnPeriod(
         number,
         whole(entry.get("returnYear")),
         whole(entry.get("returnMonth")),
-        str(entry.get("returnStatus") or ""),
+        str(entry.get("returnStatus") or "")[:_LONGEST_WORD],
         str(entry.get("returnType") or ""),
         time_of(entry.get("openWindowDate")),
         time_of(entry.get("closeWindowDate")),
@@ -101,15 +103,18 @@ def time_of(value: object) -> datetime | None:
     text = re.sub(r"\.(\d{1,5})(?=[+-]|$)", lambda found: "." + found[1].ljust(6, "0"), text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        # At the ends of the calendar a zone leads out of it.
+        moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment
 
 
-def whole(value: object) -> int | None:
-    """Return a whole number that may be written as text, None for anything else."""
-    if isinstance(value, bool):
+def whole(value: object, most: int = 2**31 - 1) -> int | None:
+    """Return a whole number from 0 to `most` that may be written as text, None for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else None
+    return value if 0 <= value <= most else None

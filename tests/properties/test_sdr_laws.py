@@ -24,7 +24,8 @@ from api_pipeline.sdr.store import Store
 from tests.support.effort import IS_LONG, examples
 from tests.support.tec import PERIOD, Killed, TecWorld, record, tec_world
 
-_HISTORIES = examples(70, 1500)
+# The fewest that the law is worth: 200 with every change, 1,500 once a night.
+_HISTORIES = examples(200, 1500)
 _BAD, _REFUSED = "BAD", "REFUSED"
 
 _READINGS = st.builds(

@@ -23,10 +23,11 @@ from api_pipeline.sdr.difference import digest_of
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.opening import Way, base_url, make_receiver, make_store, receiver_key
 from api_pipeline.sdr.outcome import Options, Summary
-from api_pipeline.sdr.receiver import Address, Manners, TecReceiver
+from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation
 from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.wire import Address, Manners
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
@@ -162,8 +163,7 @@ class TecWorld:
             RetryPolicy(self.attempts, 0.0, lambda _low, _high: 0.0),
             self.manners,
         )
-        made = make_receiver(session, way, clock=self.clock)
-        made.sleep = self.clock.sleep
+        made = make_receiver(session, way, clock=self.clock, sleep=self.clock.sleep)
         self.adapt(made)
         return made
 
