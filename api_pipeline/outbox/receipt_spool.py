@@ -13,7 +13,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -61,11 +61,7 @@ class ReceiptSpool:
 
     def add(self, run_id: str, receiver: str, batch: int, outcomes: Iterable[Outcome]) -> int:
         """Save the accepted records among `outcomes` and return their number. Errors: DatabaseError (disk)."""
-        receipts = [
-            _spooled(run_id, receiver, batch, outcome)
-            for outcome in outcomes
-            if isinstance(outcome, Accepted) and outcome.record.is_last
-        ]
+        receipts = [_spooled(run_id, receiver, batch, outcome) for outcome in outcomes if isinstance(outcome, Accepted)]
         if not receipts:
             return 0
         try:
@@ -197,6 +193,23 @@ def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Acce
         held_after=None if receipt.kind == RecordKind.DELETION else held,
         known_hash=receipt.sent_hash,
     )
+    return _accepted(record, receipt)
+
+
+def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | None) -> Accepted | None:
+    """Return the outcome of a saved purge that is planned of its row now as it was sent; else None."""
+    if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
+        return None
+    return _accepted(replace(planned, row=row), receipt)
+
+
+def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:
+    """Return the outcome of a saved purge for the log alone."""
+    record = Record(row, receipt.la_child_id, RecordKind.PURGE, b"", None, known_hash=receipt.sent_hash)
+    return _accepted(record, receipt)
+
+
+def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
     at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None
     return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
 
@@ -249,6 +262,11 @@ def _is_well_formed(receipt: SpooledReceipt, name: str) -> bool:
     return _HASH.fullmatch(value) is not None if name.endswith("_hash") else bool(value) or name == "person_id"
 
 
-def by_row(receipts: Iterable[SpooledReceipt]) -> dict[int, SpooledReceipt]:
-    """Return the last saved receipt of each row."""
-    return {receipt.row_id: receipt for receipt in receipts}
+def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
+    """Return the last saved receipt of each row, and the last of its purges, in the order of the file."""
+    kept: dict[tuple[int, bool], SpooledReceipt] = {}
+    for receipt in receipts:
+        key = (receipt.row_id, receipt.kind == RecordKind.PURGE)
+        kept.pop(key, None)
+        kept[key] = receipt
+    return list(kept.values())

@@ -11,8 +11,15 @@ from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, StagedRow
-from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, recovered
+from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow
+from api_pipeline.outbox.receipt_spool import (
+    ReceiptSpool,
+    SpooledReceipt,
+    last_of_each,
+    logged_purge,
+    recovered,
+    recovered_purge,
+)
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
@@ -237,7 +244,7 @@ class ReliableWriteBack:
         if not saved:
             return
         mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
-        written, refused = self._write_saved(by_row(self._of_known_runs(mine)))
+        written, refused = self._write_saved(last_of_each(self._of_known_runs(mine)))
         if refused:
             _LOG.warning(
                 "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
@@ -255,36 +262,57 @@ class ReliableWriteBack:
         if mine:
             _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
 
-    def _write_saved(self, receipts: dict[int, SpooledReceipt]) -> tuple[int, set[int]]:
+    def _write_saved(self, receipts: Sequence[SpooledReceipt]) -> tuple[int, set[int]]:
         """Write saved receipts under the run and the batch they belong to.
 
         Return the number of those written, and the ids of the rows whose receipts the database refuses.
         """
         work = partial(self._accepted_of, receipts)
-        batches = with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
+        batches, purges = with_retry(self._store.connection, work, self._retry_budget, self._retake_lock)
         refused: set[int] = set()
         for (run_id, batch), outcomes in batches.items():
             write_back = WriteBack(self._store, replace(self._to, run_id=run_id), self._mask)
             unwritten, _ = self._write_what_can_be(write_back, batch, outcomes)
             refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
-        return sum(map(len, batches.values())) - len(refused), refused
+        for receipt, purge in purges:
+            write_back = WriteBack(self._store, replace(self._to, run_id=receipt.run_id), self._mask)
+            log = partial(write_back.log, receipt.batch, [purge])
+            try:
+                with_retry(self._store.connection, log, self._retry_budget, self._retake_lock)
+            except (ConnectionLost, DatabaseBusy, LockLost):
+                raise
+            except DatabaseError as error:
+                _LOG.debug("the database refused the receipt of a purge: %s", error)
+                refused.add(receipt.row_id)
+        return sum(map(len, batches.values())) + len(purges) - len(refused), refused
 
-    def _accepted_of(self, receipts: dict[int, SpooledReceipt]) -> dict[tuple[str, int], list[Outcome]]:
-        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did."""
-        rows = {row.id: row for row in self._store.read_rows(list(receipts))}
-        runs = self._runs_in_doubt(list(receipts.values()))
-        baselines = self._baselines(list(receipts.values()))
+    def _accepted_of(
+        self, receipts: Sequence[SpooledReceipt]
+    ) -> tuple[dict[tuple[str, int], list[Outcome]], list[tuple[SpooledReceipt, Accepted]]]:
+        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then other purges.
+
+        A purge after which more was sent, or after which the row has changed, is only logged.
+        """
+        rows = {row.id: row for row in self._store.read_rows(sorted({receipt.row_id for receipt in receipts}))}
+        runs = self._runs_in_doubt(receipts)
+        baselines = self._baselines(receipts)
         batches: dict[tuple[str, int], list[Outcome]] = {}
-        for row_id, receipt in receipts.items():
-            row = rows.get(row_id)
+        purges: list[tuple[SpooledReceipt, Accepted]] = []
+        for receipt in receipts:
+            row = rows.get(receipt.row_id)
             # A table that was emptied and filled again may have another person under this id.
-            if row is None or row.person_id != receipt.person_id or not _is_newest(receipt, row, runs):
+            if row is None or row.person_id != receipt.person_id:
                 continue
             baseline = baselines.get(receipt.la_child_id, Baseline())
-            accepted = recovered(receipt, row, _held_after(row, baseline, self._policy))
-            if accepted is not None:
+            if is_purge := receipt.kind == RecordKind.PURGE:
+                accepted = recovered_purge(receipt, row, _planned(row, baseline, self._policy))
+            else:
+                accepted = recovered(receipt, row, _held_after(row, baseline, self._policy))
+            if accepted is not None and _is_newest(receipt, row, runs):
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
-        return batches
+            elif is_purge:
+                purges.append((receipt, logged_purge(receipt, row)))
+        return batches, purges
 
     def _of_known_runs(self, receipts: Sequence[SpooledReceipt]) -> list[SpooledReceipt]:
         """Return the receipts of runs that the database knows: anybody could have written the file.
@@ -336,6 +364,15 @@ def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | N
     if runs is None:
         return row.is_deleted or row.submission_status in DUE_STATUSES
     return runs.get(receipt.la_child_id) == receipt.run_id
+
+
+def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | None:
+    """Return the record that is planned of this row, upon this baseline; None where there is none."""
+    try:
+        record = next_record(row, parse_payload(row.json_payload), baseline, policy)
+    except PayloadError:
+        return None
+    return record if isinstance(record, Record) else None
 
 
 def _held_after(row: StagedRow, baseline: Baseline, policy: Policy) -> str | None:

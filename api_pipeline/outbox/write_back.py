@@ -162,6 +162,16 @@ class WriteBack:
             self._write(batch, outcomes, also, is_repeated=True)
         self._is_in_doubt = False
 
+    def log(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        """Log outcomes whose effect is recorded already, unless they are in the log. Errors: DatabaseError."""
+        if not self._to.control_tables or self._is_written(batch, outcomes):
+            return
+        changes = _Changes()
+        for outcome in outcomes:
+            self._collect_log(changes, outcome)
+        with self._store.connection.transaction():
+            self._insert_log(batch, changes)
+
     def _is_written(self, batch: int, known: Sequence[Outcome]) -> bool:
         """Return whether an earlier try of this, whose answer was lost, is in the log, and so in the database."""
         if not self._to.control_tables or self._to.testing:
@@ -373,14 +383,17 @@ class WriteBack:
         store.remove_held(receiver, sorted(changes.replaced))
         held = self._stored_baselines(changes)
         store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
-        shared = (self._to.run_id, batch, self._to.table, utc_now())
-        for alike, lines in changes.log.items():
-            store.write_rows("insert_log", (int, str, str, str, str), self._stored(lines), (*shared, *alike))
+        self._insert_log(batch, changes)
         store.clear_in_doubt(receiver, changes.confirmed)
         renewed = [child for child, _ in changes.renewed]
         store.mark_in_doubt(receiver, self._to.run_id, changes.renewed, renewed)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), self._stored(changes.may_hold))
+
+    def _insert_log(self, batch: int, changes: _Changes) -> None:
+        shared = (self._to.run_id, batch, self._to.table, utc_now())
+        for alike, lines in changes.log.items():
+            self._store.write_rows("insert_log", (int, str, str, str, str), self._stored(lines), (*shared, *alike))
 
     def _apply_rows(self, changes: _Changes) -> None:
         for statement, rows in changes.rows.items():

@@ -654,3 +654,31 @@ def test_foreign_open_transaction_ends_the_run_within_its_limit(
     assert world.run().code == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == len(persons)
+
+
+@pytest.mark.parametrize("refused", ["'purge'", "'purge', 'full'"])
+def test_the_receipt_of_a_purge_that_is_refused_is_spooled_and_logged(embedded_world: World, refused: str) -> None:
+    world = embedded_world
+    details = child("1")["child_details"]
+    world.fill([staged(person, child(person)) for person in ("1", "2")])
+    assert world.run().code == 0
+    world.restage("1", child("1", child_details={name: details[name] for name in details if name != "surname"}))
+    world.database.execute(
+        f"CREATE TRIGGER refused BEFORE INSERT ON ssd_api_submission_log WHEN NEW.kind IN ({refused}) "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+
+    done = world.run(PURGE_VANISHED="true")
+
+    assert done.code == 3, done.text
+    purge = spooled(world)[0]
+    assert (purge["kind"], purge["person_id"]) == ("purge", "1")
+    world.database.execute("DROP TRIGGER refused")
+    assert world.run(PURGE_VANISHED="true").code == 0
+    assert no_spool(world)
+    logged = world.database.rows(
+        "SELECT kind, outcome, answer, run_id FROM ssd_api_submission_log WHERE person_id = '1' ORDER BY id"
+    )
+    assert ("purge", "accepted", purge["receipt"], purge["run_id"]) in [tuple(line) for line in logged]
+    assert len({line[2] for line in logged}) == len(logged), "an answer is logged once"
+    assert "surname" not in recorded(world.database)["1"]["child_details"]

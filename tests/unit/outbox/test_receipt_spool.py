@@ -14,7 +14,7 @@ import pytest
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
-from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, by_row, parsed, recovered
+from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, last_of_each, parsed, recovered
 from api_pipeline.payload import sha256_hex
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
@@ -137,14 +137,15 @@ def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetim
     return Accepted(record, Receipt(RECEIPT.receipt, at), 201)
 
 
-def test_only_final_acceptances_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
+def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
     whole = accepted(1)
     purge = replace(whole, record=replace(whole.record, kind=RecordKind.PURGE, then=whole.record))
     lost = DeliveryFailed(accepted(2).record, "HTTP 503", 503, may_have_arrived=True)
 
-    assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 2
+    assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 3
 
-    first, second = spool.read()
+    before, first, second = spool.read()
+    assert (before.row_id, before.kind, before.sent_hash) == (1, "purge", purge.record.sent_hash)
     assert (first.run_id, first.receiver, first.batch, first.row_id, first.http_code) == ("run-1", "here", 7, 1, 201)
     assert (first.person_id, first.la_child_id, first.kind, first.receipt) == ("P1", "C1", "full", RECEIPT.receipt)
     assert (first.payload_hash, first.sent_hash) == (sha256_hex('{"n":1}'), whole.record.sent_hash)
@@ -255,7 +256,8 @@ def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, 
     assert recovered(saved, changed, None) is None
 
 
-def test_of_several_receipts_of_a_row_the_last_counts() -> None:
-    later = replace(RECEIPT, receipt="later")
+def test_of_several_receipts_of_a_row_the_last_counts_beside_its_purge() -> None:
+    later, other, purge = replace(RECEIPT, receipt="later"), replace(RECEIPT, row_id=2), replace(RECEIPT, kind="purge")
 
-    assert by_row([RECEIPT, replace(RECEIPT, row_id=2), later]) == {-5: later, 2: replace(RECEIPT, row_id=2)}
+    assert last_of_each([RECEIPT, other, later]) == [other, later]
+    assert last_of_each([purge, RECEIPT, replace(purge, batch=9), later]) == [replace(purge, batch=9), later]
