@@ -20,7 +20,7 @@ from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
-from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.gc_tuning import seldom_collected, short_turns
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -91,7 +91,13 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         started_at=utc_now(),
     )
     program = working_as(f"d2i-csc-api run {request.run_id}")
-    with program, seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
+    with (
+        program,
+        seldom_collected(),
+        short_turns(),
+        _store(settings) as store,
+        locked(store, shard_of(settings)) as lock,
+    ):
         at_hand = _Store(store, lock, check_tables(store, settings, request))
         _execute(settings, request, observers, stop, summary, at_hand)
     return summary

@@ -1,7 +1,8 @@
 """From rows to steps: what is due, what the receiver holds, what is to be sent next, whether it may be.
 
 Lazy: a page of rows is read while the steps of the page before are taken, in the transaction that writes answers back,
-or once they have been taken.
+or once they have been taken. A thread of its own reads and checks the payloads of a page that was read ahead; it knows
+no database, and there is one such page at most.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -114,6 +116,14 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A page that was read ahead, and its payloads, which another thread reads and checks."""
+
+    read: _Read
+    looked_at: Future[list[_LookedAt]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Page:
     items: list[_Item]
     blank: list[str]
@@ -146,7 +156,8 @@ class Planner:
         self._moving: set[str] = set()
         self._after_id: int | None = None
         self._has_ended = False
-        self._ahead: _Read | None = None
+        self._ahead: _Ahead | None = None
+        self._worker: ThreadPoolExecutor | None = None
         self._deferred: list[int] = []
         self._waiting: set[str] = set()
         self.counts = PlanCounts()
@@ -188,7 +199,7 @@ class Planner:
         for start in range(0, len(ids), PAGE_SIZE):
             part = ids[start : start + PAGE_SIZE]
             read = self._with_retry(partial(self._read, partial(self._rows_of, part)))
-            items = self._page_of(read).items
+            items = self._page_of(read, self._look_at_all(read)).items
             # Some may be due no longer.
             self.counts.due -= len(part) - len(items)
             for item in items:
@@ -215,23 +226,36 @@ class Planner:
     def read_ahead(self) -> None:
         """Read the next page, where that is not done yet, within the transaction that is open. Errors: DatabaseError.
 
-        It costs no transaction of its own then.
+        It costs no transaction of its own then, and its payloads are read and checked while the database works.
         """
         if self._ahead is None and not self._has_ended:
-            self._ahead = self._read(self._next_rows)
+            read = self._read(self._next_rows)
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(1, "planner")
+            self._ahead = _Ahead(read, self._worker.submit(self._look_at_all, read))
+
+    def close(self) -> None:
+        """End the thread that reads and checks payloads."""
+        if self._worker is not None:
+            self._worker.shutdown(cancel_futures=True)
 
     def _next_rows(self) -> Sequence[StagedRow]:
         return self._store.read_page(self._options.selection, self._after_id)
 
     def _next_page(self) -> _Page | None:
-        read, self._ahead = self._ahead, None
-        if read is None or read.opening != self._store.connection.openings:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            looked_at = ahead.looked_at.result()
+        if ahead is None or ahead.read.opening != self._store.connection.openings:
             read = self._with_retry(lambda: self._read(self._next_rows))
+            looked_at = self._look_at_all(read)
+        else:
+            read = ahead.read
         self._has_ended = not read.rows
         if self._has_ended:
             return None
         self._after_id = read.rows[-1].id
-        return self._page_of(read)
+        return self._page_of(read, looked_at)
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
         return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
@@ -242,13 +266,16 @@ class Planner:
         children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
         return _Read(self._store.connection.openings, rows, children, self._baselines(list(children)), moving)
 
-    def _page_of(self, read: _Read) -> _Page:
-        self._moving = read.moving
-        rows = newest_only(read.rows, self._options.people)
-        looked_at = [(row, *self._look_at(row)) for row in rows if not row.is_blank]
-        return self._with_retry(lambda: self._with_baselines(read, rows, looked_at))
+    def _look_at_all(self, read: _Read) -> list[_LookedAt]:
+        return [self._look_at(row) for row in newest_only(read.rows, self._options.people)]
 
-    def _with_baselines(self, read: _Read, rows: Sequence[StagedRow], looked_at: Sequence[_LookedAt]) -> _Page:
+    def _page_of(self, read: _Read, looked_at: Sequence[_LookedAt]) -> _Page:
+        self._moving = read.moving
+        return self._with_retry(lambda: self._with_baselines(read, looked_at))
+
+    def _with_baselines(self, read: _Read, looked_at: Sequence[_LookedAt]) -> _Page:
+        blank = [row.person_id for row, _, _ in looked_at if row.is_blank and _would_be_due(row)]
+        looked_at = [one for one in looked_at if not one[0].is_blank]
         children = {payload.la_child_id for _, payload, _ in looked_at if isinstance(payload, Payload)}
         # What a text seemed to say may have stood elsewhere in it.
         baselines = {**read.baselines, **self._baselines(list(children - read.asked))}
@@ -258,19 +285,18 @@ class Planner:
             baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, baseline):
                 items.append(_Item(row, payload, findings, baseline))
-        blank = [row.person_id for row in rows if row.is_blank and _would_be_due(row)]
         return _Page(self._taken_over(items, concluded), blank)
 
-    def _look_at(self, row: StagedRow) -> tuple[Payload | PayloadError, Sequence[Finding]]:
-        """Read and check a row's payload in one go, while its value is at hand."""
+    def _look_at(self, row: StagedRow) -> _LookedAt:
+        """Read and check a row's payload in one go, while its value is at hand. Pure: no database."""
         options, checker = self._options, self._checker
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
         payload = _read_payload(row, checker.is_sound if is_checked else None)
         if isinstance(payload, PayloadError):
-            return payload, ()
+            return row, payload, ()
         findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
         payload.put_aside()
-        return payload, findings + identity_findings(row.person_id, payload.la_child_id)
+        return row, payload, findings + identity_findings(row.person_id, payload.la_child_id)
 
     def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
         return adopted_baselines(self._store, rows) if self._options.control_tables else {}
@@ -319,7 +345,7 @@ class Planner:
             return None
         self._moving.add(child)
         if self._ahead is not None:
-            self._ahead.moving.add(child)
+            self._ahead.read.moving.add(child)
         record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)

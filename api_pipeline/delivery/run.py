@@ -100,6 +100,7 @@ class Run:
             )
         finally:
             not_begun = self._senders.close()
+            parts.planner.close()
         self._take_in_all()
         self._write_decided()
         # What follows an accepted purge stays in doubt: until it is sent, no later payload is sure of its base.

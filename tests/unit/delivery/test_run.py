@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
 from api_pipeline.db import Connection
 from api_pipeline.db_retry import RetryBudget
+from api_pipeline.delivery import planner
 from api_pipeline.delivery.planner import Planner, PlanOptions
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
 from api_pipeline.delivery.sender_pool import Sending
@@ -35,7 +37,7 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
-from api_pipeline.payload import Policy
+from api_pipeline.payload import Payload, Policy
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
@@ -84,7 +86,7 @@ class Night:
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
         )
         under_way: set[str] = set()
-        planner = Planner(
+        plan = Planner(
             store, options, Checker(date(2026, 11, 27)), RETRY, lambda *_: None, under_way=lambda: set(under_way)
         )
         write_back = ReliableWriteBack(
@@ -101,7 +103,7 @@ class Night:
         self.receiver = Receiver(limiter)
         sending = Sending(self.receiver, limiter, senders=1, give_up_after=2, pause=lambda: None)
         self.stop = threading.Event()
-        self.parts = RunParts(planner, sending, write_back, under_way, batch_size, self.stop, NoProgress())
+        self.parts = RunParts(plan, sending, write_back, under_way, batch_size, self.stop, NoProgress())
 
     def run(self) -> RunSummary:
         Run(self.parts, self.summary).execute()
@@ -155,6 +157,44 @@ def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
 
     assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE + 1
     assert pages == [False, True, True, False], "the first, and the empty one behind the last"
+
+
+def test_payloads_of_a_page_read_ahead_are_checked_by_a_thread_that_ends(
+    table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
+    threads: list[str] = []
+    read = planner.read_payload
+
+    def seen(*args: Any) -> Payload:
+        threads.append(threading.current_thread().name)
+        return read(*args)
+
+    monkeypatch.setattr(planner, "read_payload", seen)
+
+    assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE
+    assert threads == ["MainThread"] * PAGE_SIZE + ["planner_0"] * PAGE_SIZE
+    assert not any(thread.name.startswith("planner") for thread in threading.enumerate())
+
+
+def test_error_of_the_program_while_a_page_is_checked_ends_the_run_in_one_sentence(
+    table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
+    read = planner.read_payload
+
+    def fails(row: StagedRow, *args: Any) -> Payload:
+        if row.id > PAGE_SIZE:
+            raise ZeroDivisionError
+        return read(row, *args)
+
+    monkeypatch.setattr(planner, "read_payload", fails)
+    summary = Night(store, tmp_path, batch_size=PAGE_SIZE).run()
+
+    assert [str(error) for error in summary.errors] == [
+        "The run met an error of its own while reading (ZeroDivisionError); report it."
+    ]
+    assert statuses(table).count("sent") == summary.accepted, "the first page was sent, or not begun"
 
 
 def test_page_that_cannot_be_read_within_a_transaction_is_read_alone(
