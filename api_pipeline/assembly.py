@@ -15,7 +15,8 @@ from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect, working_as
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.diagnostics.layout import check_layout

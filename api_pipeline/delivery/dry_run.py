@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.planner import Planner, PlanOptions, Step
+from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Outcome, Record, RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding

@@ -1,42 +1,28 @@
 """From rows to steps: what is due, what the receiver holds, what is to be sent next, whether it may be.
 
-Lazy: a page of rows is read while the steps of the page before are taken, in the transaction that writes answers back,
-or once they have been taken. A thread of its own reads and checks the payloads of a page that was read ahead; it knows
-no database, and there is one such page at most.
+Lazy: a page of rows is planned once the steps of the page before have been taken (see `pages`).
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from api_pipeline.db_retry import RetryBudget, with_retry
+from api_pipeline.delivery.pages import LookedAt, Page, Pages
+from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
-from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
-from api_pipeline.payload import (
-    Payload,
-    PayloadError,
-    Policy,
-    Validator,
-    intent_hash,
-    next_record,
-    read_payload,
-)
+from api_pipeline.outbox.superseded import RowsOfPerson
+from api_pipeline.payload import Payload, PayloadError, intent_hash, next_record
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.schema_check import Checker, identity_findings
+from api_pipeline.payloads.schema_check import Checker
 
 _NAMED = 5
-# Whose payload a text seems to be: it is read before it is parsed.
-_CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
-_Result = TypeVar("_Result")
 _UNKNOWN = Baseline(is_recorded=False)
 _UNSTORABLE_ID = (
     "la_child_id: it has a letter that the database's code page lacks, so what the receiver holds of this child could "
@@ -68,25 +54,6 @@ class PlanCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
-
-    `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
-    `testing` whether nothing is sent, and nothing recorded either. `people` are those with more than one row.
-    """
-
-    selection: Selection
-    policy: Policy
-    receiver: str
-    control_tables: bool
-    schema_check: str
-    schema_codes: str
-    testing: bool
-    people: Mapping[str, RowsOfPerson]
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Item:
     """A due row."""
 
@@ -94,39 +61,6 @@ class _Item:
     payload: Payload | PayloadError
     findings: Sequence[Finding]
     baseline: Baseline
-
-
-_LookedAt: TypeAlias = "tuple[StagedRow, Payload | PayloadError, Sequence[Finding]]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Rows as they were read in one go, and the baselines of the children who were asked for.
-
-    Of the children in `moving` these may say what is true no longer when the rows are planned. Of no child does it say
-    so on another opening of the connection: meanwhile another run may have come and gone.
-    """
-
-    opening: int
-
-    rows: Sequence[StagedRow]
-    asked: frozenset[str]
-    baselines: Mapping[str, Baseline]
-    moving: set[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """A page that was read ahead, and its payloads, which another thread reads and checks."""
-
-    read: _Read
-    looked_at: Future[list[_LookedAt]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    items: list[_Item]
-    blank: list[str]
 
 
 class Planner:
@@ -149,15 +83,10 @@ class Planner:
         self._store = store
         self._retry_budget = retry_budget
         self._options = options
-        self._checker = checker
         self._on_finding = on_finding
-        self._under_way = under_way
         self._after_reopen = after_reopen
+        self._pages = Pages(store, options, checker, retry_budget, under_way, after_reopen)
         self._moving: set[str] = set()
-        self._after_id: int | None = None
-        self._has_ended = False
-        self._ahead: _Ahead | None = None
-        self._worker: ThreadPoolExecutor | None = None
         self._deferred: list[int] = []
         self._waiting: set[str] = set()
         self.counts = PlanCounts()
@@ -171,6 +100,14 @@ class Planner:
     def people(self) -> Mapping[str, RowsOfPerson]:
         """The people who have more than one row."""
         return self._options.people
+
+    def read_ahead(self) -> None:
+        """Read the next page in the transaction that is open (see `Pages.read_ahead`). Errors: DatabaseError."""
+        self._pages.read_ahead()
+
+    def close(self) -> None:
+        """End the thread that reads and checks payloads."""
+        self._pages.close()
 
     def steps(self) -> Iterator[Step]:
         """Return the first step of each due row, by id and up to the limit. Errors: DatabaseError.
@@ -198,105 +135,51 @@ class Planner:
     def _steps_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for start in range(0, len(ids), PAGE_SIZE):
             part = ids[start : start + PAGE_SIZE]
-            read = self._with_retry(partial(self._read, partial(self._rows_of, part)))
-            items = self._page_of(read, self._look_at_all(read)).items
+            items = self._items(*self._pages.page_of(part))
             # Some may be due no longer.
             self.counts.due -= len(part) - len(items)
             for item in items:
                 if (step := self._step(item)) is not None:
                     yield step
 
-    def _rows_of(self, ids: Sequence[int]) -> list[StagedRow]:
-        return sorted(self._store.read_rows(ids), key=lambda row: row.id)
-
     def _due_rows(self) -> Iterator[_Item]:
         """Return the due rows with what is known of them, page by page and up to the limit."""
         left = self._options.limit
-        while page := self._next_page():
-            self.counts.blank += len(page.blank)
-            self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
-            page.items.reverse()
-            while page.items:
+        while (found := self._pages.next_page()) is not None:
+            self._count_blank(found[1])
+            items = self._items(*found)
+            items.reverse()
+            while items:
                 if left is not None and left <= 0:
                     self.counts.was_limited = True
                     return
-                yield page.items.pop()
+                yield items.pop()
                 left = None if left is None else left - 1
 
-    def read_ahead(self) -> None:
-        """Read the next page, where that is not done yet, within the transaction that is open. Errors: DatabaseError.
+    def _items(self, page: Page, looked_at: Sequence[LookedAt]) -> list[_Item]:
+        self._moving = page.moving
 
-        It costs no transaction of its own then, and its payloads are read and checked while the database works.
-        """
-        if self._ahead is None and not self._has_ended:
-            read = self._read(self._next_rows)
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, "planner")
-            self._ahead = _Ahead(read, self._worker.submit(self._look_at_all, read))
+        def work() -> list[_Item]:
+            return self._due(page, [one for one in looked_at if not one[0].is_blank])
 
-    def close(self) -> None:
-        """End the thread that reads and checks payloads."""
-        if self._worker is not None:
-            self._worker.shutdown(cancel_futures=True)
-
-    def _next_rows(self) -> Sequence[StagedRow]:
-        return self._store.read_page(self._options.selection, self._after_id)
-
-    def _next_page(self) -> _Page | None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            looked_at = ahead.looked_at.result()
-        if ahead is None or ahead.read.opening != self._store.connection.openings:
-            read = self._with_retry(lambda: self._read(self._next_rows))
-            looked_at = self._look_at_all(read)
-        else:
-            read = ahead.read
-        self._has_ended = not read.rows
-        if self._has_ended:
-            return None
-        self._after_id = read.rows[-1].id
-        return self._page_of(read, looked_at)
-
-    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
         return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
 
-    def _read(self, rows_of: Callable[[], Sequence[StagedRow]]) -> _Read:
-        moving = self._under_way()
-        rows = rows_of()
-        children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
-        return _Read(self._store.connection.openings, rows, children, self._baselines(list(children)), moving)
-
-    def _look_at_all(self, read: _Read) -> list[_LookedAt]:
-        return [self._look_at(row) for row in newest_only(read.rows, self._options.people)]
-
-    def _page_of(self, read: _Read, looked_at: Sequence[_LookedAt]) -> _Page:
-        self._moving = read.moving
-        return self._with_retry(lambda: self._with_baselines(read, looked_at))
-
-    def _with_baselines(self, read: _Read, looked_at: Sequence[_LookedAt]) -> _Page:
+    def _count_blank(self, looked_at: Sequence[LookedAt]) -> None:
         blank = [row.person_id for row, _, _ in looked_at if row.is_blank and _would_be_due(row)]
-        looked_at = [one for one in looked_at if not one[0].is_blank]
+        self.counts.blank += len(blank)
+        self.counts.blank_people += blank[: _NAMED - len(self.counts.blank_people)]
+
+    def _due(self, page: Page, looked_at: Sequence[LookedAt]) -> list[_Item]:
         children = {payload.la_child_id for _, payload, _ in looked_at if isinstance(payload, Payload)}
         # What a text seemed to say may have stood elsewhere in it.
-        baselines = {**read.baselines, **self._baselines(list(children - read.asked))}
+        baselines = {**page.baselines, **self._pages.baselines(list(children - page.asked))}
         concluded = self._concluded([row for row, payload, _ in looked_at if _child(payload) not in baselines])
         items: list[_Item] = []
         for row, payload, findings in looked_at:
             baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, baseline):
                 items.append(_Item(row, payload, findings, baseline))
-        return _Page(self._taken_over(items, concluded), blank)
-
-    def _look_at(self, row: StagedRow) -> _LookedAt:
-        """Read and check a row's payload in one go, while its value is at hand. Pure: no database."""
-        options, checker = self._options, self._checker
-        is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
-        payload = _read_payload(row, checker.is_sound if is_checked else None)
-        if isinstance(payload, PayloadError):
-            return row, payload, ()
-        findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
-        payload.put_aside()
-        return row, payload, findings + identity_findings(row.person_id, payload.la_child_id)
+        return self._taken_over(items, concluded)
 
     def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
         return adopted_baselines(self._store, rows) if self._options.control_tables else {}
@@ -315,11 +198,6 @@ class Planner:
             else item
             for item in items
         ]
-
-    def _baselines(self, children: Sequence[str]) -> dict[str, Baseline]:
-        if not self._options.control_tables:
-            return {}
-        return self._store.baselines(self._options.receiver, children)
 
     def _is_selected(self, row: StagedRow, baseline: Baseline) -> bool:
         if self._options.selection.every_row and not row.is_deleted:
@@ -344,8 +222,7 @@ class Planner:
             self._deferred.append(row.id)
             return None
         self._moving.add(child)
-        if self._ahead is not None:
-            self._ahead.read.moving.add(child)
+        self._pages.note_planned(child)
         record = next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
@@ -379,13 +256,6 @@ class Planner:
 def _base(concluded: Adopted | None, child: str) -> Baseline:
     """Return what is known of a child: what was concluded from its row, unless that was sent under another id."""
     return concluded.baseline if concluded is not None and concluded.child == child else _UNKNOWN
-
-
-def _read_payload(row: StagedRow, validator: Validator | None) -> Payload | PayloadError:
-    try:
-        return read_payload(row, validator)
-    except PayloadError as error:
-        return error
 
 
 def _would_be_due(row: StagedRow) -> bool:

@@ -11,7 +11,8 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.planner import Planner
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,

@@ -10,7 +10,8 @@ from datetime import date, datetime
 import pytest
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.planner import Planner, PlanOptions, Step
+from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.superseded import people_with_several_rows

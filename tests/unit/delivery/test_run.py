@@ -16,8 +16,9 @@ import pytest
 from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
 from api_pipeline.db import Connection
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery import planner
-from api_pipeline.delivery.planner import Planner, PlanOptions
+from api_pipeline.delivery import pages
+from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, ServiceUnavailable
@@ -37,7 +38,7 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
-from api_pipeline.payload import Payload, Policy
+from api_pipeline.payload import Payload, Policy, read_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
@@ -163,32 +164,31 @@ def test_payloads_of_a_page_read_ahead_are_checked_by_a_thread_that_ends(
     table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
+    before = set(threading.enumerate())
     threads: list[str] = []
-    read = planner.read_payload
 
     def seen(*args: Any) -> Payload:
         threads.append(threading.current_thread().name)
-        return read(*args)
+        return read_payload(*args)
 
-    monkeypatch.setattr(planner, "read_payload", seen)
+    monkeypatch.setattr(pages, "read_payload", seen)
 
     assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE
     assert threads == ["MainThread"] * PAGE_SIZE + ["planner_0"] * PAGE_SIZE
-    assert not any(thread.name.startswith("planner") for thread in threading.enumerate())
+    assert not set(threading.enumerate()) - before
 
 
 def test_error_of_the_program_while_a_page_is_checked_ends_the_run_in_one_sentence(
     table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
-    read = planner.read_payload
 
     def fails(row: StagedRow, *args: Any) -> Payload:
         if row.id > PAGE_SIZE:
             raise ZeroDivisionError
-        return read(row, *args)
+        return read_payload(row, *args)
 
-    monkeypatch.setattr(planner, "read_payload", fails)
+    monkeypatch.setattr(pages, "read_payload", fails)
     summary = Night(store, tmp_path, batch_size=PAGE_SIZE).run()
 
     assert [str(error) for error in summary.errors] == [
