@@ -6,14 +6,14 @@ score may not stand unmoved at its place, and all dates of a child must have mov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
 import orjson
 
-from api_pipeline.anonymise.child import SCORES, listed, normalised, read_date
+from api_pipeline.anonymise.child import SCORES, day_of, listed, normalised
 from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data, read_payload
 from api_pipeline.anonymise.walk import changed_parts, is_same
@@ -109,13 +109,21 @@ def _look(known: Field | None) -> _Look:
     codes = listed(known.code_list) if isinstance(known, Leaf) and known.kind is FieldKind.CODE else frozenset()
     is_score = isinstance(known, Leaf) and known.kind is FieldKind.SCORE
 
+    codes_of = _codes_of(known)
+
     def look(value: Any, comparison: _Comparison) -> None:
         if isinstance(value, str):
             if value not in codes:
                 comparison.identifying.add(value)
         elif isinstance(value, dict):
             for name, member in value.items():
-                (names.get(name) or _look_anywhere)(member, comparison)
+                kind = type(member)
+                if kind is str:
+                    # Most members: without a call for each.
+                    if name not in codes_of or member not in codes_of[name]:
+                        comparison.identifying.add(member)
+                elif kind is not bool:
+                    (names.get(name) or _look_anywhere)(member, comparison)
         elif isinstance(value, list):
             inner = each or _look_anywhere
             for item in value:
@@ -126,8 +134,22 @@ def _look(known: Field | None) -> _Look:
     return look
 
 
+def _leaves(known: Field | None) -> Iterator[tuple[str, Leaf]]:
+    if isinstance(known, Members):
+        yield from ((name, one) for name, one in known.by_name.items() if isinstance(one, Leaf))
+
+
+def _codes_of(known: Field | None) -> dict[str, frozenset[str]]:
+    return {name: listed(one.code_list) for name, one in _leaves(known) if one.kind is FieldKind.CODE}
+
+
 def _look_anywhere(value: Any, comparison: _Comparison) -> None:
-    _look(None)(value, comparison)
+    _look_at_unknown()(value, comparison)
+
+
+@cache
+def _look_at_unknown() -> _Look:
+    return _look(None)
 
 
 def _judge(known: Field | None) -> _Judge:
@@ -141,6 +163,9 @@ def _judge(known: Field | None) -> _Judge:
 
 def _members(known: Members) -> _Judge:
     judges = {name: _judge(one) for name, one in known.by_name.items()}
+    codes_of = _codes_of(known)
+    flags = {name for name, one in _leaves(known) if one.kind is FieldKind.FLAG}
+    dates = {name for name, one in _leaves(known) if one.kind is FieldKind.DATE}
 
     def judge(value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
         if not isinstance(value, dict):
@@ -148,6 +173,15 @@ def _members(known: Members) -> _Judge:
         there = original if isinstance(original, dict) else {}
         found: list[str] = []
         for name, member in value.items():
+            # Most members: without a call for each.
+            if type(member) is str:
+                if name in codes_of and member in codes_of[name]:
+                    continue
+                if name in dates and (moved := _moved(member, there.get(name))):
+                    comparison.shifts.add(moved)
+                    continue
+            elif type(member) is bool and name in flags:
+                continue
             inner = judges.get(name)
             if inner is None:
                 found.append(f"{path}.(unknown member)")
@@ -202,11 +236,19 @@ def _score(value: Any, original: Any, path: str, _comparison: _Comparison) -> li
 
 
 def _date(value: Any, original: Any, path: str, comparison: _Comparison) -> list[str]:
-    new, old = read_date(value), read_date(original)
-    if new is None or old is None or new == old:
+    moved = _moved(value, original)
+    if not moved:
         return [path]
-    comparison.shifts.add(new.toordinal() - old.toordinal())
+    comparison.shifts.add(moved)
     return []
+
+
+def _moved(value: Any, original: Any) -> int:
+    """Return by how many days a date moved, 0 where one of the two is none."""
+    if not (isinstance(value, str) and isinstance(original, str)):
+        return 0
+    new, old = day_of(value), day_of(original)
+    return 0 if new is None or old is None else new - old
 
 
 def _text(value: Any, path: str, comparison: _Comparison) -> list[str]:

@@ -49,6 +49,13 @@ def read_date(value: object) -> date | None:
     return _date_of(value) if isinstance(value, str) else None
 
 
+@lru_cache(maxsize=20_000)
+def day_of(value: str) -> int | None:
+    """Return the number of the day that a date stands for, None for a text that is none."""
+    found = _date_of(value)
+    return None if found is None else found.toordinal()
+
+
 # A council's records hold a few thousand different days, and each many times.
 @lru_cache(maxsize=20_000)
 def _date_of(text: str) -> date | None:
@@ -79,6 +86,13 @@ class Child:
     def identifier(self, value: str, longest: int) -> str:
         """Gives the identifier that stands for `value` in this run, for whichever child: workers have many."""
         length = min(longest or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
+        # By far the most frequent: the first attempt without what leads to the others. It is letters and digits alone.
+        known = self._made.get((length, value))
+        if known is None:
+            known = self._key.identifier(length, "identifier", value, "0")
+            if known.casefold() not in self._taken:
+                self._made[length, value] = known
+                return known
         return self._fresh(length, value, lambda attempt: self._key.identifier(length, "identifier", value, attempt))
 
     def name(self, value: str) -> str:

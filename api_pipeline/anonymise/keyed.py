@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NoReturn, TypeVar
 
 _Value = TypeVar("_Value")
 _KEY_BYTES = 32
+_BLOCK_BYTES = 64
 # Without I, O and 0, which are misread, and without X: an identifier that holds 0x trips a firewall (specification 6).
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWYZ123456789"
 _LETTER_OF = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
@@ -17,11 +18,13 @@ _LETTER_OF = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 class RunKey:
     """A random key that lives in memory for one run. It has no representation, so that no log can hold it."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes | None = None) -> None:
         """Takes a new random key of 256 bits; `key` is for tests that need the same run twice."""
-        self._key = secrets.token_bytes(_KEY_BYTES) if key is None else key
+        block = (secrets.token_bytes(_KEY_BYTES) if key is None else key).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
 
     def __repr__(self) -> str:
         return "RunKey(...)"
@@ -31,11 +34,12 @@ class RunKey:
 
     def digest(self, *parts: str) -> bytes:
         """Gives the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
-        message = b""
-        for part in parts:
-            text = part.encode("utf-8", "surrogatepass")
-            message += len(text).to_bytes(4, "big") + text
-        return hmac.digest(self._key, message, "sha256")
+        texts = [part.encode("utf-8", "surrogatepass") for part in parts]
+        # RFC 2104 with both blocks of the key prepared: a third of the time of `hmac.digest`, sixty times a record.
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(b"".join([len(text).to_bytes(4, "big") + text for text in texts]))
+        outer.update(inner.digest())
+        return outer.digest()
 
     def number(self, *parts: str) -> int:
         """Gives the same digest as a number of 256 bits."""

@@ -101,13 +101,12 @@ def previous_data(live: LiveRecord) -> dict[str, Any] | None:
 
 def _collect(value: object, into: set[object]) -> None:
     """Put every text and number of a payload into a set."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
+    if not isinstance(value, (dict, list)):
+        into.add(value)
+        return
+    for one in value.values() if isinstance(value, dict) else value:
+        if type(one) is dict or type(one) is list:
+            _collect(one, into)
         else:
             into.add(one)
 

@@ -6,8 +6,10 @@ values, and asking at each of them what it is costs more than inventing it. Pure
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import count
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -21,6 +23,7 @@ _Maker: TypeAlias = "Callable[[Walk, Any, Any, Any], Any]"
 
 _LEFT_OUT: Final = object()
 _NOTHING: Final[_Object] = {}
+_NUMBERS = count()
 
 
 class Walk:
@@ -29,6 +32,8 @@ class Walk:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.left_out = 0
+        # What texts became already, by the kind of member: most stand in both payloads of a row.
+        self.made: defaultdict[int, dict[str, Any]] = defaultdict(dict)
 
     def identifier(self, value: str | None) -> str | None:
         """Return what stands for an id in a column of the row."""
@@ -52,9 +57,9 @@ class Walk:
 
 def is_same(one: Any, other: Any) -> bool:
     """Return whether two JSON values are the same, the order of members too; 1 is neither true nor 1.0."""
-    if one != other or type(one) is not type(other):
+    if type(one) is not type(other):
         return False
-    return not isinstance(one, (dict, list)) or orjson.dumps(one) == orjson.dumps(other)
+    return orjson.dumps(one) == orjson.dumps(other) if isinstance(one, (dict, list)) else bool(one == other)
 
 
 def changed_parts(value: Any, other: Any) -> Any:
@@ -79,6 +84,7 @@ def _record_maker() -> _Maker:
 
 def _members(fields: Members) -> _Maker:
     makers = {name: _maker(field) for name, field in fields.by_name.items()}
+    leaves = {name: _number_of(field) for name, field in fields.by_name.items() if isinstance(field, Leaf)}
 
     def make(walk: Walk, value: Any, other: Any, before: Any) -> Any:
         if not isinstance(value, dict):
@@ -86,19 +92,33 @@ def _members(fields: Members) -> _Maker:
         is_like = bool(before) and isinstance(other, dict)
         made: dict[str, Any] = {}
         for name, member in value.items():
-            maker = makers.get(name)
-            old = other.get(name) if is_like else None
-            if old is not None and name in before and is_same(old, member):
+            known: dict[str, Any] | None = None
+            if type(member) is str and name in leaves:
+                known = walk.made[leaves[name]]
+                if member in known:
+                    made[name] = known[member]
+                    continue
+            elif is_like and (old := other.get(name)) is not None and name in before and is_same(old, member):
                 made[name] = before[name]
                 continue
-            invented = _LEFT_OUT if maker is None else maker(walk, member, old, before.get(name) if is_like else None)
+            maker = makers.get(name)
+            like = (other.get(name), before.get(name)) if is_like else (None, None)
+            invented = _LEFT_OUT if maker is None else maker(walk, member, *like)
             if invented is _LEFT_OUT:
                 walk.left_out += 1
-            else:
-                made[name] = invented
+                continue
+            made[name] = invented
+            if known is not None:
+                known[member] = invented
         return made
 
     return make
+
+
+@cache
+def _number_of(_leaf: Leaf) -> int:
+    """Return the number of a kind of member, by which it is found faster than by itself."""
+    return next(_NUMBERS)
 
 
 def _items(each: Leaf | Members) -> _Maker:
