@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod
     from api_pipeline.sdr.plan import Plan
     from api_pipeline.sdr.report import ResultPage
-    from api_pipeline.sdr.store import Scope, Store, Submission
+    from api_pipeline.sdr.statements import Scope
+    from api_pipeline.sdr.store import Store, Submission
 
 Document: TypeAlias = "dict[str, Any]"
 

@@ -133,7 +133,7 @@ def _collection_failed_before(settings: Settings, run_id: str) -> bool:
 
 def _return_failed_before(settings: SdrSettings, job: Job, period: str, *, indicative: bool) -> bool:
     from api_pipeline.sdr import returns
-    from api_pipeline.sdr.store import Scope
+    from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr_assembly import store_alone
 
     with store_alone(settings) as (store, receiver):

@@ -8,7 +8,8 @@ from api_pipeline.sdr.checks import id_error
 from api_pipeline.sdr.difference import NotSendable, body_of
 from api_pipeline.sdr.nouns import Collection, StagedRecord
 from api_pipeline.sdr.outcome import Counts, Options
-from api_pipeline.sdr.store import PageRow, Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import PageRow, Store
 
 # A row of the staging table that is not sent, and why.
 Withheld = tuple[int, str]

@@ -18,7 +18,8 @@ from api_pipeline.sdr.plan import Plan, plan
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import Rules, Session, require_open, utc_now, wait_for_validation
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Follower, Pace, Verdict
 from api_pipeline.settings.definition import CheckLevel
 from api_pipeline.transport.rate_limit import Stopped

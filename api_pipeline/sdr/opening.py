@@ -18,7 +18,8 @@ from api_pipeline.db import Connection
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, Manners, refused_token
 from api_pipeline.transport.exchange import Exchange
 from api_pipeline.transport.rate_limit import RateLimiter

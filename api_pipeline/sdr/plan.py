@@ -9,7 +9,8 @@ from api_pipeline.sdr.difference import NotSendable, body_of
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
 from api_pipeline.sdr.session import Session
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.sdr.answers import Acknowledged, Malformed
+from api_pipeline.sdr.baseline import Gone, LogEntry, RunLog, Taken
 from api_pipeline.sdr.delivery import AllAlike, Delivery, Keyed, Verdict
 from api_pipeline.sdr.difference import delete_body
 from api_pipeline.sdr.due import Due, Withheld
@@ -25,7 +26,6 @@ from api_pipeline.sdr.plan import check_deletes
 from api_pipeline.sdr.reasons import masked, status_of
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session
-from api_pipeline.sdr.store import Gone, LogEntry, RunLog, Taken
 from api_pipeline.transport.rate_limit import Stopped
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from enum import Enum
 from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import ReturnPeriod, State, SubmissionToken, state_of
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = 5.0

@@ -7,7 +7,8 @@ from pathlib import Path
 from api_pipeline.db import connect
 from api_pipeline.sdr import schema as sdr
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, TecFinding
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 from tests.support.strict import StrictServer, strict_database
 from tests.support.xporter import TODAY, Rehearsal, make_school
 

@@ -26,7 +26,8 @@ from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation
-from api_pipeline.sdr.store import Scope, Store
+from api_pipeline.sdr.statements import Scope
+from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, Manners
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import Reach

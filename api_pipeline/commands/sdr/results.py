@@ -40,7 +40,7 @@ def command(
     from api_pipeline.sdr import report as pages
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr.store import Scope
+    from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr_assembly import store_alone
 
     if as_json and as_csv:

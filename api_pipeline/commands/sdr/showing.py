@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, TecFinding
     from api_pipeline.sdr.plan import Plan
     from api_pipeline.sdr.report import ResultPage
-    from api_pipeline.sdr.store import Scope, Store
+    from api_pipeline.sdr.statements import Scope
+    from api_pipeline.sdr.store import Store
 
 
 def show_plan(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> None:

@@ -11,7 +11,8 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, sdr_session
 
 if TYPE_CHECKING:
-    from api_pipeline.sdr.store import Scope, Store
+    from api_pipeline.sdr.statements import Scope
+    from api_pipeline.sdr.store import Store
 
 
 @click.command("status")
@@ -24,7 +25,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr.store import Scope
+    from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr_assembly import store_alone
 
     with (

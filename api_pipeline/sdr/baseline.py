@@ -1,0 +1,145 @@
+"""The baseline: what TEC holds, as hashes, with the words and the audit trail that belong to each request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_pipeline.db import given_numbers, given_texts
+from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.statements import Scope, Statements, in_parts, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A record of a request, for the audit trail."""
+
+    local_id: str
+    digest: bytes | None
+    outcome: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """What a request adds to the audit trail; `word` is what is written to accepted rows (sent, testing)."""
+
+    run_id: str
+    batch: int
+    kind: str
+    word: str
+    entries: Sequence[LogEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Records of a collection that TEC took: their hashes by local id, their rows, and what goes to the audit trail."""
+
+    collection: Collection
+    digests: Mapping[str, bytes]
+    rows: Sequence[int]
+    run: RunLog
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Records of a collection whose delete TEC accepted, by local id, and what goes to the audit trail."""
+
+    collection: Collection
+    keys: Sequence[str]
+    run: RunLog
+
+
+class Baseline(Statements):
+    """What is written before and after each request, each time in one transaction."""
+
+    def doubt(
+        self,
+        scope: Scope,
+        collection: Collection,
+        held: Sequence[str],
+        new: Sequence[str],
+        outcomes: Sequence[Taken | Gone] = (),
+    ) -> None:
+        """Write down, before a request, that what TEC holds of these records is in doubt.
+
+        In the same transaction, because each is a round trip and a write to the disk, go the `outcomes` of earlier
+        requests.
+        """
+        now = utc_now()
+        with self.connection.transaction():
+            for one in outcomes:
+                self._write(scope, one, now)
+            for part in in_parts(held, 1):
+                among, given = given_texts(self.connection.dialect, part)
+                self._execute("doubt_held", [now, *scope.key, collection.value, *given], keys=among)
+            for part in in_parts(new, 1):
+                self._with_rows("insert_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
+
+    def write(self, scope: Scope, outcomes: Sequence[Taken | Gone]) -> None:
+        """Write down, after acceptances, what TEC holds; mark the rows, and add to the audit trail."""
+        now = utc_now()
+        with self.connection.transaction():
+            for one in outcomes:
+                self._write(scope, one, now)
+
+    def _write(self, scope: Scope, outcome: Taken | Gone, now: datetime) -> None:
+        if isinstance(outcome, Taken):
+            self._forget(scope, outcome.collection, list(outcome.digests))
+            for part in in_parts(list(outcome.digests.items()), 2):
+                self._with_rows("insert_held", [*scope.key, outcome.collection.value, now], (str, bytes), part)
+            self._mark(outcome.rows, outcome.run.word, "", scope, now)
+            sent = [(local_id, digest.hex()) for local_id, digest in outcome.digests.items()]
+            self._log_alike(scope, outcome.collection, outcome.run, ("accepted", ""), sent, now)
+        else:
+            self._forget(scope, outcome.collection, outcome.keys)
+            self._log(scope, outcome.collection, outcome.run, now)
+
+    def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
+        """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
+        now = utc_now()
+        by_reason: dict[str, list[int]] = {}
+        for row_id, reason in refused:
+            by_reason.setdefault(reason, []).append(row_id)
+        with self.connection.transaction():
+            for reason, ids in by_reason.items():
+                self._mark(ids, "error", reason, scope, now)
+            self._log(scope, collection, run, now)
+
+    def log(self, scope: Scope, collection: Collection, run: RunLog) -> None:
+        """Add to the audit trail alone."""
+        with self.connection.transaction():
+            self._log(scope, collection, run, utc_now())
+
+    def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
+        for part in in_parts(keys, 1):
+            among, given = given_texts(self.connection.dialect, part)
+            self._execute("forget_held", [*scope.key, collection.value, *given], keys=among)
+
+    def _mark(self, ids: Sequence[int], word: str, answer: str, scope: Scope, now: datetime) -> None:
+        for part in in_parts(ids, 1):
+            among, given = given_numbers(self.connection.dialect, part)
+            self._execute("mark_staged", [word, now, answer or None, scope.return_id, *given], ids=among)
+
+    def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
+        alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
+        for one in run.entries:
+            digest = one.digest.hex() if one.digest else None
+            alike.setdefault((one.outcome, one.answer), []).append((one.local_id, digest))
+        for said, rows in alike.items():
+            self._log_alike(scope, collection, run, said, rows, now)
+
+    def _log_alike(
+        self,
+        scope: Scope,
+        collection: Collection,
+        run: RunLog,
+        said: tuple[str, str],
+        rows: Sequence[tuple[str, str | None]],
+        now: datetime,
+    ) -> None:
+        outcome, answer = said
+        same = [run.run_id, run.batch, scope.return_id, collection.value, run.kind, outcome, answer or None, now]
+        for part in in_parts(rows, 2):
+            self._with_rows("log_records", same, (str, str), part)

@@ -1,0 +1,90 @@
+"""The results of validations as they are stored, and the marks that they leave on the staged records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from api_pipeline.db import given_rows, given_texts, parts_of
+from api_pipeline.sdr.nouns import Collection, TecFinding
+from api_pipeline.sdr.statements import Scope, Statements, utc_now
+
+
+class Results(Statements):
+    """The stored results of validations."""
+
+    def store_findings(self, scope: Scope, run: str, findings: Sequence[TecFinding]) -> None:
+        """Store the results of a validation whole, and mark the staged records that they name."""
+        rows = [
+            (
+                *scope.key,
+                run,
+                one.number,
+                one.collection.value if one.collection else None,
+                one.local_id,
+                one.code,
+                one.kind,
+                one.description,
+                one.student_id,
+                one.course_code,
+                one.record_text,
+            )
+            for one in findings
+        ]
+        errors = sum(one.is_error for one in findings)
+        with self.connection.transaction():
+            self._execute("delete_results", [*scope.key, run])
+            self._insert("insert_results", rows)
+            self._execute("update_validation", [run, errors, len(findings) - errors, utc_now(), *scope.key])
+            self._execute("clear_validation_marks", ())
+            self._mark_validated(scope, findings)
+
+    def _mark_validated(self, scope: Scope, findings: Sequence[TecFinding]) -> None:
+        marks: dict[str, dict[str, list[TecFinding]]] = {}
+        for one in findings:
+            if one.collection and one.local_id is not None:
+                marks.setdefault(one.collection.value, {}).setdefault(one.local_id, []).append(one)
+        dialect = self.connection.dialect
+        for collection, found in marks.items():
+            rows = [(local_id, *_marks_of(here)) for local_id, here in found.items()]
+            for part in parts_of(dialect, rows, 5, beside=2):
+                table, given = given_rows(dialect, (str, int, int, str), part)
+                among, keys = given_texts(dialect, [row[0] for row in part])
+                values = [scope.return_id, *given, collection, *keys]
+                self._execute("mark_validated", values, rows=table, keys=among)
+
+    def findings(self, scope: Scope, run: str) -> list[TecFinding]:
+        """Return the stored results of a validation, in TEC's order."""
+        return [_finding(row) for row in self._query("read_results", [*scope.key, run])]
+
+    def validations(self, scope: Scope) -> list[tuple[str, int, int]]:
+        """Return the stored validations of a period with errors and warnings, the oldest first."""
+        rows = self._query("read_validation_runs", scope.key)
+        return [(str(row[0]), int(row[1] or 0), int(row[2] or 0)) for row in rows]
+
+    def utc_text(self) -> str:
+        """Return the time as a validation is called whose time TEC does not give."""
+        return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _finding(row: Sequence[Any]) -> TecFinding:
+    number, collection, local_id, code, kind, description, student, course, text = row
+    return TecFinding(
+        int(number),
+        Collection(str(collection).strip()) if collection else None,
+        str(local_id) if local_id is not None else None,
+        str(code or ""),
+        str(kind or ""),
+        str(description or ""),
+        str(student or ""),
+        str(course or ""),
+        str(text or ""),
+    )
+
+
+def _marks_of(found: Sequence[TecFinding]) -> tuple[int, int, str]:
+    """Return errors and warnings found in a record, and the sentence with their first codes."""
+    errors = sum(one.is_error for one in found)
+    codes = ", ".join(list(dict.fromkeys(one.code for one in found))[:5])
+    return errors, len(found) - errors, f"validation: {codes}"

@@ -1,0 +1,96 @@
+"""How the statements of the Single Data Return are run on its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from api_pipeline.db import Connection, given_rows
+from api_pipeline.sdr.schema import Tables
+from api_pipeline.sql.statements import load, placeholders
+
+_MOST_PARAMETERS = 2000
+_FILE = "sdr_queries.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a submission is about: a receiver (address and EDUMIS number) and a return period."""
+
+    receiver: str
+    return_id: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The parameters by which the tables know it."""
+        return self.receiver, self.return_id
+
+
+def utc_now() -> datetime:
+    """Return the time for the tables: UTC, without a zone, to the millisecond."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Statements:
+    """One connection, on which the named statements are run."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        self.connection = connection
+        self.tables = tables
+        self._exact = connection.page(0)["exact"]
+
+    def query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a named statement, for `load`."""
+        return self._query(name, parameters, **pieces)
+
+    def execute(self, name: str, parameters: Sequence[object], **pieces: str) -> None:
+        """Run a named statement, for `load`."""
+        self._execute(name, parameters, **pieces)
+
+    def insert(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a named INSERT for many rows."""
+        self._insert(name, rows)
+
+    def _with_rows(
+        self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Run a named statement whose rows of parameters stand at its end."""
+        table, given = given_rows(self.connection.dialect, types, rows)
+        self._execute(name, [*before, *given], rows=table)
+
+    def _insert(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        if not rows:
+            return
+        width = len(rows[0])
+        row = f"({placeholders(width)})"
+        for part in in_parts(rows, width):
+            self._execute(name, [value for one in part for value in one], tuples=", ".join([row] * len(part)))
+
+    def _execute(self, name: str, parameters: Sequence[object], **pieces: str) -> None:
+        self.connection.execute(self._sql(name, **pieces), parameters)
+
+    def _query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[tuple[Any, ...]]:
+        return self.connection.query(self._sql(name, **pieces), parameters)
+
+    def _sql(self, name: str, **pieces: str) -> str:
+        tables = self.tables
+        return load(_FILE)[name].sql.format(
+            staging=tables.staging,
+            held=tables.held,
+            submission=tables.submission,
+            validation=tables.validation,
+            log=tables.log,
+            runs=tables.runs,
+            **{"exact": self._exact, **pieces},
+        )
+
+
+def in_parts(values: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:
+    """Yield the values in parts of as many rows of this width as one statement takes."""
+    # SQL Server takes 2,100 parameters in one statement and 1,000 rows in one VALUES.
+    size = min(1000, (_MOST_PARAMETERS - 20) // width)
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
