@@ -10,29 +10,18 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
+from api_pipeline.sandbox.simulator import CLIENT_SECRET, SimulatorServer
 from api_pipeline.sandbox.simulator.answer import Answer
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
+from tests.support.world import live_settings
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 
 def live(database: TestDatabase, server: SimulatorServer, **settings: str) -> dict[str, str]:
-    return {
-        **database.settings,
-        "API_ENDPOINT": server.base_url,
-        "TOKEN_ENDPOINT": server.token_url,
-        "CLIENT_ID": CLIENT_ID,
-        "CLIENT_SECRET": CLIENT_SECRET,
-        "SCOPE": SCOPE,
-        "SUPPLIER_KEY": SUPPLIER_KEY,
-        "LA_CODE": LA_CODE,
-        "TESTING_MODE": "false",
-        "RETRY_MAX_WAIT_S": "0",
-        **settings,
-    }
+    return {**database.settings, **live_settings(server), **settings}
 
 
 def mixed_rows(count: int) -> list[Staged]:

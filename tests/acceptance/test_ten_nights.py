@@ -12,11 +12,6 @@ import pytest
 
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from api_pipeline.sandbox.simulator import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    LA_CODE,
-    SCOPE,
-    SUPPLIER_KEY,
     Fault,
     FaultKind,
     Refusal,
@@ -27,27 +22,14 @@ from tests.properties.model import content
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, row_of, staged, table_rows
+from tests.support.world import live_settings
 
 RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 
 def settings_of(database: TestDatabase, server: SimulatorServer, **more: str) -> dict[str, str]:
-    return {
-        **database.settings,
-        "API_ENDPOINT": server.base_url,
-        "TOKEN_ENDPOINT": server.token_url,
-        "CLIENT_ID": CLIENT_ID,
-        "CLIENT_SECRET": CLIENT_SECRET,
-        "SCOPE": SCOPE,
-        "SUPPLIER_KEY": SUPPLIER_KEY,
-        "LA_CODE": LA_CODE,
-        "TESTING_MODE": "false",
-        "RETRY_MAX_WAIT_S": "0",
-        "MAX_ATTEMPTS": "2",
-        "BATCH_SIZE": "10",
-        "MAX_IN_FLIGHT": "3",
-        **more,
-    }
+    few = {"MAX_ATTEMPTS": "2", "BATCH_SIZE": "10", "MAX_IN_FLIGHT": "3"}
+    return {**database.settings, **live_settings(server), **few, **more}
 
 
 @dataclass
