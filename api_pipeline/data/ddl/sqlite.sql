@@ -42,81 +42,36 @@ CREATE TABLE IF NOT EXISTS {anon} (
 -- It holds personal data like the staging table, and deserves the same care and the same backup.
 -- Times are UTC.
 CREATE TABLE IF NOT EXISTS {held} (
-    receiver TEXT NOT NULL,  -- the receiver's address
-    la_child_id TEXT NOT NULL,
-    held_payload TEXT NULL,  -- what it holds of the child, as far as its acceptances tell
-    held_hash TEXT NOT NULL,  -- SHA-256 of that text, hexadecimal
-    receipt TEXT NULL,  -- the last receipt of the child
-    accepted_at TEXT NULL,  -- its time
-    PRIMARY KEY (la_child_id, receiver)
+{held_columns}
 );
 
 -- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
 -- reason with every value that it quotes masked.
 CREATE TABLE IF NOT EXISTS {log} (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    run_id TEXT NOT NULL,  -- the run, as in {runs}
-    batch INTEGER NOT NULL,  -- the batch within the run, from 1; what follows purges, from -1 down
-    staging_table TEXT NOT NULL,
-    staging_id INTEGER NOT NULL,  -- the row's id there
-    person_id TEXT NULL,
-    la_child_id TEXT NULL,
-    kind TEXT NOT NULL,  -- full, delta, purge, deletion
-    sent_hash TEXT NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
-    http_code INTEGER NULL,  -- null where no answer came
-    outcome TEXT NOT NULL,  -- accepted, refused, undelivered, unknown (an answer without receipts)
-    answer TEXT NULL,  -- the receipt, or the reason with the values in it masked
-    logged_at TEXT NOT NULL
+{log_columns}
 );
 
 -- One row for a child for whom a POST began whose answer is not known yet. Empty after a clean run; what is left after
 -- a power cut tells the next run which children need care.
 CREATE TABLE IF NOT EXISTS {unconfirmed} (
-    receiver TEXT NOT NULL,
-    la_child_id TEXT NOT NULL,
-    payload_hash TEXT NOT NULL,  -- SHA-256 of the staged payload, hexadecimal; empty where it can match none
-    may_hold TEXT NULL,  -- what the receiver holds if the record did arrive, where that is known
-    run_id TEXT NOT NULL,
-    begun_at TEXT NOT NULL,
-    PRIMARY KEY (la_child_id, receiver)
+{unconfirmed_columns}
 );
 
 -- Which parts of a child's record are in the SSD but outside the time window: they leave the payload, and are yet not
 -- to be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
 CREATE TABLE IF NOT EXISTS {left_window} (
-    person_id TEXT NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
-    elements TEXT NOT NULL  -- a JSON list of paths of names and ids
+{left_window_columns}
 );
 
 -- What `stage` built each staged payload from, as hashes: what is built from the same stays, and need not be built
 -- again. Written and read by `stage` alone. It may be emptied at any time: the next staging then takes longer.
 CREATE TABLE IF NOT EXISTS {built} (
-    person_id TEXT NOT NULL PRIMARY KEY,  -- the person in the SSD, as in the staging table
-    source_hash TEXT NOT NULL,  -- SHA-256 of rows, settings, rules and the staged payload's hash, hexadecimal
-    first_day TEXT NOT NULL,  -- the days on which that gives the same payload, YYYY-MM-DD, both included
-    last_day TEXT NOT NULL,
-    issues TEXT NULL  -- what was decided about values: a JSON list of rule, field and place, without the values
+{built_columns}
 );
 
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 CREATE TABLE IF NOT EXISTS {runs} (
-    run_id TEXT NOT NULL PRIMARY KEY,
-    staging_table TEXT NOT NULL,
-    receiver TEXT NOT NULL,
-    mode TEXT NOT NULL,  -- live, testing
-    payloads TEXT NOT NULL,  -- full, deltas
-    shard TEXT NULL,  -- I/N where the table was shared between runs
-    started_at TEXT NOT NULL,
-    finished_at TEXT NULL,  -- null while the run is at work, or where it was killed
-    due INTEGER NULL,
-    accepted INTEGER NULL,
-    refused INTEGER NULL,
-    undelivered INTEGER NULL,
-    deleted INTEGER NULL,
-    unchanged INTEGER NULL,
-    not_tried INTEGER NULL,
-    exit_code INTEGER NULL,
-    message TEXT NULL  -- the sentence the run ended with
+{runs_columns}
 );
 
 -- Holds the due rows of the staging table alone, in the order in which they are read: a night with few changes then

@@ -52,13 +52,7 @@ GO
 -- your own that joins it to person_id needs COLLATE on one side. Times are UTC.
 IF OBJECT_ID(N'{held}') IS NULL
 CREATE TABLE {held} (
-    receiver NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,  -- the receiver's address
-    la_child_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL,
-    held_payload NVARCHAR(MAX) NULL,  -- what it holds of the child, as far as its acceptances tell
-    held_hash CHAR(64) NOT NULL,  -- SHA-256 of that text, hexadecimal
-    receipt NVARCHAR(100) NULL,  -- the last receipt of the child
-    accepted_at DATETIME2(3) NULL,  -- its time
-    PRIMARY KEY (la_child_id, receiver)
+{held_columns}
 );
 GO
 
@@ -66,19 +60,7 @@ GO
 -- reason with every value that it quotes masked.
 IF OBJECT_ID(N'{log}') IS NULL
 CREATE TABLE {log} (
-    id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
-    run_id VARCHAR(36) NOT NULL,  -- the run, as in {runs}
-    batch INT NOT NULL,  -- the batch within the run, from 1; what follows purges, from -1 down
-    staging_table NVARCHAR(255) NOT NULL,
-    staging_id BIGINT NOT NULL,  -- the row's id there
-    person_id NVARCHAR(48) NULL,
-    la_child_id NVARCHAR(48) NULL,
-    kind VARCHAR(10) NOT NULL,  -- full, delta, purge, deletion
-    sent_hash CHAR(64) NOT NULL,  -- SHA-256 of the record as it was sent, hexadecimal
-    http_code INT NULL,  -- null where no answer came
-    outcome VARCHAR(20) NOT NULL,  -- accepted, refused, undelivered, unknown (an answer without receipts)
-    answer NVARCHAR(MAX) NULL,  -- the receipt, or the reason with the values in it masked
-    logged_at DATETIME2(3) NOT NULL
+{log_columns}
 );
 GO
 
@@ -86,13 +68,7 @@ GO
 -- a power cut tells the next run which children need care.
 IF OBJECT_ID(N'{unconfirmed}') IS NULL
 CREATE TABLE {unconfirmed} (
-    receiver NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,
-    la_child_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL,
-    payload_hash VARCHAR(64) NOT NULL,  -- SHA-256 of the staged payload, hexadecimal; empty where it can match none
-    may_hold NVARCHAR(MAX) NULL,  -- what the receiver holds if the record did arrive, where that is known
-    run_id VARCHAR(36) NOT NULL,
-    begun_at DATETIME2(3) NOT NULL,
-    PRIMARY KEY (la_child_id, receiver)
+{unconfirmed_columns}
 );
 GO
 
@@ -100,8 +76,7 @@ GO
 -- to be purged at the receiver. Written by `stage` (PURGE_LEFT_WINDOW=false), read by `run`; holds ids alone.
 IF OBJECT_ID(N'{left_window}') IS NULL
 CREATE TABLE {left_window} (
-    person_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,  -- as in the staging table
-    elements NVARCHAR(MAX) NOT NULL  -- a JSON list of paths of names and ids
+{left_window_columns}
 );
 GO
 
@@ -109,34 +84,14 @@ GO
 -- again. Written and read by `stage` alone. It may be emptied at any time: the next staging then takes longer.
 IF OBJECT_ID(N'{built}') IS NULL
 CREATE TABLE {built} (
-    person_id NVARCHAR(48) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,  -- as in the staging table
-    source_hash VARCHAR(64) NOT NULL,  -- SHA-256 of rows, settings, rules and the staged payload's hash, hexadecimal
-    first_day VARCHAR(10) NOT NULL,  -- the days on which that gives the same payload, YYYY-MM-DD, both included
-    last_day VARCHAR(10) NOT NULL,
-    issues NVARCHAR(MAX) NULL  -- what was decided about values: a JSON list of rule, field and place, without the values
+{built_columns}
 );
 GO
 
 -- The journal: one row for each run, opened at its start and closed at its end. Times are UTC.
 IF OBJECT_ID(N'{runs}') IS NULL
 CREATE TABLE {runs} (
-    run_id VARCHAR(36) NOT NULL PRIMARY KEY,
-    staging_table NVARCHAR(255) NOT NULL,
-    receiver NVARCHAR(255) NOT NULL,
-    mode VARCHAR(10) NOT NULL,  -- live, testing
-    payloads VARCHAR(10) NOT NULL,  -- full, deltas
-    shard VARCHAR(20) NULL,  -- I/N where the table was shared between runs
-    started_at DATETIME2(3) NOT NULL,
-    finished_at DATETIME2(3) NULL,  -- null while the run is at work, or where it was killed
-    due INT NULL,
-    accepted INT NULL,
-    refused INT NULL,
-    undelivered INT NULL,
-    deleted INT NULL,
-    unchanged INT NULL,
-    not_tried INT NULL,
-    exit_code INT NULL,
-    message NVARCHAR(MAX) NULL  -- the sentence the run ended with
+{runs_columns}
 );
 GO
 
