@@ -128,7 +128,8 @@ class TokenProvider:
         answer = ask(self._session, self._reach, _token_request(self._credentials))
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network error: ")
-            raise TransientError(replace(answer, reason=f"the token service could not be reached ({what})"))
+            known = "the token service could not be reached"
+            raise TransientError(replace(answer, reason=what if what.startswith(known) else f"{known} ({what})"))
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):
             obey_wait(self._limiter, read, self._reach.peer)

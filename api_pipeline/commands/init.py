@@ -58,7 +58,7 @@ class AtTerminal:
 @click.command("init")
 @pass_common
 @click.option("--kind", type=click.Choice(_KINDS), help="Use this kind of database.")
-@click.option("--server", metavar="NAME", help="Open the database on this server.")
+@click.option("--server", metavar="NAME", help="Open the database on this server: NAME, or NAME:PORT.")
 @click.option("--database", metavar="NAME", help="Open the database of this name.")
 @click.option("--user", metavar="NAME", help="Log in to the database as this user.")
 @click.option("--password-file", type=_FILE, help="Read the password of the database from this file.")

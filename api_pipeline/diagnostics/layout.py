@@ -7,6 +7,9 @@ from api_pipeline.diagnostics.columns import found_columns
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.expected_tables import Need, compare, expected_tables
 
+# A table of another kind may lack everything: one sentence is read, a page of them is not.
+_SHOWN = 2
+
 
 def check_layout(connection: Connection, table_name: str) -> None:
     """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError.
@@ -17,8 +20,11 @@ def check_layout(connection: Connection, table_name: str) -> None:
     found = found_columns(connection, staging.name)
     wrong = [one for one in compare(found, staging) if one.need is Need.REQUIRED] if found else []
     if wrong:
-        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong))
+        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong[:_SHOWN]))
+        shown = [one.message for one in wrong[:_SHOWN]]
+        if len(wrong) > _SHOWN:
+            shown.append(f"There are {len(wrong) - _SHOWN} more findings.")
         raise DatabaseError(
-            f"The staging table cannot be used, and nothing was sent: {' '.join(one.message for one in wrong)} "
-            f"To put it right: {remedies}. d2i-csc-api test-schema shows all of it."
+            f"The staging table cannot be used, and nothing was sent: {' '.join(shown)} To put it right: {remedies}. "
+            "d2i-csc-api test-schema shows all of it."
         )

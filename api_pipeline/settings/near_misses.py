@@ -53,7 +53,7 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
         if read is None:
             sentences.append(f"The file {path} is not read; rename it to .env, with nothing behind it.")
         else:
-            sentences.append(f"The file {path} is not read, because {read} is; keep one of the two.")
+            sentences.append(f"The file {path} is not read, because {read} is; keep the settings in one of them.")
     return sentences
 
 

@@ -23,12 +23,19 @@ KINDS = (
 )
 _DEFAULT_SCHEMAS = frozenset({"", "dbo", "public"})
 _NUMBERED = re.compile(r"ODBC Driver (\d+) for SQL Server")
+# A name with a port behind a colon or a comma; an address of IPv6 has more than one colon.
+_PORT = re.compile(r"([^:,]+)[:,] *([0-9]+)")
 _LIKELIEST = "ODBC Driver 18 for SQL Server"
 
 
 def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]) -> str:
     """Return the connection string for a kind of database and the answers: server, database, user, password, file."""
-    server, database = answers.get("server", ""), answers.get("database", "")
+    given = answers.get("server", "").strip()
+    found = _PORT.fullmatch(given)
+    host, port = found.groups() if found else (given, "")
+    database = answers.get("database", "")
+    # SQL Server has its port behind a comma.
+    server = f"{host},{port}" if port else host
     if kind == "sqlite":
         return f"{SQLITE_PREFIX}{Path(answers['file']).absolute().as_posix()}"
     if kind == "sqlserver":
@@ -40,7 +47,6 @@ def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]
     if kind == "sqlserver-login":
         return _pairs({"Driver": _newest(drivers), "Server": server, "Database": database, **login})
     driver = next((name for name in drivers if name.startswith("PostgreSQL Unicode")), "PostgreSQL Unicode")
-    host, _, port = server.partition(":")
     return _pairs({"Driver": driver, "Server": host, "Port": port or "5432", "Database": database, **login})
 
 

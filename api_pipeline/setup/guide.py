@@ -71,10 +71,10 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
     kept = write_env(path, in_file)
     dialogue.say(f"\nThe settings are in {path}{f'; the older ones are in {kept}' if kept else ''}.")
     code = _rehearse(dialogue, tools, values)
+    dialogue.say("\nNext: d2i-csc-api status shows the table, d2i-csc-api config show every setting.")
     dialogue.say(
-        "\nNext: d2i-csc-api status shows the table; d2i-csc-api config show what counts; when it is to be real,"
+        "For real runs set TESTING_MODE=false in the settings file; d2i-csc-api schedule makes the nightly task."
     )
-    dialogue.say("set TESTING_MODE=false in the settings file and make a scheduled task of d2i-csc-api run.")
     return code
 
 
@@ -111,7 +111,7 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
             connect(text, create=True).close()
         return text
     answers = {
-        "server": dialogue.text("server", "Server name"),
+        "server": dialogue.text("server", "Server name (with a port other than the usual one: NAME:PORT)"),
         "database": dialogue.text("database", "Database name"),
     }
     if kind != "sqlserver":
