@@ -271,6 +271,14 @@ def test_detentions_are_confirmed_once_they_were_read_again(council: Writer) -> 
     assert [json.loads(text) for (text,) in ids] == [[str(entry["Id"])] for entry in council.detentions()]
 
 
+def test_detentions_go_where_the_setting_says(council: Writer) -> None:
+    council.detain([council.pupils()[0]])
+    council.write_back(0, XPORTER_PATHS="Detention=/api/v1/Writeback/{estab}/Detention?id=other.name")
+    sent = [entry.path for entry in council.simulator.log if entry.target == "write"]
+    assert sent == ["/api/v1/Writeback/9990001/Detention"]
+    assert council.states() == ["confirmed"]
+
+
 def test_a_detention_without_a_clear_answer_is_read_and_never_entered_twice(council: Writer) -> None:
     first, second, *_ = council.pupils()
     council.simulator.add_fault(_LOST)
