@@ -63,7 +63,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "delivery.sender_pool": {"_send": 1},
     "logs.handlers": {"handleError": None},
     "sdr.receiver": {"_BLOCKED": 75},
-    "sdr.settings": {"_check": 2, "load_sdr_settings": 2},
+    "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},
     "sdr.validation": {"hint": None},
     "cli": {"_report_unforeseen": 1},

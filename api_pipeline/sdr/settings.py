@@ -100,22 +100,6 @@ class SdrExamined:
     error: SettingsError | None
 
 
-def load_sdr_settings(
-    options: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    cwd: Path,
-    executable_folder: Path | None,
-    secret_store: SecretReader | None,
-    env_file: Path | None,
-    purpose: Purpose,
-) -> SdrSettings:
-    """Return the settings for `purpose`, every one of them checked. Errors: SettingsError, all sentences at once."""
-    found = examine_sdr_settings(options, environ, cwd, executable_folder, secret_store, env_file, purpose)
-    if found.error:
-        raise found.error
-    return found.settings
-
-
 def examine_sdr_settings(
     options: Mapping[str, str | None],
     environ: Mapping[str, str],
@@ -125,7 +109,7 @@ def examine_sdr_settings(
     env_file: Path | None,
     purpose: Purpose,
 ) -> SdrExamined:
-    """Return the settings for `purpose` and the error that they are; raise nothing for it."""
+    """Return the settings for `purpose`, checked, and the error that says all that is wrong; raise nothing for it."""
     only_logging = purpose is Purpose.NOTHING
     gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging, settings=SETTINGS)
     if not only_logging:

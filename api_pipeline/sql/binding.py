@@ -144,11 +144,6 @@ def is_long(text: str) -> bool:
     )
 
 
-def count_of(sql: str) -> int:
-    """Return how many parameters a statement has."""
-    return len(_parts(str(sql))[1])
-
-
 def markers(types: Sequence[type]) -> str:
     """Return the markers of one row of parameters of these types (int, str, datetime, bytes): `?number, ?text`."""
     return ", ".join(_MARKER_OF[kind] for kind in types)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.db.many_rows import MOST_PARAMETERS, MOST_ROWS, parts_of, put_together
-from api_pipeline.sql.binding import count_of
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
+from tests.support.statements import count_of
 
 VALUES = st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=3)
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import binding
-from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind, count_of
+from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
+from tests.support.statements import count_of
 
 VALUES = st.none() | st.integers() | st.text(max_size=20) | st.datetimes() | st.binary(max_size=40)
 dialects = pytest.mark.parametrize("dialect", Dialect)

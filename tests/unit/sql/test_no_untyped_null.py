@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import api_pipeline
-from api_pipeline.sql.binding import bind, count_of
+from api_pipeline.sql.binding import bind
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
+from tests.support.statements import count_of
 
 DATA = Path(str(files("api_pipeline") / "data"))
 FILES = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*queries.sql"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
@@ -89,10 +88,6 @@ class School:
             hidden = str(student) in self.withheld_people if student is not None else False
             if not hidden and not ("UPN" in row and str(row["Id"]) in self.withheld_people):
                 yield row
-
-    def let_out(self, endpoint: str, table: str, row: Row) -> Row:
-        """Return a row without what the school's scopes and choices hold back."""
-        return self._without(row, self._hidden(endpoint, table))
 
     def _hidden(self, endpoint: str, table: str) -> frozenset[str]:
         return _not_allowed(endpoint, table, self.scopes) | self.withheld_fields
@@ -178,10 +173,6 @@ class School:
         self.authorised_at = when
         self.secret = f"secret-{self.estab}-{secrets.token_hex(6)}"
         return self.secret
-
-    def copy_data(self) -> dict[str, dict[str, dict[str, Row]]]:
-        """Return a copy of all rows, as they are now."""
-        return deepcopy(self.data)
 
 
 @lru_cache(maxsize=512)
