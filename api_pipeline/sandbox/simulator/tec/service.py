@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -18,28 +16,15 @@ from api_pipeline.sandbox.simulator.answer import Answer, error_answer, json_ans
 from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
-from api_pipeline.sandbox.simulator.tec.options import (
-    BASE_PATH,
-    TOKEN_PATH,
-    BlockedAnswer,
-    PutAnswer,
-    TecConditions,
-    TecOptions,
-    UnknownDelete,
-    usual_returns,
-)
+from api_pipeline.sandbox.simulator.tec.answers import blocked, gone, page_of, paged, problem
+from api_pipeline.sandbox.simulator.tec.options import BASE_PATH, TOKEN_PATH, TecConditions, TecOptions, usual_returns
 from api_pipeline.sandbox.simulator.tec.rules import COLLECTIONS
 from api_pipeline.sandbox.simulator.tec.submissions import Submission, Submissions
+from api_pipeline.sandbox.simulator.tec.uploads import delete, put, read_records
 from api_pipeline.sandbox.simulator.tokens import TokenOffice, TokenRules
 
 RECORDS, CALLS, LOGIN = "records", "calls", "token"
 _RECORDS_PATH = re.compile(rf"{re.escape(BASE_PATH)}/({'|'.join(COLLECTIONS)})")
-
-
-def problem(status: int, code: str, title: str, errors: Mapping[str, Any] | None = None, **more: Any) -> Answer:
-    """Return an error as TEC words it (RFC 7807)."""
-    content = {"type": "about:blank", "title": title, "status": status, "errors": errors or {}, **more}
-    return json_answer(status, {**content, "errorCode": code} if code else content)
 
 
 def _held(simulator: TecSimulator, period: str, _: bytes) -> Answer:
@@ -139,7 +124,7 @@ class TecSimulator(Shell[TecConditions]):
                 return self._validation(token, visit, conditions)
             case "GET", ["validation", token, "results"] if conditions.separate_results:
                 one = self._submissions.with_token(token)
-                return _gone() if one is None else _page(one.findings, visit, conditions)
+                return gone() if one is None else page_of(one.findings, visit, conditions)
         return error_answer(404, "Resource not found")
 
     def _returns(self, query: Mapping[str, list[str]], conditions: TecConditions) -> Answer:
@@ -160,14 +145,14 @@ class TecSimulator(Shell[TecConditions]):
             for one in self._submissions.by_id.values()
             if with_indicative or not one.period.indicative
         ]
-        return _paged(entries, query, conditions)
+        return paged(entries, query, conditions)
 
     def _token(self, return_id: int, conditions: TecConditions) -> Answer:
         one = self._submissions.by_id.get(return_id)
         if one is None:
             return problem(400, "R1", "The reference year is not valid.")
         if one.is_validating:
-            return _blocked(conditions)
+            return blocked(conditions)
         if conditions.declines or not one.period.opens <= self._now() <= one.period.closes:
             return problem(400, conditions.declines, "The return is not open.")
         self._submissions.give_token(one, conditions)
@@ -186,16 +171,16 @@ class TecSimulator(Shell[TecConditions]):
     def _reset(self, token: str) -> Answer:
         one = self._submissions.with_token(token)
         if one is None:
-            return _gone()
+            return gone()
         self._submissions.cancel(one)
         return Answer(204)
 
     def _validate(self, token: str, conditions: TecConditions) -> Answer:
         one = self._submissions.with_token(token)
         if one is None:
-            return _gone()
+            return gone()
         if one.is_validating:
-            return _blocked(conditions)
+            return blocked(conditions)
         if not any(one.held.values()):
             return problem(400, "", "No records uploaded")
         self._submissions.validate(one, conditions)
@@ -204,15 +189,15 @@ class TecSimulator(Shell[TecConditions]):
     def _validation(self, token: str, visit: Visit, conditions: TecConditions) -> Answer:
         one = self._submissions.with_token(token)
         if one is None:
-            return _gone()
+            return gone()
         was_over = not one.is_validating
         self._submissions.poll(one, conditions)
         if not conditions.separate_results and was_over and one.runs:
-            return _page(one.findings, visit, conditions)
+            return page_of(one.findings, visit, conditions)
         return json_answer(200, {"submissionToken": token, **(one.runs[-1] if one.runs else {"status": one.status})})
 
     def _records_call(self, visit: Visit, conditions: TecConditions, headers: Mapping[str, str], body: bytes) -> Answer:
-        read = _read(headers, body, conditions)
+        read = read_records(headers, body, conditions)
         if isinstance(read, Answer):
             return read
         token, records = read
@@ -220,49 +205,21 @@ class TecSimulator(Shell[TecConditions]):
         if one is None:
             return problem(400, "SC1", "The submission token was not found.", {"submissionToken": token})
         if one.is_validating:
-            return _blocked(conditions)
+            return blocked(conditions)
         self._batch_sizes.append(len(records))
         if len(records) > (conditions.taken_limit or conditions.batch_limit):
             return problem(400, "MP1", "More records than allowed.")
         held = one.held[visit.path.rpartition("/")[2]]
         if visit.method == "PUT":
-            answer = self._put(held, records, conditions)
+            answer = put(held, records, conditions, keeps=self.options.keep_records)
         elif visit.method == "DELETE":
-            answer = self._delete(held, records, conditions)
+            answer = delete(held, records, conditions)
         else:
             return error_answer(405, "Method not allowed")
         if answer.status == 200:
             self._records += len(records)
             self._submissions.use(one, conditions)
         return answer
-
-    def _put(self, held: dict[str, dict[str, Any]], records: list[Any], conditions: TecConditions) -> Answer:
-        broken = [place for place, record in enumerate(records) if _has(record, conditions.bad)]
-        if broken:
-            errors = {f"content[{place}]": ["The record does not match the schema."] for place in broken}
-            more = {"errorCodes": ["CV1"]} if conditions.code_in_list else {}
-            code = "" if conditions.code_in_list else "CV1"
-            return problem(400, code, "Schema validation failed", errors if conditions.names_culprit else {}, **more)
-        content = []
-        for record in records:
-            is_refused = _has(record, conditions.refused)
-            if not is_refused and self.options.keep_records:
-                held[record["localId"]] = record
-            content.append({"localId": record["localId"], "errors": ["not acceptable"] if is_refused else []})
-        return _acknowledgement(content, conditions)
-
-    def _delete(self, held: dict[str, dict[str, Any]], records: list[Any], conditions: TecConditions) -> Answer:
-        unknown = [record["localId"] for record in records if record["localId"] not in held]
-        if unknown and conditions.unknown_delete is UnknownDelete.REFUSED:
-            return problem(400, "CV1", "A record was not found")
-        for record in records:
-            held.pop(record["localId"], None)
-        tells = conditions.unknown_delete is UnknownDelete.ERRORS
-        content = [
-            {"localId": record["localId"], "errors": ["not found"] if tells and record["localId"] in unknown else []}
-            for record in records
-        ]
-        return json_answer(200, {"content": content})
 
     def count_records(self, endpoint: str, body: bytes) -> int:
         """Return how many records a request carries, as far as it can be read."""
@@ -332,75 +289,3 @@ class TecSimulator(Shell[TecConditions]):
             "most_at_once": self._log.most_at_once,
             "too_early": self._log.too_early,
         }
-
-
-def _read(
-    headers: Mapping[str, str], body: bytes, conditions: TecConditions
-) -> Answer | tuple[str, list[dict[str, Any]]]:
-    if headers.get("content-encoding", "") == "gzip":
-        try:
-            body = gzip.decompress(body) if conditions.gzip else b""
-        except (OSError, EOFError, zlib.error):
-            body = b""
-        if not body:
-            return problem(400, "GM1", "The compressed payload stream could not be read.")
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return problem(400, "CV1", "The body is not JSON")
-    content = value.get("content") if isinstance(value, dict) else None
-    if not isinstance(content, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("localId"), str) and one["localId"] for one in content
-    ):
-        return problem(400, "CV1", "Each record needs a localId")
-    return str(value.get("submissionToken", "")), content
-
-
-def _has(record: Any, marks: tuple[str, ...]) -> bool:
-    return bool(marks) and any(mark in str(value) for mark in marks for value in record.values())
-
-
-def _acknowledgement(content: list[dict[str, Any]], conditions: TecConditions) -> Answer:
-    match conditions.put_answer:
-        case PutAnswer.ECHO:
-            return json_answer(200, {"content": content})
-        case PutAnswer.ERRORS:
-            return json_answer(200, {"content": [one for one in content if one["errors"]]})
-        case PutAnswer.EMPTY:
-            with_errors = [one for one in content if one["errors"]]
-            return json_answer(200, {"content": with_errors} if with_errors else {})
-        case PutAnswer.NOTHING:
-            with_errors = [one for one in content if one["errors"]]
-            return json_answer(200, {"content": with_errors}) if with_errors else Answer(200)
-
-
-def _blocked(conditions: TecConditions) -> Answer:
-    match conditions.blocked:
-        case BlockedAnswer.DS:
-            return problem(429, "DS2", "Concurrent Request Not Allowed")
-        case BlockedAnswer.CONFLICT:
-            return problem(409, "", "A validation is running")
-        case BlockedAnswer.BAD_REQUEST:
-            return problem(400, "", "A validation is running")
-
-
-def _gone() -> Answer:
-    return problem(400, "SC2", "The submission token was not found.")
-
-
-def _page(entries: list[dict[str, Any]], visit: Visit, conditions: TecConditions) -> Answer:
-    return _paged(entries, parse_qs(visit.query), conditions)
-
-
-def _paged(entries: list[dict[str, Any]], query: Mapping[str, list[str]], conditions: TecConditions) -> Answer:
-    text = query.get("page", [str(conditions.page_base)])[-1]
-    page = int(text) if text.lstrip("-").isdigit() else -1
-    if page < 0:
-        return problem(400, "PR1", "The page is below 0.")
-    size = conditions.page_size
-    start = (page - conditions.page_base) * size
-    if start < 0 or (start >= len(entries) and page != conditions.page_base):
-        return problem(400, "PR2", "The page is behind the data.")
-    return json_answer(
-        200, {"page": page, "pageSize": size, "totalCount": len(entries), "results": entries[start : start + size]}
-    )
