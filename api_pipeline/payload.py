@@ -38,6 +38,7 @@ from api_pipeline.payloads.shape import record_shape
 _LONGEST_ID = 48
 _DEEPEST = 200
 _LONGEST_PIECE = 2047
+_NOTHING_HELD = "{}"
 _CONTAINERS = frozenset({dict, list})
 _PURGES = re.compile(r'"purge"\s*:\s*true')
 
@@ -194,7 +195,7 @@ def next_record(row: StagedRow, payload: Payload, baseline: Baseline, policy: Po
     if baseline.held == payload.text:
         return NothingToSend(held_text(payload))
     known = _read(baseline.held)
-    if known is None:
+    if not known:
         return _full(row, payload, {})
     return _from_known(row, payload, known, policy)
 
@@ -289,12 +290,8 @@ def _leaving(record: Record, target: Members, payload: Payload) -> Record:
 
 
 def _resync(row: StagedRow, payload: Payload, policy: Policy, target: Members | None = None) -> Record:
-    held_after = orjson.dumps({"la_child_id": payload.la_child_id}).decode()
-    record = _purge(row, payload, _deletion_body(payload), held_after, policy, target)
-    if isinstance(record.then, Record):
-        return record
-    # A payload of nothing but the identifier equals what is recorded after the purge, but the child is gone there.
-    return replace(record, then=replace(_full(row, payload, {}), is_follow_up=True))
+    # Not even the identifier is held then: a payload of nothing else is still to be sent, by the next run after a kill.
+    return _purge(row, payload, _deletion_body(payload), _NOTHING_HELD, policy, target)
 
 
 def _purge(
@@ -318,7 +315,7 @@ def _as_staged(row: StagedRow, payload: Payload, baseline: Baseline) -> Record |
     shape = record_shape()
     held = _read_held(baseline.held)
     record = _full(row, payload, {})
-    if held is None or record.held_after is None:
+    if held is None or baseline.held == _NOTHING_HELD or record.held_after is None:
         return record
     now = content(payload.data, shape)
     if baseline.in_doubt is None and not compare(held, now, shape, is_full=False):

@@ -49,9 +49,11 @@ def server_state(connection_string: str) -> ServerState:
             "SELECT pg_backend_pid(), (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()), "
             "CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS BIGINT)"
         ).fetchone()
+        # Behind the closing the session's process may be gone at once.
+        postmaster = _parent_of(int(pid))
     finally:
         connection.close()
-    return ServerState(_cpu_of_family(_parent_of(int(pid))), int(commits), int(wal))
+    return ServerState(_cpu_of_family(postmaster), int(commits), int(wal))
 
 
 def _fields(pid: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -154,6 +155,21 @@ def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> No
     assert isinstance(purge.then, Record)
     assert json.loads(purge.body) == {"la_child_id": "P1", "purge": True}
     assert (purge.then.body.decode(), purge.then.is_follow_up, purge.then.is_last) == (bare, True, True)
+
+
+@pytest.mark.parametrize("policy", [Policy(deltas=False), Policy(deltas=True), Policy(False, purge_vanished=False)])
+def test_run_after_one_killed_behind_a_purge_sends_the_child_of_whom_only_the_identifier_is_known(
+    policy: Policy,
+) -> None:
+    bare = parse_payload('{"la_child_id":"P1"}')
+    purge = next_record(ROW, bare, Baseline(held=bare.text), replace(policy, resync=True))
+    assert isinstance(purge, Record)
+
+    killed = Baseline(held=purge.held_after, in_doubt=InDoubt(bare.digest, None))
+    record = next_record(ROW, bare, killed, policy)
+
+    assert isinstance(record, Record)
+    assert (record.kind, record.body.decode(), record.held_after) == (RecordKind.FULL, bare.text, bare.text)
 
 
 @settings(max_examples=examples(250, 500), deadline=None)
