@@ -37,8 +37,9 @@ def test_tables_are_made_filled_and_changed_on_every_database(database: TestData
 
 
 def _compare(database: TestDatabase, ssd: SyntheticSsd) -> None:
+    everybody = list(ssd.persons())
     for table in SSD_TABLES:
-        wanted = [row for person in ssd.persons() for row in person.rows(table)]
+        wanted = [row for person in everybody for row in person.rows(table)]
         if table is PROFESSIONAL:
             wanted = [tuple(map(row.get, table.column_names)) for row in ssd.professionals()]
         assert _read(database, table) == {row[: len(table.key)]: row for row in wanted}, table.name

@@ -9,6 +9,7 @@ import quopri
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from urllib.parse import quote, unquote_plus
 
 ECHOES: dict[str, Callable[[str], str]] = {
@@ -111,11 +112,18 @@ _NUMBERS = re.compile(r"(?:\b|\\)\d{2,3}(?:[^\w\[\]]{1,3}\d{2,3}){2,}\b")
 
 def found_in(text: str, values: list[str]) -> list[str]:
     """Return the first letters of those values that a text holds, in whatever form."""
+    return [value[:4] for value in _found_in(text, tuple(values))]
+
+
+# A sweep searches the same files after every command.
+@lru_cache(maxsize=256)
+def _found_in(text: str, values: tuple[str, ...]) -> tuple[str, ...]:
     views = [_squeezed(view) for view in _views(text)]
     views += [view[::-1] for view in views]
-    return [value[:4] for value in values if any(form in view for form in _forms(value) for view in views)]
+    return tuple(value for value in values if any(form in view for form in _forms(value) for view in views))
 
 
+@cache
 def _forms(value: str) -> set[str]:
     """Return the ways in which a value can stand in a squeezed text."""
     data = value.lower().encode("utf-8", "replace"), value.encode("utf-8", "replace")
