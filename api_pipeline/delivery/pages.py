@@ -10,22 +10,35 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.plan_options import PlanOptions
-from api_pipeline.model import Baseline, StagedRow
+from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only
-from api_pipeline.payload import Payload, PayloadError, read_payload
+from api_pipeline.payload import Payload, PayloadError, next_record, read_payload
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 # Whose payload a text seems to be: its baseline is read before the text is parsed.
 _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
 
-LookedAt: TypeAlias = "tuple[StagedRow, Payload | PayloadError, Sequence[Finding]]"
-"""A row, its payload or why it cannot be read, and what is found in it."""
+
+class Draft(NamedTuple):
+    """What is next for a row, as long as this is the baseline."""
+
+    baseline: Baseline
+    step: Record | NothingToSend
+
+
+class LookedAt(NamedTuple):
+    """A row, its payload or why it cannot be read, what is found in it, and what is next where something is held."""
+
+    row: StagedRow
+    payload: Payload | PayloadError
+    findings: Sequence[Finding]
+    draft: Draft | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +149,25 @@ class Pages:
         return Page(self._store.connection.openings, rows, children, self.baselines(list(children)), moving)
 
     def _look_at_all(self, page: Page) -> list[LookedAt]:
-        return [self._look_at(row) for row in newest_only(page.rows, self._options.people)]
+        return [self._look_at(row, page.baselines) for row in newest_only(page.rows, self._options.people)]
 
-    def _look_at(self, row: StagedRow) -> LookedAt:
-        """Read and check a row's payload in one go, while its value is at hand. Pure: no database."""
+    def _look_at(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> LookedAt:
+        """Read and check a row's payload in one go, and compare it, while its value is at hand. Pure: no database.
+
+        To compare it later takes a second reading of its text: 30 of 410 microseconds of a changed row.
+        """
         options, checker = self._options, self._checker
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
         try:
             payload = read_payload(row, checker.is_sound if is_checked else None)
         except PayloadError as error:
-            return row, error, ()
+            return LookedAt(row, error, (), None)
         findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
+        findings = findings + identity_findings(row.person_id, payload.la_child_id)
+        draft = None
+        baseline = baselines.get(payload.la_child_id)
+        # What the checks may refuse is not compared: its parts may be of any type.
+        if (payload.is_sound or not is_checked) and baseline is not None and baseline.held is not None:
+            draft = Draft(baseline, next_record(row, payload, baseline, options.policy))
         payload.put_aside()
-        return row, payload, findings + identity_findings(row.person_id, payload.la_child_id)
+        return LookedAt(row, payload, findings, draft)

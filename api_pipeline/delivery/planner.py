@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.delivery.pages import LookedAt, Page, Pages
+from api_pipeline.delivery.pages import Draft, LookedAt, Page, Pages
 from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedRow, UpToDate
@@ -61,6 +61,7 @@ class _Item:
     payload: Payload | PayloadError
     findings: Sequence[Finding]
     baseline: Baseline
+    draft: Draft | None
 
 
 class Planner:
@@ -160,25 +161,25 @@ class Planner:
         self._moving = page.moving
 
         def work() -> list[_Item]:
-            return self._due(page, [one for one in looked_at if not one[0].is_blank])
+            return self._due(page, [one for one in looked_at if not one.row.is_blank])
 
         return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
 
     def _count_blank(self, looked_at: Sequence[LookedAt]) -> None:
-        blank = [row.person_id for row, _, _ in looked_at if row.is_blank and _would_be_due(row)]
+        blank = [one.row.person_id for one in looked_at if one.row.is_blank and _would_be_due(one.row)]
         self.counts.blank += len(blank)
         self.counts.blank_people += blank[: _NAMED - len(self.counts.blank_people)]
 
     def _due(self, page: Page, looked_at: Sequence[LookedAt]) -> list[_Item]:
-        children = {payload.la_child_id for _, payload, _ in looked_at if isinstance(payload, Payload)}
+        children = {one.payload.la_child_id for one in looked_at if isinstance(one.payload, Payload)}
         # What a text seemed to say may have stood elsewhere in it.
         baselines = {**page.baselines, **self._pages.baselines(list(children - page.asked))}
-        concluded = self._concluded([row for row, payload, _ in looked_at if _child(payload) not in baselines])
+        concluded = self._concluded([one.row for one in looked_at if _child(one.payload) not in baselines])
         items: list[_Item] = []
-        for row, payload, findings in looked_at:
+        for row, payload, findings, draft in looked_at:
             baseline = baselines.get(_child(payload)) or _base(concluded.get(row.id), _child(payload))
             if self._is_selected(row, baseline):
-                items.append(_Item(row, payload, findings, baseline))
+                items.append(_Item(row, payload, findings, baseline, draft))
         return self._taken_over(items, concluded)
 
     def _concluded(self, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
@@ -223,7 +224,9 @@ class Planner:
             return None
         self._moving.add(child)
         self._pages.note_planned(child)
-        record = next_record(row, payload, baseline, self._options.policy)
+        draft = item.draft
+        is_drafted = draft is not None and draft.baseline is baseline
+        record = draft.step if draft and is_drafted else next_record(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
         self.counts.nulls_removed += record.nulls_removed

@@ -101,6 +101,20 @@ def test_payload_that_is_held_needs_no_request(table: TestDatabase, store: Stagi
     assert (step.la_child_id, step.held, step.receipt, step.is_recorded) == ("A", text_of(child("A")), RECEIPT, True)
 
 
+@pytest.mark.parametrize("held", [{"la_child_id": "A"}, child("A")])
+def test_payload_that_the_schema_refuses_is_not_compared_with_what_is_held(
+    table: TestDatabase, store: StagingTable, held: object
+) -> None:
+    episodes = [{"social_care_episode_id": ["x"], "child_in_need_plans": 7}, 5]
+    odd = {"la_child_id": "A", "child_details": [1], "social_care_episodes": episodes}
+    fill(table, table.table, [staged("A", payload=odd)])
+    put_held(store, "A", held)
+
+    (step,) = Plan(store).steps()
+
+    assert isinstance(step, Invalid)
+
+
 def test_what_is_held_by_another_receiver_does_not_count(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A")])
     put_held(store, "A", child("A"))
