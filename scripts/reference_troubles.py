@@ -184,18 +184,23 @@ def _states() -> str:
         "\n## SQLSTATEs\n\nThe program ends what it says of a database error with `(SQLSTATE ...)`: a code of five "
         "characters from the driver. These are\nthe ones that it knows. Where the driver's own words say more, the "
         "program goes by them.\n"
-        f"\n### When the connection is opened\n{_table('SQLSTATE', opening)}"
-        f"\n### When a statement runs\n{_table('SQLSTATE', later)}"
-        f"\n### Error numbers of SQL Server\n{_table('native error', native)}"
+        f"\n### When the connection is opened\n{_sections('SQLSTATE', opening)}"
+        f"\n### When a statement runs\n{_sections('SQLSTATE', later)}"
+        f"\n### Error numbers of SQL Server\n{_sections('Native error', native)}"
     )
 
 
-def _table(first: str, rows: list[tuple[str, str, str]]) -> str:
-    by_sentence: dict[str, list[str]] = {}
+def _sections(first: str, rows: list[tuple[str, str, str]]) -> str:
+    """Gives a heading with all codes of a sentence, so that the search of the site finds each code by its heading."""
+    by_sentence: dict[str, list[tuple[str, str]]] = {}
     for code, means, said in rows:
-        by_sentence.setdefault(said.replace("....", "..."), []).append(f"**{code}** {means}")
-    lines = "".join(f"| {' <br> '.join(codes)} | {shown(said)} |\n" for said, codes in by_sentence.items())
-    return f"\n| {first} | what the program says |\n|---|---|\n{lines}"
+        by_sentence.setdefault(said.replace("....", "..."), []).append((code, means))
+    parts = []
+    for said, codes in by_sentence.items():
+        meanings = "".join(f"- **{code}** {means}\n" for code, means in codes)
+        heading = ", ".join(code for code, _ in codes)
+        parts.append(f"\n#### {first} {heading}\n\n{meanings}\nThe program says: {shown(said)}\n")
+    return "".join(parts)
 
 
 def _row(message: Message) -> str:

@@ -8,8 +8,12 @@
     document.querySelectorAll(".md-code__nav:not([aria-label])").forEach(function (nav) {
       nav.setAttribute("aria-label", "Example " + (document.querySelectorAll(".md-code__nav[aria-label]").length + 1));
     });
-    document.querySelectorAll("pre > code:not([tabindex]), .md-typeset__scrollwrap:not([tabindex])").forEach(function (frame) {
-      frame.setAttribute("tabindex", "0");
+    // A wide picture of a terminal scrolls in its paragraph on a phone.
+    var frames = "pre > code, .md-typeset__scrollwrap, p:has(> img[src$='.svg']), p:has(> a > img[src$='.svg'])";
+    document.querySelectorAll(frames).forEach(function (frame) {
+      if (!frame.hasAttribute("tabindex")) {
+        frame.setAttribute("tabindex", "0");
+      }
     });
   }
   function begin() {

@@ -104,6 +104,14 @@ def test_every_number_of_sql_server_that_the_code_knows_is_listed() -> None:
     assert all(f"**{number}** {means}" in PAGES["database"] for number, means in NATIVE)
 
 
+def test_search_of_the_site_finds_each_code_by_a_heading() -> None:
+    headings = [line for line in PAGES["database"].splitlines() if line.startswith("#### ")]
+    states = {state for state, _ in (*WHEN_OPENING, *IN_A_STATEMENT)}
+    numbers = {number for number, _ in NATIVE}
+    named = {word for heading in headings for word in re.findall(r"[0-9A-Z]{3,5}", heading)}
+    assert {*states, *numbers} - named == set()
+
+
 def test_states_that_begin_alike_have_an_example_each() -> None:
     states = [state for state, _ in IN_A_STATEMENT]
 
