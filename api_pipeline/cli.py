@@ -27,7 +27,7 @@ _COMMANDS = {
     "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
     "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
     "test-notify": ("check_notify", "Send a test message by webhook, mail and ping."),
-    "smoke": ("smoke", "Run the three tests above and sum up (also: run-smoke)."),
+    "smoke": ("smoke", "Test database, schema and endpoint, and sum up (also: run-smoke)."),
     "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
     "run": ("run", "Send every due row and write the receipts back (the main job)."),
     "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
