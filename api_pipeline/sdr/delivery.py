@@ -70,6 +70,7 @@ class Delivery(Generic[One]):
         self._shrink = shrink
         self._was_taken = was_any_taken
         self._lone_reasons: Counter[str] = Counter()
+        self._said = ""
         self._asked: Sequence[One] = ()
 
     def run(self, batch: Sequence[One]) -> None:
@@ -109,6 +110,7 @@ class Delivery(Generic[One]):
                 self._accepted(records, answer)
             case Malformed(problem=problem) | TooLarge(problem=problem):
                 self._lone_reasons[_VALUES.sub("#", problem.reason)] += len(records)
+                self._said = problem.reason
                 self._refused([(one, problem.reason) for one in records])
 
     def take_out(self, records: Sequence[One], answer: Verdict) -> list[One]:
@@ -130,4 +132,4 @@ class Delivery(Generic[One]):
             bisect.resolve(self, [one], self.post([one]))
             if self._was_taken or len(self._lone_reasons) > 1:
                 return sample[place + 1 :] + rest
-        raise AllAlike(next(iter(self._lone_reasons)))
+        raise AllAlike(self._said)

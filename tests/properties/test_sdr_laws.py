@@ -128,7 +128,9 @@ class Histories(RuleBasedStateMachine):
             self._run()
         except Killed:
             self.world.check_baseline()
-        self.world.dies_at = None
+        finally:
+            # What ends a history runs the client again, and nobody kills it then.
+            self.world.dies_at = None
 
     @rule()
     def end_clean(self) -> None:
@@ -339,4 +341,4 @@ def test_random_histories_catch_a_wrong_client(wrong: Callable[[TecWorld], None]
             ),
         )
     failures = getattr(caught.value, "exceptions", [caught.value])
-    assert all(isinstance(failure, AssertionError) for failure in failures)
+    assert [failure for failure in failures if not isinstance(failure, AssertionError)] == []

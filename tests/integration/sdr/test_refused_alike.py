@@ -1,0 +1,67 @@
+"""What is refused alike is not the records' fault: the run stops in few requests, and nothing is forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator import Fault, FaultKind
+from api_pipeline.sandbox.simulator.tec import TecConditions
+from api_pipeline.sdr.nouns import Collection
+from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.tec import PERIOD as WORLD_PERIOD
+from tests.support.tec import tec_world
+
+_EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@_EMBEDDED
+def test_records_of_several_collections_refused_alike_stop_the_run(provider: Provider) -> None:
+    provider.simulator.change(bad=("BAD",))
+    for number in range(40):
+        provider.stage("courses", f"c{number}", courseTitle="BAD")
+        provider.stage("learners", f"s{number}", gender="BAD")
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 1, done.text
+    assert "TEC refuses every record of several collections alike (HTTP 400 CV1)" in done.err, done.text
+    assert len(provider.simulator.batch_sizes) < 40
+    words = provider.database.rows("SELECT COUNT(*) FROM sdr_staging WHERE submission_status = 'sent'")
+    assert [tuple(row) for row in words] == [(0,)]
+
+
+@_EMBEDDED
+def test_deletes_that_a_proxy_empties_forget_nothing(provider: Provider) -> None:
+    provider.stage_learners(20)
+    assert provider.sdr("submit", PERIOD).code == 0
+    provider.database.execute("DELETE FROM sdr_staging")
+    provider.simulator.add_fault(Fault(kind=FaultKind.ANSWER, target="records", status=400, times=100))
+    done = provider.sdr("submit", PERIOD, "--allow-deletes")
+    assert done.code == 1, done.text
+    assert "takes the body out of a DELETE request" in done.err
+    assert len(provider.held()) == 20
+    provider.simulator.clear_faults()
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert not provider.held()
+
+
+@_EMBEDDED
+def test_a_validation_that_breaks_is_asked_for_once_more(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(verdict="UnknownError")
+    done = provider.sdr("validate", PERIOD)
+    assert done.code != 0, done.text
+    assert len(provider.simulator.submission(int(PERIOD)).runs) == 2
+    assert "Traceback" not in done.text
+
+
+def test_a_reset_whose_answer_was_lost_is_a_reset(tmp_path: Path) -> None:
+    with tec_world(tmp_path, TecConditions()) as world:
+        world.stage(Collection.LEARNERS, "s1")
+        assert world.submit().exit_code == 0
+        token = world.simulator.submission(WORLD_PERIOD).token
+        receiver = world.receiver()
+        for _ in range(2):
+            receiver.reset(token)
+        assert not world.held()
