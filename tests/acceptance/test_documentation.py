@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.sql.identifiers import Dialect, table_names
 from scripts.check_site import faults
 from scripts.make_docs import pages as made_pages
+from tests.support.colours import contrast
 from tests.support.commands import ROOT
 from tests.support.databases import missing
 from tests.support.documents import DOCS, blocks, pages, prose
@@ -30,6 +32,32 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
 # Settings of other programs, which a page may name.
 _OF_OTHERS = {"REQUIRE_ALL", "STRICT_DATABASE", "PYTHONHASHSEED"}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.name))
+def test_a_table_head_has_words_over_each_column_or_over_none(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    heads = [head for head, rule in itertools.pairwise(lines) if re.fullmatch(r"\|(?: *:?-+:? *\|)+", rule)]
+    for head in heads:
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", head)[1:-1]]
+        # The style hides a head without any word.
+        assert all(cells) or not any(cells), head
+
+
+def test_colours_of_the_site_can_be_read_on_its_backgrounds() -> None:
+    style = (DOCS / "assets" / "site.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})\b", part)) for part in _schemes(style))
+    for name in ("--md-typeset-a-color", "--md-code-hl-comment-color"):
+        # White, and the theme's grey behind code.
+        assert all(contrast(light[name], ground) >= 4.5 for ground in ("#ffffff", "#f5f5f5")), name
+    assert contrast(dark["--md-typeset-a-color"], "#1e2129") >= 4.5
+    assert contrast(light["--md-primary-bg-color"], light["--md-primary-fg-color"]) >= 4.5
+
+
+def _schemes(style: str) -> tuple[str, str]:
+    dark = re.search(r'\[data-md-color-scheme="slate"\] \{(.*?)\}', style, re.DOTALL)
+    assert dark
+    return style.replace(dark[0], ""), dark[1]
 
 
 @pytest.mark.parametrize("path", MADE, ids=lambda path: str(path.name))

@@ -17,6 +17,7 @@ from api_pipeline.reports.html_page import page
 from api_pipeline.reports.run_report import PEOPLE_SHOWN, RuleErrors, group_by_rule
 from api_pipeline.reports.svg_chart import chart
 from api_pipeline.sql.statements import Statement, load
+from tests.support.colours import contrast
 from tests.support.reports import BEGAN, killed_run, past_run, people, report
 
 _VOID = {"meta", "wbr", "line", "rect"}
@@ -262,24 +263,13 @@ def _palettes() -> list[tuple[str, dict[str, str]]]:
     return list(zip(("light", "dark", "print"), found, strict=True))
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 @pytest.mark.parametrize(("name", "palette"), _palettes())
 def test_letters_and_bars_stand_out_from_what_is_behind_them(name: str, palette: dict[str, str]) -> None:
     behind = {"--card": "ink soft good warn bad", "--page": "ink soft", "--mark": "ink soft bad good", "--banner": ""}
     for ground, inks in behind.items():
         for ink in inks.split():
-            assert _contrast(palette[f"--{ink}"], palette[ground]) >= 4.5, (name, ink, ground)
-    assert _contrast(palette["--banner-ink"], palette["--banner"]) >= 4.5
+            assert contrast(palette[f"--{ink}"], palette[ground]) >= 4.5, (name, ink, ground)
+    assert contrast(palette["--banner-ink"], palette["--banner"]) >= 4.5
     for series in ("accepted", "unchanged", "refused", "undelivered", "not-tried"):
         # 3 to 1 is what WCAG 2.2 asks of the parts of a chart.
-        assert _contrast(palette[f"--{series}"], palette["--card"]) >= 3, (name, series)
+        assert contrast(palette[f"--{series}"], palette["--card"]) >= 3, (name, series)
