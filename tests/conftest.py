@@ -92,8 +92,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, kinds in (("database", _KINDS), ("world", ["sqlite", *databases.EXTERNAL_KIND])):
         # A test that names its kinds is for every database where the embedded one and a server are among them.
         named = [mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == name]
-        is_ours = name == "database" or "faults" in metafunc.definition.path.parts
-        if name in metafunc.fixturenames and is_ours and not named:
+        is_beside = any(name in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+        # A world that a module makes of its own database has that one's kinds.
+        is_ours = name == "database" or (
+            "faults" in metafunc.definition.path.parts and "database" not in metafunc.fixturenames
+        )
+        if name in metafunc.fixturenames and is_ours and not is_beside:
             metafunc.definition.add_marker(pytest.mark.parametrize(name, [*kinds, _STRICT], indirect=True))
         for mark in named:
             if mark.kwargs.get("indirect") and set(mark.args[1]) >= _BOTH and _STRICT not in mark.args[1]:

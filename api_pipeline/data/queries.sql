@@ -379,6 +379,12 @@ WHERE id >= ? AND id <= ? AND logged_at < ?time AND staging_table = ?
            AND NOT EXISTS (SELECT 1 FROM {held} AS held
                            WHERE held.la_child_id{exact} = {log}.la_child_id AND held.receiver = ?));
 
+-- name: count_log_lines
+-- Counts the lines that are left of those, where the database did not say how many it deleted.
+SELECT COUNT(*)
+FROM {log}
+WHERE id >= ? AND id <= ?;
+
 -- name: read_logged
 -- Reads which records of a batch are in the log, after a commit whose answer was lost: what is there is not written
 -- again.

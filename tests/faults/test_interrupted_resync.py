@@ -48,6 +48,7 @@ def test_a_resync_that_is_killed_after_the_purge_loses_no_child(world: World) ->
     check_all_are_back(world)
 
 
+@pytest.mark.strict
 def test_a_resync_whose_purge_could_not_be_written_back_loses_no_child(world: World) -> None:
     try:
         with before_answer(world, 1, lambda: refuse_writes(world.database)):

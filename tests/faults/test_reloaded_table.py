@@ -97,6 +97,7 @@ def test_row_that_changes_its_person_in_flight_is_left_alone(reloaded_world: Wor
     assert {name: row[name] for name in WRITTEN} == {name: world.before["P0001"][name] for name in WRITTEN}
 
 
+@pytest.mark.strict
 def test_reload_while_receipts_wait_in_the_spool_gives_none_to_others(world: World) -> None:
     persons = world.stage(3)
     with before_answer(world, 1, lambda: refuse_writes(world.database)):

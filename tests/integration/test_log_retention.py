@@ -46,6 +46,7 @@ def council(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.strict
 def test_old_lines_are_deleted_in_steps_and_counted(council: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_retention, "LINES_IN_A_STEP", 3)
     put_lines(council, "old", 40, count=7)
