@@ -11,8 +11,13 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.transport.bounded_json import read_json
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _WRAPPER = "dataset"
+# What stands in an answer beside its rows, and each row, is read whole; the places of all rows are kept.
+_LONGEST_VALUE = 8 * 1024 * 1024
+_MOST_ROWS = 5_000_000
 # What stands around the tables is small, and is looked at as a whole.
 _FRAME = frozenset({"meta", "__meta__", "__pagination__", "pagination", "__changedrows__", "changedrows"}) | {
     *("__dbstatus__", "dbstatus"),
@@ -59,9 +64,11 @@ def members_of(path: Path) -> dict[str, Any]:
 
 
 def _value(data: mmap.mmap, start: int, end: int) -> Any:
+    if end - start > _LONGEST_VALUE:
+        raise BadJson
     try:
-        return orjson.loads(data[start:end].strip().rstrip(b",").lstrip(b":"))
-    except orjson.JSONDecodeError:
+        return read_json(data[start:end].strip().rstrip(b",").lstrip(b":"))
+    except ValueError:
         raise BadJson from None
 
 
@@ -92,6 +99,8 @@ def _members(data: mmap.mmap) -> Iterator[tuple[str, int, int, array[int]]]:
                 row_from = token.start()
             continue
         if first == 0x7D and depth == base + 2 and is_array:
+            if token.end() - row_from > _LONGEST_VALUE or len(spans) >= 2 * _MOST_ROWS:
+                raise BadJson
             spans.extend((row_from, token.end()))
         if depth == base and first == 0x7D:
             if name is not None:

@@ -54,3 +54,19 @@ def test_a_cut_body_is_an_error(tmp_path: Path, text: bytes) -> None:
     path.write_bytes(text)
     with pytest.raises(BadJson):
         read_members(path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Students":[{"a":"' + b"x" * (8 * 1024 * 1024) + b'"}]}',
+        b'{"Message":"' + b"x" * (8 * 1024 * 1024) + b'"}',
+        b'{"Message":[' + b"[]," * 500_000 + b"[]]}",
+    ],
+    ids=["a row", "a text", "millions of lists"],
+)
+def test_value_that_would_take_much_memory_is_not_read(tmp_path: Path, body: bytes) -> None:
+    path = tmp_path / "body.json"
+    path.write_bytes(body)
+    with pytest.raises(BadJson):
+        read_members(path)
