@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-from api_pipeline.db import ConnectionLost
-from api_pipeline.errors import AlreadyRunning, DatabaseError
+from api_pipeline.errors import AlreadyRunning
+from api_pipeline.journal_entry import write_entry
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 
@@ -72,17 +72,8 @@ class RunJournal:
         if not self._is_kept:
             return
         connection = self._store.connection
-        try:
-            try:
-                connection.execute(self._store.sql(statement), parameters)
-            except ConnectionLost:
-                if statement != "finish_run":
-                    raise
-                # Nothing hangs on the old connection any more, the run lock neither.
-                connection.reopen()
-                connection.execute(self._store.sql(statement), parameters)
-        except DatabaseError as error:
-            _LOG.warning("the journal entry of this run could not be written: %s", error)
+        sql = self._store.sql(statement)
+        write_entry(connection, lambda: connection.execute(sql, parameters), is_end=statement == "finish_run")
 
 
 def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import requests
 from api_pipeline import run_lock
 from api_pipeline.auth import Credentials, TokenProvider
 from api_pipeline.db import Connection
-from api_pipeline.errors import DatabaseError
+from api_pipeline.journal_entry import write_entry
 from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
@@ -26,7 +25,6 @@ from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
-_LOG = logging.getLogger(__name__)
 _LONGEST_RECEIVER = 100
 
 
@@ -120,15 +118,9 @@ def new_run_id() -> str:
 
 def journal(store: Store, run_id: str, scope: Scope, mode: str, command: str) -> None:
     """Open a run's entry; an error in it never stops a run."""
-    try:
-        store.insert_run(run_id, scope, mode, command)
-    except DatabaseError as error:
-        _LOG.warning("the journal entry of this run could not be written: %s", error)
+    write_entry(store.connection, lambda: store.insert_run(run_id, scope, mode, command), is_end=False)
 
 
 def close_journal(store: Store, run_id: str, counts: tuple[int, ...], exit_code: int, message: str | None) -> None:
     """Close a run's entry; an error in it never changes what became of the run."""
-    try:
-        store.finish_run(run_id, counts, exit_code, message)
-    except DatabaseError as error:
-        _LOG.warning("the journal entry of this run could not be closed: %s", error)
+    write_entry(store.connection, lambda: store.finish_run(run_id, counts, exit_code, message), is_end=True)

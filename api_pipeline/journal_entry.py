@@ -1,0 +1,26 @@
+"""The entry of a run in a journal: an error in it never stops a run. Every service's journal is written by it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from api_pipeline.db import Connection, ConnectionLost
+from api_pipeline.errors import DatabaseError
+
+_LOG = logging.getLogger(__name__)
+
+
+def write_entry(connection: Connection, write: Callable[[], object], *, is_end: bool) -> None:
+    """Write an entry by `write`; at a run's end, on a connection that was lost, once more after opening it anew."""
+    try:
+        try:
+            write()
+        except ConnectionLost:
+            if not is_end:
+                raise
+            # Nothing hangs on the old connection any more, the run lock neither.
+            connection.reopen()
+            write()
+    except DatabaseError as error:
+        _LOG.warning("the journal entry of this run could not be written: %s", error)
