@@ -10,7 +10,8 @@ from typing import Any
 from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns, addable
+from api_pipeline.xporter.landing.added import addable
+from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns
 from api_pipeline.xporter.layout import Landing
 
 _LOG = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import read_time
-from api_pipeline.xporter.landing.new_columns import with_added
+from api_pipeline.xporter.landing.added import with_added
 from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, landings
 
@@ -79,7 +79,7 @@ class LandingStore:
             place = place.lower()
         found = self.connection.query(self.sql(f"tables_{self.names.dialect.value}"), [place])
         there = [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
-        return with_added(self, there, place)
+        return with_added(self.connection, self.sql, self.names.dialect, there, place)
 
     def known(self, landing: Landing) -> Landing:
         """Return a landing table with the columns that were added to it."""
