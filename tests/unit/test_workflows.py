@@ -49,7 +49,7 @@ def test_workflows_keep_to_githubs_schema_and_every_job_has_a_limit(schema: str)
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(FILES) == 4
+    assert len(FILES) == 5
 
 
 def test_every_action_is_pinned_by_commit_with_its_version() -> None:
