@@ -1,12 +1,13 @@
 """Pages of rows with what is known of their children, read before they are planned.
 
-A page is read ahead in the transaction that writes answers back. A thread of its own reads and checks its payloads; it
-knows no database, and one page is read ahead at most.
+Pages are read ahead in the transactions that write answers back. A thread of its own reads and checks their payloads;
+it knows no database. Two pages are read ahead at most: one is at work while the database is waited for, one is ready.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 # Whose payload a text seems to be: its baseline is read before the text is parsed.
 _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
+
+_MOST_AHEAD = 2
 
 
 class Draft(NamedTuple):
@@ -56,8 +59,7 @@ class Page:
     moving: set[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
+class _Ahead(NamedTuple):
     page: Page
     looked_at: Future[list[LookedAt]]
 
@@ -85,19 +87,19 @@ class Pages:
         self._after_reopen = after_reopen
         self._after_id: int | None = None
         self._has_ended = False
-        self._ahead: _Ahead | None = None
+        self._ahead: deque[_Ahead] = deque()
         self._worker: ThreadPoolExecutor | None = None
 
     def read_ahead(self) -> None:
-        """Read the next page, where that is not done yet, within the transaction that is open. Errors: DatabaseError.
+        """Read what is missing of the pages ahead, within the transaction that is open. Errors: DatabaseError.
 
-        It costs no transaction of its own then, and its payloads are read and checked while the database works.
+        They cost no transaction of their own then, and their payloads are read and checked while the database works.
         """
-        if self._ahead is None and not self._has_ended:
+        while len(self._ahead) < _MOST_AHEAD and not self._is_read_to_its_end():
             page = self._read(self._next_rows)
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, "planner")
-            self._ahead = _Ahead(page, self._worker.submit(self._look_at_all, page))
+            self._ahead.append(_Ahead(page, self._worker.submit(self._look_at_all, page)))
 
     def close(self) -> None:
         """End the thread that reads and checks payloads."""
@@ -106,17 +108,17 @@ class Pages:
 
     def note_planned(self, child: str) -> None:
         """Take in that a record of a child is planned: what was read ahead of it is true no longer."""
-        if self._ahead is not None:
-            self._ahead.page.moving.add(child)
+        for ahead in self._ahead:
+            ahead.page.moving.add(child)
 
     def next_page(self) -> tuple[Page, list[LookedAt]] | None:
         """Return the next page, None behind the last. Errors: DatabaseError."""
         page: Page | None = None
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            looked_at = ahead.looked_at.result()
-            page = ahead.page
+        if self._ahead:
+            page, result = self._ahead.popleft()
+            looked_at = result.result()
         if page is None or page.opening != self._store.connection.openings:
+            self._ahead.clear()
             page = self._with_retry(self._next_rows)
             looked_at = self._look_at_all(page)
         self._has_ended = not page.rows
@@ -137,7 +139,11 @@ class Pages:
         return self._store.baselines(self._options.receiver, children)
 
     def _next_rows(self) -> Sequence[StagedRow]:
-        return self._store.read_page(self._options.selection, self._after_id)
+        after_id = self._ahead[-1].page.rows[-1].id if self._ahead else self._after_id
+        return self._store.read_page(self._options.selection, after_id)
+
+    def _is_read_to_its_end(self) -> bool:
+        return not self._ahead[-1].page.rows if self._ahead else self._has_ended
 
     def _with_retry(self, rows_of: Callable[[], Sequence[StagedRow]]) -> Page:
         return with_retry(self._store.connection, lambda: self._read(rows_of), self._retry_budget, self._after_reopen)

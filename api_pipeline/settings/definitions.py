@@ -427,8 +427,8 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 SECRET_NAMES: tuple[str, ...] = tuple(setting.name for setting in SETTINGS if setting.secret)
-# What the credential store keeps: also the secret of the Single Data Return, whose settings have a table of their own.
-STORED_SECRETS: tuple[str, ...] = (*SECRET_NAMES, "SDR_CLIENT_SECRET")
+# What the credential store keeps: also the secrets of the Single Data Return, whose settings have a table of their own.
+STORED_SECRETS: tuple[str, ...] = (*SECRET_NAMES, "SDR_CLIENT_SECRET", "SDR_PING_URL")
 
 
 def canonical_name(name: str) -> str | None:

@@ -157,7 +157,7 @@ def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
     monkeypatch.setattr(StagingTable, "read_page", seen)
 
     assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE + 1
-    assert pages == [False, True, True, False], "the first, and the empty one behind the last"
+    assert pages == [False, True, True, True], "all but the first; the last is the empty one behind the rows"
 
 
 def test_payloads_of_a_page_read_ahead_are_checked_by_a_thread_that_ends(
