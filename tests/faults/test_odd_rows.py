@@ -82,6 +82,8 @@ def put(world: World, ids: list[int | None]) -> list[str]:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_lowest_negative_and_highest_ids_are_sent(odd_world: World) -> None:
     world = odd_world
+    if world.database.name == "strict":
+        pytest.skip("SQLite's ODBC driver, which the strict database wraps, cuts such ids: the next test")
     if world.database.name.startswith("postgresql"):
         world.database.execute(f"ALTER TABLE {world.database.table} ALTER COLUMN id TYPE BIGINT")
     put(world, [-(2**63), -(2**63) + 1, -1, 0, 2**63 - 1])
@@ -90,6 +92,19 @@ def test_lowest_negative_and_highest_ids_are_sent(odd_world: World) -> None:
     assert {row["submission_status"] for row in world.rows().values()} == {"sent"}
     assert world.run().code == 0
     assert world.server.simulator.stats().records_accepted == 5
+
+
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+@pytest.mark.parametrize("ids", [[1, 2**32], [2**32 + 1, 2**32 + 2]], ids=["among others", "all of them"])
+@pytest.mark.parametrize("args", [[], ["--shard", "1/1"]], ids=["rows", "keys"])
+def test_ids_that_the_driver_cuts_end_the_run_with_a_sentence(
+    odd_world: World, ids: list[int | None], args: list[str]
+) -> None:
+    put(odd_world, ids)
+    done = odd_world.run(*args)
+    assert done.code == 3, done.text
+    assert "do not come in their order" in done.text
+    assert "sent" not in {row["submission_status"] for row in odd_world.rows().values()}
 
 
 @pytest.mark.parametrize("ids", [[4, None, 5], [7, 7]], ids=["null", "twice"])
