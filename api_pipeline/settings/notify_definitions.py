@@ -95,22 +95,6 @@ NOTIFY_SETTINGS = (
         secret=True,
     ),
     Setting(
-        "XPORTER_PING_URL",
-        Group.NOTIFY,
-        SettingKind.WEBHOOK,
-        "The same for xporter collect, whose nights are another check.",
-        example="https://hc-ping.com/UUID",
-        secret=True,
-    ),
-    Setting(
-        "XPORTER_WRITE_BACK_PING_URL",
-        Group.NOTIFY,
-        SettingKind.WEBHOOK,
-        "The same for xporter write-back.",
-        example="https://hc-ping.com/UUID",
-        secret=True,
-    ),
-    Setting(
         "METRICS_FILE",
         Group.NOTIFY,
         SettingKind.PATH,

@@ -258,6 +258,22 @@ XPORTER_SETTINGS = (
         "false: only pupils whose UPN or former UPN is in the SSD are landed, and rows about them. true: all pupils.",
         default="false",
     ),
+    Setting(
+        "XPORTER_PING_URL",
+        Group.XPORTER,
+        SettingKind.WEBHOOK,
+        "What PING_URL is for run, for xporter collect: its nights are a check of their own.",
+        example="https://hc-ping.com/UUID",
+        secret=True,
+    ),
+    Setting(
+        "XPORTER_WRITE_BACK_PING_URL",
+        Group.XPORTER,
+        SettingKind.WEBHOOK,
+        "What PING_URL is for run, for xporter write-back.",
+        example="https://hc-ping.com/UUID",
+        secret=True,
+    ),
 )
 
 
