@@ -9,6 +9,7 @@ from api_pipeline import run_lock
 from api_pipeline.db import connect
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.sql.identifiers import Dialect, table_names
+from tests.support.commands import clean_environment
 from tests.support.databases import TestDatabase
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import change, fill, row_of, staged
@@ -96,7 +97,11 @@ def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
         """
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        env=clean_environment(deployed.settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
