@@ -105,7 +105,8 @@ class Record:
     `nulls_removed` counts the null members that were taken out. `intent_hash` is stored before the POST begins (see
     `InDoubt.payload_hash`), and `was_in_doubt` says that the child was in doubt already.
     `was_held` is false where nothing was recorded of what the receiver holds of the child. `stays_in_doubt` says that
-    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
+    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted; of a purge, that
+    its acceptance could not be written, so that the baseline is still the one before it.
     """
 
     row: StagedRow

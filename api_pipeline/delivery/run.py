@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from api_pipeline.delivery.planner import Planner, Step
@@ -245,9 +245,11 @@ class Run:
         if isinstance(outcome, Accepted):
             match outcome.record.then:
                 case Record() as following:
-                    self._follow_ups.append(following)
+                    # Its rejection must not clear the doubt: the baseline still has what the purge took.
+                    in_doubt = following.was_in_doubt or outcome.record.stays_in_doubt
+                    self._follow_ups.append(replace(following, was_in_doubt=in_doubt))
                     return
-                case NothingToSend(held=held):
+                case NothingToSend(held=held) if not outcome.record.stays_in_doubt:
                     record, receipt = outcome.record, outcome.receipt.id
                     self._settled.append(UpToDate(record.row, record.la_child_id, held, receipt, is_recorded=True))
                     return

@@ -109,7 +109,9 @@ class ReliableWriteBack:
         if sentence not in map(str, self._summary.errors):
             self._summary.errors.append(DatabaseError(sentence))
         self.mark_in_doubt(about_to_send)
-        return [outcome for outcome in outcomes if outcome not in unwritten] if self._to.testing else outcomes
+        if self._to.testing:
+            return [outcome for outcome in outcomes if outcome not in unwritten]
+        return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
     def _is_done_at_once(
         self,
@@ -357,6 +359,13 @@ class ReliableWriteBack:
         saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
         return saved
+
+
+def _not_recorded(outcome: Outcome) -> Outcome:
+    """Return an outcome that is in the file alone; what a purge took is not taken from the baseline then."""
+    if isinstance(outcome, Accepted) and not outcome.record.is_last:
+        return replace(outcome, record=replace(outcome.record, stays_in_doubt=True))
+    return outcome
 
 
 def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | None) -> bool:

@@ -31,6 +31,7 @@ from tests.faults.outages import (
     refuse_writes,
     shut_out,
 )
+from tests.properties.model import content
 from tests.support.databases import TestDatabase, sqlite_database
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.postgres import PostgresServer
@@ -682,3 +683,31 @@ def test_the_receipt_of_a_purge_that_is_refused_is_spooled_and_logged(embedded_w
     assert ("purge", "accepted", purge["receipt"], purge["run_id"]) in [tuple(line) for line in logged]
     assert len({line[2] for line in logged}) == len(logged), "an answer is logged once"
     assert "surname" not in recorded(world.database)["1"]["child_details"]
+
+
+@pytest.mark.parametrize("kind", ["purge", "resync"])
+def test_what_a_purge_took_is_sent_again_though_its_receipt_was_refused(embedded_world: World, kind: str) -> None:
+    world = embedded_world
+    details = child("1")["child_details"]
+    before = child("1", social_care_episodes=[EPISODE])
+    world.fill([staged("1", before)])
+    assert world.run().code == 0
+    less = child("1", child_details={name: details[name] for name in details if name != "surname"})
+    world.restage("1", less if kind == "purge" else before)
+    world.database.execute(
+        "CREATE TRIGGER refused BEFORE INSERT ON ssd_api_submission_log WHEN NEW.kind = 'purge' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    simulator = world.server.simulator
+    simulator.add_fault(Fault(status=422, first=3, last=9))
+    done = world.run(*(["--resync"] if kind == "resync" else []), PURGE_VANISHED="true")
+    assert done.code == 3, done.text
+    assert content(before) != content(simulator.held("1") or {})
+    world.database.execute("DROP TRIGGER refused")
+    simulator.clear_faults()
+
+    # The source is corrected back to what was held before the purge.
+    world.restage("1", before)
+    assert world.run(PURGE_VANISHED="true").code == 0
+    world.remember()
+    world.check({"1": "sent"})
