@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
-from api_pipeline.db import Connection, Row
+from api_pipeline.db import Connection, Row, check_ids_grow
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
 from api_pipeline.sql.ddl import live_and_copy
@@ -107,6 +107,7 @@ class CopyTables:
         pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
         after = _FIRST_ID
         while rows := self._connection.query(self._sql("read_page", **pieces), [after]):
+            check_ids_grow(self.source, [int(row[0]) for row in rows], after)
             after = int(rows[-1][0])
             yield [_live_record(row) for row in rows]
 

@@ -10,6 +10,7 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 from api_pipeline.db.connection import Connection, Parameters, Row
 from api_pipeline.db.many_rows import parts_of
 from api_pipeline.db.opening import connect, working_as
+from api_pipeline.db.paging import check_ids_grow
 from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
@@ -32,6 +33,7 @@ __all__ = [
     "TransactionLost",
     "UnreadableText",
     "UnstorableText",
+    "check_ids_grow",
     "connect",
     "dialect_pieces",
     "given_numbers",

@@ -14,7 +14,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, rows_as_table
+from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, check_ids_grow, rows_as_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
 from api_pipeline.payloads.retained import read_paths
@@ -216,17 +216,8 @@ class StagingTable:
         pieces, parameters = _limits(selection, after_id)
         pieces["page"] = self.connection.page(size)["page"]
         rows = self.connection.query(self.sql(name, columns=", ".join(columns), **pieces), parameters)
-        self._check_order([int(row[0]) for row in rows], after_id)
+        check_ids_grow(self.tables.staging, [int(row[0]) for row in rows], after_id)
         return rows
-
-    def _check_order(self, ids: Sequence[int], after_id: int | None) -> None:
-        """Refuse ids that do not grow: paging by them would never come to an end. Errors: DatabaseError."""
-        if ids != sorted(ids) or (ids and after_id is not None and ids[0] <= after_id):
-            raise DatabaseError(
-                f"The ids of {self.tables.staging} do not come in their order, so its rows cannot be read page by "
-                "page: the ODBC driver cuts numbers above 2147483647 (SQLite's does), or the column id holds no whole "
-                "numbers; use a driver that reads 64 bits, or smaller ids."
-            )
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Return some rows as they stand now, in no particular order."""

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from api_pipeline.db import Parameters, RowsMissed, rows_as_table
+from api_pipeline.db import Parameters, RowsMissed, check_ids_grow, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.staging_table import StagingTable, as_version, word
@@ -52,7 +52,8 @@ class Writer:
         after = -(2**63)
         page = self._store.connection.page(_HEADS_IN_A_PAGE)["page"]
         while rows := self._store.connection.query(self._sql("read_heads", page=page), [after]):
-            after = rows[-1][0]
+            check_ids_grow(self._store.tables.staging, [int(row[0]) for row in rows], after)
+            after = int(rows[-1][0])
             for row in rows:
                 head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
                 self._keeps_text_hash = self._keeps_text_hash or isinstance(head.hash, str)

@@ -107,6 +107,15 @@ def test_ids_that_the_driver_cuts_end_the_run_with_a_sentence(
     assert "sent" not in {row["submission_status"] for row in odd_world.rows().values()}
 
 
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+@pytest.mark.parametrize("args", [["validate"], ["anonymise", "--replace"]], ids=["validate", "anonymise"])
+def test_ids_that_the_driver_cuts_end_other_commands_as_well(odd_world: World, args: list[str]) -> None:
+    put(odd_world, [2**32 + 1, 2**32 + 2])
+    done = invoke_cli(args, odd_world.environment(), odd_world.folder)
+    assert done.code == 3, done.text
+    assert "do not come in their order" in done.text
+
+
 @pytest.mark.parametrize("ids", [[4, None, 5], [7, 7]], ids=["null", "twice"])
 @pytest.mark.parametrize("mode", ["live", "testing"])
 def test_table_whose_ids_are_null_or_twice_is_refused(

@@ -1,0 +1,19 @@
+"""Ids of pages, by which reading goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_pipeline.db import check_ids_grow
+from api_pipeline.errors import DatabaseError
+
+
+@pytest.mark.parametrize(("ids", "after"), [([], 3), ([-5, 0, 2**63 - 1], None), ([4, 4, 9], 3), ([-1], -(2**63))])
+def test_ids_that_grow_are_taken(ids: list[int], after: int | None) -> None:
+    check_ids_grow("a_table", ids, after)
+
+
+@pytest.mark.parametrize(("ids", "after"), [([2, 1], None), ([3], 3), ([1, 2], 2), ([0, -1], -5)])
+def test_ids_that_do_not_grow_are_refused_with_their_table(ids: list[int], after: int | None) -> None:
+    with pytest.raises(DatabaseError, match="ids of a_table do not come in their order"):
+        check_ids_grow("a_table", ids, after)
