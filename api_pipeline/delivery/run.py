@@ -260,6 +260,7 @@ class Run:
         # Reading and writing back lose the database each in its own way, and one of them names the file of receipts.
         if not alike or (isinstance(error, DatabaseError) and str(error) not in alike):
             self._summary.errors.append(error)
+        self._parts.write_back.hold_back_after(error)
         self._parts.sending.limiter.stop()
 
     def _sum_up(self) -> None:
