@@ -137,14 +137,20 @@ def test_nothing_is_written_beside_a_run_that_took_the_lock(
     table: TestDatabase, night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(table, table.table, [staged(person) for person in "ABCD"])
-    mark, calls = StagingTable.mark_in_doubt, iter(range(9))
+    mark, calls, lost = StagingTable.mark_in_doubt, iter(range(9)), threading.Event()
 
     def lost_at_the_second(self: StagingTable, *args: Any) -> None:
         if next(calls):
+            lost.set()
             raise LockLost("When the database came back, another run was at work.")
         mark(self, *args)
 
+    def accept_afterwards(records: Sequence[bytes]) -> Answer:
+        assert lost.wait(5)
+        return accept(records)
+
     monkeypatch.setattr(StagingTable, "mark_in_doubt", lost_at_the_second)
+    night.receiver.rule = accept_afterwards
 
     summary = night.run()
 
