@@ -21,7 +21,7 @@ from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
-from api_pipeline.gc_tuning import seldom_collected, short_turns
+from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -95,7 +95,6 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
     with (
         program,
         seldom_collected(),
-        short_turns(),
         _store(settings) as store,
         locked(store, shard_of(settings)) as lock,
     ):

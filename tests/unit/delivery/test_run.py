@@ -40,7 +40,6 @@ from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Payload, Policy, read_payload
 from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.run_lock import LockLost
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.databases import TestDatabase
@@ -131,31 +130,6 @@ def test_all_due_rows_are_sent_in_batches_and_written_back(table: TestDatabase, 
     assert (summary.due, summary.accepted, summary.errors, summary.exit_code) == (5, 5, [], 0)
     assert table.count("ssd_api_unconfirmed") == 0
     assert {row["batch"] for row in table_rows(table, "ssd_api_submission_log")} == {1, 2, 3}
-
-
-def test_nothing_is_written_beside_a_run_that_took_the_lock(
-    table: TestDatabase, night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(table, table.table, [staged(person) for person in "ABCD"])
-    mark, calls, lost = StagingTable.mark_in_doubt, iter(range(9)), threading.Event()
-
-    def lost_at_the_second(self: StagingTable, *args: Any) -> None:
-        if next(calls):
-            lost.set()
-            raise LockLost("When the database came back, another run was at work.")
-        mark(self, *args)
-
-    def accept_afterwards(records: Sequence[bytes]) -> Answer:
-        assert lost.wait(5)
-        return accept(records)
-
-    monkeypatch.setattr(StagingTable, "mark_in_doubt", lost_at_the_second)
-    night.receiver.rule = accept_afterwards
-
-    summary = night.run()
-
-    assert (summary.accepted, statuses(table)) == (2, ["Pending"] * 4)
-    assert len(list(tmp_path.glob("unwritten-receipts-*"))) == 1
 
 
 def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
