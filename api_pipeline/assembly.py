@@ -92,12 +92,7 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         started_at=utc_now(),
     )
     program = working_as(f"d2i-csc-api run {request.run_id}")
-    with (
-        program,
-        seldom_collected(),
-        _store(settings) as store,
-        locked(store, shard_of(settings)) as lock,
-    ):
+    with program, seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
         at_hand = _Store(store, lock, check_tables(store, settings, request))
         _execute(settings, request, observers, stop, summary, at_hand)
     return summary

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.disk`: measures what the tables take on the disk after the first night and after many."""
+"""`python -m benchmarks.disk`: measures what the tables take on the disk after one night and after many."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DiskCase:
 
 
 def measure(case: DiskCase, shop: Shop, folder: Path, port: int) -> Iterator[tuple[int, Mapping[str, int]]]:
-    """Gives, after the first night and after the last, how many nights there were and the bytes of each table.
+    """Gives, after one night and after the last, how many nights there were and the bytes of each table.
 
     Errors: BenchmarkFailed where a run does not exit 0.
     """
@@ -143,7 +143,7 @@ def _line(database: str, case: DiskCase, nights: int, found: Mapping[str, int]) 
 @click.option("--keep-days", type=click.IntRange(1), default=14, show_default=True, help="LOG_KEEP_DAYS, where set.")
 @click.option("--database", "databases", multiple=True, type=click.Choice(["sqlite", "postgresql"]), help="Only this.")
 def main(rows: int, size: int, nights: int, share: float, keep_days: int, databases: tuple[str, ...]) -> None:
-    """Measure bytes a row on the disk, after the first night and after many, with and without LOG_KEEP_DAYS."""
+    """Measure bytes a row on the disk, after one night and after many, with and without LOG_KEEP_DAYS."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2i-csc-api-bench-")))
         port = free_port()

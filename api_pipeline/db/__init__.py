@@ -8,7 +8,7 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 """
 
 from api_pipeline.db.connection import Connection, Parameters, Row
-from api_pipeline.db.many_rows import parts_of
+from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow
 from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, rows_as_table
@@ -39,6 +39,8 @@ __all__ = [
     "given_numbers",
     "given_rows",
     "given_texts",
+    "in_chunks",
+    "most_rows",
     "parts_of",
     "rows_as_table",
     "working_as",

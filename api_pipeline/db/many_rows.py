@@ -37,9 +37,18 @@ def parts_of(dialect: Dialect, rows: Sequence[_Row], width: int, beside: int = 0
 
     PostgreSQL takes the rows as one parameter (`given_rows`).
     """
-    size = MOST_ROWS if dialect is Dialect.POSTGRESQL else min(MOST_ROWS, (MOST_PARAMETERS - beside) // width)
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    return in_chunks(rows, MOST_ROWS if dialect is Dialect.POSTGRESQL else most_rows(width, beside))
+
+
+def most_rows(width: int, beside: int = 0) -> int:
+    """Return how many rows of `width` parameters one statement takes, with `beside` parameters besides."""
+    return min(MOST_ROWS, (MOST_PARAMETERS - beside) // width)
+
+
+def in_chunks(values: Sequence[_Row], size: int) -> Iterator[Sequence[_Row]]:
+    """Divide values into parts of `size`, in order."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _parts(rows: Sequence[Sequence[object]]) -> Iterator[Sequence[Sequence[object]]]:

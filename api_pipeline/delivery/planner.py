@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from api_pipeline.db import in_chunks
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.pages import Draft, LookedAt, Page, Pages
 from api_pipeline.delivery.plan_options import PlanOptions
@@ -134,8 +135,7 @@ class Planner:
         return self._steps_of(ids)
 
     def _steps_of(self, ids: Sequence[int]) -> Iterator[Step]:
-        for start in range(0, len(ids), PAGE_SIZE):
-            part = ids[start : start + PAGE_SIZE]
+        for part in in_chunks(ids, PAGE_SIZE):
             items = self._items(*self._pages.page_of(part))
             # Some may be due no longer.
             self.counts.due -= len(part) - len(items)

@@ -6,7 +6,7 @@ What is written back stands in `write_back.py`. Statements come from `data/queri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -14,7 +14,16 @@ from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, check_ids_grow, rows_as_table
+from api_pipeline.db import (
+    Connection,
+    Parameters,
+    Row,
+    UnreadableText,
+    UnstorableText,
+    check_ids_grow,
+    in_chunks,
+    rows_as_table,
+)
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
 from api_pipeline.payloads.retained import read_paths
@@ -331,13 +340,13 @@ class StagingTable:
 
         `shared` are the parameters that come before them, the same for all.
         """
-        for part in _chunks(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             sql = self.sql(name, rows=rows_as_table(self.connection.dialect, types, len(part)))
             self.connection.execute(sql, [*shared, *(value for row in part for value in row)])
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
-        for part in _chunks(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             ids = [row[0] for row in part]
             table = rows_as_table(self.connection.dialect, types, len(part))
             sql = self.sql(name, rows=table, ids=placeholders(len(ids)), delta=self._delta())
@@ -363,7 +372,7 @@ class StagingTable:
 
         `parameters` makes a statement's parameters of its part of the values; `pieces` are other parts of its SQL.
         """
-        for part in _chunks(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             yield from self.connection.query(self._sql_of(name, len(part), **pieces), parameters(part))
 
     def readable_by_values(
@@ -377,7 +386,7 @@ class StagingTable:
 
         Values for which the database cannot even be asked go to `unstorable`.
         """
-        for part in _chunks(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             try:
                 yield from self.by_values(name, part, parameters)
             except (UnreadableText, UnstorableText):
@@ -397,7 +406,7 @@ class StagingTable:
         values: Sequence[_Value],
         parameters: Callable[[Sequence[_Value]], Parameters] = list,
     ) -> None:
-        for part in _chunks(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             self.connection.execute(self._sql_of(name, len(part)), parameters(part))
 
     def _sql_of(self, name: str, count: int, **pieces: str) -> str:
@@ -501,8 +510,3 @@ def _limits(selection: Selection, after_id: int | None) -> tuple[dict[str, str],
         pieces["person"] = "AND person_id = ?"
         parameters.append(selection.person_id)
     return pieces, parameters
-
-
-def _chunks(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
-    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
-        yield values[start : start + _ROWS_IN_A_STATEMENT]

@@ -73,7 +73,7 @@ class Baseline(Statements):
                 self._write(scope, one, now)
             for part in in_parts(held, 1):
                 among, given = given_texts(self.connection.dialect, part)
-                self._execute("doubt_held", [now, *scope.key, collection.value, *given], keys=among)
+                self.execute("doubt_held", [now, *scope.key, collection.value, *given], keys=among)
             for part in in_parts(new, 1):
                 self._with_rows("insert_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
 
@@ -115,12 +115,12 @@ class Baseline(Statements):
     def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
         for part in in_parts(keys, 1):
             among, given = given_texts(self.connection.dialect, part)
-            self._execute("forget_held", [*scope.key, collection.value, *given], keys=among)
+            self.execute("forget_held", [*scope.key, collection.value, *given], keys=among)
 
     def _mark(self, ids: Sequence[int], word: str, answer: str, scope: Scope, now: datetime) -> None:
         for part in in_parts(ids, 1):
             among, given = given_numbers(self.connection.dialect, part)
-            self._execute("mark_staged", [word, now, answer or None, scope.return_id, *given], ids=among)
+            self.execute("mark_staged", [word, now, answer or None, scope.return_id, *given], ids=among)
 
     def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
         alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}

@@ -34,10 +34,10 @@ class Results(Statements):
         ]
         errors = sum(one.is_error for one in findings)
         with self.connection.transaction():
-            self._execute("delete_results", [*scope.key, run])
-            self._insert("insert_results", rows)
-            self._execute("update_validation", [run, errors, len(findings) - errors, utc_now(), *scope.key])
-            self._execute("clear_validation_marks", ())
+            self.execute("delete_results", [*scope.key, run])
+            self.insert("insert_results", rows)
+            self.execute("update_validation", [run, errors, len(findings) - errors, utc_now(), *scope.key])
+            self.execute("clear_validation_marks", ())
             self._mark_validated(scope, findings)
 
     def _mark_validated(self, scope: Scope, findings: Sequence[TecFinding]) -> None:
@@ -52,15 +52,15 @@ class Results(Statements):
                 table, given = given_rows(dialect, (str, int, int, str), part)
                 among, keys = given_texts(dialect, [row[0] for row in part])
                 values = [scope.return_id, *given, collection, *keys]
-                self._execute("mark_validated", values, rows=table, keys=among)
+                self.execute("mark_validated", values, rows=table, keys=among)
 
     def findings(self, scope: Scope, run: str) -> list[TecFinding]:
         """Return the stored results of a validation, in TEC's order."""
-        return [_finding(row) for row in self._query("read_results", [*scope.key, run])]
+        return [_finding(row) for row in self.query("read_results", [*scope.key, run])]
 
     def validations(self, scope: Scope) -> list[tuple[str, int, int]]:
         """Return the stored validations of a period with errors and warnings, the oldest first."""
-        rows = self._query("read_validation_runs", scope.key)
+        rows = self.query("read_validation_runs", scope.key)
         return [(str(row[0]), int(row[1] or 0), int(row[2] or 0)) for row in rows]
 
     def utc_text(self) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from api_pipeline.db import Connection, given_rows
+from api_pipeline.db import Connection, given_rows, in_chunks, most_rows
 from api_pipeline.sdr.schema import Tables
 from api_pipeline.sql.statements import load, placeholders
 
-_MOST_PARAMETERS = 2000
+# More than any statement here has besides its rows.
+_BESIDE = 20
 _FILE = "sdr_queries.sql"
 
 
@@ -43,37 +44,28 @@ class Statements:
         self._exact = connection.page(0)["exact"]
 
     def query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a named statement, for `load`."""
-        return self._query(name, parameters, **pieces)
+        """Return the rows of a named statement."""
+        return self.connection.query(self._sql(name, **pieces), parameters)
 
     def execute(self, name: str, parameters: Sequence[object], **pieces: str) -> None:
-        """Run a named statement, for `load`."""
-        self._execute(name, parameters, **pieces)
+        """Run a named statement."""
+        self.connection.execute(self._sql(name, **pieces), parameters)
 
     def insert(self, name: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a named INSERT for many rows."""
-        self._insert(name, rows)
+        if not rows:
+            return
+        width = len(rows[0])
+        row = f"({placeholders(width)})"
+        for part in in_parts(rows, width):
+            self.execute(name, [value for one in part for value in one], tuples=", ".join([row] * len(part)))
 
     def _with_rows(
         self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
     ) -> None:
         """Run a named statement whose rows of parameters stand at its end."""
         table, given = given_rows(self.connection.dialect, types, rows)
-        self._execute(name, [*before, *given], rows=table)
-
-    def _insert(self, name: str, rows: Sequence[Sequence[object]]) -> None:
-        if not rows:
-            return
-        width = len(rows[0])
-        row = f"({placeholders(width)})"
-        for part in in_parts(rows, width):
-            self._execute(name, [value for one in part for value in one], tuples=", ".join([row] * len(part)))
-
-    def _execute(self, name: str, parameters: Sequence[object], **pieces: str) -> None:
-        self.connection.execute(self._sql(name, **pieces), parameters)
-
-    def _query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[tuple[Any, ...]]:
-        return self.connection.query(self._sql(name, **pieces), parameters)
+        self.execute(name, [*before, *given], rows=table)
 
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self.tables
@@ -89,8 +81,5 @@ class Statements:
 
 
 def in_parts(values: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:
-    """Yield the values in parts of as many rows of this width as one statement takes."""
-    # SQL Server takes 2,100 parameters in one statement and 1,000 rows in one VALUES.
-    size = min(1000, (_MOST_PARAMETERS - 20) // width)
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+    """Return the values in parts of as many rows of this width as one statement takes."""
+    return in_chunks(values, most_rows(width, _BESIDE))

@@ -56,7 +56,7 @@ class Store(Baseline, Results):
     def check(self) -> None:
         """Look whether the tables are there. Errors: DatabaseError, with what to do."""
         try:
-            self._query("probe_tables", ())
+            self.query("probe_tables", ())
         except DatabaseError as error:
             if type(error) is not DatabaseError:
                 raise
@@ -80,7 +80,7 @@ class Store(Baseline, Results):
 
     def _held(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> dict[str, bytes | None]:
         among, given = given_texts(self.connection.dialect, keys)
-        rows = self._query("read_held", [*scope.key, collection.value, *given], keys=among)
+        rows = self.query("read_held", [*scope.key, collection.value, *given], keys=among)
         return {str(row[0]): _bytes(row[1]) for row in rows}
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
@@ -94,24 +94,24 @@ class Store(Baseline, Results):
 
     def count_staged(self) -> dict[str, int]:
         """Return how many records are staged of each collection, also of words that are none."""
-        return {str(row[0]): int(row[1]) for row in self._query("count_staged", ())}
+        return {str(row[0]): int(row[1]) for row in self.query("count_staged", ())}
 
     def count_held(self, scope: Scope) -> dict[str, tuple[int, int]]:
         """Return for each collection how many records TEC holds, and how many of these are in doubt."""
-        return {str(row[0]): (int(row[1]), int(row[2] or 0)) for row in self._query("count_held", scope.key)}
+        return {str(row[0]): (int(row[1]), int(row[2] or 0)) for row in self.query("count_held", scope.key)}
 
     def count_vanished(self, scope: Scope) -> dict[str, int]:
         """Return for each collection how many records TEC holds that nobody stages any more."""
-        return {str(row[0]): int(row[1]) for row in self._query("count_vanished", scope.key)}
+        return {str(row[0]): int(row[1]) for row in self.query("count_vanished", scope.key)}
 
     def count_older(self, scope: Scope) -> dict[str, int]:
         """Return for each collection how many refused records TEC may hold in an earlier version."""
-        rows = self._query("count_older", [*scope.key, scope.return_id])
+        rows = self.query("count_older", [*scope.key, scope.return_id])
         return {str(row[0]): int(row[1]) for row in rows}
 
     def count_refused(self, scope: Scope) -> dict[str, int]:
         """Return for each collection how many staged records were refused for this period."""
-        return {str(row[0]): int(row[1]) for row in self._query("count_status_words", [scope.return_id])}
+        return {str(row[0]): int(row[1]) for row in self.query("count_status_words", [scope.return_id])}
 
     def vanished(self, scope: Scope, collection: Collection) -> Iterator[list[str]]:
         """Yield the ids that TEC holds and nobody stages any more, in pages."""
@@ -125,7 +125,7 @@ class Store(Baseline, Results):
         """Store a token that differs from the one before, and doubt all that was held under that one."""
         now = utc_now()
         with self.connection.transaction():
-            self._execute("doubt_period", [now, *scope.key])
+            self.execute("doubt_period", [now, *scope.key])
             self._update_token(scope, token, now)
 
     def store_token(self, scope: Scope, token: SubmissionToken) -> None:
@@ -136,15 +136,15 @@ class Store(Baseline, Results):
         """Forget what is held and the token, after a reset."""
         now = utc_now()
         with self.connection.transaction():
-            self._execute("forget_period", scope.key)
-            self._execute("update_token", [None, None, None, None, now, *scope.key])
-            self._execute("update_state", [State.CANCELLED.value, "", now, *scope.key])
+            self.execute("forget_period", scope.key)
+            self.execute("update_token", [None, None, None, None, now, *scope.key])
+            self.execute("update_state", [State.CANCELLED.value, "", now, *scope.key])
 
     def begin(self, scope: Scope, period: ReturnPeriod) -> Submission:
         """Return how the submission stands; begins its entry where there is none."""
         found = self.submission(scope)
         if found is None:
-            self._execute("insert_submission", [*scope.key, period.year, period.month, utc_now()])
+            self.execute("insert_submission", [*scope.key, period.year, period.month, utc_now()])
             found = self.submission(scope)
         if found is None:
             raise DatabaseError("The entry of the submission was written and cannot be read; check the database.")
@@ -152,7 +152,7 @@ class Store(Baseline, Results):
 
     def submission(self, scope: Scope) -> Submission | None:
         """Return how the submission of a period stands, None where nothing was ever begun."""
-        rows = self._query("read_submission", scope.key)
+        rows = self.query("read_submission", scope.key)
         if not rows:
             return None
         value, expiry, received, limit, state, word, code, reason, run, errors, warnings, updated = rows[0]
@@ -174,30 +174,30 @@ class Store(Baseline, Results):
 
     def periods(self, receiver: str) -> list[ReturnPeriod]:
         """Return the periods that were ever begun at a receiver, the newest first."""
-        return [ReturnPeriod(int(row[0]), row[1], row[2]) for row in self._query("read_submissions", [receiver])]
+        return [ReturnPeriod(int(row[0]), row[1], row[2]) for row in self.query("read_submissions", [receiver])]
 
     def set_state(self, scope: Scope, state: State, word: str) -> None:
         """Write how TEC says that the submission stands."""
-        self._execute("update_state", [state.value, word, utc_now(), *scope.key])
+        self.execute("update_state", [state.value, word, utc_now(), *scope.key])
 
     def set_declined(self, scope: Scope, code: str, reason: str) -> None:
         """Write why TEC declined a token request."""
-        self._execute("update_declined", [code, reason, utc_now(), *scope.key])
+        self.execute("update_declined", [code, reason, utc_now(), *scope.key])
 
     def insert_run(self, run_id: str, scope: Scope, mode: str, command: str) -> None:
         """Open a run's entry in the journal."""
-        self._execute("insert_run", [run_id, *scope.key, mode, command, utc_now()])
+        self.execute("insert_run", [run_id, *scope.key, mode, command, utc_now()])
 
     def finish_run(self, run_id: str, counts: Sequence[int], exit_code: int, message: str | None) -> None:
         """Close a run's entry; `counts` are accepted, deleted, refused, undelivered, unchanged and requests."""
-        self._execute("finish_run", [utc_now(), *counts, exit_code, message, run_id])
+        self.execute("finish_run", [utc_now(), *counts, exit_code, message, run_id])
 
     def runs(self, scope: Scope, count: int = 5) -> list[tuple[Any, ...]]:
         """Return the last runs of a period, the newest first."""
         return self.connection.query(self._sql("read_runs", **self.connection.page(count)), list(scope.key))
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
-        self._execute(
+        self.execute(
             "update_token", [token.value, _naive(token.expiry), _naive(token.received), token.limit, now, *scope.key]
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, in_chunks
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import parse_table_name, schema_prefix
 from api_pipeline.sql.statements import load
@@ -68,9 +68,7 @@ class Reader:
 
     def chunks(self, people: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         """Return the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
-        size = 1 if self._source.person_ids else size
-        for start in range(0, len(people), size):
-            yield people[start : start + size]
+        return in_chunks(people, 1 if self._source.person_ids else size)
 
     def read(self, people: Sequence[str], names: Collection[str] = _EVERYTHING) -> list[PersonRows]:
         """Return everything about the people of one chunk, or what the statements `names` tell of them.

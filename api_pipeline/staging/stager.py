@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.db import in_chunks
 from api_pipeline.errors import Interrupted
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.payloads.diff import without_nulls
@@ -187,9 +188,8 @@ class Stager:
 
     def _payloads(self, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
         """Return the staged payloads of live rows, one by one."""
-        for start in range(0, len(heads), _DELETIONS_IN_A_CHUNK):
-            ids = [head.id for head in heads[start : start + _DELETIONS_IN_A_CHUNK]]
-            for row in self._writer.rows(ids):
+        for part in in_chunks(heads, _DELETIONS_IN_A_CHUNK):
+            for row in self._writer.rows([head.id for head in part]):
                 payload = _parsed(row.json_payload)
                 if payload is not None:
                     yield payload
@@ -272,9 +272,9 @@ class Stager:
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
-        for start in range(0, len(ids), _DELETIONS_IN_A_CHUNK):
+        for part in in_chunks(ids, _DELETIONS_IN_A_CHUNK):
             _go_on(stop)
-            known: Iterable[tuple[StagedRow, Held]] = self._writer.known(ids[start : start + _DELETIONS_IN_A_CHUNK])
+            known: Iterable[tuple[StagedRow, Held]] = self._writer.known(part)
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 

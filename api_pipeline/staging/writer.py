@@ -5,12 +5,12 @@ The rows of one chunk are changed in one transaction, so that a staging that was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from api_pipeline.db import Parameters, RowsMissed, check_ids_grow, rows_as_table
+from api_pipeline.db import Parameters, RowsMissed, check_ids_grow, in_chunks, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.staging_table import StagingTable, as_version, word
@@ -25,7 +25,6 @@ _HEADS_IN_A_PAGE = 5000
 _ROWS_IN_A_STATEMENT = 100
 _BUILT_COLUMNS = ("?", "?", "?", "?", "?text")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_Value = TypeVar("_Value")
 
 
 class Head(NamedTuple):
@@ -95,7 +94,7 @@ class Writer:
 
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
-        for part in in_parts(people):
+        for part in in_chunks(people, _ROWS_IN_A_STATEMENT):
             self._execute("delete_built", part, people=placeholders(len(part)))
 
     def write(
@@ -125,7 +124,7 @@ class Writer:
             for statement, is_held in (("delete_held", True), ("delete_unknown", False)):
                 gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
                 self._delete(statement, gone, now)
-            for people in in_parts(list(left)):
+            for people in in_chunks(list(left), _ROWS_IN_A_STATEMENT):
                 self._execute("delete_left_window", people, people=placeholders(len(people)))
             outside = [(person, text) for person, text in left.items() if text]
             self._insert_rows("insert_left_window", ("?", "?text"), outside)
@@ -136,7 +135,7 @@ class Writer:
         """See, and keep until the end of the transaction, that each row still is the person's it was read with."""
         pieces = self._store.connection.page(0)
         locks = {name: pieces[name] for name in ("lock_rows", "locked")}
-        for ids in in_parts(list(people)):
+        for ids in in_chunks(list(people), _ROWS_IN_A_STATEMENT):
             sql = self._sql("read_people", ids=placeholders(len(ids)), **locks)
             now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, ids)}
             if any(now.get(row_id) != people[row_id] for row_id in ids):
@@ -161,7 +160,7 @@ class Writer:
         self._insert_rows("insert_new", tuple(columns.values()), rows, columns=", ".join(columns))
 
     def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
-        for part in in_parts(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             values = ", ".join([f"({', '.join(marks)})"] * len(part))
             parameters = [value for row in part for value in row]
             self._execute(statement, parameters, expected=len(part), values=values, **pieces)
@@ -185,7 +184,7 @@ class Writer:
     def _update_rows(
         self, statement: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters, **pieces: str
     ) -> None:
-        for part in in_parts(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             ids = [row[0] for row in part]
             table = rows_as_table(self._store.connection.dialect, types, len(part))
             parameters = [*shared, *(value for row in part for value in row), *ids]
@@ -194,7 +193,7 @@ class Writer:
 
     def _delete(self, statement: str, row_ids: Sequence[int], now: datetime) -> None:
         shared = [now] if self._dates_rows else []
-        for ids in in_parts(row_ids):
+        for ids in in_chunks(row_ids, _ROWS_IN_A_STATEMENT):
             marks = placeholders(len(ids))
             self._execute(statement, [*shared, *ids], expected=len(ids), ids=marks, more=self._dated)
 
@@ -224,12 +223,6 @@ class Writer:
         tables = self._store.tables
         names = {"table": tables.staging, "left_window": tables.left_window, "built": tables.built}
         return load(FILE)[name].sql.format(**names, **pieces)
-
-
-def in_parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
-    """Return the values in parts of as many as one statement takes."""
-    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
-        yield values[start : start + _ROWS_IN_A_STATEMENT]
 
 
 def child_of(row: StagedRow) -> str:
