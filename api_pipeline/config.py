@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.definition import CheckLevel, Needed
-from api_pipeline.settings.definitions import BY_NAME, SETTINGS
+from api_pipeline.settings.definition import Needed
+from api_pipeline.settings.definitions import SETTINGS
 from api_pipeline.settings.env_file import read_env_file
-from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth, Purpose, Settings, StagingSettings
+from api_pipeline.settings.model import Purpose, Settings, StagingSettings
 from api_pipeline.settings.near_misses import (
     misspelt_names,
     misspelt_variables,
@@ -23,12 +21,13 @@ from api_pipeline.settings.near_misses import (
 )
 from api_pipeline.settings.notify import notify_settings
 from api_pipeline.settings.ownership import foreign_hands, is_private
+from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
+from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.settings.xporter import xporter_settings
-from api_pipeline.sql.connection_slips import connection_string_slips
-from api_pipeline.sql.connection_string import redacted_connection_string, trusted_connection_string
+from api_pipeline.sql.connection_string import redacted_connection_string
 from api_pipeline.sql.identifiers import is_anonymised
 from api_pipeline.sql.native import drivers_to_name, installed_drivers
 
@@ -94,7 +93,7 @@ def load_settings(
     found = examine(options, environ, cwd, executable_folder, secret_store, env_file, purpose, drivers)
     if found.errors:
         misses = near_misses(found, environ, cwd, executable_folder) if found.values.missed else []
-        raise SettingsError(_message(found.errors, misses, found.file or env_file, cwd))
+        raise all_errors(found.errors, misses, found.file or env_file, cwd)
     return found.settings
 
 
@@ -122,7 +121,7 @@ def examine(
     names = purpose.secrets_needed(testing=testing) if secrets is None else secrets
     gathered = with_stored_secrets(gathered, secret_store, names)
     values = Values(gathered.found, list(gathered.errors))
-    connection = _connection(values, purpose, drivers)
+    connection = connection_string(values, drivers, is_needed=purpose.needs_database)
     _require(values, purpose, testing=testing)
     for name in _ENDPOINTS:
         values.errors.extend(endpoint_errors(name, values.text(name)))
@@ -165,28 +164,6 @@ def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]
     return errors, warnings
 
 
-def _connection(values: Values, purpose: Purpose, drivers: Callable[[], Sequence[str]]) -> str:
-    given = values.text("DB_CONNECTION_STRING")
-    server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
-    if values.given("DB_CONNECTION_STRING") or not purpose.needs_database:
-        return given
-    if not server and not database:
-        expected = f"{BY_NAME['DB_CONNECTION_STRING'].expected}; or USER_SERVER and USER_DATABASE"
-        values.missing("DB_CONNECTION_STRING", expected)
-        return ""
-    if not server or not database:
-        lacking, other = ("USER_DATABASE", "USER_SERVER") if server else ("USER_SERVER", "USER_DATABASE")
-        values.missing(lacking, f"it, because {other} is set; or DB_CONNECTION_STRING instead of both")
-        return ""
-    built = trusted_connection_string(server, database, drivers())
-    if built is None:
-        values.errors.append(
-            "USER_SERVER is set, but no SQL Server ODBC driver is installed; install Microsoft's ODBC Driver 18 for "
-            "SQL Server, or set DB_CONNECTION_STRING."
-        )
-    return built or ""
-
-
 def _require(values: Values, purpose: Purpose, *, testing: bool) -> None:
     if not purpose.needs_receiver(testing=testing):
         return
@@ -196,81 +173,20 @@ def _require(values: Values, purpose: Purpose, *, testing: bool) -> None:
 
 
 def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, purpose: Purpose) -> Settings:
-    testing = values.boolean("TESTING_MODE")
-    table = _TESTING_TABLE if testing and not purpose.stages else _LIVE_TABLE
-    folder = gathered.file.parent if gathered.file else cwd
-    return Settings(
+    """Return the settings object; a field that is not named here holds the setting of its own name."""
+    is_testing_table = values.boolean("TESTING_MODE") and not purpose.stages
+    settings = settings_of(
+        Settings,
+        values,
         connection_string=connection,
-        table_name=values.text("TABLE_NAME") or table,
-        api_endpoint=values.text("API_ENDPOINT"),
-        token_endpoint=values.text("TOKEN_ENDPOINT"),
-        client_id=values.text("CLIENT_ID"),
-        client_secret=values.text("CLIENT_SECRET"),
-        scope=values.text("SCOPE"),
-        supplier_key=values.text("SUPPLIER_KEY"),
-        la_code=values.text("LA_CODE"),
-        testing_mode=testing,
-        allow_live_data_to_test=values.boolean("ALLOW_LIVE_DATA_TO_TEST"),
-        use_partial_payload=values.boolean("USE_PARTIAL_PAYLOAD"),
-        purge_vanished=values.boolean("PURGE_VANISHED"),
-        schema_check=cast(CheckLevel, values.choice("SCHEMA_CHECK")),
-        schema_codes=cast(CheckLevel, values.choice("SCHEMA_CODES")),
-        shard=values.shard("SHARD"),
-        batch_size=values.integer("BATCH_SIZE"),
-        max_in_flight=values.integer("MAX_IN_FLIGHT"),
-        min_post_gap_ms=values.integer("MIN_POST_GAP_MS"),
-        max_attempts=values.integer("MAX_ATTEMPTS"),
-        retry_max_wait_s=values.number("RETRY_MAX_WAIT_S"),
-        connect_timeout_s=values.number("CONNECT_TIMEOUT_S"),
-        read_timeout_s=values.number("READ_TIMEOUT_S"),
-        give_up_after_failed_batches=values.integer("GIVE_UP_AFTER_FAILED_BATCHES"),
-        db_retry_s=values.number("DB_RETRY_S"),
-        stop_grace_s=values.number("STOP_GRACE_S"),
-        proxy_url=values.text("PROXY_URL"),
-        proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
-        ca_bundle=values.path("CA_BUNDLE"),
-        user_agent=values.text("USER_AGENT") or f"d2i-csc-api/{__version__}",
-        log_file=values.path("LOG_FILE"),
-        log_format=cast(LogFormat, values.choice("LOG_FORMAT")),
-        log_to=cast(LogTarget, values.choice("LOG_TO")),
-        debug=values.boolean("DEBUG"),
-        spool_folder=values.path("SPOOL_FOLDER") or folder,
-        staging=_staging(values),
+        table_name=values.text("TABLE_NAME") or (_TESTING_TABLE if is_testing_table else _LIVE_TABLE),
+        spool_folder=values.path("SPOOL_FOLDER") or (gathered.file.parent if gathered.file else cwd),
+        staging=settings_of(StagingSettings, values),
         xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),
         notify=notify_settings(values),
-        metrics_file=values.path("METRICS_FILE"),
-        log_keep_days=values.integer("LOG_KEEP_DAYS"),
         env_file=gathered.file,
-        warnings=(
-            *gathered.warnings,
-            *_ignored(values),
-            *dict.fromkeys(values.warnings),
-            *connection_string_slips(connection),
-        ),
     )
-
-
-def _staging(values: Values) -> StagingSettings:
-    return StagingSettings(
-        ssd_schema=values.text("SSD_SCHEMA"),
-        cohort_months_back=values.integer("COHORT_MONTHS_BACK"),
-        cohort_year_start_month=values.integer("COHORT_YEAR_START_MONTH"),
-        cohort_person_ids=values.words("COHORT_PERSON_IDS"),
-        cohort_filter_table=values.text("COHORT_FILTER_TABLE"),
-        cohort_include_cp_plans=values.boolean("COHORT_INCLUDE_CP_PLANS"),
-        cohort_include_disabled=values.boolean("COHORT_INCLUDE_DISABLED"),
-        one_block_per_child=values.boolean("ONE_BLOCK_PER_CHILD"),
-        purge_left_window=values.boolean("PURGE_LEFT_WINDOW"),
-        delete_left_window=values.boolean("DELETE_LEFT_WINDOW"),
-        max_deleted_share=values.number("MAX_DELETED_SHARE"),
-        uasc_values=values.words("UASC_VALUES"),
-    )
-
-
-def _ignored(values: Values) -> tuple[str, ...]:
-    if values.given("DB_CONNECTION_STRING") and (values.given("USER_SERVER") or values.given("USER_DATABASE")):
-        return ("USER_SERVER and USER_DATABASE have no effect, because DB_CONNECTION_STRING is set.",)
-    return ()
+    return replace(settings, warnings=all_warnings(values, gathered, connection))
 
 
 def _distrusted(settings: Settings) -> list[str]:
@@ -296,13 +212,3 @@ def _interlocks(settings: Settings) -> list[str]:
         settings.api_endpoint,
         allow_live_data_to_test=settings.allow_live_data_to_test,
     )
-
-
-def _message(errors: Sequence[str], misses: Sequence[str], file: Path | None, cwd: Path) -> str:
-    source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
-    if len(errors) == 1:
-        return " ".join([f"{errors[0]} ({source})", *misses])
-    lines = [f"{len(errors)} settings cannot be used ({source}):", *(f"  - {error}" for error in errors)]
-    if misses:
-        lines += ["This may be why:", *(f"  - {miss}" for miss in misses)]
-    return "\n".join(lines)

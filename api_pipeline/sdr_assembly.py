@@ -101,7 +101,7 @@ def _receiver(session: requests.Session, way: opening.Way, observers: SdrObserve
 def _base_and_eid(settings: SdrSettings) -> tuple[str, str]:
     if settings.testing_mode:
         return opening.base_url(SIMULATED), settings.eid or "0"
-    return opening.base_url(settings.endpoint), settings.eid
+    return opening.base_url(settings.api_endpoint), settings.eid
 
 
 def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
@@ -131,7 +131,7 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
         ),
         RetryPolicy(settings.max_attempts, settings.retry_max_wait_s),
         Manners(settings.wait_blocked_s, settings.read_timeout_s, settings.gzip),
-        settings.min_gap_ms / 1000,
+        settings.min_post_gap_ms / 1000,
     )
     return way, session
 

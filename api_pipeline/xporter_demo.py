@@ -26,7 +26,7 @@ from api_pipeline.sandbox.simulator.xporter import (
     make_school,
 )
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
-from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.cohort import people, pupils

@@ -28,7 +28,8 @@ _XPORTER = re.compile(r"xporter")
 _HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
-    "config": {"_judged": 2, "_connection": 2, "_ignored": None, "_distrusted": 2},
+    "config": {"_judged": 2, "_distrusted": 2},
+    "settings.shared": {"connection_string": 2, "_ignored": None},
     "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None, "_add_second_value": 2, "_odd_name": 2},
     "settings.safety": {"endpoint_errors": 2, "table_errors": 2, "path_errors": 2},
     "settings.values": {"refuse": 2, "missing": 2, "_has_copied_sign": 2},
@@ -72,7 +73,8 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
 PASSED_ON = frozenset(
     {
         *("detail", "error", "sentence", "_failure(report)", "errors[0]", "finding.detail", "str(error)"),
-        "_message(found.errors, misses, found.file or env_file, cwd)",
+        "' '.join([f'{errors[0]} ({source})', *misses])",
+        "'\\n'.join(lines)",
         "_sentence(state, text, sql, shown)",
         "_sentence('HY000', text, sql, '')",
         "LOST.format(told=told)",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import cast
 
-from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.session import OnNewToken
@@ -17,11 +15,12 @@ from api_pipeline.sdr.settings_table import BY_NAME, SECRETS, SETTINGS
 from api_pipeline.settings.definition import CheckLevel, Group, Needed
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth
 from api_pipeline.settings.notify import NotifySettings, notify_settings
+from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.reference import as_comment, env_entry, reference_row
 from api_pipeline.settings.safety import endpoint_errors
-from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
+from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
+from api_pipeline.settings.sources import SecretReader, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
-from api_pipeline.sql.connection_string import trusted_connection_string
 from api_pipeline.sql.native import drivers_to_name
 
 _PATH = re.compile(r"[A-Za-z0-9{}._~/-]+")
@@ -52,7 +51,7 @@ class SdrSettings:
 
     connection_string: str
     table_name: str
-    endpoint: str
+    api_endpoint: str
     eid: str
     token_endpoint: str
     client_id: str
@@ -73,7 +72,7 @@ class SdrSettings:
     poll_s: float
     validation_timeout_s: float
     gzip: bool
-    min_gap_ms: int
+    min_post_gap_ms: int
     max_attempts: int
     retry_max_wait_s: float
     connect_timeout_s: float
@@ -115,23 +114,17 @@ def examine_sdr_settings(
     if not only_logging:
         gathered = with_stored_secrets(gathered, secret_store, SECRETS)
     values = Values(gathered.found, list(gathered.errors), table=BY_NAME)
-    settings = _settings(values, gathered, purpose)
+    connection = connection_string(values, drivers_to_name, is_needed=purpose.needs_database)
+    settings = _settings(values, connection)
     for name in ("SDR_API_ENDPOINT", "SDR_TOKEN_ENDPOINT"):
         values.errors.extend(endpoint_errors(name, values.text(name)))
     _check(values, settings, purpose)
     if environ.get("MAX_IN_FLIGHT", "1").strip() not in ("", "1") and purpose is Purpose.SUBMIT:
         values.errors.append("MAX_IN_FLIGHT: expected 1, because TEC takes one request at a time; leave it out.")
-    return SdrExamined(settings, gathered.file, _error(list(dict.fromkeys(values.errors)), gathered.file, cwd))
-
-
-def _error(errors: Sequence[str], file: Path | None, cwd: Path) -> SettingsError | None:
-    if not errors:
-        return None
-    where = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
-    if len(errors) == 1:
-        return SettingsError(f"{errors[0]} ({where})")
-    lines = "\n".join(f"  - {error}" for error in errors)
-    return SettingsError(f"{len(errors)} settings cannot be used ({where}):\n{lines}")
+    warnings = all_warnings(values, gathered, connection)
+    settings = replace(settings, warnings=tuple(map(values.without_secrets, warnings)))
+    errors = list(dict.fromkeys(map(values.without_secrets, values.errors)))
+    return SdrExamined(settings, gathered.file, all_errors(errors, (), gathered.file, cwd) if errors else None)
 
 
 def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
@@ -143,66 +136,26 @@ def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
             values.refuse(name, "a path of letters, digits, - _ . and /, without a query")
     if "{token}" not in settings.results_path:
         values.refuse("SDR_PATH_RESULTS", "a path with {token} in it")
-    if purpose.needs_database and not settings.connection_string:
-        values.missing("DB_CONNECTION_STRING")
     if purpose.needs_receiver and not settings.testing_mode:
         for setting in SETTINGS:
             if setting.needed is Needed.LIVE and not values.given(setting.name):
                 values.missing(setting.name)
 
 
-def _settings(values: Values, gathered: Gathered, purpose: Purpose) -> SdrSettings:
-    eid = values.text("SDR_EID")
-    return SdrSettings(
-        connection_string=_connection(values) if purpose.needs_database else values.text("DB_CONNECTION_STRING"),
-        table_name=values.text("SDR_TABLE_NAME"),
-        endpoint=values.text("SDR_API_ENDPOINT"),
-        eid=eid,
-        token_endpoint=values.text("SDR_TOKEN_ENDPOINT"),
-        client_id=values.text("SDR_CLIENT_ID"),
-        client_secret=values.text("SDR_CLIENT_SECRET"),
-        scope=values.text("SDR_SCOPE"),
-        org_id=values.text("SDR_ORG_ID") or eid,
-        client_auth=values.choice("SDR_CLIENT_AUTH"),
+def _settings(values: Values, connection: str) -> SdrSettings:
+    """Return the settings object; a field that is not named here holds the setting of its own name."""
+    return settings_of(
+        SdrSettings,
+        values,
+        "SDR_",
+        connection_string=connection,
+        org_id=values.text("SDR_ORG_ID") or values.text("SDR_EID"),
         auth_header=values.choice("SDR_AUTH_HEADER").capitalize(),
         paths={one: values.text(f"SDR_PATH_{one.name}").strip("/") for one in Collection},
         results_path=values.text("SDR_PATH_RESULTS").strip("/"),
-        testing_mode=values.boolean("TESTING_MODE"),
         on_new_token=OnNewToken(values.choice("SDR_ON_NEW_TOKEN")),
-        max_deleted_share=values.number("SDR_MAX_DELETED_SHARE"),
-        check=cast(CheckLevel, values.choice("SDR_CHECK")),
-        schema=values.path("SDR_SCHEMA"),
-        batch_size=values.integer("SDR_BATCH_SIZE"),
-        wait_blocked_s=values.number("SDR_WAIT_BLOCKED_S"),
-        poll_s=values.number("SDR_POLL_S"),
-        validation_timeout_s=values.number("SDR_VALIDATION_TIMEOUT_S"),
-        gzip=values.boolean("SDR_GZIP"),
-        min_gap_ms=values.integer("MIN_POST_GAP_MS"),
-        max_attempts=values.integer("MAX_ATTEMPTS"),
-        retry_max_wait_s=values.number("RETRY_MAX_WAIT_S"),
-        connect_timeout_s=values.number("CONNECT_TIMEOUT_S"),
-        read_timeout_s=values.number("READ_TIMEOUT_S"),
-        proxy_url=values.text("PROXY_URL"),
-        proxy_auth=cast(ProxyAuth, values.choice("PROXY_AUTH")),
-        ca_bundle=values.path("CA_BUNDLE"),
-        user_agent=values.text("USER_AGENT") or f"d2i-csc-api/{__version__}",
-        log_file=values.path("LOG_FILE"),
-        log_format=cast(LogFormat, values.choice("LOG_FORMAT")),
-        log_to=cast(LogTarget, values.choice("LOG_TO")),
-        debug=values.boolean("DEBUG"),
-        warnings=gathered.warnings,
         notify=notify_settings(values, "SDR_PING_URL", ()),
-        metrics_file=values.path("METRICS_FILE"),
     )
-
-
-def _connection(values: Values) -> str:
-    if values.given("DB_CONNECTION_STRING"):
-        return values.text("DB_CONNECTION_STRING")
-    server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
-    if server and database:
-        return trusted_connection_string(server, database, drivers_to_name()) or ""
-    return ""
 
 
 _HEAD = """\

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.settings.definitions.xporter import school_secret_of
 from api_pipeline.settings.env_file import FILE_NAMES, MISNAMED
-from api_pipeline.settings.xporter_definitions import school_secret_of
 from api_pipeline.sql.paths import is_there
 
 _ENVIRONMENT_ONLY = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
-from api_pipeline.sql.connection_string import HIDDEN, embedded_path, is_embedded, pairs, redacted_url
-from api_pipeline.sql.identifiers import is_table_name
+from api_pipeline.settings.text_checks import is_one_line, is_text_of
+from api_pipeline.sql.connection_string import HIDDEN, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -25,10 +25,6 @@ _SHORTEST_SECRET = 3
 # Of these the password alone is secret; the rest may be shown, and is needed to find what is wrong.
 _SECRET_IN_PART = (SettingKind.CONNECTION, SettingKind.PROXY)
 _NAMED_BY_OTHERS = frozenset({"USER_SERVER", "USER_DATABASE"})
-_NOT_IN_AN_ENDPOINT = frozenset("@#?;%{}|^`'")
-_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|$)){4}")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Origin(Enum):
@@ -76,13 +72,16 @@ class Values:
         """Return whether the setting has a value of its own."""
         return name in self.found
 
+    def value(self, name: str) -> object:
+        """Return the value in the type of the setting's kind."""
+        return _READERS.get(self.table[name].kind, Values.text)(self, name)
+
     def text(self, name: str) -> str:
         """Return the value as a text without control characters ("" for none), checked by the setting's kind."""
         text = self._text(name)
         if self._has_copied_sign(name, text):
             return self.table[name].default
-        check = _TEXT_CHECKS.get(self.table[name].kind, _is_one_line)
-        if text and not check(text):
+        if text and not is_text_of(self.table[name].kind, text):
             self.refuse(name)
             return self.table[name].default
         return text
@@ -124,7 +123,7 @@ class Values:
         if not self.given(name):
             return None
         found = self.found[name]
-        if not _is_one_line(found.text):
+        if not is_one_line(found.text):
             self.refuse(name)
             return None
         try:
@@ -142,7 +141,7 @@ class Values:
         """Return the words of a list with commas between."""
         text = self._text(name)
         self._has_copied_sign(name, text)
-        if not _is_one_line(text):
+        if not is_one_line(text):
             self.refuse(name)
         return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -153,6 +152,17 @@ class Values:
             self.refuse(name)
             return Shard(1, 1)
         return Shard(int(match[1]), int(match[2]))
+
+    def day(self, name: str) -> date | None:
+        """Return a date written as YYYY-MM-DD; None for none."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            self.refuse(name)
+            return None
 
     def _has_copied_sign(self, name: str, text: str) -> bool:
         """Record a sign that copying leaves; return whether it is an error, not a warning as where it may be meant."""
@@ -212,75 +222,14 @@ def _is_within(setting: Setting, number: float) -> bool:
     return (setting.low is None or setting.low <= number) and (setting.high is None or number <= setting.high)
 
 
-def split_url(text: str) -> SplitResult | None:
-    """Return the parts of an http or https URL with a host; None when it is none.
-
-    Blanks, control characters and backslashes are refused, because programs differ in what host they see then.
-    """
-    if any(letter.isspace() or not letter.isprintable() or letter in '\\<>"' for letter in text):
-        return None
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return None
-    return parts
-
-
-def _is_url(text: str) -> bool:
-    """Return whether `text` is an endpoint that stands on the wire letter by letter as it stands here.
-
-    Whatever a program on the way could read in two ways is refused, so that the interlocks judge what is requested.
-    """
-    parts = split_url(text)
-    if parts is None or not text.isascii() or set(text) & _NOT_IN_AN_ENDPOINT:
-        return False
-    host = parts.hostname or ""
-    if _ENDS_IN_NUMBER.search(host) and not _ADDRESS.fullmatch(host):
-        # 127.1, 0x7f.1 and 2130706433 are this machine to some programs and an unknown name to others.
-        return False
-    return (_HOST.fullmatch(host) is not None or ":" in host) and not {".", ".."} & set(parts.path.split("/"))
-
-
-def _is_webhook(text: str) -> bool:
-    parts = split_url(text)
-    return parts is not None and text.isascii() and "@" not in parts.netloc and "#" not in text
-
-
-def _is_proxy(text: str) -> bool:
-    parts = split_url(text)
-    return parts is not None and not parts.query and "#" not in text
-
-
-def _is_one_line(text: str) -> bool:
-    return all(letter >= " " and letter != "\x7f" for letter in text)
-
-
-def _is_header(text: str) -> bool:
-    return all(" " <= letter <= "~" for letter in text)
-
-
-def _is_connection(text: str) -> bool:
-    if not _is_one_line(text):
-        return False
-    if is_embedded(text):
-        return bool(embedded_path(text))
-    return "://" not in text.split("=", 1)[0] and any(keyword for keyword, _ in pairs(text))
-
-
-def _is_la_code(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{3}", text) is not None
-
-
-_TEXT_CHECKS = {
-    SettingKind.CONNECTION: _is_connection,
-    SettingKind.URL: _is_url,
-    SettingKind.WEBHOOK: _is_webhook,
-    SettingKind.PROXY: _is_proxy,
-    SettingKind.HEADER: _is_header,
-    SettingKind.TABLE: is_table_name,
-    SettingKind.SCHEMA: is_table_name,
-    SettingKind.LA_CODE: _is_la_code,
+_READERS = {
+    SettingKind.BOOLEAN: Values.boolean,
+    SettingKind.INTEGER: Values.integer,
+    SettingKind.NUMBER: Values.number,
+    SettingKind.CHOICE: Values.choice,
+    SettingKind.FILE: Values.path,
+    SettingKind.PATH: Values.path,
+    SettingKind.SHARD: Values.shard,
+    SettingKind.LIST: Values.words,
+    SettingKind.DATE: Values.day,
 }

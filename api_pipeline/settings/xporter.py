@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
+from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.values import Values
-from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
 
 _KINDS = ("attendance", "lesson", "conduct", "detention")
 # Writing calls name the school by their token alone.
@@ -51,8 +52,8 @@ class XporterSettings:
     keep_unmatched: bool
     write_back: tuple[str, ...]
     callback_url: str
-    settle_minutes: int
-    confirm_hours: int
+    write_back_settle_min: int
+    write_back_confirm_h: int
     school_secrets: Mapping[str, str] = field(repr=False)
 
     @property
@@ -69,36 +70,19 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
         values.errors.extend(endpoint_errors(name, url))
     if is_needed and not values.given("XPORTER_RELYING_PARTY"):
         values.missing("XPORTER_RELYING_PARTY")
-    return XporterSettings(
+    return settings_of(
+        XporterSettings,
+        values,
+        "XPORTER_",
         base_url=base_url,
         token_url=token_url,
-        relying_party=values.text("XPORTER_RELYING_PARTY"),
-        management_secret=values.text("XPORTER_MANAGEMENT_SECRET"),
         schools=_schools(values),
         endpoints=values.words("XPORTER_ENDPOINTS") or DEFAULT_ENDPOINTS,
-        schema=values.text("XPORTER_SCHEMA"),
-        options_style=values.choice("XPORTER_OPTIONS_STYLE"),
         paths=_paths(values),
-        schools_at_once=values.integer("XPORTER_SCHOOLS_AT_ONCE"),
-        min_gap_ms=values.integer("XPORTER_MIN_GAP_MS"),
-        read_timeout_s=values.number("XPORTER_READ_TIMEOUT_S"),
-        ready_wait_s=values.number("XPORTER_READY_WAIT_S"),
-        ready_poll_s=values.number("XPORTER_READY_POLL_S"),
-        page_size=values.integer("XPORTER_PAGE_SIZE"),
-        change_sets=values.words("XPORTER_CHANGE_SETS"),
-        full_every_days=values.integer("XPORTER_FULL_EVERY_DAYS"),
-        attendance_weeks_back=values.integer("XPORTER_ATTENDANCE_WEEKS_BACK"),
-        attendance_from=_day(values, "XPORTER_ATTENDANCE_FROM"),
-        stale_after_hours=values.number("XPORTER_STALE_AFTER_HOURS"),
         purges_revoked=values.choice("XPORTER_ON_REVOKED") == "purge",
-        revoked_grace_days=values.integer("XPORTER_REVOKED_GRACE_DAYS"),
         keeps_unknown=values.choice("XPORTER_NEW_COLUMNS") != "ignore",
         adds_columns=values.choice("XPORTER_NEW_COLUMNS") == "add",
-        keep_unmatched=values.boolean("XPORTER_KEEP_UNMATCHED"),
         write_back=_kinds(values),
-        callback_url=values.text("XPORTER_CALLBACK_URL"),
-        settle_minutes=values.integer("XPORTER_WRITE_BACK_SETTLE_MIN"),
-        confirm_hours=values.integer("XPORTER_WRITE_BACK_CONFIRM_H"),
         school_secrets=dict(secrets),
     )
 
@@ -130,14 +114,3 @@ def _paths(values: Values) -> dict[str, str]:
             return {}
         paths[lowered] = path
     return paths
-
-
-def _day(values: Values, name: str) -> date | None:
-    text = values.text(name)
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        values.refuse(name)
-        return None

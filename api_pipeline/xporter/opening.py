@@ -184,7 +184,7 @@ def write_back_options(settings: Settings) -> WriteBackOptions:
         options_style=wing.options_style,
         paths=wing.paths,
         min_gap_s=wing.min_gap_ms / 1000,
-        waits=Waits(timedelta(minutes=wing.settle_minutes), timedelta(hours=wing.confirm_hours)),
+        waits=Waits(timedelta(minutes=wing.write_back_settle_min), timedelta(hours=wing.write_back_confirm_h)),
     )
 
 

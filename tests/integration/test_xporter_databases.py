@@ -9,7 +9,7 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
-from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.schema import statements

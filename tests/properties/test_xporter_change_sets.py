@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions
-from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import check_endpoints

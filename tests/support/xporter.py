@@ -25,7 +25,7 @@ from api_pipeline.sandbox.simulator.xporter import (
     XporterSimulator,
     make_school,
 )
-from api_pipeline.settings.xporter_definitions import DEFAULT_ENDPOINTS
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue

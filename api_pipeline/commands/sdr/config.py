@@ -25,7 +25,7 @@ def command(common: Common, example: bool, as_json: bool) -> None:
         return
     with sdr_session(common, Purpose.SUBMIT) as started:
         settings = started.settings
-    where = "a simulated TEC in this process (testing)" if settings.testing_mode else base_url(settings.endpoint)
+    where = "a simulated TEC in this process (testing)" if settings.testing_mode else base_url(settings.api_endpoint)
     if as_json:
         mode = "testing" if settings.testing_mode else "live"
         print_json(documents.settings(settings.table_name, mode, where))

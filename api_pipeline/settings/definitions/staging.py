@@ -1,0 +1,100 @@
+"""The settings of `stage`, of which `run` needs none."""
+
+from __future__ import annotations
+
+from api_pipeline.settings.definition import Group, Setting, SettingKind
+
+STAGING_SETTINGS = (
+    Setting(
+        "SSD_SCHEMA",
+        Group.STAGING,
+        SettingKind.SCHEMA,
+        "The schema in which the SSD tables are, optionally database.schema.",
+        default_note="none: the login's default schema",
+    ),
+    Setting(
+        "COHORT_MONTHS_BACK",
+        Group.STAGING,
+        SettingKind.INTEGER,
+        "How many months the window reaches back before the year's start is taken.",
+        default="24",
+        low=0,
+        high=600,
+    ),
+    Setting(
+        "COHORT_YEAR_START_MONTH",
+        Group.STAGING,
+        SettingKind.INTEGER,
+        "The month on whose first day a reporting year begins.",
+        default="4",
+        low=1,
+        high=12,
+    ),
+    Setting(
+        "COHORT_PERSON_IDS",
+        Group.STAGING,
+        SettingKind.LIST,
+        "Only these person ids, with commas between: a few children for a first rehearsal.",
+        default_note="everybody in the cohort",
+    ),
+    Setting(
+        "COHORT_FILTER_TABLE",
+        Group.STAGING,
+        SettingKind.TABLE,
+        "A table of your own with a column person_id: only these people are taken.",
+        default_note="no filter",
+    ),
+    Setting(
+        "COHORT_INCLUDE_CP_PLANS",
+        Group.STAGING,
+        SettingKind.BOOLEAN,
+        "true: children with a child protection plan in the window and nothing else are taken as well.",
+        default="false",
+    ),
+    Setting(
+        "COHORT_INCLUDE_DISABLED",
+        Group.STAGING,
+        SettingKind.BOOLEAN,
+        "true: children with a disability code and nothing else are taken as well.",
+        default="false",
+    ),
+    Setting(
+        "ONE_BLOCK_PER_CHILD",
+        Group.STAGING,
+        SettingKind.BOOLEAN,
+        "true: adoption and care-leaver blocks go into the latest episode only. false: into every episode.",
+        default="false",
+    ),
+    Setting(
+        "PURGE_LEFT_WINDOW",
+        Group.STAGING,
+        SettingKind.BOOLEAN,
+        "true: an item that left the time window is purged at the receiver. false: only items that vanished "
+        "from the SSD are.",
+        default="false",
+    ),
+    Setting(
+        "DELETE_LEFT_WINDOW",
+        Group.STAGING,
+        SettingKind.BOOLEAN,
+        "true: a person who left the cohort by age or window is deleted and purged as any other. false: kept.",
+        default="true",
+    ),
+    Setting(
+        "MAX_DELETED_SHARE",
+        Group.STAGING,
+        SettingKind.NUMBER,
+        "A staging that would delete more than this share of the rows stops and changes nothing.",
+        default="0.05",
+        low=0,
+        high=1,
+    ),
+    Setting(
+        "UASC_VALUES",
+        Group.STAGING,
+        SettingKind.LIST,
+        "Immigration statuses that mean an unaccompanied asylum-seeking child, with commas between and "
+        "without regard to case; * stands for any text.",
+        default="U,UASC,*UASC*,*unaccompanied asylum*",
+    ),
+)

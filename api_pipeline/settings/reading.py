@@ -1,0 +1,34 @@
+"""Fill an object of settings: each field from the setting of its own name.
+
+The field `batch_size` holds the setting BATCH_SIZE; where a service puts a prefix before its names, `page_size` holds
+XPORTER_PAGE_SIZE. So a new setting is an entry in the table and a field, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+from api_pipeline.settings.values import Values
+
+_Made = TypeVar("_Made")
+
+
+def settings_of(kind: type[_Made], values: Values, prefix: str = "", **given: object) -> _Made:
+    """Return an object of the dataclass `kind`: a field in `given` as given, any other from the setting of its name.
+
+    A field with a default that is the name of no setting keeps its default. `values` collects what cannot be used.
+    """
+    filled: dict[str, Any] = dict(given)
+    for field in fields(kind):  # type: ignore[arg-type]  # mypy has no name for "a class that is a dataclass"
+        name = setting_of(field.name, values, prefix)
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        if field.name not in filled and (name in values.table or not has_default):
+            filled[field.name] = values.value(name)
+    return kind(**filled)
+
+
+def setting_of(field: str, values: Values, prefix: str = "") -> str:
+    """Return the setting whose value a field holds: the one with the service's prefix, else the shared one."""
+    own = prefix + field.upper()
+    return own if own in values.table else field.upper()

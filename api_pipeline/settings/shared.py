@@ -1,0 +1,65 @@
+"""What the settings of every service have in common: the connection string, the warnings, all errors in one text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.sources import Gathered
+from api_pipeline.settings.values import Values
+from api_pipeline.sql.connection_slips import connection_string_slips
+from api_pipeline.sql.connection_string import trusted_connection_string
+
+
+def connection_string(values: Values, drivers: Callable[[], Sequence[str]], *, is_needed: bool) -> str:
+    """Return DB_CONNECTION_STRING, or the one that USER_SERVER and USER_DATABASE mean; "" where there is none.
+
+    What is missing is an error only where the command needs the database. `drivers` returns the installed ODBC drivers.
+    """
+    given = values.text("DB_CONNECTION_STRING")
+    server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
+    if values.given("DB_CONNECTION_STRING") or not is_needed:
+        return given
+    if not server and not database:
+        expected = f"{values.table['DB_CONNECTION_STRING'].expected}; or USER_SERVER and USER_DATABASE"
+        values.missing("DB_CONNECTION_STRING", expected)
+        return ""
+    if not server or not database:
+        lacking, other = ("USER_DATABASE", "USER_SERVER") if server else ("USER_SERVER", "USER_DATABASE")
+        values.missing(lacking, f"it, because {other} is set; or DB_CONNECTION_STRING instead of both")
+        return ""
+    built = trusted_connection_string(server, database, drivers())
+    if built is None:
+        values.errors.append(
+            "USER_SERVER is set, but no SQL Server ODBC driver is installed; install Microsoft's ODBC Driver 18 for "
+            "SQL Server, or set DB_CONNECTION_STRING."
+        )
+    return built or ""
+
+
+def all_warnings(values: Values, gathered: Gathered, connection: str) -> tuple[str, ...]:
+    """Return every sentence for the operator that stops nothing: about sources, values and the connection string."""
+    return (
+        *gathered.warnings,
+        *_ignored(values),
+        *dict.fromkeys(values.warnings),
+        *connection_string_slips(connection),
+    )
+
+
+def all_errors(errors: Sequence[str], misses: Sequence[str], file: Path | None, cwd: Path) -> SettingsError:
+    """Return all errors as one; `misses` are sentences that may say why a setting is missing."""
+    source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+    if len(errors) == 1:
+        return SettingsError(" ".join([f"{errors[0]} ({source})", *misses]))
+    lines = [f"{len(errors)} settings cannot be used ({source}):", *(f"  - {error}" for error in errors)]
+    if misses:
+        lines += ["This may be why:", *(f"  - {miss}" for miss in misses)]
+    return SettingsError("\n".join(lines))
+
+
+def _ignored(values: Values) -> tuple[str, ...]:
+    if values.given("DB_CONNECTION_STRING") and (values.given("USER_SERVER") or values.given("USER_DATABASE")):
+        return ("USER_SERVER and USER_DATABASE have no effect, because DB_CONNECTION_STRING is set.",)
+    return ()
