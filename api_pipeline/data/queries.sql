@@ -11,6 +11,10 @@
 -- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
 -- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
 -- AS DATETIME2(3)), with its ISO text as the parameter (CAST(? AS TIMESTAMP) on PostgreSQL). sql/binding.py does it.
+--
+-- A text travels as Unicode. SQL Server would convert a VARCHAR column that is compared with it, and under collations
+-- whose names begin with SQL_ read the whole table instead of its index. So the id of a run, which is VARCHAR in the
+-- control tables, is compared with CAST(? AS VARCHAR(100)).
 
 -- name: probe
 -- Asks for nothing, to see that the database answers.
@@ -390,7 +394,7 @@ WHERE id >= ? AND id <= ?;
 -- again.
 SELECT staging_id, sent_hash
 FROM {log}
-WHERE run_id = ? AND batch = ?;
+WHERE run_id = CAST(? AS VARCHAR(100)) AND batch = ?;
 
 -- name: insert_run
 -- Opens the journal entry of a run.
@@ -402,7 +406,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?time);
 UPDATE {runs}
 SET finished_at = ?time, due = ?, accepted = ?, refused = ?, undelivered = ?, deleted = ?, unchanged = ?, not_tried = ?,
     exit_code = ?, message = ?text
-WHERE run_id = ?;
+WHERE run_id = CAST(? AS VARCHAR(100));
 
 -- name: read_unfinished_shards
 -- Reads which shards have a run that has not closed its entry, to see whether one that divides the table into another
@@ -587,7 +591,7 @@ ORDER BY COUNT(*) DESC {page};
 -- Finds a run in the journal: a saved receipt is believed only if it is of a run that there was.
 SELECT run_id
 FROM {runs}
-WHERE run_id = ?;
+WHERE run_id = CAST(? AS VARCHAR(100));
 
 -- name: last_runs
 -- Reads the latest entries of the journal for this table.

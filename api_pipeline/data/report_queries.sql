@@ -6,14 +6,14 @@
 SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,
        not_tried, exit_code, message, staging_table, receiver
 FROM {runs}
-WHERE run_id = ?;
+WHERE run_id = CAST(? AS VARCHAR(100));
 
 -- name: logged_failures
 -- Reads which records of a run were not accepted, as far as the answers tell, and why; the answers in the log are
 -- masked.
 SELECT answer, person_id
 FROM {log}
-WHERE run_id = ? AND outcome IN ('refused', 'undelivered', 'unknown')
+WHERE run_id = CAST(? AS VARCHAR(100)) AND outcome IN ('refused', 'undelivered', 'unknown')
 ORDER BY id {page};
 
 -- name: failures_by_run

@@ -13,22 +13,18 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.db import dialect_pieces, rows_as_table
 from api_pipeline.sdr.schema import render as render_sdr
-from api_pipeline.sdr.schema import tables
 from api_pipeline.sql import ddl
-from api_pipeline.sql.identifiers import Dialect, table_names
-from api_pipeline.sql.statements import Statement, load
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.schema import child_attendance
+from tests.support.statements import SDR, STAGING, t_sql_statements
 
-STAGING, SDR = "ssd_api_data_staging", "sdr_staging"
 # Tables that a council may have made itself: their texts may have any collation.
 OWN = {STAGING, f"{STAGING}_anon", SDR, "own_list"}
 NUMBERS = re.compile(r"^(INT|BIGINT|DATE|BINARY|VARBINARY)", re.IGNORECASE)
 COLUMN = re.compile(r"^    (\w+) ([A-Z]+\S*)(?: COLLATE (\w+))?", re.MULTILINE)
 TABLE = re.compile(r"CREATE TABLE (\S+) \((.*?)\n\)", re.DOTALL)
-FILES = ("queries.sql", "staging_queries.sql", "report_queries.sql", "explain_queries.sql", "sdr_queries.sql")
 BINARY = "Latin1_General_BIN2"
 EXPLICIT, CONFLICT = "explicit", "conflict"
 
@@ -46,25 +42,6 @@ def declared() -> dict[str, dict[str, str | None]]:
 
 
 DECLARED = declared()
-
-
-def as_t_sql(file: str, statement: Statement) -> str:
-    names = table_names(STAGING, Dialect.SQLSERVER)
-    pieces = {name: getattr(names, name) for name in ("held", "log", "unconfirmed", "left_window", "built", "runs")}
-    pieces |= {"table": STAGING, "any_table": STAGING, "ssd": "", "ssd_table": "ssd_person", "filter_table": "own_list"}
-    if file == "sdr_queries.sql":
-        ours = tables(SDR, Dialect.SQLSERVER)
-        pieces |= {name: getattr(ours, name) for name in ("staging", "held", "submission", "validation", "log", "runs")}
-    pieces |= dict.fromkeys(("ids", "children", "people", "keys", "values", "tuples"), "@v")
-    if file == "sdr_queries.sql":
-        pieces |= {"ids": "IN (@v)", "keys": "IN (@v)"}
-    pieces |= {"rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1), "columns": "id, person_id"}
-    pieces |= dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "shard"), "")
-    pieces |= {"delta": "done.delta", "column": "person_id", "milliseconds": "1", "program": "p", "version": "1"}
-    pieces |= {"cin_plan_id": "cinp_cin_plan_id"}
-    sql = statement.sql.format(**{**pieces, **dialect_pieces(Dialect.SQLSERVER, 10)})
-    text = re.sub(r"\?[a-z]*", "@v", sql)
-    return f"SELECT 1 FROM ssd_person WHERE 1 = 1 {text}" if statement.name == "only_listed" else text
 
 
 class Scope:
@@ -155,12 +132,7 @@ def conflicts(node: exp.Expr, scope: Scope | None = None) -> Iterator[str]:
         yield from conflicts(child, scope)
 
 
-STATEMENTS = [
-    pytest.param(as_t_sql(file, one), id=f"{file.partition('_')[0].removesuffix('.sql')}-{one.name}")
-    for file in FILES
-    for one in load(file).values()
-    if not one.name.endswith(("_postgresql", "_sqlite", "lock_sqlserver"))
-]
+STATEMENTS = [pytest.param(sql, id=name) for name, sql in t_sql_statements()]
 
 
 @pytest.mark.parametrize("sql", STATEMENTS)
