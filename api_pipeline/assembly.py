@@ -41,7 +41,7 @@ from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.run_lock import LockLost, RunLock, take
+from api_pipeline.run_lock import LockKeeper, locked, take
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import database_named_by
@@ -92,7 +92,12 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         started_at=utc_now(),
     )
     program = working_as(f"d2i-csc-api run {request.run_id}")
-    with program, seldom_collected(), _store(settings) as store, locked(store, shard_of(settings)) as lock:
+    with (
+        program,
+        seldom_collected(),
+        _store(settings) as store,
+        locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
+    ):
         at_hand = _Store(store, lock, check_tables(store, settings, request))
         _execute(settings, request, observers, stop, summary, at_hand)
     return summary
@@ -102,44 +107,6 @@ def shard_of(settings: Settings) -> tuple[int, int] | None:
     """Return (I, N) where the settings ask for one shard of several, else None."""
     shard = settings.shard
     return (shard.index, shard.count) if shard.count > 1 else None
-
-
-@contextmanager
-def locked(store: StagingTable, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
-    """Hold the run lock of the store's table. Errors: AlreadyRunning, DatabaseError."""
-    keeper = LockKeeper(store, shard)
-    keeper.take()
-    try:
-        yield keeper
-    finally:
-        keeper.release()
-
-
-class LockKeeper:
-    """Take the run lock, and take it again after its connection was lost."""
-
-    def __init__(self, store: StagingTable, shard: tuple[int, int] | None) -> None:
-        self._store = store
-        self._shard = shard
-        self._lock: RunLock | None = None
-
-    def take(self) -> None:
-        """Take the lock. Errors: AlreadyRunning, DatabaseError."""
-        self.release()
-        self._lock = take(self._store.connection, self._store.tables.staging, self._shard)
-
-    def retake(self) -> None:
-        """Take the lock on a new connection. Errors: DatabaseError, also where another run has taken it meanwhile."""
-        try:
-            self.take()
-        except AlreadyRunning as error:
-            raise LockLost(f"When the database came back, another run was at work. {error}") from None
-
-    def release(self) -> None:
-        """Release the lock."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
 
 
 def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:

@@ -13,6 +13,9 @@ _LOG = logging.getLogger(__name__)
 
 def write_entry(connection: Connection, write: Callable[[], object], *, is_end: bool) -> None:
     """Write an entry by `write`; at a run's end, on a connection that was lost, once more after opening it anew."""
+    if is_end:
+        # The entry is this run's own, so it is written beside a run that has taken the lock, and is the last.
+        connection.guard = None
     try:
         try:
             write()

@@ -17,6 +17,7 @@ import os
 import sqlite3
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from api_pipeline.db import Connection, ConnectionLost
@@ -92,6 +93,56 @@ class RunLock:
                 for resource in self.resources:
                     self._connection.query(load()["unlock_sqlserver"].sql, [f"{_PREFIX}:{resource}"])
         self.resources.clear()
+
+
+class LockKeeper:
+    """Take the run lock of a table, and take it again after its connection was lost.
+
+    Once another run has it, this one may write nothing more: that run may be at work on the same rows.
+    """
+
+    def __init__(self, connection: Connection, table: str, shard: tuple[int, int] | None) -> None:
+        self._connection = connection
+        self._table = table
+        self._shard = shard
+        self._lock: RunLock | None = None
+        self._other: AlreadyRunning | None = None
+
+    def take(self) -> None:
+        """Take the lock. Errors: AlreadyRunning, DatabaseError."""
+        self.release()
+        self._lock = take(self._connection, self._table, self._shard)
+
+    def retake(self) -> None:
+        """Take the lock on a new connection. Errors: DatabaseError; LockLost where another run has or had it."""
+        self._check_not_lost()
+        try:
+            self.take()
+        except AlreadyRunning as error:
+            self._other = error
+            self._connection.guard = self._check_not_lost
+            self._check_not_lost()
+
+    def release(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _check_not_lost(self) -> None:
+        if self._other is not None:
+            raise LockLost(f"When the database came back, another run was at work. {self._other}") from None
+
+
+@contextlib.contextmanager
+def locked(connection: Connection, table: str, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
+    """Hold the run lock of `table` (as it stands in SQL) until the end of the block. Errors: as `take`."""
+    keeper = LockKeeper(connection, table, shard)
+    keeper.take()
+    try:
+        yield keeper
+    finally:
+        keeper.release()
 
 
 def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> RunLock:

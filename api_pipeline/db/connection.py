@@ -42,8 +42,8 @@ class Connection:
 
     `each_transaction` are statements that begin every transaction. They are there where a pooler gives the server's
     session to other programs between two transactions (`is_pooled`): nothing may be set for the session then, and no
-    statement is run outside a transaction. `guard` is called before each transaction, and raises an error where
-    there may be none any more. `openings` counts how often the connection was opened.
+    statement is run outside a transaction. `guard` is called before each transaction and each change outside one, and
+    raises an error where there may be none any more. `openings` counts how often the connection was opened.
     """
 
     def __init__(
@@ -97,6 +97,8 @@ class Connection:
 
         Errors: DatabaseError; RowsMissed where the number is known and not `expected`.
         """
+        if not self._is_in_transaction:
+            self.check_guard()
         _, count = self._run(sql, parameters)
         if expected is not None and count not in (expected, -1):
             raise RowsMissed(
@@ -112,6 +114,8 @@ class Connection:
         The rows of an INSERT go together, as many in one statement as it takes (`db.many_rows`). Of any other statement
         each row is a round trip: for many rows write it FROM a table of parameters (`rows_as_table`).
         """
+        if not self._is_in_transaction:
+            self.check_guard()
         cursors: dict[str, Any] = {}
         total = 0
         try:

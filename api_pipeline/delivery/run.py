@@ -256,11 +256,12 @@ class Run:
         self._parts.under_way.discard(_child_of(outcome))
 
     def _end_with(self, error: PipelineError) -> None:
-        alike = [str(known) for known in self._summary.errors if type(known) is type(error)]
-        # Reading and writing back lose the database each in its own way, and one of them names the file of receipts.
-        if not alike or (isinstance(error, DatabaseError) and str(error) not in alike):
-            self._summary.errors.append(error)
-        self._parts.write_back.hold_back_after(error)
+        known = self._summary.errors
+        # Of one loss, the sentence that also names the file of receipts.
+        known[:] = [one for one in known if not (type(one) is type(error) and str(error).startswith(str(one)))]
+        # Reading and writing back lose the database each in its own way.
+        if isinstance(error, DatabaseError) or all(type(one) is not type(error) for one in known):
+            known.append(error)
         self._parts.sending.limiter.stop()
 
     def _sum_up(self) -> None:

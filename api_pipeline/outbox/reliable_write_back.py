@@ -9,7 +9,7 @@ from functools import partial
 
 from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.errors import DatabaseError, PipelineError
+from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow
 from api_pipeline.outbox.receipt_spool import (
@@ -173,13 +173,6 @@ class ReliableWriteBack:
             else:
                 return None
         return refusal
-
-    def hold_back_after(self, error: PipelineError) -> None:
-        """Keep all later receipts in the file where the run ends because another run took its lock.
-
-        That run may be at work on the same rows, so nothing is written beside it.
-        """
-        self._has_failed = self._has_failed or isinstance(error, LockLost)
 
     def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         """Keep receipts in the file, as those of all later batches will be; return the sentence that says so."""
@@ -356,7 +349,8 @@ class ReliableWriteBack:
         if not self._to.control_tables or self._to.testing or not children or self._has_failed:
             return
         try:
-            self._store.clear_in_doubt(self._to.receiver, children)
+            with self._store.connection.transaction():
+                self._store.clear_in_doubt(self._to.receiver, children)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 

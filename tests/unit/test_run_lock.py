@@ -52,6 +52,25 @@ def test_lock_is_held_until_it_is_released_and_may_be_released_twice(runs: Runs)
     assert is_free(runs)
 
 
+def test_run_that_lost_its_lock_to_another_changes_nothing_any_more(runs: Runs) -> None:
+    connection = runs.another()
+    keeper = run_lock.LockKeeper(connection, TABLE, None)
+    keeper.take()
+    keeper.release()  # as the database does when the connection is lost
+    other = run_lock.take(runs.another(), TABLE, None)
+    with pytest.raises(run_lock.LockLost, match="another run was at work"):
+        keeper.retake()
+    other.release()
+    for change in (
+        keeper.retake,
+        lambda: connection.execute("CREATE TABLE t (a INT)"),
+        connection.transaction().__enter__,
+    ):
+        with pytest.raises(run_lock.LockLost):
+            change()
+    assert connection.query("SELECT COUNT(*) FROM sqlite_master") == [(0,)]
+
+
 def test_table_is_one_however_it_is_written(runs: Runs) -> None:
     lock = run_lock.take(runs.another(), TABLE, None)
     assert [is_free(runs, name) for name in ("STAGING", 'main."staging"', "staging_anon")] == [False, False, True]

@@ -14,8 +14,10 @@ from typing import TypeVar
 
 from api_pipeline.db_retry import with_retry
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
+from api_pipeline.journal_entry import write_entry
+from api_pipeline.run_lock import LockKeeper, locked
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
-from api_pipeline.xporter.collect.desk import Desk, HeldLock, locked
+from api_pipeline.xporter.collect.desk import Desk
 from api_pipeline.xporter.collect.items import SchoolPlan
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
 from api_pipeline.xporter.collect.planning import Planner
@@ -52,14 +54,15 @@ def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
             f"{len(missing)} landing tables are not there ({missing[0]} among them); make them with: "
             "d2i-csc-api xporter deploy-schema --apply"
         )
-    with locked(parts.store, options.shard) as lock:
+    store = parts.store
+    with locked(store.connection, store.names.table("xporter_sync"), options.shard) as lock:
         return Collection(parts, options, lock).run()
 
 
 class Collection:
     """One run of `collect`, made by it."""
 
-    def __init__(self, parts: CollectParts, options: CollectOptions, lock: HeldLock) -> None:
+    def __init__(self, parts: CollectParts, options: CollectOptions, lock: LockKeeper) -> None:
         self._parts = parts
         self._options = options
         self._lock = lock
@@ -104,16 +107,12 @@ class Collection:
         if self._options.is_dry_run:
             return
         message = " ".join(str(error) for error in summary.errors) or None
-        try:
-            self._store.finish_run(
-                [
-                    *(summary.finished_at, summary.schools, summary.rounds, counts.added, counts.changed),
-                    *(counts.deleted, counts.unchanged, summary.requests, summary.received_bytes),
-                    *(summary.exit_code, message),
-                ]
-            )
-        except DatabaseError as error:
-            _LOG.warning("the entry of this collection could not be closed: %s", error)
+        values = [
+            *(summary.finished_at, summary.schools, summary.rounds, counts.added, counts.changed),
+            *(counts.deleted, counts.unchanged, summary.requests, summary.received_bytes),
+            *(summary.exit_code, message),
+        ]
+        write_entry(self._store.connection, lambda: self._store.finish_run(values), is_end=True)
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
         return with_retry(self._store.connection, work, self._parts.budget, self._lock.retake)

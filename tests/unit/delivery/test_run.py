@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
-from api_pipeline.db import Connection
+from api_pipeline.db import Connection, connect
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery import pages
 from api_pipeline.delivery.plan_options import PlanOptions
@@ -39,10 +39,14 @@ from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Payload, Policy, read_payload
+from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_lock import locked
 from api_pipeline.run_summary import RunSummary
+from api_pipeline.sql.identifiers import table_names
 from api_pipeline.transport.rate_limit import RateLimiter
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, postgresql_database
+from tests.support.postgres import PostgresServer
 from tests.support.staging import child, fill, staged, table_rows
 
 HERE = "https://receiver.example/1"
@@ -71,7 +75,17 @@ class Receiver:
 class Night:
     """One run on a table, with everything around it."""
 
-    def __init__(self, store: StagingTable, folder: Path, *, batch_size: int = 2, resync: bool = False) -> None:
+    def __init__(
+        self,
+        store: StagingTable,
+        folder: Path,
+        *,
+        batch_size: int = 2,
+        resync: bool = False,
+        budget: RetryBudget = RETRY,
+        retake: Callable[[], None] = lambda: None,
+        on_finding: Callable[[str, Finding], None] = lambda *_: None,
+    ) -> None:
         policy = Policy(deltas=False, resync=resync)
         options = PlanOptions(
             selection=Selection(every_row=resync),
@@ -87,17 +101,18 @@ class Night:
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
         )
         under_way: set[str] = set()
+        checker = Checker(date(2026, 11, 27))
         plan = Planner(
-            store, options, Checker(date(2026, 11, 27)), RETRY, lambda *_: None, under_way=lambda: set(under_way)
+            store, options, checker, budget, on_finding, under_way=lambda: set(under_way), after_reopen=retake
         )
         write_back = ReliableWriteBack(
             store,
             Destination("run-1", "staging", HERE, control_tables=True, testing=False),
             ReceiptSpool(folder, "staging"),
             policy=policy,
-            retry_budget=RETRY,
+            retry_budget=budget,
             mask=lambda text, _: text,
-            retake_lock=lambda: None,
+            retake_lock=retake,
             summary=self.summary,
         )
         limiter = RateLimiter(1, 0.0, time.monotonic)
@@ -116,6 +131,21 @@ def night(store: StagingTable, tmp_path: Path) -> Night:
     return Night(store, tmp_path)
 
 
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[TestDatabase]:
+    with postgresql_database(postgres_server) as database:
+        yield database.deploy()
+
+
+@contextmanager
+def opened(database: TestDatabase) -> Iterator[StagingTable]:
+    connection = connect(database.connection_string)
+    try:
+        yield StagingTable(connection, table_names(database.table, connection.dialect))
+    finally:
+        connection.close()
+
+
 def statuses(table: TestDatabase) -> list[object]:
     return [row["submission_status"] for row in table_rows(table, table.table)]
 
@@ -130,6 +160,48 @@ def test_all_due_rows_are_sent_in_batches_and_written_back(table: TestDatabase, 
     assert (summary.due, summary.accepted, summary.errors, summary.exit_code) == (5, 5, [], 0)
     assert table.count("ssd_api_unconfirmed") == 0
     assert {row["batch"] for row in table_rows(table, "ssd_api_submission_log")} == {1, 2, 3}
+
+
+def test_nothing_is_written_beside_a_run_that_took_the_lock(postgres: TestDatabase, tmp_path: Path) -> None:
+    """Marking the second batch meets the loss, and the answer to the first comes after that."""
+    # A row whose payload names another child is reported while it is planned, which is behind the first batch.
+    fill(postgres, postgres.table, [staged("A"), staged("B"), staged("C", child("another")), staged("D")])
+    lost = threading.Event()
+    with opened(postgres) as store, opened(postgres) as other, ExitStack() as stack:
+        keeper = stack.enter_context(locked(store.connection, store.tables.staging, None))
+
+        def another_begins(*_: object) -> None:
+            (pid,) = store.connection.query("SELECT pg_backend_pid()")[0]
+            other.connection.query("SELECT pg_terminate_backend(?, 5000)", [pid])
+            stack.enter_context(locked(other.connection, store.tables.staging, None))
+
+        def retake() -> None:
+            try:
+                keeper.retake()
+            finally:
+                lost.set()
+
+        night = Night(
+            store,
+            tmp_path,
+            budget=RetryBudget(5, time.monotonic, time.sleep),
+            retake=retake,
+            on_finding=another_begins,
+        )
+
+        def accept_after_loss(records: Sequence[bytes]) -> Answer:
+            assert lost.wait(20)
+            return accept(records)
+
+        night.receiver.rule = accept_after_loss
+        summary = night.run()
+
+    assert statuses(postgres) == ["Pending"] * 4
+    assert (summary.accepted, summary.exit_code, len(night.receiver.posts)) == (2, 3, 1)
+    (kept,) = tmp_path.glob("unwritten-receipts-*")
+    (error,) = summary.errors
+    assert "another run was at work" in str(error)
+    assert str(kept) in str(error)
 
 
 def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
