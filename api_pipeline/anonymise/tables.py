@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
-from api_pipeline.db import Connection, Row, check_ids_grow
+from api_pipeline.db import Connection, Row, pages_by_id
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import word
 from api_pipeline.sql.ddl import live_and_copy
@@ -15,7 +15,6 @@ from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_an
 from api_pipeline.sql.statements import load
 
 PAGE_SIZE = 200
-_FIRST_ID = -(2**31)
 _READ = ("id", "person_id", "json_payload", "previous_json_payload", "row_state")
 _WRITTEN = (
     *("person_id", "previous_json_payload", "json_payload", "partial_json_payload", "current_hash", "previous_hash"),
@@ -105,10 +104,9 @@ class CopyTables:
     def pages(self) -> Iterator[list[LiveRecord]]:
         """Return the live rows by `id`, page by page; rows without a payload are among them."""
         pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
-        after = _FIRST_ID
-        while rows := self._connection.query(self._sql("read_page", **pieces), [after]):
-            check_ids_grow(self.source, [int(row[0]) for row in rows], after)
-            after = int(rows[-1][0])
+        for rows in pages_by_id(
+            self._connection, lambda after: self._sql("read_page", after=after, **pieces), self.source
+        ):
             yield [_live_record(row) for row in rows]
 
     def insert(self, records: Sequence[InventedRecord], *, as_sent: bool) -> None:

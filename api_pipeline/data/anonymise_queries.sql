@@ -8,10 +8,10 @@ FROM {table}
 WHERE 1 = 0;
 
 -- name: read_page
--- Reads the next page of live rows, of which the anonymised copy is made.
+-- Reads the next page of live rows, of which the anonymised copy is made; the first page has no lower bound.
 SELECT id, person_id, {legacy_id}, json_payload, previous_json_payload, row_state
 FROM {source}
-WHERE id > ?
+WHERE id IS NOT NULL {after}
 ORDER BY id {page};
 
 -- name: count_copy

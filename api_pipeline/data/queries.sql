@@ -90,6 +90,12 @@ WHERE person_id IN (SELECT person_id FROM {table} WHERE person_id IS NOT NULL {p
 SELECT COUNT(*), COUNT(id), COUNT(DISTINCT id)
 FROM {table};
 
+-- name: read_outermost_ids
+-- Reads the lowest and the highest id as the driver gives them and as text: a driver that cuts them gives others.
+SELECT id, CAST(id AS VARCHAR(40))
+FROM {table}
+WHERE id = (SELECT MIN(id) FROM {table}) OR id = (SELECT MAX(id) FROM {table});
+
 -- name: count_rows
 -- Counts the rows, by the smallest index that there is.
 SELECT COUNT(*)
@@ -370,7 +376,7 @@ FROM {rows};
 -- Reads the next lines of the submission log, and whether each is older than LOG_KEEP_DAYS: lines are added in order.
 SELECT id, CASE WHEN logged_at < ?time THEN 1 ELSE 0 END
 FROM {log}
-WHERE id > ?
+WHERE id IS NOT NULL {after}
 ORDER BY id {page};
 
 -- name: delete_old_log

@@ -10,6 +10,12 @@ SELECT s.id, h.payload_hash, p.state, v.number, l.id, r.run_id
 FROM {staging} s, {held} h, {submission} p, {validation} v, {log} l, {runs} r
 WHERE 1 = 0;
 
+-- name: read_outermost_ids
+-- Reads the lowest and the highest id as the driver gives them and as text: a driver that cuts them gives others.
+SELECT id, CAST(id AS VARCHAR(40))
+FROM {staging}
+WHERE id = (SELECT MIN(id) FROM {staging}) OR id = (SELECT MAX(id) FROM {staging});
+
 -- name: read_held
 -- Finds what TEC holds for this period of the staged records of one page. Joined to the page, a database without
 -- statistics would compare each of its records with the whole period.
@@ -21,7 +27,7 @@ WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 -- Reads the next page of a collection's staged records. Keyset on id.
 SELECT id, local_id, json_payload
 FROM {staging}
-WHERE collection = ? AND id > ?
+WHERE collection = ? {after}
 ORDER BY id {page};
 
 -- name: count_staged
@@ -232,7 +238,7 @@ DELETE FROM {staging} WHERE id {ids};
 
 -- name: read_staged_ids
 -- Reads the next page of a collection's ids, for `load`. Keyset on id.
-SELECT id, local_id FROM {staging} WHERE collection = ? AND id > ? ORDER BY id {page};
+SELECT id, local_id FROM {staging} WHERE collection = ? {after} ORDER BY id {page};
 
 -- name: read_with_errors
 -- Reads the staged records of a collection in which the last validation found errors, for the demo.

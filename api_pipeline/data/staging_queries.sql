@@ -219,7 +219,7 @@ FROM {ssd}ssd_professionals;
 -- Reads of the next page of rows whose they are, whether they are deleted, and which version their payload is.
 SELECT id, person_id, row_state, current_hash
 FROM {table}
-WHERE id > ? AND person_id IS NOT NULL
+WHERE person_id IS NOT NULL {after}
 ORDER BY id {page};
 
 -- name: insert_new

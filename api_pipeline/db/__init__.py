@@ -10,7 +10,7 @@ alone. Start reading at `connection`; `opening` opens one, `pieces` has the SQL 
 from api_pipeline.db.connection import Connection, Parameters, Row
 from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
-from api_pipeline.db.paging import check_ids_grow
+from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
 from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
@@ -34,6 +34,7 @@ __all__ = [
     "UnreadableText",
     "UnstorableText",
     "check_ids_grow",
+    "check_ids_whole",
     "connect",
     "dialect_pieces",
     "given_numbers",
@@ -41,6 +42,7 @@ __all__ = [
     "given_texts",
     "in_chunks",
     "most_rows",
+    "pages_by_id",
     "parts_of",
     "rows_as_table",
     "working_as",

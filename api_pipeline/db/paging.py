@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from api_pipeline.db.connection import Connection, Row
 from api_pipeline.errors import DatabaseError
+
+_WAY_OUT = (
+    "use a driver that reads 64 bits (for an SQLite file sqlite:///PATH in the place of the connection string), or "
+    "smaller ids."
+)
+
+
+def pages_by_id(
+    connection: Connection, sql: Callable[[str], str], table: object, parameters: Sequence[object] = ()
+) -> Iterator[list[Row]]:
+    """Yield the pages of a statement whose rows begin with an id and come in its order.
+
+    `sql` returns the statement with the condition of a page put in: none, then `AND id > ?`, whose parameter is its
+    last. `table` is named where its ids do not grow. Errors: DatabaseError.
+    """
+    after: int | None = None
+    rows = connection.query(sql(""), parameters)
+    following = sql("AND id > ?")
+    while rows:
+        ids = [int(row[0]) for row in rows]
+        check_ids_grow(table, ids, after)
+        after = ids[-1]
+        yield rows
+        rows = connection.query(following, [*parameters, after])
 
 
 def check_ids_grow(table: object, ids: Sequence[int], after_id: int | None) -> None:
@@ -12,6 +37,18 @@ def check_ids_grow(table: object, ids: Sequence[int], after_id: int | None) -> N
     if ids != sorted(ids) or (ids and after_id is not None and ids[0] <= after_id):
         raise DatabaseError(
             f"The ids of {table} do not come in their order, so its rows cannot be read page by page: the ODBC driver "
-            "cuts numbers above 2147483647 (SQLite's does), or the column id holds no whole numbers; use a driver that "
-            "reads 64 bits, or smaller ids."
+            f"cuts numbers above 2147483647 (SQLite's does), or the column id holds no whole numbers; {_WAY_OUT}"
         )
+
+
+def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None:
+    """Refuse ids that the driver reads as other numbers than the database says; each is given as both.
+
+    Errors: DatabaseError.
+    """
+    for read, said in ids:
+        if isinstance(read, int) and str(said).strip() != str(read):
+            raise DatabaseError(
+                f"The rows of {table} cannot be told apart: the ODBC driver cuts their ids and reads "
+                f"{str(said).strip()} as {read} (SQLite's cuts numbers above 2147483647); {_WAY_OUT}"
+            )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from api_pipeline.db import pages_by_id
 from api_pipeline.outbox.staging_table import StagingTable
 
 LINES_IN_A_STEP = 2000
-_FIRST_ID = -(2**63)
 
 
 def delete_old_lines(store: StagingTable, table: str, receiver: str, before: datetime) -> Iterator[int]:
@@ -18,9 +18,12 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
     `receiver` holds nothing (adoption.sent_payloads reads them). Errors: DatabaseError; steps that were done stay done.
     """
     page = store.connection.page(LINES_IN_A_STEP)["page"]
-    after = _FIRST_ID
-    while lines := store.connection.query(store.sql("read_log_page", page=page), [before, after]):
-        after = int(lines[-1][0])
+    for lines in pages_by_id(
+        store.connection,
+        lambda after: store.sql("read_log_page", after=after, page=page),
+        store.tables.log,
+        [before],
+    ):
         old = [int(line_id) for line_id, is_old in lines if is_old]
         if not old:
             return

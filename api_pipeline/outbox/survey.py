@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from api_pipeline.db import DatabaseBusy, Row, UnreadableText
+from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
 from api_pipeline.run_summary import Counts
@@ -132,7 +132,7 @@ def count_children_without_row(store: StagingTable, receiver: str, counts: Count
 
 
 def check_ids(store: StagingTable) -> None:
-    """Check that every row has an id of its own. Errors: DatabaseError naming the table."""
+    """Check that every row has an id of its own, which the driver reads whole. Errors: DatabaseError with the table."""
     rows, filled, different = (int(count) for count in store.connection.query(store.sql("count_ids"))[0])
     if different < rows:
         what = f"{rows - filled} rows have no id" if filled < rows else f"{rows - different} ids are not unique"
@@ -140,6 +140,7 @@ def check_ids(store: StagingTable) -> None:
             f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was sent; give every row an id "
             "of its own, with a primary key, as the script that deploy-schema prints does."
         )
+    check_ids_whole(store.tables.staging, store.connection.query(store.sql("read_outermost_ids")))
 
 
 def try_to_write(store: StagingTable) -> None:

@@ -75,9 +75,7 @@ def _put(store: Store, collection: Collection, page: list[tuple[str, str]], load
 
 
 def _remove(store: Store, collection: Collection, present: set[str], loaded: Loaded) -> None:
-    last = -(2**63)
-    while rows := store.query("read_staged_ids", [collection.value, last], **store.connection.page(PAGE)):
-        last = int(rows[-1][0])
+    for rows in store.pages_of("read_staged_ids", collection):
         gone = [int(row[0]) for row in rows if str(row[1]) not in present]
         if gone:
             among, given = given_numbers(store.connection.dialect, gone)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from api_pipeline.db import given_texts
+from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
@@ -64,19 +64,27 @@ class Store(Baseline, Results):
                 f"The tables of the Single Data Return are not there or cannot be read ({self.tables.staging} and "
                 "those beside it); check SDR_TABLE_NAME, or make them with: d2i-csc-api sdr deploy-schema --apply"
             ) from None
+        check_ids_whole(self.tables.staging, self.query("read_outermost_ids", ()))
 
     def pages(self, scope: Scope, collection: Collection) -> Iterator[list[PageRow]]:
         """Yield the staged rows of a collection in pages, each beside what TEC holds of it."""
-        last = -(2**63)
-        sql = self._sql("read_staged", **self.connection.page(PAGE))
-        while rows := self.connection.query(sql, [collection.value, last]):
+        for rows in self.pages_of("read_staged", collection):
             keys = [str(row[1]) for row in rows]
             held = self._held(scope, collection, keys)
             yield [
                 PageRow(row[0], key, str(row[2]), held.get(key), key in held)
                 for key, row in zip(keys, rows, strict=True)
             ]
-            last = int(rows[-1][0])
+
+    def pages_of(self, name: str, collection: Collection) -> Iterator[list[Row]]:
+        """Yield the pages of a collection's staged rows by their ids, as a named statement reads them."""
+        page = self.connection.page(PAGE)["page"]
+        yield from pages_by_id(
+            self.connection,
+            lambda after: self._sql(name, after=after, page=page),
+            self.tables.staging,
+            [collection.value],
+        )
 
     def _held(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> dict[str, bytes | None]:
         among, given = given_texts(self.connection.dialect, keys)
@@ -85,12 +93,9 @@ class Store(Baseline, Results):
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
         """Yield id and payload of each staged record of a collection."""
-        last = -(2**63)
-        sql = self._sql("read_staged", **self.connection.page(PAGE))
-        while rows := self.connection.query(sql, [collection.value, last]):
+        for rows in self.pages_of("read_staged", collection):
             for _, local_id, payload in rows:
                 yield str(local_id), str(payload)
-            last = int(rows[-1][0])
 
     def count_staged(self) -> dict[str, int]:
         """Return how many records are staged of each collection, also of words that are none."""
@@ -118,8 +123,14 @@ class Store(Baseline, Results):
         last = ""
         sql = self._sql("read_vanished", **self.connection.page(PAGE))
         while rows := self.connection.query(sql, [*scope.key, collection.value, last]):
-            yield [str(row[0]) for row in rows]
-            last = str(rows[-1][0])
+            keys = [str(row[0]) for row in rows]
+            if last in keys:
+                raise DatabaseError(
+                    f"The ids of records in {self.tables.held} cannot be read page by page: the ODBC driver or the "
+                    "database gives one of them in another form than it compares; check the driver's character set."
+                )
+            yield keys
+            last = keys[-1]
 
     def doubt_period(self, scope: Scope, token: SubmissionToken) -> None:
         """Store a token that differs from the one before, and doubt all that was held under that one."""

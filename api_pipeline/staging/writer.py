@@ -10,7 +10,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from api_pipeline.db import Parameters, RowsMissed, check_ids_grow, in_chunks, rows_as_table
+from api_pipeline.db import Parameters, RowsMissed, in_chunks, pages_by_id, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.staging_table import StagingTable, as_version, word
@@ -48,11 +48,9 @@ class Writer:
     def heads(self) -> dict[str, list[Head]]:
         """Return all rows by person; most people have one."""
         found: dict[str, list[Head]] = {}
-        after = -(2**63)
-        page = self._store.connection.page(_HEADS_IN_A_PAGE)["page"]
-        while rows := self._store.connection.query(self._sql("read_heads", page=page), [after]):
-            check_ids_grow(self._store.tables.staging, [int(row[0]) for row in rows], after)
-            after = int(rows[-1][0])
+        connection, table = self._store.connection, self._store.tables.staging
+        page = connection.page(_HEADS_IN_A_PAGE)["page"]
+        for rows in pages_by_id(connection, lambda after: self._sql("read_heads", after=after, page=page), table):
             for row in rows:
                 head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
                 self._keeps_text_hash = self._keeps_text_hash or isinstance(head.hash, str)

@@ -95,16 +95,30 @@ def test_lowest_negative_and_highest_ids_are_sent(odd_world: World) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
-@pytest.mark.parametrize("ids", [[1, 2**32], [2**32 + 1, 2**32 + 2]], ids=["among others", "all of them"])
-@pytest.mark.parametrize("args", [[], ["--shard", "1/1"]], ids=["rows", "keys"])
-def test_ids_that_the_driver_cuts_end_the_run_with_a_sentence(
-    odd_world: World, ids: list[int | None], args: list[str]
-) -> None:
+@pytest.mark.parametrize("ids", [[1, 2**32], [2**31], [2**32 + 1, 2**32 + 2]], ids=["among others", "one", "all"])
+def test_ids_that_the_driver_cuts_are_told_before_a_run_begins(odd_world: World, ids: list[int | None]) -> None:
     put(odd_world, ids)
-    done = odd_world.run(*args)
-    assert done.code == 3, done.text
-    assert "do not come in their order" in done.text
-    assert "sent" not in {row["submission_status"] for row in odd_world.rows().values()}
+
+    for done in (told(odd_world, "test-schema"), odd_world.run(), odd_world.run("--shard", "1/1")):
+        assert done.code == 3, done.text
+        assert "cuts their ids and reads" in done.text
+
+    assert odd_world.requests() == 0
+    assert {row["submission_status"] for row in odd_world.rows().values()} == {"Pending"}
+
+
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+def test_ids_at_the_end_of_32_bits_and_those_of_a_bigint_are_read_whole(odd_world: World) -> None:
+    world = odd_world
+    put(world, [-(2**31), 2**31 - 1])
+    assert (told(world, "test-schema").code, world.run().code) == (0, 0)
+
+    made = world.database.rows("SELECT sql FROM sqlite_master WHERE name = ?", [world.database.table])[0][0]
+    world.database.execute(f"DROP TABLE {world.database.table}")
+    world.database.execute(made.replace("id INTEGER PRIMARY KEY AUTOINCREMENT", "id BIGINT PRIMARY KEY"))
+    put(world, [2**31, 2**63 - 1])
+    assert (told(world, "test-schema").code, world.run().code) == (0, 0)
+    assert {row["submission_status"] for row in world.rows().values()} == {"sent"}
 
 
 @pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
@@ -114,6 +128,16 @@ def test_ids_that_the_driver_cuts_end_other_commands_as_well(odd_world: World, a
     done = invoke_cli(args, odd_world.environment(), odd_world.folder)
     assert done.code == 3, done.text
     assert "do not come in their order" in done.text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_lowest_id_of_its_type_is_copied_by_anonymise_as_well(odd_world: World) -> None:
+    put(odd_world, [-(2**63), -(2**31), 5])
+
+    done = invoke_cli(["anonymise", "--replace"], odd_world.environment(), odd_world.folder)
+
+    assert done.code == 0, done.text
+    assert odd_world.database.count(odd_world.database.anon_table) == 3
 
 
 @pytest.mark.parametrize("ids", [[4, None, 5], [7, 7]], ids=["null", "twice"])

@@ -62,6 +62,20 @@ def test_old_lines_are_deleted_in_steps_and_counted(council: World, monkeypatch:
     assert council.database.rows(f"SELECT COUNT(*) FROM {log}")[0][0] == 4
 
 
+@pytest.mark.parametrize("database", ["strict"], indirect=True)
+def test_lines_whose_numbers_the_driver_cuts_stay_and_are_told(council: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_retention, "LINES_IN_A_STEP", 3)
+    log = council.database.named("ssd_api_submission_log")
+    put_lines(council, "first", 40, count=5)
+    council.database.execute(f"UPDATE {log} SET id = id + 4294967294 WHERE id > 2")
+
+    done = council.run(LOG_KEEP_DAYS=30)
+
+    assert done.code == 0, done.text
+    assert f"The ids of {log} do not come in their order" in done.text
+    assert earlier(council) == ["first"] * 5
+
+
 def test_an_acceptance_that_is_still_needed_stays(council: World) -> None:
     # P0000 is sent by this run, so that its baseline says what DfE holds; of P0001 the receiver will hold nothing.
     council.database.execute(

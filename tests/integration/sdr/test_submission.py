@@ -385,3 +385,19 @@ def test_a_missing_database_file_names_the_command_of_this_service(provider: Pro
         done = provider.sdr(*command, DB_CONNECTION_STRING=missing)
         assert done.code == 3, done.text
         assert "or make it with: d2i-csc-api sdr deploy-schema --apply" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+def test_staged_ids_that_the_driver_cuts_stop_every_command(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.database.execute("UPDATE sdr_staging SET id = id + 4294967296 WHERE local_id = 's1'")
+    csv = provider.folder / "LEAR.csv"
+    csv.write_text("localId,studentIdentificationCode\ns9,s9\n", encoding="utf-8")
+
+    for args in (["submit", PERIOD], ["load", str(csv)], ["validate", PERIOD]):
+        done = provider.sdr(*args)
+        assert done.code == 3, done.text
+        assert "reads 4294967298 as 2" in done.text
+
+    assert provider.simulator.batch_sizes == []
+    assert provider.database.count("sdr_staging") == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api_pipeline.db import check_ids_grow
+from api_pipeline.db import check_ids_grow, check_ids_whole
 from api_pipeline.errors import DatabaseError
 
 
@@ -17,3 +17,13 @@ def test_ids_that_grow_are_taken(ids: list[int], after: int | None) -> None:
 def test_ids_that_do_not_grow_are_refused_with_their_table(ids: list[int], after: int | None) -> None:
     with pytest.raises(DatabaseError, match="ids of a_table do not come in their order"):
         check_ids_grow("a_table", ids, after)
+
+
+@pytest.mark.parametrize("ids", [[], [(5, "5"), (-(2**63), "-9223372036854775808")], [(5, "5   ")], [(5.0, "5.0e0")]])
+def test_ids_that_the_driver_reads_as_the_database_says_are_taken(ids: list[tuple[object, object]]) -> None:
+    check_ids_whole("a_table", ids)
+
+
+def test_an_id_that_the_driver_cuts_is_refused_with_both_numbers() -> None:
+    with pytest.raises(DatabaseError, match=r"rows of a_table .* reads 4294967301 as 5 "):
+        check_ids_whole("a_table", [(1, "1"), (5, "4294967301")])
