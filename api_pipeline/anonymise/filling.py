@@ -15,7 +15,7 @@ from api_pipeline.anonymise.record import Anonymise, InventedRecord, LiveRecord,
 from api_pipeline.anonymise.tables import CopyTables, Pair
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
-from api_pipeline.payload import PayloadError
+from api_pipeline.payloads.reading import PayloadError
 
 _NAMED_ROWS = 10
 

@@ -13,7 +13,7 @@ import orjson
 from api_pipeline.anonymise.child import Child, normalised
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.walk import Walk, changed_parts
-from api_pipeline.payload import Payload, PayloadError, parse_payload
+from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only
-from api_pipeline.payload import Payload, PayloadError, next_record, read_payload
+from api_pipeline.payload import next_record
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import Payload, PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 # Whose payload a text seems to be: its baseline is read before the text is parsed.

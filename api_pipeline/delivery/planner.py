@@ -19,8 +19,9 @@ from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedR
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.payload import Payload, PayloadError, intent_hash, next_record
+from api_pipeline.payload import intent_hash, next_record
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import Payload, PayloadError
 from api_pipeline.payloads.schema_check import Checker
 
 _NAMED = 5

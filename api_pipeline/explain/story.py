@@ -18,8 +18,8 @@ from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, Up
 from api_pipeline.outbox.adoption import adopted_baselines
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
-from api_pipeline.payload import PayloadError, parse_payload
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.statements import load

@@ -9,7 +9,7 @@ from datetime import datetime
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staging_table import StagingTable, last_receipt, utc_now, was_sent
-from api_pipeline.payload import PayloadError, parse_payload, sha256_hex
+from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
-from api_pipeline.payload import sha256_hex
+from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener
 
 _LOG = logging.getLogger(__name__)

@@ -23,14 +23,8 @@ from api_pipeline.outbox.receipt_spool import (
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
-from api_pipeline.payload import (
-    Payload,
-    PayloadError,
-    Policy,
-    held_text,
-    next_record,
-    parse_payload,
-)
+from api_pipeline.payload import Policy, next_record
+from api_pipeline.payloads.reading import Payload, PayloadError, held_text, parse_payload
 from api_pipeline.run_lock import LockLost
 from api_pipeline.run_summary import RunSummary
 

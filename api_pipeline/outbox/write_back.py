@@ -33,7 +33,7 @@ from api_pipeline.outbox.staging_table import (
 )
 from api_pipeline.outbox.storable import are_storable, nearest, storable
 from api_pipeline.outbox.superseded import RowsOfPerson, answer
-from api_pipeline.payload import sha256_hex
+from api_pipeline.payloads.reading import sha256_hex
 
 _VERSION = (
     *("id", "person_id", "row_state", "submission_status", "current_hash"),

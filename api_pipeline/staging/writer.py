@@ -14,7 +14,7 @@ from api_pipeline.db import Parameters, RowsMissed, in_chunks, pages_by_id, rows
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.staging_table import StagingTable, as_version, word
-from api_pipeline.payload import PayloadError, parse_payload
+from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.sql.statements import load, placeholders
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE

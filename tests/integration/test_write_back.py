@@ -32,8 +32,9 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
-from api_pipeline.payload import Policy, sha256_hex
+from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import table_names

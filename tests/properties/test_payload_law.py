@@ -12,13 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.model import Baseline, InDoubt, NothingToSend, Record, RecordKind, StagedRow
-from api_pipeline.payload import (
-    Policy,
-    intent_hash,
-    next_record,
-    parse_payload,
-    sha256_hex,
-)
+from api_pipeline.payload import Policy, intent_hash, next_record
+from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
 from tests.support.effort import examples
 

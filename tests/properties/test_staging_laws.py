@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.payload import parse_payload
+from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker, code_list
 from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.build import Built, Withheld, build_payload

@@ -15,8 +15,9 @@ from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.superseded import people_with_several_rows
-from api_pipeline.payload import Policy, sha256_hex
+from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker
 from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, child, fill, staged, table_rows, text_of

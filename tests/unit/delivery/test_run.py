@@ -38,8 +38,9 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
 from api_pipeline.outbox.write_back import Destination
-from api_pipeline.payload import Payload, Policy, read_payload
+from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.reading import Payload, read_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_lock import locked
 from api_pipeline.run_summary import RunSummary

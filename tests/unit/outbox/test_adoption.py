@@ -8,7 +8,7 @@ from api_pipeline.model import Baseline
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted, sent_payloads
 from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
-from api_pipeline.payload import sha256_hex
+from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.staging import child, fill, staged, table_rows, text_of
 

@@ -15,7 +15,7 @@ import pytest
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, last_of_each, parsed, recovered
-from api_pipeline.payload import sha256_hex
+from api_pipeline.payloads.reading import sha256_hex
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
 

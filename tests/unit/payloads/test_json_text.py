@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.payload import PayloadError, parse_payload
+from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 GOOD = '{"la_child_id": "C7", "child_details": {"surname": "Quillfeather", "sex": "F"}}'
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.model import Baseline, ElementPath, InDoubt, NothingToSend, Record, RecordKind, StagedRow
-from api_pipeline.payload import Policy, next_record, parse_payload
+from api_pipeline.payload import Policy, next_record
+from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import apply, content

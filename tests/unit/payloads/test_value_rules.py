@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.payload import parse_payload
+from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 from tests.support.staging import child
 
