@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.binding import bind
+from api_pipeline.sql.binding import bind, declared_lengths
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     RowsMissed,
@@ -204,9 +204,9 @@ class Connection:
                         cursors.pop(next(iter(cursors))).close()
                     cursors[bound.sql] = cursor
             try:
-                if any(bound.unlimited) and self._is_odbc:
-                    text = (odbc().SQL_WVARCHAR, 0, 0)
-                    cursor.setinputsizes([text if is_long else None for is_long in bound.unlimited])
+                if self._is_odbc and (lengths := declared_lengths(bound, self.dialect)) is not None:
+                    text = odbc().SQL_WVARCHAR
+                    cursor.setinputsizes([None if length is None else (text, length, 0) for length in lengths])
                 cursor.execute(bound.sql, bound.values)
                 return _drained(cursor, has_more=self._is_odbc)
             finally:

@@ -8,6 +8,9 @@ when the value is null or its length changes from row to row. Three rules, each 
 - A long text is declared as a text without limit. As the driver would send it (NTEXT), databases whose collation is
   UTF-8 or knows supplementary characters refuse it.
 - A time travels as ISO text inside a CAST. Bound as a time, its fractions depend on what the driver says of its types.
+
+On SQL Server a short text is declared with one of three lengths. Declared with its own, as the driver does it, each
+mixture of lengths is another statement to the server, which plans it anew and keeps the plan.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from api_pipeline.sql.identifiers import Dialect
 
 # A text of more UTF-16 units than this goes out as NTEXT unless it is declared.
 LONGEST_PLAIN_TEXT = 2000
+# The lengths in UTF-16 units by which SQL Server is told of short texts: ids and words, names, and all others.
+_DECLARED_LENGTHS = (64, 256, LONGEST_PLAIN_TEXT)
+UNLIMITED = 0
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?([a-z]*)")
 _TYPES = {
     Dialect.SQLSERVER: {
@@ -63,6 +69,28 @@ def bind(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:
             f"{len(parameters)} values; this is an error of the program, please report it."
         )
     return _bound_at_once(str(sql), parameters, dialect) or _bound_one_by_one(str(sql), parameters, dialect)
+
+
+def declared_lengths(bound: Bound, dialect: Dialect) -> list[int | None] | None:
+    """Return as how long each value is declared, None for one that is not; None where the driver knows them all.
+
+    SQL Server's texts have one length in a statement, which the longest decides.
+    """
+    if dialect is not Dialect.SQLSERVER:
+        return [UNLIMITED if is_long else None for is_long in bound.unlimited] if any(bound.unlimited) else None
+    texts = [
+        value
+        for value, is_long in zip(bound.values, bound.unlimited, strict=True)
+        if isinstance(value, str) and not is_long
+    ]
+    if not texts and not any(bound.unlimited):
+        return None
+    longest = max((len(text.encode("utf-16-le", "surrogatepass")) // 2 for text in texts), default=0)
+    length = next(step for step in _DECLARED_LENGTHS if longest <= step)
+    return [
+        UNLIMITED if is_long else length if isinstance(value, str) else None
+        for value, is_long in zip(bound.values, bound.unlimited, strict=True)
+    ]
 
 
 def _bound_one_by_one(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:

@@ -173,3 +173,20 @@ def test_a_null_that_is_bound_and_a_long_text_undeclared_show(database: TestData
     assert said == ""
     assert calls_in(trace)["SQLDescribeParam"] > 0
     assert [kind for kind, _ in types_in(trace) if kind in OLD]
+
+
+OF_SQL_SERVER = """
+import pyodbc
+from api_pipeline.db import Connection
+from api_pipeline.sql.identifiers import Dialect
+connection = Connection(lambda: pyodbc.connect({text!r}, autocommit=True), Dialect.SQLSERVER, "driver")
+for ids in (["1", "12", "123"], ["1234", "12345", "x" * 48]):
+    connection.query("SELECT 1 WHERE 'x' IN (?, ?, ?)", ids)
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+def test_sql_server_is_told_of_ids_of_every_length_in_the_same_words(database: TestDatabase, tmp_path: Path) -> None:
+    _, trace = traced(tmp_path, OF_SQL_SERVER.format(text=database.connection_string), {})
+
+    assert types_in(trace) == [(pyodbc.SQL_WVARCHAR, 64)] * 6

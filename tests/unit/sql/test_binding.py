@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import binding
-from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind
+from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind, declared_lengths
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from tests.support.statements import count_of
@@ -78,6 +78,44 @@ def test_time_with_a_zone_is_sent_as_utc() -> None:
 )
 def test_text_is_declared_without_limit_where_it_is_long_or_may_be(marker: str, text: str, expected: bool) -> None:
     assert bind(marker, [text], Dialect.SQLSERVER).unlimited == [expected]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1", 2, "x" * 64], [64, None, 64]),
+        (["1", "x" * 65], [256, 256]),
+        (["1", "x" * 257, "x" * 2001], [2000, 2000, 0]),
+        (["\N{GRINNING FACE}" * 33], [256]),
+        ([1, b"x"], None),
+    ],
+)
+def test_short_texts_of_a_statement_are_declared_with_one_length(
+    values: list[object], expected: list[int | None] | None
+) -> None:
+    bound = bind(f"SELECT {', '.join('?' * len(values))}", values, Dialect.SQLSERVER)
+
+    assert declared_lengths(bound, Dialect.SQLSERVER) == expected
+
+
+@given(values=st.lists(VALUES, max_size=8), others=st.lists(VALUES, max_size=8))
+def test_declarations_of_a_statement_depend_on_types_alone_while_its_texts_are_ids(
+    values: list[object], others: list[object]
+) -> None:
+    others = [other if type(other) is type(value) else value for value, other in zip(values, others, strict=False)]
+    values = values[: len(others)]
+    sql = f"SELECT {', '.join('?' * len(values))}"
+
+    one, other = (bind(sql, given, Dialect.SQLSERVER) for given in (values, others))
+
+    assert one.sql == other.sql
+    assert declared_lengths(one, Dialect.SQLSERVER) == declared_lengths(other, Dialect.SQLSERVER)
+
+
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.SQLITE])
+def test_other_databases_are_told_of_long_texts_alone(dialect: Dialect) -> None:
+    assert declared_lengths(bind("SELECT ?, ?", ["a", 1], dialect), dialect) is None
+    assert declared_lengths(bind("SELECT ?, ?text, ?", ["a", "b", 1], dialect), dialect) == [None, 0, None]
 
 
 def test_question_mark_in_a_literal_or_a_name_is_no_parameter() -> None:
