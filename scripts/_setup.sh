@@ -15,6 +15,8 @@ find_python() {
 }
 find_python
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+# What is compiled is kept: the tests are hundreds of processes, and each would compile every module anew.
+unset PYTHONDONTWRITEBYTECODE
 
 # need_debian PACKAGE...: installs the Debian packages that are not there yet.
 need_debian() {

@@ -177,7 +177,7 @@ def sdr_messages() -> tuple[Message, ...]:
 
 
 def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
-    trees = {_module(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    trees = _trees()
     reader = Reader(_constants(trees.values()), {**_exit_codes(trees), **_HELPERS})
     told: dict[str, Message] = {}
     for module, tree in trees.items():
@@ -187,6 +187,12 @@ def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
             told.setdefault(message.text, message)
     advice = {message.advice for message in told.values()}
     return tuple(message for message in told.values() if message.text not in advice)
+
+
+@cache
+def _trees() -> Mapping[str, ast.Module]:
+    """Return the syntax tree of every module of the package, by name."""
+    return {_module(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def shown(text: str) -> str:
@@ -204,7 +210,9 @@ def _exit_codes(trees: Mapping[str, ast.Module]) -> dict[str, int]:
     kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
     codes = {kind.__name__: kind.exit_code for kind in kinds}
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    for _ in range(len(classes)):
+    known = 0
+    while known < len(codes):
+        known = len(codes)
         for node in classes:
             parent = next((base.id for base in node.bases if isinstance(base, ast.Name) and base.id in codes), None)
             if parent:

@@ -167,9 +167,14 @@ def test_no_answer_to_an_upload_takes_much_memory_or_marks_a_record_sent(tmp_pat
     assert "sent" not in dict(left.words)
 
 
-def _objects(make: Callable[[int], str], count: int, member: str = "results", status: int = 200) -> Reply:
-    body = f'{{"{member}":[' + ",".join(make(number) for number in range(count)) + "]}"
-    return saying(body, status)
+def _objects(make: Callable[[int], str], count: int) -> Reply:
+    """Return a reply of many results, which is put together when it is sent: every process of the tests reads this."""
+
+    def reply(talk: Talk) -> None:
+        body = '{"results":[' + ",".join(make(number) for number in range(count)) + "]}"
+        saying(body)(talk)
+
+    return reply
 
 
 def _deep(text: bytes) -> bytes:
