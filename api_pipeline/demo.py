@@ -153,7 +153,7 @@ def _new_database(folder: Path) -> Path:
 
 
 def _is_of_a_demo(path: Path) -> bool:
-    """Whether a file is a demo's database: it has the mark, or is empty, as an interrupted demo leaves it."""
+    """Return whether a file is a demo's database: it has the mark, or is empty, as an interrupted demo leaves it."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -11,7 +11,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Looks for cycles of dead objects less often: a record is some hundred objects, none of them in a cycle."""
+    """Look for cycles of dead objects less often: a record is some hundred objects, none of them in a cycle."""
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
     try:

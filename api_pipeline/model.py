@@ -131,7 +131,7 @@ class Record:
 
     @property
     def sent_hash(self) -> str:
-        """The SHA-256 of what is or was sent, as 64 hexadecimal digits."""
+        """Return the SHA-256 of what is or was sent, as 64 hexadecimal digits."""
         return self.known_hash or sha256(self.body).hexdigest()
 
 

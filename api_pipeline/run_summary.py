@@ -75,27 +75,27 @@ class Counts:
 
     @property
     def decided(self) -> int:
-        """How many due rows have their outcome."""
+        """Return how many due rows have their outcome."""
         return self.accepted + self.unchanged + self.rejected + self.refused + self.undelivered
 
     @property
     def not_tried(self) -> int:
-        """How many due rows were left as they were."""
+        """Return how many due rows were left as they were."""
         return max(0, self.due - self.decided)
 
     @property
     def in_error(self) -> int:
-        """How many rows this run marked `error`."""
+        """Return how many rows this run marked `error`."""
         return self.rejected + self.refused + self.undelivered
 
     @property
     def by_json_name(self) -> dict[str, int]:
-        """Every count by its name in JSON."""
+        """Return every count by its name in JSON."""
         return {JSON_NAMES.get(name, name): getattr(self, name) for name in (*LABELS, *REMARKS)}
 
     @property
     def remarks(self) -> list[str]:
-        """The sentences of `REMARKS` that apply, each with its count and examples."""
+        """Return the sentences of `REMARKS` that apply, each with its count and examples."""
         return self.remarks_on(REMARKS)
 
     def remarks_on(self, names: Iterable[str]) -> list[str]:
@@ -131,12 +131,12 @@ class RunSummary(Counts):
 
     @property
     def seconds(self) -> float:
-        """How long the run took."""
+        """Return how long the run took."""
         return ((self.finished_at or self.started_at) - self.started_at).total_seconds()
 
     @property
     def exit_code(self) -> int:
-        """The exit code of contract 5."""
+        """Return the exit code of contract 5."""
         codes = {error.exit_code for error in self.errors}
         if self.was_stopped:
             codes.add(130)

@@ -51,11 +51,11 @@ class Bench:
                 click.echo(f"No PostgreSQL: {reason}.", err=True)
 
     def can_run(self, case: Case) -> bool:
-        """Whether the case's database is to be had here."""
+        """Return whether the case's database is to be had here."""
         return case.database in self._shops
 
     def run(self, case: Case) -> Cost:
-        """Measures one run. Errors: BenchmarkFailed where it does not exit 0, or a row is not sent."""
+        """Measure one run. Errors: BenchmarkFailed where it does not exit 0, or a row is not sent."""
         with self._shops[case.database].staging(dataset_of(case)) as staging:
             with receiver(self._port, case.latency_ms, self._folder):
                 cost = cost_of(_commands(case), self._settings(case, staging), self._folder)
@@ -65,7 +65,7 @@ class Bench:
         return cost
 
     def turn(self, case: Case) -> Turn:
-        """Measures one run, and the server meanwhile. Errors: BenchmarkFailed as in `run`."""
+        """Measure one run, and the server meanwhile. Errors: BenchmarkFailed as in `run`."""
         with self._shops[case.database].staging(dataset_of(case)) as staging:
             with receiver(self._port, case.latency_ms, self._folder):
                 before = server_state(staging.connection_string)
@@ -82,7 +82,7 @@ class Bench:
         )
 
     def start(self, case: Case) -> float:
-        """Gives the seconds from starting the program to its first request."""
+        """Return the seconds from starting the program to its first request."""
         with self._shops[case.database].staging(dataset_of(case)) as staging:
             command = _commands(case)[0]
             return seconds_to_first_request(command, self._settings(case, staging), self._folder, self._port)
@@ -156,7 +156,7 @@ def _measure(bench: Bench, cases: Iterable[Case], repeat: int, *, skip_missing: 
 
 
 def _measure_parts(bench: Bench, cases: Sequence[Case], rounds: int) -> None:
-    """Measures what parts of the program cost, by turns: a machine that grows busier does so for all of them."""
+    """Measure what parts of the program cost, by turns: a machine that grows busier does so for all of them."""
     whole, *without = cases
     costs: dict[Case, list[Cost]] = {case: [] for case in cases}
     for _ in range(rounds):

@@ -28,7 +28,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What the line is called in the table."""
+        """Return what the line is called in the table."""
         notes = [self.program]
         if self.shards > 1:
             notes.append(f"{self.shards} shards")

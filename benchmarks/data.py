@@ -38,7 +38,7 @@ class Dataset:
 
 
 def dataset_of(case: Case) -> Dataset:
-    """Gives the data that a case starts from; deltas need children that are held in an earlier version."""
+    """Return the data that a case starts from; deltas need children that are held in an earlier version."""
     return Dataset(case.rows, case.size, case.mode != "full", case.control_tables)
 
 
@@ -103,7 +103,7 @@ class SqliteShop:
 
     @contextmanager
     def staging(self, dataset: Dataset) -> Iterator[Staging]:
-        """Gives a fresh copy, and removes it afterwards."""
+        """Yield a fresh copy, and remove it afterwards."""
         if dataset not in self._made:
             self._made[dataset] = self._make(dataset)
         path = self._folder / "run.db"
@@ -149,7 +149,7 @@ class PostgresShop:
 
     @contextmanager
     def staging(self, dataset: Dataset) -> Iterator[Staging]:
-        """Gives a fresh copy, and removes it afterwards."""
+        """Yield a fresh copy, and remove it afterwards."""
         if dataset not in self._made:
             self._made[dataset] = self._make(dataset)
         name = self._server.create_database(template=self._made[dataset])

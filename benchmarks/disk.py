@@ -46,7 +46,7 @@ class DiskCase:
 
 
 def measure(case: DiskCase, shop: Shop, folder: Path, port: int) -> Iterator[tuple[int, Mapping[str, int]]]:
-    """Gives, after one night and after the last, how many nights there were and the bytes of each table.
+    """Yield, after one night and after the last, how many nights there were and the bytes of each table.
 
     Errors: BenchmarkFailed where a run does not exit 0.
     """
@@ -91,7 +91,7 @@ def _settings(connection_string: str, port: int) -> dict[str, str]:
 
 
 def _change(connection: Connection, rng: random.Random, case: DiskCase, night: int) -> None:
-    """Changes a share of the rows as a council's SQL does: another share each night, so that all have their turn."""
+    """Change a share of the rows as a council's SQL does: another share each night, so that all have their turn."""
     every = round(1 / case.share)
     rows = connection.query(f"SELECT id, json_payload FROM {TABLE} WHERE id % {every} = {night % every}")
     with connection.transaction():
@@ -109,13 +109,13 @@ def _last_line(connection: Connection) -> int:
 
 
 def _age(connection: Connection, after: int, days: int) -> None:
-    """Makes the lines of a night's log as old as they are when the last night is over."""
+    """Make the lines of a night's log as old as they are when the last night is over."""
     when = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days=days)
     connection.execute(f"UPDATE {_LOG} SET logged_at = ?time WHERE id > ?", [when, after])
 
 
 def _bytes_of(connection: Connection) -> dict[str, int]:
-    """Gives the bytes of each table with its indexes and its long texts, and on SQLite of nothing that is free."""
+    """Return the bytes of each table with its indexes and its long texts, and on SQLite of nothing that is free."""
     found: dict[str, int] = {}
     for table in (TABLE, _BASELINES, _LOG, *_OTHERS):
         sql = f"SELECT pg_total_relation_size('{table}')"

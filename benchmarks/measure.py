@@ -33,7 +33,7 @@ class Cost:
 
 
 def cost_of(commands: Sequence[Sequence[str]], env: Mapping[str, str], folder: Path) -> Cost:
-    """Runs programs side by side and gives what they cost. Errors: BenchmarkFailed where one does not exit 0."""
+    """Run programs side by side and return what they cost. Errors: BenchmarkFailed where one does not exit 0."""
     began = time.perf_counter()
     with TemporaryFile() as output:
         running = [
@@ -57,7 +57,7 @@ def cost_of(commands: Sequence[Sequence[str]], env: Mapping[str, str], folder: P
 
 
 def seconds_to_first_request(command: Sequence[str], env: Mapping[str, str], folder: Path, port: int) -> float:
-    """Gives the time from starting a program to its first connection to `port`, and ends the program.
+    """Return the time from starting a program to its first connection to `port`, and end the program.
 
     Errors: BenchmarkFailed where none comes.
     """
@@ -83,7 +83,7 @@ def seconds_to_first_request(command: Sequence[str], env: Mapping[str, str], fol
 
 
 def free_port() -> int:
-    """Gives a port of the loopback address that nobody listens on."""
+    """Return a port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -91,7 +91,7 @@ def free_port() -> int:
 
 @contextmanager
 def receiver(port: int, latency_ms: int, folder: Path) -> Iterator[None]:
-    """Serves the embedded receiver in a process of its own: nothing is kept, and no schema is checked."""
+    """Serve the embedded receiver in a process of its own: nothing is kept, and no schema is checked."""
     command = [sys.executable, "-m", "api_pipeline", "simulate-api", "--port", str(port)]
     command += ["--latency-ms", str(latency_ms), "--no-check", "--no-keep"]
     process = subprocess.Popen(

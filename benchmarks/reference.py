@@ -17,7 +17,7 @@ _BATCH = 100
 
 
 def main() -> None:
-    """Sends every pending row and writes its receipt back; settings are those of the product."""
+    """Send every pending row and write its receipt back; settings are those of the product."""
     env = os.environ
     connection = _connect(env["DB_CONNECTION_STRING"])
     is_delta = env["USE_PARTIAL_PAYLOAD"] == "true"
@@ -65,7 +65,7 @@ def _connect(text: str) -> Any:
 
 
 def _delta(before: Any, now: dict[str, Any]) -> dict[str, Any]:
-    """Gives the members that differ, elements of arrays told apart by their id."""
+    """Return the members that differ, elements of arrays told apart by their id."""
     result: dict[str, Any] = {}
     for name, value in now.items():
         earlier = before.get(name)

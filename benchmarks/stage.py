@@ -54,7 +54,7 @@ class StageCase:
 
     @property
     def name(self) -> str:
-        """What the line is called in the table."""
+        """Return what the line is called in the table."""
         return self.database if self.has_indexes else f"{self.database}, no indexes"
 
 
@@ -72,16 +72,16 @@ class Place(Protocol):
     """Where databases of one kind are made and copied; a database is known by its name."""
 
     def new(self) -> str:
-        """Makes an empty database."""
+        """Make an empty database."""
 
     def text(self, name: str) -> str:
-        """Gives its connection string."""
+        """Return its connection string."""
 
     def copied(self, name: str) -> str:
-        """Makes a copy."""
+        """Make a copy."""
 
     def drop(self, name: str) -> None:
-        """Takes a database away."""
+        """Take a database away."""
 
 
 class SqlitePlace:
@@ -127,7 +127,7 @@ class PostgresPlace:
 
 
 def places(folder: Path, stack: ExitStack, wanted: Sequence[StageCase]) -> dict[str, Place]:
-    """Gives the places that can be had here, by the name of their database."""
+    """Return the places that can be had here, by the name of their database."""
     found: dict[str, Place] = {"sqlite": SqlitePlace(folder)}
     if any(case.database == "postgresql" for case in wanted):
         try:
@@ -138,7 +138,7 @@ def places(folder: Path, stack: ExitStack, wanted: Sequence[StageCase]) -> dict[
 
 
 def measure(cases: Sequence[StageCase], folder: Path, stack: ExitStack, repeat: int) -> None:
-    """Measures the cases whose database is to be had here, and prints a line for each night."""
+    """Measure the cases whose database is to be had here, and print a line for each night."""
     found = places(folder, stack, cases)
     click.echo(f"{_HEAD}\n{_RULE}")
     for case in cases:
@@ -203,7 +203,7 @@ def _opened(place: Place, name: str) -> Iterator[Connection]:
 
 
 def _send_all(connection: Connection) -> None:
-    """Makes the table what it is after a night on which everything was accepted."""
+    """Make the table what it is after a night on which everything was accepted."""
     with connection.transaction():
         connection.execute(
             f"UPDATE {TABLE} SET submission_status = 'sent', row_state = 'unchanged', "

@@ -39,7 +39,7 @@ class Walk:
 
     @property
     def modules(self) -> set[str]:
-        """The modules that were entered."""
+        """Return the modules that were entered."""
         return {module for module, _ in self.functions}
 
     @contextmanager

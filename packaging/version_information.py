@@ -18,7 +18,7 @@ _BRITISH_ENGLISH, _UNICODE = 0x0809, 0x04B0
 
 
 def version_information(version: str) -> str:
-    """Gives the text of a version file for a version of the package, such as 1.2.3 or 1.2.3rc1.
+    """Return the text of a version file for a version of the package, such as 1.2.3 or 1.2.3rc1.
 
     Windows compares four numbers: those that `version` begins with, filled up with zeros.
     Errors: ValueError where it begins with no number.

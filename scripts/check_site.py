@@ -48,7 +48,7 @@ class _Reader(HTMLParser):
 
 
 def faults(site: Path) -> list[str]:
-    """Gives a sentence for everything that is wrong with a built site."""
+    """Return a sentence for everything that is wrong with a built site."""
     pages = {path.resolve(): _read(path) for path in sorted(site.rglob("*.html"))}
     found = [f"{site} holds no page"] if not pages else []
     for path, page in pages.items():

@@ -28,7 +28,7 @@ Arrows = Mapping[str, frozenset[str]]
 
 
 def rooms() -> Arrows:
-    """Returns for each room those that it imports from."""
+    """Return for each room those that it imports from."""
     graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
     uses: dict[str, set[str]] = {}
     for module in sorted(graph.modules):
@@ -44,7 +44,7 @@ def room_of(module: str) -> str | None:
 
 
 def without_what_follows(uses: Arrows) -> Arrows:
-    """Returns the arrows that no other arrows imply."""
+    """Return the arrows that no other arrows imply."""
     reached = {room: reach(uses, room) for room in uses}
     return {
         room: frozenset(one for one in used if not any(one in reached[other] for other in used if other != one))
@@ -63,7 +63,7 @@ def reach(uses: Arrows, room: str) -> set[str]:
 
 
 def ranks(uses: Arrows) -> dict[str, int]:
-    """Returns in which line each room stands: one below the lowest of those that use it."""
+    """Return in which line each room stands: one below the lowest of those that use it."""
     users = {room: [user for user, used in uses.items() if room in used] for room in uses}
     found: dict[str, int] = {}
 
@@ -147,7 +147,7 @@ class Drawing:
         return self.half(one) + GAP + self.half(other)
 
     def svg(self) -> str:
-        """Returns the picture."""
+        """Return the picture."""
         names = ", ".join(f"{room} line {line + 1}" for room, line in sorted(self.rank.items(), key=lambda i: i[::-1]))
         return "\n".join(
             [
@@ -198,7 +198,7 @@ def middle(of: Iterable[float], otherwise: float) -> float:
 
 
 def picture() -> str:
-    """Returns the picture of the rooms as they are."""
+    """Return the picture of the rooms as they are."""
     return Drawing(without_what_follows(rooms())).svg()
 
 

@@ -28,12 +28,12 @@ OLDEST_PYTHON = "3.10"
 
 
 def path_of(name: str) -> Path:
-    """Returns the lock file of a name."""
+    """Return the lock file of a name."""
     return ROOT / "packaging" / f"requirements-{name}.txt"
 
 
 def needs(name: str) -> list[str]:
-    """Returns what pyproject.toml asks for under a name."""
+    """Return what pyproject.toml asks for under a name."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     if name == SETUP:
         return _strings(text, "requires")
@@ -62,14 +62,14 @@ def lock(output: Path, asked: list[str], *options: str) -> None:
 
 
 def _keep_single_versions(path: Path) -> None:
-    """Leaves a constraint of those packages that have one version for every Python: the rest is the newest anyway."""
+    """Leave a constraint of those packages that have one version for every Python: the rest is the newest anyway."""
     pins = re.findall(r"^([\w.-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     names = [name for name, _ in pins]
     path.write_text("".join(f"{name}=={version}\n" for name, version in pins if names.count(name) == 1), "utf-8")
 
 
 def main(*options: str) -> None:
-    """Writes every file anew; without `--upgrade` a version that still fits stays."""
+    """Write every file anew; without `--upgrade` a version that still fits stays."""
     names = [SETUP, *FILES]
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.txt"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pages() -> dict[Path, str]:
-    """Gives the text of every generated file by its path."""
+    """Return the text of every generated file by its path."""
     docs = ROOT / "docs"
     made = {
         docs / "reference/cli.md": cli_page(),
@@ -37,7 +37,7 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Writes every generated file whose text changed, and names it."""
+    """Write every generated file whose text changed, and names it."""
     for path, text in pages().items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

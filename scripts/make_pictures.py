@@ -48,7 +48,7 @@ def main(names: list[str]) -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Makes the folder, which is there for one at a time, and removes it."""
+    """Make the folder, which is there for one at a time, and remove it."""
     FOLDER.mkdir()
     try:
         yield
@@ -65,7 +65,7 @@ def picture_of_command(name: str, command: str, settings: dict[str, str], codes:
 
 
 def printed(command: str, settings: dict[str, str], codes: tuple[int, ...] = (0, 1)) -> str:
-    """Gives what a command prints, of `demo` the lines that tell the story."""
+    """Return what a command prints, of `demo` the lines that tell the story."""
     done = subprocess.run(
         [sys.executable, "-m", "api_pipeline", command],
         check=False,
@@ -82,13 +82,13 @@ def printed(command: str, settings: dict[str, str], codes: tuple[int, ...] = (0,
 
 
 def shortened(output: str) -> str:
-    """Gives the lines of the demo that tell its story: each night and run, what became of the rows, and the result."""
+    """Return the lines of the demo that tell its story: each night and run, what became of the rows, and the result."""
     told = [line for line in output.splitlines() if STORY.search(line) and not re.search(r" 0$", line)]
     return "\n".join(re.sub(r" \(exit code 0\)$", "", line) for line in told)
 
 
 def picture_of_inspection() -> None:
-    """Draws what the way to the receiver looks like where the certificate is one of an inspecting proxy's."""
+    """Draw what the way to the receiver looks like where the certificate is one of an inspecting proxy's."""
     with secured_server(authority(FOLDER, "Zscaler Inc.").issue("localhost")) as server:
         here = server.origin.replace("127.0.0.1", "localhost")
         addresses = {"API_ENDPOINT": f"{here}/1", "TOKEN_ENDPOINT": f"{here}/token"}
@@ -97,7 +97,7 @@ def picture_of_inspection() -> None:
 
 @contextmanager
 def surroundings(name: str) -> Iterator[dict[str, str]]:
-    """Gives the settings for a command; the database is the one that `demo` leaves."""
+    """Yield the settings for a command; the database is the one that `demo` leaves."""
     if name == "demo":
         yield {}
         return
@@ -113,7 +113,7 @@ def surroundings(name: str) -> Iterator[dict[str, str]]:
 
 
 def drawing(command: str, output: str) -> str:
-    """Gives a terminal window with a text as an SVG, for light pages and dark ones alike."""
+    """Return a terminal window with a text as an SVG, for light pages and dark ones alike."""
     lines = lines_of(command, output)
     width = EDGE * 2 + round(max(60, *map(len, lines)) * LETTER)
     height = BAR + EDGE * 2 + LINE * len(lines) - 6
@@ -136,13 +136,13 @@ def drawing(command: str, output: str) -> str:
 
 
 def lines_of(command: str, output: str) -> list[str]:
-    """Gives the lines as they are drawn."""
+    """Return the lines as they are drawn."""
     lines = [f"$ {command}", *output.expandtabs(8).rstrip("\n").split("\n")]
     return [part for line in lines for part in wrapped(line)]
 
 
 def wrapped(line: str) -> list[str]:
-    """Gives a long line in parts, the later ones under the last column of the first."""
+    """Return a long line in parts, the later ones under the last column of the first."""
     indent = " " * (line.rfind("  ", 0, COLUMNS // 2) + 2)
     return textwrap.wrap(line, COLUMNS, subsequent_indent=indent, break_on_hyphens=False) or [""]
 

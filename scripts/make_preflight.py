@@ -39,7 +39,7 @@ What it shows
 
 
 def write(path: Path) -> None:
-    """Writes the archive, and its folder where that is missing."""
+    """Write the archive, and its folder where that is missing."""
     files = {"README.txt": _README.format(version=__version__)}
     files.update((f"preflight_{dialect.value}.sql", render(dialect)) for dialect in Dialect)
     path.parent.mkdir(parents=True, exist_ok=True)

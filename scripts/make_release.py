@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def packages(dist: Path) -> list[Path]:
-    """Gives the wheel and the source distribution of this version; ends the program where a part is missing."""
+    """Return the wheel and the source distribution of this version; end the program where a part is missing."""
     names = f"csc_api_pipeline-{__version__}"
     found = [*dist.glob(f"{names}-*.whl"), *dist.glob(f"{names}.tar.gz")]
     if len(found) != 2:
@@ -70,7 +70,7 @@ def packages(dist: Path) -> list[Path]:
 
 
 def contents(files: Iterable[Path], executables: Iterable[Path]) -> dict[str, bytes]:
-    """Gives what release.zip holds, by name; the executables are told of in its SHA256SUMS.txt alone."""
+    """Return what release.zip holds, by name; the executables are told of in its SHA256SUMS.txt alone."""
     held = {path.name: path.read_bytes() for path in files}
     for name in (".env.example", "README.md", "CHANGELOG.md", "LICENSE"):
         held[name] = (ROOT / name).read_bytes()
@@ -85,12 +85,12 @@ def contents(files: Iterable[Path], executables: Iterable[Path]) -> dict[str, by
 
 
 def sums(files: Mapping[str, bytes]) -> bytes:
-    """Gives the lines that `sha256sum --check` reads, in the order of the names."""
+    """Return the lines that `sha256sum --check` reads, in the order of the names."""
     return "".join(f"{sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)).encode("utf-8")
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a zip file that depends on nothing but `files` and SOURCE_DATE_EPOCH."""
+    """Write a zip file that depends on nothing but `files` and SOURCE_DATE_EPOCH."""
     moment = datetime.fromtimestamp(max(int(os.environ.get("SOURCE_DATE_EPOCH", EARLIEST)), EARLIEST), timezone.utc)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
         for name in sorted(files):
@@ -102,7 +102,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def notes() -> str:
-    """Gives the change log's section of this version, or of what is not released yet where it has none."""
+    """Return the change log's section of this version, or of what is not released yet where it has none."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     for wanted in (f"[{__version__}]", __version__, "[Unreleased]", "Unreleased"):

@@ -18,7 +18,7 @@ MADE = "<!-- Made by scripts/make-docs from the code; changes belong there. -->\
 
 
 def cli_page() -> str:
-    """Gives the reference of the commands."""
+    """Return the reference of the commands."""
     parts = [
         f"{MADE}# Commands\n",
         f"`{PROGRAM}` and `csc-api-pipeline` are the same program, and so is the executable. Without a command the\n"
@@ -88,7 +88,7 @@ def _common_parameters() -> list[click.Parameter]:
     @click.command("any")
     @common_options
     def any_command(**_keywords: object) -> None:
-        """Stands for any command."""
+        """Stand for any command."""
 
     return list(any_command.params)
 
@@ -118,7 +118,7 @@ Of several, the first that applies in the order 130, 3, 4, 5, 1, 0.
 
 
 def python_page() -> str:
-    """Gives the reference of the Python interface."""
+    """Return the reference of the Python interface."""
     parts = [
         f"{MADE}# Python interface\n",
         f"{inspect.getdoc(interface)}\n",

@@ -41,7 +41,7 @@ _FIRST = ("queries.sql", "report_queries.sql", "diagnostics_queries.sql", "stagi
 
 
 def sql_page() -> str:
-    """Gives every statement of data/*.sql with its purpose."""
+    """Return every statement of data/*.sql with its purpose."""
     parts = [
         f"{MADE}# SQL statements\n",
         "Every statement that the program issues, but for the [table scripts](ddl.md). The text is that of the\n"
@@ -87,7 +87,7 @@ def _sql_files() -> list[str]:
 
 
 def _introduction(file_name: str) -> str:
-    """Gives what a file says at its head, paragraph by paragraph."""
+    """Return what a file says at its head, paragraph by paragraph."""
     text = (files("api_pipeline") / "data" / file_name).read_text(encoding="utf-8").partition("-- name:")[0]
     lines = [line.removeprefix("--").strip() for line in text.strip().splitlines() if line.startswith("--")]
     plain = "\n".join(lines)
@@ -108,7 +108,7 @@ def _title(file_name: str) -> str:
 
 
 def ddl_page() -> str:
-    """Gives the table scripts as `deploy-schema` prints them."""
+    """Return the table scripts as `deploy-schema` prints them."""
     parts = [
         f"{MADE}# Table scripts\n",
         f"What `{PROGRAM} deploy-schema` prints, for the table `{TABLE}`. With `--table` the names change. Each\n"
@@ -125,7 +125,7 @@ def ddl_page() -> str:
 
 
 def checks_page() -> str:
-    """Gives the fields of a payload, the code lists and the returns' rules."""
+    """Return the fields of a payload, the code lists and the returns' rules."""
     definitions: Mapping[str, Any] = schema()["$defs"]
     parts = [
         f"{MADE}# Checks of a payload\n",
@@ -161,7 +161,7 @@ def checks_page() -> str:
 
 
 def breakable(path: str) -> str:
-    """Gives a path as code that a narrow column may break after each dot."""
+    """Return a path as code that a narrow column may break after each dot."""
     return f"<code>{path.replace('.', '.<wbr>')}</code>"
 
 
@@ -217,7 +217,7 @@ def _codes(member: Mapping[str, Any], items: Mapping[str, Any]) -> str:
 
 
 def staged_fields_page() -> str:
-    """Gives where each field comes from when `stage` fills the staging table."""
+    """Return where each field comes from when `stage` fills the staging table."""
     text = re.sub(
         r"^\| `([\w.\[\]]+)`", lambda found: f"| {breakable(found[1])}", field_reference(), flags=re.MULTILINE
     )

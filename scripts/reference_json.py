@@ -27,7 +27,7 @@ stopped; shell completion, whose text is the shell's own.
 
 
 def json_page() -> str:
-    """Gives the reference of the documents."""
+    """Return the reference of the documents."""
     rows = [f"| `{words}` | [`{name}`](#{name}) |" for words, name in documents.SCHEMAS.items()]
     parts = [_HEAD, "| command | schema |\n|---|---|\n" + "\n".join(rows) + "\n"]
     for name in dict.fromkeys([*documents.SCHEMAS.values(), "notification"]):

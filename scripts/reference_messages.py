@@ -166,13 +166,13 @@ class Unreadable(Exception):
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """Gives every message of the package, each once, but those of the two wings. Errors: Unreadable."""
+    """Return every message of the package, each once, but those of the two wings. Errors: Unreadable."""
     return _messages(lambda module: not (_SDR.search(module) or _XPORTER.search(module)))
 
 
 @cache
 def sdr_messages() -> tuple[Message, ...]:
-    """Gives every message of the Single Data Return, each once. Errors: Unreadable."""
+    """Return every message of the Single Data Return, each once. Errors: Unreadable."""
     return _messages(lambda module: _SDR.search(module) is not None)
 
 
@@ -196,7 +196,7 @@ def _trees() -> Mapping[str, ast.Module]:
 
 
 def shown(text: str) -> str:
-    """Gives a text as it stands in a table of the page."""
+    """Return a text as it stands in a table of the page."""
     return re.sub(r"([<*`\[\]{}])", r"\\\1", cell(text))
 
 
@@ -206,7 +206,7 @@ def _module(path: Path) -> str:
 
 
 def _exit_codes(trees: Mapping[str, ast.Module]) -> dict[str, int]:
-    """Gives the exit code of every class of error in the package, by name."""
+    """Return the exit code of every class of error in the package, by name."""
     kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
     codes = {kind.__name__: kind.exit_code for kind in kinds}
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -221,7 +221,7 @@ def _exit_codes(trees: Mapping[str, ast.Module]) -> dict[str, int]:
 
 
 def _constants(trees: Iterable[ast.Module]) -> dict[str, str]:
-    """Gives the constants of the package that hold a text, so that a message is shown with the words it has."""
+    """Return the constants of the package that hold a text, so that a message is shown with the words it has."""
     found: dict[str, str] = {}
     for tree in trees:
         for node in tree.body:
@@ -242,7 +242,7 @@ class Reader:
         self._codes = codes
 
     def messages_of(self, module: str, tree: ast.Module) -> Iterator[Message]:
-        """Gives the messages of one module."""
+        """Yield the messages of one module."""
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
@@ -267,7 +267,7 @@ class Reader:
         yield from (Message(text, module, code, advice) for text in texts)
 
     def _said_by(self, tree: ast.Module, module: str, name: str) -> Iterator[str]:
-        """Gives the texts of several words in a function, or that a constant holds."""
+        """Yield the texts of several words in a function, or that a constant holds."""
         places = [
             node
             for node in ast.walk(tree)
@@ -285,7 +285,7 @@ class Reader:
                 yield from (text for text in self._texts(node) if _is_message(text))
 
     def _texts(self, node: ast.expr) -> list[str]:
-        """Gives the texts that an expression of literals may have, with `...` for what is put in; none for others."""
+        """Return the texts that an expression of literals may have, with `...` for what is put in; none for others."""
         if isinstance(node, ast.IfExp):
             return self._texts(node.body) + self._texts(node.orelse)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -312,7 +312,7 @@ def _code_of(node: ast.expr) -> int | None:
 
 
 def _plain(text: str) -> str:
-    """Gives a text on one line, with three dots for each thing put in, however many stand side by side."""
+    """Return a text on one line, with three dots for each thing put in, however many stand side by side."""
     return re.sub(r"\.{6,}", "...", re.sub(r"%[sd]|\{[a-z_]+\}", "...", text)).replace(" ....", " ...").strip()
 
 

@@ -127,7 +127,7 @@ _WITHOUT_DRIVER = ConnectionFacts("", "...", "", None, "", "")
 
 
 def pages() -> dict[Path, str]:
-    """Gives the text of each page of a topic by its path: the hand's part down to the mark, the code's below it."""
+    """Return the text of each page of a topic by its path: the hand's part down to the mark, the code's below it."""
     found = {FOLDER / f"{topic}.md": _page(FOLDER / f"{topic}.md", topic) for topic in TOPICS}
     homeless = [message for message in messages() if place(message) is None]
     if homeless:
@@ -136,13 +136,13 @@ def pages() -> dict[Path, str]:
 
 
 def place(message: Message) -> tuple[str, str] | None:
-    """Gives the page and the heading under which a message is listed."""
+    """Return the page and the heading under which a message is listed."""
     places = ((topic, heading, part) for topic, headings in TOPICS.items() for heading, part in headings)
     return next(((topic, heading) for topic, heading, part in places if re.search(part, message.module)), None)
 
 
 def said_when_opening(state: str) -> str:
-    """Gives what the program says where a connection could not be opened, with `...` for names."""
+    """Return what the program says where a connection could not be opened, with `...` for names."""
     if state == "IM002":
         return _driver_sentence(state, _WITHOUT_DRIVER, ["..."])
     if state.startswith("IM"):
@@ -151,7 +151,7 @@ def said_when_opening(state: str) -> str:
 
 
 def said_in_a_statement(state: str, native: str = "") -> str:
-    """Gives what the program says where a statement failed, without the state and the statement's name."""
+    """Return what the program says where a statement failed, without the state and the statement's name."""
     error = type("Error", (Exception,), {"__module__": "pyodbc"})(state, f"({native}) (SQLExecDirectW)")
     said = re.sub(r" \(SQLSTATE [^)]*\)", "", str(as_database_error(error)))
     return said.replace("the statement of the program", "the statement ...")
@@ -191,7 +191,7 @@ def _states() -> str:
 
 
 def _sections(first: str, rows: list[tuple[str, str, str]]) -> str:
-    """Gives a heading with all codes of a sentence, so that the search of the site finds each code by its heading."""
+    """Return a heading with all codes of a sentence, so that the search of the site finds each code by its heading."""
     by_sentence: dict[str, list[tuple[str, str]]] = {}
     for code, means, said in rows:
         by_sentence.setdefault(said.replace("....", "..."), []).append((code, means))

@@ -83,7 +83,7 @@ def _server_or_reason(stack: ExitStack) -> PostgresServer | str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tries a test that holds for an embedded database and for a server on the external database as well."""
+    """Try a test that holds for an embedded database and for a server on the external database as well."""
     for mark in metafunc.definition.iter_markers("parametrize"):
         if mark.kwargs.get("indirect") and mark.args[0] == "database" and set(mark.args[1]) >= _BOTH:
             mark.args[1].extend(kind for kind in databases.EXTERNAL_KIND if kind not in mark.args[1])
@@ -106,7 +106,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_or_reason(request: pytest.FixtureRequest) -> Iterator[PostgresServer | str]:
-    """The PostgreSQL server of all tests, or why there is none."""
+    """Yield the PostgreSQL server of all tests, or why there is none."""
     shared = getattr(request.config, "workerinput", {}).get(_SHARED_SERVER)
     if shared is None:
         with ExitStack() as stack:
@@ -120,7 +120,7 @@ def postgres_or_reason(request: pytest.FixtureRequest) -> Iterator[PostgresServe
 
 @pytest.fixture
 def postgres_server(postgres_or_reason: PostgresServer | str) -> PostgresServer:
-    """The PostgreSQL server; where there is none, the test is skipped with the reason."""
+    """Return the PostgreSQL server; where there is none, the test is skipped with the reason."""
     if isinstance(postgres_or_reason, str):
         missing(postgres_or_reason)
     return postgres_or_reason
@@ -128,7 +128,7 @@ def postgres_server(postgres_or_reason: PostgresServer | str) -> PostgresServer:
 
 @pytest.fixture(params=_KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDatabase]:
-    """An empty database of each kind. A test for some kinds only names them: `parametrize(..., indirect=True)`."""
+    """Yield an empty database of each kind. A test for some kinds names them: `parametrize(..., indirect=True)`."""
     with ExitStack() as stack:
         match request.param:
             case "sqlite":
@@ -146,19 +146,19 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDat
 
 @pytest.fixture
 def deployed(database: TestDatabase) -> TestDatabase:
-    """A database of each kind with the staging table and its control_tables, made by the packaged script; no rows in
+    """Return a database of each kind with the staging table and its control tables, as the script makes them; no row in
     the live table, the sample rows in its anonymised copy."""
     return database.deploy()
 
 
 @pytest.fixture
 def server() -> Iterator[SimulatorServer]:
-    """The embedded receiver, over real HTTP."""
+    """Yield the embedded receiver, over real HTTP."""
     with SimulatorServer() as running:
         yield running
 
 
 @pytest.fixture
 def world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
-    """The tables on every kind of database, the receiver, and an empty folder to run in."""
+    """Return the tables on every kind of database, the receiver, and an empty folder to run in."""
     return World(deployed, server, tmp_path)

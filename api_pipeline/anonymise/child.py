@@ -84,7 +84,7 @@ class Child:
         self._shift = timedelta(days=-days)
 
     def identifier(self, value: str, longest: int) -> str:
-        """Gives the identifier that stands for `value` in this run, for whichever child: workers have many."""
+        """Return the identifier that stands for `value` in this run, for whichever child: workers have many."""
         length = min(longest or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
         # By far the most frequent: the first attempt without what leads to the others. It is letters and digits alone.
         known = self._made.get((length, value))
@@ -96,15 +96,15 @@ class Child:
         return self._fresh(length, value, lambda attempt: self._key.identifier(length, "identifier", value, attempt))
 
     def name(self, value: str) -> str:
-        """Gives an invented name; some have letters that a rehearsal should meet."""
+        """Return an invented name; some have letters that a rehearsal should meet."""
         return self._fresh("name", value, lambda attempt: _name(self._number("name", value, attempt)))
 
     def postcode(self, value: str) -> str:
-        """Gives a postcode that nobody has."""
+        """Return a postcode that nobody has."""
         return self._fresh("postcode", value, lambda attempt: _postcode(self._number("postcode", value, attempt)))
 
     def upn(self, value: str) -> str:
-        """Gives a unique pupil number of the census's form."""
+        """Return a unique pupil number of the census's form."""
         return self._fresh("upn", value, lambda attempt: _upn(self._number("upn", value, attempt)))
 
     def date(self, value: str) -> str | None:
@@ -118,12 +118,12 @@ class Child:
         return self._dates[value]
 
     def code(self, name: str, value: str) -> str:
-        """Gives a code of the list `name`; a text that is not in the list becomes any of its codes."""
+        """Return a code of the list `name`; a text that is not in the list becomes any of its codes."""
         listed = self._images_of(name).get(value)
         return self.codes(name, [value])[0] if listed is None else listed
 
     def codes(self, name: str, values: Sequence[str]) -> list[str]:
-        """Gives codes of the list for several values, as many different ones as there are while the list has enough."""
+        """Return codes of the list for several values: as many different ones, as long as the list has enough."""
         listed = self._images_of(name)
         images = {value: listed[value] for value in values if value in listed}
         for value in values:
@@ -133,13 +133,13 @@ class Child:
         return [images[value] for value in values]
 
     def score(self, value: int) -> int:
-        """Gives another score of the census's range, and a different one for a different score of it."""
+        """Return another score of the census's range, and a different one for a different score of it."""
         order = self._scores = self._scores or shuffled(SCORES, self._number("scores"))
         place = order.index(value) if value in SCORES else self._number("score", str(value))
         return order[(place + 1) % len(order)]
 
     def _images_of(self, name: str) -> dict[str, str]:
-        """Gives what each code of a list becomes for this child; those that are drawn come first."""
+        """Return what each code of a list becomes for this child; those that are drawn come first."""
         images = self._images.get(name)
         if images is None:
             pool = drawn_codes(name)

@@ -74,18 +74,18 @@ _KEPT_CODES = {
 
 @cache
 def record_fields() -> Members:
-    """Gives what every member of a record is, from the packaged schema."""
+    """Return what every member of a record is, from the packaged schema."""
     return _members(schema())
 
 
 def kept_codes(name: str) -> frozenset[str]:
-    """Gives the codes of a list that stay as they are."""
+    """Return the codes of a list that stay as they are."""
     return _KEPT_CODES.get(name, frozenset())
 
 
 @cache
 def drawn_codes(name: str) -> tuple[str, ...]:
-    """Gives the codes of a list that others are drawn from; all of them where every code keeps its meaning."""
+    """Return the codes of a list that others are drawn from; all of them where every code keeps its meaning."""
     codes = code_list(name)
     return tuple(code for code in codes if code not in kept_codes(name)) or codes
 
@@ -96,7 +96,7 @@ def _members(node: Mapping[str, Any]) -> Members:
 
 
 def _field(name: str, node: Mapping[str, Any]) -> Field | None:
-    """Gives what a member is, None for a text that is not listed here: a later schema may bring one."""
+    """Return what a member is, None for a text that is not listed here: a later schema may bring one."""
     if "$ref" in node:
         node = schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]]
         kind = FieldKind.DATE if node.get("format") == "date" else FieldKind.IDENTIFIER

@@ -21,7 +21,7 @@ class RunKey:
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes | None = None) -> None:
-        """Takes a new random key of 256 bits; `key` is for tests that need the same run twice."""
+        """Take a new random key of 256 bits; `key` is for tests that need the same run twice."""
         block = (secrets.token_bytes(_KEY_BYTES) if key is None else key).ljust(_BLOCK_BYTES, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
@@ -33,7 +33,7 @@ class RunKey:
         raise TypeError("the key of a run is never stored")
 
     def digest(self, *parts: str) -> bytes:
-        """Gives the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
+        """Return the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
         texts = [part.encode("utf-8", "surrogatepass") for part in parts]
         # RFC 2104 with both blocks of the key prepared: a third of the time of `hmac.digest`, sixty times a record.
         inner, outer = self._inner.copy(), self._outer.copy()
@@ -42,16 +42,16 @@ class RunKey:
         return outer.digest()
 
     def number(self, *parts: str) -> int:
-        """Gives the same digest as a number of 256 bits."""
+        """Return the same digest as a number of 256 bits."""
         return int.from_bytes(self.digest(*parts), "big")
 
     def identifier(self, length: int, *parts: str) -> str:
-        """Gives `length` letters and digits (at most 32) of the digest, five bits each."""
+        """Return `length` letters and digits (at most 32) of the digest, five bits each."""
         return self.digest(*parts)[:length].translate(_LETTER_OF).decode("ascii")
 
 
 def shuffled(values: Sequence[_Value], number: int) -> list[_Value]:
-    """Gives the values in the order that `number` stands for; 256 bits tell apart every order of 50 values."""
+    """Return the values in the order that `number` stands for; 256 bits tell apart every order of 50 values."""
     order = list(values)
     for last in range(len(order) - 1, 0, -1):
         number, chosen = divmod(number, last + 1)

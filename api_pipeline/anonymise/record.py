@@ -45,12 +45,12 @@ class InventedRecord:
 
     @property
     def current_hash(self) -> bytes:
-        """The SHA-256 of the payload's text, 32 bytes."""
+        """Return the SHA-256 of the payload's text, 32 bytes."""
         return sha256(self.json_payload.encode("utf-8")).digest()
 
     @property
     def previous_hash(self) -> bytes | None:
-        """The SHA-256 of the previous payload's text, None where there is none."""
+        """Return the SHA-256 of the previous payload's text, None where there is none."""
         previous = self.previous_json_payload
         return None if previous is None else sha256(previous.encode("utf-8")).digest()
 
@@ -90,7 +90,7 @@ def read_payload(text: str) -> Payload:
 
 
 def previous_data(live: LiveRecord) -> dict[str, Any] | None:
-    """Gives the previous payload of a row, None where there is none or it cannot be read."""
+    """Return the previous payload of a row, None where there is none or it cannot be read."""
     if not (live.previous_json_payload or "").strip():
         return None
     try:

@@ -53,12 +53,12 @@ class Pair:
 
     @property
     def source_name(self) -> str:
-        """The live table's name for a sentence."""
+        """Return the live table's name for a sentence."""
         return _plain(self.source)
 
     @property
     def target_name(self) -> str:
-        """The anonymised copy's name for a sentence."""
+        """Return the anonymised copy's name for a sentence."""
         return _plain(self.target)
 
 
@@ -86,7 +86,7 @@ class CopyTables:
         self._now = datetime.now()  # noqa: DTZ005 - the column keeps the server's local time
 
     def check(self) -> None:
-        """Sees that both tables have their columns. Errors: DatabaseError naming the table."""
+        """See that both tables have their columns. Errors: DatabaseError naming the table."""
         self._require(self.source, _READ)
         self._require(self.target, ("id", *_WRITTEN))
         if self._has(self.source, ("legacy_id",)):

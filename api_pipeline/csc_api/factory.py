@@ -75,7 +75,7 @@ def transport_options(settings: Settings) -> TransportOptions:
 
 
 def check_transport(settings: Settings) -> None:
-    """Sees, before anything is opened, that certificates and proxy login can be used as set. Errors: SettingsError."""
+    """See, before anything is opened, that certificates and proxy login can be used as set. Errors: SettingsError."""
     if settings.testing_mode:
         return
     with make_session(transport_options(settings)) as session:

@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def is_pooled(self) -> bool:
-        """Whether other programs use the server's session between two transactions."""
+        """Return whether other programs use the server's session between two transactions."""
         return bool(self._each_transaction)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
@@ -219,7 +219,7 @@ class Connection:
             yield
 
     def _is_gone(self) -> bool:
-        """Whether the connection is lost, for an error that does not say so: asked anything, a dead one says it."""
+        """Return whether the connection is lost, for an error that does not say so: then any question fails."""
         try:
             self._raw.execute(load()["probe"].sql).close()
         except Exception as error:

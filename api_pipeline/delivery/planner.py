@@ -96,12 +96,12 @@ class Planner:
 
     @property
     def selection(self) -> Selection:
-        """Which rows the plan is for."""
+        """Return which rows the plan is for."""
         return self._options.selection
 
     @property
     def people(self) -> Mapping[str, RowsOfPerson]:
-        """The people who have more than one row."""
+        """Return the people who have more than one row."""
         return self._options.people
 
     def read_ahead(self) -> None:

@@ -55,7 +55,7 @@ class Levels:
     codes: str
 
     def refuses(self, finding: Finding) -> bool:
-        """Whether a record with this finding is not sent."""
+        """Return whether a record with this finding is not sent."""
         return {"schema": self.schema, "code": self.codes}.get(finding.severity) == "reject"
 
 

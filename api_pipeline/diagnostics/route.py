@@ -26,22 +26,22 @@ class Target:
 
     @property
     def host(self) -> str:
-        """The server's host name or address."""
+        """Return the server's host name or address."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def port(self) -> int:
-        """The server's port."""
+        """Return the server's port."""
         return _port(self.url)
 
     @property
     def is_tls(self) -> bool:
-        """Whether TLS is spoken to it."""
+        """Return whether TLS is spoken to it."""
         return urlsplit(self.url).scheme == "https"
 
     @property
     def has_secured_proxy(self) -> bool:
-        """Whether TLS is spoken to the proxy, so that the server's own TLS would run inside it."""
+        """Return whether TLS is spoken to the proxy, so that the server's own TLS would run inside it."""
         return self.proxy is not None and urlsplit(self.proxy).scheme == "https"
 
     @property
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def first_label(self) -> str:
-        """What is connected to, in words."""
+        """Return what is connected to, in words."""
         host, port = self.first
         return f"{'the proxy ' if self.proxy else ''}{host}:{port}"
 

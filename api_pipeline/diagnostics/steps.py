@@ -42,7 +42,7 @@ class Report:
 
     @property
     def is_ok(self) -> bool:
-        """Whether nothing failed."""
+        """Return whether nothing failed."""
         return self.exit_code == 0
 
 

@@ -70,12 +70,12 @@ class GuardedStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # a property of the library's class, too
-        """The encoding of the stream behind."""
+        """Return the encoding of the stream behind."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override] # the same
-        """How letters are written that the encoding lacks."""
+        """Return how letters are written that the encoding lacks."""
         return "backslashreplace"
 
     def _attempt(self, stream: TextIO | None, text: str) -> None:

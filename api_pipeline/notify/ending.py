@@ -36,7 +36,7 @@ class Ending:
 
     @property
     def is_failure(self) -> bool:
-        """Whether somebody has to look."""
+        """Return whether somebody has to look."""
         return self.exit_code not in _NO_FAILURE
 
     @property
@@ -52,7 +52,7 @@ class Ending:
 
     @property
     def seconds(self) -> float:
-        """How long the run took."""
+        """Return how long the run took."""
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
     @property

@@ -49,7 +49,7 @@ class Payload:
 
     @property
     def data(self) -> Members:
-        """The payload's value without null members; read from the text again where it was put aside."""
+        """Return the payload's value without null members; read from the text again where it was put aside."""
         if self._data is None:
             value: Members = orjson.loads(self.text)
             self._data = without_nulls(value) if self.nulls_removed else value

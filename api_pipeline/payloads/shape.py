@@ -24,12 +24,12 @@ class ObjectShape:
 
     @cached_property
     def keyed(self) -> tuple[tuple[str, KeyedShape], ...]:
-        """The members that are keyed arrays."""
+        """Return the members that are keyed arrays."""
         return tuple((name, shape) for name, shape in self.members.items() if isinstance(shape, KeyedShape))
 
     @cached_property
     def nested(self) -> tuple[tuple[str, ObjectShape], ...]:
-        """The members that are objects which have a structure of their own within."""
+        """Return the members that are objects which have a structure of their own within."""
         found = ((name, shape) for name, shape in self.members.items() if isinstance(shape, ObjectShape))
         return tuple((name, shape) for name, shape in found if shape.members)
 

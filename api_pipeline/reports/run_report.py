@@ -58,12 +58,12 @@ class RunReport:
 
     @property
     def is_testing(self) -> bool:
-        """Whether nothing left the machine."""
+        """Return whether nothing left the machine."""
         return self.run is not None and self.run.mode == "testing"
 
     @property
     def rows_in_error(self) -> int:
-        """How many rows of the table are in error now."""
+        """Return how many rows of the table are in error now."""
         return sum(count.rows for count in self.counts if count.submission_status == "error")
 
 

@@ -28,7 +28,7 @@ _TODAY = date(2026, 10, 31)
 
 
 def invented_child(rng: random.Random, number: int, size_bytes: int = 0) -> dict[str, Any]:
-    """Gives the payload of an invented child; `number` makes its identifiers.
+    """Return the payload of an invented child; `number` makes its identifiers.
 
     With `size_bytes` realistic episodes are added until the compact JSON text is about that long.
     """
@@ -53,7 +53,7 @@ def invented_child(rng: random.Random, number: int, size_bytes: int = 0) -> dict
 
 
 def changed(rng: random.Random, child: dict[str, Any]) -> dict[str, Any]:
-    """Gives the child's next version: a closure, a reopening, something new, something gone, something corrected."""
+    """Return the child's next version: a closure, a reopening, something new, something gone, something corrected."""
     after = copy.deepcopy(child)
     details = after["child_details"]
     episodes = after.setdefault("social_care_episodes", [])
@@ -101,13 +101,13 @@ def _details(rng: random.Random) -> dict[str, Any]:
 
 
 def invented_upn(rng: random.Random) -> str:
-    """Gives a unique pupil number of the census's form, with its right check letter."""
+    """Return a unique pupil number of the census's form, with its right check letter."""
     digits = "".join(str(rng.randrange(10)) for _ in range(12))
     return check_letter(digits) + digits
 
 
 def invented_postcode(rng: random.Random) -> str:
-    """Gives a postcode that nobody has."""
+    """Return a postcode that nobody has."""
     # No postcode area of the United Kingdom begins with Q or X.
     return f"{rng.choice('QX')}{rng.choice('AEHT')}{rng.randrange(1, 99)} {rng.randrange(1, 9)}{rng.choice('ABDEF')}X"
 

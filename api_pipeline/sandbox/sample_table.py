@@ -42,7 +42,7 @@ _SITUATIONS = (
 
 
 def make_trial_table(path: Path, children: int) -> str:
-    """Makes a new database file with the tables and invented children, and gives its connection string.
+    """Make a new database file with the tables and invented children, and return its connection string.
 
     Errors: SettingsError where the file is there already or its folder cannot be written to.
     """

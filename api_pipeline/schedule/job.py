@@ -41,7 +41,7 @@ class StartTime:
 
     @property
     def minutes(self) -> int:
-        """The minutes since midnight."""
+        """Return the minutes since midnight."""
         return 60 * self.hour + self.minute
 
 
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Every text that stands in the task."""
+        """Return every text that stands in the task."""
         return (*self.program, str(self.folder), self.account, *map(str, self.writes_to))
 
     @property

@@ -23,7 +23,7 @@ class Done:
 
     @property
     def said(self) -> str:
-        """What the program said, on one line and not too long."""
+        """Return what the program said, on one line and not too long."""
         return " ".join((self.err.strip() or self.out.strip()).split())[:_SHOWN]
 
 

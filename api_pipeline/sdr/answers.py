@@ -38,7 +38,7 @@ class Problem:
 
     @property
     def code(self) -> str:
-        """The first code, else the HTTP status: what an operator looks up."""
+        """Return the first code, else the HTTP status: what an operator looks up."""
         return self.codes[0] if self.codes else f"HTTP {self.status}"
 
 

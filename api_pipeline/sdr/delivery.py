@@ -28,11 +28,11 @@ class Keyed(Protocol):
 
     @property
     def key(self) -> str:
-        """The key by which it is told from its neighbours."""
+        """Return the key by which it is told from its neighbours."""
 
     @property
     def body(self) -> bytes:
-        """What is sent."""
+        """Return what is sent."""
 
 
 One = TypeVar("One", bound=Keyed)

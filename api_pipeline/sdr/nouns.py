@@ -79,16 +79,16 @@ class ReturnPeriod:
 
     @property
     def is_indicative(self) -> bool:
-        """Whether this is the indicative return of March."""
+        """Return whether this is the indicative return of March."""
         return self.kind.strip().lower() == "indicative"
 
     def is_open(self, now: datetime) -> bool:
-        """Whether data may be sent now, as far as the window's dates say."""
+        """Return whether data may be sent now, as far as the window's dates say."""
         return not (self.opens and now < self.opens) and not (self.closes and now > self.closes)
 
     @property
     def name(self) -> str:
-        """The period in words: id, year and month, and the kind where it is not the full return."""
+        """Return the period in words: id, year and month, and the kind where it is not the full return."""
         month = f", {self.year}-{self.month:02d}" if self.year and self.month else ""
         return f"{self.return_id}{month}{', indicative' if self.is_indicative else ''}"
 
@@ -126,7 +126,7 @@ class StagedRecord:
 
     @property
     def key(self) -> str:
-        """The key by which a refused record is told from its neighbours."""
+        """Return the key by which a refused record is told from its neighbours."""
         return self.local_id
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class VanishedRecord:
 
     @property
     def key(self) -> str:
-        """The key by which a refused record is told from its neighbours."""
+        """Return the key by which a refused record is told from its neighbours."""
         return self.local_id
 
 
@@ -157,7 +157,7 @@ class Validation:
 
     @property
     def state(self) -> State:
-        """The word translated."""
+        """Return the word translated."""
         return state_of(self.status)
 
 
@@ -180,7 +180,7 @@ class TecFinding:
 
     @property
     def is_error(self) -> bool:
-        """Whether it blocks the submission, as a warning does not."""
+        """Return whether it blocks the submission, as a warning does not."""
         return self.kind.lower() == "error"
 
     def __repr__(self) -> str:

@@ -54,7 +54,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The exit code: that of the error, else 1 where a record was refused, else 0."""
+        """Return the exit code: that of the error, else 1 where a record was refused, else 0."""
         if self.error is not None:
             return self.error.exit_code
         return 1 if self.total("refused") + self.total("withheld") + self.total("kept") else 0

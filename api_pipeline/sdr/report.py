@@ -64,7 +64,7 @@ class ResultPage:
 
     @property
     def errors(self) -> int:
-        """The findings that block the submission."""
+        """Return the findings that block the submission."""
         return sum(one.is_error for one in self.findings)
 
 

@@ -67,7 +67,7 @@ class Session:
 
     @property
     def limit(self) -> int:
-        """The most records in one request now."""
+        """Return the most records in one request now."""
         return self._limit if self._cap is None else min(self._limit, self._cap)
 
     def shrink(self, limit: int) -> None:
@@ -76,7 +76,7 @@ class Session:
 
     @property
     def is_about_to_renew(self) -> bool:
-        """Whether `token` will ask TEC, which may give another token."""
+        """Return whether `token` will ask TEC, which may give another token."""
         return self._renew_at is not None and self._now() >= self._renew_at
 
     def token(self) -> str:

@@ -25,7 +25,7 @@ class Scope:
 
     @property
     def key(self) -> tuple[str, int]:
-        """The parameters by which the tables know it."""
+        """Return the parameters by which the tables know it."""
         return self.receiver, self.return_id
 
 

@@ -36,17 +36,17 @@ class Verdict:
 
     @property
     def state(self) -> State:
-        """How the submission stands after it."""
+        """Return how the submission stands after it."""
         return self.validation.state
 
     @property
     def errors(self) -> int:
-        """The findings that block the submission."""
+        """Return the findings that block the submission."""
         return sum(one.is_error for one in self.findings) or (self.validation.errors or 0)
 
     @property
     def warnings(self) -> int:
-        """The findings that block nothing."""
+        """Return the findings that block nothing."""
         return sum(not one.is_error for one in self.findings) or (self.validation.warnings or 0)
 
     @property

@@ -164,7 +164,7 @@ def _has_long(values: Iterable[object]) -> bool:
 
 
 def is_long(text: str) -> bool:
-    """Whether a text has more UTF-16 units than go out as a plain text."""
+    """Return whether a text has more UTF-16 units than go out as a plain text."""
     if len(text) > LONGEST_PLAIN_TEXT:
         return True
     return len(text) * 2 > LONGEST_PLAIN_TEXT and len(text.encode("utf-16-le", "surrogatepass")) > (

@@ -31,7 +31,7 @@ _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
 def is_embedded(text: str) -> bool:
-    """Whether `text` names the embedded database (sqlite:///PATH, the prefix in any case of letters)."""
+    """Return whether `text` names the embedded database (sqlite:///PATH, the prefix in any case of letters)."""
     return text.lower().startswith(SQLITE_PREFIX)
 
 
@@ -41,7 +41,7 @@ def embedded_path(text: str) -> str:
 
 
 def pairs(text: str) -> Iterator[tuple[str, str]]:
-    """The pairs of an ODBC connection string: keyword as written, value with its braces taken off.
+    """Yield the pairs of an ODBC connection string: keyword as written, value with its braces taken off.
 
     A part without `=` comes as ("", part); a brace that is never closed takes the rest of the text.
     """
@@ -110,7 +110,7 @@ def database_named_by(text: str) -> str:
 
 
 def redacted_connection_string(text: str) -> str:
-    """A connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
+    """Return a connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
 
     What is shown are the values of harmless keywords, unless a value holds signs from which a brace that was never
     closed could be told; every other value, and any part that is not a pair, is hidden.
@@ -136,12 +136,12 @@ def secrets_in_path(text: str) -> tuple[str, ...]:
 
 
 def redacted_url(text: str) -> str:
-    """A URL without the user and password that may stand before its host."""
+    """Return a URL without the user and password that may stand before its host."""
     return _URL_CREDENTIALS.sub(f"{HIDDEN}@", text)
 
 
 def trusted_connection_string(server: str, database: str, drivers: Sequence[str]) -> str | None:
-    """A connection string for the current Windows user on the newest SQL Server driver; None where there is "
+    """Return a connection string for the current Windows user on the newest SQL Server driver; None where there is "
     "none."""
     numbered = [(int(match[1]), name) for name in drivers if (match := _SQL_SERVER_DRIVER.fullmatch(name))]
     if numbered:

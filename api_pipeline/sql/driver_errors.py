@@ -78,7 +78,7 @@ class RowsMissed(DatabaseError):
 
 
 def is_driver_error(error: BaseException) -> bool:
-    """Whether an exception comes from a database driver."""
+    """Return whether an exception comes from a database driver."""
     return isinstance(error, (sqlite3.Error, UnicodeError)) or type(error).__module__ == "pyodbc"
 
 

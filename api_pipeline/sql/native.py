@@ -26,7 +26,7 @@ def odbc() -> Any:
 
 
 def is_odbc_here() -> bool:
-    """Whether pyodbc and the library that it needs can be loaded."""
+    """Return whether pyodbc and the library that it needs can be loaded."""
     try:
         odbc()
     except DatabaseError:

@@ -47,7 +47,7 @@ class ConnectionFacts:
 
     @property
     def host(self) -> str:
-        """The server's host name alone: no protocol, instance or port."""
+        """Return the server's host name alone: no protocol, instance or port."""
         return re.split(r"[\\,]", self.server.partition(":")[2] if _has_protocol(self.server) else self.server)[0]
 
 
@@ -90,7 +90,7 @@ def _unopened(slip: str) -> str:
 
 
 def is_driver_here(driver: str) -> bool:
-    """Whether an ODBC driver, named as in a connection string or by its library, is on this machine."""
+    """Return whether an ODBC driver, named as in a connection string or by its library, is on this machine."""
     return driver.lower() in (name.lower() for name in installed_drivers()) or is_there(Path(driver))
 
 

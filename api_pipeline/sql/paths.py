@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def is_there(path: Path) -> bool:
-    """Whether something stands there, or may: true too where this account may not look. Opening it then says so."""
+    """Return whether something stands there, or may: also true where this account may not look. Opening it says so."""
     try:
         path.stat()
     except PermissionError:
@@ -22,7 +22,7 @@ def is_there(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder stands there, as far as this account may see."""
+    """Return whether a folder stands there, as far as this account may see."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):

@@ -108,12 +108,12 @@ Meaning: TypeAlias = "Callable[[str], bytes | None]"
 
 
 def is_same(row_hash: object, version: Version) -> bool:
-    """Whether a stored hash, as bytes or as hexadecimal text, is that of `version`."""
+    """Return whether a stored hash, as bytes or as hexadecimal text, is that of `version`."""
     return is_hash(row_hash, version.hash)
 
 
 def is_hash(stored: object, digest: bytes) -> bool:
-    """Whether a stored hash, as bytes or as hexadecimal text, is `digest`; a column of fixed length fills it up."""
+    """Return whether a stored hash, as bytes or hexadecimal text, is `digest`; a column of fixed length fills it up."""
     if isinstance(stored, str):
         return stored.strip().lower() == digest.hex()
     return isinstance(stored, bytes) and stored[: len(digest)] == digest and not stored[len(digest) :].strip(b"\0")

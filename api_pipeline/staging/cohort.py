@@ -53,12 +53,12 @@ def eligibility(rows: PersonRows, window: Window, options: StageOptions) -> Elig
 
 
 def is_young_enough(born: datetime, window: Window) -> bool:
-    """Whether somebody is born by the window's end, and 25 or less at some time in it."""
+    """Return whether somebody is born by the window's end, and 25 or less at some time in it."""
     return born <= window.end and years_after(born, _AGE_LIMIT) > window.start
 
 
 def is_included(rows: PersonRows, window: Window, options: StageOptions) -> bool:
-    """Whether one inclusion set at least holds the person."""
+    """Return whether one inclusion set at least holds the person."""
     return (
         any(holds(rows, window) for holds in INCLUSION_SETS)
         or (options.include_cp_plans and has_cp_plan(rows, window))
@@ -67,12 +67,12 @@ def is_included(rows: PersonRows, window: Window, options: StageOptions) -> bool
 
 
 def has_active_referral(rows: PersonRows, window: Window) -> bool:
-    """Whether a CIN episode of the person touches the window."""
+    """Return whether a CIN episode of the person touches the window."""
     return any(window.overlaps(row.referral_date, row.close_date) for row in rows.cin_episodes)
 
 
 def waits_for_assessment(rows: PersonRows, _window: Window) -> bool:
-    """Whether the person has an open CIN episode, however old, for whose referral no assessment has begun."""
+    """Return whether the person has an open CIN episode, however old, for whose referral no assessment has begun."""
     begun = {
         id_key(row.referral_id)
         for row in rows.assessments
@@ -82,7 +82,7 @@ def waits_for_assessment(rows: PersonRows, _window: Window) -> bool:
 
 
 def has_cin_plan(rows: PersonRows, window: Window) -> bool:
-    """Whether a CIN plan of the person touches the window."""
+    """Return whether a CIN plan of the person touches the window."""
     return any(
         window.overlaps(row.cin_plan_start_date, row.cin_plan_end_date) and _is_theirs(row.person_id, rows)
         for row in rows.cin_plans
@@ -90,7 +90,7 @@ def has_cin_plan(rows: PersonRows, window: Window) -> bool:
 
 
 def is_looked_after_by_referral(rows: PersonRows, window: Window) -> bool:
-    """Whether a looked-after episode of the person refers to a CIN episode, of anyone, that touches the window."""
+    """Return whether a looked-after episode of the person refers to anyone's CIN episode that touches the window."""
     referrals = {id_key(row.referral_id) for row in own_care(rows) if row.referral_id is not None}
     return bool(referrals) and any(
         window.overlaps(row.referral_date, row.close_date) and id_key(row.referral_id) in referrals
@@ -99,7 +99,7 @@ def is_looked_after_by_referral(rows: PersonRows, window: Window) -> bool:
 
 
 def is_looked_after_by_placement(rows: PersonRows, window: Window) -> bool:
-    """Whether a placement of a period of care of the person touches the window."""
+    """Return whether a placement of a period of care of the person touches the window."""
     periods = {id_key(row.cla_id) for row in own_care(rows) if row.cla_id is not None}
     return bool(periods) and any(
         row.cla_id is not None
@@ -110,7 +110,7 @@ def is_looked_after_by_placement(rows: PersonRows, window: Window) -> bool:
 
 
 def is_care_leaver(rows: PersonRows, window: Window) -> bool:
-    """Whether the person, of 16 to 25 years, was met as a care leaver in the window and has an open CIN episode."""
+    """Return whether the person, aged 16 to 25, was met as a care leaver in the window and has an open CIN episode."""
     born = rows.person.dob
     if born is None or born > window.end:
         return False
@@ -129,7 +129,7 @@ def is_care_leaver(rows: PersonRows, window: Window) -> bool:
 
 
 def has_cp_plan(rows: PersonRows, window: Window) -> bool:
-    """Whether a child protection plan of the person touches the window (COHORT_INCLUDE_CP_PLANS)."""
+    """Return whether a child protection plan of the person touches the window (COHORT_INCLUDE_CP_PLANS)."""
     return any(
         window.overlaps(row.cp_plan_start_date, row.cp_plan_end_date) and _is_theirs(row.person_id, rows)
         for row in rows.cp_plans
@@ -137,7 +137,7 @@ def has_cp_plan(rows: PersonRows, window: Window) -> bool:
 
 
 def is_disabled(rows: PersonRows) -> bool:
-    """Whether the person has any disability code but NONE (COHORT_INCLUDE_DISABLED)."""
+    """Return whether the person has any disability code but NONE (COHORT_INCLUDE_DISABLED)."""
     return any((row.disability_code or "").strip(" ").upper() not in ("", "NONE") for row in rows.disabilities)
 
 

@@ -73,7 +73,7 @@ def pupil_number(text: str | None) -> str | None:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8; SQL Server also stores halves of characters."""
+    """Return whether a text can be written as UTF-8; SQL Server also stores halves of characters."""
     if text.isascii():
         return True
     try:

@@ -92,7 +92,7 @@ class Field:
 
     @property
     def name(self) -> str:
-        """The field's own name, without the path to it."""
+        """Return the field's own name, without the path to it."""
         return self.path.rsplit(".", 1)[-1].removesuffix("[]")
 
 

@@ -40,12 +40,12 @@ class SsdTable:
 
     @property
     def prefix(self) -> str:
-        """What the names of all its columns begin with, such as `pers_`."""
+        """Return what the names of all its columns begin with, such as `pers_`."""
         return self.columns[0].name.split("_", 1)[0] + "_"
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the columns, in order."""
+        """Return the names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
 

@@ -20,11 +20,11 @@ class Window:
     census_dates: tuple[datetime, ...]
 
     def holds(self, moment: datetime | None) -> bool:
-        """Whether a date is in the window; an unknown one is not."""
+        """Return whether a date is in the window; an unknown one is not."""
         return moment is not None and self.start <= moment <= self.end
 
     def overlaps(self, start: datetime | None, end: datetime | None) -> bool:
-        """Whether a spell touches the window; one without an end goes on, one without a start is out."""
+        """Return whether a spell touches the window; one without an end goes on, one without a start is out."""
         return start is not None and start <= self.end and (end is None or end >= self.start)
 
 

@@ -34,7 +34,7 @@ class AccessToken(Protocol):
 
     @property
     def value(self) -> str:
-        """The token's text, a secret."""
+        """Return the token's text, a secret."""
 
 
 _Token = TypeVar("_Token", bound=AccessToken)

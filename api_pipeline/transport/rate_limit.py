@@ -84,7 +84,7 @@ class RateLimiter:
             return True
 
     def widen(self) -> None:
-        """A request succeeded: one more may be under way, up to the most."""
+        """Let one more request be under way, up to the most, because one succeeded."""
         with self._changed:
             self._width = min(self._most, self._width + 1)
             self._changed.notify_all()

@@ -66,7 +66,7 @@ class RawAnswer:
 
     @property
     def size(self) -> int:
-        """The bytes of the body."""
+        """Return the bytes of the body."""
         return self.file.stat().st_size if self.file is not None else len(self.body)
 
     def remove_file(self) -> None:

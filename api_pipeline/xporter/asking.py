@@ -47,7 +47,7 @@ class Choice:
 
     @property
     def is_for_each_window(self) -> bool:
-        """Whether it is asked by week or school year."""
+        """Return whether it is asked by week or school year."""
         return self.endpoint.asking.startswith("window:") or self.endpoint.asking == "school year"
 
 

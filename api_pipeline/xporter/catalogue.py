@@ -21,7 +21,7 @@ class Field:
     scopes: str
 
     def is_allowed(self, scopes: frozenset[str]) -> bool:
-        """Whether a school that gave `scopes` lets this column out; a column without a published scope always is."""
+        """Return whether a school with `scopes` lets this column out; without a published scope it always does."""
         return not self.scopes or all(
             any(choice in scopes for choice in group.split("|")) for group in self.scopes.split("&")
         )
@@ -59,7 +59,7 @@ class Table:
         return tuple(field.name for field in self.fields if not field.is_allowed(scopes))
 
     def is_withheld(self, scopes: frozenset[str] | None) -> bool:
-        """Whether none of its columns is let out. A table without published columns never is."""
+        """Return whether none of its columns is let out. A table without published columns never is."""
         return bool(self.fields) and len(self.withheld(scopes)) == len(self.fields)
 
 
@@ -80,11 +80,11 @@ class Endpoint:
 
     @property
     def is_collectable(self) -> bool:
-        """Whether it returns data of a school."""
+        """Return whether it returns data of a school."""
         return bool(self.asking)
 
     def is_withheld(self, scopes: frozenset[str] | None) -> bool:
-        """Whether a school with these scopes lets out nothing that is published of it."""
+        """Return whether a school with these scopes lets out nothing that is published of it."""
         published = [table for table in self.tables if table.is_published]
         return bool(published) and all(table.is_withheld(scopes) for table in published)
 
@@ -104,7 +104,7 @@ class Catalogue:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The endpoints whose data can be collected."""
+        """Return the endpoints whose data can be collected."""
         return tuple(entry for entry in self.operations if entry.is_collectable)
 
     def endpoint(self, name: str) -> Endpoint:

@@ -92,7 +92,7 @@ def write_proposals(store: LandingStore, found: Sequence[Proposal], now: datetim
 
 
 def has_ssd(connection: Connection, ssd_schema: str) -> bool:
-    """Whether the SSD's tables of people, CIN and CLA can be read."""
+    """Return whether the SSD's tables of people, CIN and CLA can be read."""
     prefix = ssd_prefix(connection, ssd_schema)
     queries = load("xporter/queries.sql")
     try:

@@ -27,12 +27,12 @@ class Difference:
 
     @property
     def unchanged(self) -> int:
-        """How many rows stay as they are."""
+        """Return how many rows stay as they are."""
         return len(self.seen) - len(self.added) - len(self.changed)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be written."""
+        """Return whether nothing is to be written."""
         return not (self.added or self.changed or self.deleted)
 
     def rows_to_write(self, rows: Iterable[Row], reader: RowReader) -> Iterator[tuple[str, str, Row, bool]]:
@@ -87,6 +87,6 @@ _SHRUNK_SHARE = 0.2
 
 
 def has_shrunk(difference: Difference, landed: int) -> bool:
-    """Whether an answer would delete so many rows of a school's table that it looks like a hiccup (design 4.4)."""
+    """Return whether an answer would delete so many rows of a school's table that it looks wrong (design 4.4)."""
     gone = len(difference.deleted)
     return gone > _SHRUNK_ROWS and gone > _SHRUNK_SHARE * landed

@@ -42,12 +42,12 @@ class Listed:
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the consent has ended."""
+        """Return whether the consent has ended."""
         return self.revoked_at is not None and (self.authorised_at or _EPOCH) <= self.revoked_at
 
     @property
     def state(self) -> SchoolState:
-        """The state that the list gives."""
+        """Return the state that the list gives."""
         if self.is_revoked:
             return SchoolState.REVOKED
         return SchoolState.AUTHORISED if self.authorised_at or self.invited_at is None else SchoolState.PENDING

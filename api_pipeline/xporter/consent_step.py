@@ -36,23 +36,23 @@ class StepOptions(Protocol):
 
     @property
     def only(self) -> frozenset[str]:
-        """The schools asked for, none for all."""
+        """Return the schools asked for, none for all."""
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether nothing is written."""
+        """Return whether nothing is written."""
 
     @property
     def purges_revoked(self) -> bool:
-        """Whether a revocation removes rows."""
+        """Return whether a revocation removes rows."""
 
     @property
     def revoked_grace(self) -> timedelta:
-        """How long after it."""
+        """Return how long after it."""
 
     @property
     def shard(self) -> tuple[int, int] | None:
-        """Which share of the schools, (I, N); None for all."""
+        """Return which share of the schools, (I, N); None for all."""
 
 
 class ConsentStep:
@@ -216,7 +216,7 @@ class ConsentStep:
 
 
 def _is_in(shard: tuple[int, int] | None, estab: str) -> bool:
-    """Whether a school is in a share; the same school is in the same share on every machine."""
+    """Return whether a school is in a share; the same school is in the same share on every machine."""
     return shard is None or zlib.crc32(estab.encode()) % shard[1] == shard[0] - 1
 
 

@@ -30,17 +30,17 @@ class Landing:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """The columns that the catalogue knows."""
+        """Return the columns that the catalogue knows."""
         return self.table.fields if self.table else (Field("source_table", "text", ""),)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of these columns and of the added ones."""
+        """Return the names of these columns and of the added ones."""
         return (*(field.name for field in self.fields), *self.added)
 
     @property
     def owner(self) -> Owner | None:
-        """What ties a row to a pupil."""
+        """Return what ties a row to a pupil."""
         return self.table.owner if self.table else Owner("StudentId", "", "", "")
 
 

@@ -43,7 +43,7 @@ class Person:
 
     @property
     def needs_upn(self) -> bool:
-        """Whether a UPN is missing."""
+        """Return whether a UPN is missing."""
         return not self.upn or self.upn_unknown in _UNKNOWN_FROM
 
 

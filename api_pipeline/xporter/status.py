@@ -47,7 +47,7 @@ class Overview:
 
     @property
     def has_stale(self) -> bool:
-        """Whether a round of a school whose consent lasts is too old."""
+        """Return whether a round of a school whose consent lasts is too old."""
         return any(endpoint.is_stale for school in self.schools for endpoint in school.endpoints)
 
     def as_json(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class CollectSummary:
 
     @property
     def exit_code(self) -> int:
-        """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        """Return the code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
         codes = {error.exit_code for error in self.errors}
         if self.schools and len(self.refused) == self.schools:
             codes.add(4)

@@ -18,7 +18,7 @@ NEW = child("1", social_care_episodes=[EPISODE])
 
 @pytest.fixture
 def inherited(world: World) -> World:
-    """A child whom the receiver holds, and a table in which only today's tool's receipt says so."""
+    """Return a child whom the receiver holds, and a table in which only today's tool's receipt says so."""
     world.fill([staged("1", OLD)])
     assert world.run().code == 0
     for table in ("ssd_api_held", "ssd_api_submission_log"):

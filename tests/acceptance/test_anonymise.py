@@ -21,7 +21,7 @@ DELETED = 10
 
 
 def cohort() -> list[Staged]:
-    """Gives the live rows of a council in mid-year: new, changed, unchanged and deleted children."""
+    """Return the live rows of a council in mid-year: new, changed, unchanged and deleted children."""
     rng = random.Random(7)
     rows = []
     for number in range(CHILDREN):

@@ -15,7 +15,7 @@ from tests.support.commands import Completed, invoke_cli
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Completed, Path]:
-    """What a demo of 300 people printed, and its folder."""
+    """Return what a demo of 300 people printed, and its folder."""
     folder = tmp_path_factory.mktemp("demo")
     return invoke_cli(["demo", "--children", "300"], {}, folder), folder / "d2i-csc-api-demo"
 

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def settings(deployed: TestDatabase, server: SimulatorServer) -> dict[str, str]:
-    """The settings of a council with whom all is well, and a pending row that nobody may touch."""
+    """Return the settings of a council with whom all is well, and a pending row that nobody may touch."""
     fill(deployed, deployed.table, [staged("P1")])
     return {**deployed.settings, **live_settings(server)}
 
 
 def installed(args: list[str], settings: dict[str, str], folder: Path) -> Completed:
-    """Runs the command as pip installed it."""
+    """Run the command as pip installed it."""
     scripts = Path(sysconfig.get_path("scripts"))
     program = next((path for path in scripts.glob("d2i-csc-api*")), None)
     if program is None:

@@ -146,7 +146,7 @@ def test_every_link_leads_to_an_existing_file_and_heading(path: Path) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """Gives the places that can be linked to: the site's and GitHub's way of naming a heading agree on these pages."""
+    """Return the places that can be linked to: the site's and GitHub's way of naming a heading agree on these pages."""
     text = path.read_text(encoding="utf-8")
     headings = [re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in _HEADING.findall(prose(path))]
     plain = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
@@ -188,7 +188,7 @@ def test_site_builds_without_broken_or_external_resources(tmp_path: Path) -> Non
 
 
 def assert_search_finds(site: Path, page: str, words: list[str]) -> None:
-    """The site's search knows words, as it cuts a text into them."""
+    """Fail unless the site's search knows the words, cut out of a text as it cuts them."""
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     text = " ".join(
         re.sub(r"<[^>]*>", "", entry["text"]) for entry in index["docs"] if entry["location"].startswith(page)

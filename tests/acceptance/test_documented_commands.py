@@ -37,7 +37,7 @@ MAY_FIND_ERRORS = ("run", "validate")
 
 
 def parse(command: click.Command, name: str, words: list[str]) -> None:
-    """Parses a call as the program would, without doing anything. Errors: click.ClickException."""
+    """Parse a call as the program would, without doing anything. Errors: click.ClickException."""
     context = click.Context(command, info_name=name)
     try:
         if isinstance(command, click.Group):
@@ -77,7 +77,7 @@ def receiver() -> Iterator[SimulatorServer]:
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database such as a council has after its first rehearsal."""
+    """Return a database such as a council has after its first rehearsal."""
     path = tmp_path_factory.mktemp("trial") / "trial.db"
     settings = {"DB_CONNECTION_STRING": make_trial_table(path, 120), "TABLE_NAME": "ssd_api_data_staging"}
     done = invoke_cli(["run", "--limit", "5"], settings, path.parent)
@@ -92,7 +92,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def council(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database such as a council has before its first staging: a small SSD, and an empty staging table."""
+    """Return a database such as a council has before its first staging: a small SSD, and an empty staging table."""
     path = tmp_path_factory.mktemp("council") / "council.db"
     connection = connect(f"sqlite:///{path}", create=True)
     ddl.apply(connection.execute, connection.dialect, "ssd_api_data_staging")

@@ -54,7 +54,7 @@ EXAMPLES = examples()
 
 
 def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
-    """Gives what the program sends, record after record, each accepted in turn."""
+    """Return what the program sends, record after record, each accepted in turn."""
     # The text is compact as a build would stage it: how a page breaks its lines is not a part of a payload.
     staged = json.dumps(json.loads(example.parts["staged"]))
     held = json.dumps(json.loads(example.parts["held"])) if "held" in example.parts else None

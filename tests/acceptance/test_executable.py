@@ -42,13 +42,13 @@ class Program:
     temporary: Path
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Gives the environment that it is started with: nothing of the developer's."""
+        """Return the environment that it is started with: nothing of the developer's."""
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         place = str(self.temporary)
         return {**kept, "TMPDIR": place, "TEMP": place, "TMP": place, **settings}
 
     def run(self, *args: str, encoding: str = "utf-8", **settings: str) -> Completed:
-        """Runs it to its end; with `encoding`, what it printed must be of that code page."""
+        """Run it to its end; with `encoding`, what it printed must be of that code page."""
         done = subprocess.run(
             [self.path, *args],
             env=self.environment(settings),
@@ -61,7 +61,7 @@ class Program:
 
     @contextmanager
     def started(self, *args: str) -> Iterator[subprocess.Popen[str]]:
-        """Starts it, and ends it by the signal of Ctrl-C."""
+        """Start it, and end it by the signal of Ctrl-C."""
         process = subprocess.Popen(
             [self.path, *args],
             env=self.environment({}),
@@ -226,7 +226,7 @@ def test_letters_that_code_page_1252_lacks_do_not_stop_it(program: Program, tmp_
 
 
 def code_page_1252(folder: Path) -> dict[str, str]:
-    """Makes a language environment with that code page, and gives the variables that choose it."""
+    """Make a language environment with that code page, and return the variables that choose it."""
     localedef = shutil.which("localedef")
     if localedef is None or not _CHARACTER_MAP.is_file():
         missing("code page 1252 is not installed (Debian's package locales)")

@@ -46,7 +46,7 @@ def receiver() -> Iterator[SimulatorServer]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database as after a first rehearsal, one before its first staging, and a scheduler."""
+    """Return a folder with a database as after a first rehearsal, one before its first staging, and a scheduler."""
     folder = tmp_path_factory.mktemp("machine")
     settings = {"DB_CONNECTION_STRING": make_trial_table(folder / "trial.db", 40), "TABLE_NAME": "ssd_api_data_staging"}
     assert invoke_cli(["run", "--limit", "5"], settings, folder).code == 0
@@ -146,7 +146,7 @@ def test_commands_without_json_are_these_alone() -> None:
 
 
 def members(schema: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Gives the path of each member that a schema promises, with its types."""
+    """Yield the path of each member that a schema promises, with its types."""
     kind = schema.get("type", "enum" if "enum" in schema else "const")
     if path:
         yield f"{path}: {kind if isinstance(kind, str) else ' or '.join(kind)}"

@@ -25,7 +25,7 @@ def live(database: TestDatabase, server: SimulatorServer, **settings: str) -> di
 
 
 def mixed_rows(count: int) -> list[Staged]:
-    """Gives rows of every state and letter case, due and not due."""
+    """Return rows of every state and letter case, due and not due."""
     rng = random.Random(count)
     states = ["New", "NEW", "new", "Updated", "updated", "Unchanged", "unchanged", "Deleted", "DELETED", None]
     statuses = ["Pending", "PENDING", "pending", "Error", "error", "Testing", "Sent", "sent", "held", None]

@@ -39,7 +39,7 @@ SETTINGS = {"MAX_DELETED_SHARE": "0.5"}
 
 @pytest.fixture(autouse=True)
 def _no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets every run stage as on the day on which the tests were collected, whatever the clock says since."""
+    """Let every run stage as on the day on which the tests were collected, whatever the clock says since."""
     monkeypatch.setattr("api_pipeline.commands.stage.today", lambda: TODAY)
 
 
@@ -57,18 +57,18 @@ class Council:
         fill_synthetic(database, self.ssd)
 
     def day(self) -> None:
-        """Changes a tenth of the people."""
+        """Change a tenth of the people."""
         next_night(self.world.database, self.ssd, self.rng, 0.1, TODAY)
 
     def night(self, *options: str) -> Completed:
-        """Stages and sends; what a bad night left over is sent by a second run."""
+        """Stage and send; what a bad night left over is sent by a second run."""
         settings = {**SETTINGS, "PURGE_LEFT_WINDOW": self.purges}
         done = self.world.run("--stage", "--deltas", *options, BATCH_SIZE=20, MAX_IN_FLIGHT=3, **settings)
         assert done.code in (0, 1, 5), done.text
         return done
 
     def cohort(self) -> dict[str, Built | Withheld]:
-        """Gives what is built for each child in the cohort, from memory alone."""
+        """Return what is built for each child in the cohort, from memory alone."""
         people = list(self.ssd.persons())
         rows: dict[str, list[Any]] = {
             table.name: typed_rows(table, ROW_TYPES[table.name][0], [row for one in people for row in one.rows(table)])
@@ -82,7 +82,7 @@ class Council:
         return {one.person.person_id: build_payload(one, WINDOW, OPTIONS) for one in wanted}
 
     def compare(self) -> None:
-        """Holds what the receiver holds against the cohort: every child in its newest version, and nobody else.
+        """Hold what the receiver holds against the cohort: every child in its newest version, and nobody else.
 
         Nothing but what is in the SSD outside the window may be held besides, and that only where it is not purged.
         """
@@ -100,7 +100,7 @@ class Council:
 
 
 def without(held: dict[str, Any], paths: Iterable[ElementPath]) -> dict[str, Any]:
-    """Gives what is held without the parts that the paths lead to."""
+    """Return what is held without the parts that the paths lead to."""
     result: dict[str, Any] = orjson.loads(orjson.dumps(held))
     for *way, last in paths:
         place: Any = result

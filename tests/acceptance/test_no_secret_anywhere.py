@@ -108,7 +108,7 @@ class World:
         return self.database.connection_string.partition("PWD=")[2].partition(";")[0]
 
     def restart(self) -> None:
-        """Stages the rows anew and takes all faults out of the receiver."""
+        """Stage the rows anew and take all faults out of the receiver."""
         self.database.execute(f"DELETE FROM {self.database.table}")
         for table in (self.database.table, self.database.anon_table):
             self.database.execute(f"DROP TRIGGER IF EXISTS telltale ON {table}")
@@ -160,7 +160,7 @@ class Scene:
 
 
 def fault(**members: object) -> Callable[[World], None]:
-    """Makes the receiver answer every request that way."""
+    """Make the receiver answer every request that way."""
     return lambda world: world.simulator.add_fault(Fault(times=None, **members))  # type: ignore[arg-type] # the names are those of a fault
 
 
@@ -179,7 +179,7 @@ def open_brace(world: World) -> None:
 
 
 def telltale_trigger(world: World) -> None:
-    """Lets the database refuse the write-back in words that quote the row, as a trigger of a council's own might."""
+    """Let the database refuse the write-back in words that quote the row, as a trigger of a council's own might."""
     table = world.database.table
     world.database.execute(
         "CREATE OR REPLACE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
@@ -190,7 +190,7 @@ def telltale_trigger(world: World) -> None:
 
 
 def telltale_copy(world: World) -> None:
-    """Lets the database refuse the copy's rows in words that quote the live ones."""
+    """Let the database refuse the copy's rows in words that quote the live ones."""
     world.database.execute(
         "CREATE OR REPLACE FUNCTION tell_copy() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION 'not beside %', (SELECT MAX(json_payload) FROM {world.database.table}); END $$"
@@ -240,7 +240,7 @@ def on_database(arguments: str) -> list[Scene]:
 
 
 def unchecked(scenes: list[Scene]) -> list[Scene]:
-    """Gives the same scenes for a command whose exit codes have tests of their own."""
+    """Return the same scenes for a command whose exit codes have tests of their own."""
     return [Scene(scene.arguments, None, scene.before, scene.stdin) for scene in scenes]
 
 
@@ -371,14 +371,14 @@ def command_names() -> list[str]:
 
 
 def acts() -> list[tuple[str, int]]:
-    """Gives the commands that there are, each with the first scene of a part that one test plays."""
+    """Return the commands that there are, each with the first scene of a part that one test plays."""
     return [
         (name, first) for name in command_names() for first in range(0, len(SCENES.get(name, [])), _SCENES_IN_AN_ACT)
     ]
 
 
 def forms(value: str) -> set[str]:
-    """Gives the ways in which a value can be written down, in lower case."""
+    """Return the ways in which a value can be written down, in lower case."""
     in_json = json.dumps(value)[1:-1]
     written = {value, in_json, quote(value, safe=""), quote(value), quote_plus(value), value.replace("}", "}}")}
     written |= {repr(value)[1:-1], value.replace("&", "&amp;").replace("'", "&#x27;"), value.replace(" ", "")}
@@ -386,19 +386,19 @@ def forms(value: str) -> set[str]:
 
 
 def encoded(value: str) -> set[str]:
-    """Gives the ways in which base64 can carry a value: alone, and behind a user as basic authentication writes it."""
+    """Return the ways in which base64 can carry a value: alone, and behind a user as basic authentication writes it."""
     pairs = [value, f"operator:{value}"]
     return {base64.b64encode(pair.encode()).decode().rstrip("=").lower() for pair in pairs}
 
 
 def found_in(text: str, values: list[str]) -> list[str]:
-    """Gives the first letters of those values that a text holds in any form."""
+    """Return the first letters of those values that a text holds in any form."""
     lowered = text.lower()
     return [value[:4] for value in values if any(form in lowered for form in forms(value) | encoded(value))]
 
 
 def leaks(world: World, done: Completed) -> list[str]:
-    """Gives where something planted stands, without the value itself."""
+    """Return where something planted stands, without the value itself."""
     values = [*SECRETS, world.database_password, *world.simulator.tokens, *PERSONAL]
     places = {"standard output": done.out, "standard error": done.err}
     places |= {f"notification {number}": body for number, (_, _, body) in enumerate(world.sink.asked)}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("pictures")
 
 
 def same(lines: list[str]) -> list[str]:
-    """Gives lines without what differs from run to run: ids, times, figures, and the room that they take."""
+    """Return lines without what differs from run to run: ids, times, figures, and the room that they take."""
     return [" ".join(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d[\d.,:]*", "#", line).split()) for line in lines]
 
 

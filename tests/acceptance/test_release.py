@@ -32,14 +32,14 @@ SDIST = f"csc_api_pipeline-{__version__}.tar.gz"
 
 
 def script(call: str, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Runs one of the project's scripts to its end."""
+    """Run one of the project's scripts to its end."""
     return subprocess.run(
         [ROOT / call, *args], env={**os.environ, **settings}, cwd=ROOT, capture_output=True, encoding="utf-8"
     )
 
 
 def on_the_network(done: subprocess.CompletedProcess[str]) -> None:
-    """Skips the test where the package index could not be reached, and fails it where the script failed otherwise."""
+    """Skip the test where the package index could not be reached, and fails it where the script failed otherwise."""
     unreached = ("NewConnectionError", "Temporary failure in name resolution", "Could not find a version", "ProxyError")
     if done.returncode and any(sign in done.stderr for sign in unreached):
         missing("the package index cannot be reached")
@@ -47,7 +47,7 @@ def on_the_network(done: subprocess.CompletedProcess[str]) -> None:
 
 
 def packages(folder: Path) -> Path:
-    """Lays out a `dist` as the workflow's jobs leave it, with invented contents."""
+    """Lay out a `dist` as the workflow's jobs leave it, with invented contents."""
     dist = folder / "dist"
     (dist / "exe").mkdir(parents=True)
     for name in (WHEEL, SDIST, "sbom.cdx.json", "pre_flight_checks.zip", "exe/csc_api_pipeline.exe"):

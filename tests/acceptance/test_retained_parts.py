@@ -43,7 +43,7 @@ class Town:
         return _plans(json.loads(self.ssd.rows()["1001"]["json_payload"]))
 
     def held_plans(self) -> list[str]:
-        """Gives the plans that the receiver holds, which the control table must know as well."""
+        """Return the plans that the receiver holds, which the control table must know as well."""
         held = content(self.world.server.simulator.held("1001") or {})
         assert recorded(self.world.database)["1001"] == held
         return _plans(held)

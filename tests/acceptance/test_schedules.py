@@ -93,7 +93,7 @@ def test_scheduled_command_reports_an_error_by_code_and_message(
 
 
 def start(arguments: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Starts the program as a scheduler does: in the folder, without a terminal, with next to no environment."""
+    """Start the program as a scheduler does: in the folder, without a terminal, with next to no environment."""
     return subprocess.run(
         [sys.executable, "-m", "api_pipeline", *arguments],
         cwd=folder,

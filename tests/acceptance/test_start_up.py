@@ -40,7 +40,7 @@ HELP = [
 
 
 def loaded(*arguments: str, environment: Mapping[str, str] | None = None) -> set[str]:
-    """Gives the modules that a call of the program loads beyond those of a bare Python."""
+    """Return the modules that a call of the program loads beyond those of a bare Python."""
     command = [sys.executable, "-c", _LOADED, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     code, modules = json.loads(done.stdout.splitlines()[-1])

@@ -50,7 +50,7 @@ class Council:
         fill(self.database, self.database.table, rows)
 
     def day(self) -> None:
-        """Changes some rows (some twice, over a version that was never sent), lets some go and some come back."""
+        """Change some rows (some twice, over a version that was never sent), lets some go and some come back."""
         for person in self.rng.sample(sorted(self.children), len(self.children) // 3):
             if person in self.gone:
                 self._stage(person, "Updated")
@@ -81,7 +81,7 @@ class Council:
 
 
 def misbehave(server: SimulatorServer, rng: random.Random) -> None:
-    """Lets one thing go wrong in the coming night."""
+    """Let one thing go wrong in the coming night."""
     first = rng.randrange(1, 6)
     match rng.randrange(6):
         case 0:

@@ -28,7 +28,7 @@ _LEAST_WORDS = 3
 
 
 def table_under(heading: str) -> list[list[str]]:
-    """Gives the cells of the table under a heading, without its first two lines."""
+    """Return the cells of the table under a heading, without its first two lines."""
     section = PAGES["index"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     return rows[2:]

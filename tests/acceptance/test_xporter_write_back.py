@@ -106,7 +106,7 @@ def _writer(server: XporterServer, folder: Path, schools: list[School]) -> Write
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database into which both schools were collected once; every test works on a copy."""
+    """Return a database into which both schools were collected once; every test works on a copy."""
     schools = _schools()
     with XporterServer(XporterSimulator(schools)) as server:
         council = _writer(server, tmp_path_factory.mktemp("collected"), schools)

@@ -59,7 +59,7 @@ class Figures:
     seconds: float = 0.0
 
     def lines(self) -> Iterator[str]:
-        """Gives the figures as lines of text."""
+        """Yield the figures as lines of text."""
         yield f"runs with faults                      {self.runs}"
         yield f"  as programs of their own            {self.programs}"
         yield f"clean runs after them                 {self.clean_runs}"
@@ -88,7 +88,7 @@ class Story:
         self.night = 0
 
     def run(self, nights: int) -> None:
-        """Lives through the nights: one to three runs with faults, the table changing in between, then clean runs."""
+        """Live through the nights: one to three runs with faults, the table changing in between, then clean runs."""
         self.council.join(self.rng.randrange(8, 30))
         try:
             for self.night in range(1, nights + 1):
@@ -131,7 +131,7 @@ class Story:
         self._clear()
 
     def _program_requests(self) -> None:
-        """Programs faults for coming requests by their numbers, so that it is known which of them befell."""
+        """Program faults for coming requests by their numbers, so that it is known which of them befell."""
         rng = self.rng
         self.programmed: list[tuple[Fault, str]] = []
         came = self.simulator.stats()
@@ -198,7 +198,7 @@ class Story:
 
     @contextmanager
     def _disturbance(self) -> Iterator[None]:
-        """Lets something happen once so many requests have come, while the run is at work, and puts it right after."""
+        """Let something happen once so many requests have come, while the run is at work, and put it right after."""
         happenings: list[tuple[str, Callable[[], None]]] = [
             ("token expired in mid-run", self.simulator.expire_tokens),
             ("table changed in mid-run", lambda: self.council.build(0.4)),
@@ -308,7 +308,7 @@ def _numbered(fault: Fault, number: int) -> Fault:
 def run_campaign(
     runs: int, seed: int, server: PostgresServer | None, postgres_share: float, tell: Callable[[str], None]
 ) -> Figures:
-    """Does at least so many runs with faults, in stories of six nights, and gives the figures."""
+    """Do at least so many runs with faults, in stories of six nights, and return the figures."""
     figures = Figures()
     began = time.monotonic()
     rng = random.Random(seed)
@@ -325,19 +325,19 @@ def run_campaign(
 
 
 def maker_of(server: PostgresServer | None) -> Maker:
-    """Gives what makes a story's database: on this server, or else embedded."""
+    """Return what makes a story's database: on this server, or else embedded."""
     return sqlite_database if server is None else lambda _folder: postgresql_database(server)
 
 
 def tell_story(seed: int, maker: Maker, figures: Figures, nights: int = 6) -> None:
-    """Lives one story in a database of its own. Errors: LawBroken."""
+    """Live one story in a database of its own. Errors: LawBroken."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         Story(seed, stack.enter_context(maker(folder)).deploy(), folder, figures).run(nights)
 
 
 def main() -> int:
-    """Does a campaign and prints its figures; 1 where the law was broken."""
+    """Do a campaign and print its figures; 1 where the law was broken."""
     parser = argparse.ArgumentParser(description="Runs with faults of every kind, and the law that holds after them.")
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)

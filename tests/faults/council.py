@@ -25,7 +25,7 @@ class Council:
     gone: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def join(self, count: int) -> None:
-        """New children enter the cohort."""
+        """Add new children to the cohort."""
         rows = []
         for _ in range(count):
             number = len(self.living) + len(self.gone) + 1

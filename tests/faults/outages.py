@@ -37,7 +37,7 @@ _ALLOWING = {
 
 @contextmanager
 def after_requests(world: World, count: int, happen: Callable[[], object]) -> Iterator[None]:
-    """Lets something happen once the receiver has seen `count` more requests, while the run is at work."""
+    """Let something happen once the receiver has seen `count` more requests, while the run is at work."""
     until = world.requests() + count
     over = threading.Event()
 
@@ -58,7 +58,7 @@ def after_requests(world: World, count: int, happen: Callable[[], object]) -> It
 
 @contextmanager
 def before_answer(world: World, number: int, happen: Callable[[], object]) -> Iterator[None]:
-    """Lets something happen after the receiver took the records of a request, and before it answers.
+    """Let something happen after the receiver took the records of a request, and before it answers.
 
     `number` counts the requests from here on, from 1. So something is accepted that cannot have been written back.
     """
@@ -83,13 +83,13 @@ def before_answer(world: World, number: int, happen: Callable[[], object]) -> It
 
 
 def refuse_writes(database: TestDatabase) -> None:
-    """Lets the database refuse every change of the staging table, as one does whose disk is full."""
+    """Let the database refuse every change of the staging table, as one does whose disk is full."""
     for statement in _REFUSING[database.dialect]:
         database.execute(statement.format(table=database.table, name=database.named("refused")))
 
 
 def allow_writes(database: TestDatabase) -> None:
-    """Ends what `refuse_writes` began; no fault where nothing was begun."""
+    """End what `refuse_writes` began; no fault where nothing was begun."""
     database.execute(_ALLOWING[database.dialect].format(table=database.table, name=database.named("refused")))
 
 
@@ -110,7 +110,7 @@ def shut_out(database: TestDatabase) -> None:
 
 
 def let_in(database: TestDatabase) -> None:
-    """Ends what `shut_out` began."""
+    """End what `shut_out` began."""
     _administer(database, f"ALTER DATABASE {_name(database)} ALLOW_CONNECTIONS true")
 
 

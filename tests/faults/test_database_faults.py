@@ -48,7 +48,7 @@ KEPT = {*SpooledReceipt.__dataclass_fields__}
 
 
 def spool_of(world: World) -> Path:
-    """Gives the one spool file there is."""
+    """Return the one spool file there is."""
     (path,) = world.folder.glob("unwritten-receipts-*.jsonl")
     return path
 
@@ -96,7 +96,7 @@ def test_connections_cut_repeatedly_lose_nothing(postgres_world: World) -> None:
 
 @pytest.fixture
 def relayed(postgres_world: World, postgres_server: PostgresServer) -> Iterator[tuple[World, Relay]]:
-    """A world whose runs reach the PostgreSQL server by way of a relay, while the test reaches it directly."""
+    """Yield a world whose runs reach the PostgreSQL server by way of a relay, while the test reaches it directly."""
     with relay_to(postgres_server.port) as relay:
         text = postgres_world.database.connection_string.replace(f"PORT={postgres_server.port}", f"PORT={relay.port}")
         postgres_world.settings["DB_CONNECTION_STRING"] = text
@@ -190,7 +190,7 @@ def check_refused_writes(world: World) -> None:
 
 
 def check_spooled_and_recovered(world: World, code: int, text: str, *, may_be_written_too: bool = False) -> None:
-    """Holds a run that lost the database against contract 3, and the next run, which finds the receiver dead.
+    """Hold a run that lost the database against contract 3, and the next run, which finds the receiver dead.
 
     Where the connection is cut, it may be between the server's COMMIT and its answer: then a receipt is in the file,
     and in its row as well (`may_be_written_too`).
@@ -232,7 +232,7 @@ def check_spooled_and_recovered(world: World, code: int, text: str, *, may_be_wr
 
 
 def lost(after: dict[str, str], before: dict[str, str]) -> dict[str, str]:
-    """Gives the rows that the run with the dead receiver tried in vain."""
+    """Return the rows that the run with the dead receiver tried in vain."""
     return {person: word for person, word in after.items() if before[person] == "untouched" and word[:5] == "error"}
 
 
@@ -323,7 +323,7 @@ def test_commit_reported_as_done_is_durable_when_the_connection_dies(
 
 
 def transactions_until_lost(connection: Connection, attempt: int) -> int:
-    """Gives how many transactions came to their end without an exception."""
+    """Return how many transactions came to their end without an exception."""
     until = time.monotonic() + 30
     for number in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
         try:
@@ -340,7 +340,7 @@ def transactions_until_lost(connection: Connection, attempt: int) -> int:
 
 @contextmanager
 def locked_file(world: World) -> Iterator[threading.Event]:
-    """Lets another writer lock the file before the fifth request is answered, until the event is set."""
+    """Let another writer lock the file before the fifth request is answered, until the event is set."""
     path = world.database.connection_string.removeprefix("sqlite:///")
     release, is_locked = threading.Event(), threading.Event()
 
@@ -412,7 +412,7 @@ def test_receipts_survive_a_file_locked_beyond_the_limit(embedded_world: World) 
 
 
 def lose_write_back(world: World, count: int = 4, **settings: object) -> None:
-    """Leaves `count` accepted rows whose receipts are in the spool file only."""
+    """Leave `count` accepted rows whose receipts are in the spool file only."""
     world.stage(count)
     refuse_writes(world.database)
     done = world.run(**settings)

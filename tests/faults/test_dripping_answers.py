@@ -31,7 +31,7 @@ def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
 
 @contextmanager
 def receiver(body: bytes, headers: dict[str, str], gap_s: float) -> Iterator[str]:
-    """Serves one answer to every POST, a byte at a time, and gives its URL."""
+    """Serve one answer to every POST, a byte at a time, and return its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

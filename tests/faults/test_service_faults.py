@@ -189,7 +189,7 @@ def test_retry_after_pauses_every_sender(world: World, status: int, as_date: boo
 
 
 def check_pauses(log: list[LoggedRequest]) -> None:
-    """Sees that no request came between an answer with Retry-After and its end, but those on their way already."""
+    """See that no request came between an answer with Retry-After and its end, but those on their way already."""
     children = [request for request in log if request.target is FaultTarget.CHILDREN]
     # A date is made when the request comes, before the time that its answer takes.
     pauses = [(one.answered, one.arrived + one.retry_after_s) for one in children if one.retry_after_s]

@@ -30,7 +30,7 @@ def wait_for_requests(world: World, count: int, process: subprocess.Popen[str]) 
 
 
 def wait_for_word(process: subprocess.Popen[str], word: str) -> None:
-    """Reads what the run says until a line has the word in it."""
+    """Read what the run says until a line has the word in it."""
     assert process.stderr is not None
     # A run that never says it is ended, so that the test fails instead of waiting for ever.
     bound = threading.Timer(20, process.kill)
@@ -119,7 +119,7 @@ def check_kill(world: World, requests: int) -> None:
 
 
 def finish(world: World, persons: list[str]) -> None:
-    """Sees that the lock is free, and that the next run sends what is left."""
+    """See that the lock is free, and that the next run sends what is left."""
     world.server.simulator.clear_faults()
     world.server.simulator.change(latency_s=0.0)
     done = world.run()

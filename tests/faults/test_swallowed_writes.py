@@ -44,7 +44,7 @@ def nothing_happened(world: World, done: Completed) -> None:
 
 @pytest.fixture
 def nightly(postgres_world: World, postgres_server: PostgresServer) -> Iterator[str]:
-    """The connection string of a login that may do what the packaged grants allow."""
+    """Yield the connection string of a login that may do what the packaged grants allow."""
     database = postgres_world.database
     database.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
     try:

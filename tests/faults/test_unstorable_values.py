@@ -47,7 +47,7 @@ def test_receipt_with_an_impossible_time_is_stored_with_another(
 def narrow_world(
     request: pytest.FixtureRequest, postgres_server: PostgresServer, server: SimulatorServer, tmp_path: Path
 ) -> Iterator[World]:
-    """A world whose database has a code page of one byte a letter."""
+    """Yield a world whose database has a code page of one byte a letter."""
     admin = pyodbc.connect(postgres_server.connection_string("postgres"), autocommit=True)
     name = f"test_narrow_{uuid.uuid4().hex[:8]}"
     admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{request.param}' LC_COLLATE 'C' LC_CTYPE 'C'")

@@ -215,7 +215,7 @@ def test_lasting_error_mid_run_ends_the_run_after_three_batches(world: World, li
 
 
 def finish(world: World) -> None:
-    """Lets every fault pass and sees that a clean run leaves nothing due."""
+    """Let every fault pass and see that a clean run leaves nothing due."""
     world.server.simulator.clear_faults()
     world.server.simulator.change(latency_s=0.0, refusals=(), refuse_supplier_key=False)
     done = world.run()
@@ -321,7 +321,7 @@ def episode(number: int) -> dict[str, Any]:
 
 
 def bound(records: int, culprits: int, batches: int) -> float:
-    """The most requests that unnamed culprits may cost: the bound that the search is held to."""
+    """Return the most requests that unnamed culprits may cost: the bound that the search is held to."""
     return batches + culprits * (math.ceil(math.log2(records)) + 2)
 
 

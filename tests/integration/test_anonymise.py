@@ -176,7 +176,7 @@ def test_table_without_readable_rows_leaves_the_copy_unchanged(deployed: TestDat
 
 
 def careless(live: LiveRecord, key: RunKey) -> InventedRecord:
-    """Lets the postcode of one child through."""
+    """Let the postcode of one child through."""
     invented = anonymise(live, key)
     if live.person_id != "P7":
         return invented

@@ -284,7 +284,7 @@ def test_grants_in_the_comments_allow_stage_and_nothing_more(
 
 @contextmanager
 def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
-    """Makes an account with what the script's comments grant to one of this name, and gives its connection string."""
+    """Make an account with what the script's comments grant to one of this name, and return its connection string."""
     database.execute(f"DROP ROLE IF EXISTS {role}")
     database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'invented'")
     try:
@@ -303,7 +303,7 @@ def _grants(script: str, role: str) -> list[str]:
 
 
 def _work_through_a_night(connection: pyodbc.Connection) -> None:
-    """Runs what the pipeline runs in a night, on the one row there is."""
+    """Run what the pipeline runs in a night, on the one row there is."""
     names = {
         "table": LIVE,
         "held": "ssd_api_held",

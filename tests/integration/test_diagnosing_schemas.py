@@ -27,7 +27,7 @@ def check(database: TestDatabase, folder: Path, *args: str) -> Found:
 
 
 def named(found: Found, table: str) -> dict[str, str]:
-    """Gives the step of a table, however this database writes its name."""
+    """Return the step of a table, however this database writes its name."""
     return next(dict(step) for name, step in found.steps.items() if name.replace('"', "").endswith(table))
 
 

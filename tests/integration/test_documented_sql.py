@@ -40,7 +40,7 @@ ALARMS = dict(
 
 @pytest.fixture
 def sent(deployed: TestDatabase, tmp_path: Path) -> TestDatabase:
-    """A table after two nights: P1001 accepted twice, P1002 accepted and removed, P1003 refused before sending."""
+    """Return a table after two nights: P1001 accepted twice, P1002 accepted and removed, P1003 invalid."""
     with SimulatorServer() as server:
         environment = {**deployed.settings, **live_settings(server)}
         broken = child("P1003", no_such_member=1)
@@ -62,7 +62,7 @@ def sent(deployed: TestDatabase, tmp_path: Path) -> TestDatabase:
 
 
 def answer(database: TestDatabase, question: str) -> list[tuple[Any, ...]]:
-    """Runs a query of the page word for word, but for the schema that a shared database needs before a table's name."""
+    """Run a query of the page word for word, but for the schema that a shared database needs before a table's name."""
     queries = ON_SQL_SERVER if database.dialect is Dialect.SQLSERVER else QUERIES
     return ask(database, next(sql for asked, sql in queries.items() if question in asked))
 

@@ -32,13 +32,13 @@ def restage(database: TestDatabase, person: str, payload: dict[str, Any]) -> Non
 
 
 def everything(database: TestDatabase) -> list[Any]:
-    """Gives all rows of all tables of the pipeline."""
+    """Return all rows of all tables of the pipeline."""
     tables = (database.table, *(database.named(name) for name in CONTROL_TABLES))
     return [database.rows(f"SELECT * FROM {table}") for table in tables]
 
 
 def logged(database: TestDatabase, run: Completed) -> Counter[str]:
-    """Gives how many records of each kind the log has of a run."""
+    """Return how many records of each kind the log has of a run."""
     run_id = json.loads(run.out)["run_id"]
     log = database.named("ssd_api_submission_log")
     return Counter(str(row[0]).strip() for row in database.rows(f"SELECT kind FROM {log} WHERE run_id = ?", [run_id]))

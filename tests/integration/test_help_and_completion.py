@@ -17,7 +17,7 @@ from tests.support.databases import missing
 
 
 def complete(words: str, tmp_path: Path) -> list[str]:
-    """Gives what the program proposes for the last of these words."""
+    """Return what the program proposes for the last of these words."""
     env = {
         "_D2I_CSC_API_COMPLETE": "bash_complete",
         "COMP_WORDS": f"d2i-csc-api {words}",

@@ -19,7 +19,7 @@ COLUMNS = "run_id, batch, staging_table, staging_id, person_id, la_child_id, kin
 
 
 def put_lines(world: World, person: str | None, days: int, count: int = 1, outcome: str = "refused") -> None:
-    """Puts lines into the submission log as they were written some days ago."""
+    """Put lines into the submission log as they were written some days ago."""
     database = world.database
     then = (datetime.now(timezone.utc) - timedelta(days=days)).replace(tzinfo=None, microsecond=0)
     logged_at = then.isoformat(" ") + ".000" if database.dialect is Dialect.SQLITE else then
@@ -32,7 +32,7 @@ def put_lines(world: World, person: str | None, days: int, count: int = 1, outco
 
 
 def earlier(world: World) -> list[str]:
-    """Gives whose the lines are that were there before the run."""
+    """Return whose the lines are that were there before the run."""
     log = world.database.named("ssd_api_submission_log")
     found = world.database.rows(f"SELECT person_id FROM {log} WHERE run_id = 'earlier' ORDER BY id")
     return [str(row[0]) for row in found]

@@ -28,7 +28,7 @@ def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
 
 
 def metrics(path: Path) -> dict[str, Any]:
-    """Gives every sample by its name, or by name and outcome, as Prometheus reads the file."""
+    """Return every sample by its name, or by name and outcome, as Prometheus reads the file."""
     try:
         parser = importlib.import_module("prometheus_client.parser")
     except ImportError:

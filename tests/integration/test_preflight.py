@@ -296,7 +296,7 @@ def test_the_script_runs_on_every_database(ssd: TestDatabase) -> None:
 
 
 def _plant(rule: Rule, rows: Rows) -> str:
-    """Breaks one rule in rows that break none; gives the key of the row that breaks it."""
+    """Break one rule in rows that break none; return the key of the row that breaks it."""
     (row,) = rows[rule.table]
     key = _TABLES[rule.table].key[0]
     if rule.name.startswith("longer than"):

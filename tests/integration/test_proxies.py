@@ -42,7 +42,7 @@ def server(council: Authority) -> Iterator[SimulatorServer]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Squid]:
-    """A proxy that wants a password."""
+    """Yield a proxy that wants a password."""
     with proxy_with_password() as proxy:
         yield proxy
 

@@ -24,7 +24,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with all that makes one wide: long words, long ids, large numbers."""
+    """Return a page with all that makes one wide: long words, long ids, large numbers."""
     usual = report()
     errors = [*usual.errors]
     errors[0].people = people(10**40, 60)
@@ -34,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pixels(png: bytes) -> list[bytes]:
-    """Gives the rows of pixels of a PNG as Chromium writes it (8 bits, no interlace), three or four bytes a pixel."""
+    """Return the rows of pixels of a PNG as Chromium writes it (8 bits, no interlace), three or four bytes a pixel."""
     width, height, _, kind = struct.unpack(">IIBB", png[16:26])
     size = {2: 3, 6: 4}[kind]
     data, at = b"", 8
@@ -80,7 +80,7 @@ def test_dark_is_dark_and_light_is_light(browser: Page, path: Path, width: int) 
 
 
 def brightness(browser: Page, style: str) -> int:
-    """Gives the sum of red, green and blue of the page's ground or letters, 0 to 765."""
+    """Return the sum of red, green and blue of the page's ground or letters, 0 to 765."""
     colour = browser.evaluate(f"getComputedStyle(document.body).{style}")
     return sum(int(part) for part in str(colour).removeprefix("rgb(").removesuffix(")").split(","))
 

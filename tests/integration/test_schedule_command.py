@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are progr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with a settings file, whose name has blanks and a percent sign."""
+    """Return a working folder with a settings file, whose name has blanks and a percent sign."""
     path = tmp_path / "csc api 100%"
     path.mkdir()
     (path / ".env").write_text("CLIENT_SECRET=not-for-the-task\n", encoding="utf-8")

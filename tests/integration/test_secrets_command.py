@@ -25,7 +25,7 @@ SECRET = "hush-hush secret %s \N{POUND SIGN}"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """The file of the credential store."""
+    """Return the file of the credential store."""
     return tmp_path / "store.json"
 
 
@@ -143,7 +143,7 @@ def until(read: object, end: bytes) -> bytes:
 
 
 def opened(folder: Path, **environment: str) -> str:
-    """Gives the database that `test-db-connection` would open."""
+    """Return the database that `test-db-connection` would open."""
     done = run_cli(["test-db-connection", "--json"], environment, folder)
     steps = {step["name"]: step for step in json.loads(done.out)["steps"]}
     return Found(done.code, steps).steps["settings"]["detail"].removeprefix("embedded database sqlite:///")

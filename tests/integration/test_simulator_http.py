@@ -75,13 +75,13 @@ def simulator_threads() -> list[threading.Thread]:
 
 
 def wait_for_simulator_threads(count: int) -> None:
-    """Sees that so many threads are left; one that ends takes a moment for it."""
+    """See that so many threads are left; one that ends takes a moment for it."""
     wait_until(lambda: len(simulator_threads()) == count)
     assert len(simulator_threads()) == count
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Waits up to five seconds for what the test then asserts."""
+    """Wait up to five seconds for what the test then asserts."""
     deadline = time.monotonic() + 5
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.005)

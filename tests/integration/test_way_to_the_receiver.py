@@ -26,7 +26,7 @@ NETWORK_TEAM = "the council's network team"
 
 @pytest.fixture
 def council(tmp_path: Path) -> Authority:
-    """The authority of the council itself."""
+    """Return the authority of the council itself."""
     return authority(tmp_path)
 
 

@@ -25,7 +25,7 @@ def key_of(node: Json) -> str | None:
 
 
 def apply(held: Json | None, record: Json, node: Json = SCHEMA) -> Json | None:
-    """Merges a record into what is held, member by member; None where nothing is held afterwards."""
+    """Merge a record into what is held, member by member; None where nothing is held afterwards."""
     if record.get("purge") is True:
         return None
     after = dict(held or {})
@@ -60,7 +60,7 @@ def apply_items(held: list[Any] | None, items: list[Json], node: Json) -> list[A
 
 
 def content(value: Json | None, node: Json = SCHEMA) -> Json:
-    """Gives what a payload says, in one form: no nulls, no purge flags, no empty keyed arrays, keyed items in order."""
+    """Return what a payload says in one form: no nulls, purge flags or empty keyed arrays; keyed items in order."""
     result: Json = {}
     for name, item in (value or {}).items():
         member = node["properties"].get(name, {})
@@ -135,7 +135,7 @@ class Maker:
         return list(seen.values())
 
     def next_version(self, payload: Json) -> Json:
-        """Gives a version in which little or much changed, vanished, came or was put in another order."""
+        """Return a version in which little or much changed, vanished, came or was put in another order."""
         if self.rng.random() < 0.15:
             return self.payload()
         return {**self.mutated(copy.deepcopy(payload), SCHEMA, self.rng.choice([0.0, 0.03, 0.1])), "la_child_id": "C1"}

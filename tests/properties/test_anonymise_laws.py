@@ -35,7 +35,7 @@ seeds = st.integers(0, 2**32)
 
 
 def key_of(seed: int) -> RunKey:
-    """Gives a key that follows from the seed, so that a broken law can be looked at again."""
+    """Return a key that follows from the seed, so that a broken law can be looked at again."""
     return RunKey(seed.to_bytes(32, "big"))
 
 
@@ -140,7 +140,7 @@ def payloads(live: LiveRecord | InventedRecord) -> list[Json]:
 
 
 def skeleton(value: Any) -> Any:
-    """Gives a payload without its values: names in their order, numbers of items, kinds of value."""
+    """Return a payload without its values: names in their order, numbers of items, kinds of value."""
     if isinstance(value, dict):
         return [(name, skeleton(member)) for name, member in value.items()]
     if isinstance(value, list):
@@ -149,7 +149,7 @@ def skeleton(value: Any) -> Any:
 
 
 def node_at(path: Path) -> tuple[Json, Json]:
-    """Gives a member of the schema as it is written and as it is meant."""
+    """Return a member of the schema as it is written and as it is meant."""
     reference: Json = SCHEMA
     for step in path:
         node = node_of(reference)
@@ -158,7 +158,7 @@ def node_at(path: Path) -> tuple[Json, Json]:
 
 
 def lengths(value: Any, reference: Json, path: Path = ()) -> Iterator[tuple[Path, int]]:
-    """Gives the number of items of every array that stands where the schema has one."""
+    """Yield the number of items of every array that stands where the schema has one."""
     node = node_of(reference)
     if isinstance(value, dict) and node.get("type") == "object":
         for name, member in value.items():
@@ -271,13 +271,13 @@ def test_a_delta_remains_a_delta(seed: int) -> None:
 
 
 def differing(now: Json, before: Json) -> set[Path]:
-    """Gives the places at which two payloads say something different."""
+    """Return the places at which two payloads say something different."""
     one, other = dict(leaves(now)), dict(leaves(before))
     return {path for path in one.keys() | other.keys() if one.get(path) != other.get(path)}
 
 
 def odd_scores(payload: Json) -> set[Path]:
-    """Gives the places of scores beyond their range: two of them may become one."""
+    """Return the places of scores beyond their range: two of them may become one."""
     return {path for path, value in leaves(payload) if path[-1] == "score" and not 0 <= value <= 40}
 
 

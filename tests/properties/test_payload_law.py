@@ -28,7 +28,7 @@ def text_of(value: Json) -> str:
 
 
 def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
-    """Plans record after record, each accepted in turn, until the last; each knew what would follow it."""
+    """Plan record after record, each accepted in turn, until the last; each knew what would follow it."""
     payload, found = parse_payload(now), list[Record]()
     while not isinstance(record := next_record(ROW, payload, baseline, policy), NothingToSend):
         if found:

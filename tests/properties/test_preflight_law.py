@@ -46,7 +46,7 @@ def _breaks(field: Field, text: str | None) -> bool:
 
 
 def _texts(field: Field) -> st.SearchStrategy[str]:
-    """Gives texts near the field's codes: in any case, with blanks around them, followed by words, or anything."""
+    """Return texts near the field's codes: in any case, with blanks around them, followed by words, or anything."""
     codes = st.sampled_from(codes_of(field))
     blanks = st.sampled_from(["", " ", "  "])
     words = st.sampled_from(["", " Other", "- text", "X", " x", "1"])

@@ -118,12 +118,12 @@ class Maker:
 
 
 def outcome(rows: PersonRows, options: StageOptions) -> tuple[Any, ...]:
-    """Gives all that comes of a person, in a form in which two can be compared."""
+    """Return all that comes of a person, in a form in which two can be compared."""
     return outcome_on(rows, WINDOW, options)
 
 
 def outcome_on(rows: PersonRows, window: Window, options: StageOptions) -> tuple[Any, ...]:
-    """Gives the same on another day."""
+    """Return the same on another day."""
     decision = eligibility(rows, window, options)
     result = build_payload(rows, window, options)
     issues = Counter((*decision.issues, *result.issues))

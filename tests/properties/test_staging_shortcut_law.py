@@ -68,7 +68,7 @@ class Council:
         return connect(f"sqlite:///{self._path}")
 
     def live_through(self, night: Night, sent: float, forgotten: float, seed: int) -> None:
-        """Changes the SSD, lets the receiver take a share of the rows, and lets another program break a share."""
+        """Change the SSD, let the receiver take a share of the rows, and let another program break a share."""
         rng = random.Random(seed)
         with closing(self._opened()) as connection:
             write_night(connection, night)
@@ -82,7 +82,7 @@ class Council:
                         connection.execute(f"UPDATE {TABLE} SET {lost} WHERE id = ?", [row_id])
 
     def stage(self, day: date, more: dict[str, str]) -> tuple[Any, ...]:
-        """Stages, and gives all that came of it."""
+        """Stage, and return all that came of it."""
         issues: Counter[Issue] = Counter()
         named = {"DB_CONNECTION_STRING": f"sqlite:///{self._path}", "TABLE_NAME": TABLE, "LA_CODE": "845"}
         named |= {"API_ENDPOINT": "http://127.0.0.1:1/1", **more}
@@ -100,13 +100,13 @@ class Council:
         return counts, issues, rows, retained
 
     def recorded(self) -> int:
-        """Gives of how many people it is recorded what their payload was built from."""
+        """Return of how many people it is recorded what their payload was built from."""
         with closing(self._opened()) as connection:
             return int(connection.query("SELECT COUNT(*) FROM ssd_api_built")[0][0])
 
 
 def _accept(connection: Connection, row_id: int, person: str, text: str, *, is_deleted: bool) -> None:
-    """Leaves a row as `run` does when its record, or its deletion, was accepted."""
+    """Leave a row as `run` does when its record, or its deletion, was accepted."""
     connection.execute("DELETE FROM ssd_api_held WHERE la_child_id = ?", [person])
     if is_deleted:
         connection.execute(

@@ -36,7 +36,7 @@ class Page:
         self._call("Page.enable")
 
     def open(self, path: Path, *, width: int, dark: bool, medium: str = "screen") -> None:
-        """Opens a file in a window of this width (900 high) with light or dark colours preferred."""
+        """Open a file in a window of this width (900 high) with light or dark colours preferred."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -50,13 +50,13 @@ class Page:
         self._await_event("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
-        """Gives the value of a JavaScript expression, which the page itself could not run."""
+        """Return the value of a JavaScript expression, which the page itself could not run."""
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """Gives the whole page as a PNG."""
+        """Return the whole page as a PNG."""
         answer = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         return base64.b64decode(answer["data"])
 
@@ -89,7 +89,7 @@ class Page:
 
 @contextmanager
 def browser_page(profile: Path) -> Iterator[Page]:
-    """Gives a tab of a browser with an empty profile; skips the test where no browser is installed."""
+    """Yield a tab of a browser with an empty profile; skip the test where no browser is installed."""
     program = next((found for name in _NAMES if (found := shutil.which(name))), None)
     if program is None:
         missing("no Chromium is installed")

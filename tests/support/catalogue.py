@@ -12,7 +12,7 @@ from tests.support.databases import TestDatabase
 
 
 def found_columns(database: TestDatabase, table: str) -> list[FoundColumn]:
-    """Gives the columns of a table as the database describes them; none where there is no such table."""
+    """Return the columns of a table as the database describes them; none where there is no such table."""
     schema, _, bare = table.rpartition(".")
     if isinstance(database.connection, sqlite3.Connection):
         rows = database.rows(f"PRAGMA table_info({bare})")
@@ -36,5 +36,5 @@ _INDEXES = {
 
 
 def index_names(database: TestDatabase) -> set[str]:
-    """Gives the names of all indexes in the test's part of the database."""
+    """Return the names of all indexes in the test's part of the database."""
     return {str(row[0]) for row in database.rows(_INDEXES[database.dialect])}

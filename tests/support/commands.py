@@ -43,7 +43,7 @@ class Completed:
 
 
 def clean_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Gives the environment for the command: what a program needs to start, and `env`."""
+    """Return the environment for the command: what a program needs to start, and `env`."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # The developer's own credential store must not answer for the tests.
     kept["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
@@ -99,7 +99,7 @@ def _text_of(stream: IO[bytes]) -> str:
 
 @contextlib.contextmanager
 def started_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """Starts the command as a program of its own and kills it at the end where it still runs."""
+    """Start the command as a program of its own and kills it at the end where it still runs."""
     process = subprocess.Popen(
         _command(args),
         env=clean_environment(env),
@@ -119,7 +119,7 @@ def started_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Itera
 
 
 def invoke_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Completed:
-    """Runs the command inside this process, as `run_cli` does but without the time a new program takes to start.
+    """Run the command inside this process, as `run_cli` does but without the time a new program takes to start.
 
     Working folder and environment belong to the process: not for tests that run it in threads.
     """
@@ -144,7 +144,7 @@ def invoke_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Comple
 
 @contextlib.contextmanager
 def _signal_handlers_kept() -> Iterator[None]:
-    """Takes out the handlers that a run leaves behind: its process ends with it, but this one goes on."""
+    """Take out the handlers that a run leaves behind: its process ends with it, but this one goes on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -33,14 +33,14 @@ class CouncilSsd:
     folder: Path
 
     def put(self, *people: PersonRows) -> None:
-        """Puts people's rows in; rows that are there already (a shared referral, a professional) are left."""
+        """Put people's rows in; rows that are there already (a shared referral, a professional) are left."""
         with self.database.transaction():
             for one in people:
                 for row in _rows_of(one):
                     self.put_row(row)
 
     def put_row(self, row: tuple[Any, ...]) -> None:
-        """Puts one row in, unless its key is there."""
+        """Put one row in, unless its key is there."""
         table = _BY_NAME[_TABLE_OF[type(row)]]
         where = " AND ".join(f"{column} = ?" for column in table.key)
         name = self.database.named(table.name)
@@ -51,11 +51,11 @@ class CouncilSsd:
         self.database.execute(f"INSERT INTO {name} ({', '.join(table.column_names)}) VALUES ({marks})", values)
 
     def children(self, *person_ids: str) -> None:
-        """Puts in people with one open referral each, and nothing else."""
+        """Put in people with one open referral each, and nothing else."""
         self.put(*(child_rows(person_id) for person_id in person_ids))
 
     def many_children(self, person_ids: Sequence[str]) -> None:
-        """The same for thousands of people, put in quickly."""
+        """Return the same for thousands of people, put in quickly."""
         people, episodes = (self.database.named(table.name) for table in (PERSON, CIN_EPISODE))
         person_columns = "pers_person_id, pers_forename, pers_surname, pers_sex, pers_dob"
         episode_columns = "cine_referral_id, cine_person_id, cine_referral_date"
@@ -69,39 +69,39 @@ class CouncilSsd:
                 self.database.execute(f"INSERT INTO {episodes} ({episode_columns}) VALUES {marks}", keys)
 
     def remove(self, person_id: str) -> None:
-        """Takes out a person and everything that names the person."""
+        """Take out a person and everything that names the person."""
         for table in SSD_TABLES:
             for column in table.columns:
                 if column.name.endswith("_person_id"):
                     self._delete(table, column.name, person_id)
 
     def update(self, table: SsdTable, where: str, **columns: object) -> None:
-        """Changes columns of the rows that a condition holds for."""
+        """Change columns of the rows that a condition holds for."""
         sets = ", ".join(f"{name} = ?" for name in columns)
         values = [self._bound(value) for value in columns.values()]
         self.database.execute(f"UPDATE {self.database.named(table.name)} SET {sets} WHERE {where}", values)
 
     def rename(self, person_id: str, forename: str) -> None:
-        """Gives a person another first name: a change that must be sent."""
+        """Return a person another first name: a change that must be sent."""
         self.update(PERSON, f"pers_person_id = '{person_id}'", pers_forename=forename)
 
     def empty(self, table: SsdTable) -> None:
-        """Takes every row out of a table, as a refill under way does."""
+        """Take every row out of a table, as a refill under way does."""
         self.database.execute(f"DELETE FROM {self.database.named(table.name)}")
 
     def stage(self, *options: str, **settings: str) -> Completed:
-        """Runs `stage` as on 10 August 2026, unless the options name another day."""
+        """Run `stage` as on 10 August 2026, unless the options name another day."""
         day = () if "--as-of" in options else ("--as-of", AS_OF)
         return invoke_cli(["stage", *day, *options], {**self.settings, **settings}, self.folder)
 
     def staged(self, *options: str, **settings: str) -> dict[str, dict[str, Any]]:
-        """Stages, which must succeed, and gives the rows by person."""
+        """Stage, which must succeed, and return the rows by person."""
         done = self.stage(*options, **settings)
         assert done.code == 0, done.text
         return self.rows()
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Gives the staging rows by person."""
+        """Return the staging rows by person."""
         return {row["person_id"]: row for row in table_rows(self.database, self.database.table)}
 
     @property
@@ -120,30 +120,30 @@ class CouncilSsd:
 
 
 def council(database: TestDatabase, folder: Path) -> CouncilSsd:
-    """Makes the SSD's tables in a database whose staging table is there already; empty."""
+    """Make the SSD's tables in a database whose staging table is there already; empty."""
     create_tables(database.execute, database.dialect, database.schema)
     return CouncilSsd(database, folder)
 
 
 def child_rows(person_id: str, referral: str | None = None, **lists: Any) -> PersonRows:
-    """Gives a person with one open referral; `lists` are those of `PersonRows`."""
+    """Return a person with one open referral; `lists` are those of `PersonRows`."""
     named = {"cin_episodes": [episode(referral or f"R{person_id}", person_id=person_id)], **lists}
     return rows(person(person_id, forename=f"Given {person_id}", surname="Sample"), **named)
 
 
 def with_plan(person_id: str, plan_id: str, **spell: Any) -> PersonRows:
-    """Gives a person with an open referral and a CIN plan of it."""
+    """Return a person with an open referral and a CIN plan of it."""
     return child_rows(person_id, cin_plans=[cin_plan(plan_id, referral=f"R{person_id}", of=person_id, **spell)])
 
 
 def fill_synthetic(database: TestDatabase, ssd: SyntheticSsd) -> None:
-    """Puts a whole synthetic SSD into the SSD's tables."""
+    """Put a whole synthetic SSD into the SSD's tables."""
     with closing(connect(database.connection_string)) as connection:
         fill(connection, ssd, database.schema)
 
 
 def next_night(database: TestDatabase, ssd: SyntheticSsd, rng: random.Random, share: float, day: date) -> None:
-    """Changes a share of a synthetic SSD, in memory and in the database."""
+    """Change a share of a synthetic SSD, in memory and in the database."""
     with closing(connect(database.connection_string)) as connection:
         write_night(connection, ssd.next_night(rng, share, day), database.schema)
 

@@ -61,15 +61,15 @@ class TestDatabase:
         return {"DB_CONNECTION_STRING": self.connection_string, "TABLE_NAME": self.table}
 
     def named(self, table: str) -> str:
-        """Gives the name of a table of this test, with its schema where there is one."""
+        """Return the name of a table of this test, with its schema where there is one."""
         return f"{self.schema}.{table}" if self.schema else table
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
-        """Runs one statement; it is committed at once."""
+        """Run one statement; it is committed at once."""
         self._run(sql, parameters).close()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Gives all rows of a query."""
+        """Return all rows of a query."""
         cursor = self._run(sql, parameters)
         try:
             return [tuple(row) for row in cursor.fetchall()]
@@ -77,7 +77,7 @@ class TestDatabase:
             cursor.close()
 
     def columns(self, table: str) -> list[str]:
-        """Gives the names of a table's columns in lower case, in their order."""
+        """Return the names of a table's columns in lower case, in their order."""
         cursor = self._run(f"SELECT * FROM {table} WHERE 1 = 0", ())
         try:
             return [str(column[0]).lower() for column in cursor.description]
@@ -85,12 +85,12 @@ class TestDatabase:
             cursor.close()
 
     def count(self, table: str, where: str = "1 = 1") -> int:
-        """Gives the number of rows, all or those that a condition holds for."""
+        """Return the number of rows, all or those that a condition holds for."""
         return int(self.rows(f"SELECT COUNT(*) FROM {table} WHERE {where}")[0][0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes what is executed inside it one transaction, as another program at work on the table would."""
+        """Make what is executed inside it one transaction, as another program at work on the table would."""
         if isinstance(self.connection, sqlite3.Connection):
             self.connection.execute("BEGIN IMMEDIATE")
         else:
@@ -107,7 +107,7 @@ class TestDatabase:
                 self.connection.autocommit = True
 
     def deploy(self, table: str | None = None) -> TestDatabase:
-        """Makes the tables with the packaged script; gives the database itself."""
+        """Make the tables with the packaged script; return the database itself."""
         with self.transaction():
             ddl.apply(self.execute, self.dialect, table or self.table)
         return self
@@ -118,7 +118,7 @@ class TestDatabase:
 
 
 def missing(reason: str) -> NoReturn:
-    """Skips the test, or fails it where REQUIRE_ALL=1 says that everything must be there."""
+    """Skip the test, or fails it where REQUIRE_ALL=1 says that everything must be there."""
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(f"REQUIRE_ALL=1, but {reason}")
     pytest.skip(reason)
@@ -126,7 +126,7 @@ def missing(reason: str) -> NoReturn:
 
 @contextmanager
 def sqlite_database(folder: Path) -> Iterator[TestDatabase]:
-    """Gives a new database file, which the product opens with Python's own sqlite3."""
+    """Yield a new database file, which the product opens with Python's own sqlite3."""
     path = folder / "staging.db"
     with _own_sqlite(path) as connection:
         yield TestDatabase("sqlite", f"sqlite:///{path}", Dialect.SQLITE, connection)
@@ -134,7 +134,7 @@ def sqlite_database(folder: Path) -> Iterator[TestDatabase]:
 
 @contextmanager
 def sqlite_odbc_database(folder: Path) -> Iterator[TestDatabase]:
-    """Gives a new database file, which the product opens through the SQLite ODBC driver."""
+    """Yield a new database file, which the product opens through the SQLite ODBC driver."""
     if SQLITE_DRIVER not in pyodbc.drivers():
         missing(f"the ODBC driver {SQLITE_DRIVER} is not installed")
     path = folder / "staging-odbc.db"
@@ -198,7 +198,7 @@ def _is_emptied(database: TestDatabase, name: str) -> bool:
 
 @contextmanager
 def external_database(connection_string: str) -> Iterator[TestDatabase]:
-    """Gives a new schema in the database that TEST_DB_CONNECTION_STRING names, and removes it afterwards."""
+    """Yield a new schema in the database that TEST_DB_CONNECTION_STRING names, and remove it afterwards."""
     connection = pyodbc.connect(connection_string, autocommit=True)
     dialect = _dialect_of(connection)
     schema = None if dialect is Dialect.SQLITE else f"d2i_test_{secrets.token_hex(6)}"
@@ -220,7 +220,7 @@ def _dialect_of(connection: pyodbc.Connection) -> Dialect:
 
 
 def _tables(database: TestDatabase) -> list[str]:
-    """Gives the tables of the test's schema; on SQLite, which has none, those of the whole file."""
+    """Return the tables of the test's schema; on SQLite, which has none, those of the whole file."""
     if database.schema:
         sql = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = ? AND table_type = 'BASE TABLE'"
         return [str(row[0]) for row in database.rows(sql, [database.schema])]
@@ -229,7 +229,7 @@ def _tables(database: TestDatabase) -> list[str]:
 
 
 def _remove_tables(database: TestDatabase, others: set[str]) -> None:
-    """Takes away what the test made, and nothing that was there before it."""
+    """Take away what the test made, and nothing that was there before it."""
     if database.schema:
         sql = "SELECT table_name FROM INFORMATION_SCHEMA.VIEWS WHERE table_schema = ?"
         for row in database.rows(sql, [database.schema]):
@@ -260,7 +260,7 @@ def _own_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def as_moment(value: object) -> datetime | None:
-    """Gives a timestamp as the database returned it (datetime, or SQLite's text) without a zone; None for null."""
+    """Return a timestamp as the database returned it (datetime, or SQLite's text) without a zone; None for null."""
     if value is None or isinstance(value, datetime):
         return value
     if isinstance(value, date):

@@ -38,7 +38,7 @@ class Found:
 
 
 def diagnose(command: str, settings: Mapping[str, str], folder: Path, *args: str) -> Found:
-    """Runs one of the tests for machines; what it prints must agree with its exit code."""
+    """Run one of the tests for machines; what it prints must agree with its exit code."""
     done = invoke_cli([command, *args, "--json"], settings, folder)
     document = json.loads(done.out)
     assert document["exit_code"] == done.code, done.text

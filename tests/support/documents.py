@@ -38,12 +38,12 @@ class Shown:
 
 
 def pages() -> list[Path]:
-    """Gives every page, and README.md, which readers meet first."""
+    """Return every page, and README.md, which readers meet first."""
     return [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 
 
 def blocks(path: Path) -> list[Block]:
-    """Gives the fenced blocks of a page in their order."""
+    """Return the fenced blocks of a page in their order."""
     text = path.read_text(encoding="utf-8")
     found = []
     for match in _FENCE.finditer(text):
@@ -54,12 +54,12 @@ def blocks(path: Path) -> list[Block]:
 
 
 def prose(path: Path) -> str:
-    """Gives a page without its fenced blocks."""
+    """Return a page without its fenced blocks."""
     return _FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
 def shown_commands() -> list[Shown]:
-    """Gives every call of the program that a page shows, in blocks and within lines."""
+    """Return every call of the program that a page shows, in blocks and within lines."""
     found = []
     for path in pages():
         name = path.relative_to(ROOT).as_posix()

@@ -13,7 +13,7 @@ FILE = "TEST_KEYRING_FILE"
 
 
 def store_settings(path: Path) -> dict[str, str]:
-    """Gives the environment in which the program's credential store is this file."""
+    """Return the environment in which the program's credential store is this file."""
     return {"PYTHON_KEYRING_BACKEND": f"{__name__}.FileKeyring", FILE: str(path)}
 
 

@@ -14,7 +14,7 @@ _LONGEST_S = 10.0
 
 
 def wait_until_lock_is_free(database: TestDatabase, table: str | None = None) -> None:
-    """Waits until the run lock of a table can be taken: a server takes a moment to notice that its client is gone.
+    """Wait until the run lock of a table can be taken: a server takes a moment to notice that its client is gone.
 
     `table` is the live one unless it is named. Errors: AlreadyRunning after ten seconds.
     """

@@ -51,6 +51,6 @@ TYPES = {
 
 
 def make_table(database: TestDatabase, table: str, layout: str, **types: str) -> None:
-    """Makes a table in one of the layouts; `types` stand in for those of the database."""
+    """Make a table in one of the layouts; `types` stand in for those of the database."""
     body = LAYOUTS[layout].format(**{**TYPES[database.dialect], **types})
     database.execute(f"CREATE TABLE {table} ({body})")

@@ -25,7 +25,7 @@ _DONE_WITH_ERROR = struct.pack("<BHHQ", _DONE, 2, 0, 0)
 
 
 def driver() -> str:
-    """Gives the path of the driver's library, as it can stand in `Driver=`; without it the test is skipped."""
+    """Return the path of the driver's library, as it can stand in `Driver=`; without it the test is skipped."""
     found = importlib.util.find_spec("mssql_python_odbc")
     if found is None or found.origin is None or sys.platform != "linux":
         missing("the wheel mssql-python with Microsoft's ODBC driver is not installed, or not for this system")
@@ -40,7 +40,7 @@ def driver() -> str:
 def sql_server_at_the_door(
     files: tuple[Path, Path], number: int, message: str, logins: list[bytes] | None = None
 ) -> Iterator[int]:
-    """Lets nobody in, as SQL Server does it: with an error of this number and text; gives the port. `logins` gets what
+    """Let nobody in, as SQL Server does it: with an error of this number and text; return the port. `logins` gets what
     each client says of itself.
 
     It speaks TDS 8.0 (`Encrypt=strict`) with this certificate and key, which is all that a client sees of a server
@@ -90,7 +90,7 @@ def _packet(data: bytes) -> bytes:
 
 
 def _read_message(connection: socket.socket) -> tuple[int, bytes]:
-    """Reads a client's message to its last packet and gives its kind and what it says."""
+    """Read a client's message to its last packet and return its kind and what it says."""
     said = b""
     while True:
         kind, status, length = struct.unpack(">BBH4x", _read(connection, 8))

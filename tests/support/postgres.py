@@ -54,20 +54,20 @@ class PostgresServer:
     password: str = field(repr=False)
 
     def connection_string(self, database: str, *, user: str | None = None, password: str | None = None) -> str:
-        """Gives the ODBC connection string of a database on this server."""
+        """Return the ODBC connection string of a database on this server."""
         return (
             f"DRIVER={{{DRIVER}}};SERVER=127.0.0.1;PORT={self.port};DATABASE={database};"
             f"UID={user or self.user};PWD={password or self.password}"
         )
 
     def create_database(self, template: str = "template1") -> str:
-        """Makes a copy of a database that nobody is connected to, an empty one by default, and gives its name."""
+        """Make a copy of a database that nobody is connected to, an empty one by default, and return its name."""
         name = f"test_{secrets.token_hex(6)}"
         self._administer(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
-        """Removes a database, and ends whatever connection to it a test left open."""
+        """Remove a database, and end whatever connection to it a test left open."""
         self._administer(
             f"SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'",
             f"DROP DATABASE IF EXISTS {name}",
@@ -84,7 +84,7 @@ class PostgresServer:
 
 @contextmanager
 def running_server(settings: Mapping[str, str] = _OPTIONS) -> Iterator[PostgresServer]:
-    """Starts a server with these settings and stops it again, its data with it. Errors: ServerMissing."""
+    """Start a server with these settings and stop it again, its data with it. Errors: ServerMissing."""
     folder = _binaries()
     if DRIVER not in pyodbc.drivers():
         raise ServerMissing(f"the ODBC driver {DRIVER} is not installed")
@@ -119,7 +119,7 @@ def _version_of(folder: Path) -> float:
 
 
 def as_server_user(command: Sequence[str]) -> list[str]:
-    """Gives the command as it must be started: PostgreSQL refuses root, and must die with the tests."""
+    """Return the command as it must be started: PostgreSQL refuses root, and must die with the tests."""
     setpriv = shutil.which("setpriv")
     if _server_uid() is None:
         return [setpriv, "--pdeathsig", "INT", *command] if setpriv else list(command)
@@ -130,7 +130,7 @@ def as_server_user(command: Sequence[str]) -> list[str]:
 
 
 def _server_uid() -> int | None:
-    """Gives the user the server runs as where the tests run as root; None where it can run as the tests do."""
+    """Return the user the server runs as where the tests run as root; None where it can run as the tests do."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
     import pwd
@@ -198,7 +198,7 @@ def _answers(server: PostgresServer, process: subprocess.Popen[bytes]) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stops the server at once: its data is thrown away next."""
+    """Stop the server at once: its data is thrown away next."""
     if process.poll() is None:
         process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGQUIT)
     try:

@@ -31,7 +31,7 @@ class Relay:
         self.port = int(self._listener.getsockname()[1])
 
     def cut(self) -> None:
-        """Breaks every connection, and refuses new ones until `mend`."""
+        """Break every connection, and refuses new ones until `mend`."""
         with self._lock:
             self._shut(self._listener)
             for connection in self._open:
@@ -39,7 +39,7 @@ class Relay:
             self._open.clear()
 
     def restore(self) -> None:
-        """Lets connections through again. Errors: OSError where another program has its port."""
+        """Let connections through again. Errors: OSError where another program has its port."""
         until = time.monotonic() + _LONGEST_S
         while True:
             try:
@@ -53,7 +53,7 @@ class Relay:
                 return
 
     def lose_answers(self, text: bytes, numbers: set[int], *, for_good: bool = False) -> None:
-        """Breaks the connection in place of passing on an answer with this text, the first being number 1.
+        """Break the connection in place of passing on an answer with this text, the first being number 1.
 
         `for_good` breaks every connection then, until `mend`.
         """
@@ -106,7 +106,7 @@ class Relay:
 
 @contextmanager
 def relay_to(port: int) -> Iterator[Relay]:
-    """Gives a relay to the server on `port`, and cuts it at the end. Errors: OSError where it could not be mended."""
+    """Yield a relay to the server on `port`, and cut it at the end. Errors: OSError where it could not be repaired."""
     relay = Relay(port)
     try:
         yield relay

@@ -14,7 +14,7 @@ BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC 
 
 
 def past_run(number: int = 0, **changes: Any) -> PastRun:
-    """Gives the run of `number` nights ago; all that was due went through, unless `changes` say otherwise."""
+    """Return the run of `number` nights ago; all that was due went through, unless `changes` say otherwise."""
     began = BEGAN - timedelta(days=number)
     due = 900 + (number * 137) % 260
     run = PastRun(
@@ -38,13 +38,13 @@ def past_run(number: int = 0, **changes: Any) -> PastRun:
 
 
 def killed_run(number: int) -> PastRun:
-    """Gives a run that was begun and has no end in the journal."""
+    """Return a run that was begun and has no end in the journal."""
     counts = ("due", "accepted", "refused", "undelivered", "deleted", "unchanged", "not_tried")
     return past_run(number, finished_at=None, exit_code=None, **dict.fromkeys(counts))
 
 
 def report(**changes: Any) -> RunReport:
-    """Gives the report of a night with some refused records, after thirty nights of which a few went wrong."""
+    """Return the report of a night with some refused records, after thirty nights of which a few went wrong."""
     run = past_run(0, due=1048, accepted=1003, refused=27, undelivered=0, unchanged=18, exit_code=1)
     runs = [run, *(past_run(number) for number in range(1, 30))]
     runs[4] = past_run(4, due=990, accepted=300, undelivered=290, not_tried=400, exit_code=5)
@@ -81,7 +81,7 @@ def report(**changes: Any) -> RunReport:
 
 
 def nights(**changes: Any) -> Nights:
-    """Gives ninety runs of which a few went wrong, with rules that come and go, and people who fail for weeks."""
+    """Return ninety runs of which a few went wrong, with rules that come and go, and people who fail for weeks."""
     runs = [past_run(number) for number in range(90)]
     runs[0] = past_run(0, due=1048, accepted=1003, refused=45, exit_code=1)
     runs[4] = past_run(4, due=990, accepted=300, undelivered=290, not_tried=400, exit_code=5)
@@ -100,5 +100,5 @@ def nights(**changes: Any) -> Nights:
 
 
 def people(first: int, count: int) -> dict[str, None]:
-    """Gives person ids in a row."""
+    """Return person ids in a row."""
     return dict.fromkeys(str(first + 7 * number) for number in range(count))

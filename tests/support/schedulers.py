@@ -58,7 +58,7 @@ elif name == "schtasks":
 
 
 def stand_ins(folder: Path) -> dict[str, str]:
-    """Puts stand-ins for crontab, systemctl and schtasks into a folder; gives the environment in which they are found.
+    """Put stand-ins for crontab, systemctl and schtasks into a folder; return the environment in which they are found.
 
     They are programs of their own on PATH, as the real ones are; the folder keeps what they were called with.
     """
@@ -75,7 +75,7 @@ def stand_ins(folder: Path) -> dict[str, str]:
 
 
 def split_command_line(line: str) -> list[str]:
-    """Gives the words of a command line as the C runtime of Windows splits it."""
+    """Return the words of a command line as the C runtime of Windows splits it."""
     words: list[str] = []
     word, is_quoted, backslashes, has_begun = "", False, 0, False
     for letter in f"{line} ":

@@ -13,16 +13,16 @@ from tests.support.hostile_receiver import Reply, Talk
 
 
 def says(status: int, body: bytes = b"", head: str = "") -> Reply:
-    """Gives the same whole answer every time; `head` are further header lines, each with its line end."""
+    """Return the same whole answer every time; `head` are further header lines, each with its line end."""
     return lambda talk: talk.answer(body, status, head)
 
 
 def hangs_up(talk: Talk) -> None:
-    """Ends the connection without a word."""
+    """End the connection without a word."""
 
 
 def in_turn(*replies: Reply) -> Reply:
-    """Gives each reply once, and the last for ever after."""
+    """Return each reply once, and the last for ever after."""
     left = list(replies)
 
     def reply(talk: Talk) -> None:
@@ -33,12 +33,12 @@ def in_turn(*replies: Reply) -> Reply:
 
 
 def token(value: str, lifetime_s: object = 3600) -> Reply:
-    """Gives a token."""
+    """Return a token."""
     return says(200, json.dumps({"access_token": value, "token_type": "Bearer", "expires_in": lifetime_s}).encode())
 
 
 @contextmanager
 def session() -> Iterator[requests.Session]:
-    """Opens the product's own session."""
+    """Open the product's own session."""
     with make_session(TransportOptions(connections=4)) as made:
         yield made

@@ -40,13 +40,13 @@ class HttpSink:
         return [path for _, path, _ in self.asked]
 
     def documents(self, path: str) -> list[dict[str, Any]]:
-        """The JSON that a path got."""
+        """Return the JSON that a path got."""
         return [json.loads(body) for _, at, body in self.asked if at == path]
 
 
 @contextmanager
 def http_sink() -> Iterator[HttpSink]:
-    """Serves an HTTP server that keeps every request and answers with its status."""
+    """Serve an HTTP server that keeps every request and answers with its status."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -57,7 +57,7 @@ def http_sink() -> Iterator[HttpSink]:
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:
-            """Prints nothing."""
+            """Print nothing."""
 
     with ThreadingHTTPServer((HERE, 0), Handler) as server:
         sink = HttpSink(server.server_address[1])
@@ -80,7 +80,7 @@ class MailSink:
     refuses: bool = False
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keeps a mail."""
+        """Keep a mail."""
         if self.refuses:
             return "554 not wanted: password hunter2"
         self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
@@ -89,7 +89,7 @@ class MailSink:
 
 @contextmanager
 def mail_sink(files: tuple[Path, Path] | None = None, *, is_tls: bool = False, login: str = "") -> Iterator[MailSink]:
-    """Serves a real SMTP server: with STARTTLS where `files` are a certificate and its key, TLS from the first byte
+    """Serve a real SMTP server: with STARTTLS where `files` are a certificate and its key, TLS from the first byte
     where `is_tls`; `login` is the password that it wants."""
     try:
         from aiosmtpd.controller import Controller

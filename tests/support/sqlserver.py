@@ -18,14 +18,14 @@ _MAKE = f"IF DB_ID(N'{DATABASE}') IS NULL CREATE DATABASE {DATABASE}"
 
 
 def connection_string(host: str, password: str, database: str) -> str:
-    """Gives the connection string for the account sa; the server's certificate is its own, made when it was started."""
+    """Return the connection string for the account sa; the server made its own certificate when it was started."""
     name = next((f"{{{name}}}" for name in _INSTALLED if name in pyodbc.drivers()), None) or driver()
     text = f"Driver={name};Server={host};Database={database};UID=sa;PWD={{{password.replace('}', '}}')}}}"
     return f"{text};Encrypt=yes;TrustServerCertificate=yes"
 
 
 def make_database(host: str, password: str, patience_s: float) -> str:
-    """Gives the connection string of the tests' database, made where it is not there.
+    """Return the connection string of the tests' database, made where it is not there.
 
     Errors: SystemExit where the server lets nobody in for `patience_s` seconds.
     """

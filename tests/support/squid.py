@@ -43,7 +43,7 @@ class Squid:
         return f"http://{HERE}:{self.port}"
 
     def requests(self) -> list[str]:
-        """Gives the notes of a plain HTTP proxy on what was asked of it, as `TCP_TUNNEL/200 CONNECT HOST:PORT`.
+        """Return the notes of a plain HTTP proxy on what was asked of it, as `TCP_TUNNEL/200 CONNECT HOST:PORT`.
 
         Those of tunnels are written when they end. A proxy answers first and notes it then, so a request of our own is
         made and its note waited for: what was answered before it is noted by then.
@@ -59,7 +59,7 @@ class Squid:
         return [note for note in self._notes() if not note.endswith(_MARK)]
 
     def tunnelled(self, place: str) -> int:
-        """Gives how many tunnels to `HOST:PORT` there were, once the last of them is noted: that is when it ends."""
+        """Return how many tunnels to `HOST:PORT` there were, once the last of them is noted: that is when it ends."""
         until = time.monotonic() + _NOTE_S
         while time.monotonic() < until and self._notes()[-1:] != [f"TCP_TUNNEL/200 CONNECT {place}"]:
             time.sleep(0.02)
@@ -73,7 +73,7 @@ class Squid:
 
 @contextmanager
 def open_proxy(hosts: Mapping[str, str] | None = None) -> Iterator[Squid]:
-    """Starts a proxy that lets everybody through. `hosts` are names that it alone knows, with their addresses."""
+    """Start a proxy that lets everybody through. `hosts` are names that it alone knows, with their addresses."""
     known = "".join(f"{address} {name}\n" for name, address in (hosts or {}).items())
     lines = ["http_port {port}", "http_access allow all"]
     with _running(lines, {"hosts": f"127.0.0.1 localhost\n{known}"}) as proxy:
@@ -82,7 +82,7 @@ def open_proxy(hosts: Mapping[str, str] | None = None) -> Iterator[Squid]:
 
 @contextmanager
 def proxy_with_password() -> Iterator[Squid]:
-    """Starts a proxy that lets USER with PASSWORD through, by basic authentication."""
+    """Start a proxy that lets USER with PASSWORD through, by basic authentication."""
     lines = [
         "http_port {port}",
         f"auth_param basic program {_helper('basic_ncsa_auth')} {{folder}}/passwords",
@@ -100,7 +100,7 @@ def proxy_with_password() -> Iterator[Squid]:
 
 @contextmanager
 def proxy_for_windows_accounts(*, keeps_alive: bool = True) -> Iterator[Squid]:
-    """Starts a proxy that asks for NTLM and takes any account that speaks it: squid's own fake of a domain.
+    """Start a proxy that asks for NTLM and takes any account that speaks it: squid's own fake of a domain.
 
     `keeps_alive` is whether it keeps a connection on which it asked for a login.
     """
@@ -119,14 +119,14 @@ def proxy_for_windows_accounts(*, keeps_alive: bool = True) -> Iterator[Squid]:
 
 @contextmanager
 def forbidding_proxy() -> Iterator[Squid]:
-    """Starts a proxy that lets nobody through to anywhere."""
+    """Start a proxy that lets nobody through to anywhere."""
     with _running(["http_port {port}", "http_access deny all"]) as proxy:
         yield proxy
 
 
 @contextmanager
 def secured_proxy(files: tuple[Path, Path]) -> Iterator[Squid]:
-    """Starts a proxy that is itself spoken to by TLS, with this certificate and key, and lets everybody through."""
+    """Start a proxy that is itself spoken to by TLS, with this certificate and key, and lets everybody through."""
     lines = ["https_port {port} tls-cert={folder}/own.pem", "http_access allow all"]
     with _running(lines, {"own.pem": "".join(file.read_text("ascii") for file in files)}) as proxy:
         yield proxy
@@ -134,7 +134,7 @@ def secured_proxy(files: tuple[Path, Path]) -> Iterator[Squid]:
 
 @contextmanager
 def inspecting_proxy(own: Authority, trusted: Path) -> Iterator[Squid]:
-    """Starts a proxy that opens TLS on its way: it shows certificates of `own`, and trusts a PEM file itself."""
+    """Start a proxy that opens TLS on its way: it shows certificates of `own`, and trusts a PEM file itself."""
     made = _helper("security_file_certgen")
     lines = [
         "http_port {port} ssl-bump tls-cert={folder}/own.pem generate-host-certificates=on "
@@ -188,7 +188,7 @@ def _helper(name: str) -> Path:
 
 
 def _hand_over(folder: Path) -> None:
-    """Lets squid, which gives up being root, have its folder."""
+    """Let squid, which gives up being root, have its folder."""
     if sys.platform != "win32" and os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, "proxy", "proxy")

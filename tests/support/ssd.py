@@ -45,7 +45,7 @@ _Row = TypeVar("_Row", bound="tuple[Any, ...]")
 
 
 def at(moment: When) -> datetime | None:
-    """Gives a date of the SSD from `2026-05-01` or `2026-05-01 13:30`."""
+    """Return a date of the SSD from `2026-05-01` or `2026-05-01 13:30`."""
     return datetime.fromisoformat(moment) if isinstance(moment, str) else moment
 
 
@@ -62,12 +62,12 @@ _DATES = frozenset({"dob", "expected_dob", "care_leaver_latest_contact"})
 
 
 def person(person_id: str = PERSON_ID, **members: Any) -> Person:
-    """Gives the row of a girl born on 9 March 2014, unless other members are given."""
+    """Return the row of a girl born on 9 March 2014, unless other members are given."""
     return _row(Person, **{"person_id": person_id, "dob": "2014-03-09", "sex": "F", **members})
 
 
 def rows(of: Person | None = None, /, **lists: Any) -> PersonRows:
-    """Gives a person's rows; the lists are those of `PersonRows`, and without a word there is one open referral."""
+    """Return a person's rows; the lists are those of `PersonRows`, and without a word there is one open referral."""
     return PersonRows(of or person(), **{"cin_episodes": [episode()], **lists})
 
 
@@ -144,7 +144,7 @@ def care(
     end_reason: str | None = None,
     **members: Any,
 ) -> ClaEpisode:
-    """Gives a looked-after episode of period of care `CLA1`, placement `PL1` and referral `R1`, unless said."""
+    """Return a looked-after episode of period of care `CLA1`, placement `PL1` and referral `R1`, unless said."""
     named = {
         "cla_episode_id": key,
         "person_id": PERSON_ID,
@@ -162,7 +162,7 @@ def care(
 def placement(
     key: str = "PL1", start: When = "2025-03-01", end: When = None, cla_id: str | None = "CLA1", **members: Any
 ) -> Placement:
-    """Gives a placement of type U1; `members` are named as those of `Placement`, without `cla_placement_`."""
+    """Return a placement of type U1; `members` are named as those of `Placement`, without `cla_placement_`."""
     named = {
         "cla_placement_id": key,
         "cla_id": cla_id,
@@ -206,37 +206,37 @@ def professional(key: str = "W1", number: str | None = "SW123456") -> Profession
 
 
 def built(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> Built:
-    """Builds a payload that must not be held back."""
+    """Build a payload that must not be held back."""
     result = build_payload(of, window, options)
     assert isinstance(result, Built), result
     return result
 
 
 def withheld(of: PersonRows, options: StageOptions = DEFAULTS) -> Withheld:
-    """Builds a payload that must be held back."""
+    """Build a payload that must be held back."""
     result = build_payload(of, WINDOW, options)
     assert isinstance(result, Withheld), result
     return result
 
 
 def details(of: PersonRows, options: StageOptions = DEFAULTS) -> dict[str, Any]:
-    """Gives the block `child_details` of a payload."""
+    """Return the block `child_details` of a payload."""
     block: dict[str, Any] = built(of, options).payload["child_details"]
     return block
 
 
 def episodes(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> list[dict[str, Any]]:
-    """Gives the episodes of a payload."""
+    """Return the episodes of a payload."""
     found: list[dict[str, Any]] = built(of, options, window).payload.get("social_care_episodes", [])
     return found
 
 
 def only_episode(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> dict[str, Any]:
-    """Gives the one episode of a payload."""
+    """Return the one episode of a payload."""
     (block,) = episodes(of, options, window)
     return block
 
 
 def rules(of: PersonRows, options: StageOptions = DEFAULTS) -> list[str]:
-    """Gives the rules of the issues that building a payload raised, in order."""
+    """Return the rules of the issues that building a payload raised, in order."""
     return [issue.rule.value for issue in build_payload(of, WINDOW, options).issues]

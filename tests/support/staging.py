@@ -45,20 +45,20 @@ class Staged:
 
 
 def child(person: str, **members: Any) -> dict[str, Any]:
-    """Gives a small valid payload of an invented child; `members` are added or replaced at its top level."""
+    """Return a small valid payload of an invented child; `members` are added or replaced at its top level."""
     details = {"first_name": f"Given {person}", "surname": "Sample", "date_of_birth": "2014-03-09", "sex": "F"}
     return {"la_child_id": person, "child_details": details, **members}
 
 
 def text_of(payload: Payload) -> str | None:
-    """Gives a payload as it is staged: a text stays as it is, an object becomes JSON with its letters unescaped."""
+    """Return a payload as it is staged: a text stays as it is, an object becomes JSON with its letters unescaped."""
     if payload is None or isinstance(payload, str):
         return payload
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 
 
 def hash_of(payload: Payload) -> bytes:
-    """Gives the hash that stands for a version of a payload: SHA-256 of its text, 32 bytes."""
+    """Return the hash that stands for a version of a payload: SHA-256 of its text, 32 bytes."""
     return sha256((text_of(payload) or "").encode("utf-8")).digest()
 
 
@@ -77,7 +77,7 @@ def staged(
     legacy_id: str | None = None,
     last_updated: datetime | None = datetime(2026, 11, 2, 3, 4, 5),  # noqa: DTZ001 - the column has no zone
 ) -> Staged:
-    """Gives a row as the build would stage it; what is not named is a small valid payload and its hash.
+    """Return a row as the build would stage it; what is not named is a small valid payload and its hash.
 
     `previous` set without `previous_hash` gets its own hash. `payload=None` stages a null.
     """
@@ -104,7 +104,7 @@ def staged(
 
 
 def fill(database: TestDatabase, table: str, rows: Iterable[Staged]) -> None:
-    """Puts rows into a staging table in their order, many at a time, in one transaction.
+    """Put rows into a staging table in their order, many at a time, in one transaction.
 
     Columns that the table does not have (an older layout) are left out.
     """
@@ -120,20 +120,20 @@ def fill(database: TestDatabase, table: str, rows: Iterable[Staged]) -> None:
 
 
 def table_rows(database: TestDatabase, table: str, order_by: str = "id") -> list[dict[str, Any]]:
-    """Gives every column of every row by its name in lower case; times as datetime, hashes as bytes."""
+    """Return every column of every row by its name in lower case; times as datetime, hashes as bytes."""
     names = database.columns(table)
     found = database.rows(f"SELECT * FROM {table} ORDER BY {order_by}")
     return [{name: _normal(name, value) for name, value in zip(names, row, strict=True)} for row in found]
 
 
 def row_of(database: TestDatabase, table: str, person: str) -> dict[str, Any]:
-    """Gives the one row of a person; fails where there is none or more than one."""
+    """Return the one row of a person; fails where there is none or more than one."""
     (row,) = [row for row in table_rows(database, table) if row["person_id"] == person]
     return row
 
 
 def change(database: TestDatabase, table: str, person: str, **columns: object) -> None:
-    """Changes columns of a person's rows, as another program at work on the table would."""
+    """Change columns of a person's rows, as another program at work on the table would."""
     assignments = ", ".join(f"{name} = ?" for name in columns)
     values: Sequence[object] = [_bound(database, value) for value in columns.values()]
     database.execute(f"UPDATE {table} SET {assignments} WHERE person_id = ?", [*values, person])

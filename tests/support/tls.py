@@ -36,7 +36,7 @@ class Authority:
     def issue(
         self, *names: str, not_before: datetime | None = None, not_after: datetime | None = None
     ) -> tuple[Path, Path]:
-        """Gives the files of a certificate chain and its key for these host names or addresses, this machine's by
+        """Return the files of a certificate chain and its key for these host names or addresses, this machine's by
         default."""
         hosts = names or (HERE,)
         issued = self.ca.issue_cert(
@@ -54,7 +54,7 @@ class Authority:
 
 
 def authority(folder: Path, organisation: str = "Invented Borough Council") -> Authority:
-    """Makes an authority with the name of an organisation; its files go into a folder of that name."""
+    """Make an authority with the name of an organisation; its files go into a folder of that name."""
     place = folder / organisation.replace(" ", "-").replace("'", "")
     place.mkdir()
     made = Authority(trustme.CA(organization_name=organisation, organization_unit_name="Issuing"), place)
@@ -64,13 +64,13 @@ def authority(folder: Path, organisation: str = "Invented Borough Council") -> A
 
 @contextmanager
 def secured_server(files: tuple[Path, Path], simulator: Simulator | None = None) -> Iterator[SimulatorServer]:
-    """Serves the receiver over TLS with a certificate and its key."""
+    """Serve the receiver over TLS with a certificate and its key."""
     with SimulatorServer(simulator or Simulator(), certfile=files[0], keyfile=files[1]) as server:
         yield server
 
 
 def context_of_old(files: tuple[Path, Path]) -> ssl.SSLContext:
-    """Gives what a server speaks that never got beyond TLS 1.1."""
+    """Return what a server speaks that never got beyond TLS 1.1."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.load_cert_chain(*files)
@@ -83,7 +83,7 @@ def context_of_old(files: tuple[Path, Path]) -> ssl.SSLContext:
 
 @contextmanager
 def raw_server(*, greeting: bytes = b"", tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serves every connection by TLS or by a few bytes, closes it then, and gives the port.
+    """Serve every connection by TLS or by a few bytes, close it then, and return the port.
 
     Nothing that a client says is read: it is what listens where something else was expected.
     """
@@ -102,7 +102,7 @@ def raw_server(*, greeting: bytes = b"", tls: ssl.SSLContext | None = None) -> I
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Lets clients connect and never says anything to them; gives the port."""
+    """Let clients connect and never say anything to them; return the port."""
     with socket.create_server((HERE, 0)) as listener:
         yield int(listener.getsockname()[1])
 
@@ -125,7 +125,7 @@ def _serve(listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None,
 
 
 def closed_port() -> int:
-    """Gives a port on which nothing listens, nor will: it is kept from every other program until this one ends."""
+    """Return a port on which nothing listens, nor will: it is kept from every other program until this one ends."""
     kept = socket.socket()
     kept.bind((HERE, 0))
     _KEPT.append(kept)
@@ -133,7 +133,7 @@ def closed_port() -> int:
 
 
 def free_port() -> int:
-    """Gives a port to listen on. Another program may take it first."""
+    """Return a port to listen on. Another program may take it first."""
     with socket.socket() as probe:
         probe.bind((HERE, 0))
         return int(probe.getsockname()[1])

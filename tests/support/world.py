@@ -42,18 +42,18 @@ class World:
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def stage(self, count: int, first: int = 0) -> list[str]:
-        """Puts in `count` pending rows of invented children and gives their person ids."""
+        """Put in `count` pending rows of invented children and return their person ids."""
         persons = [f"P{number:04d}" for number in range(first, first + count)]
         self.fill([staged(person) for person in persons])
         return persons
 
     def fill(self, rows: list[Staged]) -> None:
-        """Puts rows in and remembers how they stood before the run."""
+        """Put rows in and remembers how they stood before the run."""
         fill(self.database, self.database.table, rows)
         self.remember()
 
     def restage(self, person: str, payload: dict[str, Any] | str) -> None:
-        """Changes a person's rows as a build does that finds another payload."""
+        """Change a person's rows as a build does that finds another payload."""
         change(
             self.database,
             self.database.table,
@@ -65,15 +65,15 @@ class World:
         )
 
     def remember(self) -> None:
-        """Notes how the rows stand now, as what an untouched row must look like later."""
+        """Note how the rows stand now, as what an untouched row must look like later."""
         self.before = self.rows()
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Gives every row by person."""
+        """Return every row by person."""
         return {row["person_id"]: row for row in table_rows(self.database, self.database.table)}
 
     def environment(self, **settings: object) -> dict[str, str]:
-        """Gives the environment of a live run: those of the world, and what is named here."""
+        """Return the environment of a live run: those of the world, and what is named here."""
         return {
             **self.database.settings,
             **live_settings(self.server),
@@ -82,23 +82,23 @@ class World:
         }
 
     def run(self, *args: str, **settings: object) -> Completed:
-        """Runs the job inside this process."""
+        """Run the job inside this process."""
         return invoke_cli(["run", *args], self.environment(**settings), self.folder)
 
     def run_apart(self, *args: str, **settings: object) -> Completed:
-        """Runs the job as a program of its own."""
+        """Run the job as a program of its own."""
         return run_cli(["run", *args], self.environment(**settings), self.folder)
 
     def started(self, *args: str, **settings: object) -> AbstractContextManager[Popen[str]]:
-        """Starts the job as a program of its own."""
+        """Start the job as a program of its own."""
         return started_cli(["run", *args], self.environment(**settings), self.folder)
 
     def requests(self) -> int:
-        """Gives how many POSTs to the children endpoint came."""
+        """Return how many POSTs to the children endpoint came."""
         return self.server.simulator.stats().requests
 
     def check(self, expected: Mapping[str, str]) -> None:
-        """Holds every row against what is expected of it: `sent`, `untouched`, or `error: ` and a pattern."""
+        """Hold every row against what is expected of it: `sent`, `untouched`, or `error: ` and a pattern."""
         rows = self.rows()
         assert rows.keys() == expected.keys()
         on_record = recorded(self.database)
@@ -106,12 +106,12 @@ class World:
             _check_row(self, person, rows[person], word, on_record)
 
     def words(self) -> dict[str, str]:
-        """Says of each row what became of it, for faults whose victims only the run itself chooses."""
+        """Say of each row what became of it, for faults whose victims only the run itself chooses."""
         return {person: _word(row, self.before[person]) for person, row in self.rows().items()}
 
 
 def live_settings(server: SimulatorServer) -> dict[str, str]:
-    """Gives the settings of a live run against a receiver, without waits between two tries."""
+    """Return the settings of a live run against a receiver, without waits between two tries."""
     return {
         "API_ENDPOINT": server.base_url,
         "TOKEN_ENDPOINT": server.token_url,
@@ -130,7 +130,7 @@ def live_settings(server: SimulatorServer) -> dict[str, str]:
 def _check_row(
     world: World, person: str, row: Mapping[str, Any], word: str, on_record: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Holds one row against what became of it, and what the receiver holds and its control table say of the child."""
+    """Hold one row against what became of it, and what the receiver holds and its control table say of the child."""
     before = world.before[person]
     assert row["json_payload"] == before["json_payload"]
     if word == "sent":
@@ -157,18 +157,18 @@ def _check_sent(world: World, row: Mapping[str, Any], on_record: Mapping[str, di
 
 
 def normal(text: str) -> dict[str, Any]:
-    """Gives what a payload says, whatever the order of its elements: without nulls, purge flags and empty arrays."""
+    """Return what a payload says, whatever the order of its elements: without nulls, purge flags and empty arrays."""
     said: dict[str, Any] = content(orjson.loads(text))
     return said
 
 
 def held_now(simulator: Simulator) -> dict[str, dict[str, Any]]:
-    """Gives what the receiver holds, by child, in the form of `normal`."""
+    """Return what the receiver holds, by child, in the form of `normal`."""
     return {child: content(payload) for child, payload in simulator.all_held().items()}
 
 
 def recorded(database: TestDatabase) -> dict[str, dict[str, Any]]:
-    """Gives what the control table says that the receiver holds, by child."""
+    """Return what the control table says that the receiver holds, by child."""
     found = database.rows(f"SELECT la_child_id, held_payload FROM {database.named('ssd_api_held')}")
     return {str(child): normal(text) for child, text in found}
 

@@ -16,7 +16,7 @@ from tests.support.databases import TestDatabase, sqlite_database
 
 @pytest.fixture(scope="session")
 def deployed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file in which the packaged script has made the tables: to copy it is faster than to make them."""
+    """Return a database file in which the packaged script has made the tables: a copy is faster than the script."""
     folder = tmp_path_factory.mktemp("deployed")
     with sqlite_database(folder) as database:
         database.deploy()
@@ -25,7 +25,7 @@ def deployed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def table(deployed_file: Path, tmp_path: Path) -> Iterator[TestDatabase]:
-    """The staging table and its control tables in a new file, without a row in the live table."""
+    """Yield the staging table and its control tables in a new file, without a row in the live table."""
     shutil.copy(deployed_file, tmp_path)
     with sqlite_database(tmp_path) as database:
         yield database
@@ -33,7 +33,7 @@ def table(deployed_file: Path, tmp_path: Path) -> Iterator[TestDatabase]:
 
 @pytest.fixture
 def store(table: TestDatabase) -> Iterator[StagingTable]:
-    """The program's own view of that table."""
+    """Yield the program's own view of that table."""
     connection = connect(table.connection_string)
     try:
         yield StagingTable(connection, table_names(table.table, connection.dialect))

@@ -54,7 +54,7 @@ class Office:
         return len(self.server.token_requests)
 
     def form(self) -> dict[str, list[str]]:
-        """The form of the last token request."""
+        """Return the form of the last token request."""
         return parse_qs(self.server.token_requests[-1].body.decode(), keep_blank_values=True)
 
 

@@ -42,7 +42,7 @@ class Work:
         return "done"
 
     def quietly(self) -> None:
-        """Does the work and gives nothing."""
+        """Do the work and return nothing."""
         self()
 
 

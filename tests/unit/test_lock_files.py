@@ -23,7 +23,7 @@ SYSTEMS = [
 
 
 def pins(name: str) -> Iterator[tuple[Requirement, int]]:
-    """Yields each package of a lock file with how many hashes it has."""
+    """Yield each package of a lock file with how many hashes it has."""
     for entry in re.split(r"\n(?=[\w.-]+==)", path_of(name).read_text(encoding="utf-8"))[1:]:
         yield Requirement(entry.partition(" \\\n")[0]), entry.count("--hash=sha256:")
 
@@ -33,7 +33,7 @@ def holds(marker: Marker | None, system: dict[str, str]) -> bool:
 
 
 def versions(name: str, system: dict[str, str]) -> dict[str, str]:
-    """Returns which version a lock file gives each package on a system."""
+    """Return which version a lock file gives each package on a system."""
     found: dict[str, str] = {}
     for pin, _ in pins(name):
         if holds(pin.marker, system):

@@ -35,7 +35,7 @@ class Reader(HTMLParser):
             self.texts.append(data.strip())
 
     def attributes(self, tag: str) -> list[dict[str, str | None]]:
-        """Gives the attributes of each element of this name."""
+        """Return the attributes of each element of this name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
 

@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
 
 
 def is_free(runs: Runs, table: str = TABLE, shard: tuple[int, int] | None = None) -> bool:
-    """Tells whether a further run could begin, and lets it end at once."""
+    """Tell whether a further run could begin, and let it end at once."""
     try:
         run_lock.take(runs.another(), table, shard).release()
     except AlreadyRunning:

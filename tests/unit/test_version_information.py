@@ -18,7 +18,7 @@ version_information: Callable[[str], str] = runpy.run_path(str(ROOT / "packaging
 
 
 def read(version: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
-    """Gives every part of the information with what it was made of."""
+    """Return every part of the information with what it was made of."""
     parts: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
     def kind(name: str) -> Callable[..., str]:

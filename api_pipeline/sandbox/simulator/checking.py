@@ -30,7 +30,7 @@ class RecordFault:
 
     @property
     def place(self) -> str:
-        """The record and the path in it, as in `[3].social_care_episodes[0]`."""
+        """Return the record and the path in it, as in `[3].social_care_episodes[0]`."""
         return f"[{self.position}]{self.path}"
 
 

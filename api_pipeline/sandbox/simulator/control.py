@@ -36,15 +36,15 @@ class Steered(Protocol):
 
     @property
     def routes(self) -> Mapping[tuple[str, str, bool], Callable[[Any, str, bytes], Answer]]:
-        """The service's own routes."""
+        """Return the service's own routes."""
 
     @property
     def conditions(self) -> CommonConditions:
-        """What holds until it is changed."""
+        """Return what holds until it is changed."""
 
     @property
     def log(self) -> list[LoggedRequest]:
-        """The last requests."""
+        """Return the last requests."""
 
     def counts(self) -> dict[str, Any]:
         """Return the counts since the last reset."""

@@ -114,12 +114,12 @@ class HostileGateway:
 
     @property
     def base_url(self) -> str:
-        """The value for API_ENDPOINT."""
+        """Return the value for API_ENDPOINT."""
         return f"{self.origin}{Simulator.base_path}"
 
     @property
     def token_url(self) -> str:
-        """The value for TOKEN_ENDPOINT."""
+        """Return the value for TOKEN_ENDPOINT."""
         return f"{self.origin}{Simulator.token_path}"
 
     def begin_night(self, habits: Habits, tricks: Sequence[Trick]) -> None:

@@ -58,7 +58,7 @@ class LoopbackServer(Generic[Served]):
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """Return the port that is listened on."""
         return int(self._address[1])
 
     @property
@@ -167,12 +167,12 @@ class SimulatorServer(LoopbackServer[Simulator]):
 
     @property
     def base_url(self) -> str:
-        """The value for API_ENDPOINT."""
+        """Return the value for API_ENDPOINT."""
         return f"{self.origin}{Simulator.base_path}"
 
     @property
     def token_url(self) -> str:
-        """The value for TOKEN_ENDPOINT."""
+        """Return the value for TOKEN_ENDPOINT."""
         return f"{self.origin}{Simulator.token_path}"
 
 

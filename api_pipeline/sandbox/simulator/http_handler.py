@@ -19,7 +19,7 @@ class Host(Protocol):
 
     @property
     def simulator(self) -> Shell[Any]:
-        """The service that answers."""
+        """Return the service that answers."""
 
     def wait_for_client_to_go(self, connection: socket.socket) -> None:
         """Send nothing to a client until it closes the connection or the server ends."""

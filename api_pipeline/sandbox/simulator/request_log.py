@@ -127,18 +127,18 @@ class RequestLog:
 
     @property
     def answers(self) -> dict[int, int]:
-        """How often each status was answered to a request with records; 0 counts those that got no answer."""
+        """Return how often each status was answered to a request with records; 0 counts those that got no answer."""
         with self._lock:
             return dict(self._answers)
 
     @property
     def most_at_once(self) -> int:
-        """The most requests with records that were under way at one time."""
+        """Return the most requests with records that were under way at one time."""
         with self._lock:
             return self._most_at_once
 
     @property
     def too_early(self) -> int:
-        """How many requests with records came within a Retry-After."""
+        """Return how many requests with records came within a Retry-After."""
         with self._lock:
             return self._too_early

@@ -22,15 +22,15 @@ class Served(Protocol):
 
     @property
     def simulator(self) -> Simulator:
-        """The receiver behind it."""
+        """Return the receiver behind it."""
 
     @property
     def base_url(self) -> str:
-        """The value for API_ENDPOINT."""
+        """Return the value for API_ENDPOINT."""
 
     @property
     def token_url(self) -> str:
-        """The value for TOKEN_ENDPOINT."""
+        """Return the value for TOKEN_ENDPOINT."""
 
 
 def run_server(

@@ -149,7 +149,7 @@ class Shell(Generic[Holding]):
 
     @property
     def conditions(self) -> Holding:
-        """What holds until it is changed."""
+        """Return what holds until it is changed."""
         return self._conditions
 
     def change(self, **changes: Any) -> None:
@@ -184,5 +184,5 @@ class Shell(Generic[Holding]):
 
     @property
     def log(self) -> list[LoggedRequest]:
-        """The last requests to the endpoints, in the order of their answers."""
+        """Return the last requests to the endpoints, in the order of their answers."""
         return self._log.entries()

@@ -43,7 +43,7 @@ class TokenOffice:
 
     @property
     def issued(self) -> int:
-        """How many tokens have been issued since the last reset."""
+        """Return how many tokens have been issued since the last reset."""
         return self._issued
 
     def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:

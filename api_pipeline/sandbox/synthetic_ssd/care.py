@@ -16,7 +16,7 @@ REGISTRATIONS: tuple[str | None, ...] = (
 
 
 def care_cases() -> list[Case]:
-    """Gives all cases about care and the people who give it."""
+    """Return all cases about care and the people who give it."""
     return [
         *(episode_case("7.2", make) for make in (_placements_in_a_row, _open_after_ended, _ends_before_it_starts)),
         *(episode_case("7.2", make) for make in (_two_episodes_on_one_placement, _placement_without_episode)),
@@ -142,7 +142,7 @@ def _two_care_leaver_rows(life: Life, _episode: Row) -> None:
 
 
 def _workers(life: Life, episode: Row, begins: int, ends: int | None) -> Row:
-    """Adds a worker by days from START, which is a day after a census date; on an episode with a CIN plan."""
+    """Add a worker by days from START, which is a day after a census date; on an episode with a CIN plan."""
     life.cin_plan(episode, life.start, None)
     until = None if ends is None else life.start + ends * _DAY
     row = life.involvement(episode, 50, life.start + begins * _DAY, until)

@@ -24,7 +24,7 @@ class Case:
 
 
 def bare_case(section: str, make: Make) -> Case:
-    """Gives the case of a child to whom nothing has happened yet: what `make` adds is all there is."""
+    """Return the case of a child to whom nothing has happened yet: what `make` adds is all there is."""
 
     def whole(life: Life) -> None:
         ordinary_child(life)
@@ -34,7 +34,7 @@ def bare_case(section: str, make: Make) -> Case:
 
 
 def episode_case(section: str, make: WithEpisode, name: str = "") -> Case:
-    """Gives the case of a child with one open recent CIN episode, which is in the cohort without doubt."""
+    """Return the case of a child with one open recent CIN episode, which is in the cohort without doubt."""
 
     def whole(life: Life) -> None:
         ordinary_child(life)

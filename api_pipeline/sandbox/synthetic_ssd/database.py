@@ -25,7 +25,7 @@ _PEOPLE_IN_A_PAGE = 500
 def create_tables(
     execute: Callable[[str], object], dialect: Dialect, schema: str | None = None, *, has_indexes: bool = True
 ) -> None:
-    """Makes the SSD's tables with the columns that `stage` reads, and indexes on what it joins by.
+    """Make the SSD's tables with the columns that `stage` reads, and indexes on what it joins by.
 
     Without `has_indexes` they have their primary keys alone, as the SSD's own scripts make them.
     Errors: SettingsError where `schema` is not a name of a schema, and whatever `execute` raises.
@@ -41,7 +41,7 @@ def create_tables(
 
 
 def fill(connection: Connection, ssd: SyntheticSsd, schema: str | None = None) -> int:
-    """Puts a whole synthetic SSD into empty tables, some people at a time; gives the number of rows. Errors:
+    """Put a whole synthetic SSD into empty tables, some people at a time; return the number of rows. Errors:
     DatabaseError."""
     count = len(ssd.professionals())
     with connection.transaction():
@@ -54,7 +54,7 @@ def fill(connection: Connection, ssd: SyntheticSsd, schema: str | None = None) -
 
 
 def write_night(connection: Connection, night: Night, schema: str | None = None) -> None:
-    """Brings the tables from before a night to after it, in one transaction. Errors: DatabaseError."""
+    """Bring the tables from before a night to after it, in one transaction. Errors: DatabaseError."""
     with connection.transaction():
         for table in SSD_TABLES:
             before = [row for step in night.steps if step.before for row in step.before.rows(table)]

@@ -12,7 +12,7 @@ _DAY = timedelta(days=1)
 
 
 def block_cases() -> list[Case]:
-    """Gives all cases about an episode, its assessments, plans and enquiries."""
+    """Return all cases about an episode, its assessments, plans and enquiries."""
     return [
         *(episode_case("6", make) for make in (_id_too_long, _id_with_a_sign, _several_episodes, _two_of_one_day)),
         *(episode_case("6", make) for make in (_closed_without_reason, _reason_without_closure, _closed_too_early)),

@@ -46,16 +46,16 @@ class Life:
         self.person = self.add("ssd_person", pers_person_id=self.person_id)
 
     def add(self, table: str, /, **columns: Value) -> Row:
-        """Adds a row; columns that are not named are null."""
+        """Add a row; columns that are not named are null."""
         self.tables.setdefault(table, []).append(columns)
         return columns
 
     def rows(self, table: str) -> list[Row]:
-        """Gives the person's rows in a table; the list is the one that is kept."""
+        """Return the person's rows in a table; the list is the one that is kept."""
         return self.tables.setdefault(table, [])
 
     def rename(self, person_id: str) -> None:
-        """Gives the person another id, in every row that names them."""
+        """Give the person another id, in every row that names them."""
         for rows in self.tables.values():
             for row in rows:
                 for column, value in row.items():
@@ -64,7 +64,7 @@ class Life:
         self.person_id = person_id
 
     def key(self, letter: str, table: str) -> str:
-        """Gives a free key for a row of a table: letter, the person's number, position."""
+        """Return a free key for a row of a table: letter, the person's number, position."""
         return self._free(table, lambda position: f"{letter}{self.number}-{position}")
 
     def _free(self, table: str, key_of: Callable[[int], str]) -> str:
@@ -74,25 +74,25 @@ class Life:
         return next(key for key in map(key_of, count(len(taken) + 1)) if key not in taken)
 
     def days_ago(self, least: int, most: int) -> datetime:
-        """Gives a moment between two numbers of days before the run date; a third of them have a time of day."""
+        """Return a moment between two numbers of days before the run date; a third of them have a time of day."""
         moment = self.today - timedelta(days=self.rng.randint(least, most))
         return moment + timedelta(minutes=self.rng.randrange(1440)) if self.rng.random() < 0.3 else moment
 
     def later(self, moment: Value, least: int, most: int) -> datetime | None:
-        """Gives a day after a moment, or None where that day has not come yet: it has not ended."""
+        """Return a day after a moment, or None where that day has not come yet: it has not ended."""
         assert isinstance(moment, datetime)  # noqa: S101 - every caller has just made it
         after = moment.replace(hour=0, minute=0) + timedelta(days=self.rng.randint(least, most))
         return after if after <= self.today else None
 
     def disability(self, code: str | None) -> Row:
-        """Adds a disability."""
+        """Add a disability."""
         table = "ssd_disability"
         return self.add(
             table, disa_table_id=self.key("D", table), disa_person_id=self.person_id, disa_disability_code=code
         )
 
     def address(self, postcode: str | None, since: datetime | None) -> Row:
-        """Adds an address."""
+        """Add an address."""
         return self.add(
             "ssd_address",
             addr_table_id=self.key("AD", "ssd_address"),
@@ -102,7 +102,7 @@ class Life:
         )
 
     def identifier(self, kind: str, value: str | None, since: datetime | None) -> Row:
-        """Adds a linked identifier."""
+        """Add a linked identifier."""
         return self.add(
             "ssd_linked_identifiers",
             link_table_id=self.key("LI", "ssd_linked_identifiers"),
@@ -113,7 +113,7 @@ class Life:
         )
 
     def immigration(self, status: str | None, since: datetime | None, until: datetime | None = None) -> Row:
-        """Adds an immigration status."""
+        """Add an immigration status."""
         return self.add(
             "ssd_immigration_status",
             immi_immigration_status_id=self.key("IM", "ssd_immigration_status"),
@@ -124,7 +124,7 @@ class Life:
         )
 
     def sdq(self, completed: datetime | None, score: int | None) -> Row:
-        """Adds a strengths and difficulties questionnaire."""
+        """Add a strengths and difficulties questionnaire."""
         return self.add(
             "ssd_sdq_scores",
             csdq_table_id=self.key("Q", "ssd_sdq_scores"),
@@ -134,7 +134,7 @@ class Life:
         )
 
     def episode(self, referral: datetime | None, closed: datetime | None = None) -> Row:
-        """Adds a CIN episode; its id is a whole number, as in Mosaic."""
+        """Add a CIN episode; its id is a whole number, as in Mosaic."""
         table = "ssd_cin_episodes"
         return self.add(
             table,
@@ -148,7 +148,7 @@ class Life:
         )
 
     def assessment(self, episode: Row, start: datetime | None, authorised: datetime | None) -> Row:
-        """Adds an assessment without factors."""
+        """Add an assessment without factors."""
         table = "ssd_cin_assessments"
         return self.add(
             table,
@@ -160,7 +160,7 @@ class Life:
         )
 
     def factors(self, assessment: Row, text: str | None) -> Row:
-        """Adds a factors row to an assessment; `text` is stored as it is."""
+        """Add a factors row to an assessment; `text` is stored as it is."""
         return self.add(
             "ssd_assessment_factors",
             cinf_table_id=self.key("F", "ssd_assessment_factors"),
@@ -169,7 +169,7 @@ class Life:
         )
 
     def cin_plan(self, episode: Row, start: datetime | None, end: datetime | None) -> Row:
-        """Adds a CIN plan."""
+        """Add a CIN plan."""
         return self.add(
             "ssd_cin_plans",
             cinp_cin_plan_id=self.key("P", "ssd_cin_plans"),
@@ -180,7 +180,7 @@ class Life:
         )
 
     def enquiry(self, episode: Row, start: datetime | None, end: datetime | None, outcome: str | None) -> Row:
-        """Adds a section 47 enquiry; `outcome` is the stored JSON text."""
+        """Add a section 47 enquiry; `outcome` is the stored JSON text."""
         return self.add(
             "ssd_s47_enquiry",
             s47e_s47_enquiry_id=self.key("S", "ssd_s47_enquiry"),
@@ -192,7 +192,7 @@ class Life:
         )
 
     def conference(self, enquiry: Row, held: datetime | None) -> Row:
-        """Adds an initial child protection conference to an enquiry."""
+        """Add an initial child protection conference to an enquiry."""
         return self.add(
             "ssd_initial_cp_conference",
             icpc_icpc_id=self.key("IC", "ssd_initial_cp_conference"),
@@ -201,7 +201,7 @@ class Life:
         )
 
     def cp_plan(self, episode: Row, start: datetime | None, end: datetime | None) -> Row:
-        """Adds a child protection plan."""
+        """Add a child protection plan."""
         return self.add(
             "ssd_cp_plans",
             cppl_cp_plan_id=self.key("CP", "ssd_cp_plans"),
@@ -212,7 +212,7 @@ class Life:
         )
 
     def placement(self, care_id: str, start: datetime | None, end: datetime | None) -> Row:
-        """Adds a placement to a period of care."""
+        """Add a placement to a period of care."""
         return self.add(
             "ssd_cla_placement",
             clap_cla_placement_id=self.key("LP", "ssd_cla_placement"),
@@ -225,7 +225,7 @@ class Life:
         )
 
     def care_episode(self, referral_id: Value, placement: Row, start: datetime | None, ceased: datetime | None) -> Row:
-        """Adds a looked-after episode on a placement."""
+        """Add a looked-after episode on a placement."""
         return self.add(
             "ssd_cla_episodes",
             clae_cla_episode_id=self.key("LE", "ssd_cla_episodes"),
@@ -240,7 +240,7 @@ class Life:
         )
 
     def permanence(self, decision: datetime | None, matched: datetime | None, placed: datetime | None) -> Row:
-        """Adds an adoption's dates, joined by the person."""
+        """Add an adoption's dates, joined by the person."""
         return self.add(
             "ssd_permanence",
             perm_table_id=self.key("PE", "ssd_permanence"),
@@ -251,7 +251,7 @@ class Life:
         )
 
     def care_leaver(self, contact: datetime | None) -> Row:
-        """Adds a care leaver's row."""
+        """Add a care leaver's row."""
         return self.add(
             "ssd_care_leavers",
             clea_table_id=self.key("CL", "ssd_care_leavers"),
@@ -262,7 +262,7 @@ class Life:
         )
 
     def involvement(self, episode: Row, professional: int, start: datetime | None, end: datetime | None) -> Row:
-        """Adds a professional's involvement as case worker."""
+        """Add a professional's involvement as case worker."""
         return self.add(
             "ssd_involvements",
             invo_involvements_id=self.key("IN", "ssd_involvements"),
@@ -275,12 +275,12 @@ class Life:
 
 
 def person_id_of(number: int) -> str:
-    """Gives the person id for a number: some begin with a letter, and the order as text is not that of the numbers."""
+    """Return the person id for a number: some begin with a letter, and the order as text is not that of the numbers."""
     text = str(number * 7 + 13)
     letter = {3: "C", 5: "d"}.get(number % 13, "")
     return letter + text
 
 
 def professional_id_of(number: int) -> str:
-    """Gives the id of an invented professional."""
+    """Return the id of an invented professional."""
     return f"PR{number}"

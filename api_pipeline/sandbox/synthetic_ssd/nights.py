@@ -77,14 +77,14 @@ class Night:
 
 
 def drawn_changes(rng: random.Random, count: int) -> list[Change]:
-    """Draws what is to happen; from ten changes on, every kind comes at least once."""
+    """Draw what is to happen; from ten changes on, every kind comes at least once."""
     certain = list(Change) if count >= len(Change) else []
     rng.shuffle(certain)
     return certain + rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count - len(certain))
 
 
 def changed_person(rng: random.Random, person: SyntheticPerson, change: Change, today: datetime) -> SyntheticPerson:
-    """Gives the person after a change that they live through; `today` is midnight of the day after the night."""
+    """Return the person after a change that they live through; `today` is midnight of the day after the night."""
     after = person.copied()
     match change:
         case Change.OPENED:
@@ -143,7 +143,7 @@ def _remove(rng: random.Random, person: SyntheticPerson) -> None:
 
 
 def _leave(person: SyntheticPerson) -> None:
-    """Moves every date but the births nine years back: nothing of it is in any window now."""
+    """Move every date but the births nine years back: nothing of it is in any window now."""
     for table, rows in person.tables.items():
         if table == "ssd_person":
             continue
@@ -164,7 +164,7 @@ def _leave(person: SyntheticPerson) -> None:
 
 
 def _renumber(person: SyntheticPerson) -> None:
-    """Gives every row of the person a new id, and every reference to it, as a migrated form's id changes."""
+    """Give every row of the person a new id, and every reference to it, as a migrated form's id changes."""
     renamed: dict[object, str] = {}
     for table in SSD_TABLES:
         for row in person.tables.get(table.name, ()):
@@ -184,7 +184,7 @@ def _next_id(old: str) -> str:
 
 
 def _life(rng: random.Random, person: SyntheticPerson, today: datetime) -> Life:
-    """Gives a builder that adds to the rows the person has; the window's bounds do not matter to it."""
+    """Return a builder that adds to the rows the person has; the window's bounds do not matter to it."""
     life = Life(rng, person.number, today, today, today)
     life.person_id, life.tables = person.person_id, person.tables
     life.person = person.tables["ssd_person"][0]

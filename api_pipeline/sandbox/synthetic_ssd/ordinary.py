@@ -17,7 +17,7 @@ _OTHER_IDENTIFIERS = ("Case Number", "NHS Number", "Court Case Number")
 
 
 def ordinary_child(life: Life) -> None:
-    """Gives the person a name, a birth date, addresses and the like, of a kind that every rule of section 4 takes."""
+    """Give the person a name, a birth date, addresses and the like, of a kind that every rule of section 4 takes."""
     rng, person = life.rng, life.person
     born = life.days_ago(60, 21 * 365).replace(hour=0, minute=0)
     person.update(
@@ -45,7 +45,7 @@ def ordinary_child(life: Life) -> None:
 
 
 def ordinary_episode(life: Life, referral: datetime) -> Row:
-    """Adds a CIN episode with its assessments, plans, enquiries and workers, as most have them."""
+    """Add a CIN episode with its assessments, plans, enquiries and workers, as most have them."""
     rng = life.rng
     episode = life.episode(referral, life.later(referral, 40, 900))
     for _ in range(rng.randint(1, 4)):
@@ -70,7 +70,7 @@ def ordinary_episode(life: Life, referral: datetime) -> Row:
 
 
 def ordinary_care(life: Life, episode: Row, since: datetime, placements: int) -> str:
-    """Adds a period of care: placements that follow each other, one or two episodes on each; gives its id."""
+    """Add a period of care: placements that follow each other, one or two episodes on each; return its id."""
     care_id = f"L{life.number}-{len(life.rows('ssd_cla_placement')) + 1}"
     begins: datetime | None = since
     for _ in range(placements):
@@ -88,7 +88,7 @@ def ordinary_care(life: Life, episode: Row, since: datetime, placements: int) ->
 
 
 def ordinary_life(life: Life) -> None:
-    """Gives the person a life as most have it: some 60 rows, a part of them older than the window."""
+    """Give the person a life as most have it: some 60 rows, a part of them older than the window."""
     rng = life.rng
     ordinary_child(life)
     # One in eight has only history, too old for any window.
@@ -107,5 +107,5 @@ def ordinary_life(life: Life) -> None:
 
 
 def factors_text(codes: Sequence[str]) -> str:
-    """Gives factors as most SSDs store them: a JSON array."""
+    """Return factors as most SSDs store them: a JSON array."""
     return json.dumps(list(codes))

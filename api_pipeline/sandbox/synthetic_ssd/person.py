@@ -20,15 +20,15 @@ class SyntheticPerson:
     tables: dict[str, list[Row]]
 
     def rows(self, table: SsdTable) -> list[tuple[object, ...]]:
-        """Gives the rows of one table, in the order of the table's columns."""
+        """Return the rows of one table, in the order of the table's columns."""
         names = table.column_names
         return [tuple(map(row.get, names)) for row in self.tables.get(table.name, ())]
 
     def copied(self) -> SyntheticPerson:
-        """Gives a copy that can be changed without changing this one."""
+        """Return a copy that can be changed without changing this one."""
         return copy.deepcopy(self)
 
     @property
     def row_count(self) -> int:
-        """How many rows the person has over all tables."""
+        """Return how many rows the person has over all tables."""
         return sum(len(self.tables.get(table.name, ())) for table in SSD_TABLES)

@@ -14,7 +14,7 @@ FORMER_UPN = "Former Unique Pupil Number"
 
 
 def situation_cases() -> list[Case]:
-    """Gives all cases about the child and the cohort."""
+    """Return all cases about the child and the cohort."""
     return [
         *(bare_case("1", make) for make in (_closed_at_the_start, _closed_before_the_start, _referred_at_the_end)),
         *(bare_case("1", make) for make in (_referred_after_the_end, _referral_without_date, _times_of_day)),

@@ -40,24 +40,24 @@ class SyntheticSsd:
         self._gone: list[SyntheticPerson] = []
 
     def person(self, number: int) -> SyntheticPerson | None:
-        """Gives the person with a number (from 0), as they stand tonight; None for one whose rows are gone."""
+        """Return the person with a number (from 0), as they stand tonight; None for one whose rows are gone."""
         if number in self._changed:
             return self._changed[number]
         return self._made(number)
 
     def persons(self) -> Iterator[SyntheticPerson]:
-        """Gives everybody whose rows are there, in the order of their numbers."""
+        """Yield everybody whose rows are there, in the order of their numbers."""
         for number in range(self.people):
             person = self.person(number)
             if person is not None:
                 yield person
 
     def professionals(self) -> list[Row]:
-        """Gives the rows of the professionals, who belong to no person; the first have odd registration numbers."""
+        """Return the rows of the professionals, who belong to no person; the first have odd registration numbers."""
         return [self._professional(number) for number in range(self._professionals)]
 
     def next_night(self, rng: random.Random, share: float, as_of: date | None = None) -> Night:
-        """Changes a share of the people (one at least) as a night does, and gives what was changed.
+        """Change a share of the people (one at least) as a night does, and return what was changed.
 
         `as_of` is the day after that night, for dates that come in with it; without it the day stays.
         """

@@ -96,7 +96,7 @@ _ROLES = ("CW", "cw ", " CW", "IRO", "Case Worker", "", None)
 
 
 def value_cases() -> Iterator[Case]:
-    """Gives all cases of one value."""
+    """Yield all cases of one value."""
     for column, (section, values) in _CHILD.items():
         yield from _each(section, column, values, partial(_set_child, column))
     for column, (section, values) in _EPISODE.items():

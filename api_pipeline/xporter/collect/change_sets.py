@@ -37,11 +37,11 @@ class Since:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the whole set is asked for."""
+        """Return whether the whole set is asked for."""
         return self.asks == WHOLE
 
     def may_be_unknown(self, outcome: str) -> bool:
-        """Whether an error may be about the snapshot (R4)."""
+        """Return whether an error may be about the snapshot (R4)."""
         return not self.is_whole and outcome not in _NOT_ABOUT_THE_SNAPSHOT
 
 

@@ -156,7 +156,7 @@ class SchoolRound:
         return None
 
     def _is_verified(self, asked: _Asked) -> bool:
-        """Whether a set that is landed has as many rows as the API itself counts; asked for with --verify alone."""
+        """Return whether a landed set has as many rows as the API itself counts; only --verify asks for it."""
         question, choice = asked.question, asked.choice
         is_landed = self._plan.closed.get((choice.endpoint.name, question.window)) == question.params_hash
         if not self._plan.verifies or not is_landed or len(question.requests) != 1:

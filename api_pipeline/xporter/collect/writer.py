@@ -58,7 +58,7 @@ class Writer:
         self._asked_well: set[str] = set()
 
     def is_dead_address(self, endpoint: str) -> bool:
-        """Whether several schools said that the API does not know the address of an endpoint."""
+        """Return whether several schools said that the API does not know the address of an endpoint."""
         return len(self._dead.get(endpoint, ())) >= _DEAD_AFTER
 
     def deal_with(self, item: Item) -> Verdict:
@@ -177,7 +177,7 @@ class Writer:
         return Verdict.WRITTEN
 
     def _may_shrink(self, item: Collected, table: str) -> bool:
-        """Whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
+        """Return whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
         return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
 
     def _write(self, item: Collected, changes: list[TableChange]) -> None:

@@ -48,7 +48,7 @@ class LandingStore:
             ) from None
 
     def has_outbox(self) -> bool:
-        """Whether the table of what is to be written back is there: a database of an earlier version has none."""
+        """Return whether the table of what is to be written back exists: a database of an earlier version has none."""
         try:
             self.connection.query(self.sql("probe_outbox"))
         except DatabaseError as error:

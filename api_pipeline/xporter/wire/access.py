@@ -79,11 +79,11 @@ class Caller:
 
     @property
     def reach(self) -> Reach:
-        """How a request of this caller travels."""
+        """Return how a request of this caller travels."""
         access = self.access
         return Reach(access.timeouts, access.user_agent, access.proxy_url, _PEER, self.observers.is_abandoned)
 
     @property
     def policy(self) -> RetryPolicy:
-        """How often a request is tried."""
+        """Return how often a request is tried."""
         return RetryPolicy(self.access.max_attempts, self.access.retry_max_wait_s)

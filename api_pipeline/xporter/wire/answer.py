@@ -118,7 +118,7 @@ def unwrapped(body: Any) -> Any:
 
 
 def is_not_ready(body: Mapping[str, Any]) -> bool:
-    """Whether an answer says that the data are still being fetched: a status other than OK, and no table."""
+    """Return whether an answer says that the data are still being fetched: a status other than OK, and no table."""
     members = _lowered(body)
     status = next((members[name] for name in _STATE_MEMBERS if name in members), None)
     if status is None:

@@ -89,7 +89,7 @@ def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, w
 
 
 def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
-    """Whether a conduct record shows what a row changes: its note, the points of pupils, who is in it and who not."""
+    """Return whether a conduct record shows what a row changes: its note, the pupils' points, who is in it."""
     conduct = row.body["Conduct"]
     shape = _shape(row)
     entry = next((one for one in seen.tables.get(shape.table, ()) if str(member_of(one, "id")).strip() == record), None)
@@ -192,7 +192,7 @@ def _shape(row: OutboxRow) -> Shape:
 
 
 def _looks_like(entry: Mapping[str, Any], head: Mapping[str, Any], shape: Shape) -> bool:
-    """Whether a record has the note of an incident, or the type, place and beginning of a detention."""
+    """Return whether a record has the note of an incident, or the type, place and beginning of a detention."""
     for name, column in shape.signs:
         ours, theirs = str(head.get(name) or "").strip(), str(member_of(entry, column) or "").strip()
         # A time may come with its date and seconds.

@@ -56,18 +56,18 @@ class OutboxRow:
 
     @property
     def makes_record(self) -> bool:
-        """Whether it would be entered twice if it was sent twice."""
+        """Return whether it would be entered twice if it was sent twice."""
         return self.kind in (Kind.CONDUCT, Kind.DETENTION) and self.update_id is None
 
     @property
     def update_id(self) -> str | None:
-        """The conduct record that the row changes; None where it writes something new."""
+        """Return the conduct record that the row changes; None where it writes something new."""
         found = self.body["Conduct"].get("UpdateId") if self.kind is Kind.CONDUCT else None
         return None if found is None else str(found).strip()
 
     @property
     def slot(self) -> tuple[str, ...] | None:
-        """What no other row may say anything else of; None where several rows never meet."""
+        """Return what no other row may say anything else of; None where several rows never meet."""
         if self.makes_record:
             return None
         if self.update_id is not None:

@@ -31,7 +31,7 @@ class WriteBackSummary:
 
     @property
     def exit_code(self) -> int:
-        """The code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        """Return the code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
         codes = {error.exit_code for error in self.errors}
         words = list(self.outcomes.values())
         if self.schools and words.count(Outcome.REFUSED) == self.schools:

@@ -79,7 +79,7 @@ def _returns() -> tuple[SimulatedReturn, ...]:
 
 @pytest.fixture
 def provider(database: TestDatabase, tmp_path: Path) -> Iterator[Provider]:
-    """A provider whose tables are made by the command itself."""
+    """Yield a provider whose tables are made by the command itself."""
     with TecServer(TecSimulator(TecOptions(returns=_returns()))) as server:
         made = Provider(database, server, tmp_path)
         done = made.sdr("deploy-schema", "--apply")

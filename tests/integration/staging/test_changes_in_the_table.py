@@ -25,7 +25,7 @@ TO = {"API_ENDPOINT": ENDPOINT, "LA_CODE": "845"}
 
 
 def accept(ssd: CouncilSsd, person_id: str) -> dict[str, Any]:
-    """Leaves a row and the control table as `run` does when a record is accepted."""
+    """Leave a row and the control table as `run` does when a record is accepted."""
     row = ssd.rows()[person_id]
     change(
         ssd.database,
@@ -52,7 +52,7 @@ def hold(ssd: CouncilSsd, person_id: str, payload: str) -> None:
 
 
 def purge(ssd: CouncilSsd, person_id: str) -> None:
-    """Leaves a row and the control table as `run` does when a deletion is accepted."""
+    """Leave a row and the control table as `run` does when a deletion is accepted."""
     change(
         ssd.database,
         ssd.database.table,

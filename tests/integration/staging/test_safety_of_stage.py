@@ -191,7 +191,7 @@ def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> 
 
 
 def _kill_while_it_changes(ssd: CouncilSsd, where: str) -> int:
-    """Starts a staging, kills it as soon as a condition holds for some rows, and gives for how many it holds then."""
+    """Start a staging, kill it as soon as a condition holds for some rows, and return for how many it holds then."""
     with started_cli(["stage", "--as-of", AS_OF], ssd.settings, ssd.folder) as process:
         while process.poll() is None and not ssd.database.count(ssd.database.table, where):
             time.sleep(0.01)
@@ -437,7 +437,7 @@ def test_the_staged_rows_are_the_same_byte_for_byte_from_every_database(ssd: Cou
 
 
 def _reference(ssd: CouncilSsd, synthetic: SyntheticSsd) -> dict[str, tuple[object, ...]]:
-    """Gives the rows that an embedded database of its own gives."""
+    """Return the rows that an embedded database of its own gives."""
     from tests.support.databases import sqlite_database
 
     folder = ssd.folder / "reference"

@@ -36,7 +36,7 @@ def kinds(field: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
 
 
 def values_of(node: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Gives the path of every value of the schema, read without the code under test."""
+    """Yield the path of every value of the schema, read without the code under test."""
     node = schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
     if node["type"] == "object":
         for name, member in node["properties"].items():

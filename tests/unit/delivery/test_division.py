@@ -39,7 +39,7 @@ def record(number: int, *, was_lost: bool = False) -> Record:
 
 
 def divided(receiver: Receiver, *records: Record) -> tuple[Division, AccessProbe]:
-    """Gives a division that is under way, and the probe of its run."""
+    """Return a division that is under way, and the probe of its run."""
     probe = AccessProbe(receiver)
     division = Division(probe, records)
     assert division.follows_records(ERROR_500)

@@ -51,7 +51,7 @@ def batch(number: int) -> Batch:
 def working(
     receiver: Receiver, *, senders: int = 1, give_up_after: int = 3
 ) -> Iterator[tuple[SenderPool, RateLimiter]]:
-    """Gives senders at work; they have come to their end afterwards."""
+    """Yield senders at work; they have come to their end afterwards."""
     passage = limiter()
     pool = SenderPool(Sending(receiver, passage, senders, give_up_after, pause=lambda: None))
     pool.start()

@@ -21,7 +21,7 @@ GOOD = Ending("run-1", "ssd_api_data_staging", "live", 0, BEGAN, ENDED, {**COUNT
 
 
 def parsed(text: str) -> list[Any]:
-    """Gives the families of samples."""
+    """Return the families of samples."""
     try:
         parser = importlib.import_module("prometheus_client.parser")
     except ImportError:
@@ -30,7 +30,7 @@ def parsed(text: str) -> list[Any]:
 
 
 def samples(ending: Ending, oldest: float | None = None, last_success: float | None = None) -> dict[str, float]:
-    """Gives each sample by its name, with the outcome behind it where it has one."""
+    """Return each sample by its name, with the outcome behind it where it has one."""
     read: dict[str, float] = {}
     for family in parsed(metrics_text(ending, oldest, last_success)):
         assert family.type == "gauge"

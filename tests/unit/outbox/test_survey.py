@@ -28,7 +28,7 @@ AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times 
 
 @pytest.fixture
 def nullable(table: TestDatabase, store: StagingTable) -> StagingTable:
-    """A staging table like the older builds': any column may be null, and none is a key."""
+    """Return a staging table like the older builds': any column may be null, and none is a key."""
     table.execute(f"CREATE TABLE older AS SELECT * FROM {table.table} WHERE 1 = 0")
     table.execute(f"DROP TABLE {table.table}")
     table.execute(f"ALTER TABLE older RENAME TO {table.table}")

@@ -37,7 +37,7 @@ def row(payload: dict[str, Any], left: tuple[ElementPath, ...]) -> StagedRow:
 
 
 def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: ElementPath) -> tuple[Any, Any, int]:
-    """Sends until there is nothing more to send; gives what a receiver holds then, what is noted, and the records."""
+    """Send until there is nothing more to send; return what a receiver holds then, what is noted, and the records."""
     truth: Any = held
     noted, sent, staged = orjson.dumps(held).decode(), 0, row(payload, left)
     record: Record | NothingToSend | None = None

@@ -21,7 +21,7 @@ CHECKER = Checker(AS_OF)
 
 
 def whole() -> Json:
-    """A record with every block, in which nothing is wrong."""
+    """Return a record with every block, in which nothing is wrong."""
     episode = {
         "social_care_episode_id": "E1",
         "referral_date": "2025-01-10",

@@ -51,7 +51,7 @@ def summary(**counts: object) -> RunSummary:
 
 
 def shown_by(stream: io.StringIO, counts: list[tuple[float, int]], total: int = 1000, **options: bool) -> str:
-    """Gives what progress writes when so many records are done at each time in seconds."""
+    """Return what progress writes when so many records are done at each time in seconds."""
     clock = Clock()
     progress = ConsoleProgress(stream, quiet=options.get("quiet", False), clock=clock)
     progress.set_total(total)

@@ -123,7 +123,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[sqlite3.Connection]:
-    """An SSD with a person for every case, and some ordinary ones, in memory."""
+    """Yield an SSD with a person for every case, and some ordinary ones, in memory."""
     with closing(sqlite3.connect(":memory:")) as connection:
         create_tables(connection.execute, Dialect.SQLITE)
         ssd = SyntheticSsd(SMALL, AS_OF)

@@ -21,7 +21,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(folder: Path, text: str) -> str:
-    """Makes a program of these lines and gives its name."""
+    """Make a program of these lines and return its name."""
     path = folder / "scheduler"
     path.write_text(f"#!{sys.executable} -S\nimport sys\n{text}\n", encoding="utf-8")
     path.chmod(0o755)

@@ -27,7 +27,7 @@ def job(folder: Path, program: Path, *arguments: str) -> Job:
 
 
 def witness(folder: Path) -> Path:
-    """Makes a program that writes down its arguments and its working folder."""
+    """Make a program that writes down its arguments and its working folder."""
     program = folder / "witness"
     program.write_text(
         f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], os.getcwd()]))\n", encoding="utf-8"

@@ -22,7 +22,7 @@ _WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search"
 
 
 def as_an_ordinary_account() -> tuple[str, ...]:
-    """Gives what stands before a command so that a folder's mode binds it, whoever runs the tests."""
+    """Return what stands before a command so that a folder's mode binds it, whoever runs the tests."""
     if os.getuid() != 0:
         return ()
     if shutil.which(_WITHOUT_RIGHTS[0]) is None:

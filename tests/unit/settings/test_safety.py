@@ -27,7 +27,7 @@ LIVE = {
 
 
 def refusal(folder: Path, **changes: str) -> str:
-    """The sentence with which a run is refused, "" where it is not."""
+    """Return the sentence with which a run is refused, "" where it is not."""
     try:
         load_settings({}, LIVE | changes, folder)
     except SettingsError as error:

@@ -32,7 +32,7 @@ def staging(dialect: Dialect = Dialect.SQLSERVER) -> ExpectedTable:
 
 
 def today(**changed: FoundColumn | None) -> list[FoundColumn]:
-    """The columns of a table that today's build makes on SQL Server, some of them changed or (None) left out."""
+    """Return the columns of a table that today's build makes on SQL Server, some of them changed or (None) left out."""
     columns: dict[str, FoundColumn | None] = {name: FoundColumn(name, *rest) for name, rest in _TODAY.items()}
     columns.update(changed)
     return [column for column in columns.values() if column is not None]

@@ -15,7 +15,7 @@ from api_pipeline.staging.tables import SSD_TABLES
 
 
 def leaves(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
-    """Gives every field of the schema but the purge flags, by its path as the table writes it."""
+    """Return every field of the schema but the purge flags, by its path as the table writes it."""
     found: dict[str, dict[str, Any]] = {}
     for name, member in node["properties"].items():
         inner = member.get("items", member)

@@ -30,7 +30,7 @@ _TABLES = {table.name: table for table in SSD_TABLES}
 
 
 def person_rows(ssd: dict[str, list[dict[str, Any]]]) -> PersonRows:
-    """Gives the rows of a golden file as the reader would give them."""
+    """Return the rows of a golden file as the reader would give them."""
     lists: dict[str, Any] = {}
     for name, found in ssd.items():
         table = _TABLES.get(name, CIN_EPISODE)
@@ -51,7 +51,7 @@ def _row(table: SsdTable, named: dict[str, Any]) -> Any:
 
 
 def options_of(golden: dict[str, Any]) -> StageOptions:
-    """Gives the options of a golden file."""
+    """Return the options of a golden file."""
     chosen = dict(golden.get("options", {}))
     if "uasc_values" in chosen:
         chosen["uasc_values"] = tuple(chosen["uasc_values"])
@@ -59,7 +59,7 @@ def options_of(golden: dict[str, Any]) -> StageOptions:
 
 
 def window_of(golden: dict[str, Any]) -> Window:
-    """Gives the window of a golden file."""
+    """Return the window of a golden file."""
     return window_for(date.fromisoformat(golden["as_of"]), **golden.get("window", {}))
 
 

@@ -29,7 +29,7 @@ _NAME_OF = {row_type: name for name, (row_type, _) in ROW_TYPES.items()}
 
 
 def join(*found: tuple[Any, ...], others: tuple[Any, ...] = (), staff: tuple[Professional, ...] = ()) -> Any:
-    """Joins rows in the order they are given and gives the people by id."""
+    """Join rows in the order they are given and return the people by id."""
     by_table: dict[str, list[Any]] = {OF_OTHERS: list(others)}
     for row in found:
         by_table.setdefault(_NAME_OF[type(row)], []).append(row)
@@ -38,7 +38,7 @@ def join(*found: tuple[Any, ...], others: tuple[Any, ...] = (), staff: tuple[Pro
 
 
 def of(one: PersonRows) -> dict[str, list[Any]]:
-    """Gives the lists that are not empty, each row by its key."""
+    """Return the lists that are not empty, each row by its key."""
     lists = {name: getattr(one, name) for name in PersonRows.__slots__ if name != "person"}
     return {name: [row[0] for row in found] for name, found in lists.items() if found}
 

@@ -21,7 +21,7 @@ _ARRAYS = ("disabilities", "factors")
 
 
 def places(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Gives the way to every single value."""
+    """Yield the way to every single value."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from places(item, (*steps, name))
@@ -33,7 +33,7 @@ def places(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
 
 
 def changed(steps: tuple[str | int, ...]) -> dict[str, Any]:
-    """Gives the full payload with another value at a place."""
+    """Return the full payload with another value at a place."""
     payload = copy.deepcopy(FULL)
     inner: Any = payload
     for step in steps[:-1]:

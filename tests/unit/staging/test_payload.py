@@ -45,7 +45,7 @@ from tests.support.ssd import (
 
 
 def full_rows() -> PersonRows:
-    """Gives a person of whom every field of the payload but the expected birth date is known."""
+    """Return a person of whom every field of the payload but the expected birth date is known."""
     return rows(
         person(
             legacy_id="L1",
@@ -87,7 +87,7 @@ def unborn() -> PersonRows:
 
 
 def outline(node: dict[str, Any], path: str = "") -> list[str]:
-    """Gives the paths of all members that the schema knows, in its order."""
+    """Return the paths of all members that the schema knows, in its order."""
     paths = []
     for name, member in node["properties"].items():
         inner = member.get("items", member)

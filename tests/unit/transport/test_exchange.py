@@ -26,7 +26,7 @@ FINE = says(200, b"fine")
 
 
 def read(raw: RawAnswer) -> str | Transient | Unauthorised:
-    """Reads what this service says, which is a text; a 401 with a text is final."""
+    """Read what this service says, which is a text; a 401 with a text is final."""
     if raw.status == 401:
         return Unauthorised(401, "HTTP 401", may_renew=not raw.body)
     return transient(raw, f"HTTP {raw.status}") or f"{raw.status} {raw.body.decode()}"

@@ -29,7 +29,7 @@ def a_limiter() -> RateLimiter:
 
 
 def fails(times: int) -> tuple[Callable[[], str], list[int]]:
-    """Gives a function that succeeds after so many failures, and the list in which its calls are counted."""
+    """Return a function that succeeds after so many failures, and the list in which its calls are counted."""
     calls: list[int] = []
 
     def work() -> str:

@@ -47,7 +47,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def asking(server: HostileReceiver, reply: Reply) -> Request:
-    """Gives a request for a page of the server, which has this reply."""
+    """Return a request for a page of the server, which has this reply."""
     path = f"/page?key={SECRET}"
     server.pages[path] = reply
     origin = server.settings["TOKEN_ENDPOINT"].removesuffix("/token")

@@ -255,7 +255,7 @@ class TecSimulator(Shell[TecConditions]):
 
     @property
     def latest_return(self) -> int:
-        """The id of the last full return of the list."""
+        """Return the id of the last full return of the list."""
         return max(one.period.return_id for one in self._submissions.by_id.values() if not one.period.indicative)
 
     def held(self, return_id: int) -> dict[str, dict[str, dict[str, Any]]]:
@@ -270,12 +270,12 @@ class TecSimulator(Shell[TecConditions]):
 
     @property
     def batch_sizes(self) -> list[int]:
-        """How many records each request brought that reached a living submission."""
+        """Return how many records each request brought that reached a living submission."""
         return list(self._batch_sizes)
 
     @property
     def most_at_once(self) -> int:
-        """The most requests that were under way at one time, the login's left out."""
+        """Return the most requests that were under way at one time, the login's left out."""
         return self._log.most_at_once
 
     def counts(self) -> dict[str, Any]:

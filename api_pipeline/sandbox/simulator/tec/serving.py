@@ -28,7 +28,7 @@ class TecServer(LoopbackServer[TecSimulator]):
 
     @property
     def token_url(self) -> str:
-        """The value for SDR_TOKEN_ENDPOINT."""
+        """Return the value for SDR_TOKEN_ENDPOINT."""
         return f"{self.origin}{TOKEN_PATH}"
 
     def settings(self) -> dict[str, str]:

@@ -63,12 +63,12 @@ class School:
 
     @property
     def is_open(self) -> bool:
-        """Whether its secret opens anything."""
+        """Return whether its secret opens anything."""
         return self.authorised_at is not None and (self.revoked_at is None or self.authorised_at > self.revoked_at)
 
     @property
     def pupils(self) -> dict[str, Row]:
-        """The pupils by Id."""
+        """Return the pupils by Id."""
         return self.data["Students"]["Students"]
 
     def truth(self, endpoint: str, first: str = "", last: str = "9") -> dict[str, list[Row]]:
@@ -97,7 +97,7 @@ class School:
         return dict(row) if hidden.isdisjoint(row) else {name: row[name] for name in row if name not in hidden}
 
     def is_let_out(self, endpoint: str) -> bool:
-        """Whether any published column of an endpoint is let out."""
+        """Return whether any published column of an endpoint is let out."""
         fields = [field for table in published()[endpoint.lower()]["tables"] for field in table["fields"]]
         return not fields or any(_allows(field[2], self.scopes) for field in fields)
 

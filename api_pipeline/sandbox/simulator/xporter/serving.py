@@ -16,12 +16,12 @@ class XporterServer(LoopbackServer[XporterSimulator]):
 
     @property
     def base_url(self) -> str:
-        """The value for XPORTER_BASE_URL."""
+        """Return the value for XPORTER_BASE_URL."""
         return self.origin
 
     @property
     def token_url(self) -> str:
-        """The value for XPORTER_TOKEN_URL."""
+        """Return the value for XPORTER_TOKEN_URL."""
         return f"{self.origin}{GET_TOKEN_PATH}"
 
     def settings(self) -> dict[str, str]:
