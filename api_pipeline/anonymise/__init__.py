@@ -1,5 +1,7 @@
 """The anonymised copy: invented children in the shape of the live ones, for rehearsals with the receiver.
 
-`fields` says what each member of a payload is, `keyed` holds the key of a run, `child` invents for one child, `record`
-makes one invented record of one live record (pure), `check` finds what survived, `filling` does it for a whole table.
+The room reads the live table and fills the copy, and sends nothing. It may use `db`, `outbox`, `payloads` and the
+invented values of `sandbox`. Start reading at `filling` (a whole table), then `record` (one invented record of one
+live record, pure) and `fields` (what each member of a payload is); `child` invents for one child, `keyed` holds the key
+of a run, `check` finds what survived.
 """

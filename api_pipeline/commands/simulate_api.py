@@ -85,7 +85,8 @@ def command(
     """
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_hostile_gateway, run_server
-    from api_pipeline.sandbox.simulator.hostile_gateway import Habits, Trick
+    from api_pipeline.sandbox.simulator.hostile_gateway import Habits
+    from api_pipeline.sandbox.simulator.hostile_tricks import Trick
     from api_pipeline.settings.model import Purpose
 
     conditions = Conditions(latency_s=latency_ms / 1000, rate_limit=rate_limit, reading=Reading(reading))

@@ -1,4 +1,5 @@
 """The Children's Social Care API on the wire: one request, and what its answer means.
 
-Uses transport, auth and model; knows no database. Start reading at `answers.classify`, then `client.CscReceiver`.
+The room uses `transport`, `auth` and `model`; it knows no database. Start reading at `answers.classify`, then
+`client.CscReceiver`.
 """

@@ -1,7 +1,8 @@
 """What the commands print with `--json`: each result as what JSON is made of, and the schema that it follows.
 
-Here are the main service's; `documents.sdr` and `documents.xporter` have those of the other two.
-The schemas are `data/schemas/NAME.schema.json`. Their members stay: a later version may add some, and removes none.
+The room uses the results of the rooms below; it opens nothing and decides nothing. Here are the documents of the main
+service; `sdr` and `xporter` have those of the other two. The schemas are `data/schemas/NAME.schema.json`: a later
+version may add members, and removes none. Start reading at `run`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from api_pipeline.commands.simulate_api import TRICKS as TRICKS_OF_COMMAND
-from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
+from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway
+from api_pipeline.sandbox.simulator.hostile_tricks import Trick
 from tests.support.commands import Completed, invoke_cli, started_cli
 from tests.support.staging import child, staged
 from tests.support.world import World

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
-from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
+from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway
+from api_pipeline.sandbox.simulator.hostile_tricks import Trick
 from tests.properties.model import content
 from tests.support.databases import sqlite_database
 from tests.support.effort import examples

@@ -1,8 +1,11 @@
 """The rooms: no module imports, over whatever way, one that imports it; the picture and the page name what is there."""
 
+import ast
 import re
+from pathlib import Path
 
 import grimp
+import pytest
 
 from scripts import draw_rooms
 from tests.support.commands import ROOT as CHECKOUT
@@ -56,3 +59,31 @@ def test_every_module_that_the_page_for_developers_names_is_there() -> None:
     assert len(named) > 20
     gone = {name for name in named if not any((CHECKOUT / top / name).exists() for top in (ROOT, "."))}
     assert gone == set()
+
+
+@pytest.mark.parametrize("room", sorted((CHECKOUT / ROOT).glob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_room_says_what_it_may_use_and_where_to_start_reading(room: Path) -> None:
+    text = " ".join((ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))) or "").split())
+
+    assert re.search(r"\b[Uu]ses?\b", text)
+    start = re.search(r"Start reading at `([\w./]+)`", text)
+    assert start
+    first = start[1].removesuffix(".py").removesuffix("/").split(".")[0]
+    there = any((room.parent / name).exists() for name in (first, f"{first}.py"))
+    assert there or f"def {first}(" in room.read_text(encoding="utf-8")
+
+
+def test_every_path_that_the_guide_for_contributors_names_is_there() -> None:
+    text = (CHECKOUT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:api_pipeline|docs|tests|scripts)/[\w./*-]+)`", text))
+    assert len(named) > 15
+    assert {name for name in named if not list(CHECKOUT.glob(name.rstrip("/")))} == set()
+
+
+def test_every_line_of_codeowners_is_a_path_that_is_there() -> None:
+    lines = (CHECKOUT / ".github" / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    paths = [line.split()[0] for line in lines if line and not line.startswith("#")]
+    assert len(paths) > 20
+    # The first line is for every file; a later line that fits beats it.
+    assert paths[0] == "*"
+    assert {path for path in paths if not list(CHECKOUT.glob(path.strip("/")))} == set()

@@ -1,4 +1,7 @@
-"""`sdr`: the Single Data Return to TEC. A group of its own, also installed as `tec-sdr`."""
+"""`sdr`: the Single Data Return to TEC. A group of its own, also installed as `tec-sdr`.
+
+One file for each command, as in `commands`; what they share is in `common.py`. Start reading at `submit.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`xporter`: school data collected, kept in step, and taken out again when consent ends."""
+"""`xporter`: school data collected, kept in step, and removed when consent ends.
+
+One file for each command, as in `commands`; what they share is in `common.py`. Start reading at `collect.py`.
+"""
 
 from __future__ import annotations
 

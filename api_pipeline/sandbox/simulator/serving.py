@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from api_pipeline.sandbox.simulator.core import Simulator
-from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway, Trick
+from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway
+from api_pipeline.sandbox.simulator.hostile_tricks import Trick
 from api_pipeline.sandbox.simulator.http import LoopbackServer, SimulatorServer
 from api_pipeline.sandbox.simulator.options import Options
 
