@@ -1,6 +1,6 @@
 """The nouns of the pipeline: rows -> records -> batches -> outcomes -> write-back.
 
-Each is a small frozen dataclass; nothing here imports anything of ours.
+Each is a small frozen dataclass; of ours nothing is imported but the noun of why a record was not accepted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import Enum
 from hashlib import sha256
 from typing import TypeAlias
+
+from api_pipeline.api_response import Reason
 
 Version: TypeAlias = "bytes | str | None"
 # The way to a part of a record: names of members, and behind that of an array the id of an element.
@@ -164,18 +166,14 @@ class Accepted:
 class Rejected:
     """The receiver rejects the record, or gives an answer that cannot be read as acceptance.
 
-    `may_have_arrived` is true where the receiver could have taken the record all the same.
+    `may_have_arrived` is true where the receiver could have taken the record all the same; `is_unknown` where the
+    answer accepted without receipts for all records, so that nobody knows (contract 4).
     """
 
     record: Record
-    reason: str
-    http_code: int | None
+    reason: Reason
     may_have_arrived: bool = False
-
-    @property
-    def is_unknown(self) -> bool:
-        """Return whether the answer accepted without receipts for all records, so that nobody knows (contract 4)."""
-        return self.http_code in (200, 201, 202)
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +181,7 @@ class DeliveryFailed:
     """An error of the service or the network that outlasted all attempts."""
 
     record: Record
-    reason: str
-    http_code: int | None
+    reason: Reason
     may_have_arrived: bool
 
 
@@ -193,7 +190,7 @@ class Invalid:
     """A row that was not sent because its payload cannot be: not JSON, no identifier, a breach of the schema."""
 
     row: StagedRow
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
         report = gather(store, started.settings.table_name, mask_values, run_id=run_id)
-        nights = gather_nights(store, started.settings.table_name, mask_values)
+        nights = gather_nights(store, started.settings.table_name, mask_values, report.in_error)
     path = write_report(report, folder)
     index = write_index(nights, folder)
     if as_json:
@@ -81,7 +81,7 @@ def report_on(summary: RunSummary, settings: Settings, folder: Path) -> ReportOu
     try:
         with open_store(settings) as store:
             report = gather(store, settings.table_name, mask_values, run_id=summary.run_id, summary=summary)
-            nights = gather_nights(store, settings.table_name, mask_values)
+            nights = gather_nights(store, settings.table_name, mask_values, report.in_error)
         path = write_report(report, folder)
         write_index(nights, folder)
         return ReportOutcome(f"Report: {path}", was_written=True)

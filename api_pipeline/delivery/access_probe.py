@@ -62,16 +62,15 @@ class AccessProbe:
 
 
 def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
-    status = refused.reason.split(":", 1)[0]
     if not had_access:
         return AuthenticationRefused(
-            f"The receiver forbids access ({status}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
+            f"The receiver forbids access (HTTP {refused.code}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
             "and that the subscription is for this endpoint. No row was marked."
         )
     wait_s = refused.retry_after_s
     when = "" if wait_s is None else f" after {max(1, round(wait_s / 60))} minutes, as it asks"
     return AuthenticationRefused(
-        f"The receiver forbids access since the middle of the run ({status}), also to an empty request: a quota is "
-        f"used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check SUPPLIER_KEY and "
-        "the subscription's quota if it stays so."
+        f"The receiver forbids access since the middle of the run (HTTP {refused.code}), also to an empty request: a "
+        f"quota is used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check "
+        "SUPPLIER_KEY and the subscription's quota if it stays so."
     )

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from api_pipeline.api_response import Reason, given
 from api_pipeline.bisect import Meaning, resolve
 from api_pipeline.csc_api.answers import (
     Answer,
@@ -57,8 +58,7 @@ class Delivery:
         self._uncertain: set[str] = set()
         self._division = Division(admission, ())
         self._lone_reasons: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}
-        self._codes: dict[str, int] = {}
+        self._reasons: dict[str, Reason] = {}
 
     def run(self, batch: Batch) -> bool:
         """Deliver the batch and return whether it was lost to errors of the service, with nothing accepted.
@@ -114,7 +114,7 @@ class Delivery:
             self.settle([record], answer)
             if self._accepted or len(self._lone_reasons) > 1 or self._undelivered:
                 return sample[position + 1 :] + rest
-        self._report([self._refused(record, self._reasons[key], self._codes[key]) for record in rest])
+        self._report([self._refused(record, self._reasons[key]) for record in rest])
         return []
 
     def settle(self, records: Sequence[Record], answer: Answer) -> None:
@@ -126,29 +126,28 @@ class Delivery:
                 self._report_causes(self._division.accept())
                 pairs = zip(records, receipts, strict=True)
                 self._report([Accepted(record, receipt, code) for record, receipt in pairs])
-            case Unreadable(code=code, reason=reason):
-                self._report([Rejected(record, reason, code, may_have_arrived=True) for record in records])
+            case Unreadable(code=code, reason=text):
+                reason = given(text, code)
+                self._report([Rejected(one, reason, may_have_arrived=True, is_unknown=True) for one in records])
             case Transient() if len(records) == 1 and self._division.suspect(records[0], answer):
                 pass
-            case Transient(code=lost_code, reason=reason, may_have_arrived=arrived):
+            case Transient(code=lost_code, reason=text, may_have_arrived=arrived):
                 self._undelivered += len(records)
-                uncertain = self._uncertain
-                self._report(
-                    [DeliveryFailed(one, reason, lost_code, arrived or one.la_child_id in uncertain) for one in records]
-                )
-            case Malformed(code=code, reason=reason, named=named):
-                self._refuse(records, named.get(0, reason), code)
-            case Forbidden(code=code, reason=reason) | TooLarge(code=code, reason=reason):
-                self._refuse(records, reason, code)
-            case PermanentError(code=code, reason=reason) | Unauthorised(code=code, reason=reason):
-                self._report([self._refused(record, reason, code) for record in records])
+                reason, uncertain = given(text, lost_code), self._uncertain
+                self._report([DeliveryFailed(one, reason, arrived or one.la_child_id in uncertain) for one in records])
+            case Malformed(code=code, reason=text, named=named):
+                self._refuse(records, given(named.get(0, text), code))
+            case Forbidden(code=code, reason=text) | TooLarge(code=code, reason=text):
+                self._refuse(records, given(text, code))
+            case PermanentError(code=code, reason=text) | Unauthorised(code=code, reason=text):
+                self._report([self._refused(record, given(text, code)) for record in records])
 
     def _conclude(self) -> None:
         """Report the records that failed alone and were not decided by a later acceptance."""
         causes, others = self._division.conclude()
         self._report_causes(causes)
         self._undelivered += len(others)
-        failed = [DeliveryFailed(one.record, one.answer.reason, one.answer.code, True) for one in others]
+        failed = [DeliveryFailed(one.record, given(one.answer.reason, one.answer.code), True) for one in others]
         if failed:
             self._report(failed)
 
@@ -156,26 +155,25 @@ class Delivery:
         if causes:
             self._report(
                 [
-                    Rejected(one.record, f"{one.answer.reason} ({_ALONE})", one.answer.code, may_have_arrived=True)
+                    Rejected(one.record, given(one.answer.reason, one.answer.code).but(_ALONE), may_have_arrived=True)
                     for one in causes
                 ]
             )
 
-    def _refused(self, record: Record, reason: str, code: int) -> Rejected:
+    def _refused(self, record: Record, reason: Reason) -> Rejected:
         """Return the refusal of a record that an earlier, lost answer may have accepted all the same."""
-        return Rejected(record, reason, code, may_have_arrived=record.la_child_id in self._uncertain)
+        return Rejected(record, reason, may_have_arrived=record.la_child_id in self._uncertain)
 
-    def _refuse(self, records: Sequence[Record], reason: str, code: int) -> None:
-        key = _VALUES.sub("#", reason)
+    def _refuse(self, records: Sequence[Record], reason: Reason) -> None:
+        key = _VALUES.sub("#", reason.text)
         self._lone_reasons[key] += len(records)
         self._reasons[key] = reason
-        self._codes[key] = code
-        self._report([self._refused(record, reason, code) for record in records])
+        self._report([self._refused(record, reason) for record in records])
 
     def take_out(self, records: Sequence[Record], answer: Answer) -> list[Record]:
         """Report the records that an answer names as rejected and return the others."""
         named = answer.named if isinstance(answer, Malformed) else {}
-        self._report([self._refused(records[position], reason, answer.code or 0) for position, reason in named.items()])
+        self._report([self._refused(records[place], given(text, answer.code)) for place, text in named.items()])
         return [record for position, record in enumerate(records) if position not in named]
 
     def post(self, records: Sequence[Record]) -> Answer:

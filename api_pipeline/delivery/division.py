@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api_pipeline.api_response import read
 from api_pipeline.csc_api.answers import Transient
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.model import Record, StagedRow
@@ -99,6 +100,4 @@ def is_divisible(answer: Transient) -> bool:
 
 def was_lost_before(row: StagedRow) -> bool:
     """Return whether the row's last answer, of an earlier run, was such an error."""
-    return row.submission_status == "error" and (row.api_response or "").startswith(
-        ("HTTP 5", "network error", "network fault")
-    )
+    return row.submission_status == "error" and read(row.api_response or "").is_of_service

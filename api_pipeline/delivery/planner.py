@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from api_pipeline.api_response import Reason, refused
 from api_pipeline.db import in_chunks
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.pages import Draft, LookedAt, Page, Pages
 from api_pipeline.delivery.plan_options import PlanOptions
-from api_pipeline.logs.masking import OWN_REFUSAL
 from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
@@ -209,9 +209,9 @@ class Planner:
     def _step(self, item: _Item) -> Step | None:
         """Return a row's next step; None where it has to wait for another record of its child."""
         if isinstance(item.payload, PayloadError):
-            return Invalid(item.row, f"{OWN_REFUSAL}{item.payload}")
+            return Invalid(item.row, refused([str(item.payload)]))
         if item.baseline is UNSTORABLE:
-            return Invalid(item.row, f"{OWN_REFUSAL}{_UNSTORABLE_ID}")
+            return Invalid(item.row, refused([_UNSTORABLE_ID]))
         if reason := self._refusal(item):
             return Invalid(item.row, reason)
         return self._plan(item, item.payload)
@@ -237,7 +237,7 @@ class Planner:
         was_in_doubt = baseline.in_doubt is not None
         return replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded)
 
-    def _refusal(self, item: _Item) -> str | None:
+    def _refusal(self, item: _Item) -> Reason | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""
         wanted = {"schema": self._options.schema_check, "code": self._options.schema_codes}
         refusing: list[Finding] = []
@@ -252,9 +252,7 @@ class Planner:
                 self.counts.warnings += 1
         if not refusing:
             return None
-        shown = "; ".join(f"{finding.path}: {finding.rule}: {finding.message}" for finding in refusing[:10])
-        more = f"; and {len(refusing) - 10} more" if len(refusing) > 10 else ""
-        return f"{OWN_REFUSAL}{shown}{more}"
+        return refused([f"{finding.path}: {finding.rule}: {finding.message}" for finding in refusing])
 
 
 def _base(concluded: Adopted | None, child: str) -> Baseline:

@@ -297,13 +297,18 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
 
 
 def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
-    counts = Counter(
-        f"{type(outcome).__name__.lower()} (HTTP {outcome.http_code})"
-        if isinstance(outcome, (Accepted, Rejected, DeliveryFailed))
-        else type(outcome).__name__.lower()
-        for outcome in outcomes
-    )
+    counts = Counter(f"{type(outcome).__name__.lower()}{_http_code_of(outcome)}" for outcome in outcomes)
     _LOG.info("batch %d written back: %s", number, ", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+def _http_code_of(outcome: Outcome) -> str:
+    match outcome:
+        case Accepted(http_code=code):
+            return f" (HTTP {code})"
+        case Rejected(reason=reason) | DeliveryFailed(reason=reason):
+            return f" (HTTP {reason.code})"
+        case Invalid() | UpToDate():
+            return ""
 
 
 def _child_of(outcome: Outcome) -> str:

@@ -283,7 +283,9 @@ def _tonight(plan: _Plan, payload: str, mask: Mask) -> Tonight:
         return Tonight(records, f"A run would send {kinds}.")
     for outcome in plan.outcomes:
         if isinstance(outcome, Invalid):
-            return Tonight((), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason, payload)}")
+            return Tonight(
+                (), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason.text, payload)}"
+            )
     if plan.outcomes:
         return Tonight((), "Nothing would be sent: the receiver holds this payload already; the row would be sent.")
     return Tonight((), "Nothing would be sent: no row of this person is due.")

@@ -13,12 +13,11 @@ from itertools import islice
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from api_pipeline.api_response import OWN_REFUSAL
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.payloads.shape import property_names
 from api_pipeline.sql.connection_string import HIDDEN
 
-OWN_REFUSAL = "Payload refused before sending: "
-"""The beginning of an answer that is not the receiver's but our own check's, which quotes no value."""
 Mask: TypeAlias = Callable[[str, str | None], str]
 """Takes the values out of an answer; the second text is the record's payload, None where it is not at hand."""
 LONGEST = 1000

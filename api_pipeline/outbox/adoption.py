@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from api_pipeline.api_response import last_receipt
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.staging_table import StagingTable, last_receipt, utc_now, was_sent
+from api_pipeline.outbox.staging_table import StagingTable, utc_now, was_sent
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 
@@ -38,7 +39,7 @@ def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
     if not rows:
         return {}
     older = store.read_rows([row_id for row in rows if not row.has_previous for row_id in row.supersedes])
-    receipts = {row.id: last_receipt(row) for row in (*rows, *older)}
+    receipts = {row.id: last_receipt(row.api_response) for row in (*rows, *older)}
     sent = sent_payloads(store, [*rows, *older], has_log=True)
     adopted = {}
     for row in rows:

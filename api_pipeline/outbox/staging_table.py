@@ -14,6 +14,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
+from api_pipeline.api_response import last_receipt
 from api_pipeline.db import (
     Connection,
     Parameters,
@@ -39,9 +40,6 @@ FILL_THE_TABLE = (
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
 DUE_STATUSES = frozenset({"pending", "error", "testing"})
-# At the beginning of an answer; or where a rehearsal wrote its own answer in place of it.
-_RECEIPT = re.compile(r"(?:^|\(sent before: )([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}[^)]*)", re.I)
-_LONGEST_RECEIPT = 100
 
 
 # What a row is read as, in the order of `_staged_row`, and what the version of a row is read as.
@@ -445,18 +443,9 @@ def is_due(row: StagedRow, baseline: Baseline) -> bool:
     return baseline.held is not None or baseline.in_doubt is not None or row.has_previous
 
 
-def last_receipt(row: StagedRow) -> str | None:
-    """Return the receipt in the row's last answer, at most 100 characters of it; None where there is none.
-
-    Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it is no receipt.
-    """
-    found = _RECEIPT.search((row.api_response or "").strip())
-    return found[1].strip()[:_LONGEST_RECEIPT] if found else None
-
-
 def was_sent(row: StagedRow) -> bool:
     """Return whether the row is or was `sent`, so that its previous payload is what was sent (contract 3)."""
-    return row.submission_status == "sent" or last_receipt(row) is not None
+    return row.submission_status == "sent" or last_receipt(row.api_response) is not None
 
 
 def word(value: object) -> str:

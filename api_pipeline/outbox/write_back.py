@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_pipeline.api_response import UUID, last_receipt, rehearsed, superseded, up_to_date
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -26,13 +27,12 @@ from api_pipeline.outbox.staging_table import (
     UNREADABLE,
     StagingTable,
     as_version,
-    last_receipt,
     may_be_due,
     utc_now,
     word,
 )
 from api_pipeline.outbox.storable import are_storable, nearest, storable
-from api_pipeline.outbox.superseded import RowsOfPerson, answer
+from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.payloads.reading import sha256_hex
 
 _VERSION = (
@@ -41,7 +41,7 @@ _VERSION = (
 )
 _WRITTEN = ("id", "submission_status", "api_response")
 _RECEIPT_LENGTH = 36
-_RECEIPT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_RECEIPT = re.compile(UUID, re.IGNORECASE)
 NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
 _TOGETHER: Mapping[str, tuple[type, ...]] = {
@@ -267,10 +267,10 @@ class WriteBack:
                 self._collect_already_held(changes, outcome, now)
             case Invalid(row=row, reason=reason):
                 if now.is_still(row):
-                    changes.add_together("mark_failed", row.id, reason)
+                    changes.add_together("mark_failed", row.id, reason.text)
             case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
                 if now.is_still(record.row):
-                    changes.add_together("mark_failed", record.row.id, reason)
+                    changes.add_together("mark_failed", record.row.id, reason.text)
                 self._collect_in_doubt(changes, record, may_have_arrived=outcome.may_have_arrived)
         self._collect_log(changes, outcome)
 
@@ -279,21 +279,19 @@ class WriteBack:
         if not may_be_due(row):
             # A rehearsal of a resync takes rows that are sent, and must leave them so.
             return
-        # The receipt of today's tool may be the only sign of what the receiver holds.
-        receipt = last_receipt(row)
-        before = f" (sent before: {receipt})" if receipt else ""
+        before = last_receipt(row.api_response)
         match outcome:
             case Accepted(record=record, receipt=simulated):
                 if record.is_last:
-                    text = f"TESTING: simulated receipt {simulated.id}{before}"
+                    text = rehearsed(f"TESTING: simulated receipt {simulated.id}", before)
                     changes.add_together("mark_testing", row.id, text, utc_now())
             case UpToDate():
-                text = f"TESTING: nothing would be sent, the receiver holds this payload{before}"
+                text = rehearsed("TESTING: nothing would be sent, the receiver holds this payload", before)
                 changes.add_together("mark_testing", row.id, text, utc_now())
             case Invalid(reason=reason):
-                changes.add_together("mark_failed", row.id, f"{reason}{before}")
+                changes.add_together("mark_failed", row.id, rehearsed(reason.text, before))
             case Rejected(reason=reason) | DeliveryFailed(reason=reason):
-                changes.add_together("mark_failed", row.id, f"TESTING: {reason}{before}")
+                changes.add_together("mark_failed", row.id, rehearsed(f"TESTING: {reason.text}", before))
 
     def _collect_accepted(self, changes: _Changes, outcome: Accepted, now: _RowNow) -> None:
         record, receipt = outcome.record, outcome.receipt
@@ -332,9 +330,7 @@ class WriteBack:
     def _collect_already_held(self, changes: _Changes, outcome: UpToDate, now: _RowNow) -> None:
         row = outcome.row
         if now.is_still(row):
-            receipt = f" (receipt {outcome.receipt})" if outcome.receipt else ""
-            answer = f"NOT SENT: the receiver holds exactly this payload{receipt}"
-            changes.add_together("mark_already_held", row.id, answer)
+            changes.add_together("mark_already_held", row.id, up_to_date(outcome.receipt))
         if not outcome.is_recorded:
             digest = sha256_hex(outcome.held)
             self._collect_held(changes, outcome.la_child_id, outcome.held, digest, outcome.receipt, None)
@@ -360,19 +356,19 @@ class WriteBack:
             changes.confirmed.append(record.la_child_id)
 
     def _collect_log(self, changes: _Changes, outcome: Outcome) -> None:
+        code: int | None
         match outcome:
             case Accepted(record=record):
-                word_, answer = "accepted", outcome.receipt.id
-            case Rejected(record=record):
-                # An accepting status without receipts: nobody knows what the receiver did.
-                word_ = "unknown" if outcome.is_unknown else "refused"
-                answer = self._mask(outcome.reason, record.row.json_payload)
-            case DeliveryFailed(record=record):
-                word_, answer = "undelivered", self._mask(outcome.reason, record.row.json_payload)
+                word_, code, answer = "accepted", outcome.http_code, outcome.receipt.id
+            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
+                word_, code = "undelivered", reason.code
+                if isinstance(outcome, Rejected):
+                    word_ = "unknown" if outcome.is_unknown else "refused"
+                answer = self._mask(reason.text, record.row.json_payload)
             case _:
                 return
         line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)
-        changes.log.setdefault((record.kind.value, outcome.http_code, word_), []).append(line)
+        changes.log.setdefault((record.kind.value, code, word_), []).append(line)
 
     def _apply(self, batch: int, changes: _Changes) -> None:
         store = self._store
@@ -432,7 +428,7 @@ def _close(changes: _Changes, person: str, newest: int, ids: Sequence[int], rows
     for row_id in ids:
         now = rows_now.get(row_id, _GONE)
         if now.person_id == person and now.submission_status in DUE_STATUSES:
-            changes.add_together("mark_superseded", row_id, answer(newest))
+            changes.add_together("mark_superseded", row_id, superseded(newest))
 
 
 def _version_of(current_hash: object, payload: object) -> object:

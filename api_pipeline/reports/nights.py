@@ -9,7 +9,7 @@ from datetime import datetime
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable, utc_now
 from api_pipeline.outbox.status import PastRun, past_runs
-from api_pipeline.reports.run_report import RuleErrors, errors_of_table, rows, rules_of
+from api_pipeline.reports.run_report import RuleErrors, rows, rules_of
 
 NIGHTS = 90
 RULES_SHOWN = 40
@@ -50,11 +50,13 @@ class Nights:
     failing: Sequence[Failing]
 
 
-def gather_nights(store: StagingTable, table: str, mask: Mask) -> Nights:
-    """Return what the last nights did; `mask` takes values out of answers. Errors: DatabaseError."""
+def gather_nights(store: StagingTable, table: str, mask: Mask, errors: Sequence[RuleErrors]) -> Nights:
+    """Return what the last nights did; `mask` takes values out of answers. Errors: DatabaseError.
+
+    `errors` are the rules for which rows of the table are in error now (`RunReport.in_error`).
+    """
     runs = past_runs(store, table, NIGHTS)
     has_log = store.has_control_tables()
-    errors = errors_of_table(store, mask)
     came_back = _came_back(store, table, runs, mask) if has_log and runs else {}
     since = _failing_since(store, table) if has_log else {}
     return Nights(table, utc_now(), runs, has_log, _rules(runs, came_back, errors, since), _failing(errors, since))

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
+from api_pipeline.api_response import read
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import Mask
@@ -19,7 +21,6 @@ RUNS_SHOWN = 30
 PEOPLE_SHOWN = 40
 _MOST_READ = 10_000
 _NO_ANSWER = "(no answer stored)"
-_AND_MORE = re.compile(r"and \d+ more")
 _POSITION = re.compile(r"\[\d+\]")
 
 
@@ -42,7 +43,7 @@ class RunReport:
     """Everything that the page shows. `run` is None where no run is recorded; times are UTC without a zone.
 
     `runs` are the latest runs on the table, newest first. `rows_in_error` counts all rows in error; of them
-    `errors_read` were read for the groups in `errors`.
+    `errors_read` were read for the groups in `errors`, which are of the run as well, and in `in_error`.
     """
 
     table: str
@@ -53,6 +54,7 @@ class RunReport:
     has_log: bool
     counts: list[StateCount]
     errors: list[RuleErrors]
+    in_error: list[RuleErrors]
     errors_read: int
     runs: list[PastRun]
 
@@ -91,6 +93,8 @@ def gather(
     run, receiver = entry or (None, None)
     logged = rows(store, "logged_failures", [run.run_id]) if has_log and run else []
     failing = rows(store, "rows_in_error", [])
+    mask_once = _with_payloads(store, failing, mask)
+    in_table = [row[:2] for row in failing]
     return RunReport(
         table=table,
         made_at=utc_now(),
@@ -99,26 +103,24 @@ def gather(
         has_journal=has_journal,
         has_log=has_log,
         counts=now.counts,
-        errors=group_by_rule([row[:2] for row in failing], logged, _with_payloads(store, failing, mask)),
+        errors=group_by_rule(in_table, logged, mask_once),
+        in_error=group_by_rule(in_table, [], mask_once),
         errors_read=len(failing),
         runs=now.runs,
     )
 
 
-def errors_of_table(store: StagingTable, mask: Mask) -> list[RuleErrors]:
-    """Return the rules for which rows of the table are in error now, with their people. Errors: DatabaseError."""
-    failing = rows(store, "rows_in_error", [])
-    return group_by_rule([row[:2] for row in failing], [], _with_payloads(store, failing, mask))
-
-
 def _with_payloads(store: StagingTable, failing: Iterable[Row], mask: Mask) -> Callable[[str], str]:
-    """Return `mask` for an answer alone: it knows the payload of the first row in error that has this answer."""
+    """Return `mask` for an answer alone: it knows the payload of the first row in error that has this answer.
+
+    Each answer is masked once: many rows have the same.
+    """
     first: dict[str, int] = {}
     for answer, _, row_id in failing:
         if answer and row_id is not None:
             first.setdefault(str(answer), int(row_id))
     payloads = store.payloads_of(list(first.values()))
-    return lambda text: mask(text, payloads.get(first[text]) if text in first else None)
+    return cache(lambda text: mask(text, payloads.get(first[text]) if text in first else None))
 
 
 def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[[str], str]) -> list[RuleErrors]:
@@ -131,10 +133,9 @@ def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[
     for answers, is_logged in ((failing, False), (logged, True)):
         for answer, person in answers:
             text = str(answer or _NO_ANSWER)
-            rules = known.get(text)
-            if rules is None:
-                rules = known[text] = rules_of(mask(text))
-            for rule in rules:
+            if text not in known:
+                known[text] = rules_of(mask(text))
+            for rule in known[text]:
                 group = groups.setdefault(rule, RuleErrors(rule))
                 group.in_run += is_logged
                 group.in_error += not is_logged
@@ -204,10 +205,5 @@ def _sql(store: StagingTable, name: str) -> str:
 
 
 def rules_of(answer: str) -> list[str]:
-    """Take a masked answer such as `HTTP 400: first; second` apart into its rules, each with the code before it."""
-    answer = _POSITION.sub("[]", answer)
-    code, separator, rest = answer.partition(": ")
-    if not separator or "{" in rest:
-        return [answer]
-    parts = [part for part in rest.split("; ") if part and not _AND_MORE.fullmatch(part)]
-    return list(dict.fromkeys(f"{code}: {part}" for part in parts)) or [answer]
+    """Return the rules in a masked answer, each with the code before it; positions in lists are taken out."""
+    return read(_POSITION.sub("[]", answer)).by_rule

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.api_response import given, refused
 from api_pipeline.db import connect
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.plan_options import PlanOptions
@@ -137,9 +138,9 @@ def test_every_posted_record_is_logged_without_its_payload(deployed: TestDatabas
         one, two, three, four = (record_of(row) for row in read(store))
         outcomes: list[Outcome] = [
             accepted(one),
-            Rejected(two, "HTTP 400: Smith", 400),
-            DeliveryFailed(three, "HTTP 503", 503, True),
-            Rejected(four, "HTTP 200: outcome unknown", 200, True),
+            Rejected(two, given("HTTP 400: Smith", 400)),
+            DeliveryFailed(three, given("HTTP 503", 503), True),
+            Rejected(four, given("HTTP 200: outcome unknown", 200), may_have_arrived=True, is_unknown=True),
         ]
         write(store, outcomes)
     log = table_rows(deployed, deployed.named("ssd_api_submission_log"))
@@ -213,9 +214,9 @@ def test_rejected_or_undelivered_record_keeps_its_row_state(deployed: TestDataba
     with store_of(deployed) as store:
         record = record_of(read(store)[0])
         outcome = (
-            Rejected(record, "HTTP 400: wrong", 400)
+            Rejected(record, given("HTTP 400: wrong", 400))
             if is_refused
-            else DeliveryFailed(record, "HTTP 400: wrong", 400, False)
+            else DeliveryFailed(record, given("HTTP 400: wrong", 400), False)
         )
         write(store, [outcome])
     after = row_of(deployed, deployed.table, "1")
@@ -231,7 +232,10 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
         records = [record_of(row) for row in rows]
         write(
             store,
-            [DeliveryFailed(records[0], "no answer", None, True), DeliveryFailed(records[1], "refused", None, False)],
+            [
+                DeliveryFailed(records[0], given("no answer", None), True),
+                DeliveryFailed(records[1], given("refused", None), False),
+            ],
         )
         baselines = store.baselines(HERE, ["1", "2"])
     assert set(baselines) == {"1"}
@@ -321,7 +325,7 @@ def test_accepted_purge_updates_the_baseline_and_row_stays_due(deployed: TestDat
 def test_a_payload_that_cannot_be_sent_becomes_an_error_with_its_reason(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", "{broken")])
     with store_of(deployed) as store:
-        write(store, [Invalid(read(store)[0], "Payload refused before sending: not JSON")])
+        write(store, [Invalid(read(store)[0], refused(["not JSON"]))])
     assert row_of(deployed, deployed.table, "1")["api_response"] == "Payload refused before sending: not JSON"
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 0
 

@@ -74,6 +74,7 @@ def report(**changes: Any) -> RunReport:
         has_log=True,
         counts=counts,
         errors=errors,
+        in_error=[],
         errors_read=27,
         runs=runs,
     )

@@ -134,7 +134,7 @@ def test_fully_rejected_batch_costs_less_than_two_requests_a_record() -> None:
 def test_records_refused_for_different_reasons_each_keep_their_own() -> None:
     reasons = {5: "HTTP 400: too long", 70: "HTTP 400: unknown member"}
     outcomes = deliver(RuleReceiver({5, 70}, reasons=reasons))
-    assert {number: outcomes[number].reason for number in reasons} == reasons  # type: ignore[union-attr] # both are Refused
+    assert {number: outcomes[number].reason.text for number in reasons} == reasons  # type: ignore[union-attr] # both are Refused
 
 
 def test_a_batch_that_is_too_large_is_halved_and_arrives() -> None:

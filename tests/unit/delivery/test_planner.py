@@ -276,7 +276,7 @@ def test_payload_that_cannot_be_read_is_not_sent(
     invalid, record = Plan(store).steps()
 
     assert isinstance(invalid, Invalid)
-    assert reason in invalid.reason
+    assert reason in invalid.reason.text
     assert isinstance(record, Record)
 
 
@@ -295,7 +295,7 @@ def test_unknown_code_refuses_warns_or_is_passed_over_as_set(
     assert plan.planner.counts.warnings == warnings
     assert [(person, finding.severity) for person, finding in plan.findings] == [("A", "code")] * told
     if isinstance(step, Invalid):
-        assert "$.child_details.sex" in step.reason
+        assert "$.child_details.sex" in step.reason.text
 
 
 def test_breach_of_the_schema_refuses_only_where_it_is_set_so(table: TestDatabase, store: StagingTable) -> None:
@@ -316,8 +316,8 @@ def test_reason_names_ten_findings_and_counts_the_others(table: TestDatabase, st
     (step,) = Plan(store).steps()
 
     assert isinstance(step, Invalid)
-    assert step.reason.count("$.") == 10
-    assert step.reason.endswith(" more")
+    assert step.reason.text.count("$.") == 10
+    assert step.reason.text.endswith(" more")
 
 
 def test_null_members_are_taken_out_and_counted(table: TestDatabase, store: StagingTable) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.api_response import given, refused
 from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
 from api_pipeline.db import Connection, connect
 from api_pipeline.db_retry import RetryBudget
@@ -484,9 +485,9 @@ def outcome_of(kind: str) -> Outcome:
         "deletion": Accepted(replace(record, kind=RecordKind.DELETION), Receipt("r", None), 200),
         "purge": Accepted(replace(record, kind=RecordKind.PURGE, then=record), Receipt("r", None), 200),
         "held": UpToDate(row, "A", "{}", None, is_recorded=True),
-        "invalid": Invalid(row, "no child"),
-        "refused": Rejected(record, "HTTP 400", 400),
-        "lost": DeliveryFailed(record, "HTTP 503", 503, may_have_arrived=False),
+        "invalid": Invalid(row, refused(["no child"])),
+        "refused": Rejected(record, given("HTTP 400", 400)),
+        "lost": DeliveryFailed(record, given("HTTP 503", 503), may_have_arrived=False),
     }
     return outcomes[kind]
 

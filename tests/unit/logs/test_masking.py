@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from api_pipeline.logs.masking import LONGEST, OWN_REFUSAL, mask_values
+from api_pipeline.api_response import OWN_REFUSAL
+from api_pipeline.logs.masking import LONGEST, mask_values
 from tests.support.echoes import ECHOES, found_in
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, last_of_each, parsed, recovered
@@ -140,7 +141,7 @@ def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetim
 def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
     whole = accepted(1)
     purge = replace(whole, record=replace(whole.record, kind=RecordKind.PURGE, then=whole.record))
-    lost = DeliveryFailed(accepted(2).record, "HTTP 503", 503, may_have_arrived=True)
+    lost = DeliveryFailed(accepted(2).record, given("HTTP 503", 503), may_have_arrived=True)
 
     assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 3
 
@@ -154,7 +155,7 @@ def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: Receipt
 
 
 def test_without_an_acceptance_no_file_is_made(spool: ReceiptSpool) -> None:
-    assert spool.add("run-1", "here", 1, [DeliveryFailed(accepted().record, "HTTP 503", 503, True)]) == 0
+    assert spool.add("run-1", "here", 1, [DeliveryFailed(accepted().record, given("HTTP 503", 503), True)]) == 0
     assert not spool.path.exists()
     assert spool.read() == []
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from api_pipeline.api_response import superseded
 from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staging_table import Selection, StagingTable
 from api_pipeline.outbox.superseded import (
     RowsOfPerson,
-    answer,
     newest_only,
     people_with_several_rows,
     superseded_before,
@@ -92,4 +92,4 @@ def test_each_shard_closes_the_people_of_its_own_share() -> None:
 
 
 def test_answer_to_a_superseded_row_names_the_newest() -> None:
-    assert answer(17) == "NOT SENT: superseded by row 17"
+    assert superseded(17) == "NOT SENT: superseded by row 17"

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 
+from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, Receipt, Record, RecordKind, Rejected, StagedRow
 from api_pipeline.outbox.staging_table import Selection, StagingTable
@@ -56,7 +57,7 @@ def test_older_rows_are_closed_with_the_newest_that_is_accepted(table: TestDatab
 def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("A")])
 
-    write_back(store).write(1, [Rejected(record_of(newest(store)), "HTTP 400: wrong", 400)])
+    write_back(store).write(1, [Rejected(record_of(newest(store)), given("HTTP 400: wrong", 400))])
 
     assert told(table) == [("Pending", None), ("error", "HTTP 400: wrong")]
 
@@ -115,7 +116,9 @@ def test_row_that_is_another_persons_by_now_is_left_and_the_record_logged(
 
 def test_reason_is_written_in_ascii_where_the_database_needs_it(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B")])
-    first, second = (Rejected(record_of(row), "HTTP 400: Zoë", 400) for row in store.read_page(Selection(), None))
+    first, second = (
+        Rejected(record_of(row), given("HTTP 400: Zoë", 400)) for row in store.read_page(Selection(), None)
+    )
     writer = write_back(store)
 
     writer.write(1, [first], as_near_as_can_be=True)

@@ -1,0 +1,74 @@
+"""What `api_response` says: what is written as data is read back as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from api_pipeline.api_response import Source, given, last_receipt, read, refused, rehearsed, superseded, up_to_date
+
+RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+RULES = st.lists(
+    st.text(st.characters(codec="ascii", exclude_characters=";{("), min_size=1).filter(lambda text: text[:4] != "and "),
+    min_size=1,
+    unique=True,
+)
+
+
+@for_all(RULES)
+def test_rules_of_our_own_check_are_read_back_as_they_were(rules: list[str]) -> None:
+    reason = refused(rules)
+    again = read(reason.text)
+    assert (again.source, again.code) == (reason.source, reason.code) == (Source.CHECK, None)
+    assert (again.rules, reason.rules) == (tuple(rules[:10]), tuple(rules))
+
+
+@for_all(RULES, st.integers(100, 599))
+def test_answer_is_read_back_from_the_table_as_it_was(rules: list[str], code: int) -> None:
+    reason = given(f"HTTP {code}: {'; '.join(rules)}", code)
+    assert read(reason.text) == reason
+    assert reason.by_rule == [f"HTTP {code}: {rule}" for rule in rules]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_of_service"),
+    [
+        ("HTTP 500: x", True),
+        ("HTTP 503 without a text", True),
+        ("network error: no route", True),
+        ("network fault: an earlier version's word", True),
+        ("HTTP 400: HTTP 500", False),
+        ("HTTP 429: slower", False),
+        ("TESTING: HTTP 503: simulated", False),
+        ("Payload refused before sending: HTTP 500", False),
+        ("written by hand", False),
+        ("", False),
+    ],
+)
+def test_stored_answer_says_whether_the_service_failed(text: str, is_of_service: bool) -> None:
+    assert read(text).is_of_service is is_of_service
+
+
+def test_message_as_json_is_one_rule() -> None:
+    text = 'HTTP 400: {"errors": ["first; second"]}'
+    assert (read(text).rules, read(text).by_rule) == ((), [text])
+
+
+@for_all(st.text(st.characters(exclude_characters="()")), st.booleans())
+def test_receipt_outlives_any_number_of_rehearsals(text: str, is_twice: bool) -> None:
+    answer = rehearsed(f"TESTING: {text}", last_receipt(f"{RECEIPT} at 02:00"))
+    if is_twice:
+        answer = rehearsed("TESTING: again", last_receipt(answer))
+    assert last_receipt(answer) == f"{RECEIPT} at 02:00"
+
+
+def test_receipt_before_a_rehearsal_is_not_part_of_a_rule() -> None:
+    reason = refused(["no child"])
+    assert read(rehearsed(reason.text, RECEIPT)) == reason
+    assert rehearsed(reason.text, None) == reason.text
+
+
+@pytest.mark.parametrize("answer", [None, "", "HTTP 400: x", up_to_date(RECEIPT), superseded(7), f"was {RECEIPT}"])
+def test_answer_that_only_speaks_of_a_receipt_is_none(answer: str | None) -> None:
+    assert last_receipt(answer) is None
