@@ -5,7 +5,7 @@ Each is a small frozen dataclass; of ours nothing is imported but the noun of wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
@@ -16,6 +16,8 @@ from api_pipeline.api_response import Reason
 Version: TypeAlias = "bytes | str | None"
 # The way to a part of a record: names of members, and behind that of an array the id of an element.
 ElementPath: TypeAlias = "tuple[str, ...]"
+# What a receiver holds of a child whom it does not know, as JSON text.
+NOTHING_HELD = "{}"
 
 
 class RecordKind(str, Enum):
@@ -63,29 +65,66 @@ class StagedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InDoubt:
-    """A record whose POST began and whose answer was never learnt (a kill, a dropped connection).
+class State:
+    """One state that a receiver may be in: what it holds of a child, as JSON text.
 
-    `payload_hash` is the SHA-256 (hex) of the current payload it was built from, "" where it can never match.
-    `may_hold` is what the receiver holds if it took the record, where that is known; None otherwise.
+    It is what the receiver accepted last, or else what a record leads to whose answer was never learnt (a kill, a
+    dropped connection). Then `sent_of` is the SHA-256 (hex) of the payload that the record was built from, "" where it
+    can never match, and `text` is None where nobody knows what it leads to.
     """
 
-    payload_hash: str
-    may_hold: str | None
+    text: str | None
+    sent_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a receiver holds of one child, as far as its acceptances tell.
+    """What a receiver may hold of one child: any one of `states`, and nothing is known where there are none.
 
-    `held` is that payload as JSON text, or None where it is not known. `in_doubt` is set where a later record may
-    have arrived as well. `is_recorded` is false where it was adopted from the row instead of read from the table.
+    What the receiver accepted last stands first; with what an unanswered record leads to the child is in doubt.
+    `receipt` is that of the accepted one. `is_recorded` is false where it was adopted from the row instead of read from
+    the table.
     """
 
-    held: str | None = None
-    in_doubt: InDoubt | None = None
+    states: tuple[State, ...] = ()
     receipt: str | None = None
     is_recorded: bool = True
+
+    @classmethod
+    def known(cls, text: str, receipt: str | None = None, *, is_recorded: bool = True) -> Baseline:
+        """Return the baseline of a child of whom the receiver holds exactly this, as JSON text."""
+        return cls((State(text),), receipt, is_recorded)
+
+    def in_doubt_with(self, state: State) -> Baseline:
+        """Return this baseline with what an unanswered record leads to as a further state."""
+        return replace(self, states=(*self.states, state))
+
+    @property
+    def held(self) -> str | None:
+        """What the receiver accepted last, None where that is not known."""
+        return next((state.text for state in self.states if state.sent_of is None), None)
+
+    @property
+    def in_doubt(self) -> State | None:
+        """What a record leads to whose answer was never learnt, None where there is no such record."""
+        return next((state for state in self.states if state.sent_of is not None), None)
+
+    def before(self, payload_hash: str) -> tuple[str | None, ...]:
+        """Return the states that a payload must be reached from, None for one that nobody knows.
+
+        That which an earlier record of the same payload leads to is left out: what leads to the payload from the state
+        before leads to it after that record as well.
+        """
+        states = tuple(state.text for state in self.states if state.sent_of != payload_hash)
+        return (NOTHING_HELD, *states) if states and self.held is None else states
+
+    def intent(self, payload_hash: str) -> str:
+        """Return what is written down before a record of a payload is sent, for `State.sent_of`.
+
+        "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
+        """
+        earlier = self.in_doubt
+        return payload_hash if earlier is None or earlier.sent_of == payload_hash else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +143,9 @@ class Record:
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `then` follows a purge that must be accepted first (contract 4), and `is_follow_up` is set of a record that does so.
-    `nulls_removed` counts the null members that were taken out. `intent_hash` is stored before the POST begins (see
-    `InDoubt.payload_hash`), and `was_in_doubt` says that the child was in doubt already.
-    `was_held` is false where nothing was recorded of what the receiver holds of the child. `stays_in_doubt` says that
-    what an earlier record did, whose answer was lost, stays unknown even when this one is accepted; of a purge, that
-    its acceptance could not be written, so that the baseline is still the one before it.
+    `baseline` is what it was planned from. `nulls_removed` counts the null members that were taken out. `intent_hash`
+    is stored before the POST begins (see `State.sent_of`). `stays_in_doubt` says that what an earlier record did, whose
+    answer was lost, stays unknown even when this one is accepted.
     """
 
     row: StagedRow
@@ -116,15 +153,24 @@ class Record:
     kind: RecordKind
     body: bytes
     held_after: str | None
-    then: Record | NothingToSend | None = None
+    then: Record | None = None
+    baseline: Baseline = Baseline()
     nulls_removed: int = 0
     intent_hash: str = ""
-    was_in_doubt: bool = False
-    was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
     is_follow_up: bool = False
+
+    @property
+    def was_in_doubt(self) -> bool:
+        """Return whether the child was in doubt before this record."""
+        return self.baseline.in_doubt is not None
+
+    @property
+    def was_held(self) -> bool:
+        """Return whether anything is recorded of what the receiver holds of the child."""
+        return self.baseline.is_recorded and bool(self.baseline.states)
 
     @property
     def is_last(self) -> bool:

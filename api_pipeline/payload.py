@@ -7,12 +7,13 @@ run that stops in between is finished by the next.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from api_pipeline.model import Baseline, NothingToSend, Record, RecordKind, StagedRow
+from api_pipeline.model import NOTHING_HELD, Baseline, NothingToSend, Record, RecordKind, StagedRow
 from api_pipeline.payloads.diff import (
     Difference,
     Members,
@@ -25,11 +26,10 @@ from api_pipeline.payloads.diff import (
     prune,
     without_common,
 )
-from api_pipeline.payloads.reading import Payload, held_text, parse_payload
+from api_pipeline.payloads.reading import Payload, held_text
 from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.shape import record_shape
 
-_NOTHING_HELD = "{}"
 _PURGES = re.compile(r'"purge"\s*:\s*true')
 
 
@@ -46,177 +46,170 @@ class Policy:
     resync: bool = False
 
 
-def intent_hash(payload: Payload, baseline: Baseline) -> str:
-    """Return what is written down before a record of this payload is sent (see `model.InDoubt`).
+def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
+    """Return the smallest record that leads to the payload from every state the receiver may be in, or a purge first.
 
-    "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
+    What left the time window is held as before: it is put into what the payload leads to, before anything is compared.
     """
-    earlier = baseline.in_doubt
-    return payload.digest if earlier is None or earlier.payload_hash == payload.digest else ""
-
-
-def deletion_record(row: StagedRow, payload: Payload) -> Record:
-    """Return the record that removes a child: the identifiers and `purge: true`."""
-    return Record(row, payload.la_child_id, RecordKind.DELETION, _deletion_body(payload), None)
-
-
-def next_record(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
-    """Return the next record to send for a row, or that nothing differs from what the receiver holds."""
     if row.is_deleted:
-        return deletion_record(row, payload)
+        return _deletion(row, payload, baseline)
+    states = baseline.before(payload.digest)
     if policy.resync:
-        return _resync(row, payload, policy)
+        # It may take away what is held: no later record is sure of its base, not even one of this payload.
+        return _purge_whole(_Goal(row, payload, payload, baseline, intent=""), policy)
+    goal = _Goal(row, payload, payload, baseline, baseline.intent(payload.digest))
     if not (policy.deltas or policy.purge_vanished):
-        return _as_staged(row, payload, baseline)
-    others: list[Members] = []
-    if baseline.in_doubt is not None and baseline.in_doubt.payload_hash != payload.digest:
-        may_hold = _read_held(baseline.in_doubt.may_hold)
-        if may_hold is None:
-            return _resync(row, payload, policy)
-        others = [may_hold]
-    if others:
-        held = _read_held(baseline.held)
-        return _from_in_doubt(row, payload, others if held is None else [held, *others], policy)
-    if baseline.held == payload.text:
+        return _as_staged(goal, states)
+    if states == (payload.text,):
         return NothingToSend(held_text(payload))
-    known = _read(baseline.held)
-    if not known:
-        return _full(row, payload, {})
-    return _from_known(row, payload, known, policy)
+    known = [_read(text) for text in states if text is not None]
+    goal = goal.keeping(known)
+    if len(known) < len(states):
+        return _purge_whole(goal, policy)
+    return _from(known, goal, policy) if any(known) else _full(goal, {})
 
 
-def _from_known(row: StagedRow, payload: Payload, known: Members, policy: Policy) -> Record | NothingToSend:
-    shape = record_shape()
-    target = with_kept(payload.data, known, row.retained)
-    held, now = (content(part, shape) for part in without_common(known, target, shape))
-    difference = compare(held, now, shape, is_full=False)
-    if not difference and not payload.is_purge:
-        return NothingToSend(_text_of(target, payload))
-    if [] in known.values() and has_ambiguous_keys(now, shape):
-        # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
-        return _resync(row, payload, policy, target)
-    wants_full = not policy.deltas or _carries_purge(payload)
-    if wants_full and ambiguous_at_any_depth(target, shape):
-        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
-        difference = compare(content(known, shape), content(target, shape), shape, is_full=True)
-    if difference.is_whole:
-        return _resync(row, payload, policy, target)
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is to be reached for a row: `payload` is what a full record says, `after` what the receiver holds then.
+
+    They differ in the parts that left the time window. `baseline` and `intent` are told of in `Record`.
+    """
+
+    row: StagedRow
+    payload: Payload
+    after: Payload
+    baseline: Baseline
+    intent: str
+
+    def keeping(self, known: Sequence[Members]) -> _Goal:
+        """Return the goal with those parts of these states kept that left the time window."""
+        if not self.row.retained:
+            return self
+        data = self.payload.data
+        for state in known:
+            data = with_kept(data, state, self.row.retained)
+        return replace(self, after=self.payload.of_data(data))
+
+
+def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | NothingToSend:
+    """Return the record that is right whichever of these states is the receiver's."""
+    is_in_doubt = len(known) > 1
+    is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
+    differences = [_difference(state, goal.after.data, is_full=is_full) for state in known]
+    if not any(differences) and not goal.payload.is_purge:
+        return NothingToSend(held_text(goal.after))
+    if any(one.is_whole or (one.first and is_in_doubt) for one in differences):
+        return _purge_whole(goal, policy)
+    difference = differences[0]
     if difference.first:
-        body = orjson.dumps({"la_child_id": payload.la_child_id, **difference.first})
-        held_after = orjson.dumps(prune(content(known, shape), difference.first, shape)).decode()
-        return _purge(row, payload, body, held_after, policy, target)
-    if not wants_full:
-        return _leaving(_delta(row, payload, difference), target, payload)
-    gone = difference.gone if policy.deltas or policy.purge_vanished else {}
-    return _leaving(_full(row, payload, gone), target, payload)
-
-
-def _from_in_doubt(row: StagedRow, payload: Payload, possible: list[Members], policy: Policy) -> Record:
-    """Return a record that is right whichever of the possible baselines is true."""
-    shape = record_shape()
-    now = target = content(payload.data, shape)
+        left = prune(content(known[0], record_shape()), difference.first, record_shape())
+        body = {"la_child_id": goal.payload.la_child_id, **difference.first}
+        return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
+    if not is_full:
+        return _delta(goal, difference)
     gone: Members = {}
-    if has_ambiguous_keys(now, shape):
-        return _resync(row, payload, policy)
-    for held in possible:
-        difference = compare(held, with_kept(now, held, row.retained), shape, is_full=True)
-        if difference.is_whole or difference.first:
-            return _resync(row, payload, policy)
-        gone = overlay(difference.gone, gone, shape)
-        target = with_kept(target, held, row.retained)
-    # What may be held is taken as held: to purge it later does no harm where it is not.
-    return _full(row, payload, gone) if target is now else _leaving(_full(row, payload, gone), target, payload)
+    for one in differences:
+        # What may be held is purged: that does no harm where it is not.
+        gone = overlay(one.gone, gone, record_shape())
+    return _full(goal, gone)
 
 
-def _full(row: StagedRow, payload: Payload, gone: Members) -> Record:
+def _difference(held: Members, after: Members, *, is_full: bool) -> Difference:
+    shape = record_shape()
+    before, now = (content(part, shape) for part in without_common(held, after, shape))
+    difference = compare(before, now, shape, is_full=False)
+    if difference and [] in held.values() and has_ambiguous_keys(now, shape):
+        # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
+        return Difference(is_whole=True)
+    if difference and is_full and ambiguous_at_any_depth(after, shape):
+        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
+        return compare(content(held, shape), content(after, shape), shape, is_full=True)
+    return difference
+
+
+def _full(goal: _Goal, gone: Members) -> Record:
+    payload = goal.payload
     if gone:
         body = orjson.dumps(overlay(payload.data, gone, record_shape()))
     elif payload.nulls_removed:
         body = orjson.dumps(payload.data)
     else:
-        return _last(row, payload, RecordKind.FULL, payload.text.encode("utf-8"), payload.digest)
-    return _last(row, payload, RecordKind.FULL, body)
+        return _last(goal, RecordKind.FULL, payload.text.encode("utf-8"), payload.digest)
+    return _last(goal, RecordKind.FULL, body)
 
 
-def _delta(row: StagedRow, payload: Payload, difference: Difference) -> Record:
+def _delta(goal: _Goal, difference: Difference) -> Record:
+    payload = goal.payload
     changes = overlay(difference.changes, difference.gone, record_shape())
-    body = orjson.dumps({"la_child_id": payload.la_child_id, **changes})
-    delta = _last(row, payload, RecordKind.DELTA, body)
+    delta = _last(goal, RecordKind.DELTA, orjson.dumps({"la_child_id": payload.la_child_id, **changes}))
     # A text has no more characters than bytes, and a full record is no shorter unless nulls are taken out.
-    if len(body) < len(payload.text) and not payload.nulls_removed:
+    if len(delta.body) < len(payload.text) and not payload.nulls_removed:
         return delta
-    full = _full(row, payload, difference.gone)
-    return delta if len(body) < len(full.body) else full
+    full = _full(goal, difference.gone)
+    return delta if len(delta.body) < len(full.body) else full
 
 
-def _last(row: StagedRow, payload: Payload, kind: RecordKind, body: bytes, known_hash: str = "") -> Record:
-    held_after = None if payload.is_purge else held_text(payload)
+def _last(goal: _Goal, kind: RecordKind, body: bytes, sent_hash: str | None = None) -> Record:
+    after = goal.after
     return Record(
-        row,
-        payload.la_child_id,
+        goal.row,
+        after.la_child_id,
         kind,
         body,
-        held_after,
-        nulls_removed=payload.nulls_removed,
-        known_hash=known_hash,
-        known_held_hash="" if payload.nulls_removed else payload.digest,
+        None if after.is_purge else held_text(after),
+        baseline=goal.baseline,
+        intent_hash=goal.intent,
+        nulls_removed=goal.payload.nulls_removed,
+        known_hash=sent_hash or "",
+        known_held_hash="" if after.nulls_removed else after.digest,
     )
 
 
-def _text_of(target: Members, payload: Payload) -> str:
-    return held_text(payload) if target is payload.data else orjson.dumps(target).decode()
-
-
-def _leaving(record: Record, target: Members, payload: Payload) -> Record:
-    """Return a record after which the receiver holds `target`: the payload, and what left the time window alone."""
-    if target is payload.data or record.held_after is None:
-        return record
-    return replace(record, held_after=_text_of(target, payload), known_held_hash="")
-
-
-def _resync(row: StagedRow, payload: Payload, policy: Policy, target: Members | None = None) -> Record:
+def _purge_whole(goal: _Goal, policy: Policy) -> Record:
     # Not even the identifier is held then: a payload of nothing else is still to be sent, by the next run after a kill.
-    return _purge(row, payload, _deletion_body(payload), _NOTHING_HELD, policy, target)
+    return _purge(goal, _deletion_body(goal.payload), NOTHING_HELD, policy)
 
 
-def _purge(
-    row: StagedRow, payload: Payload, body: bytes, held_after: str, policy: Policy, target: Members | None
-) -> Record:
-    """Return a purge with what follows once it is accepted; `target` is the payload with its retained parts."""
-    following = payload
-    if target is not None and target is not payload.data:
-        following = parse_payload(_text_of(target, payload))
-    then = next_record(row, following, Baseline(held=held_after), replace(policy, resync=False))
-    if isinstance(then, Record):
-        then = replace(then, is_follow_up=True)
-    return Record(row, payload.la_child_id, RecordKind.PURGE, body, held_after, then=then)
+def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
+    """Return a purge with what follows once it is accepted, retained parts included: they may have gone with it."""
+    row, after = goal.row, goal.after
+    next_ = plan(row, after, Baseline.known(held_after), replace(policy, resync=False))
+    then = replace(next_, is_follow_up=True) if isinstance(next_, Record) else None
+    return Record(
+        row,
+        after.la_child_id,
+        RecordKind.PURGE,
+        body,
+        held_after,
+        baseline=goal.baseline,
+        intent_hash=goal.intent,
+        then=then,
+    )
 
 
-def _as_staged(row: StagedRow, payload: Payload, baseline: Baseline) -> Record | NothingToSend:
+def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToSend:
     """Return the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
     It goes even where only something vanished: a receiver that replaces forgets that by it.
     """
     shape = record_shape()
-    held = _read_held(baseline.held)
-    record = _full(row, payload, {})
-    if held is None or baseline.held == _NOTHING_HELD or record.held_after is None:
+    record = _full(goal, {})
+    held = content(_read(states[0] or ""), shape) if states else {}
+    now = content(goal.payload.data, shape)
+    if record.held_after is None or not (held or len(states) > 1):
         return record
-    now = content(payload.data, shape)
-    if baseline.in_doubt is None and not compare(held, now, shape, is_full=False):
-        return NothingToSend(baseline.held or "")
-    after = merged(held, now, shape)
-    earlier = baseline.in_doubt
-    return Record(
-        row,
-        payload.la_child_id,
-        RecordKind.FULL,
-        record.body,
-        orjson.dumps(after).decode(),
-        nulls_removed=payload.nulls_removed,
-        # What an earlier record added, if it arrived, this one leaves there.
-        stays_in_doubt=earlier is not None and earlier.payload_hash != payload.digest,
-    )
+    is_in_doubt = len(states) > 1
+    if not is_in_doubt and not compare(held, now, shape, is_full=False):
+        return NothingToSend(states[0] or "")
+    # What an earlier record added, if it arrived, this one leaves there.
+    after = orjson.dumps(merged(held, now, shape)).decode()
+    return replace(record, held_after=after, known_held_hash="", stays_in_doubt=is_in_doubt)
+
+
+def _deletion(row: StagedRow, payload: Payload, baseline: Baseline) -> Record:
+    """Return the record that removes a child: the identifiers and `purge: true`."""
+    return Record(row, payload.la_child_id, RecordKind.DELETION, _deletion_body(payload), None, baseline=baseline)
 
 
 def _deletion_body(payload: Payload) -> bytes:
@@ -226,19 +219,13 @@ def _deletion_body(payload: Payload) -> bytes:
     return orjson.dumps({**record, "purge": True})
 
 
-def _read_held(text: str | None) -> Members | None:
-    value = _read(text)
-    return None if value is None else content(value, record_shape())
-
-
-def _read(text: str | None) -> Members | None:
-    if text is None:
-        return None
+def _read(text: str) -> Members:
+    """Return what a state says; of a text that cannot be read nothing is known."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _carries_purge(payload: Payload) -> bool:

@@ -112,7 +112,7 @@ class _Tally:
         match step:
             case Record():
                 self._add(step)
-                if isinstance(step.then, Record):
+                if step.then is not None:
                     self.found.follow_ups += 1
                     self._add(step.then)
             case Invalid():

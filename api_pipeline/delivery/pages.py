@@ -18,7 +18,7 @@ from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only
-from api_pipeline.payload import next_record
+from api_pipeline.payload import plan
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import Payload, PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
@@ -175,6 +175,6 @@ class Pages:
         baseline = baselines.get(payload.la_child_id)
         # What the checks may refuse is not compared: its parts may be of any type.
         if (payload.is_sound or not is_checked) and baseline is not None and baseline.held is not None:
-            draft = Draft(baseline, next_record(row, payload, baseline, options.policy))
+            draft = Draft(baseline, plan(row, payload, baseline, options.policy))
         payload.put_aside()
         return LookedAt(row, payload, findings, draft)

@@ -19,7 +19,7 @@ from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedR
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
 from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.payload import intent_hash, next_record
+from api_pipeline.payload import plan
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import Payload, PayloadError
 from api_pipeline.payloads.schema_check import Checker
@@ -227,15 +227,11 @@ class Planner:
         self._pages.note_planned(child)
         draft = item.draft
         is_drafted = draft is not None and draft.baseline is baseline
-        record = draft.step if draft and is_drafted else next_record(row, payload, baseline, self._options.policy)
+        record = draft.step if draft and is_drafted else plan(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
         self.counts.nulls_removed += record.nulls_removed
-        # A record that may take away what is held makes no later one sure of its base, not even one of this payload.
-        takes_away = row.is_deleted or self._options.policy.resync
-        note = "" if takes_away else intent_hash(payload, baseline)
-        was_in_doubt = baseline.in_doubt is not None
-        return replace(record, intent_hash=note, was_in_doubt=was_in_doubt, was_held=baseline.is_recorded)
+        return record
 
     def _refusal(self, item: _Item) -> Reason | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""

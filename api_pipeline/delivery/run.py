@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from api_pipeline.delivery.planner import Planner, Step
@@ -21,7 +21,6 @@ from api_pipeline.model import (
     Batch,
     DeliveryFailed,
     Invalid,
-    NothingToSend,
     Outcome,
     Record,
     RecordKind,
@@ -243,16 +242,10 @@ class Run:
     def _go_on_from(self, outcome: Outcome) -> None:
         """Take up what follows an accepted purge; after all else the child is not under way any more."""
         if isinstance(outcome, Accepted):
-            match outcome.record.then:
-                case Record() as following:
-                    # Its rejection must not clear the doubt: the baseline still has what the purge took.
-                    in_doubt = following.was_in_doubt or outcome.record.stays_in_doubt
-                    self._follow_ups.append(replace(following, was_in_doubt=in_doubt))
-                    return
-                case NothingToSend(held=held) if not outcome.record.stays_in_doubt:
-                    record, receipt = outcome.record, outcome.receipt.id
-                    self._settled.append(UpToDate(record.row, record.la_child_id, held, receipt, is_recorded=True))
-                    return
+            following = outcome.record.then
+            if following is not None:
+                self._follow_ups.append(following)
+                return
         self._parts.under_way.discard(_child_of(outcome))
 
     def _end_with(self, error: PipelineError) -> None:

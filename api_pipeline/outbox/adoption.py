@@ -46,7 +46,7 @@ def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
         # The newest row of several may be new, and an older one say what was sent of the child.
         says = next((row_id for row_id in (row.id, *sorted(row.supersedes, reverse=True)) if row_id in sent), None)
         if says is not None:
-            baseline = Baseline(held=sent[says], receipt=receipts[says], is_recorded=False)
+            baseline = Baseline.known(sent[says], receipts[says], is_recorded=False)
             adopted[row.id] = Adopted(_child_in(sent[says]), baseline)
     return adopted
 

@@ -11,7 +11,7 @@ from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow
+from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow, State
 from api_pipeline.outbox.receipt_spool import (
     ReceiptSpool,
     SpooledReceipt,
@@ -23,7 +23,7 @@ from api_pipeline.outbox.receipt_spool import (
 from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
-from api_pipeline.payload import Policy, next_record
+from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, held_text, parse_payload
 from api_pipeline.run_lock import LockLost
 from api_pipeline.run_summary import RunSummary
@@ -357,10 +357,15 @@ class ReliableWriteBack:
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:
-    """Return an outcome that is in the file alone; what a purge took is not taken from the baseline then."""
-    if isinstance(outcome, Accepted) and not outcome.record.is_last:
-        return replace(outcome, record=replace(outcome.record, stays_in_doubt=True))
-    return outcome
+    """Return an outcome that is in the file alone: what follows a purge meets the child in doubt then.
+
+    Its rejection must not clear that: the recorded baseline still has what the purge took.
+    """
+    if not isinstance(outcome, Accepted) or outcome.record.then is None:
+        return outcome
+    record = outcome.record
+    in_doubt = record.baseline.in_doubt_with(State(record.held_after, sent_of=record.intent_hash))
+    return replace(outcome, record=replace(record, then=replace(outcome.record.then, baseline=in_doubt)))
 
 
 def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | None) -> bool:
@@ -373,7 +378,7 @@ def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | N
 def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | None:
     """Return the record that is planned of this row, upon this baseline; None where there is none."""
     try:
-        record = next_record(row, parse_payload(row.json_payload), baseline, policy)
+        record = plan(row, parse_payload(row.json_payload), baseline, policy)
     except PayloadError:
         return None
     return record if isinstance(record, Record) else None
@@ -385,7 +390,7 @@ def _held_after(row: StagedRow, baseline: Baseline, policy: Policy) -> str | Non
         payload: Payload = parse_payload(row.json_payload)
     except PayloadError:
         return None
-    record = next_record(row, payload, baseline, policy)
+    record = plan(row, payload, baseline, policy)
     # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
     if isinstance(record, NothingToSend) or not record.is_last:
         return held_text(payload)

@@ -26,7 +26,7 @@ from api_pipeline.db import (
     rows_as_table,
 )
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Baseline, ElementPath, InDoubt, StagedRow
+from api_pipeline.model import Baseline, ElementPath, StagedRow, State
 from api_pipeline.payloads.retained import read_paths
 from api_pipeline.sql.identifiers import Dialect, TableNames
 from api_pipeline.sql.statements import load, placeholders
@@ -273,25 +273,20 @@ class StagingTable:
 
         It is `UNSTORABLE` for a child of whom nothing can be recorded.
         """
-        held: dict[str, tuple[str | None, str | None]] = {}
-        in_doubt: dict[str, InDoubt] = {}
+        accepted: dict[str, Baseline] = {}
+        unanswered: dict[str, State] = {}
         asked = sorted(set(children))
         unstorable: list[str] = []
         for child, is_in_doubt, text, mark in self.readable_by_values(
             "read_held", asked, lambda part: [receiver, *part] * 2, unstorable
         ):
             if is_in_doubt:
-                in_doubt[str(child)] = InDoubt(str(mark or "").strip(), text)
+                unanswered[str(child)] = State(text, sent_of=str(mark or "").strip())
             else:
-                held[str(child)] = (text, mark)
-        return {
-            child: Baseline(
-                held=held.get(child, (None, None))[0],
-                in_doubt=in_doubt.get(child),
-                receipt=held.get(child, (None, None))[1],
-            )
-            for child in held.keys() | in_doubt.keys()
-        } | dict.fromkeys(unstorable, UNSTORABLE)
+                accepted[str(child)] = Baseline.known(text, receipt=mark)
+        for child, state in unanswered.items():
+            accepted[child] = accepted.get(child, Baseline()).in_doubt_with(state)
+        return accepted | dict.fromkeys(unstorable, UNSTORABLE)
 
     def runs_in_doubt(self, receiver: str, children: Sequence[str]) -> dict[str, str]:
         """Return, by child, which run was the last about to send a record of it to `receiver`."""
@@ -440,7 +435,7 @@ def is_due(row: StagedRow, baseline: Baseline) -> bool:
         return False
     if not row.is_deleted:
         return row.submission_status in DUE_STATUSES
-    return baseline.held is not None or baseline.in_doubt is not None or row.has_previous
+    return bool(baseline.states) or row.has_previous
 
 
 def was_sent(row: StagedRow) -> bool:

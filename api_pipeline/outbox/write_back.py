@@ -12,6 +12,7 @@ from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import (
+    NOTHING_HELD,
     Accepted,
     DeliveryFailed,
     Invalid,
@@ -42,7 +43,6 @@ _VERSION = (
 _WRITTEN = ("id", "submission_status", "api_response")
 _RECEIPT_LENGTH = 36
 _RECEIPT = re.compile(UUID, re.IGNORECASE)
-NOTHING_HELD = "{}"
 # The statements that take a hundred rows at once, and what their columns are.
 _TOGETHER: Mapping[str, tuple[type, ...]] = {
     "mark_sent": (int, str, datetime),

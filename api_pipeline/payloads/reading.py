@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from typing import Any, TypeAlias
@@ -54,6 +54,13 @@ class Payload:
             value: Members = orjson.loads(self.text)
             self._data = without_nulls(value) if self.nulls_removed else value
         return self._data
+
+    def of_data(self, data: Members) -> Payload:
+        """Return the payload of the same child with this value, which has no null members."""
+        if data is self._data:
+            return self
+        text = orjson.dumps(data).decode()
+        return replace(self, text=text, nulls_removed=0, digest=sha256_hex(text), is_sound=False, _data=data)
 
     def put_aside(self) -> None:
         """Let go of the value: many of them together are more than a processor keeps at hand."""

@@ -240,6 +240,6 @@ def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> He
     if baseline is None:
         kept = row.api_response if previous is not None else None
         return Held(row.has_previous, previous, row.api_response if previous is not None else None, kept)
-    is_held = baseline.held is not None or baseline.in_doubt is not None or row.has_previous
+    is_held = bool(baseline.states) or row.has_previous
     payload = baseline.held if baseline.in_doubt is None else None
     return Held(is_held, payload, baseline.receipt)

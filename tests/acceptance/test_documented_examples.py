@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.model import Baseline, NothingToSend, StagedRow
-from api_pipeline.payload import Policy, next_record
+from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from tests.support.documents import DOCS, blocks, prose
@@ -62,7 +62,8 @@ def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
     row = StagedRow(1, "P1", state, "pending", staged, None, has_previous=held is not None)
     found: list[dict[str, Any]] = []
     while True:
-        record = next_record(row, parse_payload(staged), Baseline(held=held), Policy(deltas=deltas))
+        baseline = Baseline() if held is None else Baseline.known(held)
+        record = plan(row, parse_payload(staged), baseline, Policy(deltas=deltas))
         if isinstance(record, NothingToSend):
             return found
         found.append(json.loads(record.body))

@@ -17,16 +17,16 @@ from api_pipeline.delivery.planner import Planner
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
+    Baseline,
     DeliveryFailed,
-    InDoubt,
     Invalid,
-    NothingToSend,
     Outcome,
     Receipt,
     Record,
     RecordKind,
     Rejected,
     StagedRow,
+    State,
     UpToDate,
 )
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -62,7 +62,7 @@ def store_of(database: TestDatabase) -> Iterator[StagingTable]:
 def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
     held = None if kind is RecordKind.DELETION else row.json_payload
     record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
-    return replace(record, **changes)
+    return replace(record, **{"baseline": Baseline.known("{}"), **changes})
 
 
 def accepted(record: Record) -> Accepted:
@@ -241,14 +241,14 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
     assert set(baselines) == {"1"}
     noted = baselines["1"].in_doubt
     assert noted is not None
-    assert (noted.payload_hash, noted.may_hold) == (sha256_hex(rows[0].json_payload), rows[0].json_payload)
+    assert noted == State(rows[0].json_payload, sent_of=sha256_hex(rows[0].json_payload))
 
 
 def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
-        write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
+        write(store, [accepted(record_of(row, baseline=Baseline())) for row in read(store)])
         baselines = store.baselines(HERE, ["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
     assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
@@ -270,7 +270,7 @@ def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> N
         assert store.runs_in_doubt(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
         noted = {child: baseline.in_doubt for child, baseline in store.baselines(HERE, ["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
-    assert noted["1"] == InDoubt("", None)
+    assert noted["1"] == State(None, sent_of="")
     assert noted["2"] != noted["1"]
 
 
@@ -313,7 +313,7 @@ def test_accepted_purge_updates_the_baseline_and_row_stays_due(deployed: TestDat
         held = '{"la_child_id":"x"}'
         write(
             store,
-            [accepted(record_of(row, RecordKind.PURGE, held_after=held, then=NothingToSend(held))) for row in rows],
+            [accepted(record_of(row, RecordKind.PURGE, held_after=held, then=record_of(row))) for row in rows],
         )
     assert row_of(deployed, deployed.table, "1")["submission_status"] == "pending"
     assert row_of(deployed, deployed.table, "2")["submission_status"] == "Error"

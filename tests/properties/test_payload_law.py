@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, InDoubt, NothingToSend, Record, RecordKind, StagedRow
-from api_pipeline.payload import Policy, intent_hash, next_record
+from api_pipeline.model import Baseline, NothingToSend, Record, RecordKind, StagedRow, State
+from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
 from tests.support.effort import examples
@@ -30,7 +30,7 @@ def text_of(value: Json) -> str:
 def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
     """Plan record after record, each accepted in turn, until the last; each knew what would follow it."""
     payload, found = parse_payload(now), list[Record]()
-    while not isinstance(record := next_record(ROW, payload, baseline, policy), NothingToSend):
+    while not isinstance(record := plan(ROW, payload, baseline, policy), NothingToSend):
         if found:
             assert isinstance(found[-1].then, Record)
             assert (found[-1].then.kind, found[-1].then.body) == (record.kind, record.body)
@@ -38,7 +38,8 @@ def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
         assert len(found) <= MOST_STEPS
         if record.is_last:
             break
-        baseline = Baseline(held=record.held_after)
+        assert record.held_after is not None
+        baseline = Baseline.known(record.held_after)
         policy = Policy(policy.deltas, policy.purge_vanished)
     return found
 
@@ -50,7 +51,7 @@ def receive(held: Json | None, records: list[Record], reading: str) -> Json | No
 
 
 def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record]:
-    records = steps(text_of(now), Baseline(held=text_of(before)), Policy(deltas=deltas))
+    records = steps(text_of(now), Baseline.known(text_of(before)), Policy(deltas=deltas))
     after = receive(apply(None, before), records, reading)
     assert content(after) == content(now)
     for record in records:
@@ -106,14 +107,14 @@ def test_plan_is_right_from_every_state_in_doubt(seed: int, arrived: bool, delta
     before = maker.payload()
     middle = maker.next_version(before)
     now = maker.next_version(middle)
-    sent = next_record(ROW, parse_payload(text_of(middle)), Baseline(held=text_of(before)), Policy(deltas))
+    sent = plan(ROW, parse_payload(text_of(middle)), Baseline.known(text_of(before)), Policy(deltas))
     if isinstance(sent, NothingToSend):
         return
     true = apply(None, before)
     if arrived:
         true = apply(true, json.loads(sent.body))
-    noted = InDoubt(sha256_hex(text_of(middle)), (sent.held_after or "{}") if known else None)
-    baseline = Baseline(held=text_of(before), in_doubt=noted)
+    unanswered = State((sent.held_after or "{}") if known else None, sent_of=sha256_hex(text_of(middle)))
+    baseline = Baseline((State(text_of(before)), unanswered))
     assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
@@ -123,12 +124,13 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
     maker = Maker(seed, doubtful=False)
     before = maker.payload()
     now = maker.next_version(before)
-    first = next_record(ROW, parse_payload(text_of(now)), Baseline(held=text_of(before)), Policy(deltas))
+    first = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(before)), Policy(deltas))
     true = apply(None, before)
     if arrived and isinstance(first, Record):
         true = apply(true, json.loads(first.body))
-    noted = InDoubt(intent_hash(parse_payload(text_of(now)), Baseline()), None)
-    baseline = Baseline(held=text_of(before), in_doubt=noted)
+    intent = first.intent_hash if isinstance(first, Record) else sha256_hex(text_of(now))
+    assert intent == sha256_hex(text_of(now))
+    baseline = Baseline((State(text_of(before)), State(None, sent_of=intent)))
     assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
@@ -137,7 +139,7 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
 def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None:
     maker = Maker(seed, doubtful=True)
     before, now = maker.payload(), maker.payload()
-    records = steps(text_of(now), Baseline(held=text_of(maker.payload())), Policy(deltas=False, resync=True))
+    records = steps(text_of(now), Baseline.known(text_of(maker.payload())), Policy(deltas=False, resync=True))
     assert records[0].kind is RecordKind.PURGE
     assert content(receive(apply(None, before), records, "merge")) == content(now)
 
@@ -145,7 +147,7 @@ def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None
 def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> None:
     """After the purge the receiver does not know the child, though nothing but its identifier is to be held."""
     bare = '{"la_child_id":"P1"}'
-    purge = next_record(ROW, parse_payload(bare), Baseline(held=bare), Policy(deltas=False, resync=True))
+    purge = plan(ROW, parse_payload(bare), Baseline.known(bare), Policy(deltas=False, resync=True))
     assert isinstance(purge, Record)
     assert isinstance(purge.then, Record)
     assert json.loads(purge.body) == {"la_child_id": "P1", "purge": True}
@@ -157,11 +159,11 @@ def test_run_after_one_killed_behind_a_purge_sends_the_child_of_whom_only_the_id
     policy: Policy,
 ) -> None:
     bare = parse_payload('{"la_child_id":"P1"}')
-    purge = next_record(ROW, bare, Baseline(held=bare.text), replace(policy, resync=True))
+    purge = plan(ROW, bare, Baseline.known(bare.text), replace(policy, resync=True))
     assert isinstance(purge, Record)
 
-    killed = Baseline(held=purge.held_after, in_doubt=InDoubt(bare.digest, None))
-    record = next_record(ROW, bare, killed, policy)
+    killed = Baseline((State(purge.held_after), State(None, sent_of=bare.digest)))
+    record = plan(ROW, bare, killed, policy)
 
     assert isinstance(record, Record)
     assert (record.kind, record.body.decode(), record.held_after) == (RecordKind.FULL, bare.text, bare.text)
@@ -174,7 +176,7 @@ def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> Non
     before = maker.payload()
     now = maker.next_version(before)
     policy = Policy(deltas=False, purge_vanished=False)
-    record = next_record(ROW, parse_payload(text_of(now)), Baseline(held=text_of(before)), policy)
+    record = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(before)), policy)
     noted = record.held if isinstance(record, NothingToSend) else record.held_after
     after = apply(None, before)
     if isinstance(record, Record):

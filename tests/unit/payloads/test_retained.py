@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, ElementPath, InDoubt, NothingToSend, Record, RecordKind, StagedRow
-from api_pipeline.payload import Policy, next_record
+from api_pipeline.model import Baseline, ElementPath, NothingToSend, Record, RecordKind, StagedRow, State
+from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
 from api_pipeline.sandbox.invented_children import changed, invented_child
@@ -43,7 +43,7 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
     record: Record | NothingToSend | None = None
     while True:
         if record is None:
-            record = next_record(staged, parse_payload(staged.json_payload), Baseline(held=noted), policy)
+            record = plan(staged, parse_payload(staged.json_payload), Baseline.known(noted), policy)
         if isinstance(record, NothingToSend):
             return truth, orjson.loads(record.held), sent
         sent += 1
@@ -101,9 +101,9 @@ def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
 def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
     staged = row(payload, (OLD,))
-    baseline = Baseline(held=orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
+    baseline = Baseline.known(orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
 
-    record = next_record(staged, parse_payload(staged.json_payload), baseline, FULL)
+    record = plan(staged, parse_payload(staged.json_payload), baseline, FULL)
 
     assert not isinstance(record, NothingToSend)
     assert (record.kind, record.body.decode()) == (RecordKind.FULL, staged.json_payload)
@@ -113,16 +113,39 @@ def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
 def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
     before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
     staged = row(child(referral("R1", "P2")), (OLD,))
-    unconfirmed = InDoubt("0" * 64, orjson.dumps(between).decode())
-    baseline = Baseline(held=orjson.dumps(before).decode(), in_doubt=unconfirmed)
+    unanswered = State(orjson.dumps(between).decode(), sent_of="0" * 64)
+    baseline = Baseline((State(orjson.dumps(before).decode()), unanswered))
 
-    record = next_record(staged, parse_payload(staged.json_payload), baseline, DELTAS)
+    record = plan(staged, parse_payload(staged.json_payload), baseline, DELTAS)
 
     assert not isinstance(record, NothingToSend)
     for held in (before, between):
         after = apply(held, orjson.loads(record.body))
         assert after is not None
         assert content(after) == content(orjson.loads(record.held_after or "")) == content(before)
+
+
+def test_it_is_sent_again_where_a_lost_answer_makes_a_purge_of_the_whole_child_necessary() -> None:
+    held = child(referral("R1", "P1", "P2"))
+    staged = row(child(referral("R1", "P2")), (OLD,))
+    baseline = Baseline((State(orjson.dumps(held).decode()), State(None, sent_of="0" * 64)))
+
+    purge = plan(staged, parse_payload(staged.json_payload), baseline, DELTAS)
+
+    assert isinstance(purge, Record)
+    assert (purge.kind, purge.held_after) == (RecordKind.PURGE, "{}")
+    assert purge.then is not None
+    assert content(apply(None, orjson.loads(purge.then.body)) or {}) == content(held)
+
+
+def test_nothing_is_sent_where_the_child_is_as_staged_whether_a_lost_record_arrived_or_not() -> None:
+    payload = child(referral("R1", "P1"))
+    staged = row(payload, ())
+    baseline = Baseline(
+        (State(orjson.dumps(payload).decode()), State(orjson.dumps(payload).decode(), sent_of="0" * 64))
+    )
+
+    assert isinstance(plan(staged, parse_payload(f" {staged.json_payload}"), baseline, DELTAS), NothingToSend)
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
