@@ -147,16 +147,18 @@ def _run_program() -> None:
     That would cost more than most commands do. What a program does at its end happens: its threads are waited for, its
     exit functions run, its streams are flushed. A traceback, or a failure to flush, ends it in the usual way.
     """
+    code: str | int | None = None
     try:
         runpy.run_module("api_pipeline", run_name="__main__")
     except SystemExit as end:
-        if not isinstance(end.code, int):
+        code = end.code
+        if isinstance(code, str):
             raise
-        threading._shutdown()  # type: ignore[attr-defined] # what the interpreter itself calls first
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code & 0xFF)
+    threading._shutdown()  # type: ignore[attr-defined] # what the interpreter itself calls first
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(code or 0) & 0xFF)
 
 
 def _load_everything() -> None:
