@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect, QualifiedName, parse_table_name
@@ -45,7 +44,7 @@ def tables(table_name: str, dialect: Dialect) -> Tables:
 
 def render(dialect: Dialect, table_name: str) -> str:
     """Return the script, comments and all. Errors: SettingsError where `table_name` is not a table name."""
-    text = (files("api_pipeline") / "data" / "ddl" / f"sdr_{dialect.value}.sql").read_text(encoding="utf-8")
+    text = ddl.packaged(f"sdr_{dialect.value}")
     given = _names(table_name)
     names = {key: name.sql(dialect) for key, name in given.items()}
     names.update((f"{key}_unqualified", name.table.sql(dialect)) for key, name in given.items())

@@ -23,6 +23,7 @@ _VERSIONS_OF = {"sqlserver_2016.sql": "2016 and later", "sqlserver_2012.sql": "2
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _COLUMNS_OF = re.compile(r"\{([a-z_]+)_columns\}")
 _TYPE = re.compile(r"\?([a-z]+)(?:\((\d+)\))?")
+_INDEX = re.compile(r"^CREATE INDEX (?P<index>\S+) ON (?P<table>\S+) (?P<columns>\(.*\));$", re.MULTILINE)
 _ON_ALL = (Dialect.SQLSERVER, Dialect.POSTGRESQL, Dialect.SQLITE)
 # The types of control_tables.sql, by name and whether a size is given: on SQL Server, on PostgreSQL, on SQLite.
 _TYPES: dict[tuple[str, bool], dict[Dialect, str]] = {
@@ -77,13 +78,13 @@ def render(dialect: Dialect, table_name: str, version: str = "2016") -> str:
     if dialect is Dialect.SQLSERVER:
         names["sqlserver_versions"] = _VERSIONS_OF[script_name(dialect, version)]
     columns = _control_table_columns(dialect)
-    text = _COLUMNS_OF.sub(lambda found: columns[found[1]], _packaged(dialect.value))
+    text = _COLUMNS_OF.sub(lambda found: columns[found[1]], packaged(dialect.value))
     return _PLACEHOLDER.sub(lambda found: names[found[1]], text)
 
 
 def _control_table_columns(dialect: Dialect) -> dict[str, str]:
     """Return the lines of each control table's columns, with the types that this database has."""
-    _, *tables = _packaged("control_tables").split("\n-- table: ")
+    _, *tables = packaged("control_tables").split("\n-- table: ")
     parted = (table.partition("\n") for table in tables)
     return {name: _TYPE.sub(lambda found: _type(dialect, *found.groups()), lines.rstrip()) for name, _, lines in parted}
 
@@ -93,8 +94,13 @@ def _type(dialect: Dialect, name: str, size: str | None) -> str:
     return of_kind[dialect].format(size=size)
 
 
-def _packaged(name: str) -> str:
-    return (files("api_pipeline") / "data" / "ddl" / f"{name}.sql").read_text(encoding="utf-8")
+def packaged(name: str) -> str:
+    """Return a packaged script, with its names not put in yet; one for SQL Server has a guard around each index."""
+    text = (files("api_pipeline") / "data" / "ddl" / f"{name}.sql").read_text(encoding="utf-8")
+    if not name.endswith(Dialect.SQLSERVER.value):
+        return text
+    _, _, guarded = packaged("sqlserver_index").partition("\n\n")
+    return _INDEX.sub(lambda found: guarded.rstrip().format(**found.groupdict()), text)
 
 
 def statements(dialect: Dialect, table_name: str) -> list[str]:

@@ -118,36 +118,15 @@ CREATE TABLE {runs} (
 GO
 
 -- Reads one collection in the order of its rows, page by page; without it an idle run takes four times as long.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_page_index}')
-BEGIN TRY
-    CREATE INDEX {staging_page_index} ON {staging} (collection, id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {staging_page_index} ON {staging} (collection, id);
 GO
 
 -- Finds what one run sent.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
-BEGIN TRY
-    CREATE INDEX {log_run_index} ON {log} (run_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {log_run_index} ON {log} (run_id);
 GO
 
 -- Finds what was ever sent of one record.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_record_index}')
-BEGIN TRY
-    CREATE INDEX {log_record_index} ON {log} (collection, local_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {log_record_index} ON {log} (collection, local_id);
 GO
 
 -- Grants for the account of the nightly job; put its name in the place of sdr_service:

@@ -98,73 +98,31 @@ GO
 -- Lets the server walk through the staging table in the order of id and see which rows are due without reading every
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_due_index}')
-BEGIN TRY
-    CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {staging_due_index} ON {staging} (id) INCLUDE (submission_status, row_state);
 GO
 
 -- Finds one person's rows in the staging table. Not unique: in tables of earlier builds a person may have more than
 -- one row.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{staging}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{staging}') AND name = N'{staging_person_index}')
-BEGIN TRY
-    CREATE INDEX {staging_person_index} ON {staging} (person_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {staging_person_index} ON {staging} (person_id);
 GO
 
 -- Lets the server walk through the anonymised copy in the order of id and see which rows are due without reading every
 -- payload. It is added to a table that exists as well; that changes no row, and only keeps writers waiting while it
 -- is built.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{anon}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_due_index}')
-BEGIN TRY
-    CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {anon_due_index} ON {anon} (id) INCLUDE (submission_status, row_state);
 GO
 
 -- Finds one person's rows in the anonymised copy. Not unique: in tables of earlier builds a person may have more than
 -- one row.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{anon}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{anon}') AND name = N'{anon_person_index}')
-BEGIN TRY
-    CREATE INDEX {anon_person_index} ON {anon} (person_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {anon_person_index} ON {anon} (person_id);
 GO
 
 -- Finds what one run sent.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_run_index}')
-BEGIN TRY
-    CREATE INDEX {log_run_index} ON {log} (run_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {log_run_index} ON {log} (run_id);
 GO
 
 -- Finds what was ever sent of one person.
-IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'{log}'))
-   AND NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'{log}') AND name = N'{log_person_index}')
-BEGIN TRY
-    CREATE INDEX {log_person_index} ON {log} (person_id);
-END TRY
-BEGIN CATCH
-    IF ERROR_NUMBER() NOT IN (1913, 1919, 1944, 2714) THROW;
-END CATCH;
+CREATE INDEX {log_person_index} ON {log} (person_id);
 GO
 
 -- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only

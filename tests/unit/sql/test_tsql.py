@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.sdr import schema as sdr
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import ROOT
@@ -30,6 +31,10 @@ _LATER_THAN_2012 = re.compile(
 )
 _DESTRUCTIVE = (exp.Drop, exp.Delete, exp.Update, exp.Alter, exp.TruncateTable, exp.Merge)
 TABLE = "[ssd].[ssd_api_data_staging]"
+SCRIPTS = [
+    ddl.statements(Dialect.SQLSERVER, TABLE),
+    ddl.split(Dialect.SQLSERVER, sdr.render(Dialect.SQLSERVER, "[ssd].[sdr_staging]")),
+]
 
 
 def _parsed(statement: str) -> tuple[exp.Expr, exp.Expr]:
@@ -39,7 +44,7 @@ def _parsed(statement: str) -> tuple[exp.Expr, exp.Expr]:
     return condition, sqlglot.parse_one(guard["body"], dialect="tsql")
 
 
-@pytest.mark.parametrize("statement", ddl.statements(Dialect.SQLSERVER, TABLE))
+@pytest.mark.parametrize("statement", [statement for script in SCRIPTS for statement in script])
 def test_every_statement_parses_and_stands_behind_a_guard(statement: str) -> None:
     condition, body = _parsed(statement)
 
@@ -50,7 +55,7 @@ def test_every_statement_parses_and_stands_behind_a_guard(statement: str) -> Non
 
 
 def test_guard_asks_for_the_very_thing_that_the_statement_makes() -> None:
-    for statement in ddl.statements(Dialect.SQLSERVER, TABLE):
+    for statement in [statement for script in SCRIPTS for statement in script]:
         condition, body = _parsed(statement)
         asked = {literal.this for literal in condition.find_all(exp.Literal, exp.National)}
         if isinstance(body, exp.Insert):
