@@ -26,6 +26,8 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
 _PREFIX = "d2i-csc-api"
+# What sp_getapplock answers to a run that would have to wait.
+_TAKEN_BY_ANOTHER = -1
 _FAR_BEHIND_THE_DATA = 1 << 61
 
 
@@ -203,12 +205,22 @@ def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) 
     if connection.dialect is Dialect.SQLSERVER:
         mode = "Shared" if shared else "Exclusive"
         sql = load()["lock_sqlserver"].sql
-        return bool(connection.query(sql, [f"{_PREFIX}:{resource}", mode])[0][0])
+        return _is_taken(int(connection.query(sql, [f"{_PREFIX}:{resource}", mode])[0][0]))
     digest = hashlib.sha256(f"{_PREFIX}:{resource}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     length = "transaction_" if connection.is_pooled else ""
     sql = load()[f"lock_{length}{'shared_' if shared else ''}postgresql"].sql
     return bool(connection.query(sql, [key])[0][0])
+
+
+def _is_taken(answer: int) -> bool:
+    """Return whether the lock was taken, as `sp_getapplock` answers. Errors: DatabaseError for any other answer."""
+    if answer < _TAKEN_BY_ANOTHER:
+        raise DatabaseError(
+            f"The run lock could not be taken: sp_getapplock answers {answer}. Nothing was done; try again, and ask "
+            "the database administrator where it stays so."
+        )
+    return answer >= 0
 
 
 def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:

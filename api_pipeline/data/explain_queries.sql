@@ -2,7 +2,8 @@
 
 -- name: rows_of_person
 -- Reads the rows of one person, the newest first, with the answer that is stored (masked before it is shown).
-SELECT id, row_state, submission_status, submission_timestamp, api_response, json_payload
+-- {moment} is a time without a zone: no ODBC driver for Python reads SQL Server's DATETIMEOFFSET.
+SELECT id, row_state, submission_status, CAST(submission_timestamp AS {moment}), api_response, json_payload
 FROM {table}
 WHERE person_id = ?
 ORDER BY id DESC {page};

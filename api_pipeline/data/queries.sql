@@ -422,11 +422,12 @@ FROM {runs}
 WHERE finished_at IS NULL AND shard IS NOT NULL;
 
 -- name: lock_sqlserver
--- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table.
+-- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table. The
+-- answer is 0 or 1 where the lock was taken, -1 where somebody else has it.
 SET NOCOUNT ON;
 DECLARE @result INT;
 EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session', @LockTimeout = 0;
-SELECT CASE WHEN @result >= 0 THEN 1 ELSE 0 END;
+SELECT @result;
 
 -- name: unlock_sqlserver
 -- SQL Server: frees a run lock at the end of a run. By itself the server does so a moment after the connection has

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, Row
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.expected_tables import FoundColumn
+from api_pipeline.sql.expected_tables import ExpectedTable, FoundColumn, SchemaFinding, compare
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
@@ -26,6 +26,30 @@ def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
         schema, _, name = table.replace('"', "").rpartition(".")
         parameters = [name, schema or "main"]
     return _columns(connection.query(load(QUERIES)[f"columns_{connection.dialect.value}"].sql, parameters))
+
+
+def differences(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
+    """Return the differences between the columns of a table and what is expected of it. Errors: DatabaseError."""
+    return compare(found, expected, letters_matter=_letters_matter(connection, found, expected))
+
+
+def _letters_matter(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> bool:
+    """Return whether the table lacks a column only because its name is written with other letters, large for small.
+
+    SQL Server compares names by the database's collation, PostgreSQL letter by letter; the statement itself shows it.
+    """
+    names = {column.name for column in found}
+    lowered = {name.lower() for name in names}
+    odd = [column.name for column in expected.columns if column.name not in names and column.name in lowered]
+    if not odd:
+        return False
+    try:
+        connection.query(load()["table_exists"].sql.format(columns=", ".join(odd), any_table=expected.name))
+    except (ConnectionLost, DatabaseBusy):
+        raise
+    except DatabaseError:
+        return True
+    return False
 
 
 def _on_sql_server(connection: Connection, table: str) -> list[FoundColumn]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.diagnostics.columns import found_columns
+from api_pipeline.diagnostics.columns import differences, found_columns
 from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import DatabaseError, SettingsError
@@ -17,7 +17,7 @@ from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_slips import malformed
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
-from api_pipeline.sql.expected_tables import Need, SchemaFinding, compare, expected_tables
+from api_pipeline.sql.expected_tables import Need, SchemaFinding, expected_tables
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
@@ -136,10 +136,10 @@ def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> N
         try:
             with walk.step(table.name) as finding:
                 found = found_columns(connection, table.name)
-                differences = compare(found, table)
+                different = differences(connection, found, table)
                 if not found and table.name == staging:
                     _look_elsewhere(connection, settings.table_name)
-                _judge(differences, finding, f"{len(table.columns)} expected columns are there ({table.need.value})")
+                _judge(different, finding, f"{len(table.columns)} expected columns are there ({table.need.value})")
         except StepFailed as error:
             failed = failed or error
     if failed:

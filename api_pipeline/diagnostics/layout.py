@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from api_pipeline.db import Connection
-from api_pipeline.diagnostics.columns import found_columns
+from api_pipeline.diagnostics.columns import differences, found_columns
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.expected_tables import Need, compare, expected_tables
+from api_pipeline.sql.expected_tables import Need, expected_tables
 
 # A table of another kind may lack everything: one sentence is read, a page of them is not.
 _SHOWN = 2
@@ -18,7 +18,7 @@ def check_layout(connection: Connection, table_name: str) -> None:
     """
     staging = next(iter(expected_tables(connection.dialect, table_name)))
     found = found_columns(connection, staging.name)
-    wrong = [one for one in compare(found, staging) if one.need is Need.REQUIRED] if found else []
+    wrong = [one for one in differences(connection, found, staging) if one.need is Need.REQUIRED] if found else []
     if wrong:
         remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong[:_SHOWN]))
         shown = [one.message for one in wrong[:_SHOWN]]

@@ -182,11 +182,9 @@ def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan
 
 
 def _query(store: StagingTable, name: str, most: int, parameters: list[object]) -> list[Any]:
-    names, page = store.tables, store.connection.page(most)["page"]
+    names, pieces = store.tables, store.connection.page(most)
     sql = load("explain_queries.sql")[name].sql
-    return store.connection.query(
-        sql.format(table=names.staging, log=names.log, held=names.held, page=page), parameters
-    )
+    return store.connection.query(sql.format(table=names.staging, log=names.log, held=names.held, **pieces), parameters)
 
 
 def _read(text: str) -> tuple[dict[str, Any], str]:

@@ -151,10 +151,13 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
     )
 
 
-def compare(found: Sequence[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
+def compare(
+    found: Sequence[FoundColumn], expected: ExpectedTable, *, letters_matter: bool = False
+) -> list[SchemaFinding]:
     """Return the differences between a table and what is expected of it, in the order of the script's columns.
 
-    `found` is empty where there is no such table. Columns that nobody expects are left alone.
+    `found` is empty where there is no such table. Columns that nobody expects are left alone. `letters_matter` says
+    that `Person_ID` is another name than `person_id` here.
     """
     if not found:
         message = f"The table {expected.name} does not exist: {expected.why}."
@@ -163,7 +166,9 @@ def compare(found: Sequence[FoundColumn], expected: ExpectedTable) -> list[Schem
     there = {column.name.lower(): column for column in found}
     findings: list[SchemaFinding] = []
     for column in expected.columns:
-        if column.name in there:
+        if column.name in there and letters_matter and there[column.name].name != column.name:
+            findings.append(_misspelt(there[column.name], column, expected))
+        elif column.name in there:
             findings.extend(_differences(there[column.name], column, expected))
         else:
             findings.append(_missing(column, expected))
@@ -254,6 +259,17 @@ def _differences(found: FoundColumn, column: ExpectedColumn, table: ExpectedTabl
     if column.must_accept_null and not found.is_nullable:
         findings.append(finding(column.need, "refuses null, which the pipeline writes into it."))
     return findings
+
+
+def _misspelt(found: FoundColumn, column: ExpectedColumn, table: ExpectedTable) -> SchemaFinding:
+    return SchemaFinding(
+        table.name,
+        column.name,
+        column.need,
+        f"The table {table.name} has no column {column.name} ({column.need.value}) but {found.name}: this database "
+        "tells capital from small letters in names.",
+        f"rename it to {column.name}, or name a view in TABLE_NAME that calls its columns as {table.script} does",
+    )
 
 
 def _missing(column: ExpectedColumn, table: ExpectedTable) -> SchemaFinding:

@@ -268,3 +268,21 @@ def test_every_statement_stands_there_for_every_kind_of_database(dialect: Dialec
 
     assert f"columns_{dialect.value}" in names
     assert f"version_{dialect.value}" in names
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc", "sqlite"], indirect=True)
+def test_names_of_columns_are_compared_as_the_database_compares_them(deployed: TestDatabase, tmp_path: Path) -> None:
+    """SQL Server does by the collation of the database: as SQLite, or, where it is a binary one, as PostgreSQL."""
+    deployed.execute(f'ALTER TABLE {deployed.table} RENAME COLUMN person_id TO "Person_ID"')
+
+    found = check(deployed, tmp_path)
+    done = invoke_cli(["run"], {**deployed.settings, "TESTING_MODE": "true"}, tmp_path)
+
+    if deployed.dialect is Dialect.SQLITE:
+        assert (found.code, done.code) == (0, 0)
+        return
+    assert (found.code, done.code) == (3, 3)
+    step = named(found, "ssd_api_data_staging")
+    for said in (step["detail"], done.text):
+        assert "has no column person_id (required) but Person_ID: this database tells capital from small" in said
+    assert step["advice"].startswith("rename it to person_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from api_pipeline.db import dialect_pieces
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 
 LETTERS_AND_DIGITS = "A-Za-z0-9"
@@ -33,6 +34,10 @@ class Sql:
         """Return a number as text."""
         kind = {Dialect.SQLSERVER: "NVARCHAR", Dialect.POSTGRESQL: "VARCHAR"}.get(self.dialect)
         return f"CAST({value} AS {kind}({_ID_LENGTH}))" if kind else f"CAST({value} AS TEXT)"
+
+    def as_other_id(self, value: str) -> str:
+        """Return an id of another table as text that can be compared with one of this table, whatever its collation."""
+        return self.as_id(value) + dialect_pieces(self.dialect, 0)["usual"]
 
     def as_id(self, value: str) -> str:
         """Return an id as text: on SQL Server, Mosaic mixes whole numbers and texts for the same id."""

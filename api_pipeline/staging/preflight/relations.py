@@ -120,7 +120,7 @@ def _is_null(column: str, _sql: Sql) -> str:
 
 
 def _not_in(column: str, other: str, key: str, sql: Sql) -> str:
-    same = f"{sql.as_id(f'o.{key}')} = {sql.as_id(f't.{column}')}"
+    same = f"{sql.as_other_id(f'o.{key}')} = {sql.as_id(f't.{column}')}"
     return f"NOT EXISTS (SELECT 1 FROM {sql.table(other)} AS o WHERE {same})"  # noqa: S608 - names of the field table
 
 

@@ -18,7 +18,7 @@ _HEAD = """\
 -- Pre-flight checks of the Standard Safeguarding Dataset (SSD) for csc-api-pipeline, for {database}.
 --
 -- Read-only: it consists of SELECT statements and changes nothing. Run it in the database that holds the SSD.
--- Each statement checks one table and return one row for each rule:
+-- Each statement checks one table and returns one row for each rule:
 --   found        how many rows break the rule (in the first row: how many rows the table has)
 --   example_key  the key of one of them, to look it up by; no names, dates or other values are shown
 --   effect       what the program makes of such a row

@@ -16,6 +16,7 @@ from sqlglot import exp
 from api_pipeline.sdr.schema import render as render_sdr
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.staging import preflight
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.schema import child_attendance
 from tests.support.statements import SDR, STAGING, t_sql_statements
@@ -138,6 +139,12 @@ STATEMENTS = [pytest.param(sql, id=name) for name, sql in t_sql_statements()]
 @pytest.mark.parametrize("sql", STATEMENTS)
 def test_no_two_columns_of_different_collations_are_compared(sql: str) -> None:
     assert list(conflicts(sqlglot.parse_one(sql, dialect="tsql"))) == []
+
+
+@pytest.mark.parametrize("sql", preflight.statements(Dialect.SQLSERVER), ids=lambda sql: sql.split("'")[1])
+def test_preflight_compares_tables_of_the_ssd_whatever_their_collations(sql: str) -> None:
+    """The SSD's tables may be views of other databases; under this name each has a collation of its own."""
+    assert list(conflicts(sqlglot.parse_one(sql.replace("ssd_", "own_"), dialect="tsql"))) == []
 
 
 def test_the_view_of_attendance_compares_the_ssd_with_schools_by_one_collation() -> None:

@@ -1,7 +1,8 @@
 """The T-SQL of all services, read as SQL Server reads it: what it must parse, reserve, compare and keep in an index.
 
 The rules are Microsoft's: reserved words stand in brackets, OFFSET follows an ORDER BY, a clustered key has 900 bytes,
-any other 1,700 (900 before 2016), and nothing is newer than SQL Server 2012.
+any other 1,700 (900 before 2016), and nothing is newer than SQL Server 2012. A database whose collation is binary
+compares names letter by letter, and a login's language decides how a date such as '2026-05-04' is read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from api_pipeline.sdr import schema as sdr
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import _RESERVED, Dialect, parse_table_name
 from api_pipeline.sql.statements import load
+from api_pipeline.staging import preflight
 from api_pipeline.xporter import schema as xporter
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.layout import Names
@@ -37,6 +39,8 @@ NEWER = re.compile(
 )
 BYTES = {"NVARCHAR": 2, "NCHAR": 2, "VARCHAR": 1, "CHAR": 1, "BINARY": 1, "VARBINARY": 1}
 FIXED = {"INT": 4, "BIGINT": 8, "DATETIME2": 8}
+# Collations, and names of columns of school data, which stand in brackets and are made with the same letters.
+WRITTEN_LARGE = {"Latin1_General_BIN2", "DATABASE_DEFAULT"}
 # A statement in the words of one parser of T-SQL that does not know it.
 CALLS = ("lock_sqlserver", "unlock_sqlserver")
 
@@ -73,6 +77,8 @@ def statements() -> Iterator[object]:
             if one.name == "insert_copy":
                 sql = sql.replace("((@v))", "(@v)")
             yield pytest.param(re.sub(r"\?[a-z]*", "@v", sql), id=f"{file.partition('.')[0]}-{one.name}")
+    for number, sql in enumerate(preflight.statements(Dialect.SQLSERVER, "ssd")):
+        yield pytest.param(sql, id=f"preflight-{number}")
 
 
 TABLES = (
@@ -109,6 +115,41 @@ def test_every_statement_is_t_sql_of_2012_with_no_reserved_word_bare(sql: str) -
     assert not bare & _RESERVED
     for select in parsed.find_all(exp.Select):
         assert select.args.get("offset") is None or select.args.get("order") is not None
+
+
+def names_in(parsed: exp.Expr) -> set[str]:
+    """Return the names in a statement as they are written, but those of variables and types."""
+    return {one.name for one in parsed.find_all(exp.Identifier) if not isinstance(one.parent, exp.Parameter)}
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_names_are_written_as_a_database_with_a_binary_collation_knows_them(sql: str) -> None:
+    parsed = sqlglot.parse_one(sql, dialect="tsql")
+    if isinstance(parsed, exp.Set):
+        return
+    if "INFORMATION_SCHEMA" in sql:
+        assert all(name == name.upper() for name in names_in(parsed)), sql
+    else:
+        assert all(name == name.lower() for name in names_in(parsed) - WRITTEN_LARGE), sql
+
+
+def test_columns_are_made_with_the_names_by_which_statements_ask_for_them() -> None:
+    for text, made in created():
+        if "xporter" not in text:
+            assert all(name == name.lower() for name in names_in(made) - WRITTEN_LARGE), text
+
+
+@pytest.mark.parametrize("sql", [*STATEMENTS, *(text for text, _ in created())])
+def test_no_date_is_written_as_a_text_that_a_language_reads_its_own_way(sql: str) -> None:
+    assert re.search(r"'\d{4}-?\d\d-?\d\d|'\d\d?[/.]\d\d?[/.]\d{2}", sql) is None
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_no_time_of_the_staging_table_is_read_as_it_is(sql: str) -> None:
+    """Its column may be a DATETIMEOFFSET, which no ODBC driver for Python reads (type -155)."""
+    for select in sqlglot.parse_one(sql, dialect="tsql").find_all(exp.Select):
+        read = {one.name for one in select.expressions if isinstance(one, exp.Column)}
+        assert not read & {"submission_timestamp", "last_updated"}
 
 
 def test_every_service_has_tables_here() -> None:
