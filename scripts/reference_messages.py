@@ -60,7 +60,8 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "auth": {"_fetch": None},
     "token_answer": {"read_token": None, "_error": None},
     "assembly": {"check_control_tables": 2},
-    "delivery.planner": {"_refusal": 1, "_step": 1},
+    "api_response": {"refused": 1},
+    "delivery.planner": {"_UNSTORABLE_ID": 1},
     "delivery.sender_pool": {"_send": 1},
     "logs.handlers": {"handleError": None},
     "sdr.receiver": {"_BLOCKED": 75},
@@ -133,7 +134,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
         r"no answer within|service answered|the answer\b.* (is|larger)|did not answer as it should|it does no harm",
         _PASSING,
     ),
-    ("^payload|delivery.planner", "", _DATA),
+    ("^payload|delivery.planner|^api_response", "", _DATA),
     ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
     (
         "odbc_errors|driver_errors|^db|staging_table|expected_tables|diagnostics.(database|layout)|run_lock|assembly|journal",

@@ -39,7 +39,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Token and receiver", "auth|token_answer|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport"),
     ),
     "records": (
-        ("Payloads refused before sending", "^payload|delivery.planner"),
+        ("Payloads refused before sending", "^payload|delivery.planner|^api_response"),
         ("A run", "delivery.run|delivery.sender_pool|assembly|spool|reliable_write_back|journal|retry|^cli"),
         ("One child's story", "explain"),
     ),
