@@ -19,6 +19,7 @@ from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.sender_pool import Sending
+from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
@@ -307,7 +308,7 @@ def _parts(
     )
     sending = Sending(
         receiver=receiver,
-        limiter=limiter,
+        stop=StopToken(stop, limiter, summary),
         senders=settings.max_in_flight,
         give_up_after=settings.give_up_after_failed_batches,
         pause=lambda: limiter.sleep(FIRST_WAIT_S),
@@ -318,7 +319,6 @@ def _parts(
         write_back=write_back,
         under_way=under_way,
         batch_size=settings.batch_size,
-        stop=stop,
         progress=observers.progress,
     )
 

@@ -7,14 +7,13 @@ back what came of it. MAX_IN_FLIGHT senders know HTTP alone.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from api_pipeline.delivery.planner import Planner, Step
-from api_pipeline.delivery.sender_pool import BatchEnded, Decided, Event, SenderPool, Sending
+from api_pipeline.delivery.sender_pool import Decided, Event, SenderPool, Sending
 from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.model import (
     Accepted,
@@ -62,7 +61,6 @@ class RunParts:
     write_back: ReliableWriteBack
     under_way: set[str]
     batch_size: int
-    stop: threading.Event
     progress: RunProgress
 
 
@@ -73,6 +71,7 @@ class Run:
         self._parts = parts
         self._summary = summary
         self._senders = SenderPool(parts.sending)
+        self._stop = parts.sending.stop
         # New records, those that follow an accepted purge, and the outcomes of rows that need no request.
         self._ready: deque[Record] = deque()
         self._follow_ups: deque[Record] = deque()
@@ -86,20 +85,20 @@ class Run:
         self._senders.start()
         try:
             self._send_all()
-            # The senders may have seen the signal first, and have come to their end before it was looked at here.
-            self._obey_signal()
         except Stopped:
             pass
         except PipelineError as error:
-            self._end_with(error)
+            self._stop.set(error)
         except Exception as fault:
             _LOG.debug("the run failed", exc_info=True)
-            self._end_with(
+            self._stop.set(
                 PipelineError(f"The run met an error of its own while reading ({type(fault).__name__}); report it.")
             )
         finally:
             not_begun = self._senders.close()
             parts.planner.close()
+        # The senders may have seen the signal first, and have come to their end before it was looked at here.
+        self._stop.obey_signal()
         self._take_in_all()
         self._write_decided()
         # What follows an accepted purge stays in doubt: until it is sent, no later payload is sure of its base.
@@ -130,7 +129,7 @@ class Run:
         self._settled.append(outcome)
         if len(self._settled) >= _SETTLED_AT_ONCE:
             self._write_all()
-            self._check_going_on()
+            self._stop.check()
 
     def _send_rest(self) -> None:
         """Send what is left, and wait for all answers. What follows a purge alone is gathered until nothing comes."""
@@ -154,7 +153,7 @@ class Run:
         while self._senders.is_full:
             self._write_decided()
             self._wait()
-        self._check_going_on()
+        self._stop.check()
         records: list[Record] = []
         for waiting in (self._follow_ups, self._ready):
             while waiting and len(records) < self._parts.batch_size:
@@ -189,35 +188,19 @@ class Run:
 
     def _take_in_all(self) -> None:
         """Take in whatever has happened, without waiting."""
-        self._obey_signal()
         while event := self._senders.next_event(None):
             self._take_in(event)
 
     def _wait(self) -> None:
         """Wait for what happens next and take it in, with what came at the same time. Errors: Stopped."""
-        self._obey_signal()
         if event := self._senders.next_event(_POLL_S):
             self._take_in(event)
         self._take_in_all()
-        self._check_going_on()
-
-    def _obey_signal(self) -> None:
-        if self._parts.stop.is_set() and not self._summary.was_stopped:
-            self._summary.was_stopped = True
-            _LOG.warning("stopping: no new request, what is in flight is finished and written back")
-            self._parts.sending.limiter.stop()
-
-    def _check_going_on(self) -> None:
-        if self._parts.sending.limiter.is_stopped:
-            raise Stopped
+        self._stop.check()
 
     def _take_in(self, event: Event) -> None:
-        match event:
-            case Decided():
-                self._decided.append(event)
-            case BatchEnded(error=error):
-                if error is not None:
-                    self._end_with(error)
+        if isinstance(event, Decided):
+            self._decided.append(event)
 
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts
@@ -225,7 +208,7 @@ class Run:
             read_ahead = parts.planner.read_ahead if about_to_send else None
             outcomes = parts.write_back.write(number, outcomes, about_to_send, read_ahead)
         except DatabaseError as error:
-            self._end_with(error)
+            self._stop.set(error)
             # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.
             for outcome in outcomes:
                 if isinstance(outcome, Accepted) and not self._summary.is_testing:
@@ -247,15 +230,6 @@ class Run:
                 self._follow_ups.append(following)
                 return
         self._parts.under_way.discard(_child_of(outcome))
-
-    def _end_with(self, error: PipelineError) -> None:
-        known = self._summary.errors
-        # Of one loss, the sentence that also names the file of receipts.
-        known[:] = [one for one in known if not (type(one) is type(error) and str(error).startswith(str(one)))]
-        # Reading and writing back lose the database each in its own way.
-        if isinstance(error, DatabaseError) or all(type(one) is not type(error) for one in known):
-            known.append(error)
-        self._parts.sending.limiter.stop()
 
     def _sum_up(self) -> None:
         counts, summary = self._parts.planner.counts, self._summary

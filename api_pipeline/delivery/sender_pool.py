@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from api_pipeline.circuit_breaker import CircuitBreaker
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
 from api_pipeline.delivery.batch_delivery import Delivery
+from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.errors import PipelineError, ServiceUnavailable
 from api_pipeline.model import Batch, Outcome
-from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.transport.rate_limit import Stopped
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,47 +30,21 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A batch is through, or was left alone because the run is being stopped; `error` ends the run."""
-
-    error: PipelineError | None = None
+    """A batch is through, or was left alone because the run is being stopped."""
 
 
 Event: TypeAlias = "Decided | BatchEnded"
-
-
-class CircuitBreaker:
-    """Stops a run that loses one batch after the other to errors of the service.
-
-    It counts in the sender's own thread: the run hears of a batch only later.
-    """
-
-    def __init__(self, limit: int, limiter: RateLimiter) -> None:
-        self._limit = limit
-        self._limiter = limiter
-        self._lock = threading.Lock()
-        self._lost_in_a_row = 0
-
-    def count(self, *, was_lost: bool) -> None:
-        """Take in how a batch ended. Errors: ServiceUnavailable at the last batch that a run bears to lose."""
-        with self._lock:
-            self._lost_in_a_row = lost = self._lost_in_a_row + 1 if was_lost else 0
-            if lost >= self._limit and not self._limiter.is_stopped:
-                self._limiter.stop()
-                raise ServiceUnavailable(
-                    f"The receiver failed for {lost} batches in a row, so the run stopped and left the "
-                    "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
-                )
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
     """How batches are sent: `senders` at once, `give_up_after` lost in a row. `pause` is before a second try of a 403.
 
-    `limiter` lets requests start, or none any more.
+    `stop` ends the sending, for a reason that may come from anywhere in the run.
     """
 
     receiver: Receiver
-    limiter: RateLimiter
+    stop: StopToken
     senders: int
     give_up_after: int
     pause: Callable[[], None]
@@ -83,7 +59,7 @@ class SenderPool:
     def __init__(self, sending: Sending) -> None:
         self._sending = sending
         self._probe = AccessProbe(sending.receiver)
-        self._breaker = CircuitBreaker(sending.give_up_after, sending.limiter)
+        self._breaker = CircuitBreaker(sending.give_up_after)
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._under_way = 0
@@ -123,7 +99,7 @@ class SenderPool:
 
     def close(self) -> list[Batch]:
         """Let no further request start, wait for those under way, and return the batches that were not begun."""
-        self._sending.limiter.stop()
+        self._sending.stop.set()
         left: list[Batch] = []
         while self._batches.qsize():
             try:
@@ -140,22 +116,27 @@ class SenderPool:
         return left
 
     def _send(self) -> None:
+        stop = self._sending.stop
         while (batch := self._batches.get()) is not None:
-            error: PipelineError | None = None
             try:
-                self._breaker.count(was_lost=self._deliver(batch))
+                self._count(was_lost=self._deliver(batch))
             except Stopped:
                 pass
-            except PipelineError as fault:
-                error = fault
+            except PipelineError as error:
+                stop.set(error)
             except Exception as fault:
                 _LOG.debug("sending failed", exc_info=True)
                 sentence = f"The run met an error of its own while sending ({type(fault).__name__}); report it."
-                error = PipelineError(sentence)
-            if error is not None:
-                # At once: no sender may begin another request before the run has heard of this.
-                self._sending.limiter.stop()
-            self._events.put(BatchEnded(error))
+                stop.set(PipelineError(sentence))
+            self._events.put(BatchEnded())
+
+    def _count(self, *, was_lost: bool) -> None:
+        """Take in how a batch ended. Errors: ServiceUnavailable at the last batch that a run bears to lose."""
+        if self._breaker.count(failed=was_lost) and not self._sending.stop.is_set:
+            raise ServiceUnavailable(
+                f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "
+                "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
+            )
 
     def _deliver(self, batch: Batch) -> bool:
         def report(outcomes: Sequence[Outcome]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from api_pipeline.circuit_breaker import CircuitBreaker
 from api_pipeline.db import ConnectionLost, DatabaseBusy, KeyTaken
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
@@ -29,8 +30,8 @@ from api_pipeline.run_lock import LockLost
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
-# So many batches of which not one answer could be written are passed over; after the next the run ends.
-_MOST_FAILED_IN_A_ROW = 1
+# The run ends with so many batches in a row of which not one answer could be written; one alone is passed over.
+_MOST_FAILED_IN_A_ROW = 2
 
 
 class ReliableWriteBack:
@@ -61,7 +62,7 @@ class ReliableWriteBack:
         self._retake_lock = retake_lock
         self._summary = summary
         self._has_failed = False
-        self._failed_in_a_row = 0
+        self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
 
     def write(
         self,
@@ -80,7 +81,7 @@ class ReliableWriteBack:
             return [] if self._to.testing else outcomes
         try:
             if (about_to_send or read_ahead) and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
-                self._failed_in_a_row = 0
+                self._breaker.count(failed=False)
                 return outcomes
             unwritten, error = self._write_what_can_be(self._write_back, batch, outcomes)
         except DatabaseError as lost:
@@ -92,11 +93,11 @@ class ReliableWriteBack:
                 f"The answers of a batch could not be written back: program error ({type(unforeseen).__name__}); "
                 f"report it.{self._kept(batch, outcomes)}"
             ) from None
-        self._failed_in_a_row = self._failed_in_a_row + 1 if len(unwritten) == len(outcomes) else 0
+        is_open = self._breaker.count(failed=error is not None and len(unwritten) == len(outcomes))
         if error is None:
             self.mark_in_doubt(about_to_send)
             return outcomes
-        if self._failed_in_a_row > _MOST_FAILED_IN_A_ROW:
+        if is_open:
             raise type(error)(f"{error}{self._kept(batch, unwritten)}")
         # The rest of the table is not to wait for these rows, tonight or later.
         sentence = f"{error}{self._saved(batch, unwritten)}"

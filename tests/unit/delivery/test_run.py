@@ -22,6 +22,7 @@ from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
 from api_pipeline.delivery.sender_pool import Sending
+from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, ServiceUnavailable
 from api_pipeline.model import (
     Accepted,
@@ -119,9 +120,10 @@ class Night:
         )
         limiter = RateLimiter(1, 0.0, time.monotonic)
         self.receiver = Receiver(limiter)
-        sending = Sending(self.receiver, limiter, senders=1, give_up_after=2, pause=lambda: None)
         self.stop = threading.Event()
-        self.parts = RunParts(plan, sending, write_back, under_way, batch_size, self.stop, NoProgress())
+        stop = StopToken(self.stop, limiter, self.summary)
+        sending = Sending(self.receiver, stop, senders=1, give_up_after=2, pause=lambda: None)
+        self.parts = RunParts(plan, sending, write_back, under_way, batch_size, NoProgress())
 
     def run(self) -> RunSummary:
         Run(self.parts, self.summary).execute()

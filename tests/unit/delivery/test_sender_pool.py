@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-import pytest
+from datetime import datetime
 
 from api_pipeline.csc_api.answers import Answer, Receipts, Transient
-from api_pipeline.delivery.sender_pool import BatchEnded, CircuitBreaker, Decided, Event, SenderPool, Sending
-from api_pipeline.errors import AuthenticationRefused, PipelineError, ServiceUnavailable
+from api_pipeline.delivery.sender_pool import BatchEnded, Decided, Event, SenderPool, Sending
+from api_pipeline.delivery.stop_token import StopToken
+from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.model import Accepted, Batch, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
 
 # Longer than any event takes to come; reached only by a test that fails.
@@ -38,8 +39,20 @@ class Receiver:
         return self.answer or Receipts(200, tuple(Receipt(body.decode(), None) for body in records))
 
 
-def limiter() -> RateLimiter:
-    return RateLimiter(4, 0.0, time.monotonic)
+class Stop(StopToken):
+    """The stop token of a run of its own, and the errors that stopped it."""
+
+    def __init__(self) -> None:
+        summary = RunSummary(
+            run_id="1",
+            table="t",
+            receiver="r",
+            is_testing=False,
+            is_deltas=False,
+            started_at=datetime(2026, 1, 1),  # noqa: DTZ001 - the summary's times are UTC without a zone
+        )
+        super().__init__(threading.Event(), RateLimiter(4, 0.0, time.monotonic), summary)
+        self.errors = summary.errors
 
 
 def batch(number: int) -> Batch:
@@ -48,15 +61,13 @@ def batch(number: int) -> Batch:
 
 
 @contextmanager
-def working(
-    receiver: Receiver, *, senders: int = 1, give_up_after: int = 3
-) -> Iterator[tuple[SenderPool, RateLimiter]]:
+def working(receiver: Receiver, *, senders: int = 1, give_up_after: int = 3) -> Iterator[tuple[SenderPool, Stop]]:
     """Yield senders at work; they have come to their end afterwards."""
-    passage = limiter()
-    pool = SenderPool(Sending(receiver, passage, senders, give_up_after, pause=lambda: None))
+    stop = Stop()
+    pool = SenderPool(Sending(receiver, stop, senders, give_up_after, pause=lambda: None))
     pool.start()
     try:
-        yield pool, passage
+        yield pool, stop
     finally:
         receiver.go_on.set()
         pool.close()
@@ -65,10 +76,6 @@ def working(
 def events(pool: SenderPool, count: int) -> list[Event]:
     found = [pool.next_event(WAIT_S) for _ in range(count)]
     return [event for event in found if event is not None]
-
-
-def errors(found: Sequence[Event]) -> list[PipelineError | None]:
-    return [event.error for event in found if isinstance(event, BatchEnded)]
 
 
 def test_outcomes_are_reported_with_the_batchs_number_before_its_end() -> None:
@@ -83,7 +90,7 @@ def test_outcomes_are_reported_with_the_batchs_number_before_its_end() -> None:
     (outcome,) = decided.outcomes
     assert isinstance(outcome, Accepted)
     assert (outcome.record.row.id, outcome.receipt.id) == (7, "receipt-7")
-    assert ended == BatchEnded(None)
+    assert isinstance(ended, BatchEnded)
 
 
 def test_one_sender_delivers_batches_in_the_order_of_their_submission() -> None:
@@ -111,7 +118,7 @@ def test_several_senders_post_at_the_same_time() -> None:
         for number in (1, 2, 3):
             pool.submit(batch(number))
 
-        assert errors(events(pool, 6)) == [None, None, None]
+        assert [type(event) for event in events(pool, 6)].count(BatchEnded) == 3
 
 
 def test_pool_is_full_with_one_batch_for_each_sender_and_one_more_waiting() -> None:
@@ -147,41 +154,44 @@ def test_error_of_the_pipeline_ends_its_batch_and_stops_all_senders() -> None:
     refusal = AuthenticationRefused("The receiver forbids access.")
     receiver = Receiver(error=refusal)
     receiver.go_on.set()
-    with working(receiver) as (pool, passage):
+    with working(receiver) as (pool, stop):
         pool.submit(batch(1))
 
-        assert errors(events(pool, 1)) == [refusal]
-        assert passage.is_stopped
+        assert [type(event) for event in events(pool, 1)] == [BatchEnded]
+        assert stop.errors == [refusal]
+        assert stop.is_set
 
 
 def test_program_error_while_sending_is_told_without_its_text() -> None:
     receiver = Receiver(error=KeyError("a child's name"))
     receiver.go_on.set()
-    with working(receiver) as (pool, passage):
+    with working(receiver) as (pool, stop):
         pool.submit(batch(1))
-        (error,) = errors(events(pool, 1))
+        events(pool, 1)
+        (error,) = stop.errors
 
         assert str(error) == "The run met an error of its own while sending (KeyError); report it."
-        assert passage.is_stopped
+        assert stop.is_set
 
 
 def test_run_is_given_up_after_so_many_batches_lost_in_a_row() -> None:
     receiver = Receiver(answer=UNAVAILABLE)
     receiver.go_on.set()
-    with working(receiver, give_up_after=2) as (pool, passage):
+    with working(receiver, give_up_after=2) as (pool, stop):
         pool.submit(batch(1))
-        assert errors(events(pool, 2)) == [None]
-        assert not passage.is_stopped
+        events(pool, 2)
+        assert not stop.is_set
         pool.submit(batch(2))
-        (error,) = errors(events(pool, 2))
+        events(pool, 2)
 
+    (error,) = stop.errors
     assert isinstance(error, ServiceUnavailable)
     assert "failed for 2 batches in a row" in str(error)
 
 
 def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> None:
     receiver = Receiver()
-    with working(receiver) as (pool, passage):
+    with working(receiver) as (pool, stop):
         for number in (1, 2, 3):
             pool.submit(batch(number))
         while not receiver.posts:
@@ -191,27 +201,28 @@ def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> Non
         left = pool.close()
 
         assert [one.number for one in left] == [2, 3]
-        assert passage.is_stopped
+        assert stop.is_set
         assert [type(event) for event in events(pool, 2)] == [Decided, BatchEnded]
         assert pool.is_idle
 
 
-def test_breaker_counts_only_batches_lost_in_a_row() -> None:
-    passage = limiter()
-    breaker = CircuitBreaker(2, passage)
-    for was_lost in (True, False, True, False):
-        breaker.count(was_lost=was_lost)
-    breaker.count(was_lost=True)
-    assert not passage.is_stopped
-
-    with pytest.raises(ServiceUnavailable, match="2 batches in a row"):
-        breaker.count(was_lost=True)
-
-    assert passage.is_stopped
+def test_only_batches_lost_in_a_row_are_counted() -> None:
+    receiver = Receiver(answer=UNAVAILABLE)
+    receiver.go_on.set()
+    with working(receiver, give_up_after=2) as (pool, stop):
+        for number, answer in enumerate((UNAVAILABLE, None, UNAVAILABLE, None, UNAVAILABLE)):
+            receiver.answer = answer
+            pool.submit(batch(number))
+            events(pool, 2)
+        assert not stop.is_set
 
 
-def test_breaker_tells_nothing_more_of_a_run_that_is_being_stopped() -> None:
-    passage = limiter()
-    passage.stop()
+def test_batch_lost_while_the_run_is_being_stopped_is_not_the_reason() -> None:
+    receiver = Receiver(answer=UNAVAILABLE)
+    with working(receiver, give_up_after=1) as (pool, stop):
+        pool.submit(batch(1))
+        stop.set(AuthenticationRefused("The receiver forbids access."))
+        receiver.go_on.set()
+        events(pool, 2)
 
-    CircuitBreaker(1, passage).count(was_lost=True)
+    assert [type(error) for error in stop.errors] == [AuthenticationRefused]
