@@ -28,7 +28,8 @@ from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
-from api_pipeline.outbox.staging_table import Selection, StagingTable, utc_now
+from api_pipeline.outbox.staged_rows import Selection, utc_now
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows, superseded_before
 from api_pipeline.outbox.survey import (
     Survey,

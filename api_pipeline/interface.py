@@ -107,7 +107,7 @@ def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Pat
     from api_pipeline.diagnostics.payloads import Levels
     from api_pipeline.diagnostics.payloads import validate as check
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.outbox.staging_table import Selection
+    from api_pipeline.outbox.staged_rows import Selection
     from api_pipeline.payloads.schema_check import Checker
 
     levels = Levels(settings.schema_check, settings.schema_codes)

@@ -27,7 +27,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("The connection string", "connection_slips"),
         (
             "Database",
-            "odbc_errors|driver_errors|native|^db|staging_table|diagnostics.(database|layout)|run_lock|sql.binding",
+            "odbc_errors|driver_errors|native|^db|staging_table|outbox.statements|diagnostics.(database|layout)|run_lock|sql.binding",
         ),
         (
             "Tables, columns and rights",
@@ -40,7 +40,10 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "records": (
         ("Payloads refused before sending", "^payload|delivery.planner|^api_response"),
-        ("A run", "delivery.run|delivery.sender_pool|assembly|spool|reliable_write_back|journal|retry|^cli"),
+        (
+            "A run",
+            "delivery.run|delivery.sender_pool|delivery.stop_token|assembly|spool|reliable_write_back|journal|retry|^cli",
+        ),
         ("One child's story", "explain"),
     ),
     "files": (

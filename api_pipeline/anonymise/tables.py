@@ -9,7 +9,7 @@ from datetime import datetime
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
 from api_pipeline.db import Connection, Row, pages_by_id
 from api_pipeline.errors import DatabaseError, SettingsError
-from api_pipeline.outbox.staging_table import word
+from api_pipeline.outbox.staged_rows import word
 from api_pipeline.sql.ddl import live_and_copy
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name
 from api_pipeline.sql.statements import load

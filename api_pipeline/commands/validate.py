@@ -23,7 +23,8 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     from api_pipeline import documents
     from api_pipeline.diagnostics.payloads import Levels, validate
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.outbox.staging_table import FILL_THE_TABLE, Selection
+    from api_pipeline.outbox.staged_rows import Selection
+    from api_pipeline.outbox.staging_table import FILL_THE_TABLE
     from api_pipeline.payloads.schema_check import Checker
     from api_pipeline.settings.model import Purpose
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only
 from api_pipeline.payload import plan
@@ -137,7 +138,7 @@ class Pages:
         """Return what is recorded of children. Errors: DatabaseError."""
         if not self._options.control_tables:
             return {}
-        return self._store.baselines(self._options.receiver, children)
+        return Baselines(self._store, self._options.receiver).read(children)
 
     def _next_rows(self) -> Sequence[StagedRow]:
         after_id = self._ahead[-1].page.rows[-1].id if self._ahead else self._after_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api_pipeline.outbox.staging_table import Selection
+from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.payload import Policy
 

@@ -17,7 +17,9 @@ from api_pipeline.delivery.pages import Draft, LookedAt, Page, Pages
 from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.model import Baseline, Invalid, NothingToSend, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted
-from api_pipeline.outbox.staging_table import PAGE_SIZE, UNSTORABLE, Selection, StagingTable, is_due, may_be_due
+from api_pipeline.outbox.baselines import UNSTORABLE
+from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
+from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.payload import plan
 from api_pipeline.payloads.finding import Finding

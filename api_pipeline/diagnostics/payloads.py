@@ -10,7 +10,8 @@ from pathlib import Path
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings

@@ -16,8 +16,10 @@ from api_pipeline.explain.structure import Change, Part, changes_between, parts_
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopted_baselines
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.opening import open_store
-from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
@@ -217,7 +219,7 @@ def _held(
 ) -> tuple[Baseline, Held]:
     """Return the baseline of the child, and the same to be shown."""
     child = str(staged.get("la_child_id", ""))
-    baseline = store.baselines(settings.receiver, [child]).get(child) if has_tables and child else None
+    baseline = Baselines(store, settings.receiver).read([child]).get(child) if has_tables and child else None
     if baseline is not None:
         found = _query(store, "accepted_of_child", 1, [settings.receiver, child])
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"

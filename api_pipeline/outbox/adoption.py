@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.staging_table import StagingTable, utc_now, was_sent
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import utc_now, was_sent
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 
@@ -67,7 +68,7 @@ def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Bas
         _insert(store, receiver, adopted)
     except KeyTaken:
         # By another shard, for its row of a child; or by an earlier try of this whose answer was lost.
-        recorded = store.baselines(receiver, list(adopted))
+        recorded = Baselines(store, receiver).read(list(adopted))
         missing = {child: held for child, held in adopted.items() if child not in recorded or not recorded[child].held}
         _insert(store, receiver, missing)
 
@@ -76,4 +77,4 @@ def _insert(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline])
     now = utc_now()
     rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in adopted.items()]
     with store.connection.transaction():
-        store.write_rows("insert_held", (str, str, str, str, datetime), rows, (receiver,))
+        Baselines(store, receiver).insert(rows)

@@ -13,6 +13,7 @@ from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow, State
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.receipt_spool import (
     ReceiptSpool,
     SpooledReceipt,
@@ -21,7 +22,8 @@ from api_pipeline.outbox.receipt_spool import (
     recovered,
     recovered_purge,
 )
-from api_pipeline.outbox.staging_table import DUE_STATUSES, StagingTable, may_be_due
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, may_be_due
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import Policy, plan
@@ -54,6 +56,7 @@ class ReliableWriteBack:
     ) -> None:
         self._store = store
         self._to = destination
+        self._recorded = Baselines(store, destination.receiver)
         self._spool = spool
         self._policy = policy
         self._retry_budget = retry_budget
@@ -202,7 +205,7 @@ class ReliableWriteBack:
                     read_ahead()
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            runs = self._store.runs_in_doubt(self._to.receiver, list(intents))
+            runs = self._recorded.runs_in_doubt(list(intents))
             others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
             with self._store.connection.transaction():
                 self._write_in_doubt({**intents, **others}, list(intents), sent)
@@ -224,7 +227,7 @@ class ReliableWriteBack:
 
     def _write_in_doubt(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
         self._store.mark_due_again(sent)
-        self._store.mark_in_doubt(self._to.receiver, self._to.run_id, list(intents.items()), replaced)
+        self._recorded.mark_in_doubt(self._to.run_id, list(intents.items()), replaced)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
@@ -331,12 +334,12 @@ class ReliableWriteBack:
     def _runs_in_doubt(self, receipts: Sequence[SpooledReceipt]) -> dict[str, str] | None:
         if not self._to.control_tables:
             return None
-        return self._store.runs_in_doubt(self._to.receiver, [receipt.la_child_id for receipt in receipts])
+        return self._recorded.runs_in_doubt([receipt.la_child_id for receipt in receipts])
 
     def _baselines(self, receipts: Sequence[SpooledReceipt]) -> dict[str, Baseline]:
         if not self._to.control_tables:
             return {}
-        return self._store.baselines(self._to.receiver, [receipt.la_child_id for receipt in receipts])
+        return self._recorded.read([receipt.la_child_id for receipt in receipts])
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove what was stored of records before their POST, where they were never sent; what stays does no harm."""
@@ -345,7 +348,7 @@ class ReliableWriteBack:
             return
         try:
             with self._store.connection.transaction():
-                self._store.clear_in_doubt(self._to.receiver, children)
+                self._recorded.clear_in_doubt(children)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from api_pipeline.db import UnreadableText
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
+from api_pipeline.outbox.staging_table import StagingTable
 
 
 @dataclass(frozen=True, slots=True)

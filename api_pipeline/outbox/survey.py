@@ -14,7 +14,8 @@ from itertools import islice
 
 from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.staging_table import DUE_STATUSES, Selection, StagingTable, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import Counts
 from api_pipeline.sql.identifiers import Dialect
 

@@ -23,15 +23,9 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
-from api_pipeline.outbox.staging_table import (
-    DUE_STATUSES,
-    UNREADABLE,
-    StagingTable,
-    as_version,
-    may_be_due,
-    utc_now,
-    word,
-)
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, UNREADABLE, as_version, may_be_due, utc_now, word
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.payloads.reading import sha256_hex
@@ -132,6 +126,7 @@ class WriteBack:
     def __init__(self, store: StagingTable, destination: Destination, mask: Mask) -> None:
         self._store = store
         self._to = destination
+        self._baselines = Baselines(store, destination.receiver)
         self._mask = mask
         self._is_in_doubt = False
         self._as_stored: Callable[[object, datetime], object] = storable
@@ -225,7 +220,7 @@ class WriteBack:
 
     def _leave_recorded(self, changes: _Changes) -> None:
         """Replace what is recorded by what was sent, but not by what was only adopted: that is never newer."""
-        recorded = self._store.baselines(self._to.receiver, list(changes.adopted))
+        recorded = self._baselines.read(list(changes.adopted))
         for child in changes.adopted:
             if child in recorded and recorded[child].held is not None:
                 del changes.held[child]
@@ -375,14 +370,12 @@ class WriteBack:
         self._apply_rows(changes)
         if not self._to.control_tables:
             return
-        receiver = self._to.receiver
-        store.remove_held(receiver, sorted(changes.replaced))
-        held = self._stored_baselines(changes)
-        store.write_rows("insert_held", (str, str, str, str, datetime), held, (receiver,))
+        self._baselines.remove(sorted(changes.replaced))
+        self._baselines.insert(self._stored_baselines(changes))
         self._insert_log(batch, changes)
-        store.clear_in_doubt(receiver, changes.confirmed)
+        self._baselines.clear_in_doubt(changes.confirmed)
         renewed = [child for child, _ in changes.renewed]
-        store.mark_in_doubt(receiver, self._to.run_id, changes.renewed, renewed)
+        self._baselines.mark_in_doubt(self._to.run_id, changes.renewed, renewed)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), self._stored(changes.may_hold))
 

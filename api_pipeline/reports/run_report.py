@@ -12,7 +12,8 @@ from api_pipeline.api_response import read
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.outbox.staging_table import StagingTable, utc_now
+from api_pipeline.outbox.staged_rows import utc_now
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.statements import load

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from api_pipeline.db import Parameters, RowsMissed, in_chunks, pages_by_id, rows_as_table
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
-from api_pipeline.outbox.staging_table import StagingTable, as_version, word
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import as_version, word
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.sql.statements import load, placeholders
 from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
@@ -67,7 +69,7 @@ class Writer:
         children = {row.id: child_of(row) for row in rows}
         baselines: dict[str, Baseline] = {}
         if self._has_control_tables:
-            baselines = self._store.baselines(self._receiver, list(children.values()))
+            baselines = Baselines(self._store, self._receiver).read(list(children.values()))
         unknown = [row for row in rows if children[row.id] not in baselines]
         previous = sent_payloads(self._store, unknown, has_log=self._has_control_tables)
         return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase

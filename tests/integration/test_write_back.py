@@ -29,9 +29,11 @@ from api_pipeline.model import (
     State,
     UpToDate,
 )
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
@@ -113,7 +115,7 @@ def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
 def test_accepted_record_is_written_as_sent_with_its_baseline(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", partial={"old": 1}), staged("2")])
     with store_of(deployed) as store:
-        store.mark_in_doubt(HERE, "run-1", [("1", "h"), ("2", "h")], [])
+        Baselines(store, HERE).mark_in_doubt("run-1", [("1", "h"), ("2", "h")], [])
         write(store, [accepted(record_of(read(store)[0]))])
     row = row_of(deployed, deployed.table, "1")
     assert (row["submission_status"], row["row_state"]) == ("sent", "unchanged")
@@ -228,7 +230,9 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         rows = read(store)
-        store.mark_in_doubt(HERE, "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], [])
+        Baselines(store, HERE).mark_in_doubt(
+            "run-1", [(row.person_id, sha256_hex(row.json_payload)) for row in rows], []
+        )
         records = [record_of(row) for row in rows]
         write(
             store,
@@ -237,7 +241,7 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
                 DeliveryFailed(records[1], given("refused", None), False),
             ],
         )
-        baselines = store.baselines(HERE, ["1", "2"])
+        baselines = Baselines(store, HERE).read(["1", "2"])
     assert set(baselines) == {"1"}
     noted = baselines["1"].in_doubt
     assert noted is not None
@@ -249,7 +253,7 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
     with store_of(deployed) as store:
         store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
         write(store, [accepted(record_of(row, baseline=Baseline())) for row in read(store)])
-        baselines = store.baselines(HERE, ["1", "2"])
+        baselines = Baselines(store, HERE).read(["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
     assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
@@ -261,14 +265,14 @@ def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> N
     with store_of(deployed) as store, store_of(deployed) as other:
 
         def note_it_too(person_id: str, _finding: Finding) -> None:
-            if person_id == "1" and not other.runs_in_doubt(HERE, ["1"]):
-                other.mark_in_doubt(HERE, "run-2", [(person_id, "h")], [])
+            if person_id == "1" and not Baselines(other, HERE).runs_in_doubt(["1"]):
+                Baselines(other, HERE).mark_in_doubt("run-2", [(person_id, "h")], [])
 
         records = [step for step in planner_of(store, note_it_too).steps() if isinstance(step, Record)]
         assert [record.la_child_id for record in records] == ["1", "2"]
         reliable(store, deployed).mark_in_doubt(records)
-        assert store.runs_in_doubt(HERE, ["1", "2"]) == {"1": "run-1", "2": "run-1"}
-        noted = {child: baseline.in_doubt for child, baseline in store.baselines(HERE, ["1", "2"]).items()}
+        assert Baselines(store, HERE).runs_in_doubt(["1", "2"]) == {"1": "run-1", "2": "run-1"}
+        noted = {child: baseline.in_doubt for child, baseline in Baselines(store, HERE).read(["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
     assert noted["1"] == State(None, sent_of="")
     assert noted["2"] != noted["1"]
@@ -280,7 +284,7 @@ def test_what_was_concluded_never_replaces_what_another_shard_recorded(deployed:
         older, newer = read(store)
         write(store, [accepted(record_of(newer))])
         write(store, [UpToDate(older, "1", older.json_payload, UUID, is_recorded=False)])
-        assert store.baselines(HERE, ["1"])["1"].held == newer.json_payload
+        assert Baselines(store, HERE).read(["1"])["1"].held == newer.json_payload
 
 
 @pytest.mark.parametrize("times", [(None, AT), (AT, None), (None, None)])

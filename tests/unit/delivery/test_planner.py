@@ -13,7 +13,9 @@ from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
-from api_pipeline.outbox.staging_table import PAGE_SIZE, Selection, StagingTable
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.superseded import people_with_several_rows
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
@@ -134,7 +136,7 @@ def test_every_row_is_planned_where_the_selection_says_so(table: TestDatabase, s
 def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(person, status="sent", state="deleted") for person in "ABC"])
     put_held(store, "B", child("B"))
-    store.mark_in_doubt(HERE, "run-0", [("C", "")], [])
+    Baselines(store, HERE).mark_in_doubt("run-0", [("C", "")], [])
 
     records = Plan(store).steps()
 
@@ -335,7 +337,7 @@ def test_null_members_are_taken_out_and_counted(table: TestDatabase, store: Stag
 def test_record_of_a_child_in_doubt_says_so_and_is_sure_of_no_base(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B")])
     digest = sha256_hex(text_of(child("B")) or "")
-    store.mark_in_doubt(HERE, "run-0", [("A", "0" * 64), ("B", digest)], [])
+    Baselines(store, HERE).mark_in_doubt("run-0", [("A", "0" * 64), ("B", digest)], [])
 
     first, second = Plan(store).steps()
 

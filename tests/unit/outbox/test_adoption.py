@@ -6,7 +6,9 @@ from datetime import datetime
 
 from api_pipeline.model import Baseline
 from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted, sent_payloads
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
@@ -129,4 +131,4 @@ def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabas
     record_adopted(store, HERE, {"A": Baseline.known('{"adopted":1}')})
 
     assert table.count("ssd_api_held") == 2
-    assert store.baselines(HERE, ["A"])["A"].held == '{"adopted":1}'
+    assert Baselines(store, HERE).read(["A"])["A"].held == '{"adopted":1}'

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from api_pipeline.api_response import superseded
 from api_pipeline.model import StagedRow
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import (
     RowsOfPerson,
     newest_only,

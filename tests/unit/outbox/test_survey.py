@@ -8,7 +8,8 @@ from datetime import datetime
 import pytest
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.staging_table import Selection, StagingTable
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import (
     check_ids,
     children_without_row,

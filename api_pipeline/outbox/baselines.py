@@ -1,0 +1,68 @@
+"""What a receiver is recorded to hold of children, and the records in doubt: read, marked and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from api_pipeline.db import Parameters
+from api_pipeline.model import Baseline, State
+from api_pipeline.outbox.staged_rows import utc_now
+from api_pipeline.outbox.statements import Statements
+
+UNSTORABLE = Baseline()
+"""Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
+
+
+class Baselines:
+    """The recorded baselines of one receiver, by child (`la_child_id`)."""
+
+    def __init__(self, store: Statements, receiver: str) -> None:
+        self._store = store
+        self._receiver = receiver
+
+    def read(self, children: Sequence[str]) -> dict[str, Baseline]:
+        """Return what the receiver holds of these children, where anything is recorded of them.
+
+        It is `UNSTORABLE` for a child of whom nothing can be recorded.
+        """
+        accepted: dict[str, Baseline] = {}
+        unanswered: dict[str, State] = {}
+        asked = sorted(set(children))
+        unstorable: list[str] = []
+        for child, is_in_doubt, text, mark in self._store.readable_by_values(
+            "read_held", asked, lambda part: [self._receiver, *part] * 2, unstorable
+        ):
+            if is_in_doubt:
+                unanswered[str(child)] = State(text, sent_of=str(mark or "").strip())
+            else:
+                accepted[str(child)] = Baseline.known(text, receipt=mark)
+        for child, state in unanswered.items():
+            accepted[child] = accepted.get(child, Baseline()).in_doubt_with(state)
+        return accepted | dict.fromkeys(unstorable, UNSTORABLE)
+
+    def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
+        """Return, by child, which run was the last about to send a record of it to the receiver."""
+        rows = self._store.by_values("read_runs_of_notes", children, lambda part: [self._receiver, *part])
+        return {str(row[0]): str(row[1]).strip() for row in rows}
+
+    def mark_in_doubt(self, run_id: str, records: Sequence[tuple[str, str]], replaced: Sequence[str]) -> None:
+        """Write (`la_child_id`, hash of the payload) of records about to be sent, before their POST begins.
+
+        `replaced` are the children who are in doubt already. Errors: KeyTaken where there are others.
+        """
+        now = utc_now()
+        self.clear_in_doubt(replaced)
+        self._store.write_rows("note_unconfirmed", (str, str), records, (self._receiver, run_id, now))
+
+    def clear_in_doubt(self, children: Sequence[str]) -> None:
+        """Remove these children's records in doubt: the answer is known, or nothing was sent."""
+        self._store.change_by_values("forget_unconfirmed", children, lambda part: [self._receiver, *part])
+
+    def remove(self, children: Sequence[str]) -> None:
+        """Remove what the receiver is recorded to hold of these children."""
+        self._store.change_by_values("remove_held", children, lambda part: [self._receiver, *part])
+
+    def insert(self, rows: Sequence[Parameters]) -> None:
+        """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted."""
+        self._store.write_rows("insert_held", (str, str, str, str, datetime), rows, (self._receiver,))

@@ -1,0 +1,117 @@
+"""What a row of the staging table says: its words as they are compared, which rows a run takes, which are due. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from hashlib import sha256
+
+from api_pipeline.api_response import last_receipt
+from api_pipeline.db import Row
+from api_pipeline.model import Baseline, StagedRow
+
+DUE_STATUSES = frozenset({"pending", "error", "testing"})
+UNREADABLE = object()
+"""Stands for a value that the driver cannot decode."""
+
+# What a row is read as, in the order of `staged_row`.
+_HAS_PREVIOUS = "CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END"
+ROW = (
+    *("id", "person_id", "row_state", "submission_status", "json_payload", "current_hash"),
+    *(_HAS_PREVIOUS, "api_response"),
+)
+# Without these a row cannot be sent or written back.
+_NEEDED_TEXT = {"person_id": 1, "json_payload": 4, "current_hash": 5}
+_BLANKS = r"[\s\x00\u200b-\u200d\u2060\ufeff]+"
+_OUTER_BLANKS = re.compile(rf"^{_BLANKS}|{_BLANKS}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of the table a run works on.
+
+    `every_row` reads all rows with a payload instead of the due ones, `person_id` one person's, `shard` (I, N) the
+    people of the I-th of N shares. `odd_statuses` and `odd_states` are words as they are stored that mean a due status
+    or `deleted`, with blanks around them that SQL does not strip.
+    """
+
+    every_row: bool = False
+    person_id: str | None = None
+    shard: tuple[int, int] | None = None
+    odd_statuses: tuple[str, ...] = ()
+    odd_states: tuple[str, ...] = ()
+
+    def is_ours(self, row_id: int, person_id: str) -> bool:
+        """Return whether a row is of this run's share: all rows of a person are, one without a person by its id."""
+        if self.shard is None:
+            return True
+        key = word(person_id) or str(row_id)
+        number = int.from_bytes(sha256(key.encode("utf-8", "replace")).digest()[:4], "big")
+        return number % self.shard[1] == self.shard[0] - 1
+
+
+def utc_now() -> datetime:
+    """Return the time for control tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def may_be_due(row: StagedRow) -> bool:
+    """Return whether the row's own words make it due; of a deleted row what the receiver holds decides (`is_due`)."""
+    return row.is_deleted or row.submission_status in DUE_STATUSES
+
+
+def is_due(row: StagedRow, baseline: Baseline) -> bool:
+    """Return whether a row that was read is due (contract 3), given what the receiver holds of its child.
+
+    A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.
+    """
+    if row.is_blank:
+        return False
+    if not row.is_deleted:
+        return row.submission_status in DUE_STATUSES
+    return bool(baseline.states) or row.has_previous
+
+
+def was_sent(row: StagedRow) -> bool:
+    """Return whether the row is or was `sent`, so that its previous payload is what was sent (contract 3)."""
+    return row.submission_status == "sent" or last_receipt(row.api_response) is not None
+
+
+def word(value: object) -> str:
+    """Return a status word as it is compared: without any kind of blank around it, in lower case, "" for null."""
+    return _word(as_text(value))
+
+
+@lru_cache(maxsize=256)
+def _word(text: str) -> str:
+    return _OUTER_BLANKS.sub("", text).lower()
+
+
+def as_text(value: object) -> str:
+    """Return a value as text, "" for null and for what cannot be read."""
+    return "" if value is None or value is UNREADABLE else str(value)
+
+
+def staged_row(row: Row) -> StagedRow:
+    """Return a row that was read as the columns of `ROW`."""
+    return StagedRow(
+        id=int(row[0]),
+        person_id=as_text(row[1]),
+        row_state=word(row[2]),
+        submission_status=word(row[3]),
+        json_payload=as_text(row[4]),
+        current_hash=None if row[5] is UNREADABLE else as_version(row[5]),
+        has_previous=bool(row[6]),
+        api_response=None if row[7] is UNREADABLE else row[7],
+        unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE),
+    )
+
+
+def as_version(value: object) -> bytes | str | None:
+    """Return a hash column's value in a form that can be compared: bytes, text or None."""
+    if value is None or isinstance(value, (bytes, str)):
+        return value
+    return bytes(value) if isinstance(value, (bytearray, memoryview)) else str(value)

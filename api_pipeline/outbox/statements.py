@@ -1,0 +1,154 @@
+"""The statements of `data/queries.sql` on one table and its control tables, for many values in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, in_chunks, rows_as_table
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staged_rows import UNREADABLE
+from api_pipeline.sql.identifiers import Dialect, TableNames
+from api_pipeline.sql.statements import load, placeholders
+
+_Value = TypeVar("_Value")
+_ROWS_IN_A_STATEMENT = 100
+
+
+class Statements:
+    """Run statements of `queries.sql` on one connection, with the names of its tables put in."""
+
+    def __init__(self, connection: Connection, tables: TableNames) -> None:
+        self.connection = connection
+        self.tables = tables
+        self._names = {
+            "table": tables.staging,
+            "held": tables.held,
+            "log": tables.log,
+            "unconfirmed": tables.unconfirmed,
+            "runs": tables.runs,
+            "left_window": tables.left_window,
+            "exact": connection.page(0)["exact"],
+        }
+        self._delta_as: str | None = None
+
+    def sql(self, name: str, **pieces: str) -> str:
+        """Return a named statement of `queries.sql` with the table names and `pieces` put in."""
+        return load()[name].sql.format(**self._names, **pieces)
+
+    def by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        **pieces: str,
+    ) -> Iterator[Row]:
+        """Return the rows of a statement that asks for ids, people or children, a hundred in one statement.
+
+        `parameters` makes a statement's parameters of its part of the values; `pieces` are other parts of its SQL.
+        """
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
+            yield from self.connection.query(self._sql_of(name, len(part), **pieces), parameters(part))
+
+    def readable_by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        unstorable: list[_Value] | None = None,
+    ) -> Iterator[Row]:
+        """Return what `by_values` does, without the rows of values of which the driver cannot decode a text.
+
+        Values for which the database cannot even be asked go to `unstorable`.
+        """
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
+            try:
+                yield from self.by_values(name, part, parameters)
+            except (UnreadableText, UnstorableText):
+                for value in part:
+                    try:
+                        yield from self.by_values(name, [value], parameters)
+                    except UnreadableText:
+                        continue
+                    except UnstorableText:
+                        if unstorable is None:
+                            raise
+                        unstorable.append(value)
+
+    def rows_by_id(self, name: str, ids: Sequence[int], columns: Sequence[str], **pieces: str) -> list[Row]:
+        """Return these columns of some rows; a value that the driver cannot decode is `UNREADABLE`.
+
+        `columns` begin with `id`; `name` is a statement that takes them and the ids.
+        """
+        try:
+            return list(self.by_values(name, ids, list, columns=", ".join(columns), **pieces))
+        except UnreadableText:
+            # The ids alone are readable, and whatever the statement locks is locked by it.
+            there = list(self.by_values(name, ids, list, columns="id", **pieces))
+        return [(int(row[0]), *self._cells(int(row[0]), columns[1:])) for row in there]
+
+    def _cells(self, row_id: int, columns: Sequence[str]) -> list[object]:
+        """Return the values of one row, each read by itself."""
+        values: list[object] = []
+        for column in columns:
+            try:
+                found = self.connection.query(self.sql("read_cell", column=column), [row_id])
+                values.append(found[0][0] if found else None)
+            except UnreadableText:
+                values.append(UNREADABLE)
+        return values
+
+    def change_by_values(
+        self,
+        name: str,
+        values: Sequence[_Value],
+        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+    ) -> None:
+        """Run a statement that changes rows of these ids, people or children; `parameters` as in `by_values`."""
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
+            self.connection.execute(self._sql_of(name, len(part)), parameters(part))
+
+    def _sql_of(self, name: str, count: int, **pieces: str) -> str:
+        marks = placeholders(count)
+        return self.sql(name, ids=marks, people=marks, children=marks, **pieces)
+
+    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
+        """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
+
+        `shared` are the parameters that come before them, the same for all.
+        """
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
+            sql = self.sql(name, rows=rows_as_table(self.connection.dialect, types, len(part)))
+            self.connection.execute(sql, [*shared, *(value for row in part for value in row)])
+
+    def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
+        """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
+            ids = [row[0] for row in part]
+            table = rows_as_table(self.connection.dialect, types, len(part))
+            sql = self.sql(name, rows=table, ids=placeholders(len(ids)), delta=self._delta())
+            self.connection.execute(sql, [*(value for row in part for value in row), *ids])
+
+    def _delta(self) -> str:
+        """Return the SQL for a delta as the column of deltas takes it."""
+        if self._delta_as is None:
+            kind = ""
+            if self.connection.dialect is Dialect.POSTGRESQL:
+                kind = str(self.connection.query(self.sql("type_of_deltas_postgresql"), [self.tables.staging])[0][0])
+            self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
+        return self._delta_as
+
+    def has_columns(self, table: str, columns: str) -> bool:
+        """Return whether a table is there and has these columns. Errors: DatabaseError (database away or busy)."""
+        try:
+            self.probe(table, columns)
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            return False
+        return True
+
+    def probe(self, table: str, columns: str) -> None:
+        """Check that a table is there and has these columns. Errors: DatabaseError."""
+        sql = load()["table_exists"].sql.format(columns=columns, any_table=table)
+        self.connection.query(sql)
