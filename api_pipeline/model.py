@@ -142,10 +142,9 @@ class Record:
     already. A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
-    `then` follows a purge that must be accepted first (contract 4), and `is_follow_up` is set of a record that does so.
-    `baseline` is what it was planned from. `nulls_removed` counts the null members that were taken out. `intent_hash`
-    is stored before the POST begins (see `State.sent_of`). `stays_in_doubt` says that what an earlier record did, whose
-    answer was lost, stays unknown even when this one is accepted.
+    `then` follows a purge that must be accepted first (contract 4). `baseline` is what the record was planned from.
+    `intent_hash` is stored before the POST begins (see `State.sent_of`). `stays_in_doubt` says that what an earlier
+    record did, whose answer was lost, stays unknown even when this one is accepted.
     """
 
     row: StagedRow
@@ -155,12 +154,10 @@ class Record:
     held_after: str | None
     then: Record | None = None
     baseline: Baseline = Baseline()
-    nulls_removed: int = 0
     intent_hash: str = ""
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
-    is_follow_up: bool = False
 
     @property
     def was_in_doubt(self) -> bool:

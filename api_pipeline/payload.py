@@ -160,7 +160,6 @@ def _last(goal: _Goal, kind: RecordKind, body: bytes, sent_hash: str | None = No
         None if after.is_purge else held_text(after),
         baseline=goal.baseline,
         intent_hash=goal.intent,
-        nulls_removed=goal.payload.nulls_removed,
         known_hash=sent_hash or "",
         known_held_hash="" if after.nulls_removed else after.digest,
     )
@@ -174,8 +173,7 @@ def _purge_whole(goal: _Goal, policy: Policy) -> Record:
 def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     """Return a purge with what follows once it is accepted, retained parts included: they may have gone with it."""
     row, after = goal.row, goal.after
-    next_ = plan(row, after, Baseline.known(held_after), replace(policy, resync=False))
-    then = replace(next_, is_follow_up=True) if isinstance(next_, Record) else None
+    then = plan(row, after, Baseline.known(held_after), replace(policy, resync=False))
     return Record(
         row,
         after.la_child_id,
@@ -184,7 +182,8 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
         held_after,
         baseline=goal.baseline,
         intent_hash=goal.intent,
-        then=then,
+        # What is staged is what the next run compares with.
+        then=replace(then, intent_hash=goal.payload.digest) if isinstance(then, Record) else None,
     )
 
 

@@ -232,7 +232,7 @@ class Planner:
         record = draft.step if draft and is_drafted else plan(row, payload, baseline, self._options.policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
-        self.counts.nulls_removed += record.nulls_removed
+        self.counts.nulls_removed += 0 if row.is_deleted else payload.nulls_removed
         return record
 
     def _refusal(self, item: _Item) -> Reason | None:

@@ -101,8 +101,7 @@ class Run:
         self._stop.obey_signal()
         self._take_in_all()
         self._write_decided()
-        # What follows an accepted purge stays in doubt: until it is sent, no later payload is sure of its base.
-        parts.write_back.forget([record for batch in not_begun for record in batch.records if not record.is_follow_up])
+        parts.write_back.forget([record for batch in not_begun for record in batch.records])
         self._sum_up()
 
     def _send_all(self) -> None:
@@ -159,7 +158,7 @@ class Run:
             while waiting and len(records) < self._parts.batch_size:
                 records.append(waiting.popleft())
         self._batches += 1
-        if not self._write_decided([record for record in records if not record.is_follow_up]):
+        if not self._write_decided(records):
             raise Stopped
         self._senders.submit(Batch(self._batches, tuple(records)))
 

@@ -369,7 +369,8 @@ def _not_recorded(outcome: Outcome) -> Outcome:
         return outcome
     record = outcome.record
     in_doubt = record.baseline.in_doubt_with(State(record.held_after, sent_of=record.intent_hash))
-    return replace(outcome, record=replace(record, then=replace(outcome.record.then, baseline=in_doubt)))
+    then = replace(outcome.record.then, baseline=in_doubt, intent_hash=record.intent_hash)
+    return replace(outcome, record=replace(record, then=then))
 
 
 def _is_newest(receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str] | None) -> bool:

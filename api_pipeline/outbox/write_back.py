@@ -87,7 +87,7 @@ class _Changes:
     replaced: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
-    renewed: list[tuple[str, str]] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
     log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
 
@@ -315,10 +315,8 @@ class WriteBack:
         if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
             self._collect_held(changes, record.la_child_id, held, digest, receipt.id, receipt.received_at)
-        if not record.is_last:
-            changes.renewed.append((record.la_child_id, sha256_hex(row.json_payload)))
-        elif record.stays_in_doubt:
-            changes.renewed.append((record.la_child_id, ""))
+        if record.stays_in_doubt:
+            changes.uncertain.append(record.la_child_id)
         else:
             changes.confirmed.append(record.la_child_id)
 
@@ -374,8 +372,8 @@ class WriteBack:
         self._baselines.insert(self._stored_baselines(changes))
         self._insert_log(batch, changes)
         self._baselines.clear_in_doubt(changes.confirmed)
-        renewed = [child for child, _ in changes.renewed]
-        self._baselines.mark_in_doubt(self._to.run_id, changes.renewed, renewed)
+        uncertain = [(child, "") for child in changes.uncertain]
+        self._baselines.mark_in_doubt(self._to.run_id, uncertain, changes.uncertain)
         if changes.may_hold:
             store.connection.execute_many(store.sql("note_may_hold"), self._stored(changes.may_hold))
 

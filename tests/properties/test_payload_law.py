@@ -151,7 +151,7 @@ def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> No
     assert isinstance(purge, Record)
     assert isinstance(purge.then, Record)
     assert json.loads(purge.body) == {"la_child_id": "P1", "purge": True}
-    assert (purge.then.body.decode(), purge.then.is_follow_up, purge.then.is_last) == (bare, True, True)
+    assert (purge.then.body.decode(), purge.then.is_last) == (bare, True)
 
 
 @pytest.mark.parametrize("policy", [Policy(deltas=False), Policy(deltas=True), Policy(False, purge_vanished=False)])
