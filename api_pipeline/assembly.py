@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from api_pipeline.auth import Credentials
+from api_pipeline.clock import utc_now
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect, working_as
@@ -28,7 +29,7 @@ from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
-from api_pipeline.outbox.staged_rows import Selection, utc_now
+from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows, superseded_before
 from api_pipeline.outbox.survey import (

@@ -28,7 +28,7 @@ from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_s
 from api_pipeline.settings.values import Shard, Values
 from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.connection_string import redacted_connection_string
-from api_pipeline.sql.identifiers import is_anonymised
+from api_pipeline.sql.identifiers import ANONYMISED_ENDING, STAGING_TABLE, is_anonymised
 from api_pipeline.sql.native import drivers_to_name, installed_drivers
 
 __all__ = [
@@ -46,8 +46,6 @@ __all__ = [
     "working_folder",
 ]
 
-_LIVE_TABLE = "ssd_api_data_staging"
-_TESTING_TABLE = "ssd_api_data_staging_anon"
 _ENDPOINTS = ("API_ENDPOINT", "TOKEN_ENDPOINT")
 
 
@@ -179,7 +177,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         Settings,
         values,
         connection_string=connection,
-        table_name=values.text("TABLE_NAME") or (_TESTING_TABLE if is_testing_table else _LIVE_TABLE),
+        table_name=values.text("TABLE_NAME") or STAGING_TABLE + (ANONYMISED_ENDING if is_testing_table else ""),
         spool_folder=values.path("SPOOL_FOLDER") or (gathered.file.parent if gathered.file else cwd),
         staging=settings_of(StagingSettings, values),
         xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),

@@ -20,20 +20,18 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.private_files import make_private_folder
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.run_summary import RunSummary
+from api_pipeline.sandbox.sample_table import BROKEN_EVERY, SEED, UNKNOWN_MEMBER
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
 from api_pipeline.sandbox.synthetic_ssd import Night, SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
+from api_pipeline.sql.identifiers import STAGING_TABLE
 from api_pipeline.staging import report as stage_report
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
 from api_pipeline.staging.tables import SSD_TABLES
 
-TABLE = "ssd_api_data_staging"
-_SEED = 20260101
-_BROKEN_EVERY = 97
-_UNKNOWN_MEMBER = "no_such_member"
 _CHANGED_SHARE = 0.08
 # SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
 _MARK = b"CSCD"
@@ -63,10 +61,10 @@ def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threadi
     connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
     try:
         connection.execute(f"PRAGMA application_id = {int.from_bytes(_MARK, 'big')}")
-        ddl.apply(connection.execute, connection.dialect, TABLE)
+        ddl.apply(connection.execute, connection.dialect, STAGING_TABLE)
         create_tables(connection.execute, connection.dialect)
         today = date.today()  # noqa: DTZ011 - the council's own day
-        ssd = SyntheticSsd(children, today, _SEED, all_cases_first=False)
+        ssd = SyntheticSsd(children, today, SEED, all_cases_first=False)
         rows = fill(connection, ssd)
         echo(f"The council's own tables (SSD): {children} people, {rows} rows in {len(SSD_TABLES)} tables.")
         with SimulatorServer() as server:
@@ -91,7 +89,7 @@ def _night_one(council: _Council) -> int:
 
 def _night_two(council: _Council, ssd: SyntheticSsd) -> int:
     """Change the SSD, stage what is new, changed and gone, and send only that."""
-    night = ssd.next_night(random.Random(_SEED), _CHANGED_SHARE)  # noqa: S311 - invented people need no cryptography
+    night = ssd.next_night(random.Random(SEED), _CHANGED_SHARE)  # noqa: S311 - invented people need no cryptography
     write_night(council.connection, night)
     _show_night(night, council.echo)
     _stage("Second night: what that means for the payloads", council)
@@ -108,7 +106,7 @@ def _ending(council: _Council) -> int:
     _show_receipts(council)
     echo = council.echo
     echo(f"\nThe receiver now holds {len(council.server.simulator.all_held())} children; nothing is due any more.")
-    echo(f"The table {TABLE} is in {council.path}; look at it with any SQLite viewer.")
+    echo(f"The table {STAGING_TABLE} is in {council.path}; look at it with any SQLite viewer.")
     return 0
 
 
@@ -172,7 +170,7 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
         "SCOPE": SCOPE,
         "SUPPLIER_KEY": SUPPLIER_KEY,
         "LA_CODE": LA_CODE,
-        "TABLE_NAME": TABLE,
+        "TABLE_NAME": STAGING_TABLE,
         "TESTING_MODE": "false",
         "USE_PARTIAL_PAYLOAD": str(deltas).lower(),
         "SPOOL_FOLDER": str(path.parent),
@@ -184,19 +182,19 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
 
 def _break(connection: Connection) -> None:
     """Add a member to some payloads that the receiver does not know, as a council's own script might."""
-    rows = connection.query(f"SELECT id, json_payload FROM {TABLE} ORDER BY id")  # noqa: S608 - a constant name
-    chosen = rows[_BROKEN_EVERY // 2 :: _BROKEN_EVERY]
+    rows = connection.query(f"SELECT id, json_payload FROM {STAGING_TABLE} ORDER BY id")  # noqa: S608 - a constant name
+    chosen = rows[BROKEN_EVERY // 2 :: BROKEN_EVERY]
     _write(
-        connection, [(number, {**json.loads(text), _UNKNOWN_MEMBER: "unknown"}, "pending") for number, text in chosen]
+        connection, [(number, {**json.loads(text), UNKNOWN_MEMBER: "unknown"}, "pending") for number, text in chosen]
     )
 
 
 def _correct(connection: Connection) -> None:
     """Remove from the refused payloads what the receiver does not know, as a council's data team would."""
-    rows = connection.query(f"SELECT id, json_payload FROM {TABLE} WHERE submission_status = 'error'")  # noqa: S608 - a constant name
+    rows = connection.query(f"SELECT id, json_payload FROM {STAGING_TABLE} WHERE submission_status = 'error'")  # noqa: S608 - a constant name
     payloads = [(number, json.loads(text)) for number, text in rows]
     for _, payload in payloads:
-        payload.pop(_UNKNOWN_MEMBER, None)
+        payload.pop(UNKNOWN_MEMBER, None)
     _write(connection, [(number, payload, "pending") for number, payload in payloads])
 
 
@@ -204,7 +202,7 @@ def _write(connection: Connection, rows: list[tuple[int, dict[str, object], str]
     texts = [(json.dumps(payload, ensure_ascii=False), status, number) for number, payload, status in rows]
     with connection.transaction():
         connection.execute_many(
-            f"UPDATE {TABLE} SET json_payload = ?, submission_status = ? WHERE id = ?",  # noqa: S608 - a constant name
+            f"UPDATE {STAGING_TABLE} SET json_payload = ?, submission_status = ? WHERE id = ?",  # noqa: S608 - a constant name
             texts,
         )
 
@@ -218,7 +216,7 @@ def _show_night(night: Night, echo: Callable[[str], None]) -> None:
 def _show(council: _Council, title: str) -> None:
     counts = Counter(
         (str(state).lower(), str(status).lower())
-        for state, status in council.connection.query(f"SELECT row_state, submission_status FROM {TABLE}")  # noqa: S608 - a constant name
+        for state, status in council.connection.query(f"SELECT row_state, submission_status FROM {STAGING_TABLE}")  # noqa: S608 - a constant name
     )
     council.echo(f"{title}: rows by row_state and submission_status")
     for (state, status), count in sorted(counts.items()):
@@ -228,7 +226,7 @@ def _show(council: _Council, title: str) -> None:
 def _show_receipts(council: _Council) -> None:
     council.echo("\nThe first receipts, as the table keeps them:")
     for person, receipt, time in council.connection.query(
-        f"SELECT person_id, api_response, submission_timestamp FROM {TABLE} "  # noqa: S608 - a constant name
+        f"SELECT person_id, api_response, submission_timestamp FROM {STAGING_TABLE} "  # noqa: S608 - a constant name
         "WHERE submission_status = 'sent' AND submission_timestamp IS NOT NULL ORDER BY id LIMIT 5"
     ):
         council.echo(f"  {person:<14} {receipt}  {time}")
@@ -236,7 +234,7 @@ def _show_receipts(council: _Council) -> None:
 
 def _show_refused(council: _Council) -> None:
     refused = council.connection.query(
-        f"SELECT person_id, api_response FROM {TABLE} WHERE submission_status = 'error' ORDER BY id LIMIT 3"  # noqa: S608 - a constant name
+        f"SELECT person_id, api_response FROM {STAGING_TABLE} WHERE submission_status = 'error' ORDER BY id LIMIT 3"  # noqa: S608 - a constant name
     )
     if refused:
         council.echo("\nRefused, with the reason that the table keeps:")

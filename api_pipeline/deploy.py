@@ -9,16 +9,14 @@ from api_pipeline.diagnostics.database import refuse_second_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
-from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.identifiers import STAGING_TABLE, Dialect
 from api_pipeline.sql.statements import load
-
-_STAGING_TABLE = "ssd_api_data_staging"
 
 
 def script_of(dialect: str, table: str | None) -> str:
     """Return the script for a kind of database (`sqlserver2012` is a kind of its own), without connecting to any."""
     version = "2012" if dialect == "sqlserver2012" else "2016"
-    return ddl.render(Dialect(dialect.removesuffix("2012")), table or _STAGING_TABLE, version)
+    return ddl.render(Dialect(dialect.removesuffix("2012")), table or STAGING_TABLE, version)
 
 
 def script_for(connection_string: str, table: str) -> str:

@@ -38,6 +38,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
         "misspelt_names": None,
         "_misspelt": None,
         "unread_files": None,
+        "not_read": None,
     },
     "sql.connection_slips": {
         "connection_string_slips": None,

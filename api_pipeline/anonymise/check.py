@@ -17,6 +17,7 @@ from api_pipeline.anonymise.child import SCORES, day_of, listed, normalised
 from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data, read_payload
 from api_pipeline.anonymise.walk import changed_parts, is_same
+from api_pipeline.payloads.shape import UNKNOWN_MEMBER
 
 # A shorter value stands in some invented identifier by chance; alone it is found whatever its length.
 _SHORTEST_INSIDE = 10
@@ -184,7 +185,7 @@ def _members(known: Members) -> _Judge:
                 continue
             inner = judges.get(name)
             if inner is None:
-                found.append(f"{path}.(unknown member)")
+                found.append(f"{path}.{UNKNOWN_MEMBER}")
             elif places := inner(member, there.get(name), name, comparison):
                 found += [f"{path}.{place}" for place in places]
         return found

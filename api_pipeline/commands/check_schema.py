@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, json_option, pass_common, session
+from api_pipeline.commands.common import Common, json_option, pass_common, session, table_option
 
 
 @click.command("test-schema")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @json_option
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Compare the staging table and the control tables with what is expected; say what is missing and what adds it."""

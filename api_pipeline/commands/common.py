@@ -143,6 +143,7 @@ def session(
             raise
 
 
+table_option = click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.schema_options import one_of_them, script_options
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session, table_option
+from api_pipeline.commands.schema_options import check_options, script_options
 
 
 @click.command("deploy-schema")
 @pass_common
 @script_options("sqlserver", "sqlserver2012", "postgresql", "sqlite")
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @json_option
 def command(common: Common, is_applied: bool, dialect: str | None, table: str | None, as_json: bool) -> None:
     """Print the script that makes the tables for the database in use, or run it with --apply. It drops nothing."""
@@ -19,9 +19,7 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
     from api_pipeline.deploy import make_tables, script_for, script_of
     from api_pipeline.settings.model import Purpose
 
-    one_of_them(dialect, is_applied=is_applied)
-    if as_json and not is_applied:
-        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
+    check_options(dialect, is_applied=is_applied, as_json=as_json)
     if dialect is not None:
         click.echo(script_of(dialect, table))
         return

@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, say, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, say, session, table_option
 
 
 @click.command("explain")
 @pass_common
 @click.argument("person_id", callback=not_empty)
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @click.option("--with-values", is_flag=True, help="Also show the values of the payload; only on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, without values.")
 def command(common: Common, person_id: str, table: str | None, with_values: bool, as_json: bool) -> None:

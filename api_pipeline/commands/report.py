@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session, table_option
 
 if TYPE_CHECKING:
     from api_pipeline.run_summary import RunSummary
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     default=Path(),
     help="Where to write the page (default: the working folder).",
 )
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @json_option
 def command(common: Common, run_id: str | None, folder: Path, table: str | None, as_json: bool) -> None:
     """Write one run as an HTML page, and the last 90 nights as the folder's index.html.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session, table_option
 
 
 @click.command("requeue")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
 @click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
 @json_option

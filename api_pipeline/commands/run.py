@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, say, session
+from api_pipeline.commands.common import (
+    Common,
+    json_option,
+    not_empty,
+    pass_common,
+    print_json,
+    say,
+    session,
+    table_option,
+)
 from api_pipeline.commands.stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 @pass_common
 @click.option("--full/--deltas", "full", default=None, help="Send full payloads, or only what changed.")
 @click.option("--testing/--live", "testing", default=None, help="Simulate the receiver, or send to it.")
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @click.option("--batch-size", metavar="N", help="Records in one POST, 1 to 100.")
 @click.option("--max-in-flight", metavar="N", help="POSTs sent at the same time, 1 to 16.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send at most N due rows.")

@@ -27,7 +27,9 @@ def script_options(*dialects: str) -> Callable[[_Function], _Function]:
     return add
 
 
-def one_of_them(dialect: str | None, *, is_applied: bool) -> None:
-    """Refuse both options together. Errors: UsageError."""
+def check_options(dialect: str | None, *, is_applied: bool, as_json: bool) -> None:
+    """Refuse options that do not go together. Errors: UsageError."""
     if dialect is not None and is_applied:
         raise click.UsageError("--dialect prints a script for another database; it does not go with --apply.")
+    if as_json and not is_applied:
+        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")

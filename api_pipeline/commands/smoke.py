@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.checking import exit_unless_ok, settings_failing, show
-from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, say, session
+from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, say, session, table_option
 
 if TYPE_CHECKING:
     from api_pipeline.commands.common import Session
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("smoke")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @json_option
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Test the database, the staging table and the endpoint, and sum up. No record is sent.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session, table_option
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("stage")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Stage as if today were this day.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; list who would change, and why.")
 @click.option(

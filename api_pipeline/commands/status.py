@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session, table_option
 
 
 @click.command("status")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @json_option
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Show counts by row state and submission status, the oldest pending row, frequent errors and the last runs."""

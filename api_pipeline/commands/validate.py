@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session, table_option
 
 
 @click.command("validate")
 @pass_common
-@click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+@table_option
 @click.option("--all", "every_row", is_flag=True, help="Check every row, not only those that are due.")
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Also write every finding to this file.")
 @json_option

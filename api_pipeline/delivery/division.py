@@ -15,9 +15,9 @@ from api_pipeline.api_response import read
 from api_pipeline.csc_api.answers import Transient
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.model import Record, StagedRow
+from api_pipeline.transport.single_request import THROTTLED
 
 MAX_ATTEMPTS = 2
-_THROTTLED = frozenset({408, 425, 429})
 _PROBE_EVERY = 3
 # So many single records that fail, with none accepted: the receiver answers an empty array but takes nothing.
 _ENOUGH_ALONE = 5
@@ -95,7 +95,7 @@ def is_divisible(answer: Transient) -> bool:
     """Return whether an error may come from the records: 5xx, or a connection lost after they were sent."""
     if answer.code is None:
         return answer.may_have_arrived
-    return answer.code not in _THROTTLED
+    return answer.code not in THROTTLED
 
 
 def was_lost_before(row: StagedRow) -> bool:

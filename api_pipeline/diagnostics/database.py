@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.diagnostics.columns import differences, found_columns
+from api_pipeline.diagnostics.columns import QUERIES, differences, found_columns
 from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
 from api_pipeline.errors import DatabaseError, SettingsError
@@ -22,7 +22,6 @@ from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
 
-_QUERIES = "diagnostics_queries.sql"
 _PROBE_S = 3.0
 
 
@@ -125,7 +124,7 @@ def _name_everything(walk: Walk, settings: Settings, connection: Connection) -> 
 
 
 def _ask(connection: Connection, name: str, finding: StepResult) -> None:
-    finding.detail = " ".join(str(connection.query(load(_QUERIES)[name].sql)[0][0]).split())
+    finding.detail = " ".join(str(connection.query(load(QUERIES)[name].sql)[0][0]).split())
 
 
 def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api_pipeline.db import Connection
+from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.diagnostics.steps import Status, StepFailed, Walk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
@@ -10,7 +11,6 @@ from api_pipeline.settings.model import Settings
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
 
-_QUERIES = "diagnostics_queries.sql"
 _RIGHTS = "rights_queries.sql"
 # Each statement with the control table that it tries, as `TableNames` names it.
 _ON_CONTROL_TABLES = {
@@ -49,7 +49,7 @@ def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] 
     if connection.dialect is Dialect.SQLITE:
         return None
     name = parse_table_name(table_name)
-    rows = connection.query(load(_QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
+    rows = connection.query(load(QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
     schemas = [str(row[0]) for row in rows if str(row[0]).lower() not in _SYSTEM_SCHEMAS]
     if name.schema is not None:
         schemas = [schema for schema in schemas if schema.lower() != name.schema.text.lower()]

@@ -18,8 +18,9 @@ from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, Up
 from api_pipeline.outbox.adoption import adopted_baselines
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.opening import open_store
-from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
+from api_pipeline.outbox.staged_rows import Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import KNOWN_STATUSES
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
@@ -29,7 +30,6 @@ from api_pipeline.sql.statements import load
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
 _RECEIPT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_KNOWN_WORDS = DUE_STATUSES | {"sent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_
         return f"row {newest} of the same person is newer"
     if state == "deleted":
         return "the row is deleted, and the receiver holds nothing of the child"
-    if status in _KNOWN_WORDS:
+    if status in KNOWN_STATUSES:
         return f"its status is {status}"
     return f"its status is {status or 'empty'}, which is none of the known words"
 

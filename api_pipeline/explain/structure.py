@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_pipeline.payloads.diff import content
-from api_pipeline.payloads.shape import KeyedShape, ObjectShape, property_names, record_shape
+from api_pipeline.payloads.shape import UNKNOWN_MEMBER, KeyedShape, ObjectShape, property_names, record_shape
 
 _ABSENT = object()
 
@@ -111,4 +111,4 @@ def _joined(path: str, name: str) -> str:
 
 def _named(name: str) -> str:
     """Return a member's name; one that the schema does not know may be anything, a child's name too, and is hidden."""
-    return name if name in property_names() else "(unknown member)"
+    return name if name in property_names() else UNKNOWN_MEMBER

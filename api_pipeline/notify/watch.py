@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
+from api_pipeline.clock import utc_now
 from api_pipeline.errors import AlreadyRunning, PipelineError
 from api_pipeline.notify.channels import Delivery, deliver, messages, ping, warn
 from api_pipeline.notify.ending import Ending
@@ -45,7 +45,7 @@ class RunWatch:
         self._run = run
         notify = run.notify.pinging(run.job.ping)
         self._notify = notify.for_testing() if run.is_testing else notify
-        self._started_at = _now()
+        self._started_at = utc_now()
         self._came_to: tuple[int, Mapping[str, int]] | None = None
         self._start = Delivery(ping(self._notify, run.route, "start", setting=run.job.ping))
 
@@ -79,7 +79,7 @@ class RunWatch:
         code, counts = self._came_to or (0, {})
         code = code if exit_code is None else exit_code
         mode = "testing" if run.is_testing else "live"
-        return Ending(run.run_id, run.place, mode, code, self._started_at, _now(), counts, job=run.job)
+        return Ending(run.run_id, run.place, mode, code, self._started_at, utc_now(), counts, job=run.job)
 
 
 @contextmanager
@@ -99,7 +99,3 @@ def watched(run: Watched) -> Iterator[RunWatch]:
         watch.tell(_UNFORESEEN)
         raise
     watch.tell()
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api_pipeline.api_response import last_receipt
+from api_pipeline.clock import utc_now
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.staged_rows import utc_now, was_sent
+from api_pipeline.outbox.staged_rows import was_sent
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from api_pipeline.clock import utc_now
 from api_pipeline.db import Parameters
 from api_pipeline.model import Baseline, State
-from api_pipeline.outbox.staged_rows import utc_now
 from api_pipeline.outbox.statements import Statements
 
 UNSTORABLE = Baseline()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import lru_cache
 from hashlib import sha256
 
@@ -50,12 +49,6 @@ class Selection:
         key = word(person_id) or str(row_id)
         number = int.from_bytes(sha256(key.encode("utf-8", "replace")).digest()[:4], "big")
         return number % self.shard[1] == self.shard[0] - 1
-
-
-def utc_now() -> datetime:
-    """Return the time for control tables: UTC, without a zone, to the millisecond that DATETIME keeps."""
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def may_be_due(row: StagedRow) -> bool:

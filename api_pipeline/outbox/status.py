@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_pipeline.clock import stored_time
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
@@ -153,12 +154,8 @@ def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
 
 
 def _past_run(row: tuple[object, ...]) -> PastRun:
-    values = [_time(value) if position in (4, 5) else value for position, value in enumerate(row)]
+    values = [stored_time(value) if position in (4, 5) else value for position, value in enumerate(row)]
     return PastRun(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
-
-
-def _time(value: object) -> object:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _literal(text: str) -> str:

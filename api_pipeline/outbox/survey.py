@@ -20,7 +20,7 @@ from api_pipeline.run_summary import Counts
 from api_pipeline.sql.identifiers import Dialect
 
 _LOG = logging.getLogger(__name__)
-_KNOWN_STATUSES = DUE_STATUSES | {"sent"}
+KNOWN_STATUSES = DUE_STATUSES | {"sent"}
 _DELETED = "deleted"
 _KNOWN_STATES = frozenset({"new", "updated", "unchanged", _DELETED})
 _TRIAL = "d2i-csc-api: is this row writable? (never committed)"
@@ -67,7 +67,7 @@ def survey(store: StagingTable) -> Survey:
         words[word(state), word(status)] += int(count)
         if word(state) == _DELETED:
             continue
-        if word(status) not in _KNOWN_STATUSES:
+        if word(status) not in KNOWN_STATUSES:
             unknown[word(status)] += int(count)
             examples.setdefault(word(status), str(person or ""))
     return Survey(
@@ -98,7 +98,7 @@ def _groups(store: StagingTable) -> list[Row]:
 def _usual_words(store: StagingTable) -> tuple[str, str]:
     """Return the row state and status that most of the newest rows have, of those whose words are ordinary."""
     newest = store.connection.query(store.sql("read_words", page=store.connection.page(_LOOKED_AT)["page"]))
-    found = Counter((state, status) for state, status in newest if state in _KNOWN_STATES and status in _KNOWN_STATUSES)
+    found = Counter((state, status) for state, status in newest if state in _KNOWN_STATES and status in KNOWN_STATUSES)
     return max(found, key=lambda words: found[words], default=("unchanged", "sent"))
 
 

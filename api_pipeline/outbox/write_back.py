@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.api_response import UUID, last_receipt, rehearsed, superseded, up_to_date
+from api_pipeline.clock import utc_now
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -24,7 +25,7 @@ from api_pipeline.model import (
     UpToDate,
 )
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.staged_rows import DUE_STATUSES, UNREADABLE, as_version, may_be_due, utc_now, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, UNREADABLE, as_version, may_be_due, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
 from api_pipeline.outbox.superseded import RowsOfPerson

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless
 from api_pipeline.upn import check_letter
 
 Members: TypeAlias = "Mapping[str, Any]"
@@ -26,7 +27,6 @@ _Broken: TypeAlias = "list[tuple[str, str]]"
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
 _HEX = re.compile(r"0x", re.I)
-_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _DETAILS = "child_details"
 _HEALTH = "health_and_wellbeing"
 _SDQ = "sdq_assessments"
@@ -267,7 +267,7 @@ def _hexadecimal(value: Any, path: str) -> Iterator[str]:
 
 def step_to(name: str) -> str:
     """Return a member's name as a path shows it; a strange one is not repeated."""
-    return name if _PLAIN_NAME.fullmatch(name) else "(unknown member)"
+    return name if is_harmless(name) else UNKNOWN_MEMBER
 
 
 def _date(data: Members, name: str) -> date | None:

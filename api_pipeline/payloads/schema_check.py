@@ -6,7 +6,6 @@ Findings name person, path and rule, never the value.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -17,13 +16,12 @@ import jsonschema_rs
 
 from api_pipeline.payloads.census_rules import cross_field_findings, firewall_findings, may_hold_hex
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.shape import schema
+from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless, schema
 from api_pipeline.payloads.value_rules import DEFAULT_DATE_PATTERN, value_findings
 
 # Of a date that is none of `value_rules`' default dates; the format alone takes some that are no dates.
 _DATE_PATTERN = "^(?:19[1-9]|20[0-4])[0-9]-[0-9]{2}-[0-9]{2}$"
 _DATE_LENGTH = 10
-_HARMLESS_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 
 
 class Checker:
@@ -184,7 +182,7 @@ def json_path(steps: Sequence[str | int]) -> str:
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    return f".{step}" if _HARMLESS_NAME.match(step) else ".(unknown member)"
+    return f".{step if is_harmless(step) else UNKNOWN_MEMBER}"
 
 
 def _sentence(kind: Any) -> str:
@@ -214,7 +212,7 @@ def _sentence(kind: Any) -> str:
 
 
 def _unknown_members(names: Sequence[str]) -> str:
-    harmless = [name for name in names if _HARMLESS_NAME.match(name)]
+    harmless = [name for name in names if is_harmless(name)]
     if len(harmless) == len(names):
         return f"unknown members: {', '.join(harmless)}"
     return f"{len(names)} unknown members"

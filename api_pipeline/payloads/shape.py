@@ -6,6 +6,7 @@ Derived from the packaged schema in one place; nothing else names the members of
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -51,6 +52,16 @@ def schema() -> dict[str, Any]:
     text = (files("api_pipeline") / "data" / SCHEMA_FILE).read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
+
+
+UNKNOWN_MEMBER = "(unknown member)"
+"""What stands for the name of a member that the schema does not know: it may be anything, a name of a child too."""
+_HARMLESS_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+def is_harmless(name: str) -> bool:
+    """Return whether a member's name looks like one of a schema, so that it may be shown."""
+    return _HARMLESS_NAME.fullmatch(name) is not None
 
 
 @cache

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cache
 
 from api_pipeline.api_response import read
+from api_pipeline.clock import stored_time, utc_now
 from api_pipeline.db import Row
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.outbox.staged_rows import utc_now
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
@@ -153,7 +153,7 @@ def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table
     *values, worked_on, receiver = found[0]
     if str(worked_on) != table:
         raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
-    values[4:6] = map(_moment, values[4:6])
+    values[4:6] = map(stored_time, values[4:6])
     return PastRun(*values), str(receiver)
 
 
@@ -166,10 +166,6 @@ def _last_to_show(runs: list[PastRun]) -> str | None:
 def has_nothing(run: PastRun) -> bool:
     """Return whether a run ended well and found nothing due: a page about it would say no more than that."""
     return run.exit_code == 0 and not run.due
-
-
-def _moment(value: object) -> object:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _as_past_run(summary: RunSummary) -> PastRun:

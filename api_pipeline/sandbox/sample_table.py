@@ -13,12 +13,12 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.invented_children import invented_child
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
+from api_pipeline.sql.identifiers import STAGING_TABLE
 from api_pipeline.sql.paths import is_there
 
-TABLE = "ssd_api_data_staging"
 UNKNOWN_MEMBER = "no_such_member"
-_SEED = 20260101
-_BROKEN_EVERY = 97
+SEED = 20260101
+BROKEN_EVERY = 97
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def make_trial_table(path: Path, children: int) -> str:
     connection_string = f"{SQLITE_PREFIX}{path}"
     connection = connect(connection_string, create=True)
     try:
-        ddl.apply(connection.execute, connection.dialect, TABLE)
+        ddl.apply(connection.execute, connection.dialect, STAGING_TABLE)
         _fill(connection, children)
     finally:
         connection.close()
@@ -65,7 +65,7 @@ def make_trial_table(path: Path, children: int) -> str:
 
 
 def _fill(connection: Connection, children: int) -> None:
-    rng = random.Random(_SEED)  # noqa: S311 - invented children need no cryptography
+    rng = random.Random(SEED)  # noqa: S311 - invented children need no cryptography
     weights = [situation.weight for situation in _SITUATIONS]
     rows = []
     for number in range(1, children + 1):
@@ -73,8 +73,8 @@ def _fill(connection: Connection, children: int) -> None:
         rows.append(_row(rng, number, situation))
     with connection.transaction():
         connection.execute_many(
-            f"INSERT INTO {TABLE} (person_id, json_payload, previous_json_payload, current_hash, previous_hash, "  # noqa: S608 - a constant name
-            "submission_status, row_state, api_response) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {STAGING_TABLE} (person_id, json_payload, previous_json_payload, current_hash, "  # noqa: S608 - a constant name
+            "previous_hash, submission_status, row_state, api_response) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
 
@@ -85,7 +85,7 @@ def _row(rng: random.Random, number: int, situation: _Situation) -> tuple[object
     earlier = json.dumps(child, ensure_ascii=False) if situation.was_sent else None
     if situation.row_state == "Updated":
         child.setdefault("child_details", {})["first_name"] = "Renamed"
-    if number % _BROKEN_EVERY == 0 and situation.row_state != "Deleted":
+    if number % BROKEN_EVERY == 0 and situation.row_state != "Deleted":
         child[UNKNOWN_MEMBER] = "the receiver refuses what it does not know"
     payload = json.dumps(child, ensure_ascii=False)
     receipt = f"{number:08x}-0000-4000-8000-{number:012x}" if situation.was_sent else None

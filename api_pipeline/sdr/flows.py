@@ -17,7 +17,7 @@ from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.plan import Plan, plan
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import Rules, Session, require_open, utc_now, wait_for_validation
+from api_pipeline.sdr.session import Rules, Session, require_open, wait_for_validation, zoned_now
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Follower, Pace, Verdict
@@ -39,7 +39,7 @@ class Desk:
     check: CheckLevel = "warn"
     schema: SchemaCheck | None = None
     clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = utc_now
+    now: Callable[[], datetime] = zoned_now
     run_id: str = field(default_factory=new_run_id)
 
     def scope(self, period: ReturnPeriod) -> Scope:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect, QualifiedName, parse_table_name
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _BESIDE = {
     "held": "sdr_held",
     "submission": "sdr_submission",
@@ -54,7 +52,7 @@ def render(dialect: Dialect, table_name: str) -> str:
     for key, (table, column) in _INDEXES.items():
         index = f"ix_{given[table].table.text}_{column}".lower()
         names[key] = given[table].beside(index).sql(dialect) if dialect is Dialect.SQLITE else index
-    return _PLACEHOLDER.sub(lambda found: names[found[1]], text)
+    return ddl.PLACEHOLDER.sub(lambda found: names[found[1]], text)
 
 
 def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -> None:

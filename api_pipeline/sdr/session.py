@@ -220,8 +220,8 @@ def wait_for_validation(
     return period
 
 
-def utc_now() -> datetime:
-    """Return the time with its zone."""
+def zoned_now() -> datetime:
+    """Return the time in UTC, with its zone."""
     return datetime.now(timezone.utc)
 
 

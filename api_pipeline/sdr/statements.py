@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from api_pipeline.db import Connection, given_rows, in_chunks, most_rows
@@ -27,12 +26,6 @@ class Scope:
     def key(self) -> tuple[str, int]:
         """Return the parameters by which the tables know it."""
         return self.receiver, self.return_id
-
-
-def utc_now() -> datetime:
-    """Return the time for the tables: UTC, without a zone, to the millisecond."""
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class Statements:

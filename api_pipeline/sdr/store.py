@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from api_pipeline.clock import utc_now
 from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
 from api_pipeline.sdr.results import Results
-from api_pipeline.sdr.statements import Scope, utc_now
+from api_pipeline.sdr.statements import Scope
 
 PAGE = 1000
 # The command that makes the tables.

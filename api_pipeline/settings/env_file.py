@@ -14,6 +14,7 @@ from pathlib import Path
 from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
+from api_pipeline.settings.ownership import OTHERS
 from api_pipeline.sql.paths import is_folder, is_there
 
 FILE_NAMES = (".env", "env.txt")
@@ -28,7 +29,6 @@ _OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
 _PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (SettingKind.PATH, SettingKind.FILE))
 _QUOTED_PATH = re.compile(rf"""^(\s*(?:export\s+)?(?:{_PATH_NAMES})\s*=\s*)(["'])(.*)\2([ \t]*)$""", re.MULTILINE)
 _QUOTED_VALUE = re.compile(r"""^(\s*(?:export\s+)?[A-Za-z_]\w*[ \t]*=[ \t]*)(["'])(.*)$""", re.MULTILINE)
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def readable_by_others(path: Path) -> bool:
     """Return whether others than the owner may read or change the file; False on Windows, whose modes do not say."""
     if os.name != "posix":
         return False
-    return bool(path.stat().st_mode & _OTHERS)
+    return bool(path.stat().st_mode & OTHERS)
 
 
 def _read(path: Path) -> bytes:

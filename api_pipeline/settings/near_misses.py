@@ -51,10 +51,15 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
         if path == read or not is_there(path):
             continue
         if read is None:
-            sentences.append(f"The file {path} is not read; rename it to .env, with nothing behind it.")
+            sentences.append(not_read(path))
         else:
             sentences.append(f"The file {path} is not read, because {read} is; keep the settings in one of them.")
     return sentences
+
+
+def not_read(path: Path) -> str:
+    """Return the sentence about a file that has nearly the name of the settings file."""
+    return f"The file {path.name} in {path.parent} is not read; rename it to .env, with nothing behind it."
 
 
 def _misspelt(name: str, where: str, alike: str) -> str:

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def foreign_hands(path: Path) -> str:
@@ -34,7 +34,7 @@ def is_private(path: Path) -> bool:
         status = path.stat()
     except OSError:
         return False
-    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
+    return status.st_uid == os.geteuid() and not status.st_mode & OTHERS
 
 
 def _reason(status: os.stat_result) -> str:

@@ -11,7 +11,7 @@ from api_pipeline.settings.definition import Group, Setting
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of, school_secrets
 from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
-from api_pipeline.settings.near_misses import misspelt_names
+from api_pipeline.settings.near_misses import misspelt_names, not_read
 from api_pipeline.settings.values import Found, Origin
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
 from api_pipeline.sql.paths import is_folder, is_there
@@ -74,7 +74,7 @@ def gather(
 def _misnamed(cwd: Path) -> tuple[str, ...]:
     if not is_there(cwd / MISNAMED):
         return ()
-    return (f"The file {MISNAMED} in {cwd} is not read; rename it to .env, with nothing behind it.",)
+    return (not_read(cwd / MISNAMED),)
 
 
 def _given_file(path: Path, errors: list[str]) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
+from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS, is_estab
 from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.values import Values
@@ -89,7 +89,7 @@ def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: b
 
 def _schools(values: Values) -> tuple[str, ...]:
     words = values.words("XPORTER_SCHOOLS")
-    if not all(re.fullmatch(r"[0-9]{7}", word) for word in words):
+    if not all(is_estab(word) for word in words):
         values.refuse("XPORTER_SCHOOLS", "schools of seven digits each, with commas between")
         return ()
     return words

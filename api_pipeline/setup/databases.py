@@ -8,9 +8,11 @@ from pathlib import Path
 
 from api_pipeline.config import load_settings
 from api_pipeline.db import connect
+from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.settings.model import Purpose, Settings
-from api_pipeline.sql.connection_string import SQLITE_PREFIX, in_braces, trusted_connection_string
+from api_pipeline.sql.connection_string import NUMBERED_DRIVER, SQLITE_PREFIX, in_braces, trusted_connection_string
 from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.native import NEWEST_DRIVER
 from api_pipeline.sql.statements import load
 
 KINDS = (
@@ -22,10 +24,8 @@ KINDS = (
     ("sample", "a sample database of invented children, to try things on"),
 )
 _DEFAULT_SCHEMAS = frozenset({"", "dbo", "public"})
-_NUMBERED = re.compile(r"ODBC Driver (\d+) for SQL Server")
 # A name with a port behind a colon or a comma; an address of IPv6 has more than one colon.
 _PORT = re.compile(r"([^:,]+)[:,] *([0-9]+)")
-_LIKELIEST = "ODBC Driver 18 for SQL Server"
 
 
 def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]) -> str:
@@ -41,7 +41,7 @@ def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]
     if kind == "sqlserver":
         built = trusted_connection_string(server, database, drivers)
         return built or _pairs(
-            {"Driver": _LIKELIEST, "Server": server, "Database": database, "Trusted_Connection": "yes"}
+            {"Driver": NEWEST_DRIVER, "Server": server, "Database": database, "Trusted_Connection": "yes"}
         )
     login = {"UID": answers.get("user", ""), "PWD": answers.get("password", "")}
     if kind == "sqlserver-login":
@@ -62,7 +62,7 @@ def staging_tables(text: str) -> list[str]:
     connection = connect(text)
     try:
         kind = "sqlite" if connection.dialect is Dialect.SQLITE else "server"
-        rows = connection.query(load("diagnostics_queries.sql")[f"staging_tables_{kind}"].sql)
+        rows = connection.query(load(QUERIES)[f"staging_tables_{kind}"].sql)
     finally:
         connection.close()
     return [
@@ -71,8 +71,8 @@ def staging_tables(text: str) -> list[str]:
 
 
 def _newest(drivers: Sequence[str]) -> str:
-    numbered = [(int(match[1]), name) for name in drivers if (match := _NUMBERED.fullmatch(name))]
-    return max(numbered)[1] if numbered else _LIKELIEST
+    numbered = [(int(match[1]), name) for name in drivers if (match := NUMBERED_DRIVER.fullmatch(name))]
+    return max(numbered)[1] if numbered else NEWEST_DRIVER
 
 
 def _pairs(values: dict[str, str]) -> str:

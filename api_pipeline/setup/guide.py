@@ -24,6 +24,7 @@ from api_pipeline.setup.dialogue import Dialogue
 from api_pipeline.setup.env_writer import write_env
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
+from api_pipeline.sql.identifiers import STAGING_TABLE
 
 _PORTAL = (
     ("LA_CODE", "Your council's code, three digits"),
@@ -34,7 +35,6 @@ _PORTAL = (
     ("CLIENT_SECRET", "Native OAuth Application-flow key (client secret)"),
     ("SUPPLIER_KEY", "Subscription key (supplier key)"),
 )
-_TABLE = "ssd_api_data_staging"
 _SAMPLE = "csc-api-sample.db"
 _REHEARSED = 10
 
@@ -128,7 +128,7 @@ def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
     live = [name for name in found if not name.endswith("_anon")] or found
     for name in found:
         dialogue.say(f"   found: {name}")
-    table = dialogue.text("table", "Staging table", live[0] if live else _TABLE)
+    table = dialogue.text("table", "Staging table", live[0] if live else STAGING_TABLE)
     if table not in found and dialogue.confirm("make_tables", f"{table} was not found. Make it?", default=False):
         _make_tables(text, table)
     report = check_schema(settings_for(text, table, tools.path.parent))

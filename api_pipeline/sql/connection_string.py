@@ -24,7 +24,7 @@ _WHERE = frozenset(
     {"dsn", "filedsn", "server", "servername", "address", "addr", "port", "database", "dbq", "initialcatalog"}
 )
 _DRIVERS_OF_SQL_SERVER = ("sql server", "msodbcsql", "freetds", "tdsodbc")
-_SQL_SERVER_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
+NUMBERED_DRIVER = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _OLDER_DRIVERS = ("SQL Server Native Client 11.0", "SQL Server Native Client 10.0", "SQL Server")
 _IN_PATH = re.compile(r"(?i)(?<=password=)[^&;]+|(?<=pwd=)[^&;]+|(?<=key=)[^&;]+|(?<=:)[^/\\:@]+(?=@)")
 _URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")
@@ -143,7 +143,7 @@ def redacted_url(text: str) -> str:
 def trusted_connection_string(server: str, database: str, drivers: Sequence[str]) -> str | None:
     """Return a connection string for the current Windows user on the newest SQL Server driver; None where there is "
     "none."""
-    numbered = [(int(match[1]), name) for name in drivers if (match := _SQL_SERVER_DRIVER.fullmatch(name))]
+    numbered = [(int(match[1]), name) for name in drivers if (match := NUMBERED_DRIVER.fullmatch(name))]
     if numbered:
         driver = max(numbered)[1]
     else:

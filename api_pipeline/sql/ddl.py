@@ -20,7 +20,7 @@ from api_pipeline.sql.identifiers import (
 VERSIONS = ("2016", "2012")
 # One script serves every version of SQL Server; its first line says which versions a copy of it is for.
 _VERSIONS_OF = {"sqlserver_2016.sql": "2016 and later", "sqlserver_2012.sql": "2012 and 2014"}
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _COLUMNS_OF = re.compile(r"\{([a-z_]+)_columns\}")
 _TYPE = re.compile(r"\?([a-z]+)(?:\((\d+)\))?")
 _INDEX = re.compile(r"^CREATE INDEX (?P<index>\S+) ON (?P<table>\S+) (?P<columns>\(.*\));$", re.MULTILINE)
@@ -79,7 +79,7 @@ def render(dialect: Dialect, table_name: str, version: str = "2016") -> str:
         names["sqlserver_versions"] = _VERSIONS_OF[script_name(dialect, version)]
     columns = _control_table_columns(dialect)
     text = _COLUMNS_OF.sub(lambda found: columns[found[1]], packaged(dialect.value))
-    return _PLACEHOLDER.sub(lambda found: names[found[1]], text)
+    return PLACEHOLDER.sub(lambda found: names[found[1]], text)
 
 
 def _control_table_columns(dialect: Dialect) -> dict[str, str]:

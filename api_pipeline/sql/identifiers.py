@@ -8,6 +8,9 @@ from enum import Enum
 
 from api_pipeline.errors import SettingsError
 
+STAGING_TABLE = "ssd_api_data_staging"
+"""The staging table, where TABLE_NAME names no other."""
+
 ANONYMISED_ENDING = "_anon"
 """How the name of an anonymised copy ends."""
 

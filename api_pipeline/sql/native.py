@@ -12,7 +12,7 @@ MISSING_LIBRARY = (
     "(Red Hat), brew install unixodbc (macOS)."
 )
 
-_NEWEST_DRIVER = "ODBC Driver 18 for SQL Server"
+NEWEST_DRIVER = "ODBC Driver 18 for SQL Server"
 
 
 def odbc() -> Any:
@@ -44,4 +44,4 @@ def drivers_to_name() -> list[str]:
 
     Opening it says that ODBC is missing, which no driver would help.
     """
-    return installed_drivers() if is_odbc_here() else [_NEWEST_DRIVER]
+    return installed_drivers() if is_odbc_here() else [NEWEST_DRIVER]

@@ -18,7 +18,7 @@ from api_pipeline.transport.retry_after import retry_after_seconds, wait_in_sent
 from api_pipeline.transport.session import ExplicitHeaders
 
 _LOG = logging.getLogger(__name__)
-_TRANSIENT = frozenset({408, 425, 429})
+THROTTLED = frozenset({408, 425, 429})
 # A gateway that says one of these did not pass the request on; of other errors nobody knows.
 _NOT_PASSED_ON = frozenset({425, 429, 503})
 
@@ -133,7 +133,7 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
 
     `now` (with a zone) is what a `Retry-After` date is measured against.
     """
-    if answer.status not in _TRANSIENT and answer.status < 500:
+    if answer.status not in THROTTLED and answer.status < 500:
         return None
     return Transient(
         answer.status, reason, asked_wait_s(answer, now), may_have_arrived=answer.status not in _NOT_PASSED_ON

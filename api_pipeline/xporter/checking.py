@@ -14,7 +14,7 @@ from api_pipeline.xporter.asking import Choice, query_of
 from api_pipeline.xporter.consent_step import SchoolSecrets
 from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, WireObservers
-from api_pipeline.xporter.wire.client import IdaasClient
+from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
 
 if TYPE_CHECKING:
     from api_pipeline.settings.xporter import XporterSettings
@@ -110,7 +110,7 @@ def _check_one(
 def _say_health(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) -> None:
     """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
     try:
-        answer = client.first_page(f"/api/v1/School/{estab}/Health", [])
+        answer = client.first_page(f"{SCHOOL}{estab}/Health", [])
     except Failed as failure:
         tell(Checked(estab, "Health", failure.outcome, failure.text))
         return

@@ -106,7 +106,12 @@ def _scope(item: object) -> str:
 
 
 def read_time(value: object) -> datetime | None:
-    """Return a time from the ISO text of an answer (up to seven decimals), without zone in UTC; None for none."""
+    """Return a time from the ISO text of an answer (up to seven decimals), without zone in UTC; None for none.
+
+    A time as a driver gives it is returned as it is.
+    """
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, str) or len(value.strip()) < 10:
         return None
     text = value.strip().replace(" ", "T")

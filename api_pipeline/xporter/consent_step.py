@@ -231,16 +231,12 @@ def _known(row: Mapping[str, Any]) -> Known:
         estab=str(row["estab"]).strip(),
         state=SchoolState(str(row["state"]).strip()),
         scopes=None if scopes is None else read_scopes(str(scopes)),
-        authorised_at=_time(row["authorised_at"]),
-        revoked_at=_time(row["revoked_at"]),
+        authorised_at=read_time(row["authorised_at"]),
+        revoked_at=read_time(row["revoked_at"]),
         secret_version=None if row["secret_version"] is None else str(row["secret_version"]).strip(),
-        state_since=_time(row["state_since"]),
+        state_since=read_time(row["state_since"]),
         name=row["school_name"],
     )
-
-
-def _time(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else read_time(value)
 
 
 def _values(known: Known | None, listed: Listed, scopes: frozenset[str] | None, now: datetime) -> dict[str, object]:

@@ -71,7 +71,7 @@ def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
         schools.append(
             SchoolOverview(
                 *(estab, row["school_name"], state, row["problem"]),
-                *(_moment(row["purged_at"]), row["purged_rows"], ages),
+                *(read_time(row["purged_at"]), row["purged_rows"], ages),
             )
         )
     return Overview(now, tuple(schools), store.outbox_counts() if store.has_outbox() else ())
@@ -81,7 +81,7 @@ def last_rounds(store: LandingStore) -> dict[str, datetime]:
     """Return when a school's last complete round ended, by school. Errors: DatabaseError."""
     found: dict[str, datetime] = {}
     for sync in store.syncs():
-        ended = _moment(sync["round_ended"])
+        ended = read_time(sync["round_ended"])
         estab = str(sync["estab"]).strip()
         if ended is not None:
             found[estab] = max(ended, found.get(estab, ended))
@@ -95,7 +95,7 @@ def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
 
 
 def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
-    ended = [moment for sync in syncs if (moment := _moment(sync["round_ended"]))]
+    ended = [moment for sync in syncs if (moment := read_time(sync["round_ended"]))]
     # A closed week is never asked again, so that the newest window tells how far the collection has come.
     newest = max(syncs, key=lambda sync: str(sync["time_window"]))
     last = max(ended, default=None)
@@ -104,10 +104,6 @@ def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta
     return EndpointAge(
         name, sum(sync["row_count"] or 0 for sync in syncs), last, newest["data_as_of"], problem, is_stale
     )
-
-
-def _moment(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else read_time(value)
 
 
 def status_lines(overview: Overview) -> list[str]:

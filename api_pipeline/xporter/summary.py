@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api_pipeline.errors import PipelineError
+from api_pipeline.errors import PipelineError, first_exit_code
 from api_pipeline.xporter.landing import Counts, Round
 from api_pipeline.xporter.wire.access import Outcome
 
@@ -64,7 +64,7 @@ class CollectSummary:
 
     @property
     def exit_code(self) -> int:
-        """Return the code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        """Return the code of contract 5."""
         codes = {error.exit_code for error in self.errors}
         if self.schools and len(self.refused) == self.schools:
             codes.add(4)
@@ -74,4 +74,4 @@ class CollectSummary:
         has_news = any(problem.is_news and problem.outcome in _NEWS for problem in self.problems)
         if has_news or self.refused or self.paused_too_long or self.kept_revoked or self.withdrawn:
             codes.add(1)
-        return next((code for code in (130, 3, 4, 5, 1) if code in codes), 0 if not codes else max(codes))
+        return first_exit_code(codes)

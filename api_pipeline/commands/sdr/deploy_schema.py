@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
-from api_pipeline.commands.schema_options import one_of_them, script_options
+from api_pipeline.commands.schema_options import check_options, script_options
 from api_pipeline.commands.sdr.common import sdr_session
 
 
@@ -18,9 +18,7 @@ def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool
     from api_pipeline.sdr.deploy import make_tables, script_for
     from api_pipeline.sdr.settings import Purpose
 
-    one_of_them(dialect, is_applied=is_applied)
-    if as_json and not is_applied:
-        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
+    check_options(dialect, is_applied=is_applied, as_json=as_json)
     with sdr_session(common, Purpose.NOTHING if dialect else Purpose.TABLES) as started:
         if not is_applied:
             click.echo(script_for(started.settings, dialect))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.schema_options import one_of_them, script_options
+from api_pipeline.commands.schema_options import check_options, script_options
 
 if TYPE_CHECKING:
     from api_pipeline.settings.model import Settings
@@ -25,9 +25,7 @@ def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool
     from api_pipeline.xporter.opening import chosen
     from api_pipeline.xporter.schema import render
 
-    one_of_them(dialect, is_applied=is_applied)
-    if as_json and not is_applied:
-        raise click.UsageError("--json goes with --apply: without it the script is printed, as it is.")
+    check_options(dialect, is_applied=is_applied, as_json=as_json)
     with session(common, Purpose.NOTHING if dialect else Purpose.DATABASE, has_testing_mode=False) as started:
         settings = started.settings
         if dialect is not None:

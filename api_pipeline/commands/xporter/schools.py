@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from pathlib import Path
 
@@ -110,7 +109,9 @@ def _from_file(path: Path) -> dict[str, str]:
 
 
 def _checked(estab: str) -> str:
-    if not re.fullmatch(r"[0-9]{7}", estab):
+    from api_pipeline.settings.definitions.xporter import is_estab
+
+    if not is_estab(estab):
         raise SettingsError(f'ESTAB: expected seven digits (LA code and school number), got "{estab[:20]}".')
     return estab
 

@@ -15,7 +15,8 @@ DEFAULT_ENDPOINTS = (
     "StudentExclusions+includeLeavers",
     "SEN",
 )
-_SECRET_NAME = re.compile(r"XPORTER_SECRET_([0-9]{7})", re.IGNORECASE)
+_ESTAB = "[0-9]{7}"
+_SECRET_NAME = re.compile(rf"XPORTER_SECRET_({_ESTAB})", re.IGNORECASE)
 
 XPORTER_SETTINGS = (
     Setting(
@@ -275,6 +276,11 @@ XPORTER_SETTINGS = (
         secret=True,
     ),
 )
+
+
+def is_estab(text: str) -> bool:
+    """Return whether a text is the number of a school: the LA code and the school's own, seven digits."""
+    return re.fullmatch(_ESTAB, text) is not None
 
 
 def school_secret_of(name: str) -> str | None:

@@ -4,7 +4,7 @@ Start reading at `run.py`: `planning` says what each school is asked, `school_ro
 `writer` deals with what comes back.
 """
 
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
 from api_pipeline.xporter.collect.run import collect
 
-__all__ = ["CollectOptions", "CollectParts", "collect", "utc_now"]
+__all__ = ["CollectOptions", "CollectParts", "collect"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from api_pipeline.clock import utc_now
 from api_pipeline.errors import DatabaseError
-from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.added import addable
 from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns

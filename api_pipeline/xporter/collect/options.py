@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 
 import requests
 
@@ -68,8 +68,3 @@ class CollectParts:
     on_token: Callable[[str], None] = lambda _token: None
     progress: Callable[[CollectSummary], None] = lambda _summary: None
     clock: Callable[[], float] = time.monotonic
-
-
-def utc_now() -> datetime:
-    """Return the time in UTC, without a zone, as the tables keep it."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)

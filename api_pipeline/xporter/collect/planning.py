@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
+from api_pipeline.clock import utc_now
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
 from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import Round, SyncState

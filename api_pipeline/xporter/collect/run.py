@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from api_pipeline.clock import utc_now
 from api_pipeline.db_retry import with_retry
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
 from api_pipeline.journal_entry import write_entry
@@ -19,7 +20,7 @@ from api_pipeline.run_lock import LockKeeper, locked
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.xporter.collect.desk import Desk
 from api_pipeline.xporter.collect.items import SchoolPlan
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
 from api_pipeline.xporter.collect.planning import Planner
 from api_pipeline.xporter.collect.school_round import SchoolRound, run_guarded
 from api_pipeline.xporter.collect.writer import Writer

@@ -9,9 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from api_pipeline.clock import utc_now
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions
@@ -33,15 +34,11 @@ from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer
-from api_pipeline.xporter.wire.client import IdaasClient
+from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
 
 _LOG = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 2
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class _Asked:
     round: Round
     counted: int | None = None
     is_second_try: bool = False
-    started: datetime = field(default_factory=_now)
+    started: datetime = field(default_factory=utc_now)
 
 
 class SchoolRound:
@@ -245,7 +242,7 @@ class SchoolRound:
         """Return how many pupils the API itself counts, None where it does not say (endpoint Counts)."""
         if choice.endpoint.name != "Students":
             return None
-        path = f"/api/v1/School/{self._plan.estab}/Counts"
+        path = f"{SCHOOL}{self._plan.estab}/Counts"
         try:
             with self._client.data(path, []) as answer:
                 for rows in answer.tables.values():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from api_pipeline.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.items import (
     Change,
@@ -21,7 +22,7 @@ from api_pipeline.xporter.collect.items import (
     Verdict,
 )
 from api_pipeline.xporter.collect.new_columns import NewColumns
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts, utc_now
+from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
 from api_pipeline.xporter.compare import Difference, compare, compare_changes, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.consent_step import ConsentStep

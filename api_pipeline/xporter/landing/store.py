@@ -132,7 +132,7 @@ class LandingStore:
                 rows=row[3],
                 next_hash=_stripped(row[4]),
                 change_key=_stripped(row[5]),
-                last_full=row[6] if isinstance(row[6], datetime) else read_time(row[6]),
+                last_full=read_time(row[6]),
             )
             for row in rows
         }

@@ -23,6 +23,7 @@ from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasToken, IdaasTokens
 
 GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
+SCHOOL = "/api/v1/School/"
 SCOPES = "/api/v1/Scopes"
 GDPR_IDS = "/api/v1/GDPRIDs"
 _MOST_BYTES = 2 * 1024 * 1024 * 1024

@@ -14,6 +14,7 @@ from api_pipeline.db_retry import RetryBudget
 from api_pipeline.xporter.consent_step import SchoolSecrets
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.wire.access import Access
+from api_pipeline.xporter.wire.client import SCHOOL
 from api_pipeline.xporter.write_back.reading import Waits
 from api_pipeline.xporter.write_back.rows import Kind
 
@@ -54,7 +55,7 @@ class WriteBackOptions:
 
     def read_path(self, endpoint: str, estab: str) -> str:
         """Return where the data of an endpoint are read."""
-        path = self.paths.get(endpoint.lower(), f"/api/v1/School/{{estab}}/{endpoint}")
+        path = self.paths.get(endpoint.lower(), f"{SCHOOL}{{estab}}/{endpoint}")
         return path.replace("{estab}", estab)
 
 

@@ -109,7 +109,7 @@ def _row(estab: str, kind: Kind, found: Sequence[object]) -> OutboxRow:
         day=day,
         body=body,
         status=Status(str(found[3]).strip()),
-        sent_at=found[4] if isinstance(found[4], datetime) else read_time(found[4]),
+        sent_at=read_time(found[4]),
         attempts=int(str(found[5] or 0)),
         seen_before=_ids(found[6]),
         actual_ids=_ids(found[7]),

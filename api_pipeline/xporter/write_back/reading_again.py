@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from api_pipeline.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.collect.options import utc_now
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.meta import as_of
 from api_pipeline.xporter.write_back.reading import Seen, Settled, settle

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from api_pipeline.bisect import Meaning, resolve
-from api_pipeline.xporter.collect.options import utc_now
+from api_pipeline.clock import utc_now
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body

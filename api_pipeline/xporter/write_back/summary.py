@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from api_pipeline.errors import PipelineError
+from api_pipeline.errors import PipelineError, first_exit_code
 from api_pipeline.xporter.wire.access import Outcome
 
 
@@ -31,7 +31,7 @@ class WriteBackSummary:
 
     @property
     def exit_code(self) -> int:
-        """Return the code of contract 5: of several, the first of 130, 3, 4, 5, 1, 0."""
+        """Return the code of contract 5."""
         codes = {error.exit_code for error in self.errors}
         words = list(self.outcomes.values())
         if self.schools and words.count(Outcome.REFUSED) == self.schools:
@@ -40,4 +40,4 @@ class WriteBackSummary:
             codes.add(5)
         if self.became["refused"] or self.became["error"] or any(word != Outcome.PAUSED for word in words):
             codes.add(1)
-        return next((code for code in (130, 3, 4, 5, 1) if code in codes), 0 if not codes else max(codes))
+        return first_exit_code(codes)

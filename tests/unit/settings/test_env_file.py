@@ -344,7 +344,8 @@ def test_file_that_notepad_named_is_pointed_out(tmp_path: Path) -> None:
     (tmp_path / ".env.txt").write_text(DATABASE)
 
     with pytest.raises(
-        SettingsError, match=r"no \.env or env\.txt was found in .*\.env\.txt is not read; rename it to \.env"
+        SettingsError,
+        match=r"no \.env or env\.txt was found in .*The file \.env\.txt in .* is not read; rename it to \.env",
     ):
         load_settings({}, {}, tmp_path)
     settings = load_settings({}, {"DB_CONNECTION_STRING": "sqlite:///x.db"}, tmp_path)
