@@ -25,6 +25,7 @@ from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError, SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
@@ -40,7 +41,6 @@ from api_pipeline.outbox.survey import (
     survey,
     try_to_write,
 )
-from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker

@@ -307,9 +307,11 @@ WHERE id = done.row_id AND id IN ({ids});
 -- name: mark_deletion_sent
 -- Writes the receipt of an accepted deletion: the receiver holds nothing of the child any more.
 UPDATE {table}
-SET submission_status = 'sent', row_state = 'deleted', api_response = ?text, submission_timestamp = ?time,
-    previous_hash = NULL, previous_json_payload = NULL, partial_json_payload = NULL
-WHERE id = ?;
+SET submission_status = 'sent', row_state = 'deleted', api_response = done.answer,
+    submission_timestamp = done.received_at, previous_hash = NULL, previous_json_payload = NULL,
+    partial_json_payload = NULL
+FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at FROM {rows}) AS done
+WHERE id = done.row_id AND id IN ({ids});
 
 -- name: keep_changed
 -- A record was accepted, but its row was changed meanwhile: notes what was sent, and leaves the row due.
@@ -339,18 +341,13 @@ SET submission_status = 'testing', api_response = done.answer, submission_timest
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS answered_at FROM {rows}) AS done
 WHERE id = done.row_id AND id IN ({ids});
 
--- name: mark_pending
--- Makes a row due whose child was purged at the receiver in order to be sent anew.
-UPDATE {table}
-SET submission_status = 'pending'
-WHERE id = ?;
-
 -- name: mark_due_again
--- Makes sent rows due again: before an older row of the same person, which failed before, goes out over them, and
--- before the child is purged at the receiver by a resync.
+-- Makes rows due whose child is to be purged at the receiver in order to be sent anew: before that, so that they are due
+-- whatever becomes of the run, and again when it is done.
 UPDATE {table}
 SET submission_status = 'pending'
-WHERE id IN ({ids}) AND LOWER(LTRIM(RTRIM(submission_status))) = 'sent'
+WHERE id IN ({ids})
+      AND (submission_status IS NULL OR LOWER(LTRIM(RTRIM(submission_status))) NOT IN ('pending', 'error', 'testing'))
       AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
 
 -- name: remove_held

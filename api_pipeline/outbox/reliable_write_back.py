@@ -14,6 +14,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Record, RecordKind, StagedRow, State
 from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import (
     ReceiptSpool,
     SpooledReceipt,
@@ -25,7 +26,7 @@ from api_pipeline.outbox.receipt_spool import (
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.outbox.write_back import Destination, WriteBack
+from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, held_text, parse_payload
 from api_pipeline.run_lock import LockLost

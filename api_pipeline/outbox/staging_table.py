@@ -182,7 +182,7 @@ class StagingTable(Statements):
         return self.connection.query(self.sql("read_unfinished_shards"))
 
     def mark_due_again(self, ids: Sequence[int]) -> None:
-        """Make those of these rows due that are sent; any other stays as it is."""
+        """Make these rows due, unless they are; a deleted row stays as it is."""
         self.change_by_values("mark_due_again", ids)
 
 

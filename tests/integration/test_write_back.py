@@ -30,11 +30,12 @@ from api_pipeline.model import (
     UpToDate,
 )
 from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import Destination, WriteBack
+from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex

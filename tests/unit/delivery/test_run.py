@@ -36,11 +36,11 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
+from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
-from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import Payload, read_payload

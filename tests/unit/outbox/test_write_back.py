@@ -12,10 +12,11 @@ import pytest
 from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, Receipt, Record, RecordKind, Rejected, StagedRow
+from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
-from api_pipeline.outbox.write_back import Destination, WriteBack
+from api_pipeline.outbox.write_back import WriteBack
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, staged, table_rows
 

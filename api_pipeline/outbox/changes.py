@@ -1,0 +1,243 @@
+"""What the outcomes of one POST change in the tables, by statement. Pure: `write_back` applies what is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api_pipeline.api_response import last_receipt, rehearsed, superseded, up_to_date
+from api_pipeline.clock import utc_now
+from api_pipeline.db import Row
+from api_pipeline.logs.masking import Mask
+from api_pipeline.model import (
+    NOTHING_HELD,
+    Accepted,
+    DeliveryFailed,
+    Invalid,
+    Outcome,
+    Record,
+    RecordKind,
+    Rejected,
+    StagedRow,
+    UpToDate,
+)
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, UNREADABLE, as_text, as_version, may_be_due, word
+from api_pipeline.payloads.reading import sha256_hex
+
+# What a row is read as again, in the order of `RowNow.read`.
+VERSION = (
+    *("id", "person_id", "row_state", "submission_status", "current_hash"),
+    "CASE WHEN current_hash IS NULL THEN json_payload END",
+)
+# The statements that mark rows, and what the columns of their parameters are.
+MARKS: Mapping[str, tuple[type, ...]] = {
+    "mark_sent": (int, str, datetime),
+    "mark_delta_sent": (int, str, datetime, str),
+    "mark_deletion_sent": (int, str, datetime),
+    "mark_already_held": (int, str),
+    "mark_failed": (int, str),
+    "mark_testing": (int, str, datetime),
+    "mark_superseded": (int, str),
+}
+# What a row's status is after each of them.
+_SENT = ("mark_sent", "mark_delta_sent", "mark_already_held", "mark_deletion_sent", "mark_superseded")
+_STATUS_AFTER = {**dict.fromkeys(_SENT, "sent"), "mark_failed": "error", "mark_testing": "testing"}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
+
+    `control_tables` is whether baselines and log are kept; `testing` writes simulated answers only (contract 3).
+    """
+
+    run_id: str
+    table: str
+    receiver: str
+    control_tables: bool
+    testing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowNow:
+    """A row as it stands at its write-back. `version` is its hash, or its payload where it has none."""
+
+    person_id: str
+    row_state: str
+    submission_status: str
+    version: object
+
+    @classmethod
+    def read(cls, row: Row) -> RowNow:
+        """Return a row that was read as the columns of `VERSION`."""
+        version = as_version(row[4]) if row[4] is not None else row[5]
+        unreadable = UNREADABLE in row[4:6]
+        return cls(as_text(row[1]), word(row[2]), word(row[3]), UNREADABLE if unreadable else version)
+
+    def is_still(self, row: StagedRow) -> bool:
+        """Return whether the row is as it was read; leaving or rejoining the cohort is a change as well."""
+        if self is GONE:
+            return False
+        read: object = row.current_hash if row.current_hash is not None else row.json_payload
+        if row.unreadable:
+            read = row.current_hash if row.current_hash is not None else UNREADABLE
+        return self.version == read and (self.row_state == "deleted") == row.is_deleted
+
+
+# A row that is not in the table any more, or whose id is another person's by now: nothing is written to it.
+GONE = RowNow(person_id="", row_state="", submission_status="", version=None)
+
+
+@dataclass(slots=True)
+class Changes:
+    """The rows of parameters for each statement of one write-back; `mask` takes values out of what is logged.
+
+    `rows` are by statement, each beginning with its id; `written` has, by id, the status and the answer that the row
+    must say afterwards. The baselines of the children in `replaced` are taken out first; those in `adopted` were not
+    sent, their baseline is adopted from their rows. `log` has the lines by what they have in common: kind, HTTP code
+    and outcome.
+    """
+
+    to: Destination
+    mask: Mask
+    rows: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
+    written: dict[int, tuple[str, str]] = field(default_factory=dict)
+    due_again: list[int] = field(default_factory=list)
+    changed_meanwhile: list[tuple[object, ...]] = field(default_factory=list)
+    held: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    adopted: set[str] = field(default_factory=set)
+    confirmed: list[str] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
+    may_hold: list[tuple[object, ...]] = field(default_factory=list)
+    log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
+
+    def collect(self, outcome: Outcome, rows_now: Mapping[int, RowNow]) -> None:
+        """Add what an outcome changes, given the rows as they stand now."""
+        row = row_of(outcome)
+        # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
+        now = rows_now.get(row.id, GONE)
+        if now.person_id != row.person_id:
+            now = GONE
+        if self.to.testing:
+            self._rehearsed(outcome, row)
+        else:
+            self._done(outcome, now)
+            self.add_to_log(outcome)
+        if row.supersedes and self.written.get(row.id, ("", ""))[0] == "sent":
+            self.close(row.person_id, row.id, row.supersedes, rows_now)
+
+    def close(self, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, RowNow]) -> None:
+        """Close those of a person's older rows that are still open and still this person's."""
+        for row_id in ids:
+            now = rows_now.get(row_id, GONE)
+            if now.person_id == person and now.submission_status in DUE_STATUSES:
+                self._mark("mark_superseded", row_id, superseded(newest))
+
+    def add_to_log(self, outcome: Outcome) -> None:
+        """Add the line of the submission log, where anything was sent."""
+        code: int | None
+        match outcome:
+            case Accepted(record=record):
+                result, code, answer = "accepted", outcome.http_code, outcome.receipt.id
+            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
+                result, code = "undelivered", reason.code
+                if isinstance(outcome, Rejected):
+                    result = "unknown" if outcome.is_unknown else "refused"
+                answer = self.mask(reason.text, record.row.json_payload)
+            case _:
+                return
+        line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)
+        self.log.setdefault((record.kind.value, code, result), []).append(line)
+
+    def _mark(self, statement: str, row_id: int, answer: str, *parameters: object) -> None:
+        self.rows.setdefault(statement, []).append((row_id, answer, *parameters))
+        self.written[row_id] = (_STATUS_AFTER[statement], answer)
+
+    def _rehearsed(self, outcome: Outcome, row: StagedRow) -> None:
+        if not may_be_due(row):
+            # A rehearsal of a resync takes rows that are sent, and must leave them so.
+            return
+        before = last_receipt(row.api_response)
+        match outcome:
+            case Accepted(record=record, receipt=simulated):
+                if record.is_last:
+                    text = rehearsed(f"TESTING: simulated receipt {simulated.id}", before)
+                    self._mark("mark_testing", row.id, text, utc_now())
+            case UpToDate():
+                text = rehearsed("TESTING: nothing would be sent, the receiver holds this payload", before)
+                self._mark("mark_testing", row.id, text, utc_now())
+            case Invalid(reason=reason):
+                self._mark("mark_failed", row.id, rehearsed(reason.text, before))
+            case Rejected(reason=reason) | DeliveryFailed(reason=reason):
+                self._mark("mark_failed", row.id, rehearsed(f"TESTING: {reason.text}", before))
+
+    def _done(self, outcome: Outcome, now: RowNow) -> None:
+        match outcome:
+            case Accepted():
+                self._accepted_row(outcome, now)
+                self._accepted_child(outcome)
+            case UpToDate():
+                self._up_to_date(outcome, now)
+            case Invalid(row=row, reason=reason):
+                if now.is_still(row):
+                    self._mark("mark_failed", row.id, reason.text)
+            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
+                if now.is_still(record.row):
+                    self._mark("mark_failed", record.row.id, reason.text)
+                self._in_doubt(record, may_have_arrived=outcome.may_have_arrived)
+
+    def _accepted_row(self, outcome: Accepted, now: RowNow) -> None:
+        record, receipt = outcome.record, outcome.receipt
+        row, is_deletion = record.row, record.kind is RecordKind.DELETION
+        if now is GONE:
+            return
+        if not record.is_last:
+            if now.submission_status not in DUE_STATUSES:
+                self.due_again.append(row.id)
+        elif not now.is_still(row):
+            sent = (None, None) if is_deletion else (row.json_payload, row.current_hash)
+            self.changed_meanwhile.append((*sent, row.id))
+        elif record.kind is RecordKind.DELTA and record.body:
+            self._mark("mark_delta_sent", row.id, receipt.id, receipt.received_at, record.body.decode())
+        else:
+            self._mark("mark_deletion_sent" if is_deletion else "mark_sent", row.id, receipt.id, receipt.received_at)
+
+    def _accepted_child(self, outcome: Accepted) -> None:
+        record, receipt = outcome.record, outcome.receipt
+        child, held = record.la_child_id, record.held_after
+        if record.was_held or held is None:
+            self.replaced.add(child)
+        if held is not None:
+            digest = record.known_held_hash or sha256_hex(held)
+            self.held[child] = (child, held, digest, receipt.id, receipt.received_at or utc_now())
+        if record.stays_in_doubt:
+            self.uncertain.append(child)
+        else:
+            self.confirmed.append(child)
+
+    def _up_to_date(self, outcome: UpToDate, now: RowNow) -> None:
+        row, child = outcome.row, outcome.la_child_id
+        if now.is_still(row):
+            self._mark("mark_already_held", row.id, up_to_date(outcome.receipt))
+        if not outcome.is_recorded:
+            self.held[child] = (child, outcome.held, sha256_hex(outcome.held), outcome.receipt, utc_now())
+            self.adopted.add(child)
+        self.confirmed.append(child)
+
+    def _in_doubt(self, record: Record, *, may_have_arrived: bool) -> None:
+        if may_have_arrived:
+            held = record.held_after if record.held_after is not None else NOTHING_HELD
+            self.may_hold.append((held, self.to.receiver, record.la_child_id))
+        elif not record.was_in_doubt:
+            self.confirmed.append(record.la_child_id)
+
+
+def row_of(outcome: Outcome) -> StagedRow:
+    """Return the row that an outcome is of."""
+    match outcome:
+        case Invalid(row=row) | UpToDate(row=row):
+            return row
+        case Accepted(record=record) | Rejected(record=record) | DeliveryFailed(record=record):
+            return record.row
