@@ -21,7 +21,7 @@ _COMMANDS = {
     "init": ("init", "Set the program up, question by question, and rehearse."),
     "config": ("config", "Show every setting, its source, and what is wrong with it."),
     "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
-    "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
+    "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
     "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
     "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
     "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),

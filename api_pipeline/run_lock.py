@@ -218,7 +218,7 @@ def _is_taken(answer: int) -> bool:
     if answer < _TAKEN_BY_ANOTHER:
         raise DatabaseError(
             f"The run lock could not be taken: sp_getapplock answers {answer}. Nothing was done; try again, and ask "
-            "the database administrator where it stays so."
+            "the database administrator if it stays so."
         )
     return answer >= 0
 

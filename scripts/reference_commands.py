@@ -21,8 +21,8 @@ def cli_page() -> str:
     """Return the reference of the commands."""
     parts = [
         f"{MADE}# Commands\n",
-        f"`{PROGRAM}` and `csc-api-pipeline` are the same program, and so is the executable. Without a command the\n"
-        "main job is done, as by `run`. What each command says of itself: `--help`.\n",
+        f"`{PROGRAM}` and `csc-api-pipeline` are the same program, and so is the executable. Without a command it\n"
+        "does the main job, as `run` does. Each command has `--help`.\n",
         "| command | what it does |\n|---|---|",
     ]
     commands = list(_commands(cli, click.Context(cli, info_name=PROGRAM)))

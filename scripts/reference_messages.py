@@ -92,7 +92,7 @@ PASSED_ON = frozenset(
 # Parts of sentences that say nothing alone.
 _FRAGMENT = re.compile(
     r"the login's default|the database server|the proxy opens|if it is a proxy|it, because|; or USER|Deltas \(USE|"
-    r"^the invented child was accepted|^; and|^The settings file \.\.\. \.\.\.$"
+    r"^the invented child was accepted|^; and|^The settings file(?: \.\.\. \.\.\.)?$|^The folder \.\.\. of the settings file$"
 )
 _LEAST_WORDS = 3
 _DATABASE_CODE = 3

@@ -108,7 +108,7 @@ IN_A_STATEMENT = (
 NATIVE = (
     ("1205", "a deadlock's victim"),
     ("1222", "a lock was waited for too long"),
-    ("1204", "no more locks are to be had"),
+    ("1204", "no more locks are available"),
     ("8645", "memory was waited for too long"),
     ("3960", "a conflict under snapshot isolation"),
     ("3961", "a conflict under snapshot isolation"),

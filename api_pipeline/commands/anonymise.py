@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def command(common: Common, source: str | None, target: str | None, as_json: bool, **wanted_options: Any) -> None:
     """Fill the anonymised copy (_anon) of the live table with invented records of the same structure.
 
-    Nothing is written where any name, date, postcode or identifier survived (exit code 1). The live table is only read.
+    If any name, date, postcode or identifier survived, nothing is written (exit code 1). The live table is only read.
     """
     from api_pipeline import documents
     from api_pipeline.anonymise.filling import Wanted, fill_copy_of

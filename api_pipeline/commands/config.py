@@ -25,9 +25,9 @@ def command() -> None:
 @click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
 @json_option
 def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) -> None:
-    """Show the settings: value, source, and what is wrong. Of a secret it shows only whether it is set.
+    """Show the settings: value, source, and what is wrong. A secret is never shown, only whether it is set.
 
-    Nothing is opened but the settings file and the credential store. Exit code 2 if a setting cannot be used.
+    It opens only the settings file and the credential store. Exit code 2 if a setting cannot be used.
     """
     from api_pipeline.diagnostics.configuration import as_document, configuration_lines
 

@@ -19,7 +19,7 @@ from api_pipeline.commands.common import Common, pass_common
 @click.option(
     "--schema",
     metavar="NAME",
-    help="Schema of the council's own tables, or database.schema, where it is not the default one.",
+    help="Use this schema (or database.schema) of the council's own tables, if it is not the default one.",
 )
 def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: ARG001 - every command takes the common options
     """Print a read-only SQL script that checks the council's own tables (SSD): ids, lengths, codes and dates.

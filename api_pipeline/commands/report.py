@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Where to write the page (default: the working folder).",
+    help="Write the page to this folder (default: the working folder).",
 )
 @table_option
 @json_option

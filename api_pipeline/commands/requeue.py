@@ -10,8 +10,10 @@ from api_pipeline.commands.common import Common, json_option, not_empty, pass_co
 @click.command("requeue")
 @pass_common
 @table_option
-@click.option("--person-id", metavar="ID", callback=not_empty, help="Only the rows of this person.")
-@click.option("--matching", metavar="TEXT", callback=not_empty, help="Only rows whose answer holds this text.")
+@click.option("--person-id", metavar="ID", callback=not_empty, help="Put back only the rows of this person.")
+@click.option(
+    "--matching", metavar="TEXT", callback=not_empty, help="Put back only rows whose answer contains this text."
+)
 @json_option
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None, as_json: bool) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""

@@ -50,7 +50,7 @@ _INTERIM = ("100", "102", "103")
     "tricks",
     type=click.Choice(TRICKS),
     multiple=True,
-    help="Answer one POST of records in this bad way, then the next in that of the next --trick; later ones properly.",
+    help="Answer one POST of records in this bad way; the next --trick is for the next POST. Later ones are honest.",
 )
 @click.option(
     "--poison",
@@ -81,7 +81,7 @@ def command(
     """Serve the embedded receiver on 127.0.0.1 until Ctrl-C, and print the settings that lead to it.
 
     With --trick, --poison, --largest-body, --quota or --interim it serves behind a gateway that does what bad gateways
-    do, for a rehearsal of bad nights; it cannot be steered under /_control/ then.
+    do, for a rehearsal of bad nights. Then it cannot be controlled under /_control/.
     """
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.sandbox.simulator import Conditions, Options, Reading, run_hostile_gateway, run_server

@@ -33,7 +33,7 @@ Parameters: TypeAlias = "Sequence[object]"
 _MOST_CURSORS = 16
 _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
-    "and ask the database administrator about triggers, XACT_ABORT and killed sessions where it happens again."
+    "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
 )
 
 

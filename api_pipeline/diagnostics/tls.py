@@ -106,7 +106,7 @@ def _certificate_fault(
     if "not yet valid" in text:
         return fault(
             f"The certificate of {target.host} is not valid yet.{shown}",
-            f"check this machine's clock; if it is right, whoever runs {target.host} must see to the certificate.",
+            f"check this machine's clock; if it is right, whoever runs {target.host} must correct the certificate.",
         )
     if "mismatch" in text or "not valid for" in text or "does not match" in text:
         return fault(

@@ -124,14 +124,14 @@ class ReceiptSpool:
                 raise
             aside = self._name_aside()
             path.rename(aside)
-            _LOG.warning("%s is no file of this account's own, so its receipts are not used; it is now %s", path, aside)
+            _LOG.warning("%s is not a file of this account, so its receipts are not used; it is now %s", path, aside)
             return ""
 
     def _set_lines_aside(self, lines: Sequence[str]) -> None:
         aside = self._name_aside()
         with open(aside, "x", encoding="utf-8", newline="\n", opener=own_opener) as file:
             file.write("".join(f"{line}\n" for line in lines))
-        _LOG.warning("%d lines of %s are no receipts; they are set aside in %s", len(lines), self.path, aside)
+        _LOG.warning("%d lines of %s are not receipts; they are set aside in %s", len(lines), self.path, aside)
 
     def _name_aside(self) -> Path:
         return self.path.with_name(f"set-aside-{secrets.token_hex(8)}-{self.path.name}")

@@ -326,7 +326,7 @@ class ReliableWriteBack:
         believed = [receipt for receipt in receipts if receipt.run_id in known]
         if len(believed) < len(receipts):
             _LOG.warning(
-                "%d receipts in %s are of no run in the journal, so they are not used; their rows are sent again",
+                "%d receipts in %s belong to no run in the journal, so they are not used; their rows are sent again",
                 len(receipts) - len(believed),
                 self._spool.path,
             )

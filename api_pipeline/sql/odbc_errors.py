@@ -152,7 +152,7 @@ def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
     if _ENCRYPTION.search(text) or _NO_COMMON_ENCRYPTION.search(text):
         return (
             f"The server {server} and this machine's ODBC driver have no encryption (TLS 1.2 or later) in common; "
-            "ask the database administrator whether the server has TLS 1.2, and which Encrypt= it wants."
+            "ask the database administrator whether the server has TLS 1.2, and which Encrypt= it needs."
         )
     return _network_sentence(state, text, server)
 
@@ -163,7 +163,7 @@ def _network_sentence(state: str, text: str, server: str) -> str:
     if _REFUSED.search(text):
         return f"The server {server} refused the connection; check that the database service runs there, and its port."
     if _WRONG_SERVICE.search(text):
-        return f"What answers at {server} is no such database server; check name and port."
+        return f"What answers at {server} is not a database server of this kind; check name and port."
     if state.startswith("HYT"):
         return (
             f"The server {server} did not answer in time; check name (and instance or port), that it is up, and that "

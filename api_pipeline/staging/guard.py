@@ -74,7 +74,7 @@ def check(*, live_rows: int, leaving: int, emptied_tables: Collection[str], max_
     """
     if emptied_tables:
         raise StagingRefused(
-            f"Empty, though staged payloads were made from it: {', '.join(emptied_tables)}. The SSD may be half "
+            f"Empty, although staged payloads were made from it: {', '.join(emptied_tables)}. The SSD may be half "
             "loaded; nothing was changed. Stage again when it is refilled, or with --allow-deletions if it is right."
         )
     if leaving and leaving / live_rows > max_share:

@@ -30,7 +30,7 @@ def read_body(response: requests.Response, limit: int) -> bytes:
     unpacked = _UNPACKERS.get(encoding)
     try:
         if unpacked is None:
-            raise UnusableBody("the answer is packed in a way that was not asked for")
+            raise UnusableBody("the answer is compressed in a way that was not asked for")
         return _joined(unpacked(_pieces(response), limit + 1), limit)
     finally:
         response.close()
@@ -45,7 +45,7 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
     unpacked = _UNPACKERS.get(encoding)
     try:
         if unpacked is None:
-            raise UnusableBody("the answer is packed in a way that was not asked for")
+            raise UnusableBody("the answer is compressed in a way that was not asked for")
         return _spooled(unpacked(_pieces(response), _MOST_UNPACKED), limit, in_memory)
     finally:
         response.close()
@@ -139,10 +139,10 @@ def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:
             try:
                 yield unpacker.decompress(left, most)
             except zlib.error:
-                raise UnusableBody("the answer's packing is damaged") from None
+                raise UnusableBody("the answer's compression is damaged") from None
             left = unpacker.unconsumed_tail or unpacker.unused_data
     if not (unpacker.eof or is_empty):
-        raise UnusableBody("the answer's packing is damaged")
+        raise UnusableBody("the answer's compression is damaged")
 
 
 _UNPACKERS = {"": _plain, "identity": _plain, "gzip": _unzipped, "x-gzip": _unzipped, "deflate": _inflated}

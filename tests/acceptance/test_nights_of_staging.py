@@ -167,7 +167,7 @@ def test_a_staging_that_is_refused_sends_nothing(
     done = town.world.run("--stage", "--deltas")
 
     assert done.code == 3
-    assert "Empty, though staged payloads were made from it: ssd_person" in done.err
+    assert "Empty, although staged payloads were made from it: ssd_person" in done.err
     assert server.simulator.stats().requests == before
 
 

@@ -215,7 +215,7 @@ def test_microsofts_driver_against_a_port_that_is_no_sql_server(tmp_path: Path) 
 
     assert (found.code, found.failed) == (3, "connect")
     assert found.sentence.startswith(
-        f"What answers at 127.0.0.1,{port} is no such database server; check name and port"
+        f"What answers at 127.0.0.1,{port} is not a database server of this kind; check name and port"
     )
 
 

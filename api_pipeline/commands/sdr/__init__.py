@@ -25,7 +25,7 @@ class _SdrCommands(LazyGroup):
         "status": ("status", "Show what is staged, held, in doubt and refused; the last runs."),
         "reset": ("reset", "Delete the submission of a return at TEC and start again."),
         "test-endpoint": ("check_endpoint", "Test the way to TEC; send no record."),
-        "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the tables."),
+        "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
         "config": ("config", "Show the settings, or print an example file."),
         "demo": ("demo", "Submit, validate, correct and validate again, with an invented provider."),
         "simulate": ("simulate", "Serve a simulated TEC on this machine, for rehearsals."),

@@ -135,7 +135,7 @@ def _redactor(settings: SdrSettings) -> Redactor:
 
 def period_argument(function: _Function) -> _Function:
     """Add the argument PERIOD and --indicative to a command."""
-    function = click.option("--indicative", is_flag=True, help="The indicative return of that month.")(function)
+    function = click.option("--indicative", is_flag=True, help="Take the indicative return of that month.")(function)
     return click.argument("period")(function)
 
 
@@ -156,7 +156,7 @@ def collection_option(function: _Function) -> _Function:
         "collections",
         multiple=True,
         type=click.Choice([one.value for one in Collection]),
-        help="Only this collection; may be given again.",
+        help="Take only this collection; may be given more than once.",
     )(function)
 
 

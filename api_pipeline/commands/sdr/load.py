@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 @click.option(
     "--collection",
     type=click.Choice([one.value for one in Collection]),
-    help="What the file holds, where its name does not say it (one file only).",
+    help="Name the collection of the file, if its name does not say it (one file only).",
 )
 @click.option("--keep", is_flag=True, help="Leave staged records that are not in the file.")
 @json_option
 def command(common: Common, files: tuple[Path, ...], collection: str | None, keep: bool, as_json: bool) -> None:
     """Fill the staging table from CSV files (LEAR, REGT, ENRL, COURCOMP, QUALCOMP in their names).
 
-    A file is its collection whole: what is staged and not in it is taken out, and so deleted at TEC by the next submit.
+    A file holds the whole of its collection. A staged record that is not in the file is removed, and the next submit
+    deletes it at TEC.
     """
     from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError

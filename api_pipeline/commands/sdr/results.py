@@ -16,10 +16,12 @@ from api_pipeline.commands.sdr.showing import results_page, selected
 @period_argument
 @mode_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the results as CSV, one line each.")
-@click.option("--report", type=click.Path(), metavar="FOLDER", help="Write them there, as a page and as CSV.")
+@click.option(
+    "--report", type=click.Path(), metavar="FOLDER", help="Write the results to this folder, as a page and as CSV."
+)
 @click.option("--errors-only", is_flag=True, help="Leave warnings out.")
-@click.option("--code", metavar="CODE", help="Only results with this code.")
-@click.option("--with-record-text", is_flag=True, help="CSV: with the text of each record, which is personal data.")
+@click.option("--code", metavar="CODE", help="Show only results with this code.")
+@click.option("--with-record-text", is_flag=True, help="Add the text of each record to the CSV; it is personal data.")
 @json_option
 def command(
     common: Common,
@@ -33,7 +35,7 @@ def command(
     with_record_text: bool,
     as_json: bool,
 ) -> None:
-    """Show the stored results of the last validation of PERIOD. Asks nothing of TEC."""
+    """Show the stored results of the last validation of PERIOD. TEC is not called."""
     from pathlib import Path
 
     from api_pipeline.documents import sdr as documents

@@ -10,11 +10,35 @@ from api_pipeline.commands.sdr.common import sdr_session
 
 @click.command("simulate")
 @pass_common
-@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes a free one.")
-@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
-@click.option("--batch-limit", type=click.IntRange(1), default=1000, show_default=True, help="Records in one request.")
-@click.option("--keeps-data/--loses-data", default=True, help="Whether uploads survive another submission token.")
-@click.option("--validation-polls", type=click.IntRange(0), default=2, show_default=True, help="How long one takes.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
+)
+@click.option(
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
+)
+@click.option(
+    "--batch-limit",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Accept at most so many records in one request.",
+)
+@click.option(
+    "--keeps-data/--loses-data",
+    default=True,
+    help="Keep or lose what was uploaded when another submission token is issued.",
+)
+@click.option(
+    "--validation-polls",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Let a validation end after so many polls.",
+)
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep records in memory.")
 def command(
     common: Common,

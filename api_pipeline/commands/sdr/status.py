@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @mode_option
 @json_option
 def command(common: Common, period: str | None, testing: bool | None, as_json: bool) -> None:
-    """Show for PERIOD (or every one begun) what is staged, held, in doubt and refused. Asks nothing of TEC."""
+    """Show for PERIOD (or every one begun) what is staged, held, in doubt and refused. TEC is not called."""
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose

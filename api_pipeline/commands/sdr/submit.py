@@ -26,7 +26,9 @@ from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, sh
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Upload at most so many records; delete none.")
 @click.option("--reupload", is_flag=True, help="Send everything again, whatever TEC is known to hold.")
 @click.option("--allow-deletes", is_flag=True, help="Delete however many records have vanished.")
-@click.option("--report", type=click.Path(), metavar="FOLDER", help="With --validate: write the results there.")
+@click.option(
+    "--report", type=click.Path(), metavar="FOLDER", help="With --validate: write the results to this folder."
+)
 @json_option
 def command(
     common: Common,

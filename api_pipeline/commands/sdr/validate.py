@@ -13,10 +13,12 @@ from api_pipeline.commands.sdr.showing import results_page, show_results, write_
 @pass_common
 @period_argument
 @mode_option
-@click.option("--no-wait", is_flag=True, help="Ask, and do not wait for the end.")
-@click.option("--resume", is_flag=True, help="Wait for a validation that was asked for before.")
+@click.option("--no-wait", is_flag=True, help="Start the validation, and do not wait for its end.")
+@click.option("--resume", is_flag=True, help="Wait for a validation that was started before.")
 @click.option("--timeout", type=click.IntRange(min=1), metavar="S", help="Wait so many seconds at most.")
-@click.option("--report", type=click.Path(), metavar="FOLDER", help="Write the results there, as a page and as CSV.")
+@click.option(
+    "--report", type=click.Path(), metavar="FOLDER", help="Write the results to this folder, as a page and as CSV."
+)
 @json_option
 def command(
     common: Common,
@@ -31,7 +33,7 @@ def command(
 ) -> None:
     """Let TEC validate the return PERIOD, wait for the end and store the results.
 
-    Exit code 0 where it passed, 1 where errors were found, 5 where it is still running at the time-out.
+    Exit code 0 if it passed, 1 if errors were found, 5 if it is still running at the time-out.
     """
     from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_VALIDATE

@@ -12,12 +12,12 @@ from api_pipeline.commands.lazy_group import LazyGroup
 
 class _XporterCommands(LazyGroup):
     entries = {  # noqa: RUF012 - a ClassVar in LazyGroup
-        "schools": ("schools", "List the schools, keep or remove a school's secret, or take a school's data out."),
+        "schools": ("schools", "List the schools, keep a school's secret, or remove a school with its data."),
         "check": (
             "check",
-            "Walk to the API with each school's secret; say which endpoints its consent does not cover.",
+            "Test the way to the API with each school's secret; say which endpoints its consent lacks.",
         ),
-        "deploy-schema": ("deploy_schema", "Print, or with --apply run, the script that makes the landing tables."),
+        "deploy-schema": ("deploy_schema", "Print the script that makes the landing tables, or run it with --apply."),
         "collect": ("collect", "Collect once: consent first, then every school."),
         "status": ("status", "Show the age of each school's data by endpoint, and what went wrong last."),
         "report": ("report", "Write a collection as one HTML page."),
@@ -25,10 +25,10 @@ class _XporterCommands(LazyGroup):
         "match": ("match", "Propose UPNs for children without one or with a changed one."),
         "write-back": (
             "write_back",
-            "Send attendance and conduct from the outbox to the schools, and read them again.",
+            "Send attendance and conduct from the outbox to the schools, and read them back.",
         ),
         "config": ("config", "Print the collector's settings as they stand in a .env file."),
-        "demo": ("demo", "Three invented schools, a few nights: a pupil leaves, a school revokes."),
+        "demo": ("demo", "Collect three invented schools: a pupil leaves, a school revokes."),
         "simulate-api": ("simulate_api", "Serve the simulated School Data API on this machine."),
     }
     package = "api_pipeline.commands.xporter"

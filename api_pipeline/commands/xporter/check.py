@@ -12,9 +12,9 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 @click.argument("estab", required=False)
 @json_option
 def command(common: Common, estab: str | None, as_json: bool) -> None:
-    """Walk to the API (DNS, TCP, proxy, TLS), then ask as each school (or ESTAB).
+    """Test the way to the API (DNS, TCP, proxy, TLS), then ask as each school, or as ESTAB.
 
-    Of each school: a token, its scopes, and one small page of each endpoint.
+    For each school it fetches a token, the scopes, and one small page of each endpoint.
     """
     from api_pipeline.diagnostics.xporter import check_way
     from api_pipeline.documents import xporter as documents

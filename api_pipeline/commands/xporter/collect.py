@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 @click.command("collect")
 @pass_common
 @click.option(
-    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Only this school (may be given several times)."
+    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Take only this school; may be given more than once."
 )
-@click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint, and Students.")
+@click.option(
+    "--endpoint", "endpoints", multiple=True, metavar="NAME", help="Collect only this endpoint, and Students."
+)
 @click.option("--full", "is_full", is_flag=True, help="Ask for closed weeks again as well.")
 @click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
 @click.option("--verify", "verifies", is_flag=True, help="Ask for counts, and for the whole sets whose count differs.")
@@ -37,7 +39,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Collect once: settle what consent says, then ask each school and write the difference.
+    """Collect once: apply the schools' consent, then ask each school and write the difference.
 
     Exit codes: 0 all complete, 1 a school or endpoint needs a look, 2 settings, 3 database, 4 refused by all, 5 not
     reached, 75 another collection at work, 130 stopped by a signal.

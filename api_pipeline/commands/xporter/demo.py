@@ -11,7 +11,7 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("demo")
 @pass_common
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to put the demo's database.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Put the demo's database into this folder.")
 def command(common: Common, folder: Path | None) -> None:
     """Collect three invented schools for three nights: a pupil leaves, a school revokes; then show attendance."""
     from api_pipeline.commands.stopping import stop_on_signals

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @script_options()
 @json_option
 def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool) -> None:
-    """Print the script of the landing tables for the chosen endpoints, or run it with --apply; drops nothing."""
+    """Print the script of the landing tables for the chosen endpoints, or run it with --apply. It drops nothing."""
     from api_pipeline.settings.model import Purpose
     from api_pipeline.sql.identifiers import Dialect
     from api_pipeline.xporter.layout import Names

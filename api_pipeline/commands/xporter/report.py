@@ -17,7 +17,7 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Where to write the page (default: the working folder).",
+    help="Write the page to this folder (default: the working folder).",
 )
 @json_option
 def command(common: Common, run_id: str | None, folder: Path, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from api_pipeline.errors import SettingsError
 @json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List the schools, keep or remove a school's secret, or take a school's data out; without a word: list."""
+    """List the schools (the default), keep a school's secret, or remove a school with its data."""
     if context.invoked_subcommand is None:
         context.invoke(list_schools, as_json=as_json)
 

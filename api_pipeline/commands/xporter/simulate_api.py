@@ -11,12 +11,22 @@ from api_pipeline.commands.common import Common, pass_common, session
 
 @click.command("simulate-api")
 @pass_common
-@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes a free one.")
-@click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="How many to invent.")
-@click.option("--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Pupils of each.")
-@click.option("--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait before each answer.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
+)
+@click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="Invent so many.")
+@click.option(
+    "--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Give each school so many pupils."
+)
+@click.option(
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
+)
 def command(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:
-    """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C; prints the settings that lead to it."""
+    """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
     from api_pipeline.commands.stage import today
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.sandbox.simulator.serving import seldom_collected, wait_until_stopped

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @click.command("write-back")
 @pass_common
 @click.option(
-    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Only this school (may be given several times)."
+    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Take only this school; may be given more than once."
 )
 @click.option("--dry-run", is_flag=True, help="Read and compare; send nothing, and write nothing.")
 @json_option
 def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Send the rows of xporter_outbox, and read again what was sent before; a row is done once it was read.
+    """Send the rows of xporter_outbox, and read back what was sent before; a row is done once it was read back.
 
     Needs XPORTER_WRITE_BACK. In testing mode nothing is sent, but to a simulator on this machine. Exit codes: 0 nothing
     to look at, 1 a row was refused or was not found, 2 settings, 3 database, 4 refused by all, 5 not reached or no

@@ -90,7 +90,7 @@ def test_bad_line_is_set_aside_and_named_and_the_others_are_read(
         assert spool.read() == [RECEIPT, RECEIPT]
 
     (aside,) = set_aside(spool)
-    assert f"3 lines of {spool.path} are no receipts; they are set aside in {aside}" in caplog.text
+    assert f"3 lines of {spool.path} are not receipts; they are set aside in {aside}" in caplog.text
     assert len(aside.read_text("utf-8").splitlines()) == 3
 
 

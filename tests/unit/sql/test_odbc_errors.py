@@ -111,7 +111,7 @@ def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
         (
             "HY000",
             f"{MICROSOFT}Protocol error in TDS stream (0)",
-            "What answers at sql01\\ssd,1444 is no such database",
+            "What answers at sql01\\ssd,1444 is not a database",
         ),
     ],
 )
