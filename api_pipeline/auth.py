@@ -117,8 +117,9 @@ class TokenProvider:
             except TransientError as error:
                 self._limiter.stop()
                 raise ServiceUnavailable(
-                    f"Could not get an access token: {error.fault.reason}. Nothing was sent that needs one; run again "
-                    f"when the token service answers (d2i-csc-api {self._credentials.names.test} shows the way to it)."
+                    f"Could not get an access token: {error.transient.reason}. Nothing was sent that needs one; run "
+                    "again when the token service answers "
+                    f"(d2i-csc-api {self._credentials.names.test} shows the way to it)."
                 ) from None
             early = min(_RENEW_EARLY_S, lifetime * _RENEW_EARLY_SHARE)
             self._token = Token(value, self._clock() + lifetime - early, generation)

@@ -56,7 +56,7 @@ def faults(site: Path) -> list[str]:
         found += [f"{name} loads {url} from elsewhere" for url in page.loads if _is_elsewhere(url)]
         found += [f"{name} has a picture without a description: {picture}" for picture in page.undescribed]
         found += [
-            f"{name}: {fault}" for link in [*page.links, *page.loads] if (fault := _fault(link, path, site, pages))
+            f"{name}: {error}" for link in [*page.links, *page.loads] if (error := _error_of(link, path, site, pages))
         ]
     for path in sorted(site.rglob("*.css")):
         text = path.read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def _is_elsewhere(url: str) -> bool:
     return bool(urlsplit(url).netloc)
 
 
-def _fault(link: str, path: Path, site: Path, pages: dict[Path, Page]) -> str:
+def _error_of(link: str, path: Path, site: Path, pages: dict[Path, Page]) -> str:
     parts = urlsplit(link)
     if parts.scheme or parts.netloc:
         return ""

@@ -28,7 +28,7 @@ How to use it
        preflight_sqlite.sql       SQLite
   2. Open it in the database that holds the SSD tables (names that begin with ssd_), and run it.
   3. Each rule gives one row: how many rows break it, the key of one of them, and what the program would make of them.
-     A "found" of 0 is good. "held back" means that the whole child is not sent until it is mended.
+     A "found" of 0 is good. "held back" means that the whole child is not sent until it is corrected.
 
   If the tables stand in a schema of their own, print the script for it with:
      d2i-csc-api preflight --dialect sqlserver --schema NAME

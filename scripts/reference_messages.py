@@ -25,7 +25,7 @@ _SDR = re.compile(r"(^|\.)sdr|simulator\.tec")
 _XPORTER = re.compile(r"xporter")
 
 # Constructors that stand for an error without being one.
-_HELPERS = {"StepFailed": None, "fault": 5, "PayloadError": 1, "UsageError": 2}
+_HELPERS = {"StepFailed": None, "failure": 5, "PayloadError": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "config": {"_judged": 2, "_distrusted": 2},
@@ -86,13 +86,14 @@ PASSED_ON = frozenset(
         "_UNDONE",
         "_BLOCKED.format(code=problem.code)",
         "f'{errors[0]} ({where})'",
-        "explain_connection_fault(error, connection_string)",
+        "explain_connection_error(error, connection_string)",
     }
 )
 # Parts of sentences that say nothing alone.
 _FRAGMENT = re.compile(
     r"the login's default|the database server|the proxy opens|if it is a proxy|it, because|; or USER|Deltas \(USE|"
-    r"^the invented child was accepted|^; and|^The settings file(?: \.\.\. \.\.\.)?$|^The folder \.\.\. of the settings file$"
+    r"^the invented child was accepted|^; and|"
+    r"^The settings file(?: \.\.\. \.\.\.)?$|^The folder \.\.\. of the settings file$"
 )
 _LEAST_WORDS = 3
 _DATABASE_CODE = 3

@@ -184,9 +184,9 @@ def _states() -> str:
     later = [(state, means, said_in_a_statement(state)) for state, means in IN_A_STATEMENT]
     native = [(number, means, said_in_a_statement("HY000", number)) for number, means in NATIVE]
     return (
-        "\n## SQLSTATEs\n\nThe program ends what it says of a database error with `(SQLSTATE ...)`: a code of five "
-        "characters from the driver. These are\nthe ones that it knows. Where the driver's own words say more, the "
-        "program goes by them.\n"
+        "\n## SQLSTATEs\n\nEvery sentence of the program about a database error ends with `(SQLSTATE ...)`, a code of "
+        "five characters from the driver.\nThese are the codes that it knows. If the driver's own words say more, the "
+        "program follows them.\n"
         f"\n### When the connection is opened\n{_sections('SQLSTATE', opening)}"
         f"\n### When a statement runs\n{_sections('SQLSTATE', later)}"
         f"\n### Error numbers of SQL Server\n{_sections('Native error', native)}"

@@ -29,10 +29,10 @@ _IS_STRICT_FOR_ALL = os.environ.get("STRICT_DATABASE") == "1"
 _BOTH = {"sqlite", "postgresql-odbc"}
 
 # A busy machine may stop for longer than an example is given; what fails is printed so that it can be had again.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("patient")
+settings.register_profile("slow machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("slow machine")
 # `scripts/test --fast`: few examples of each law, and no database but the embedded one.
-settings.register_profile("fast", settings.get_profile("patient"), max_examples=10)
+settings.register_profile("fast", settings.get_profile("slow machine"), max_examples=10)
 if IS_FAST:
     settings.load_profile("fast")
 # Under what a worker of xdist finds the server that the controlling process started for all of them.

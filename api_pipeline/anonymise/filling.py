@@ -25,7 +25,7 @@ class SomethingSurvived(PipelineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CopyOptions:
     """What is asked for: at most `limit` records, rows of the anonymised copy removed first (`replace`), or only tried.
 
     With `as_sent` previous payloads look as if they had been accepted, so that changes to them can be rehearsed.
@@ -56,7 +56,7 @@ class RowList:
 
 
 @dataclass(slots=True)
-class Outcome:
+class CopyOutcome:
     """What became of it: records made, rows whose payload is blank or cannot be read, rows something survived in.
 
     `left_out` counts members and values that the schema does not know, in all records together; `replaced` the rows of
@@ -71,16 +71,18 @@ class Outcome:
     places: set[str] = field(default_factory=set)
 
 
-def fill_copy_of(connection_string: str, pair: Pair, wanted: Wanted) -> Outcome:
+def fill_copy_of(connection_string: str, pair: Pair, options: CopyOptions) -> CopyOutcome:
     """Open the database and fill the anonymised copy in it, with a key of its own. Errors: those of `fill_copy`."""
     connection = connect(connection_string)
     try:
-        return fill_copy(connection, pair, wanted, RunKey())
+        return fill_copy(connection, pair, options, RunKey())
     finally:
         connection.close()
 
 
-def fill_copy(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, make: Anonymise = anonymise) -> Outcome:
+def fill_copy(
+    connection: Connection, pair: Pair, options: CopyOptions, key: RunKey, make: Anonymise = anonymise
+) -> CopyOutcome:
     """Fill the anonymised copy and return what became of it; `make` makes one record of one.
 
     Errors: SettingsError (the anonymised copy has rows and --replace was not given), SomethingSurvived, DatabaseError,
@@ -91,29 +93,29 @@ def fill_copy(connection: Connection, pair: Pair, wanted: Wanted, key: RunKey, m
     lock = run_lock.take(connection, tables.target, None)
     try:
         before = tables.count_copy()
-        if before and not wanted.replace:
+        if before and not options.replace:
             raise SettingsError(
                 f"The anonymised copy {tables.target} holds {before} {'row' if before == 1 else 'rows'}; nothing was "
                 "done. Give --replace to replace them by invented ones."
             )
-        if wanted.dry_run:
-            return _fill(tables, wanted, key, make)
+        if options.dry_run:
+            return _fill(tables, options, key, make)
         with connection.transaction():
             if before:
                 tables.empty_copy()
-            outcome = _fill(tables, wanted, key, make)
+            outcome = _fill(tables, options, key, make)
     finally:
         lock.release()
     outcome.replaced = before
     return outcome
 
 
-def _fill(tables: CopyTables, wanted: Wanted, key: RunKey, make: Anonymise) -> Outcome:
-    outcome = Outcome()
+def _fill(tables: CopyTables, options: CopyOptions, key: RunKey, make: Anonymise) -> CopyOutcome:
+    outcome = CopyOutcome()
     for page in tables.pages():
         made: list[InventedRecord] = []
         for live in page:
-            if wanted.limit is not None and outcome.records == wanted.limit:
+            if options.limit is not None and outcome.records == options.limit:
                 break
             invented = _checked(live, key, make, outcome)
             if invented is not None:
@@ -121,15 +123,15 @@ def _fill(tables: CopyTables, wanted: Wanted, key: RunKey, make: Anonymise) -> O
                 outcome.records += 1
                 outcome.left_out += invented.left_out
         # After the first refusal nothing will be kept; the rest is read to name every row at once.
-        if not (wanted.dry_run or outcome.survived.count):
-            tables.insert(made, as_sent=wanted.as_sent)
-        if wanted.limit is not None and outcome.records == wanted.limit:
+        if not (options.dry_run or outcome.survived.count):
+            tables.insert(made, as_sent=options.as_sent)
+        if options.limit is not None and outcome.records == options.limit:
             break
     _judge(tables, outcome)
     return outcome
 
 
-def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -> InventedRecord | None:
+def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: CopyOutcome) -> InventedRecord | None:
     try:
         invented = make(live, key)
         places = survivors(live, invented)
@@ -142,7 +144,7 @@ def _checked(live: LiveRecord, key: RunKey, make: Anonymise, outcome: Outcome) -
     return invented
 
 
-def _judge(tables: CopyTables, outcome: Outcome) -> None:
+def _judge(tables: CopyTables, outcome: CopyOutcome) -> None:
     """Refuse to keep anything of a run in which something survived, or that found nothing to invent a record from."""
     if outcome.survived.count:
         places = ", ".join(sorted(outcome.places))

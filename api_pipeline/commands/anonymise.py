@@ -9,7 +9,7 @@ import click
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 
 if TYPE_CHECKING:
-    from api_pipeline.anonymise.filling import Outcome, Wanted
+    from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome
     from api_pipeline.anonymise.tables import Pair
 
 
@@ -30,34 +30,34 @@ if TYPE_CHECKING:
 @click.option("--as-sent", is_flag=True, help="Treat previous payloads as accepted, to rehearse deltas and purges.")
 @click.option("--dry-run", is_flag=True, help="Make and check every record; write none.")
 @json_option
-def command(common: Common, source: str | None, target: str | None, as_json: bool, **wanted_options: Any) -> None:
+def command(common: Common, source: str | None, target: str | None, as_json: bool, **chosen: Any) -> None:
     """Fill the anonymised copy (_anon) of the live table with invented records of the same structure.
 
     If any name, date, postcode or identifier survived, nothing is written (exit code 1). The live table is only read.
     """
     from api_pipeline import documents
-    from api_pipeline.anonymise.filling import Wanted, fill_copy_of
+    from api_pipeline.anonymise.filling import CopyOptions, fill_copy_of
     from api_pipeline.anonymise.tables import pair_of
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE) as started:
         settings = started.settings
         pair = pair_of(settings.table_name, source, target)
-        wanted = Wanted(**wanted_options)
-        outcome = fill_copy_of(settings.connection_string, pair, wanted)
+        options = CopyOptions(**chosen)
+        outcome = fill_copy_of(settings.connection_string, pair, options)
     if as_json:
-        print_json(documents.anonymised(pair, wanted, outcome))
+        print_json(documents.anonymised(pair, options, outcome))
     elif not common.quiet:
-        for line in sentences(pair, wanted, outcome):
+        for line in sentences(pair, options, outcome):
             click.echo(line)
 
 
-def sentences(pair: Pair, wanted: Wanted, outcome: Outcome) -> list[str]:
+def sentences(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> list[str]:
     """Return the outcome in a few sentences, counts and row ids only."""
     source, target = pair.source_name, pair.target_name
     is_one = outcome.records == 1
     records = f"{outcome.records} invented {'record' if is_one else 'records'} of {source}"
-    if wanted.dry_run:
+    if options.dry_run:
         said = [f"{records} would be written to {target}; nothing was written."]
     else:
         were, them = ("was", "it") if is_one else ("were", "them")

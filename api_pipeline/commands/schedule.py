@@ -10,7 +10,7 @@ import click
 from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json
 
 if TYPE_CHECKING:
-    from api_pipeline.schedule.job import Job, Scheduler
+    from api_pipeline.schedule.job import ScheduledRun, Scheduler
 
 _KINDS = ("task-scheduler", "systemd", "systemd-user", "cron")
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -53,7 +53,7 @@ def command(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    from api_pipeline.schedule.job import Job, SchedulerKind, checked_name, start_times
+    from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, checked_name, start_times
     from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
 
     chosen = SchedulerKind(kind) if kind else default_kind()
@@ -62,7 +62,7 @@ def command(
     program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
     if common.env_file:
         program += ["--env-file", str(Path.cwd() / common.env_file)]
-    job = Job(
+    job = ScheduledRun(
         name=checked_name(name),
         program=(*program, *(["--stage"] if stages else [])),
         folder=place,
@@ -84,7 +84,7 @@ def command(
         click.echo(f"Warning: there is no .env in {place}; the run needs its settings there.", err=True)
 
 
-def _install(job: Job, writes: Scheduler) -> list[str]:
+def _install(job: ScheduledRun, writes: Scheduler) -> list[str]:
     from api_pipeline.errors import SettingsError
 
     if not Path(job.folder).is_dir():

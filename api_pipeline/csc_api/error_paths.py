@@ -2,7 +2,7 @@
 
 The exact form of these texts is not published (receiver facts 4.3). So only what clearly points at a record counts: a
 path at the head of a message, or one that is called a record's. A record that is missed costs a few requests, since the
-rest of the batch is halved; one that is blamed for another's fault would not be sent.
+rest of the batch is halved; one that is blamed for another's error would not be sent.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _REST = r"(?:[\w$\-./]|\[\d+\])*"
 _PATH = re.compile(rf"\s*[\"'`(*\-]*\s*(?:\$\.?|#/?|body\.?)?{_INDEX}{_REST}", re.IGNORECASE)
 _CALLED = r"records?(?:\(s\))?|items?|elements?|entry|entries|rows?|child|children|payloads?|index|position|path|body"
 _WHERE = r"(?:at|for|in|with|on)"
-_FAULT = rf"(?:failed|failure|fault|invalid|rejected|refused)(?:\s+{_WHERE})?|errors?\s+{_WHERE}"
+_ERROR = rf"(?:failed|failure|fault|invalid|rejected|refused)(?:\s+{_WHERE})?|errors?\s+{_WHERE}"
 _POINTED = re.compile(
-    rf"(?<![\w.\]])(?:(?:{_CALLED}|{_FAULT})(?:\s+(?:number|no\.?|at))?[\s:='\"(]{{0,3}}\$?)\[(?P<called>\d{{1,5}})\]{_REST}"
+    rf"(?<![\w.\]])(?:(?:{_CALLED}|{_ERROR})(?:\s+(?:number|no\.?|at))?[\s:='\"(]{{0,3}}\$?)\[(?P<called>\d{{1,5}})\]{_REST}"
     rf"|(?<![\w.\]])\$?\[(?P<with_member>\d{{1,5}})\](?:\.[A-Za-z]{_REST}|\s*:)",
     re.IGNORECASE,
 )

@@ -123,9 +123,9 @@ def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
     try:
         return api.connect(connection_string, autocommit=True, timeout=timeout_s)
     except api.Error as error:
-        from api_pipeline.sql.odbc_errors import explain_connection_fault
+        from api_pipeline.sql.odbc_errors import explain_connection_error
 
-        raise ConnectionLost(explain_connection_fault(error, connection_string)) from None
+        raise ConnectionLost(explain_connection_error(error, connection_string)) from None
 
 
 def _dialect_of(product: str) -> Dialect:

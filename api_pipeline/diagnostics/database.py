@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from api_pipeline.db import Connection, connect
 from api_pipeline.diagnostics.columns import QUERIES, differences, found_columns
 from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
-from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
 from api_pipeline.outbox.survey import check_ids
@@ -27,7 +27,7 @@ _PROBE_S = 3.0
 
 def check_connection(settings: Settings) -> Report:
     """Open the configured database, run `SELECT 1`, and name driver, server, database, login and version."""
-    walk = Walk("test-db-connection")
+    walk = StepWalk("test-db-connection")
     try:
         with walk.step("settings") as finding:
             finding.detail = _wanted(settings)
@@ -42,7 +42,7 @@ def check_connection(settings: Settings) -> Report:
 
 def check_schema(settings: Settings) -> Report:
     """Compare the configured staging table and its control tables with what the pipeline expects."""
-    walk = Walk("test-schema")
+    walk = StepWalk("test-schema")
     try:
         with walk.step("settings") as finding:
             finding.detail = f"staging table {settings.table_name}"
@@ -69,7 +69,7 @@ def _wanted(settings: Settings) -> str:
 
 
 @contextmanager
-def _opened(walk: Walk, settings: Settings) -> Iterator[Connection]:
+def _opened(walk: StepWalk, settings: Settings) -> Iterator[Connection]:
     with walk.step("connect") as finding:
         try:
             connection = connect(settings.connection_string, timeout_s=max(1, math.ceil(settings.connect_timeout_s)))
@@ -103,7 +103,7 @@ def _way_to_server(connection_string: str) -> str:
     return f"port {facts.port} of {facts.host} takes connections, so the way is open: ask the database administrator."
 
 
-def _name_everything(walk: Walk, settings: Settings, connection: Connection) -> None:
+def _name_everything(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     facts = connection_facts("" if is_embedded(settings.connection_string) else settings.connection_string)
     walk.add("driver", Status.OK, f"{facts.driver} ({connection.driver})" if facts.driver else connection.driver)
     walk.add("server", Status.OK, facts.server or facts.data_source or "none: the database is a file")
@@ -127,7 +127,7 @@ def _ask(connection: Connection, name: str, finding: StepResult) -> None:
     finding.detail = " ".join(str(connection.query(load(QUERIES)[name].sql)[0][0]).split())
 
 
-def _compare_tables(walk: Walk, settings: Settings, connection: Connection) -> None:
+def _compare_tables(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     failed: StepFailed | None = None
     deltas = settings.use_partial_payload
     staging = table_names(settings.table_name, connection.dialect).staging
@@ -178,7 +178,7 @@ def _look_elsewhere(connection: Connection, table_name: str) -> None:
         raise StepFailed(detail, advice, DatabaseError.exit_code)
 
 
-def _count_rows(walk: Walk, settings: Settings, connection: Connection) -> None:
+def _count_rows(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     with walk.step("rows") as finding:
         store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
         if store.is_empty():

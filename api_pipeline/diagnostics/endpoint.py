@@ -24,7 +24,7 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.csc_api.client import CscReceiver
 from api_pipeline.csc_api.factory import credentials_of, endpoint_of, token_reach, transport_options
 from api_pipeline.diagnostics.network_path import walk_to_all
-from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, Walk
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
@@ -44,7 +44,7 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
 
     `send_test_record` also sends the one invented child (see `check_may_send_record`). `on_token` gets each token.
     """
-    walk = Walk("test-endpoint")
+    walk = StepWalk("test-endpoint")
     try:
         with walk.step("settings") as finding:
             session = make_session(transport_options(settings))
@@ -103,13 +103,13 @@ class _Pages:
         self.was_last = "html" in kind or answer.body.lstrip()[:1] == b"<"
 
 
-def _walk_ways(walk: Walk, settings: Settings, session: requests.Session) -> None:
+def _walk_ways(walk: StepWalk, settings: Settings, session: requests.Session) -> None:
     addresses = (("", settings.children_url), ("token service", settings.token_endpoint))
     walk_to_all(walk, session, transport_options(settings), addresses, settings.connect_timeout_s)
 
 
 def _ask(
-    walk: Walk,
+    walk: StepWalk,
     settings: Settings,
     session: requests.Session,
     on_token: Callable[[str], None],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import requests
 
 from api_pipeline.diagnostics.route import Target, connect, open_tunnel, resolve
-from api_pipeline.diagnostics.steps import Status, Walk
+from api_pipeline.diagnostics.steps import Status, StepWalk
 from api_pipeline.diagnostics.tls import shake_hands
 from api_pipeline.sql.connection_string import redacted_url
 from api_pipeline.transport.proxy import proxy_in_use
@@ -15,7 +15,7 @@ from api_pipeline.transport.session import TransportOptions
 
 
 def walk_to_all(
-    walk: Walk,
+    walk: StepWalk,
     session: requests.Session,
     options: TransportOptions,
     addresses: Sequence[tuple[str, str]],
@@ -30,7 +30,7 @@ def walk_to_all(
         seen.add((target.host, target.port))
 
 
-def walk_to(walk: Walk, target: Target, options: TransportOptions, timeout_s: float) -> None:
+def walk_to(walk: StepWalk, target: Target, options: TransportOptions, timeout_s: float) -> None:
     """Take the steps to one server. Errors: StepFailed."""
     with walk.step(_named("DNS", target)) as finding:
         finding.detail = resolve(target)

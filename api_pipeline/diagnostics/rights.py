@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_pipeline.db import Connection
 from api_pipeline.diagnostics.columns import QUERIES
-from api_pipeline.diagnostics.steps import Status, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.settings.model import Settings
@@ -25,7 +25,7 @@ _ON_CONTROL_TABLES = {
 _SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 
 
-def try_rights(walk: Walk, settings: Settings, connection: Connection) -> None:
+def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     """Try each right that a run needs by a statement that changes no row. Errors: StepFailed."""
     if connection.dialect is Dialect.SQLITE:
         walk.add("rights", Status.SKIPPED, "the database is a file: whoever may write the file may do all")

@@ -56,7 +56,7 @@ class Target:
         return f"{'the proxy ' if self.proxy else ''}{host}:{port}"
 
 
-def fault(detail: str, advice: str) -> StepFailed:
+def failure(detail: str, advice: str) -> StepFailed:
     """Return the end of a step on the way: what happened, and what to do; exit code 5."""
     return StepFailed(detail, advice, ServiceUnavailable.exit_code)
 
@@ -68,7 +68,7 @@ def resolve(target: Target) -> str:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         setting = "PROXY_URL (or the system's proxy setting)" if target.proxy else "the endpoint's setting"
-        raise fault(
+        raise failure(
             f"The name {host} was not found.",
             f"check its spelling in {setting}; if it is right, this server may not look up outside names: ask "
             f"{NETWORK_TEAM} about DNS, or whether a proxy must be used (PROXY_URL).",
@@ -82,14 +82,14 @@ def connect(target: Target, timeout_s: float) -> socket.socket:
     try:
         return socket.create_connection(target.first, timeout=timeout_s)
     except ConnectionRefusedError:
-        raise fault(
+        raise failure(
             f"The connection to {target.first_label} was refused.",
             f"nothing listens on that port, or a firewall turns it away: check the port, then ask {NETWORK_TEAM}.",
         ) from None
     except OSError as error:
         label = _capital(target.first_label)
         is_silent = isinstance(error, TimeoutError)
-        raise fault(
+        raise failure(
             f"{label} did not answer within {timeout_s:g} s." if is_silent else f"{label} cannot be reached.",
             f"a firewall usually drops such connections: ask {NETWORK_TEAM} to let this server out to "
             f"{target.host}, port {target.port}, or to name the proxy to use (PROXY_URL).",
@@ -104,16 +104,16 @@ def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s
         connection.connect()
     except TimeoutError:
         connection.close()
-        raise fault(
+        raise failure(
             f"{_capital(target.first_label)} opened no way to {target.host} within {timeout_s:g} s.",
             f"check the endpoint's name; if it is right, ask {NETWORK_TEAM} whether the proxy can reach it.",
         ) from None
     except (OSError, ValueError) as error:
         connection.close()
-        raise _proxy_fault(str(error), target, options) from None
+        raise _proxy_failure(str(error), target, options) from None
     except Exception as error:  # urllib3 has exceptions of its own for a proxy that goes away
         connection.close()
-        raise _proxy_fault(type(error).__name__, target, options) from None
+        raise _proxy_failure(type(error).__name__, target, options) from None
     opened: socket.socket = connection.sock
     return opened
 
@@ -127,23 +127,23 @@ def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: flo
     return HTTPConnection(host, port, timeout=timeout_s)
 
 
-def _proxy_fault(text: str, target: Target, options: TransportOptions) -> StepFailed:
+def _proxy_failure(text: str, target: Target, options: TransportOptions) -> StepFailed:
     proxy = _capital(target.first_label)
     if "407" in text:
-        return fault(
+        return failure(
             f"{proxy} requires a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options)
         )
     if "403" in text or "Forbidden" in text:
-        return fault(
+        return failure(
             f"{proxy} forbids the way to {target.host} (HTTP 403).",
             f"ask {NETWORK_TEAM} to allow {target.host}, port {target.port}, for this server and account.",
         )
     if any(code in text for code in ("500", "502", "503", "504")):
-        return fault(
+        return failure(
             f"{proxy} could not reach {target.host} itself.",
             f"check the endpoint's name and port; if they are right, ask {NETWORK_TEAM}.",
         )
-    return fault(
+    return failure(
         f"{proxy} did not open a way to {target.host}.",
         f"check that it is a proxy and its port (PROXY_URL, or the system's setting); then ask {NETWORK_TEAM}.",
     )

@@ -66,7 +66,7 @@ class StepResult:
 
 
 @dataclass(slots=True)
-class Walk:
+class StepWalk:
     """Take the steps of a test one after the other, with times; after one that fails no other is tried."""
 
     test: str

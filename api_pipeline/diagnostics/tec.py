@@ -10,7 +10,7 @@ import requests
 
 from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.route import NETWORK_TEAM
-from api_pipeline.diagnostics.steps import Report, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Report, StepFailed, StepWalk
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.session import TransportOptions
@@ -29,7 +29,7 @@ def check_tec(
 
     `addresses` are TEC's and ESL's, each with what it is called here, "" for TEC.
     """
-    walk = Walk(_TEST)
+    walk = StepWalk(_TEST)
     try:
         with walk.step("settings") as finding:
             for _, url in addresses:

@@ -6,7 +6,7 @@ import socket
 import ssl
 from datetime import datetime, timezone
 
-from api_pipeline.diagnostics.route import NETWORK_TEAM, Target, connect, fault, open_tunnel
+from api_pipeline.diagnostics.route import NETWORK_TEAM, Target, connect, failure, open_tunnel
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepResult
 from api_pipeline.transport.certificates import Certificate, read_certificate
 from api_pipeline.transport.session import TransportOptions, tls_context
@@ -25,16 +25,16 @@ def shake_hands(
             protocol = secured.version() or "TLS"
             certificate = read_certificate(secured.getpeercert(binary_form=True) or b"")
     except ssl.SSLCertVerificationError as error:
-        raise _certificate_fault(error, target, options, timeout_s) from None
+        raise _certificate_failure(error, target, options, timeout_s) from None
     except ssl.SSLError as error:
-        raise _handshake_fault(error, target) from None
+        raise _handshake_failure(error, target) from None
     except TimeoutError:
-        raise fault(
+        raise failure(
             f"{target.host} did not answer the TLS handshake within {timeout_s:g} s.",
             f"a firewall or an inspecting proxy usually holds it up: ask {NETWORK_TEAM} about {target.host}.",
         ) from None
     except OSError:
-        raise fault(
+        raise failure(
             f"{target.host} closed the connection in the middle of the TLS handshake.",
             f"a firewall or an inspecting proxy does that to hosts it does not allow: ask {NETWORK_TEAM} to allow "
             f"{target.host}.",
@@ -74,42 +74,42 @@ def _who_issues_so(certificate: Certificate) -> str:
     )
 
 
-def _handshake_fault(error: ssl.SSLError, target: Target) -> StepFailed:
+def _handshake_failure(error: ssl.SSLError, target: Target) -> StepFailed:
     text = str(error).upper()
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "PACKET_LENGTH" in text:
-        return fault(
+        return failure(
             f"What answers at {target.host}:{target.port} does not speak TLS.",
             "check port and scheme of the endpoint; a proxy that must be named (PROXY_URL) also answers so.",
         )
     if "VERSION" in text or "PROTOCOL" in text:
-        return fault(
+        return failure(
             f"{target.host} offers no TLS of version 1.2 or later.",
             f"an old proxy or firewall stands between: ask {NETWORK_TEAM}; older versions are never used.",
         )
-    return fault(
+    return failure(
         f"The TLS handshake with {target.host} failed ({error.reason or type(error).__name__}).",
         f"ask {NETWORK_TEAM} whether a proxy or firewall inspects or cuts TLS to {target.host}.",
     )
 
 
-def _certificate_fault(
+def _certificate_failure(
     error: ssl.SSLCertVerificationError, target: Target, options: TransportOptions, timeout_s: float
 ) -> StepFailed:
     certificate = _presented(target, options, timeout_s)
     shown = f" It shows a {_described(certificate)}." if certificate else ""
     text = (error.verify_message or str(error)).lower()
     if "expired" in text or (certificate and certificate.expires < datetime.now(timezone.utc)):
-        return fault(
+        return failure(
             f"The certificate of {target.host} has expired.{shown}",
             f"check this machine's clock; if it is right, whoever runs {target.host} must renew the certificate.",
         )
     if "not yet valid" in text:
-        return fault(
+        return failure(
             f"The certificate of {target.host} is not valid yet.{shown}",
             f"check this machine's clock; if it is right, whoever runs {target.host} must correct the certificate.",
         )
     if "mismatch" in text or "not valid for" in text or "does not match" in text:
-        return fault(
+        return failure(
             f"The certificate is for another name than {target.host}.{shown}",
             f"check the endpoint's host name; if it is right, ask {NETWORK_TEAM} what answers in its place.",
         )
@@ -118,7 +118,7 @@ def _certificate_fault(
     else:
         trust = "this machine does not trust the authority that issued it"
     guess = f" {_who_issues_so(certificate)}" if certificate and not certificate.is_public else ""
-    return fault(
+    return failure(
         f"The certificate of {target.host} is not trusted: {trust}.{shown}{guess}",
         f"ask {NETWORK_TEAM} to exempt {target.host} from TLS inspection, or for the root certificate of the proxy: "
         "put it into the operating system's trust store, or name its PEM file in CA_BUNDLE. The check cannot be "

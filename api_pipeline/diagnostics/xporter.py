@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import requests
 
 from api_pipeline.diagnostics.network_path import walk_to_all
-from api_pipeline.diagnostics.steps import Report, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Report, StepFailed, StepWalk
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.session import TransportOptions
 
@@ -16,7 +16,7 @@ def check_way(
     session: requests.Session, options: TransportOptions, addresses: Sequence[tuple[str, str]], timeout_s: float
 ) -> Report:
     """Walk to each server of `addresses`, which have what it is called here and its URL; stop at the first failure."""
-    walk = Walk("check")
+    walk = StepWalk("check")
     try:
         with walk.step("settings") as finding:
             for _, url in addresses:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from api_pipeline.anonymise.filling import Outcome, Wanted
+    from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome
     from api_pipeline.anonymise.tables import Pair
     from api_pipeline.deploy import Deployed
     from api_pipeline.diagnostics.payloads import RuleCount, Validation
@@ -171,12 +171,12 @@ def deployed(table: str, made: Deployed) -> Document:
     return {"table": table, "dialect": made.dialect, "made": list(made.made), "found": list(made.found)}
 
 
-def anonymised(pair: Pair, wanted: Wanted, outcome: Outcome) -> Document:
+def anonymised(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> Document:
     """Return what became of the anonymised copy."""
     return {
         "source": pair.source_name,
         "target": pair.target_name,
-        "is_dry_run": wanted.dry_run,
+        "is_dry_run": options.dry_run,
         "records": outcome.records,
         "replaced": outcome.replaced,
         "skipped": outcome.unreadable.count,

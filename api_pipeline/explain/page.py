@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from api_pipeline.explain.story import Held, RowStory, SentRecord, Story
-from api_pipeline.explain.structure import Change, Part
+from api_pipeline.explain.story import KnownBaseline, RowStory, SentRecord, Story
+from api_pipeline.explain.structure import Part, StructureChange
 
 _MOST_LINES = 200
 
@@ -87,14 +87,14 @@ def _difference(story: Story, *, with_values: bool) -> list[str]:
     return [_change(change, with_values=with_values) for change in story.difference] or ["none"]
 
 
-def _change(change: Change, *, with_values: bool) -> str:
+def _change(change: StructureChange, *, with_values: bool) -> str:
     if not with_values:
         return f"{change.change:<8}{change.path}"
     values = f"{change.before or '(nothing)'} -> {change.now or '(nothing)'}"
     return f"{change.change:<8}{change.path}: {values}"
 
 
-def _held(held: Held, *, with_values: bool) -> list[str]:
+def _held(held: KnownBaseline, *, with_values: bool) -> list[str]:
     receipt = f", receipt {held.receipt}" if held.receipt else ""
     at = f", accepted {held.accepted_at} UTC" if held.accepted_at else ""
     doubt = "; a later record may have arrived as well" if held.state == "in doubt" else ""

@@ -12,7 +12,7 @@ from api_pipeline.assembly import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
-from api_pipeline.explain.structure import Change, Part, changes_between, parts_of
+from api_pipeline.explain.structure import Part, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopted_baselines
@@ -47,7 +47,7 @@ class RowStory:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class KnownBaseline:
     """What the receiver holds of the child.
 
     `state` is known, in doubt (a later record may have arrived as well) or unknown. `source` says how it is known.
@@ -104,8 +104,8 @@ class Story:
     unreadable: str
     rows: tuple[RowStory, ...]
     staged: tuple[Part, ...]
-    held: Held
-    difference: tuple[Change, ...]
+    held: KnownBaseline
+    difference: tuple[StructureChange, ...]
     checks: tuple[Finding, ...]
     tonight: Tonight
     records: tuple[SentRecord, ...]
@@ -216,7 +216,7 @@ def _newest_row(store: StagingTable, person_id: str) -> StagedRow | None:
 
 def _held(
     store: StagingTable, settings: Settings, staged: dict[str, Any], row: StagedRow | None, *, has_tables: bool
-) -> tuple[Baseline, Held]:
+) -> tuple[Baseline, KnownBaseline]:
     """Return the baseline of the child, and the same to be shown."""
     child = str(staged.get("la_child_id", ""))
     baseline = Baselines(store, settings.receiver).read([child]).get(child) if has_tables and child else None
@@ -233,9 +233,9 @@ def _held(
     return Baseline(), _shown(Baseline(), "unknown", source, None)
 
 
-def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None) -> Held:
+def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None) -> KnownBaseline:
     parts = tuple(parts_of(_data(baseline.held) or {})) if baseline.held else ()
-    return Held(state, source, baseline.receipt, accepted_at, parts)
+    return KnownBaseline(state, source, baseline.receipt, accepted_at, parts)
 
 
 def _row_story(row: Any, due: set[int], newest: int, mask: Mask) -> RowStory:

@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StructureChange:
     """One difference: the path, what happened (new, changed, gone), and both values as JSON text ("" for none)."""
 
     path: str
@@ -41,7 +41,7 @@ def parts_of(payload: Mapping[str, Any]) -> list[Part]:
     return list(_parts("", content(payload, shape), shape))
 
 
-def changes_between(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+def changes_between(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[StructureChange]:
     """Return how two payloads differ: each plain member, and each part that is new or gone as a whole."""
     shape = record_shape()
     return list(_changes("", content(held, shape), content(now, shape), shape))
@@ -61,7 +61,9 @@ def _parts(path: str, value: Mapping[str, Any], shape: ObjectShape) -> Iterator[
                 yield from _parts(f"{_joined(path, name)}[{element[inner.key]}]", element, inner.element)
 
 
-def _changes(path: str, held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape) -> Iterator[Change]:
+def _changes(
+    path: str, held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape
+) -> Iterator[StructureChange]:
     for name in dict.fromkeys([*held, *now]):
         before, after = held.get(name, _ABSENT), now.get(name, _ABSENT)
         member, place = shape.members.get(name), _joined(path, name)
@@ -74,7 +76,7 @@ def _changes(path: str, held: Mapping[str, Any], now: Mapping[str, Any], shape: 
             yield _change(place, before, after)
 
 
-def _element_changes(path: str, held: list[Any], now: list[Any], shape: KeyedShape) -> Iterator[Change]:
+def _element_changes(path: str, held: list[Any], now: list[Any], shape: KeyedShape) -> Iterator[StructureChange]:
     before = {element[shape.key]: element for element in held}
     after = {element[shape.key]: element for element in now}
     for key in dict.fromkeys([*before, *after]):
@@ -85,9 +87,9 @@ def _element_changes(path: str, held: list[Any], now: list[Any], shape: KeyedSha
             yield _change(place, before.get(key, _ABSENT), after.get(key, _ABSENT))
 
 
-def _change(path: str, before: Any, after: Any) -> Change:
+def _change(path: str, before: Any, after: Any) -> StructureChange:
     kind = "new" if before is _ABSENT else "gone" if after is _ABSENT else "changed"
-    return Change(path, kind, _text(before), _text(after))
+    return StructureChange(path, kind, _text(before), _text(after))
 
 
 def _has_parts(value: Any, shape: ObjectShape | KeyedShape | None) -> bool:

@@ -47,7 +47,7 @@ def messages(notify: NotifySettings, route: Route, ending: Ending) -> list[Chann
     return found
 
 
-class Delivery:
+class MessagesUnderWay:
     """Messages under way, each on a thread of its own; `wait` ends after the bound whatever a server does."""
 
     def __init__(self, channels: Sequence[Channel], time_s: float = TIME_S) -> None:
@@ -80,7 +80,7 @@ class Delivery:
 
 def deliver(channels: Sequence[Channel]) -> None:
     """Send every message and log a warning for each that did not arrive."""
-    warn(Delivery(channels).wait())
+    warn(MessagesUnderWay(channels).wait())
 
 
 def warn(outcomes: Sequence[tuple[Channel, str]]) -> None:

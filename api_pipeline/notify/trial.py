@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from api_pipeline.diagnostics.steps import Report, Status, StepFailed, Walk
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepWalk
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.notify.channels import Channel, messages, ping
 from api_pipeline.notify.ending import Ending
@@ -27,7 +27,7 @@ def try_notifications(settings: Settings, run_id: str) -> Report:
     channels = messages(settings.notify, route, ending)
     for setting in ("PING_URL", *settings.notify.other_pings):
         channels += ping(settings.notify.pinging(setting), route, "log", plain_text(ending), setting)
-    walk = Walk("test-notify")
+    walk = StepWalk("test-notify")
     for channel in channels:
         _try(walk, channel)
     if not channels:
@@ -41,7 +41,7 @@ def _send(channel: Channel) -> None:
         raise StepFailed(f"the test message was not sent: {problem}", _ADVICE, ServiceUnavailable.exit_code)
 
 
-def _try(walk: Walk, channel: Channel) -> None:
+def _try(walk: StepWalk, channel: Channel) -> None:
     try:
         with walk.step(channel.setting) as step:
             _send(channel)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api_pipeline.clock import utc_now
 from api_pipeline.errors import AlreadyRunning, PipelineError
-from api_pipeline.notify.channels import Delivery, deliver, messages, ping, warn
+from api_pipeline.notify.channels import MessagesUnderWay, deliver, messages, ping, warn
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.job import Job
 from api_pipeline.notify.messages import plain_text
@@ -47,7 +47,7 @@ class RunWatch:
         self._notify = notify.for_testing() if run.is_testing else notify
         self._started_at = utc_now()
         self._came_to: tuple[int, Mapping[str, int]] | None = None
-        self._start = Delivery(ping(self._notify, run.route, "start", setting=run.job.ping))
+        self._start = MessagesUnderWay(ping(self._notify, run.route, "start", setting=run.job.ping))
 
     def ended(self, exit_code: int, counts: Mapping[str, int]) -> None:
         """Keep what the run came to, for what is told of it."""

@@ -76,12 +76,12 @@ class ReceiptSpool:
     def read(self) -> list[SpooledReceipt]:
         """Return the saved receipts; a last line cut short by a power cut is passed over.
 
-        What runs on the whole table left is taken over by the first shard that asks, and what shards left by a run on
-        the whole table: beside that one no other can be at work. Errors: DatabaseError (disk).
+        What runs on the whole table left is moved to the first shard that asks, and what shards left to a run on the
+        whole table: beside that one no other can be at work. Errors: DatabaseError (disk).
         """
         try:
             for path in self._left_by_others():
-                self._take_over(path)
+                self._move_here(path)
             text = self._read(self.path)
         except OSError as error:
             raise DatabaseError(
@@ -143,7 +143,7 @@ class ReceiptSpool:
             return taken + sorted(folder.glob(f"{self._stem}.shard-*.jsonl"))
         return taken + [path for path in (self._whole,) if path.exists()]
 
-    def _take_over(self, path: Path) -> None:
+    def _move_here(self, path: Path) -> None:
         """Move another's receipts into this file; of two shards that try at once one finds nothing there."""
         taken = self.path.with_name(f"{self.path.name}.taken")
         if path != taken:

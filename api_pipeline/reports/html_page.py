@@ -178,9 +178,9 @@ def _history_row(run: PastRun, *, is_reported: bool) -> str:
         for count, classes in (
             (run.due, "number"),
             (run.accepted, "number"),
-            (run.refused, "number fault"),
-            (run.undelivered, "number fault wide"),
-            (run.not_tried, "number fault wide"),
+            (run.refused, "number failed"),
+            (run.undelivered, "number failed wide"),
+            (run.not_tried, "number failed wide"),
         )
     )
     # On a telephone the column of modes is left out, and what was a rehearsal is said beside the time.
@@ -190,7 +190,7 @@ def _history_row(run: PastRun, *, is_reported: bool) -> str:
         f'<tr{current}><th scope="row"><span class="moment">{run.started_at:%Y-%m-%d}</span> '
         f'<span class="moment">{run.started_at:%H:%M}</span>{rehearsal}</th>'
         f'<td class="wide">{escape(run.mode)}</td>{counts}'
-        f'<td class="number wide">{took}</td>{_count_cell(run.exit_code, "number fault")}</tr>'
+        f'<td class="number wide">{took}</td>{_count_cell(run.exit_code, "number failed")}</tr>'
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import Job, SchedulerKind, Standing, refuse_control_signs
+from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, Standing, refuse_control_signs
 
 _MARK = "# d2i-csc-api schedule {name}: {which}"
 
@@ -18,11 +18,11 @@ class Cron:
     def __init__(self, account: str = "") -> None:
         self._account = account
 
-    def text(self, job: Job) -> str:
+    def text(self, job: ScheduledRun) -> str:
         """Return the lines of the crontab, with their marks. Errors: SettingsError."""
         return "\n".join([_mark(job.name, "begin"), *_lines(job), _mark(job.name, "end")]) + "\n"
 
-    def install(self, job: Job) -> Sequence[str]:
+    def install(self, job: ScheduledRun) -> Sequence[str]:
         """Put the lines into the crontab, in place of those that are there. Errors: PipelineError."""
         kept, _ = _without(self._read(), job.name)
         self._write([*kept, *self.text(job).splitlines()])
@@ -72,7 +72,7 @@ def _without(lines: Sequence[str], name: str) -> tuple[list[str], list[str]]:
     return kept, found
 
 
-def _lines(job: Job) -> list[str]:
+def _lines(job: ScheduledRun) -> list[str]:
     refuse_control_signs(job)
     # cron takes a % for the end of the command, even between quotes, unless a \ stands before it.
     command = f"cd {shlex.quote(str(job.folder))} && {shlex.join(job.program)}".replace("%", "\\%")

@@ -46,7 +46,7 @@ class StartTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ScheduledRun:
     """The nightly run: `program` is the whole command, its first part an absolute path; `times` are sorted.
 
     `writes_to` are the folders besides `folder` in which the run writes. `account` is "" for the account that asks.
@@ -83,10 +83,10 @@ class Standing:
 class Scheduler(Protocol):
     """What each scheduler does for a job."""
 
-    def text(self, job: Job) -> str:
+    def text(self, job: ScheduledRun) -> str:
         """Return the task as the scheduler's own text."""
 
-    def install(self, job: Job) -> Sequence[str]:
+    def install(self, job: ScheduledRun) -> Sequence[str]:
         """Make the task, or replace it, and return sentences about it. Errors: PipelineError."""
 
     def standing(self, name: str) -> Standing:
@@ -128,7 +128,7 @@ def _least_gap_min(times: Sequence[StartTime]) -> int:
     return min((starts[number] - starts[number - 1]) % _DAY_MIN or _DAY_MIN for number in range(len(starts)))
 
 
-def refuse_control_signs(job: Job) -> None:
+def refuse_control_signs(job: ScheduledRun) -> None:
     """Refuse what no scheduler can hold: a line end or another control character. Errors: SettingsError."""
     for text in job.texts:
         if any(letter < " " or letter == "\x7f" for letter in text):

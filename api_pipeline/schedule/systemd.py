@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import DESCRIPTION, Job, SchedulerKind, Standing, refuse_control_signs
+from api_pipeline.schedule.job import DESCRIPTION, ScheduledRun, SchedulerKind, Standing, refuse_control_signs
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _ASKED = ("LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "LastTriggerUSec")
@@ -70,12 +70,12 @@ class Systemd:
     def _kind(self) -> SchedulerKind:
         return SchedulerKind.SYSTEMD_USER if self._is_user else SchedulerKind.SYSTEMD
 
-    def text(self, job: Job) -> str:
+    def text(self, job: ScheduledRun) -> str:
         """Return both unit files, each under its path. Errors: SettingsError."""
         texts = self.files(job)
         return "\n".join(f"# {self._units / name}\n{text}" for name, text in texts.items())
 
-    def files(self, job: Job) -> dict[str, str]:
+    def files(self, job: ScheduledRun) -> dict[str, str]:
         """Return the text of the service and of the timer by file name. Errors: SettingsError."""
         refuse_control_signs(job)
         if set(job.program[0]) & set("$'\"\\") or str(job.folder).endswith("\\"):
@@ -96,7 +96,7 @@ class Systemd:
         timer = _TIMER.format(description=DESCRIPTION, calendar=calendar)
         return {f"{job.name}.service": service, f"{job.name}.timer": timer}
 
-    def install(self, job: Job) -> Sequence[str]:
+    def install(self, job: ScheduledRun) -> Sequence[str]:
         """Write the unit files and start the timer. Errors: PipelineError."""
         tools.found("systemctl")
         try:
@@ -152,7 +152,7 @@ class Systemd:
         return tools.order("systemctl", [*(["--user"] if self._is_user else []), *arguments])
 
 
-def _sandbox(job: Job) -> str:
+def _sandbox(job: ScheduledRun) -> str:
     used = dict.fromkeys([job.folder, *job.writes_to])
     # The - lets the unit start although a folder is not there yet.
     text = _SANDBOX.format(paths=" ".join(_quoted_path(f"-{path}") for path in used))

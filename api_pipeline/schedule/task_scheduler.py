@@ -12,7 +12,14 @@ from xml.sax.saxutils import escape
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.schedule import tools
-from api_pipeline.schedule.job import DESCRIPTION, Job, SchedulerKind, Standing, StartTime, refuse_control_signs
+from api_pipeline.schedule.job import (
+    DESCRIPTION,
+    ScheduledRun,
+    SchedulerKind,
+    Standing,
+    StartTime,
+    refuse_control_signs,
+)
 
 _NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 # Task Scheduler puts variables and its own arguments in place of these, and has no way to write them as they are.
@@ -83,15 +90,15 @@ class TaskScheduler:
     def __init__(self, first_day: date) -> None:
         self._first_day = first_day
 
-    def text(self, job: Job) -> str:
+    def text(self, job: ScheduledRun) -> str:
         """Return the task in plain ASCII, the same in whatever code page it is saved. Errors: SettingsError."""
         return _xml(job, self._first_day, "").encode("ascii", "xmlcharrefreplace").decode("ascii")
 
-    def file(self, job: Job) -> bytes:
+    def file(self, job: ScheduledRun) -> bytes:
         """Return the task as the file that Task Scheduler itself would export: UTF-16 with a byte order mark."""
         return _xml(job, self._first_day, ' encoding="UTF-16"').replace("\n", "\r\n").encode("utf-16")
 
-    def install(self, job: Job) -> Sequence[str]:
+    def install(self, job: ScheduledRun) -> Sequence[str]:
         """Make or replace the task; schtasks itself asks for the account's password. Errors: PipelineError."""
         with tempfile.TemporaryDirectory(prefix="d2i-csc-api-") as folder:
             path = Path(folder) / "task.xml"
@@ -119,7 +126,7 @@ class TaskScheduler:
         return True
 
 
-def _xml(job: Job, first_day: date, encoding: str) -> str:
+def _xml(job: ScheduledRun, first_day: date, encoding: str) -> str:
     refuse_control_signs(job)
     for text in job.texts:
         if _REPLACED.search(text):

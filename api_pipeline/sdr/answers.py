@@ -59,7 +59,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class TokenGone:
-    """TEC does not find the submission token: the records are not at fault."""
+    """TEC does not find the submission token: the records are not the cause."""
 
     problem: Problem
 

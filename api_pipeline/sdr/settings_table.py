@@ -140,7 +140,7 @@ _OWN = (
         "SDR_CHECK",
         Group.MODE,
         SettingKind.CHOICE,
-        "What happens to a record that sdr check finds fault with: reject (held back, the rest is sent), warn (sent, "
+        "What happens to a record in which sdr check finds an error: reject (held back, the rest is sent), warn (sent, "
         "and counted) or off (not checked). A record that cannot be sent at all is always held back.",
         default="warn",
         choices=("reject", "warn", "off"),

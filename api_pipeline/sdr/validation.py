@@ -85,7 +85,7 @@ class Follower:
         """Wait until the validation ends, store its results and return what it came to. Errors: StillRunning."""
         ended = self._wait(known)
         if ended.state is State.BROKEN:
-            # TEC's own fault, which providers met often in April 2025: once more, then it is TEC's service desk's.
+            # TEC's own error, which providers met often in April 2025: once more, then it is TEC's service desk's.
             _LOG.warning("the validation ended with TEC's own error (%s); asking once more", ended.status)
             ended = self._wait(self.start())
         return self._finish(ended)

@@ -47,7 +47,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How patient and how compact: seconds that a blocked request is waited for, and whether bodies are compressed.
+    """How long a blocked request is waited for, in seconds, and whether bodies are compressed.
 
     `read_timeout_s` is the time in which an earlier request of ours, whose answer was lost, may still be at work.
     """
@@ -162,8 +162,8 @@ class Wire:
         answer = classify(raw.status, raw.body, keys)
         if isinstance(answer, (Blocked, Refused, TokenGone)):
             return answer
-        fault = transient(raw, f"HTTP {raw.status}")
-        return fault if fault is not None else answer
+        failure = transient(raw, f"HTTP {raw.status}")
+        return failure if failure is not None else answer
 
 
 def refused_token(refusal: Unauthorised) -> AuthenticationRefused:

@@ -68,7 +68,7 @@ def connection_facts(connection_string: str) -> ConnectionFacts:
     )
 
 
-def explain_connection_fault(error: Exception, connection_string: str) -> str:
+def explain_connection_error(error: Exception, connection_string: str) -> str:
     """Return one sentence: what failed, on which driver, server and database, and what to do next.
 
     The driver's own text is read but not repeated, since it may quote the connection string.

@@ -37,7 +37,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ReceiverState:
     """What the receiver holds of a row's child.
 
     `is_held` is true where it holds the child or may hold it. `payload` is what it holds, None where that is not sure;
@@ -130,7 +130,7 @@ def digest_of(stored: object) -> bytes | None:
     return digest if len(digest) == _DIGEST_SIZE and is_hash(stored, digest) else None
 
 
-def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Change | None:
+def present(row: StagedRow, version: Version, held: ReceiverState, meaning: Meaning) -> Change | None:
     """Return the change for a row whose child is in the cohort; None where nothing changes.
 
     `meaning` gives the hash of a stored payload's meaning, None where the text is not a payload.
@@ -144,20 +144,20 @@ def present(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> C
     return Update(row.id, row.person_id, version, _state(held), held.kept_answer)
 
 
-def repeated(row: StagedRow, version: Version, held: Held) -> Update:
+def repeated(row: StagedRow, version: Version, held: ReceiverState) -> Update:
     """Return the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
     kept = Version(row.json_payload, version.hash, version.legacy_id)
     return Update(row.id, row.person_id, kept, _state(held), held.kept_answer)
 
 
-def absent(row: StagedRow, held: Held) -> Delete | None:
+def absent(row: StagedRow, held: ReceiverState) -> Delete | None:
     """Return the change for a row whose child is not in the cohort; None where the row says so already."""
     if row.is_deleted:
         return None
     return Delete(row.id, row.person_id, held.is_held)
 
 
-def _returned(row: StagedRow, version: Version, held: Held, meaning: Meaning) -> Update | Restore:
+def _returned(row: StagedRow, version: Version, held: ReceiverState, meaning: Meaning) -> Update | Restore:
     if held.payload is not None and meaning(held.payload) == version.hash:
         # The text that is held, not the one just built: its ids are those that the receiver knows.
         kept = Version(held.payload, version.hash, version.legacy_id)
@@ -165,5 +165,5 @@ def _returned(row: StagedRow, version: Version, held: Held, meaning: Meaning) ->
     return Update(row.id, row.person_id, version, _state(held), held.kept_answer, Word.RETURNED)
 
 
-def _state(held: Held) -> str:
+def _state(held: ReceiverState) -> str:
     return "updated" if held.is_held else "new"

@@ -46,7 +46,7 @@ class StageProgress:
 
 
 class Listing:
-    """Print who would change, line by line, where that is wanted."""
+    """Print who would change, line by line, where the command asks for it."""
 
     def __init__(self, *, is_wanted: bool) -> None:
         self._is_wanted = is_wanted

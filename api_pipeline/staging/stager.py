@@ -24,7 +24,7 @@ from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.payloads.diff import without_nulls
 from api_pipeline.payloads.retained import paths_in, paths_text
 from api_pipeline.staging import changes, guard, sources, tables
-from api_pipeline.staging.changes import Change, Held, Insert, Rehash, Restore, Update, Word
+from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Restore, Update, Word
 from api_pipeline.staging.chunk import Builder, Chunk, is_still_there
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
@@ -240,7 +240,9 @@ class Stager:
         """Return what left a person's window and is kept at the receiver."""
         return chunk.outside[person] if self._request.keeps_retained else ()
 
-    def _record_outside(self, outside: dict[str, str], person: str, parts: Collection[ElementPath], held: Held) -> None:
+    def _record_outside(
+        self, outside: dict[str, str], person: str, parts: Collection[ElementPath], held: ReceiverState
+    ) -> None:
         """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
         payload = None if held.payload is None else _parsed(held.payload)
         kept = set(parts) if held.is_held else set()
@@ -274,7 +276,7 @@ class Stager:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
         for part in in_chunks(ids, _DELETIONS_IN_A_CHUNK):
             _go_on(stop)
-            known: Iterable[tuple[StagedRow, Held]] = self._writer.known(part)
+            known: Iterable[tuple[StagedRow, ReceiverState]] = self._writer.known(part)
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 

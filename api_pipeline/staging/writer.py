@@ -18,7 +18,7 @@ from api_pipeline.outbox.staged_rows import as_version, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.sql.statements import load, placeholders
-from api_pipeline.staging.changes import Change, Delete, Held, Insert, Rehash, Restore, Update
+from api_pipeline.staging.changes import Change, Delete, Insert, ReceiverState, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
 from api_pipeline.staging.sources import Known
 
@@ -63,7 +63,7 @@ class Writer:
         """Return some rows as they stand now, in no particular order."""
         return self._store.read_rows(ids)
 
-    def known(self, ids: Sequence[int]) -> list[tuple[StagedRow, Held]]:
+    def known(self, ids: Sequence[int]) -> list[tuple[StagedRow, ReceiverState]]:
         """Return some rows as they stand now, each with what the receiver holds of its child."""
         rows = self._store.read_rows(ids)
         children = {row.id: child_of(row) for row in rows}
@@ -237,11 +237,11 @@ def _built_row(person: str, known: Known) -> Parameters:
     return (person, known.source_hash, known.first_day.isoformat(), known.last_day.isoformat(), known.issues)
 
 
-def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> Held:
+def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> ReceiverState:
     # The same that makes a deletion due (store.is_due): what the control table says, else the row's own memory.
     if baseline is None:
         kept = row.api_response if previous is not None else None
-        return Held(row.has_previous, previous, row.api_response if previous is not None else None, kept)
+        return ReceiverState(row.has_previous, previous, row.api_response if previous is not None else None, kept)
     is_held = bool(baseline.states) or row.has_previous
     payload = baseline.held if baseline.in_doubt is None else None
-    return Held(is_held, payload, baseline.receipt)
+    return ReceiverState(is_held, payload, baseline.receipt)

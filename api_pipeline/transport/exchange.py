@@ -126,7 +126,7 @@ class Exchange(Generic[_Token]):
         try:
             return Answered(retrying(self._policy.at_most(max_attempts), self._limiter)(attempt), arrived)
         except TransientError as error:
-            return Answered(replace(error.fault, may_have_arrived=arrived), arrived)
+            return Answered(replace(error.transient, may_have_arrived=arrived), arrived)
 
     def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
         token = self._tokens.token()

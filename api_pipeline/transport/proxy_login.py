@@ -40,8 +40,8 @@ class _IntegratedTunnel:
         """Connect through the proxy; to one that hung up after asking for a login, a second time. Errors: OSError."""
         try:
             super().connect()  # type: ignore[misc] # that of the class beside this one
-        except _HungUp as fault:
-            self._scheme = fault.scheme
+        except _HungUp as hung_up:
+            self._scheme = hung_up.scheme
             super().connect()  # type: ignore[misc] # the same
 
     def _tunnel(self) -> None:

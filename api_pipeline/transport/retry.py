@@ -34,9 +34,9 @@ class RetryPolicy:
 class TransientError(Exception):
     """One try met an error that may pass."""
 
-    def __init__(self, fault: Transient) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
+    def __init__(self, transient: Transient) -> None:
+        super().__init__(transient.reason)
+        self.transient = transient
 
 
 def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], float]) -> float:
@@ -45,13 +45,13 @@ def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], 
     return jitter(0.0, cap)
 
 
-def obey_wait(limiter: RateLimiter, fault: Transient, peer: str) -> None:
+def obey_wait(limiter: RateLimiter, transient: Transient, peer: str) -> None:
     """Hold every sender for as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
-    wait_s = fault.retry_after_s
+    wait_s = transient.retry_after_s
     if wait_s is not None and not limiter.hold(wait_s):
         raise ServiceUnavailable(
-            f"{peer[:1].upper()}{peer[1:]} asks to wait {wait_words(wait_s)} (HTTP {fault.code}), longer than a run "
-            "waits, which is an hour in all; run again after that."
+            f"{peer[:1].upper()}{peer[1:]} asks to wait {wait_words(wait_s)} (HTTP {transient.code}), longer than a "
+            "run waits, which is an hour in all; run again after that."
         )
 
 

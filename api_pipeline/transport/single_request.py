@@ -109,17 +109,17 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
             status = response.status_code
             body = _body(response, request)
     except requests.RequestException as error:
-        fault = _network_error(error, reach.peer)
+        failure = _network_error(error, reach.peer)
     except UnusableBody as error:
-        fault = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
+        failure = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
     else:
         _LOG.info("%s: HTTP %d in %.2f s", request.label, status, time.monotonic() - began)
         headers = {name.lower(): value for name, value in response.headers.items()}
         if isinstance(body, Path):
             return RawAnswer(status, headers, b"", body)
         return RawAnswer(status, headers, body)
-    _LOG.info("%s: %s after %.2f s", request.label, fault.reason, time.monotonic() - began)
-    return fault
+    _LOG.info("%s: %s after %.2f s", request.label, failure.reason, time.monotonic() - began)
+    return failure
 
 
 def _body(response: requests.Response, request: Request) -> bytes | Path:

@@ -65,7 +65,7 @@ class Question:
 
 
 def choices(catalogue: Catalogue, texts: Iterable[str]) -> tuple[Choice, ...]:
-    """Return the chosen endpoints, those that others take ids from first. Errors: SettingsError, naming each fault."""
+    """Return the chosen endpoints, those that others take ids from first. Errors: SettingsError, naming each error."""
     chosen: dict[str, Choice] = {}
     for text in texts:
         choice = _choice(catalogue, text)

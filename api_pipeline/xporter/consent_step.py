@@ -56,7 +56,7 @@ class StepOptions(Protocol):
 
 
 class ConsentStep:
-    """Brings the tables to what the list of schools says. `patient` runs work on the database within its budget."""
+    """Brings the tables to what the list of schools says. `with_retry` runs work on the database within its budget."""
 
     def __init__(
         self,
@@ -64,17 +64,17 @@ class ConsentStep:
         secrets: SchoolSecrets,
         options: StepOptions,
         summary: CollectSummary,
-        patient: Callable[[Callable[[], Any]], Any],
+        with_retry: Callable[[Callable[[], Any]], Any],
     ) -> None:
         self._store = store
         self._secrets = secrets
         self._options = options
         self._summary = summary
-        self._patient = patient
+        self._with_retry = with_retry
 
     def known(self) -> dict[str, Known]:
         """Return what the table of schools says, by estab."""
-        return {known.estab: known for known in map(_known, self._patient(self._store.schools))}
+        return {known.estab: known for known in map(_known, self._with_retry(self._store.schools))}
 
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
@@ -129,13 +129,15 @@ class ConsentStep:
         if listed.scopes is not None:
             self._keep(estab, known, listed, now)
         else:
-            self._patient(lambda: self._store.save_school(_values(known, listed, known.scopes if known else None, now)))
+            self._with_retry(
+                lambda: self._store.save_school(_values(known, listed, known.scopes if known else None, now))
+            )
 
     def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
-        has_state = known is not None or bool(self._patient(lambda: self._store.school_syncs(estab)))
+        has_state = known is not None or bool(self._with_retry(lambda: self._store.school_syncs(estab)))
         if not has_state and self._secrets.get(estab) is None:
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._patient(lambda: self._store.save_school(_values(None, listed, None, now)))
+            self._with_retry(lambda: self._store.save_school(_values(None, listed, None, now)))
             return
         if not self._options.purges_revoked:
             self._summary.kept_revoked.add(estab)
@@ -153,7 +155,7 @@ class ConsentStep:
             )
             return
         values = _values(known, listed, None, now)
-        removed = self._patient(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
+        removed = self._with_retry(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
         ended = verdict.ended_at.isoformat(sep=" ", timespec="minutes") if verdict.ended_at else "an unknown time"
         text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)
@@ -181,7 +183,7 @@ class ConsentStep:
                 self._store.save_school(_values(known, listed, scopes, now))
             return done
 
-        columns, tables = self._patient(work)
+        columns, tables = self._with_retry(work)
         if lost:
             self._say_withdrawn(estab, lost, columns, tables)
 
@@ -211,7 +213,7 @@ class ConsentStep:
             **{"state": state.value, "state_since": since, "problem": problem},
             "secret_version": version or (known.secret_version if known else None),
         }
-        self._patient(lambda: self._store.save_school(values))
+        self._with_retry(lambda: self._store.save_school(values))
         return since
 
 

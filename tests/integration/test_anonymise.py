@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.anonymise.filling import SomethingSurvived, Wanted, fill_copy
+from api_pipeline.anonymise.filling import CopyOptions, SomethingSurvived, fill_copy
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
 from api_pipeline.anonymise.tables import PAGE_SIZE, pair_of
@@ -194,7 +194,7 @@ def test_one_surviving_value_stops_the_whole_copy(deployed: TestDatabase, dry_ru
     connection = connect(deployed.connection_string)
 
     with pytest.raises(SomethingSurvived) as caught:
-        fill_copy(connection, pair_of(deployed.table), Wanted(replace=True, dry_run=dry_run), RunKey(), careless)
+        fill_copy(connection, pair_of(deployed.table), CopyOptions(replace=True, dry_run=dry_run), RunKey(), careless)
     connection.close()
 
     assert caught.value.exit_code == 1
@@ -219,10 +219,10 @@ def test_stopped_command_leaves_the_copy_unchanged(deployed: TestDatabase) -> No
     connection = connect(deployed.connection_string)
 
     with pytest.raises(KeyboardInterrupt):
-        fill_copy(connection, pair_of(deployed.table), Wanted(replace=True), RunKey(), stopped)
+        fill_copy(connection, pair_of(deployed.table), CopyOptions(replace=True), RunKey(), stopped)
 
     assert copied_rows(deployed) == before
-    assert fill_copy(connection, pair_of(deployed.table), Wanted(replace=True), RunKey()).records == PAGE_SIZE + 20
+    assert fill_copy(connection, pair_of(deployed.table), CopyOptions(replace=True), RunKey()).records == PAGE_SIZE + 20
     connection.close()
 
 

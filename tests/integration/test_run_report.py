@@ -258,7 +258,7 @@ def test_a_run_in_testing_mode_leaves_a_report_that_says_testing(deployed: TestD
 
 
 def test_unwritable_report_does_not_change_the_exit_code(deployed: TestDatabase, tmp_path: Path) -> None:
-    (tmp_path / "pages").write_text("a file where a folder is wanted", encoding="utf-8")
+    (tmp_path / "pages").write_text("a file where a folder is expected", encoding="utf-8")
     fill(deployed, deployed.table, [staged("1")])
     done = command(deployed, tmp_path, "run", "--testing", "--quiet", "--report", "pages/here")
     assert done.code == 0

@@ -52,7 +52,7 @@ def load(folder: Path, env: Mapping[str, str] | None = None, purpose: Purpose = 
     return load_settings({}, {"DB_CONNECTION_STRING": SQLITE} if env is None else env, folder, purpose=purpose)
 
 
-def fault_of(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.RUN) -> str:
+def error_of(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.RUN) -> str:
     with pytest.raises(SettingsError) as caught:
         load(folder, env, purpose)
     assert caught.value.exit_code == 2
@@ -134,7 +134,7 @@ def test_process_environment_is_never_changed(folder: Path) -> None:
 
 
 def test_all_errors_are_reported_at_once(folder: Path) -> None:
-    message = fault_of(
+    message = error_of(
         folder,
         {"BATCH_SIZE": "101", "LA_CODE": "84", "TESTING_MODE": "perhaps", "SHARD": "3/2", "TABLE_NAME": "a; DROP"},
     )
@@ -146,7 +146,7 @@ def test_all_errors_are_reported_at_once(folder: Path) -> None:
 
 
 def test_one_error_is_one_line(folder: Path) -> None:
-    assert "\n" not in fault_of(folder, {})
+    assert "\n" not in error_of(folder, {})
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_one_error_is_one_line(folder: Path) -> None:
 )
 def test_value_that_is_not_accepted_is_named_with_what_is_expected(folder: Path, name: str, texts: list[str]) -> None:
     for text in texts:
-        message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: text})
+        message = error_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: text})
         assert message.startswith(f"{name}: expected "), text
         assert "(from the environment)" in message
         assert "\n" not in message
@@ -215,7 +215,7 @@ def test_value_that_is_accepted(folder: Path, name: str, text: str, field: str, 
 
 @pytest.mark.parametrize("name", ["DB_CONNECTION_STRING", "SUPPLIER_KEY", "PROXY_URL"])
 def test_value_of_a_secret_is_never_shown(folder: Path, name: str) -> None:
-    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
+    message = error_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
 
     assert message.startswith(f"{name}: expected ")
     assert "got a value that is not shown, because it is a secret (from the environment)" in message
@@ -223,20 +223,20 @@ def test_value_of_a_secret_is_never_shown(folder: Path, name: str) -> None:
 
 
 def test_password_in_an_endpoint_is_not_shown(folder: Path) -> None:
-    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://me:tr/easure@a.example"})
+    message = error_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://me:tr/easure@a.example"})
 
     assert "API_ENDPOINT" in message
     assert "easure" not in message
 
 
 def test_key_in_the_query_of_an_endpoint_is_not_told(folder: Path) -> None:
-    message = fault_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://a.example/1?k=treasure"})
+    message = error_of(folder, {"DB_CONNECTION_STRING": SQLITE, "API_ENDPOINT": "https://a.example/1?k=treasure"})
 
     assert 'got "https://a.example/1?***" (from the environment)' in message
 
 
 def test_live_run_needs_everything(folder: Path) -> None:
-    message = fault_of(folder, {"TESTING_MODE": "false"})
+    message = error_of(folder, {"TESTING_MODE": "false"})
 
     for name in LIVE:
         if name not in ("TABLE_NAME", "TESTING_MODE"):
@@ -249,8 +249,8 @@ def test_what_a_command_needs_depends_on_its_purpose(folder: Path) -> None:
 
     assert load(folder, live, Purpose.DATABASE).connection_string == SQLITE
     assert load(folder, {"BATCH_SIZE": "abc"}, Purpose.NOTHING).batch_size == 100
-    assert "DB_CONNECTION_STRING" not in fault_of(folder, {"TESTING_MODE": "true"}, Purpose.ENDPOINT)
-    assert "API_ENDPOINT is missing" in fault_of(folder, {"DB_CONNECTION_STRING": SQLITE}, Purpose.SMOKE)
+    assert "DB_CONNECTION_STRING" not in error_of(folder, {"TESTING_MODE": "true"}, Purpose.ENDPOINT)
+    assert "API_ENDPOINT is missing" in error_of(folder, {"DB_CONNECTION_STRING": SQLITE}, Purpose.SMOKE)
 
 
 def test_endpoint_that_holds_the_path_already_is_left_alone(folder: Path) -> None:
@@ -262,7 +262,7 @@ def test_endpoint_that_holds_the_path_already_is_left_alone(folder: Path) -> Non
 
 
 def test_endpoint_of_another_authority_contradicts_the_la_code(folder: Path) -> None:
-    message = fault_of(folder, LIVE | {"API_ENDPOINT": f"{RECEIVER}/children_social_care_data/846/children"})
+    message = error_of(folder, LIVE | {"API_ENDPOINT": f"{RECEIVER}/children_social_care_data/846/children"})
 
     assert "LA_CODE is 845, but API_ENDPOINT names 846" in message
 
@@ -273,7 +273,7 @@ def test_connection_string_has_an_alias(folder: Path) -> None:
 
 
 def test_alias_with_another_value_is_a_contradiction(folder: Path) -> None:
-    message = fault_of(folder, {"SQL_CONN_STR": "Driver=x;PWD=geheim", "DB_CONNECTION_STRING": SQLITE})
+    message = error_of(folder, {"SQL_CONN_STR": "Driver=x;PWD=geheim", "DB_CONNECTION_STRING": SQLITE})
 
     assert "DB_CONNECTION_STRING and SQL_CONN_STR" in message
     assert "have two values in the environment" in message
@@ -311,8 +311,8 @@ def test_trusted_connection_takes_the_newest_driver(folder: Path, drivers: list[
 def test_incomplete_trusted_connection_is_an_error(folder: Path) -> None:
     with pytest.raises(SettingsError, match="no SQL Server ODBC driver is installed"):
         load_settings({}, {"USER_SERVER": "h", "USER_DATABASE": "d"}, folder, drivers=lambda: ["SQLite3"])
-    assert "USER_DATABASE is missing" in fault_of(folder, {"USER_SERVER": "h"})
-    assert "USER_SERVER is missing" in fault_of(folder, {"USER_DATABASE": "d"})
+    assert "USER_DATABASE is missing" in error_of(folder, {"USER_SERVER": "h"})
+    assert "USER_SERVER is missing" in error_of(folder, {"USER_DATABASE": "d"})
 
 
 def test_connection_string_wins_over_user_server_with_a_warning(folder: Path) -> None:

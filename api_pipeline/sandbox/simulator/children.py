@@ -125,7 +125,7 @@ def _read(body: bytes, conditions: Conditions) -> Answer | list[Any]:
     if not isinstance(records, list):
         return error_answer(400, "The body must be a JSON array of records.")
     if not records:
-        return error_answer(400, "The array holds no records; 1 to 100 are wanted.")
+        return error_answer(400, "The array holds no records; 1 to 100 are expected.")
     if len(records) > MAX_RECORDS:
-        return replace(error_answer(413, "Too many records; 1 to 100 are wanted."), records=len(records))
+        return replace(error_answer(413, "Too many records; 1 to 100 are expected."), records=len(records))
     return records

@@ -19,7 +19,7 @@ def made(kind: type[_Made], value: Any) -> _Made:
 def members(kind: type, value: Any) -> dict[str, Any]:
     """Return the members of a dataclass that a JSON object names, each in its type. Errors: ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"an object is wanted for {kind.__name__}")  # noqa: TRY004 - the value is the client's
+        raise ValueError(f"expected an object for {kind.__name__}")  # noqa: TRY004 - the value is the client's
     hints = get_type_hints(kind)
     for name in value:
         if name not in hints:

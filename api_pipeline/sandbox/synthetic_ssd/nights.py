@@ -17,7 +17,7 @@ from api_pipeline.staging.tables import SSD_TABLES
 _LONGEST_RENUMBERED = 30
 
 
-class Change(str, Enum):
+class NightChange(str, Enum):
     """What can happen to one person in a night."""
 
     CAME = "a new person"
@@ -33,16 +33,16 @@ class Change(str, Enum):
 
 
 _WEIGHTS = {
-    Change.CAME: 10,
-    Change.FIELDS: 30,
-    Change.OPENED: 10,
-    Change.CLOSED: 14,
-    Change.REOPENED: 5,
-    Change.REMOVED: 8,
-    Change.LEFT: 4,
-    Change.VANISHED: 4,
-    Change.RETURNED: 5,
-    Change.RENUMBERED: 10,
+    NightChange.CAME: 10,
+    NightChange.FIELDS: 30,
+    NightChange.OPENED: 10,
+    NightChange.CLOSED: 14,
+    NightChange.REOPENED: 5,
+    NightChange.REMOVED: 8,
+    NightChange.LEFT: 4,
+    NightChange.VANISHED: 4,
+    NightChange.RETURNED: 5,
+    NightChange.RENUMBERED: 10,
 }
 _REMOVABLE = (
     *("ssd_disability", "ssd_sdq_scores", "ssd_cin_assessments", "ssd_assessment_factors", "ssd_cin_plans"),
@@ -60,10 +60,10 @@ _ENDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NightStep:
     """One person's change: `before` is None for somebody who was not there, `after` for somebody who is gone."""
 
-    change: Change
+    change: NightChange
     number: int
     before: SyntheticPerson | None
     after: SyntheticPerson | None
@@ -73,32 +73,34 @@ class Step:
 class Night:
     """All that a night changed."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[NightStep, ...]
 
 
-def drawn_changes(rng: random.Random, count: int) -> list[Change]:
+def drawn_changes(rng: random.Random, count: int) -> list[NightChange]:
     """Draw what is to happen; from ten changes on, every kind comes at least once."""
-    certain = list(Change) if count >= len(Change) else []
+    certain = list(NightChange) if count >= len(NightChange) else []
     rng.shuffle(certain)
     return certain + rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count - len(certain))
 
 
-def changed_person(rng: random.Random, person: SyntheticPerson, change: Change, today: datetime) -> SyntheticPerson:
+def changed_person(
+    rng: random.Random, person: SyntheticPerson, change: NightChange, today: datetime
+) -> SyntheticPerson:
     """Return the person after a change that they live through; `today` is midnight of the day after the night."""
     after = person.copied()
     match change:
-        case Change.OPENED:
+        case NightChange.OPENED:
             _open(rng, after, today)
-        case Change.CLOSED:
+        case NightChange.CLOSED:
             _close(rng, after, today)
-        case Change.REOPENED:
+        case NightChange.REOPENED:
             for episode in after.tables.get("ssd_cin_episodes", ()):
                 episode.update(cine_close_date=None, cine_close_reason=None)
-        case Change.REMOVED:
+        case NightChange.REMOVED:
             _remove(rng, after)
-        case Change.LEFT:
+        case NightChange.LEFT:
             _leave(after)
-        case Change.RENUMBERED:
+        case NightChange.RENUMBERED:
             _renumber(after)
         case _:
             _change_fields(rng, after, today)

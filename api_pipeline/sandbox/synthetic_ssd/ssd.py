@@ -10,7 +10,7 @@ from api_pipeline.sandbox.synthetic_ssd.care import REGISTRATIONS, care_cases
 from api_pipeline.sandbox.synthetic_ssd.cases import Case
 from api_pipeline.sandbox.synthetic_ssd.episodes import block_cases
 from api_pipeline.sandbox.synthetic_ssd.life import FEWEST_PROFESSIONALS, Life, Row, professional_id_of
-from api_pipeline.sandbox.synthetic_ssd.nights import Change, Night, Step, changed_person, drawn_changes
+from api_pipeline.sandbox.synthetic_ssd.nights import Night, NightChange, NightStep, changed_person, drawn_changes
 from api_pipeline.sandbox.synthetic_ssd.ordinary import ordinary_life
 from api_pipeline.sandbox.synthetic_ssd.person import SyntheticPerson
 from api_pipeline.sandbox.synthetic_ssd.situations import situation_cases
@@ -57,13 +57,13 @@ class SyntheticSsd:
         return [self._professional(number) for number in range(self._professionals)]
 
     def next_night(self, rng: random.Random, share: float, as_of: date | None = None) -> Night:
-        """Change a share of the people (one at least) as a night does, and return what was changed.
+        """NightChange a share of the people (one at least) as a night does, and return what was changed.
 
         `as_of` is the day after that night, for dates that come in with it; without it the day stays.
         """
         today = datetime.combine(as_of or self._as_of, time())
         count = max(1, round(self.people * share))
-        steps: list[Step] = []
+        steps: list[NightStep] = []
         for change in drawn_changes(rng, count):
             step = self._step(rng, change, today, {step.number for step in steps})
             if step is not None:
@@ -71,25 +71,25 @@ class SyntheticSsd:
                 self._changed[step.number] = step.after
         return Night(tuple(steps))
 
-    def _step(self, rng: random.Random, change: Change, today: datetime, taken: set[int]) -> Step | None:
-        if change is Change.CAME:
+    def _step(self, rng: random.Random, change: NightChange, today: datetime, taken: set[int]) -> NightStep | None:
+        if change is NightChange.CAME:
             self.people += 1
-            return Step(change, self.people - 1, None, self._made(self.people - 1))
-        if change is Change.RETURNED:
+            return NightStep(change, self.people - 1, None, self._made(self.people - 1))
+        if change is NightChange.RETURNED:
             gone = [person for person in self._gone if person.number not in taken]
             if not gone:
                 return None
             person = rng.choice(gone)
             self._gone.remove(person)
-            return Step(change, person.number, None, person)
+            return NightStep(change, person.number, None, person)
         number = rng.randrange(self.people)
         before = self.person(number)
         if before is None or number in taken:
             return None
-        if change is Change.VANISHED:
+        if change is NightChange.VANISHED:
             self._gone.append(before)
-            return Step(change, number, before, None)
-        return Step(change, number, before, changed_person(rng, before, change, today))
+            return NightStep(change, number, before, None)
+        return NightStep(change, number, before, changed_person(rng, before, change, today))
 
     def _made(self, number: int) -> SyntheticPerson:
         rng = random.Random(f"{self._seed}/{number}")  # noqa: S311 - invented people need no cryptography

@@ -69,7 +69,7 @@ class IdaasTokens:
             try:
                 found = retrying(self._caller.policy, self._caller.limiter)(self._fetch)
             except TransientError as error:
-                raise Failed(Outcome.UNAVAILABLE, f"no token: {error.fault.reason}") from None
+                raise Failed(Outcome.UNAVAILABLE, f"no token: {error.transient.reason}") from None
             if isinstance(found, ApiError):
                 raise failed(found)
             value, lifetime = found

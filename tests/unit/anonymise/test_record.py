@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from api_pipeline.anonymise.fields import FieldKind, Items, Leaf, Members, drawn_codes, record_fields
-from api_pipeline.anonymise.filling import Outcome, RowList, Wanted
+from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome, RowList
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import LiveRecord, anonymise
 from api_pipeline.anonymise.tables import pair_of
@@ -123,7 +123,9 @@ def test_sentences_contain_counts_and_row_ids() -> None:
     unreadable = RowList()
     for row in range(1, 13):
         unreadable.add(row)
-    done = sentences(PAIR, Wanted(replace=True), Outcome(records=1, replaced=4, left_out=2, unreadable=unreadable))
+    done = sentences(
+        PAIR, CopyOptions(replace=True), CopyOutcome(records=1, replaced=4, left_out=2, unreadable=unreadable)
+    )
 
     assert done == [
         "1 invented record of ssd.Staging was written to ssd.Staging_anon; nothing of the originals was found in it.",

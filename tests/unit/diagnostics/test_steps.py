@@ -12,7 +12,7 @@ from api_pipeline.diagnostics.steps import (
     Status,
     Step,
     StepFailed,
-    Walk,
+    StepWalk,
     as_document,
     exit_code_of,
     report_lines,
@@ -25,9 +25,9 @@ def clock() -> Iterator[float]:
     return (second / 4 for second in count())
 
 
-def walk() -> Walk:
+def walk() -> StepWalk:
     ticks = clock()
-    return Walk("test-x", clock=lambda: next(ticks))
+    return StepWalk("test-x", clock=lambda: next(ticks))
 
 
 def report(code: int, test: str = "test-x") -> Report:

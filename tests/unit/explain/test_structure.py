@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.explain.structure import Change, changes_between, parts_of
+from api_pipeline.explain.structure import StructureChange, changes_between, parts_of
 
 EPISODE = {
     "social_care_episode_id": "E1",
@@ -30,16 +30,16 @@ def test_changes_are_named_by_their_path() -> None:
         "social_care_episodes": [{**EPISODE, "child_in_need_plans": []}, {"social_care_episode_id": "E2"}],
     }
     assert changes_between(held, now) == [
-        Change("child_details.sex", "changed", '"F"', '"M"'),
-        Change("child_details.ethnicity", "gone", '"WBRI"', ""),
-        Change("child_details.postcode", "new", "", '"ZZ1 1ZZ"'),
-        Change(
+        StructureChange("child_details.sex", "changed", '"F"', '"M"'),
+        StructureChange("child_details.ethnicity", "gone", '"WBRI"', ""),
+        StructureChange("child_details.postcode", "new", "", '"ZZ1 1ZZ"'),
+        StructureChange(
             "social_care_episodes[E1].child_in_need_plans",
             "gone",
             '[{"child_in_need_plan_id": "P1", "start_date": "2025-02-03"}]',
             "",
         ),
-        Change("social_care_episodes[E2]", "new", "", '{"social_care_episode_id": "E2"}'),
+        StructureChange("social_care_episodes[E2]", "new", "", '{"social_care_episode_id": "E2"}'),
     ]
     assert changes_between(held, held) == []
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from api_pipeline.notify.channels import Channel, Delivery
+from api_pipeline.notify.channels import Channel, MessagesUnderWay
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.messages import webhook_body
 from api_pipeline.notify.sending import ping_address
@@ -85,7 +85,7 @@ def test_server_that_never_answers_delays_the_end_by_the_bound_alone() -> None:
         return ""
 
     began = time.monotonic()
-    outcomes = Delivery([Channel("PING_URL", hang), Channel("NOTIFY_WEBHOOK", lambda: "")], time_s=0.1).wait()
+    outcomes = MessagesUnderWay([Channel("PING_URL", hang), Channel("NOTIFY_WEBHOOK", lambda: "")], time_s=0.1).wait()
     assert time.monotonic() - began < 5
     assert [problem for _, problem in outcomes] == ["no answer within 0.1 s", ""]
     release.set()
@@ -95,5 +95,5 @@ def test_error_of_a_channel_is_a_sentence_without_its_text() -> None:
     def fail() -> str:
         raise RuntimeError("https://hooks.example/secret")
 
-    ((_, problem),) = Delivery([Channel("PING_URL", fail)]).wait()
+    ((_, problem),) = MessagesUnderWay([Channel("PING_URL", fail)]).wait()
     assert problem == "unexpected RuntimeError"

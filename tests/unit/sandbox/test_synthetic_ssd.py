@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import pytest
 
-from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, Change, SyntheticSsd, create_tables
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, NightChange, SyntheticSsd, create_tables
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.tables import SSD_TABLES, ColumnKind
 
@@ -213,17 +213,21 @@ def test_every_kind_of_change_happens_and_changes_what_it_says() -> None:
     ssd, rng = SyntheticSsd(400, AS_OF, all_cases_first=False), random.Random(2)
     steps = [step for _ in range(8) for step in ssd.next_night(rng, 0.1).steps]
 
-    assert {step.change for step in steps} == set(Change)
+    assert {step.change for step in steps} == set(NightChange)
     for step in steps:
-        assert (step.before is None) == (step.change in (Change.CAME, Change.RETURNED))
-        assert (step.after is None) == (step.change is Change.VANISHED)
-        if step.before and step.after and step.change in (Change.FIELDS, Change.OPENED, Change.RENUMBERED):
+        assert (step.before is None) == (step.change in (NightChange.CAME, NightChange.RETURNED))
+        assert (step.after is None) == (step.change is NightChange.VANISHED)
+        if (
+            step.before
+            and step.after
+            and step.change in (NightChange.FIELDS, NightChange.OPENED, NightChange.RENUMBERED)
+        ):
             assert step.before.tables != step.after.tables
 
 
 def test_renumbering_changes_ids_and_nothing_else() -> None:
     ssd, rng = SyntheticSsd(400, AS_OF, all_cases_first=False), random.Random(2)
-    steps = [step for _ in range(8) for step in ssd.next_night(rng, 0.1).steps if step.change is Change.RENUMBERED]
+    steps = [step for _ in range(8) for step in ssd.next_night(rng, 0.1).steps if step.change is NightChange.RENUMBERED]
 
     for step in steps:
         assert step.before
@@ -240,9 +244,9 @@ def test_who_vanished_and_returned_is_the_same_person() -> None:
     returned = 0
     for _ in range(20):
         for step in ssd.next_night(rng, 0.1).steps:
-            if step.change is Change.VANISHED:
+            if step.change is NightChange.VANISHED:
                 gone[step.number] = repr(step.before)
-            if step.change is Change.RETURNED:
+            if step.change is NightChange.RETURNED:
                 assert repr(step.after) == gone.pop(step.number)
                 returned += 1
         assert all(ssd.person(number) is None for number in gone)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.schedule.job import Job, checked_name, start_times
+from api_pipeline.schedule.job import ScheduledRun, checked_name, start_times
 
 
-def job(*times: str) -> Job:
-    return Job("csc-api", ("/opt/d2i-csc-api", "run"), Path("/var/lib/csc-api"), start_times(times))
+def job(*times: str) -> ScheduledRun:
+    return ScheduledRun("csc-api", ("/opt/d2i-csc-api", "run"), Path("/var/lib/csc-api"), start_times(times))
 
 
 @pytest.mark.parametrize(

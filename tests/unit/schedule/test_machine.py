@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.schedule.cron import Cron
-from api_pipeline.schedule.job import Job, SchedulerKind, start_times
+from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, start_times
 from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
 from api_pipeline.schedule.task_scheduler import TaskScheduler
 
@@ -64,7 +64,7 @@ def test_units_of_a_user_stand_in_the_folder_of_its_settings(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", base)
-    job = Job("csc-api", ("/opt/d2i-csc-api", "run"), tmp_path, start_times(["02:00"]))
+    job = ScheduledRun("csc-api", ("/opt/d2i-csc-api", "run"), tmp_path, start_times(["02:00"]))
     own = scheduler(SchedulerKind.SYSTEMD_USER, "").text(job)
     assert own.startswith(f"# {base or tmp_path / '.config'}/systemd/user/csc-api.service\n")
     assert scheduler(SchedulerKind.SYSTEMD, "").text(job).startswith("# /etc/systemd/system/csc-api.service\n")

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.schedule.job import Job, start_times
+from api_pipeline.schedule.job import ScheduledRun, start_times
 from api_pipeline.schedule.task_scheduler import TaskScheduler
 from tests.support.schedulers import KNOWN, NAMESPACE, split_command_line
 
@@ -17,9 +17,9 @@ FOLDER = PureWindowsPath("C:\\Programme & Daten\\Jürgen's <csc>")
 SCHEDULER = TaskScheduler(date(2026, 1, 1))
 
 
-def job(account: str = "DOMAIN\\svc-csc-api", folder: PureWindowsPath = FOLDER) -> Job:
+def job(account: str = "DOMAIN\\svc-csc-api", folder: PureWindowsPath = FOLDER) -> ScheduledRun:
     program = (str(folder / "csc_api_pipeline.exe"), "run", "--quiet", "--log-file", str(folder / "run.log"), 'a"b\\')
-    return Job("csc-api", program, folder, start_times(["02:00", "05:00"]), account)
+    return ScheduledRun("csc-api", program, folder, start_times(["02:00", "05:00"]), account)
 
 
 def only(task: ElementTree.Element, name: str) -> str:

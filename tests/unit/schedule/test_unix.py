@@ -14,7 +14,7 @@ import pytest
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.schedule.cron import Cron
-from api_pipeline.schedule.job import Job, start_times
+from api_pipeline.schedule.job import ScheduledRun, start_times
 from api_pipeline.schedule.systemd import Systemd
 from tests.support.databases import missing
 
@@ -22,8 +22,8 @@ AWKWARD = "nightly run 100% of $HOME \"and\" 'more' \\x;y"
 NEEDS_POSIX = pytest.mark.skipif(os.name == "nt", reason="systemd and cron are not on Windows")
 
 
-def job(folder: Path, program: Path, *arguments: str) -> Job:
-    return Job("csc-api", (str(program), *arguments), folder, start_times(["02:00", "05:00", "12:30"]), "root")
+def job(folder: Path, program: Path, *arguments: str) -> ScheduledRun:
+    return ScheduledRun("csc-api", (str(program), *arguments), folder, start_times(["02:00", "05:00", "12:30"]), "root")
 
 
 def witness(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyodbc
 import pytest
 
-from api_pipeline.sql.odbc_errors import connection_facts, explain_connection_fault
+from api_pipeline.sql.odbc_errors import connection_facts, explain_connection_error
 
 MICROSOFT = "[Microsoft][ODBC Driver 18 for SQL Server]"
 TRUSTED = "Driver={ODBC Driver 18 for SQL Server};Server=sql01\\ssd,1444;Database=HDM;Trusted_Connection=yes"
@@ -13,7 +13,7 @@ NAMED = "Driver={ODBC Driver 18 for SQL Server};Server=tcp:sql01;Database=HDM;UI
 
 
 def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
-    return explain_connection_fault(pyodbc.Error(state, f"[{state}] {text} (SQLDriverConnect)"), connection_string)
+    return explain_connection_error(pyodbc.Error(state, f"[{state}] {text} (SQLDriverConnect)"), connection_string)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_registered_driver_that_does_not_load_is_not_called_missing() -> None:
 
 
 def test_error_without_any_text_is_explained_all_the_same() -> None:
-    assert explain_connection_fault(pyodbc.Error(), TRUSTED).startswith("The server sql01\\ssd,1444 cannot be reached")
+    assert explain_connection_error(pyodbc.Error(), TRUSTED).startswith("The server sql01\\ssd,1444 cannot be reached")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from api_pipeline.model import StagedRow
 from api_pipeline.staging.changes import (
     Delete,
-    Held,
+    ReceiverState,
     Rehash,
     Restore,
     Update,
@@ -21,10 +21,10 @@ from api_pipeline.staging.changes import (
 )
 
 NOW = Version("now", b"n" * 32, "M1")
-NOBODY = Held()
-UNSURE = Held(is_held=True)
-SAME = Held(is_held=True, payload="held: now", receipt="receipt")
-OTHER = Held(is_held=True, payload="held: before", receipt="receipt")
+NOBODY = ReceiverState()
+UNSURE = ReceiverState(is_held=True)
+SAME = ReceiverState(is_held=True, payload="held: now", receipt="receipt")
+OTHER = ReceiverState(is_held=True, payload="held: before", receipt="receipt")
 
 
 def meaning(text: str) -> bytes | None:
@@ -49,12 +49,14 @@ def test_another_hash_of_the_same_meaning_is_only_noted(digest: bytes | str | No
 
 @pytest.mark.parametrize("payload", ["before", "", "no payload at all"])
 @pytest.mark.parametrize(("held", "state"), [(NOBODY, "new"), (UNSURE, "updated"), (SAME, "updated")])
-def test_another_meaning_is_an_update_that_is_new_while_nothing_is_held(payload: str, held: Held, state: str) -> None:
+def test_another_meaning_is_an_update_that_is_new_while_nothing_is_held(
+    payload: str, held: ReceiverState, state: str
+) -> None:
     assert present(row(payload=payload), NOW, held, meaning) == Update(7, "1001", NOW, state, None)
 
 
 def test_the_answer_that_alone_tells_of_a_sending_is_kept() -> None:
-    held = Held(is_held=True, kept_answer="receipt")
+    held = ReceiverState(is_held=True, kept_answer="receipt")
     assert present(row(), NOW, held, meaning) == Update(7, "1001", NOW, "updated", "receipt")
 
 
@@ -81,13 +83,13 @@ def test_unchanged_row_is_due_when_the_baseline_holds_more() -> None:
 
 
 @pytest.mark.parametrize("held", [OTHER, UNSURE])
-def test_returned_child_with_changes_or_in_doubt_is_updated(held: Held) -> None:
+def test_returned_child_with_changes_or_in_doubt_is_updated(held: ReceiverState) -> None:
     change = present(row("deleted", digest=NOW.hash, payload="now"), NOW, held, meaning)
     assert change == Update(7, "1001", NOW, "updated", None, Word.RETURNED)
 
 
 @pytest.mark.parametrize(("held", "is_due"), [(NOBODY, False), (UNSURE, True), (OTHER, True)])
-def test_a_child_that_left_is_deleted_and_due_where_it_is_held(held: Held, is_due: bool) -> None:
+def test_a_child_that_left_is_deleted_and_due_where_it_is_held(held: ReceiverState, is_due: bool) -> None:
     assert absent(row(), held) == Delete(7, "1001", is_due)
 
 

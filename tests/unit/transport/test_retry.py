@@ -69,7 +69,7 @@ def test_last_error_is_told_when_all_tries_are_used_up() -> None:
     with pytest.raises(TransientError, match="try 4 met") as told:
         retrying(at_once(4), a_limiter())(work)
     assert len(calls) == 4
-    assert told.value.fault == busy(4)
+    assert told.value.transient == busy(4)
 
 
 def test_error_that_does_not_pass_is_not_repeated() -> None:

@@ -59,7 +59,7 @@ def an_answer(got: RawAnswer | Transient) -> RawAnswer:
     return got
 
 
-def a_fault(got: RawAnswer | Transient) -> Transient:
+def a_failure(got: RawAnswer | Transient) -> Transient:
     assert isinstance(got, Transient), got
     return got
 
@@ -117,8 +117,8 @@ def test_cookie_is_not_sent_back(server: HostileReceiver, session: requests.Sess
 
 def test_nothing_is_repeated(server: HostileReceiver, session: requests.Session) -> None:
     asked = asking(server, in_turn(hangs_up, says(200)))
-    fault = a_fault(ask(session, REACH, asked))
-    assert fault == Transient(
+    failure = a_failure(ask(session, REACH, asked))
+    assert failure == Transient(
         None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
     )
     assert len(server.heard) == 1
@@ -128,8 +128,8 @@ def test_service_that_is_not_there_got_nothing(session: requests.Session) -> Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/"
-        fault = a_fault(ask(session, replace(REACH, peer="the token service"), Request("GET", address, "page")))
-    assert fault == Transient(
+        failure = a_failure(ask(session, replace(REACH, peer="the token service"), Request("GET", address, "page")))
+    assert failure == Transient(
         None, "network error: the token service could not be reached", None, may_have_arrived=False
     )
 
@@ -146,17 +146,17 @@ def test_service_without_tls_got_nothing(session: requests.Session) -> None:
         server = threading.Thread(target=answer_without_tls)
         server.start()
         asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
-        fault = a_fault(ask(session, REACH, asked))
+        failure = a_failure(ask(session, REACH, asked))
         server.join(5)
-    assert fault == Transient(
+    assert failure == Transient(
         None, "network error: the receiver's certificate or TLS was not accepted", None, may_have_arrived=False
     )
 
 
 def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
-    fault = a_fault(ask(session, replace(REACH, timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
-    assert fault.reason == "network error: no answer within READ_TIMEOUT_S"
-    assert fault.may_have_arrived
+    failure = a_failure(ask(session, replace(REACH, timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
+    assert failure.reason == "network error: no answer within READ_TIMEOUT_S"
+    assert failure.may_have_arrived
     assert server.heard[0].took_s < 1.0
 
 
@@ -166,15 +166,15 @@ def test_answer_that_drips_is_cut_off_as_a_whole(server: HostileReceiver, sessio
             talk.drip(b"HTTP/1.1 200 Fine\r\n" + b"X-More: 1\r\n" * 1000)
 
     began = time.monotonic()
-    fault = a_fault(ask(session, REACH, replace(asking(server, drip), whole_s=0.15)))
+    failure = a_failure(ask(session, REACH, replace(asking(server, drip), whole_s=0.15)))
     assert 0.1 < time.monotonic() - began < 1.5
-    assert fault.may_have_arrived
+    assert failure.may_have_arrived
 
 
 def test_answer_is_not_waited_for_once_it_is_abandoned(server: HostileReceiver, session: requests.Session) -> None:
     began = time.monotonic()
     reach = replace(REACH, timeouts=(2.0, 30.0), is_abandoned=lambda: True)
-    assert a_fault(ask(session, reach, asking(server, Talk.wait_until_gone))).may_have_arrived
+    assert a_failure(ask(session, reach, asking(server, Talk.wait_until_gone))).may_have_arrived
     assert time.monotonic() - began < 2.0
 
 
