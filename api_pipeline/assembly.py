@@ -16,8 +16,8 @@ from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, check_transport, make_receiver, reach_of
 from api_pipeline.db import Connection, connect, working_as
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.delivery.plan_options import PlanOptions
-from api_pipeline.delivery.planner import Planner
+from api_pipeline.delivery.pages import Pages, PlanOptions
+from api_pipeline.delivery.planner import PlanCounts, Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, RunProgress
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.delivery.stop_token import StopToken
@@ -179,7 +179,7 @@ def _execute(
             summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
         parts = _parts(settings, options, observers, stop, summary, store, write_back)
         Run(parts, summary).execute()
-        summary.due += _not_come_to(store.table, parts.planner, request)
+        summary.due += _not_come_to(store.table, options, parts.planner.counts)
         summary.is_table_empty = not (summary.due or summary.errors) and store.table.is_empty()
         if store.control_tables and request.person_id is None and not summary.errors:
             count_children_without_row(store.table, settings.receiver, summary)
@@ -211,14 +211,13 @@ def _delete_old_log(settings: Settings, stop: threading.Event, summary: RunSumma
         _LOG.info("deleted %d lines of %s older than LOG_KEEP_DAYS", summary.log_lines_deleted, store.tables.log)
 
 
-def _not_come_to(store: StagingTable, planner: Planner, request: RunRequest) -> int:
+def _not_come_to(store: StagingTable, options: PlanOptions, counts: PlanCounts) -> int:
     """Return how many due rows a run that ended early has not even read, as far as the database still tells."""
-    counts = planner.counts
-    if counts.is_complete or counts.last_id is None or request.resync or request.limit is not None:
+    if counts.is_complete or counts.last_id is None or options.selection.every_row or options.limit is not None:
         return 0
     try:
-        left = store.read_due_after(planner.selection, counts.last_id)
-        return len(set(left).difference(*(rows.open_ids for rows in planner.people.values())))
+        left = store.read_due_after(options.selection, counts.last_id)
+        return len(set(left).difference(*(rows.open_ids for rows in options.people.values())))
     except DatabaseError as error:
         _LOG.debug("the rows left over could not be counted: %s", error)
         return 0
@@ -299,12 +298,11 @@ def _parts(
     receiver = (_simulated if settings.testing_mode else make_receiver)(settings, limiter, on_the_wire)
     observers.on_due(store.table.count(options.selection))
     under_way: set[str] = set()
-    planner = Planner(
+    pages = Pages(
         store.table,
         options,
         Checker(),
         retry_budget_of(settings),
-        _log_finding,
         under_way=under_way.copy,
         after_reopen=store.lock.retake,
     )
@@ -316,7 +314,7 @@ def _parts(
         pause=lambda: limiter.sleep(FIRST_WAIT_S),
     )
     return RunParts(
-        planner=planner,
+        planner=Planner(pages, _log_finding),
         sending=sending,
         write_back=write_back,
         under_way=under_way,

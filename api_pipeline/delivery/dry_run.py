@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Outcome, Record, RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
@@ -85,7 +85,7 @@ def dry_run(
     """Return what a run would do now. Errors: DatabaseError."""
     tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(store, replace(options, testing=True), checker, retry, observers.on_finding)
+    planner = Planner(Pages(store, replace(options, testing=True), checker, retry), observers.on_finding)
     steps: Iterator[Step] | None = planner.steps()
     while steps is not None:
         for step in steps:

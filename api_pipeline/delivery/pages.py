@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from api_pipeline.db_retry import RetryBudget, with_retry
-from api_pipeline.delivery.plan_options import PlanOptions
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
+from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import newest_only
-from api_pipeline.payload import plan
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
+from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import Payload, PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
@@ -28,30 +29,73 @@ from api_pipeline.payloads.schema_check import Checker, identity_findings
 _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
 
 _MOST_AHEAD = 2
+_UNKNOWN = Baseline()
+_Result = TypeVar("_Result")
 
 
-class Draft(NamedTuple):
-    """What is next for a row, as long as this is the baseline."""
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
-    baseline: Baseline
-    step: Record | NothingToSend
+    `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
+    `testing` whether nothing is sent, and nothing recorded either. `people` are those with more than one row.
+    """
+
+    selection: Selection
+    policy: Policy
+    receiver: str
+    control_tables: bool
+    schema_check: str
+    schema_codes: str
+    testing: bool
+    people: Mapping[str, RowsOfPerson]
+    limit: int | None = None
 
 
-class LookedAt(NamedTuple):
-    """A row, its payload or why it cannot be read, what is found in it, and what is next where something is held."""
+class DueRow(NamedTuple):
+    """A due row, its payload or why it cannot be read, what is found in it, and what the receiver holds of its child.
+
+    `draft` is what is next for it, where that was compared while the payload was at hand.
+    """
 
     row: StagedRow
     payload: Payload | PayloadError
     findings: Sequence[Finding]
-    draft: Draft | None
+    baseline: Baseline
+    draft: Record | NothingToSend | None
+
+
+class Page(NamedTuple):
+    """The due rows of a page, and the people whose rows would be due but have a blank payload.
+
+    Of the children in `moving` the baselines may say what is true no longer when the rows are planned.
+    """
+
+    due: list[DueRow]
+    blank: list[str]
+    moving: set[str]
+
+
+class _LookedAt(NamedTuple):
+    """What is known of a row from its text, and from the baseline that was read with it."""
+
+    row: StagedRow
+    payload: Payload | PayloadError
+    findings: Sequence[Finding]
+    draft: Record | NothingToSend | None
+
+    @property
+    def child(self) -> str:
+        """Return whose payload it is, "" where it cannot be read."""
+        return self.payload.la_child_id if isinstance(self.payload, Payload) else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class _Read:
     """Rows as they were read in one go, and the baselines of the children who were `asked` for.
 
-    Of the children in `moving` these may say what is true no longer when the rows are planned. Of no child does it say
-    so on another `opening` of the connection: meanwhile another run may have come and gone.
+    `moving` are those of `Page`. On another `opening` of the connection none of it may be true: meanwhile another run
+    may have come and gone.
     """
 
     opening: int
@@ -62,8 +106,8 @@ class Page:
 
 
 class _Ahead(NamedTuple):
-    page: Page
-    looked_at: Future[list[LookedAt]]
+    read: _Read
+    looked_at: Future[list[_LookedAt]]
 
 
 class Pages:
@@ -78,11 +122,13 @@ class Pages:
         options: PlanOptions,
         checker: Checker,
         retry_budget: RetryBudget,
-        under_way: Callable[[], set[str]],
-        after_reopen: Callable[[], None],
+        *,
+        under_way: Callable[[], set[str]] = set,
+        after_reopen: Callable[[], None] = lambda: None,
     ) -> None:
+        self.options = options
         self._store = store
-        self._options = options
+        self._baselines = Baselines(store, options.receiver)
         self._checker = checker
         self._retry_budget = retry_budget
         self._under_way = under_way
@@ -98,10 +144,10 @@ class Pages:
         They cost no transaction of their own then, and their payloads are read and checked while the database works.
         """
         while len(self._ahead) < _MOST_AHEAD and not self._is_read_to_its_end():
-            page = self._read(self._next_rows)
+            read = self._read(self._next_rows())
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, "planner")
-            self._ahead.append(_Ahead(page, self._worker.submit(self._look_at_all, page)))
+            self._ahead.append(_Ahead(read, self._worker.submit(self._look_at_all, read)))
 
     def close(self) -> None:
         """End the thread that reads and checks payloads."""
@@ -111,71 +157,92 @@ class Pages:
     def note_planned(self, child: str) -> None:
         """Take in that a record of a child is planned: what was read ahead of it is true no longer."""
         for ahead in self._ahead:
-            ahead.page.moving.add(child)
+            ahead.read.moving.add(child)
 
-    def next_page(self) -> tuple[Page, list[LookedAt]] | None:
+    def next_page(self) -> Page | None:
         """Return the next page, None behind the last. Errors: DatabaseError."""
-        page: Page | None = None
+        read: _Read | None = None
         if self._ahead:
-            page, result = self._ahead.popleft()
+            read, result = self._ahead.popleft()
             looked_at = result.result()
-        if page is None or page.opening != self._store.connection.openings:
+        if read is None or read.opening != self._store.connection.openings:
             self._ahead.clear()
-            page = self._with_retry(self._next_rows)
-            looked_at = self._look_at_all(page)
-        self._has_ended = not page.rows
+            read = self._with_retry(lambda: self._read(self._next_rows()))
+            looked_at = self._look_at_all(read)
+        self._has_ended = not read.rows
         if self._has_ended:
             return None
-        self._after_id = page.rows[-1].id
-        return page, looked_at
+        self._after_id = read.rows[-1].id
+        return self._page(read, looked_at)
 
-    def page_of(self, ids: Sequence[int]) -> tuple[Page, list[LookedAt]]:
+    def page_of(self, ids: Sequence[int]) -> Page:
         """Return some rows as they stand now. Errors: DatabaseError."""
-        page = self._with_retry(lambda: sorted(self._store.read_rows(ids), key=lambda row: row.id))
-        return page, self._look_at_all(page)
+        read = self._with_retry(lambda: self._read(sorted(self._store.read_rows(ids), key=lambda row: row.id)))
+        return self._page(read, self._look_at_all(read))
 
-    def baselines(self, children: Sequence[str]) -> dict[str, Baseline]:
-        """Return what is recorded of children. Errors: DatabaseError."""
-        if not self._options.control_tables:
-            return {}
-        return Baselines(self._store, self._options.receiver).read(children)
+    def _page(self, read: _Read, looked_at: Sequence[_LookedAt]) -> Page:
+        blank = [one.row.person_id for one in looked_at if one.row.is_blank and _would_be_due(one.row)]
+        rows = [one for one in looked_at if not one.row.is_blank]
+        return Page(self._with_retry(lambda: self._due(read, rows)), blank, read.moving)
+
+    def _due(self, read: _Read, looked_at: Sequence[_LookedAt]) -> list[DueRow]:
+        # What a text seemed to say may have stood elsewhere in it.
+        others = {one.child for one in looked_at if one.child} - read.asked
+        baselines = {**read.baselines, **self._recorded(others)}
+        adopted: Mapping[int, Baseline] = {}
+        if self.options.control_tables:
+            unknown = {one.row.id: one.child for one in looked_at if one.child not in baselines}
+            rows = [one.row for one in looked_at if one.row.id in unknown]
+            adopted = adopt(self._store, self.options.receiver, rows, unknown, is_recording=not self.options.testing)
+        due = []
+        for one in looked_at:
+            baseline = baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)
+            if is_due(one.row, baseline) or (self.options.selection.every_row and not one.row.is_deleted):
+                due.append(DueRow(one.row, one.payload, one.findings, baseline, one.draft))
+        return due
 
     def _next_rows(self) -> Sequence[StagedRow]:
-        after_id = self._ahead[-1].page.rows[-1].id if self._ahead else self._after_id
-        return self._store.read_page(self._options.selection, after_id)
+        after_id = self._ahead[-1].read.rows[-1].id if self._ahead else self._after_id
+        return self._store.read_page(self.options.selection, after_id)
 
     def _is_read_to_its_end(self) -> bool:
-        return not self._ahead[-1].page.rows if self._ahead else self._has_ended
+        return not self._ahead[-1].read.rows if self._ahead else self._has_ended
 
-    def _with_retry(self, rows_of: Callable[[], Sequence[StagedRow]]) -> Page:
-        return with_retry(self._store.connection, lambda: self._read(rows_of), self._retry_budget, self._after_reopen)
+    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
+        return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
 
-    def _read(self, rows_of: Callable[[], Sequence[StagedRow]]) -> Page:
+    def _read(self, rows: Sequence[StagedRow]) -> _Read:
         moving = self._under_way()
-        rows = rows_of()
         children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
-        return Page(self._store.connection.openings, rows, children, self.baselines(list(children)), moving)
+        return _Read(self._store.connection.openings, rows, children, self._recorded(children), moving)
 
-    def _look_at_all(self, page: Page) -> list[LookedAt]:
-        return [self._look_at(row, page.baselines) for row in newest_only(page.rows, self._options.people)]
+    def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
+        return self._baselines.read(list(children)) if self.options.control_tables else {}
 
-    def _look_at(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> LookedAt:
+    def _look_at_all(self, read: _Read) -> list[_LookedAt]:
+        return [self._look_at(row, read.baselines) for row in newest_only(read.rows, self.options.people)]
+
+    def _look_at(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> _LookedAt:
         """Read and check a row's payload in one go, and compare it, while its value is at hand. Pure: no database.
 
         To compare it later takes a second reading of its text: 30 of 410 microseconds of a changed row.
         """
-        options, checker = self._options, self._checker
+        options, checker = self.options, self._checker
         is_checked = not row.is_deleted and not (options.schema_check == options.schema_codes == "off")
         try:
             payload = read_payload(row, checker.is_sound if is_checked else None)
         except PayloadError as error:
-            return LookedAt(row, error, (), None)
+            return _LookedAt(row, error, (), None)
         findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
         findings = findings + identity_findings(row.person_id, payload.la_child_id)
         draft = None
         baseline = baselines.get(payload.la_child_id)
         # What the checks may refuse is not compared: its parts may be of any type.
         if (payload.is_sound or not is_checked) and baseline is not None and baseline.held is not None:
-            draft = Draft(baseline, plan(row, payload, baseline, options.policy))
+            draft = plan(row, payload, baseline, options.policy)
         payload.put_aside()
-        return LookedAt(row, payload, findings, draft)
+        return _LookedAt(row, payload, findings, draft)
+
+
+def _would_be_due(row: StagedRow) -> bool:
+    return row.has_previous if row.is_deleted else may_be_due(row)

@@ -96,7 +96,7 @@ class Run:
             )
         finally:
             not_begun = self._senders.close()
-            parts.planner.close()
+            parts.planner.pages.close()
         # The senders may have seen the signal first, and have come to their end before it was looked at here.
         self._stop.obey_signal()
         self._take_in_all()
@@ -169,7 +169,7 @@ class Run:
         """
         decided, self._decided = self._decided, []
         if not decided:
-            self._parts.write_back.mark_in_doubt(about_to_send, self._parts.planner.read_ahead)
+            self._parts.write_back.mark_in_doubt(about_to_send, self._parts.planner.pages.read_ahead)
         last = len(decided) - 1
         written = [
             self._write_back(one.batch, one.outcomes, about_to_send if place == last else ())
@@ -204,7 +204,7 @@ class Run:
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts
         try:
-            read_ahead = parts.planner.read_ahead if about_to_send else None
+            read_ahead = parts.planner.pages.read_ahead if about_to_send else None
             outcomes = parts.write_back.write(number, outcomes, about_to_send, read_ahead)
         except DatabaseError as error:
             self._stop.set(error)

@@ -15,7 +15,7 @@ from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.structure import Part, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
-from api_pipeline.outbox.adoption import adopted_baselines
+from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staged_rows import Selection, word
@@ -225,10 +225,11 @@ def _held(
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
         source = "recorded when the receiver accepted it"
         return baseline, _shown(baseline, state, source, str(found[0][0]) if found else None)
-    adopted = adopted_baselines(store, [row]).get(row.id) if has_tables and row else None
-    if adopted is not None and adopted.child == child:
+    if has_tables and row is not None:
+        baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)
+    if baseline is not None:
         source = "taken from previous_json_payload, because the row was sent by another tool"
-        return adopted.baseline, _shown(adopted.baseline, "known", source, None)
+        return baseline, _shown(baseline, "known", source, None)
     source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
     return Baseline(), _shown(Baseline(), "unknown", source, None)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.clock import utc_now
@@ -15,12 +17,28 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(NamedTuple):
     """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
 
     child: str
     baseline: Baseline
+
+
+def adopt(
+    store: StagingTable, receiver: str, rows: Sequence[StagedRow], children: Mapping[int, str], *, is_recording: bool
+) -> dict[int, Baseline]:
+    """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
+
+    It is recorded, unless `is_recording` is false or several of the rows say something of one child. What was sent
+    under another id than that of the row's child says nothing of this one. Errors: DatabaseError.
+    """
+    adopted = adopted_baselines(store, rows)
+    counts = Counter(one.child for one in adopted.values())
+    sure = {row_id: one for row_id, one in adopted.items() if one.child and counts[one.child] == 1}
+    if is_recording and sure:
+        record_adopted(store, receiver, {one.child: one.baseline for one in sure.values()})
+        adopted |= {row_id: Adopted(child, replace(one, is_recorded=True)) for row_id, (child, one) in sure.items()}
+    return {row_id: one.baseline for row_id, one in adopted.items() if one.child == children[row_id]}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:

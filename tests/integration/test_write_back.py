@@ -12,7 +12,7 @@ import pytest
 from api_pipeline.api_response import given, refused
 from api_pipeline.db import connect
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
@@ -94,7 +94,7 @@ def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) 
         testing=False,
         people={},
     )
-    return Planner(store, options, Checker(), RETRY, on_finding)
+    return Planner(Pages(store, options, Checker(), RETRY), on_finding)
 
 
 def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import pytest
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.baselines import Baselines
@@ -46,14 +46,14 @@ class Plan:
     def __init__(self, store: StagingTable, options: PlanOptions = OPTIONS, under_way: Sequence[str] = ()) -> None:
         self.findings: list[tuple[str, Finding]] = []
         self.under_way = set(under_way)
-        self.planner = Planner(
+        pages = Pages(
             store,
             options,
             Checker(date(2026, 11, 27)),
             RetryBudget(0, lambda: 0, lambda _: None),
-            lambda person, finding: self.findings.append((person, finding)),
             under_way=lambda: set(self.under_way),
         )
+        self.planner = Planner(pages, lambda person, finding: self.findings.append((person, finding)))
 
     def steps(self) -> list[Step]:
         return list(self.planner.steps())
@@ -212,7 +212,7 @@ def first_of_two_pages(table: TestDatabase, store: StagingTable, *later: Staged)
 
 def test_page_that_was_read_ahead_is_not_read_again(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store, staged("A"))
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
     change(table, table.table, "A", submission_status="sent")
 
     assert row_ids(list(steps))[-1] == PAGE_SIZE + 1, "the row as it stood then: the write-back compares its version"
@@ -220,7 +220,7 @@ def test_page_that_was_read_ahead_is_not_read_again(table: TestDatabase, store: 
 
 def test_page_read_on_another_opening_of_the_connection_is_read_again(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store, staged("A"))
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
     store.connection.reopen()
     change(table, table.table, "A", submission_status="sent")
 
@@ -229,7 +229,7 @@ def test_page_read_on_another_opening_of_the_connection_is_read_again(table: Tes
 
 def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store, staged("A", payload=child("P7", legal_status="C1")), staged("B"))
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
 
     assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
     assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
@@ -238,7 +238,7 @@ def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDa
 def test_row_waits_whose_child_was_under_way_when_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store, staged("A"), staged("B"))
     plan.under_way.add("A")
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
     plan.under_way.clear()
 
     assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
@@ -247,11 +247,11 @@ def test_row_waits_whose_child_was_under_way_when_its_page_was_read(table: TestD
 
 def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store)
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
     fill(table, table.table, [staged("A")])
 
     assert len(list(steps)) == PAGE_SIZE - 1
-    plan.planner.read_ahead()
+    plan.planner.pages.read_ahead()
     assert plan.planner.counts.is_complete
 
 

@@ -18,7 +18,7 @@ from api_pipeline.csc_api.answers import Answer, Malformed, Receipts, Transient
 from api_pipeline.db import Connection, connect
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery import pages
-from api_pipeline.delivery.plan_options import PlanOptions
+from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts, count
 from api_pipeline.delivery.sender_pool import Sending
@@ -106,9 +106,8 @@ class Night:
         )
         under_way: set[str] = set()
         checker = Checker(date(2026, 11, 27))
-        plan = Planner(
-            store, options, checker, budget, on_finding, under_way=lambda: set(under_way), after_reopen=retake
-        )
+        pages = Pages(store, options, checker, budget, under_way=lambda: set(under_way), after_reopen=retake)
+        plan = Planner(pages, on_finding)
         write_back = ReliableWriteBack(
             store,
             Destination("run-1", "staging", HERE, control_tables=True, testing=False),

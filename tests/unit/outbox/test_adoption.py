@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from api_pipeline.model import Baseline
-from api_pipeline.outbox.adoption import Adopted, adopted_baselines, record_adopted, sent_payloads
+from api_pipeline.outbox.adoption import Adopted, adopt, adopted_baselines, record_adopted, sent_payloads
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
@@ -132,3 +132,42 @@ def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabas
 
     assert table.count("ssd_api_held") == 2
     assert Baselines(store, HERE).read(["A"])["A"].held == '{"adopted":1}'
+
+
+def test_rows_of_a_page_are_adopted_once_and_recorded(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT), staged("B")])
+    rows, children = store.read_page(EVERY_ROW, None), {1: "A", 2: "B"}
+
+    rehearsed = adopt(store, HERE, rows, children, is_recording=False)
+    assert table.count("ssd_api_held") == 0
+    adopted = adopt(store, HERE, rows, children, is_recording=True)
+    again = adopt(store, HERE, rows, children, is_recording=True)
+
+    held = text_of(child("A")) or ""
+    assert rehearsed == {1: Baseline.known(held, RECEIPT, is_recorded=False)}
+    assert adopted == again == {1: Baseline.known(held, RECEIPT)} == {1: Baselines(store, HERE).read(["A"])["A"]}
+
+
+def test_child_of_whom_two_rows_say_something_is_adopted_and_not_recorded(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    said = [child("X"), child("X", legal_status="C1")]
+    fill(
+        table,
+        table.table,
+        [staged(person, status="sent", previous=one) for person, one in zip("AB", said, strict=True)],
+    )
+
+    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "X", 2: "X"}, is_recording=True)
+
+    assert [one.held for one in adopted.values()] == [text_of(one) for one in said]
+    assert table.count("ssd_api_held") == 0
+
+
+def test_what_was_sent_of_another_child_is_recorded_for_that_one_alone(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A", status="sent", previous=child("B"))])
+
+    assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "A"}, is_recording=True) == {}
+    assert set(Baselines(store, HERE).read(["A", "B"])) == {"B"}
