@@ -279,10 +279,10 @@ def test_page_that_cannot_be_read_within_a_transaction_is_read_alone(
     fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE + 1)])
     night = Night(store, tmp_path, batch_size=PAGE_SIZE // 2)
 
-    def refused(_self: Planner) -> None:
+    def refused(_self: Pages) -> None:
         raise DatabaseError("the page cannot be read")
 
-    monkeypatch.setattr(Planner, "read_ahead", refused)
+    monkeypatch.setattr(Pages, "read_ahead", refused)
 
     assert (night.run().accepted, night.summary.errors) == (PAGE_SIZE + 1, [])
 
