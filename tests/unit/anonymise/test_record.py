@@ -144,6 +144,7 @@ def test_statements_are_t_sql_and_write_only_to_the_copy(statement: Statement) -
         "target": "[dbo].[live_anon]",
         "table": "[dbo].[live]",
         "columns": "id, json_payload",
+        "after": "AND id > ?",
     }
     sql = statement.sql.format(
         **pieces, values="?, ?", legacy_id="NULL", page="OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY"

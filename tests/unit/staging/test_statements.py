@@ -20,6 +20,7 @@ WRITING = {
 }
 PIECES = {
     "ssd": "[ssd].",
+    "after": "AND id > ?",
     "ssd_table": "ssd_person",
     "cin_plan_id": "cinp_cin_plan_id",
     "filter": "",
