@@ -113,7 +113,7 @@ def rehearsed(text: str, before: str | None) -> str:
 def last_receipt(answer: str | None) -> str | None:
     """Return the receipt in a row's last answer, at most 100 characters of it; None where there is none.
 
-    Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it is no receipt.
+    Today's tool keeps the receipt in `api_response` when a sent row changes; after an unsent change it proves nothing.
     """
     found = _RECEIPT.search((answer or "").strip())
     return found[1].strip()[:_LONGEST_RECEIPT] if found else None

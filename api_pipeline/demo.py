@@ -175,7 +175,7 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
         "USE_PARTIAL_PAYLOAD": str(deltas).lower(),
         "SPOOL_FOLDER": str(path.parent),
     }
-    # Neither the environment nor a .env file has a say: the demo touches its own folder only.
+    # Neither the environment nor a .env file is read: the demo touches its own folder only.
     nowhere = path.parent / "no-settings-here"
     return load_settings(options, {}, nowhere, None, None, None, purpose)
 

@@ -72,7 +72,7 @@ def measure(case: DiskCase, shop: Shop, folder: Path, port: int) -> Iterator[tup
                 if case.keep_days is not None:
                     _age(connection, last_line, case.nights - night)
                     if connection.dialect is Dialect.POSTGRESQL and night == 0:
-                        # So that the old versions of all lines are no free space that later nights fill.
+                        # So that the old versions of all lines are not free space that later nights fill.
                         connection.execute(f"VACUUM FULL {_LOG}")
 
 

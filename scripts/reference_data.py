@@ -135,7 +135,7 @@ def checks_page() -> str:
         "| `schema` | the record breaks the receiver's definition | not sent (`SCHEMA_CHECK=reject`) |\n"
         "| `code` | a value is not in its code list | a warning (`SCHEMA_CODES=warn`) |\n"
         "| `cross_field` | a rule of the statutory returns is broken | always a warning |\n"
-        "| `firewall` | the receiver's firewall may dislike it | always a warning |\n",
+        "| `firewall` | the receiver's firewall may reject it | always a warning |\n",
         "## Fields\n",
         "Members that are not in this table are refused at every level. No member may be `null`; the program takes\n"
         "such members out. Every object marked with *purge* may also have `purge`.\n",

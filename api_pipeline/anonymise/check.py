@@ -101,7 +101,7 @@ def _record_judge() -> _Judge:
 
 
 def _look(known: Field | None) -> _Look:
-    """Return what puts every value of an original that is no code of its list, flag or score into a set.
+    """Return what puts every value of an original into a set, but codes of its list, flags and scores.
 
     Those of unknown members are put in too. Made once for each member of the schema, as in `walk`.
     """

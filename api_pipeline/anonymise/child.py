@@ -45,7 +45,7 @@ _short = lru_cache(maxsize=20_000)(_bare)
 
 
 def read_date(value: object) -> date | None:
-    """Return a date written as the schema wants it (YYYY-MM-DD), None for anything else."""
+    """Return a date written as the schema has it (YYYY-MM-DD), None for anything else."""
     return _date_of(value) if isinstance(value, str) else None
 
 

@@ -23,7 +23,7 @@ _WRITTEN = (
 _RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent"
 # Tables of earlier builds may lack these; the copy then goes without.
 _OPTIONAL = ("legacy_id", "last_updated")
-# Of these a null must have its type: SQL Server takes a list of nulls for numbers, which are no times.
+# Of these a null must have its type: SQL Server takes a list of nulls for numbers, which cannot become times.
 _TIMES = frozenset({"submission_timestamp", "last_updated"})
 
 

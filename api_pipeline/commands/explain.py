@@ -27,7 +27,7 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
     from api_pipeline.settings.model import Purpose
 
     if with_values and as_json:
-        raise click.UsageError("--with-values goes without --json: JSON never holds a child's values.")
+        raise click.UsageError("--with-values does not go with --json: JSON never holds a child's values.")
     if with_values and not sys.stdout.isatty():
         raise click.UsageError("--with-values shows a child's data, so it writes to a terminal only, not to a file.")
     with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:

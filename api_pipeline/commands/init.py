@@ -33,7 +33,7 @@ class AtTerminal:
         self._say(text)
 
     def text(self, name: str, question: str, default: str = "", *, is_secret: bool = False) -> str:
-        """Return the option's value, or what is typed. An option that was no good is asked for after all."""
+        """Return the option's value, or what is typed: the question is asked where the option is wrong."""
         if name in self._answers:
             return str(self._answers.pop(name))
         return str(click.prompt(f"   {question}", default=default, show_default=bool(default), hide_input=is_secret))

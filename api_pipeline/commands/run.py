@@ -62,7 +62,7 @@ def command(
     if is_dry:
         if stages or report:
             raise click.UsageError(
-                "--dry-run goes without --stage and --report: nothing is staged, and nothing is run."
+                "--dry-run does not go with --stage or --report: nothing is staged, and nothing is run."
             )
         _plan_only(common, options, limit, resync=resync, person_id=person_id, as_json=as_json)
         return

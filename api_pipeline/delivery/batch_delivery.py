@@ -74,7 +74,7 @@ class Delivery:
         return self._undelivered > 0 and self._accepted == 0
 
     def _first_post(self, records: Sequence[Record]) -> Answer:
-        """Post the whole batch; a 403 to a run that has access may be a mood of the firewall: try once more."""
+        """Post the whole batch; a 403 to a run that has access may pass, as a firewall's does: try once more."""
         answer = self.post(records)
         if isinstance(answer, Forbidden) and self._admission.check(answer):
             self._pause()

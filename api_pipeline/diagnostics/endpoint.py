@@ -227,7 +227,7 @@ def _address_advice(answer: PermanentError) -> str:
     if 300 <= answer.code < 400:
         return "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT."
     if answer.code == 407:
-        return "the proxy wants a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
+        return "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
     return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
 
 

@@ -19,7 +19,7 @@ from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless, schema
 from api_pipeline.payloads.value_rules import DEFAULT_DATE_PATTERN, value_findings
 
-# Of a date that is none of `value_rules`' default dates; the format alone takes some that are no dates.
+# Of a date that is none of `value_rules`' default dates; the format alone accepts some that are not dates.
 _DATE_PATTERN = "^(?:19[1-9]|20[0-4])[0-9]-[0-9]{2}-[0-9]{2}$"
 _DATE_LENGTH = 10
 

@@ -15,8 +15,8 @@ class NotSendable(ValueError):
 def body_of(local_id: str, payload: str) -> tuple[bytes, bytes]:
     """Return the record as it is sent, and the SHA-256 of its canonical form. Errors: NotSendable.
 
-    Sent are the staged bytes as they are, with localId in front. Another order of members is no change, so the hash is
-    that of the JSON with its members sorted.
+    Sent are the staged bytes as they are, with localId in front. Another order of members is not a change, so the hash
+    is that of the JSON with its members sorted.
     """
     raw, record = record_of(local_id, payload)
     return _with_id(local_id, raw, record), digest_of(local_id, record)

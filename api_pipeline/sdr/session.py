@@ -93,7 +93,7 @@ class Session:
         self._is_fresh = False
 
     def replace(self) -> None:
-        """Get another token for one that TEC does not find. Errors: ServiceUnavailable where that is no help."""
+        """Get another token for one that TEC does not find. Errors: ServiceUnavailable where another does not help."""
         self._replacements += 1
         if self._is_fresh or self._replacements > _MOST_REPLACEMENTS:
             raise ServiceUnavailable(

@@ -53,7 +53,7 @@ def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]
 def settings_for(text: str, table: str, folder: Path, **others: str) -> Settings:
     """Return settings that have nothing but these answers. Errors: SettingsError."""
     options: dict[str, str | None] = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table or None, **others}
-    # Neither the environment nor a settings file that is there already has a say.
+    # Neither the environment nor a settings file that is there already is read.
     return load_settings(options, {}, folder / "no-settings-here", purpose=Purpose.DATABASE)
 
 

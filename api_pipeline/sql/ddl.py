@@ -166,7 +166,7 @@ def _index_name(dialect: Dialect, table: QualifiedName, column: str) -> str:
     if len(name) > _LONGEST_NAME:
         digest = sha256(name.encode("ascii")).hexdigest()[:8]
         name = f"{name[: _LONGEST_NAME - 9]}_{digest}"
-    # SQLite alone wants the schema before the index instead of before the table.
+    # SQLite alone takes the schema before the index instead of before the table.
     if dialect is Dialect.SQLITE:
         return table.beside(name).sql(dialect)
     return name

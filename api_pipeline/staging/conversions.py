@@ -190,7 +190,7 @@ def is_uasc(values: tuple[str, ...]) -> Callable[[str], bool]:
 def stored_factors(text: str) -> tuple[tuple[str, ...], bool] | None:
     """Return the factors that one row stores, and whether all of them are codes; None where the JSON is unreadable.
 
-    Taken are `["1A","2B"]` and `{"1A":"Yes"}`; null, blank and "null" are no factors (mapping 7.1).
+    Taken are `["1A","2B"]` and `{"1A":"Yes"}`; null, blank and "null" are not factors (mapping 7.1).
     """
     if text.strip().lower() in ("", "null"):
         return (), True

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-# More than thirty years is no wait but a mistake; such a value is passed over.
+# More than thirty years is a mistake, not a wait; such a value is passed over.
 _MOST_S = 1e9
 _TEXT_LIMIT = 4000
 # A date has a comma of its own behind the day of the week; several header values are joined by commas too.

@@ -72,7 +72,7 @@ def compare(landed: Mapping[str, str], rows: Iterable[Row], reader: RowReader) -
 def compare_changes(
     landed: Mapping[str, str], rows: Iterable[Row], gone: Iterable[str], reader: RowReader
 ) -> Difference:
-    """Return the difference that a change set makes: `rows` are new or changed, the keys of `gone` are no more."""
+    """Return the difference that a change set makes: `rows` are new or changed, the keys of `gone` are deleted."""
     found = compare({}, rows, reader)
     ended = set(gone)
     seen = {key: sha for key, sha in landed.items() if key not in ended} | dict(found.seen)

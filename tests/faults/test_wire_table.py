@@ -39,7 +39,7 @@ MID_RUN = {"BATCH_SIZE": BATCH, "MAX_IN_FLIGHT": 4}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the wire table: the fault, and what becomes of the records of the batch that it befalls.
+    """One line of the wire table: the fault, and what becomes of the records of the batch that it applies to.
 
     `tries` is how many requests of that batch are met by the fault; `requests` how many requests the batch takes;
     `probes` how many empty arrays are sent beside them.

@@ -8,7 +8,7 @@
 - statements answer, by a seeded chance, with a message before their result, a trigger's count before theirs, a
   further message behind it, and without a count.
 
-`Mishap`s befall the statements in transactions that a test names by number.
+`Mishap`s apply to the statements in transactions that a test names by number.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _REAL_CONNECT = pyodbc.connect
 
 
 class Mishap(str, Enum):
-    """What befalls a statement inside a transaction."""
+    """What applies to a statement inside a transaction."""
 
     UNDONE = "the transaction is undone behind it, and nothing is said"
     DEADLOCK = "it is a deadlock's victim: an error, and the transaction is undone"
@@ -78,8 +78,8 @@ class StrictServer:
         with self._lock:
             return self._random.random() < self.chance
 
-    def befalls(self) -> Mishap | None:
-        """Count a statement in a transaction; return what befalls it."""
+    def applies_to(self) -> Mishap | None:
+        """Count a statement in a transaction; return what applies to it."""
         with self._lock:
             self.statements += 1
             found = self.mishaps.get(self.statements)
@@ -232,7 +232,7 @@ class _Cursor:
             _Result(self._raw.description, self._raw.fetchall()) if has_rows else _Result(rowcount=self._raw.rowcount)
         )
         self._results = self._with_others(sql, result)
-        mishap = connection.server.befalls() if is_in_transaction else None
+        mishap = connection.server.applies_to() if is_in_transaction else None
         if mishap is not None:
             connection.undo()
             if mishap is Mishap.DEADLOCK:

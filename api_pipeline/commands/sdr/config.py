@@ -19,7 +19,7 @@ def command(common: Common, example: bool, as_json: bool) -> None:
     from api_pipeline.sdr.settings import Purpose, env_example
 
     if example and as_json:
-        raise click.UsageError("--json goes without --example, which prints a settings file.")
+        raise click.UsageError("--json does not go with --example, which prints a settings file.")
     if example:
         click.echo(env_example(), nl=False)
         return

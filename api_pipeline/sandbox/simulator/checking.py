@@ -64,7 +64,7 @@ def first_refusal(records: Sequence[dict[str, Any]], refusals: Sequence[Refusal]
 
 
 def refusal_answer(refusal: Refusal, positions: Sequence[int], form: RefusalForm) -> Answer:
-    """Return the answer to a batch in which some records are disliked."""
+    """Return the answer to a batch in which some records are refused."""
     if refusal.status == 403:
         return page_answer(403, "Forbidden")
     faults = [RecordFault(position, "", refusal.message) for position in positions]

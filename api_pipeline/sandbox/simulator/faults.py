@@ -48,9 +48,9 @@ class When(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault and the requests that it befalls.
+    """One fault and the requests that it applies to.
 
-    It befalls the next `times` requests to `target` that no earlier fault takes (None: all), or, where `first` is
+    It applies to the next `times` requests to `target` that no earlier fault takes (None: all), or, where `first` is
     given, the requests number `first` to `last` (None: all that follow), counted from 1 since the last reset.
     `status`, `headers`, `body` and `retry_after_s` are the answer's (ANSWER), or `status` and `shape` the acceptance's
     (RECEIPTS). `delay_s` passes before whatever happens is seen.
@@ -83,7 +83,7 @@ class Fault:
         """Return whether the request ends without an answer before its body is read."""
         return self.when is When.BEFORE_READING and self.kind in (FaultKind.DROP, FaultKind.HANG, FaultKind.DIE)
 
-    def befalls(self, target: str, number: int) -> bool:
+    def applies_to(self, target: str, number: int) -> bool:
         """Return whether it is meant for request `number` to `target`."""
         if self.target != target:
             return False
@@ -108,7 +108,7 @@ class FaultBook:
             self._pending.clear()
 
     def take(self, target: str, number: int) -> Fault | None:
-        """Return the fault that befalls request `number` to `target`, and counts it down."""
+        """Return the fault that applies to request `number` to `target`, and counts it down."""
         with self._lock:
             place = self._place(target, number)
             return None if place is None else self._count_down(place)
@@ -122,7 +122,7 @@ class FaultBook:
             return self._count_down(place)
 
     def _place(self, target: str, number: int) -> int | None:
-        matches = (place for place, (fault, _) in enumerate(self._pending) if fault.befalls(target, number))
+        matches = (place for place, (fault, _) in enumerate(self._pending) if fault.applies_to(target, number))
         return next(matches, None)
 
     def _count_down(self, place: int) -> Fault:

@@ -33,11 +33,11 @@ def _converted(name: str, hint: Any, value: Any) -> Any:
         return None if value is None else _converted(name, inner[0], value)
     if origin in (tuple, frozenset):
         if not isinstance(value, list):
-            raise ValueError(f"{name} wants a list")
+            raise ValueError(f"{name}: expected a list")
         return origin(_converted(name, inner[0], item) for item in value)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
-            raise ValueError(f"{name} wants an object of texts")
+            raise ValueError(f"{name}: expected an object of texts")
         return {str(key): _converted(name, str, item) for key, item in value.items()}
     if isinstance(hint, type) and is_dataclass(hint):
         return made(hint, value)
@@ -51,7 +51,7 @@ def _choice(name: str, hint: type[Enum], value: Any) -> Enum:
         return hint(value)
     except ValueError:
         known = ", ".join(str(choice.value) for choice in hint)
-        raise ValueError(f"{name} wants one of {known}") from None
+        raise ValueError(f"{name}: expected one of {known}") from None
 
 
 def _plain(name: str, hint: type, value: Any) -> Any:
@@ -59,5 +59,5 @@ def _plain(name: str, hint: type, value: Any) -> Any:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     fits = {bool: isinstance(value, bool), int: is_number and isinstance(value, int), float: is_number}
     if not fits.get(hint, isinstance(value, hint)):
-        raise ValueError(f"{name} wants a value of type {hint.__name__}")
+        raise ValueError(f"{name}: expected a value of type {hint.__name__}")
     return value

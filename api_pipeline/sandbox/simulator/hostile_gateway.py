@@ -39,7 +39,7 @@ class Habits:
 class HostileGateway:
     """Serves on a loopback address while it is entered as a context manager.
 
-    `tricks` befall the requests with records one after another; those that follow are answered by the habits alone.
+    `tricks` are for the requests with records, one after another; those that follow are answered by the habits alone.
     Errors: SettingsError for a port that cannot be had.
     """
 
@@ -91,7 +91,7 @@ class HostileGateway:
         return f"{self.origin}{Simulator.token_path}"
 
     def begin_night(self, habits: Habits, tricks: Sequence[Trick]) -> None:
-        """Change the habits, plan new tricks, and count quota and requests from nought."""
+        """Change the habits, plan new tricks, and count quota and requests from 0."""
         with self._lock:
             self.habits = habits
             self._tricks = list(tricks)

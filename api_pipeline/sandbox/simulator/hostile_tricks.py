@@ -22,7 +22,7 @@ _REASONS = {200: "OK", 403: "Forbidden", 413: "Payload Too Large", 429: "Too Man
 
 
 class Trick(str, Enum):
-    """What befalls one request. Those of the second half have the records accepted all the same."""
+    """What happens to one request. With those of the second half the records are accepted all the same."""
 
     HONEST = "honest"
     LOGIN_PAGE = "login page"

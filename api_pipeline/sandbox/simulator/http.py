@@ -125,7 +125,7 @@ class LoopbackServer(Generic[Served]):
     def _serve(self, plain: socket.socket) -> None:
         connection = plain
         try:
-            # A client that has gone, or does not trust the certificate, is no news.
+            # A client that has gone, or does not trust the certificate, is not worth a line.
             with contextlib.suppress(OSError, ValueError):
                 connection = self._secured(plain)
                 Handler(connection, connection.getpeername(), self)  # type: ignore[arg-type] # gives what Handler uses

@@ -46,7 +46,7 @@ class RefusalForm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Records that the receiver dislikes though the schema does not.
+    """Records that the receiver refuses although the schema accepts them.
 
     A record is meant when its `la_child_id` is in `ids`, its surname in `surnames`, or `contains` stands anywhere in
     it. `status` is 400, 422 or 403 (as a firewall answers: a page that names nothing). With `is_named` false the
@@ -79,7 +79,7 @@ class CommonConditions:
 
     def __post_init__(self) -> None:
         if self.latency_s < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
-            raise ValueError("latency_s must not be negative, and rate_limit must be above nought")
+            raise ValueError("latency_s must not be negative, and rate_limit must be above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class Visit:
     """A request that has come and is not answered yet.
 
     `number` counts the requests to its target from 1; `at_once` is how many to that target are under way, itself
-    among them. `fault` befalls it; `wait_s` is set where the rate limit turns it away.
+    among them. `fault` applies to it; `wait_s` is set where the rate limit turns it away.
     """
 
     number: int

@@ -32,7 +32,7 @@ Holding = TypeVar("Holding", bound=CommonConditions)
 
 
 class Shell(Generic[Holding]):
-    """Take a request in, let a fault befall it or answer it, and log it. Safe to use from several threads at once.
+    """Take a request in, let a fault happen to it or answer it, and log it. Safe to use from several threads at once.
 
     `clock` gives monotonic seconds, `now` the time with a zone; `sleep` takes seconds, and is by default a sleep that
     `interrupt` ends. Tests and other processes steer it by `add_fault` and `change`.
@@ -72,7 +72,7 @@ class Shell(Generic[Holding]):
         raise NotImplementedError
 
     def count_records(self, endpoint: str, body: bytes) -> int:
-        """Return how many records a request carries, for the log of one that a fault befell."""
+        """Return how many records a request carries, for the log of one that a fault ended."""
         return 0
 
     def forget(self) -> None:
@@ -115,7 +115,7 @@ class Shell(Generic[Holding]):
         """Take note that a request's latency has passed and that its answer is about to leave."""
 
     def ending_unread(self, method: str, path: str) -> Ending | None:
-        """Return how a request ends that a fault befalls before its body is read; None for one that is to be read."""
+        """Return how a request ends to which a fault applies before its body is read; None for one that is read."""
         bare, _, query = path.partition("?")
         endpoint = FaultTarget.CONTROL if bare.startswith(control.PREFIX) else self.endpoint_of(bare)
         with self._door:

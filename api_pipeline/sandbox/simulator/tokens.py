@@ -89,7 +89,7 @@ class TokenOffice:
             self._good_until.clear()
 
     def reset(self) -> None:
-        """Make every token worthless and count from nought again."""
+        """Make every token worthless and count from 0 again."""
         with self._lock:
             self._good_until.clear()
             self._issued = 0

@@ -88,7 +88,7 @@ def _named(table: SsdTable, dialect: Dialect, schema: str | None) -> str:
 
 
 def _on(table: SsdTable, dialect: Dialect, schema: str | None) -> str:
-    # SQLite alone wants the schema before the index instead of before the table.
+    # SQLite alone takes the schema before the index instead of before the table.
     return table.name if dialect is Dialect.SQLITE else _named(table, dialect, schema)
 
 

@@ -29,7 +29,7 @@ class Verdict(Enum):
 class Change:
     """How an answer came with change sets switched on. `key` is what its snapshot depends on.
 
-    `is_set` is set where it holds changes alone; `deleted` are then the rows that are no more, by landing table, and
+    `is_set` is set where it holds changes alone; `deleted` are then the rows that are gone, by landing table, and
     `whole_rows` is the API's own count of the whole set.
     """
 

@@ -86,7 +86,7 @@ class Sorting:
         return self._ids.get(source) or self._plan.landed_ids.get(source, frozenset())
 
     def deleted_by_landing(self, choice: Choice, answer: Answer) -> dict[str, Rows]:
-        """Return the rows that a change set says are no more, by the landing table that they are in."""
+        """Return the rows that a change set says are gone, by the landing table that they are in."""
         by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
         named = ((choice.endpoint.table_named(name), rows) for name, rows in answer.deleted.items())
         return {by_table[table.name].name: rows for table, rows in named if table is not None}

@@ -265,5 +265,5 @@ def _remarks(item: Collected, changes: list[TableChange]) -> str | None:
                 f"{change.landing.name}: {change.difference.duplicates} rows had the key of another; the last was kept"
             )
     if item.answer.unreadable:
-        said.append(f"{len(item.answer.unreadable)} members of the answer are no table and were not landed")
+        said.append(f"{len(item.answer.unreadable)} members of the answer are not tables and were not landed")
     return "; ".join(said) or None

@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """Something odd that befalls the next `times` data answers (None: all) of a school ("" any) and endpoint ("" any).
+    """Something odd about the next `times` data answers (None: all) of a school ("" any) and endpoint ("" any).
 
     Kinds: error_body, not_ready, html, cut, missing_table, empty_table, null_key, duplicate_key, extra_column,
     number_to_text, shrunk, unavailable, scope, token_refused, moved_between_pages, broken_gzip, wrapped. Endpoint
-    `write` befalls what is written back; write_lost: taken, and never seen in the school.
+    `write` applies to what is written back; write_lost: taken, and never seen in the school.
     """
 
     kind: str
