@@ -68,6 +68,7 @@ def test_adopted_receipts_survive_every_change_of_the_row(inherited: World, befo
     assert {"la_child_id": "1", **recorded(inherited.database)["1"]} == NEW
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("deltas", ["false", "true"])
 def test_payload_sent_under_another_id_is_not_adopted(inherited: World, deltas: str) -> None:
     renamed = {**OLD, "la_child_id": "NEW1"}
@@ -76,6 +77,7 @@ def test_payload_sent_under_another_id_is_not_adopted(inherited: World, deltas: 
     assert inherited.server.simulator.held("NEW1") == renamed
 
 
+@pytest.mark.strict
 def test_long_answer_in_a_sent_row_is_not_a_receipt(inherited: World) -> None:
     inherited.restage("1", OLD)
     change(inherited.database, inherited.database.table, "1", submission_status="sent", api_response="taken " * 40)

@@ -22,6 +22,7 @@ from tests.support.world import World, recorded
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 
 
+@pytest.mark.strict
 def test_a_deletion_is_history_where_a_newer_row_of_the_child_lives(world: World) -> None:
     world.fill([staged("D1", state="Deleted", previous=child("D1"))])
     assert world.run().code == 0
@@ -34,12 +35,14 @@ def test_a_deletion_is_history_where_a_newer_row_of_the_child_lives(world: World
     assert (old["row_state"], new["row_state"], new["submission_status"]) == ("deleted", "unchanged", "sent")
 
 
+@pytest.mark.strict
 def test_a_deletion_is_due_where_only_an_older_row_of_the_child_lives(world: World) -> None:
     world.fill([staged("D1"), staged("D1", state="Deleted", previous=child("D1"))])
     assert world.run().code == 0
     assert world.server.simulator.held("D1") is None
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("deltas", ["false", "true"])
 def test_only_the_newest_row_of_a_person_is_sent(world: World, deltas: str) -> None:
     older = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
@@ -74,6 +77,7 @@ def test_older_rows_stay_as_they_are_until_the_newest_is_accepted(world: World) 
     assert world.server.simulator.held("1") == child("1")
 
 
+@pytest.mark.strict
 def test_rows_without_a_person_stand_for_themselves(world: World) -> None:
     world.fill([staged(None, child("A")), staged(None, child("B"))])
     assert world.run().code == 0
@@ -96,6 +100,7 @@ def test_adopted_baseline_never_replaces_a_later_one(world: World) -> None:
     assert {"la_child_id": "1", **recorded(world.database)["1"]} == two
 
 
+@pytest.mark.strict
 def test_up_to_date_row_keeps_the_in_doubt_mark_of_the_other_row(world: World) -> None:
     one = child("1", social_care_episodes=[EPISODE])
     two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
@@ -118,6 +123,7 @@ def rows_of(world: World, person: str) -> list[dict[str, Any]]:
     return [row for row in table_rows(world.database, world.database.table) if row["person_id"] == person]
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("command", [(), ("requeue",)])
 def test_failed_row_is_closed_where_a_newer_one_was_sent(world: World, command: tuple[str, ...]) -> None:
     one, two = child("1", mis_child_id="M1"), child("1")
@@ -181,6 +187,7 @@ def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World
     assert "1" not in recorded(world.database)
 
 
+@pytest.mark.strict
 def test_outcome_of_a_row_that_was_removed_is_recorded(world: World) -> None:
     world.fill([staged("1"), staged("2")])
     gone = f"DELETE FROM {world.database.table} WHERE person_id = '1'"
@@ -191,6 +198,7 @@ def test_outcome_of_a_row_that_was_removed_is_recorded(world: World) -> None:
     assert sorted(tuple(line) for line in log) == [("1", "accepted"), ("2", "accepted")]
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("state", ["New", "Deleted"])
 def test_unstorable_id_stops_only_its_own_row(world: World, state: str) -> None:
     long = "X" * 49
@@ -200,6 +208,7 @@ def test_unstorable_id_stops_only_its_own_row(world: World, state: str) -> None:
     assert "la_child_id" in row_of(world.database, world.database.table, "1")["api_response"]
 
 
+@pytest.mark.strict
 # A null character between the letters of a value would hide the value from the mask, so it goes without a trace.
 @pytest.mark.parametrize(("odd", "stored"), [("\\ud83d", r"An\? is"), ("\\u0000", "An is")])
 def test_answer_with_unstorable_characters_is_stored_approximately(world: World, odd: str, stored: str) -> None:

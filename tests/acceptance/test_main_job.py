@@ -121,6 +121,7 @@ def test_a_second_run_finds_nothing_due(deployed: TestDatabase, server: Simulato
     assert len(server.simulator.log) == requests
 
 
+@pytest.mark.strict
 def test_row_changed_during_the_run_stays_due(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +203,7 @@ def test_limit_takes_so_many_rows_and_leaves_the_others(
     assert statuses == ["sent"] * 3 + ["Pending"] * 4
 
 
+@pytest.mark.strict
 def test_two_rows_of_one_child_are_sent_in_the_order_of_their_ids(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:

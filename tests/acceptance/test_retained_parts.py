@@ -63,6 +63,7 @@ def town(deployed: TestDatabase, tmp_path: Path) -> Iterator[Town]:
         yield Town(deployed, server, tmp_path)
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
 def test_retained_part_leaves_the_payload_and_stays_at_the_receiver(town: Town, mode: str) -> None:
     town.night(BEFORE, mode)

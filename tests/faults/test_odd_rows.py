@@ -162,6 +162,7 @@ def test_table_whose_ids_are_null_or_twice_is_refused(
 # Words
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_words_with_every_kind_of_blank_are_taken(odd_world: World) -> None:
     world = odd_world
@@ -193,6 +194,7 @@ def test_unknown_words_are_counted_named_and_make_exit_code_1(
     assert "K2" in status.text
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("payload", ["", " ", "\t\r\n", "\u00a0"])
 def test_rows_with_a_blank_payload_are_counted_and_named(world: World, payload: str) -> None:
     world.fill([staged("B1"), staged("B2", payload), staged("B3", payload, status="sent")])

@@ -40,6 +40,7 @@ def reload(world: World, people: list[str], status: str = "Pending", payload: st
     return happen
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("answer", ["accepted", "refused", "lost"])
 def test_rows_of_other_people_under_the_same_ids_are_not_touched(reloaded_world: World, answer: str) -> None:
     world = reloaded_world
@@ -87,6 +88,7 @@ def test_same_people_in_another_order_stay_due_or_get_their_own_receipts(reloade
     assert recorded(world.database).keys() == set(persons)
 
 
+@pytest.mark.strict
 def test_row_that_changes_its_person_in_flight_is_left_alone(reloaded_world: World) -> None:
     world = reloaded_world
     world.stage(2)
@@ -111,6 +113,7 @@ def test_reload_while_receipts_wait_in_the_spool_gives_none_to_others(world: Wor
     world.check({"S1": "untouched", persons[1]: "sent", "S3": "untouched"})
 
 
+@pytest.mark.strict
 def test_deletion_whose_id_is_another_childs_by_now_removes_nothing_of_it(reloaded_world: World) -> None:
     world = reloaded_world
     world.fill([staged("gone")])
@@ -122,6 +125,7 @@ def test_deletion_whose_id_is_another_childs_by_now_removes_nothing_of_it(reload
     assert world.server.simulator.held("gone") is None
 
 
+@pytest.mark.strict
 def test_reload_between_the_tries_of_a_lost_batch_is_met(reloaded_world: World) -> None:
     world = reloaded_world
     world.stage(2)

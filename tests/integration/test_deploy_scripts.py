@@ -45,6 +45,7 @@ def people(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [row["person_id"] for row in rows]
 
 
+@pytest.mark.strict
 def test_tables_are_as_the_schema_check_expects_them(deployed: TestDatabase) -> None:
     for table in expected_tables(deployed.dialect, deployed.table):
         assert compare(found_columns(deployed, table.name), table) == []
@@ -61,6 +62,7 @@ def test_tables_are_as_expected_through_the_products_own_driver(deployed: TestDa
             assert compare(found_columns(through_driver, table.name), table) == []
 
 
+@pytest.mark.strict
 def test_script_run_again_changes_nothing(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1001"), staged("1002", status="sent", state="unchanged")])
     rows, samples = table_rows(deployed, deployed.table), table_rows(deployed, deployed.anon_table)

@@ -44,6 +44,7 @@ def logged(database: TestDatabase, run: Completed) -> Counter[str]:
     return Counter(str(row[0]).strip() for row in database.rows(f"SELECT kind FROM {log} WHERE run_id = ?", [run_id]))
 
 
+@pytest.mark.strict
 @BOTH
 def test_dry_run_counts_by_kind_what_the_next_run_sends(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path

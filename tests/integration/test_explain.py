@@ -58,6 +58,7 @@ def test_story_of_a_child_that_was_sent_and_has_changed(
         assert value not in text + done.out
 
 
+@pytest.mark.strict
 @BOTH
 def test_older_rows_and_sent_rows_say_why_they_are_not_due(
     deployed: TestDatabase, settings: dict[str, str], tmp_path: Path

@@ -76,6 +76,7 @@ def test_lines_whose_numbers_the_driver_cuts_stay_and_are_told(council: World, m
     assert earlier(council) == ["first"] * 5
 
 
+@pytest.mark.strict
 def test_an_acceptance_that_is_still_needed_stays(council: World) -> None:
     # P0000 is sent by this run, so that its baseline says what DfE holds; of P0001 the receiver will hold nothing.
     council.database.execute(

@@ -71,6 +71,7 @@ def test_time_of_the_last_good_run_outlives_a_bad_one(world: World) -> None:
     assert "csc_api_run_due" not in bad
 
 
+@pytest.mark.strict
 def test_age_of_the_oldest_due_row_is_known_on_every_database(world: World) -> None:
     world.server.simulator.change(refusals=(Refusal(ids=frozenset({"P0001"}), message="no"),))
     hour_ago = (datetime.now() - timedelta(hours=1)).isoformat(" ", "seconds")  # noqa: DTZ005 - the database's own time

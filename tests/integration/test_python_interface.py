@@ -81,6 +81,7 @@ def test_rehearsal_sends_nothing_with_live_settings(database: TestDatabase) -> N
     assert [row["submission_status"] for row in table_rows(database, database.table)] == ["testing"]
 
 
+@pytest.mark.strict
 def test_a_live_run_sends_and_writes_back(database: TestDatabase) -> None:
     database.deploy()
     fill(database, database.table, [staged("P1"), staged("P2"), staged("P3")])

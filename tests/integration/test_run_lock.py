@@ -15,6 +15,7 @@ from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import change, fill, row_of, staged
 
 
+@pytest.mark.strict
 def test_second_run_is_refused_until_the_first_has_ended(deployed: TestDatabase) -> None:
     first, second = connect(deployed.connection_string), connect(deployed.connection_string)
     lock = run_lock.take(first, deployed.table, None)
@@ -41,6 +42,7 @@ def test_every_way_of_writing_the_table_name_takes_the_same_lock(deployed: TestD
     second.close()
 
 
+@pytest.mark.strict
 def test_shards_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(deployed: TestDatabase) -> None:
     connections = [connect(deployed.connection_string) for _ in range(3)]
     locks = [
@@ -66,6 +68,7 @@ def test_lock_does_not_block_readers_or_writers_of_the_table(deployed: TestDatab
     connection.close()
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("shard", [None, (1, 2)])
 def test_released_lock_is_free_at_once_for_the_next_command(
     deployed: TestDatabase, shard: tuple[int, int] | None

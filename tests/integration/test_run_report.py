@@ -90,6 +90,7 @@ def told(groups: list[RuleErrors]) -> list[tuple[str, int, int, list[str]]]:
     return [(group.rule, group.in_error, group.in_run, list(group.people)) for group in groups]
 
 
+@pytest.mark.strict
 def test_errors_come_from_the_runs_log_and_from_rows_in_error(deployed: TestDatabase) -> None:
     journal(deployed, "run-a", refused=2, exit_code=1)
     log(deployed, "run-a", "1", "refused", "HTTP 400: surname: '***' is too long")
@@ -149,6 +150,7 @@ def test_a_run_older_than_the_chart_can_still_be_reported(deployed: TestDatabase
     assert [run.run_id for run in found.runs] == [f"run-{number}" for number in range(30)]
 
 
+@pytest.mark.strict
 def test_nights_are_read_with_their_errors_and_since_when_they_last(deployed: TestDatabase) -> None:
     rule, other = "HTTP 400: surname: '***' is too long", "HTTP 400: sex: is missing"
     for nights_ago, failures in (

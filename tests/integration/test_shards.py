@@ -66,6 +66,7 @@ def test_four_shards_at_once_send_every_row_once(world: World) -> None:
     assert sum(row[1] for row in journal) == 200
 
 
+@pytest.mark.strict
 @on_both_kinds
 def test_one_shard_sends_its_own_rows_and_touches_no_other(world: World) -> None:
     persons = world.stage(12)

@@ -38,6 +38,7 @@ def locked(ssd: CouncilSsd) -> Iterator[None]:
         connection.close()
 
 
+@pytest.mark.strict
 def test_a_staging_that_would_delete_too_many_changes_nothing(ssd: CouncilSsd) -> None:
     ssd.children(*MANY)
     before = ssd.staged()
@@ -80,6 +81,7 @@ def test_the_share_is_a_setting_and_deleted_rows_do_not_count(ssd: CouncilSsd) -
     assert "2 of 20 rows" in done.err
 
 
+@pytest.mark.strict
 def test_an_empty_ssd_marks_nobody_deleted(ssd: CouncilSsd) -> None:
     ssd.children(*MANY)
     before = ssd.staged()
@@ -118,6 +120,7 @@ def test_guard_passes_when_nothing_is_staged_yet(ssd: CouncilSsd) -> None:
     assert list(ssd.staged()) == ["1001"]
 
 
+@pytest.mark.strict
 def test_a_dry_run_changes_nothing_and_says_who_would_change(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002", "1003")
     before = ssd.staged()
@@ -369,6 +372,7 @@ def test_a_missing_table_and_a_missing_column_are_named(ssd: CouncilSsd) -> None
     assert "ssd_cp_plans cannot be read; check SSD_SCHEMA" in done.err
 
 
+@pytest.mark.strict
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd: CouncilSsd) -> None:
     plans = database.named("ssd_cin_plans")
