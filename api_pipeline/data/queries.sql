@@ -2,11 +2,12 @@
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its control tables. {ids},
--- {children} and {people} are lists of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?), (?, ?)
--- ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text. {page},
--- {lock_rows}, {locked}, {rows} and {delta} are the places where SQL Server, PostgreSQL and SQLite differ; what they
--- become is said in db/pieces.py. {exact} and {usual} name a collation on SQL Server, where a column of a control table is
--- compared with one that has another. {columns} are those of the row that are asked for.
+-- {children} and {people} are IN and a list of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?),
+-- (?, ?) ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text.
+-- PostgreSQL takes a list, or a column of a table, as one parameter, an array. {page}, {lock_rows}, {locked}, {rows} and
+-- {delta} are other places where SQL Server, PostgreSQL and SQLite differ; what they become is said in db/pieces.py.
+-- {exact} and {usual} name a collation on SQL Server, where a column of a control table is compared with one that has
+-- another. {columns} are those of the row that are asked for.
 --
 -- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
 -- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
@@ -63,13 +64,13 @@ ORDER BY id {page};
 -- Reads some rows as they stand now: a shard's rows, and those whose receipts an earlier run had to keep in a file.
 SELECT {columns}
 FROM {table}
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: payloads_of
 -- Reads the payloads of rows in error, so that an answer is shown without the values of the record it is about.
 SELECT id, json_payload
 FROM {table}
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: read_cell
 -- Reads one value of one row, to find which one the driver cannot decode where a page of rows could not be read.
@@ -195,25 +196,25 @@ WHERE json_payload IS NOT NULL {person};
 -- Reads what the table says was sent before, for rows of which the receiver's holding is not recorded yet.
 SELECT id, previous_json_payload
 FROM {table}
-WHERE id IN ({ids}) AND previous_json_payload IS NOT NULL;
+WHERE id {ids} AND previous_json_payload IS NOT NULL;
 
 -- name: read_accepted_before
 -- Finds which of these people had a record accepted since the control tables were made: of them those tables know
 -- more than the row's own previous payload, which today's SQL overwrites with whatever was staged last.
 SELECT DISTINCT person_id
 FROM {log}
-WHERE person_id IN ({people}) AND outcome = 'accepted';
+WHERE person_id {people} AND outcome = 'accepted';
 
 -- name: read_held
 -- Reads what the receiver holds of some children, as far as its acceptances tell (0), and of which of them a record was
 -- sent whose answer was never learnt (1): what it holds if it took that record, and the payload's hash.
 SELECT la_child_id, 0, held_payload, receipt
 FROM {held}
-WHERE receiver = ? AND la_child_id IN ({children})
+WHERE receiver = ? AND la_child_id {children}
 UNION ALL
 SELECT la_child_id, 1, may_hold, payload_hash
 FROM {unconfirmed}
-WHERE receiver = ? AND la_child_id IN ({children});
+WHERE receiver = ? AND la_child_id {children};
 
 -- name: has_left_window
 -- Sees whether anything left the time window of `stage` and is not to be purged.
@@ -224,19 +225,19 @@ FROM {left_window};
 -- Reads which parts of these people's records left the time window of `stage`, so that they are not purged.
 SELECT person_id, elements
 FROM {left_window}
-WHERE person_id IN ({people});
+WHERE person_id {people};
 
 -- name: read_runs_of_notes
 -- Reads which run sent the last record of some children whose answer is not written yet: only that run's receipt, kept
 -- in a file while the database was away, is the newest.
 SELECT la_child_id, run_id
 FROM {unconfirmed}
-WHERE receiver = ? AND la_child_id IN ({children});
+WHERE receiver = ? AND la_child_id {children};
 
 -- name: forget_unconfirmed
 -- Removes the records of what was under way, once the answer is known (or the record was never sent).
 DELETE FROM {unconfirmed}
-WHERE receiver = ? AND la_child_id IN ({children});
+WHERE receiver = ? AND la_child_id {children};
 
 -- name: note_unconfirmed
 -- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the
@@ -256,14 +257,14 @@ WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';
 -- by now (the table was emptied and filled again) is not written to at all.
 SELECT {columns}
 FROM {table} {lock_rows}
-WHERE id IN ({ids}) {locked};
+WHERE id {ids} {locked};
 
 -- name: read_written
 -- Reads, at the end of the write-back's transaction, what the rows say now: a trigger, a view or row-level security can
 -- let a change go that the database calls done, and what was not stored is never called a success.
 SELECT {columns}
 FROM {table}
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: try_to_write
 -- Writes to one row in a transaction that is always rolled back, before anything is sent: shows that a write-back works.
@@ -279,7 +280,7 @@ SET submission_status = 'sent', row_state = 'unchanged', api_response = done.ans
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
     partial_json_payload = NULL
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: mark_delta_sent
 -- The same for accepted deltas, which are kept in their column.
@@ -288,7 +289,7 @@ SET submission_status = 'sent', row_state = 'unchanged', api_response = done.ans
     submission_timestamp = done.received_at, previous_hash = current_hash, previous_json_payload = json_payload,
     partial_json_payload = {delta}
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at, column4 AS delta FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: type_of_deltas_postgresql
 -- PostgreSQL: gives the type of the column for deltas, which takes no text as it is where it is JSONB.
@@ -302,7 +303,7 @@ UPDATE {table}
 SET submission_status = 'sent', row_state = 'unchanged', api_response = done.answer,
     previous_hash = current_hash, previous_json_payload = json_payload, partial_json_payload = NULL
 FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: mark_deletion_sent
 -- Writes the receipt of an accepted deletion: the receiver holds nothing of the child any more.
@@ -311,7 +312,7 @@ SET submission_status = 'sent', row_state = 'deleted', api_response = done.answe
     submission_timestamp = done.received_at, previous_hash = NULL, previous_json_payload = NULL,
     partial_json_payload = NULL
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: keep_changed
 -- A record was accepted, but its row was changed meanwhile: notes what was sent, and leaves the row due.
@@ -324,7 +325,7 @@ WHERE id = ?;
 UPDATE {table}
 SET submission_status = 'error', api_response = done.answer
 FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: mark_superseded
 -- Writes to the older rows of a person, which would be due, that the newest was accepted and they were not sent.
@@ -332,28 +333,28 @@ UPDATE {table}
 SET submission_status = 'sent', api_response = done.answer,
     row_state = CASE WHEN LOWER(LTRIM(RTRIM(row_state))) = 'deleted' THEN row_state ELSE 'unchanged' END
 FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: mark_testing
 -- Writes the simulated answers of testing mode; nothing else changes, so that a live run sends the rows.
 UPDATE {table}
 SET submission_status = 'testing', api_response = done.answer, submission_timestamp = done.answered_at
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS answered_at FROM {rows}) AS done
-WHERE id = done.row_id AND id IN ({ids});
+WHERE id = done.row_id AND id {ids};
 
 -- name: mark_due_again
 -- Makes rows due whose child is to be purged at the receiver in order to be sent anew: before that, so that they are due
 -- whatever becomes of the run, and again when it is done.
 UPDATE {table}
 SET submission_status = 'pending'
-WHERE id IN ({ids})
+WHERE id {ids}
       AND (submission_status IS NULL OR LOWER(LTRIM(RTRIM(submission_status))) NOT IN ('pending', 'error', 'testing'))
       AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
 
 -- name: remove_held
 -- Takes out what the receiver held of some children, before what it holds now is put in.
 DELETE FROM {held}
-WHERE receiver = ? AND la_child_id IN ({children});
+WHERE receiver = ? AND la_child_id {children};
 
 -- name: insert_held
 -- Records what the receiver holds now, with the receipt that says so.

@@ -1,8 +1,8 @@
 -- Every statement of the Single Data Return's commands. {staging}, {held}, {submission}, {validation}, {log} and {runs}
 -- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are IN and a list of parameters (?, ?, ...), {rows} is a table
--- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes each of them as one JSON
--- text. {tuples} are rows of an INSERT. {page} and {exact} are the places where SQL Server, PostgreSQL and SQLite differ. All of this
--- is made in db/pieces.py.
+-- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes a list, or a column of a
+-- table, as one parameter, an array. {tuples} are rows of an INSERT. {page} and {exact} are other places where SQL Server,
+-- PostgreSQL and SQLite differ. All of this is made in db/pieces.py.
 
 -- name: probe_tables
 -- Fails where one of the tables is missing; reads no row.

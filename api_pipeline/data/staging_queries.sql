@@ -232,7 +232,7 @@ VALUES {values};
 -- become another person's.
 SELECT id, person_id
 FROM {table} {lock_rows}
-WHERE id IN ({ids}) {locked};
+WHERE id {ids} {locked};
 
 -- name: update_changed
 -- Gives rows their new payloads; they are due again. What was sent before (previous_json_payload) stays. The ids stand
@@ -243,7 +243,7 @@ SET json_payload = changed.payload, current_hash = changed.hash, row_state = cha
 FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
              column6 AS legacy_id
       FROM {rows}) AS changed
-WHERE id = changed.row_id AND id IN ({ids});
+WHERE id = changed.row_id AND id {ids};
 
 -- name: restore
 -- Children are back before their deletion was accepted, as the receiver holds them: nothing is to be sent.
@@ -253,26 +253,26 @@ SET json_payload = changed.payload, current_hash = changed.hash, row_state = cha
 FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
              column6 AS legacy_id
       FROM {rows}) AS changed
-WHERE id = changed.row_id AND id IN ({ids});
+WHERE id = changed.row_id AND id {ids};
 
 -- name: rehash
 -- Writes the hash of payloads that mean what they meant; their status stays.
 UPDATE {table}
 SET current_hash = changed.hash
 FROM (SELECT column1 AS row_id, column2 AS hash FROM {rows}) AS changed
-WHERE id = changed.row_id AND id IN ({ids});
+WHERE id = changed.row_id AND id {ids};
 
 -- name: delete_held
 -- Children left that the receiver holds: their deletion is due. The payload stays, for its ids.
 UPDATE {table}
 SET row_state = 'deleted', submission_status = 'pending'{more}
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: delete_unknown
 -- Children left of whom the receiver never heard: nothing is due.
 UPDATE {table}
 SET row_state = 'deleted'{more}
-WHERE id IN ({ids});
+WHERE id {ids};
 
 -- name: read_left_windows
 -- Reads what left the time window without being deleted, so that it can be seen when it does vanish from the SSD.
@@ -282,7 +282,7 @@ FROM {left_window};
 -- name: delete_left_window
 -- Takes out what was recorded of people, before what holds now is put in.
 DELETE FROM {left_window}
-WHERE person_id IN ({people});
+WHERE person_id {people};
 
 -- name: insert_left_window
 -- Records which parts of a record left the time window: `run` does not purge them.
@@ -297,7 +297,7 @@ FROM {built};
 -- name: delete_built
 -- Takes out what was recorded of people, before what holds now is put in, or because they left.
 DELETE FROM {built}
-WHERE person_id IN ({people});
+WHERE person_id {people};
 
 -- name: insert_built
 -- Records what payloads were built from, in the transaction that stages them.

@@ -11,7 +11,7 @@ from api_pipeline.db.connection import Connection, Parameters, Row
 from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
-from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, rows_as_table
+from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, given_values, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
@@ -40,6 +40,7 @@ __all__ = [
     "given_numbers",
     "given_rows",
     "given_texts",
+    "given_values",
     "in_chunks",
     "most_rows",
     "pages_by_id",

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[Any, ...]"
 Parameters: TypeAlias = "Sequence[object]"
 
-# So many texts of one statement, which differ in their nulls, are kept prepared for the rows that follow.
-_MOST_CURSORS = 16
+# So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
+# where its rows differ in their nulls.
+_MOST_PREPARED = 24
 _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
     "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
@@ -58,6 +59,8 @@ class Connection:
         self._is_odbc = not isinstance(self._raw, sqlite3.Connection)
         self._is_in_transaction = False
         self._transactions = 0
+        # By their text as it is sent, and whether the driver is told of long texts.
+        self._prepared: dict[tuple[str, bool], tuple[str, Any]] = {}
         self._each_transaction = each_transaction
         self.dialect = dialect
         self.driver = driver
@@ -116,16 +119,10 @@ class Connection:
         """
         if not self._is_in_transaction:
             self.check_guard()
-        cursors: dict[str, Any] = {}
         total = 0
-        try:
-            for text, values in put_together(sql, rows):
-                count = self._run(text, values, cursors)[1]
-                total = -1 if -1 in (total, count) else total + count
-        finally:
-            for cursor in cursors.values():
-                with suppress(Exception):
-                    cursor.close()
+        for text, values in put_together(sql, rows):
+            count = self._run(text, values)[1]
+            total = -1 if -1 in (total, count) else total + count
         return total
 
     @contextmanager
@@ -183,35 +180,43 @@ class Connection:
         except Exception as error:  # a driver may raise anything on a dead connection
             if not is_driver_error(error):
                 raise
+        # Behind the closing: the driver would take back each of them by a statement of its own.
+        self._prepared.clear()
 
-    def _run(self, sql: str, parameters: Parameters, cursors: dict[str, Any] | None = None) -> tuple[list[Row], int]:
-        """Run a statement to the end of its last result; return the rows of its first result set, and its count.
-
-        `cursors` keeps the cursor of a statement that runs again, which is then prepared once.
-        """
+    def _run(self, sql: str, parameters: Parameters) -> tuple[list[Row], int]:
+        """Run a statement to the end of its last result; return the rows of its first result set, and its count."""
         if self.is_pooled and not self._is_in_transaction:
             with self.transaction():
-                return self._run(sql, parameters, cursors)
+                return self._run(sql, parameters)
         bound = bind(sql, parameters, self.dialect)
         with self._translated(sql, has_values=bool(parameters)):
             if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
                 raise TransactionLost(_UNDONE)
-            cursor = cursors.get(bound.sql) if cursors is not None else None
-            if cursor is None:
-                cursor = self._raw.cursor()
-                if cursors is not None:
-                    if len(cursors) == _MOST_CURSORS:
-                        cursors.pop(next(iter(cursors))).close()
-                    cursors[bound.sql] = cursor
+            lengths = declared_lengths(bound, self.dialect) if self._is_odbc else None
+            key = bound.sql, lengths is not None
+            # The driver knows a statement again by its very object.
+            text, cursor = self._prepared.pop(key) if key in self._prepared else (bound.sql, self._raw.cursor())
             try:
-                if self._is_odbc and (lengths := declared_lengths(bound, self.dialect)) is not None:
-                    text = odbc().SQL_WVARCHAR
-                    cursor.setinputsizes([None if length is None else (text, length, 0) for length in lengths])
-                cursor.execute(bound.sql, bound.values)
-                return _drained(cursor, has_more=self._is_odbc)
-            finally:
-                if cursors is None:
+                if lengths is not None:
+                    text_type = odbc().SQL_WVARCHAR
+                    cursor.setinputsizes([None if length is None else (text_type, length, 0) for length in lengths])
+                cursor.execute(text, bound.values)
+                found = _drained(cursor, has_more=self._is_odbc)
+            except BaseException:
+                with suppress(Exception):
                     cursor.close()
+                raise
+            if self._is_odbc and bound.values:
+                self._prepared[key] = text, cursor
+                self._close_prepared(_MOST_PREPARED)
+            else:
+                cursor.close()
+            return found
+
+    def _close_prepared(self, most: int) -> None:
+        """Close prepared statements, those first that ran longest ago, until there are at most so many."""
+        while len(self._prepared) > most:
+            self._prepared.pop(next(iter(self._prepared)))[1].close()
 
     @contextmanager
     def _translated(self, sql: str = "", *, has_values: bool = True) -> Iterator[None]:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from api_pipeline.db.connection import Connection, translated
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.connection_string import embedded_path, is_embedded, with_program
+from api_pipeline.sql.connection_string import (
+    embedded_path,
+    is_embedded,
+    names_driver_of,
+    with_options,
+    with_program,
+)
 from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import odbc
@@ -32,6 +38,9 @@ _OPENING = {
     Dialect.POSTGRESQL: ("program_name_postgresql", "notice_lost_client_postgresql", "lock_timeout_postgresql"),
     Dialect.SQLITE: ("transaction_mark_sqlite",),
 }
+# The driver of PostgreSQL sets and takes back a savepoint around each statement of a transaction, unless it is told
+# that an error ends the transaction, as it does elsewhere.
+_WITHOUT_SAVEPOINTS = "Protocol=7.4-0"
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -88,16 +97,23 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     named = with_program(connection_string, _PROGRAM.get())
     # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
     api.pooling = False
-    raw = _open_odbc(named, timeout_s)
+    is_named = names_driver_of(named, "postgres")
+    raw = _open_odbc(with_options(named, _WITHOUT_SAVEPOINTS) if is_named else named, timeout_s)
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
     first = [raw]
     opening = _statements(_OPENING.get(dialect, ()), busy_wait_s)
     each_transaction: tuple[str, ...] = ()
+    if dialect is Dialect.POSTGRESQL:
+        named = with_options(named, _WITHOUT_SAVEPOINTS)
+        if not is_named:
+            first = [_open_odbc(named, timeout_s)]
+            raw.close()
+            raw = first[0]
     if dialect is Dialect.POSTGRESQL and is_behind_pooler(raw, connection_string, lambda: _open_odbc(named, timeout_s)):
         opening, each_transaction = (), _statements(_EACH_TRANSACTION_OF_A_POOL, busy_wait_s)
-        named += WITHOUT_PREPARED_STATEMENTS
+        named = with_options(named, WITHOUT_PREPARED_STATEMENTS)
         first.pop().close()
 
     def opener() -> pyodbc.Connection:

@@ -11,8 +11,8 @@ from api_pipeline.sql.statements import load
 if TYPE_CHECKING:
     import pyodbc
 
-# What the driver prepares in one session it would look for in another. The last of two such settings counts.
-WITHOUT_PREPARED_STATEMENTS = ";UseServerSidePrepare=0"
+# What the driver prepares in one session it would look for in another.
+WITHOUT_PREPARED_STATEMENTS = "UseServerSidePrepare=0"
 # Which of two connections is asked for its process. One after the other both ways round: of a pooler that takes its
 # sessions in turn, whatever their number, one connection then meets two of them.
 _ASKED = (0, 1, 1, 0, 0, 1, 1, 0)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from api_pipeline.db import Connection, Parameters, Row, UnreadableText, UnstorableText, in_chunks, rows_as_table
+from api_pipeline.db import (
+    Connection,
+    Parameters,
+    Row,
+    UnreadableText,
+    UnstorableText,
+    given_rows,
+    given_values,
+    in_chunks,
+)
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import UNREADABLE
 from api_pipeline.sql.identifiers import Dialect, TableNames
-from api_pipeline.sql.statements import load, placeholders
+from api_pipeline.sql.statements import load
 
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
@@ -40,21 +49,22 @@ class Statements:
         self,
         name: str,
         values: Sequence[_Value],
-        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        parameters: Callable[[Parameters], Parameters] = list,
         **pieces: str,
     ) -> Iterator[Row]:
         """Return the rows of a statement that asks for ids, people or children, a hundred in one statement.
 
-        `parameters` makes a statement's parameters of its part of the values; `pieces` are other parts of its SQL.
+        `parameters` makes a statement's parameters of those for the values; `pieces` are other parts of its SQL.
         """
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
-            yield from self.connection.query(self._sql_of(name, len(part), **pieces), parameters(part))
+            sql, given = self._among(name, part, **pieces)
+            yield from self.connection.query(sql, parameters(given))
 
     def readable_by_values(
         self,
         name: str,
         values: Sequence[_Value],
-        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        parameters: Callable[[Parameters], Parameters] = list,
         unstorable: list[_Value] | None = None,
     ) -> Iterator[Row]:
         """Return what `by_values` does, without the rows of values of which the driver cannot decode a text.
@@ -102,15 +112,17 @@ class Statements:
         self,
         name: str,
         values: Sequence[_Value],
-        parameters: Callable[[Sequence[_Value]], Parameters] = list,
+        parameters: Callable[[Parameters], Parameters] = list,
     ) -> None:
         """Run a statement that changes rows of these ids, people or children; `parameters` as in `by_values`."""
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
-            self.connection.execute(self._sql_of(name, len(part)), parameters(part))
+            sql, given = self._among(name, part)
+            self.connection.execute(sql, parameters(given))
 
-    def _sql_of(self, name: str, count: int, **pieces: str) -> str:
-        marks = placeholders(count)
-        return self.sql(name, ids=marks, people=marks, children=marks, **pieces)
+    def _among(self, name: str, values: Sequence[_Value], **pieces: str) -> tuple[str, Parameters]:
+        """Return a statement that asks for these ids, people or children, and the parameters for them."""
+        among, given = given_values(self.connection.dialect, values)
+        return self.sql(name, ids=among, people=among, children=among, **pieces), given
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
         """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
@@ -118,16 +130,15 @@ class Statements:
         `shared` are the parameters that come before them, the same for all.
         """
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            sql = self.sql(name, rows=rows_as_table(self.connection.dialect, types, len(part)))
-            self.connection.execute(sql, [*shared, *(value for row in part for value in row)])
+            table, given = given_rows(self.connection.dialect, types, part)
+            self.connection.execute(self.sql(name, rows=table), [*shared, *given])
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            ids = [row[0] for row in part]
-            table = rows_as_table(self.connection.dialect, types, len(part))
-            sql = self.sql(name, rows=table, ids=placeholders(len(ids)), delta=self._delta())
-            self.connection.execute(sql, [*(value for row in part for value in row), *ids])
+            table, given = given_rows(self.connection.dialect, types, part)
+            among, ids = given_values(self.connection.dialect, [row[0] for row in part])
+            self.connection.execute(self.sql(name, rows=table, ids=among, delta=self._delta()), [*given, *ids])
 
     def _delta(self) -> str:
         """Return the SQL for a delta as the column of deltas takes it."""

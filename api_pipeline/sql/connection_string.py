@@ -86,7 +86,18 @@ def with_program(text: str, program: str) -> str:
     is_sql_server = any(word in found.get("driver", "").lower() for word in _DRIVERS_OF_SQL_SERVER)
     if not is_sql_server or found.keys() & {"app", "applicationname"}:
         return text
-    return f"{text.rstrip().rstrip(';')};APP={program}"
+    return with_options(text, f"APP={program}")
+
+
+def with_options(text: str, options: str) -> str:
+    """Return an ODBC connection string with further options; of two settings of one keyword drivers take the last."""
+    return f"{text.rstrip().rstrip(';')};{options}"
+
+
+def names_driver_of(text: str, word: str) -> bool:
+    """Return whether a connection string names a driver with this word in its name; one behind a data source is not
+    seen."""
+    return any(keyword.strip().lower() == "driver" and word in value.lower() for keyword, value in pairs(text))
 
 
 def in_braces(value: str) -> str:

@@ -10,14 +10,14 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from api_pipeline.db import Parameters, RowsMissed, in_chunks, pages_by_id, rows_as_table
+from api_pipeline.db import Parameters, RowsMissed, given_rows, given_values, in_chunks, pages_by_id
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import as_version, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload
-from api_pipeline.sql.statements import load, placeholders
+from api_pipeline.sql.statements import load
 from api_pipeline.staging.changes import Change, Delete, Insert, ReceiverState, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
 from api_pipeline.staging.sources import Known
@@ -95,7 +95,8 @@ class Writer:
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
         for part in in_chunks(people, _ROWS_IN_A_STATEMENT):
-            self._execute("delete_built", part, people=placeholders(len(part)))
+            among, given = self._among(part)
+            self._execute("delete_built", given, people=among)
 
     def write(
         self,
@@ -125,7 +126,8 @@ class Writer:
                 gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
                 self._delete(statement, gone, now)
             for people in in_chunks(list(left), _ROWS_IN_A_STATEMENT):
-                self._execute("delete_left_window", people, people=placeholders(len(people)))
+                among, given = self._among(people)
+                self._execute("delete_left_window", given, people=among)
             outside = [(person, text) for person, text in left.items() if text]
             self._insert_rows("insert_left_window", ("?", "?text"), outside)
             self.delete_built(list(built))
@@ -136,8 +138,9 @@ class Writer:
         pieces = self._store.connection.page(0)
         locks = {name: pieces[name] for name in ("lock_rows", "locked")}
         for ids in in_chunks(list(people), _ROWS_IN_A_STATEMENT):
-            sql = self._sql("read_people", ids=placeholders(len(ids)), **locks)
-            now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, ids)}
+            among, given = self._among(ids)
+            sql = self._sql("read_people", ids=among, **locks)
+            now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, given)}
             if any(now.get(row_id) != people[row_id] for row_id in ids):
                 raise RowsMissed(
                     f"The table {self._store.tables.staging} was emptied or filled anew while it was being staged; "
@@ -185,20 +188,21 @@ class Writer:
         self, statement: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters, **pieces: str
     ) -> None:
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            ids = [row[0] for row in part]
-            table = rows_as_table(self._store.connection.dialect, types, len(part))
-            parameters = [*shared, *(value for row in part for value in row), *ids]
-            marks = placeholders(len(ids))
-            self._execute(statement, parameters, expected=len(part), rows=table, ids=marks, **pieces)
+            table, given = given_rows(self._store.connection.dialect, types, part)
+            among, ids = self._among([row[0] for row in part])
+            self._execute(statement, [*shared, *given, *ids], expected=len(part), rows=table, ids=among, **pieces)
 
     def _delete(self, statement: str, row_ids: Sequence[int], now: datetime) -> None:
         shared = [now] if self._dates_rows else []
         for ids in in_chunks(row_ids, _ROWS_IN_A_STATEMENT):
-            marks = placeholders(len(ids))
-            self._execute(statement, [*shared, *ids], expected=len(ids), ids=marks, more=self._dated)
+            among, given = self._among(ids)
+            self._execute(statement, [*shared, *given], expected=len(ids), ids=among, more=self._dated)
 
     def _execute(self, statement: str, parameters: Parameters, *, expected: int | None = None, **pieces: str) -> None:
         self._store.connection.execute(self._sql(statement, **pieces), parameters, expected=expected)
+
+    def _among(self, values: Sequence[object]) -> tuple[str, Parameters]:
+        return given_values(self._store.connection.dialect, values)
 
     @property
     def _dates_rows(self) -> bool:

@@ -51,4 +51,4 @@ def test_only_the_connection_hands_values_to_a_driver() -> None:
         and ast.unparse(call.func.value).rpartition(".")[2] in ("cursor", "_raw", "raw", "opened", "file")
     ]
 
-    assert found == [f"{SENDER}: cursor.execute(bound.sql, bound.values)"]
+    assert found == [f"{SENDER}: cursor.execute(text, bound.values)"]

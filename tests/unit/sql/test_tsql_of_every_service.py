@@ -48,7 +48,6 @@ CALLS = ("lock_sqlserver", "unlock_sqlserver")
 def statements() -> Iterator[object]:
     """Yield the text of every named statement that goes to SQL Server, each as it is sent there."""
     for file in FILES:
-        is_sdr = file.startswith("sdr")
         for one in load(file).values():
             if one.name.endswith(("_postgresql", "_sqlite")) or one.name in (*CALLS, "only_listed"):
                 continue
@@ -57,12 +56,11 @@ def statements() -> Iterator[object]:
                 "columns": "id",
                 "values": "(@v)",
                 "tuples": "(@v)",
-                "ids": "@v",
-                "children": "@v",
-                "people": "@v",
+                "ids": "IN (@v)",
+                "children": "IN (@v)",
+                "people": "IN (@v)",
             }
             given |= {"keys": "IN (@v)", "assignments": "first_seen = NULL", "version": "1", "milliseconds": "1"}
-            given |= {"ids": "IN (@v)"} if is_sdr else {}
             given |= {
                 "rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1),
                 "delta": "done.delta",
