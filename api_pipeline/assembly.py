@@ -28,7 +28,9 @@ from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
+from api_pipeline.outbox.recovery import Recovery
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import RunJournal, unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
@@ -165,13 +167,16 @@ def _execute(
     summary: RunSummary,
     store: _Store,
 ) -> None:
-    write_back = _write_back(settings, summary, store)
+    to, spool = _destination(settings, summary, store), _spool(settings)
+    db = Retrying(store.table.connection, retry_budget_of(settings), store.lock.retake)
+    write_back = ReliableWriteBack(store.table, to, spool, db, mask_values, summary)
     journal = RunJournal(store.table, summary, shard_of(settings))
     journal.begin()
     _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     try:
         _see_one_division(settings, store.table)
-        write_back.recover()
+        recovery = Recovery(store.table, to, spool, _policy(settings), db, mask_values)
+        summary.receipts_recovered = recovery.run()
         options, found = plan_options(settings, request, store.table, control_tables=store.control_tables)
         if request.person_id is None:
             count_what_no_run_takes(store.table, found, summary)
@@ -245,29 +250,19 @@ def _see_one_division(settings: Settings, store: StagingTable) -> None:
                 ) from None
 
 
-def _write_back(settings: Settings, summary: RunSummary, store: _Store) -> ReliableWriteBack:
-    destination = Destination(
+def _destination(settings: Settings, summary: RunSummary, store: _Store) -> Destination:
+    return Destination(
         run_id=summary.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
         control_tables=store.control_tables,
         testing=settings.testing_mode,
     )
-    return ReliableWriteBack(
-        store.table,
-        destination,
-        ReceiptSpool(
-            settings.spool_folder,
-            settings.table_name,
-            database_named_by(settings.connection_string),
-            shard_of(settings),
-        ),
-        policy=_policy(settings),
-        retry_budget=retry_budget_of(settings),
-        mask=mask_values,
-        retake_lock=store.lock.retake,
-        summary=summary,
-    )
+
+
+def _spool(settings: Settings) -> ReceiptSpool:
+    database = database_named_by(settings.connection_string)
+    return ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))
 
 
 def retry_budget_of(settings: Settings) -> RetryBudget:

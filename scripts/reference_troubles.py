@@ -42,7 +42,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Payloads refused before sending", "^payload|delivery.planner|^api_response"),
         (
             "A run",
-            "delivery.run|delivery.sender_pool|delivery.stop_token|assembly|spool|reliable_write_back|journal|retry|^cli",
+            "delivery.(run|sender_pool|stop_token)|assembly|spool|reliable_write_back|recovery|journal|retry|^cli",
         ),
         ("One child's story", "explain"),
     ),

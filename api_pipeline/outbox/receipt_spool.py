@@ -13,13 +13,13 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener
 
@@ -176,44 +176,6 @@ def _ends_with_a_line(file: BinaryIO) -> bool:
     return file.read() == b"\n"
 
 
-def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Accepted | None:
-    """Return the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
-
-    `held` is what the receiver holds after an accepted record of this row's payload.
-    """
-    if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
-        return None
-    if receipt.person_id != row.person_id:
-        return None
-    record = Record(
-        row=row,
-        la_child_id=receipt.la_child_id,
-        kind=RecordKind(receipt.kind),
-        body=b"",
-        held_after=None if receipt.kind == RecordKind.DELETION else held,
-        known_hash=receipt.sent_hash,
-    )
-    return _accepted(record, receipt)
-
-
-def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | None) -> Accepted | None:
-    """Return the outcome of a saved purge that is planned of its row now as it was sent; else None."""
-    if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
-        return None
-    return _accepted(replace(planned, row=row), receipt)
-
-
-def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:
-    """Return the outcome of a saved purge for the log alone."""
-    record = Record(row, receipt.la_child_id, RecordKind.PURGE, b"", None, known_hash=receipt.sent_hash)
-    return _accepted(record, receipt)
-
-
-def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
-    at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None
-    return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
-
-
 def _spooled(run_id: str, receiver: str, batch: int, outcome: Accepted) -> SpooledReceipt:
     record = outcome.record
     at = outcome.receipt.received_at
@@ -260,13 +222,3 @@ def _is_well_formed(receipt: SpooledReceipt, name: str) -> bool:
     if not isinstance(value, str) or len(value) > _LONGEST_MEMBER or not value.isprintable():
         return False
     return _HASH.fullmatch(value) is not None if name.endswith("_hash") else bool(value) or name == "person_id"
-
-
-def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
-    """Return the last saved receipt of each row, and the last of its purges, in the order of the file."""
-    kept: dict[tuple[int, bool], SpooledReceipt] = {}
-    for receipt in receipts:
-        key = (receipt.row_id, receipt.kind == RecordKind.PURGE)
-        kept.pop(key, None)
-        kept[key] = receipt
-    return list(kept.values())

@@ -33,6 +33,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
@@ -103,10 +104,8 @@ def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
         store,
         to,
         ReceiptSpool(Path(), database.table),
-        policy=Policy(deltas=False),
-        retry_budget=RETRY,
+        Retrying(store.connection, RETRY, lambda: None),
         mask=lambda text, _: text,
-        retake_lock=lambda: None,
         summary=RunSummary(
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
         ),

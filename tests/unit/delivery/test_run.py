@@ -39,6 +39,7 @@ from api_pipeline.model import (
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.payload import Policy
@@ -112,10 +113,8 @@ class Night:
             store,
             Destination("run-1", "staging", HERE, control_tables=True, testing=False),
             ReceiptSpool(folder, "staging"),
-            policy=policy,
-            retry_budget=budget,
+            Retrying(store.connection, budget, retake),
             mask=lambda text, _: text,
-            retake_lock=retake,
             summary=self.summary,
         )
         limiter = RateLimiter(1, 0.0, time.monotonic)

@@ -15,7 +15,8 @@ import pytest
 from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
-from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, last_of_each, parsed, recovered
+from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, parsed
+from api_pipeline.outbox.recovery import last_of_each, recovered
 from api_pipeline.payloads.reading import sha256_hex
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone

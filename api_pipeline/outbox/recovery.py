@@ -1,0 +1,211 @@
+"""Receipts that an earlier run had to keep in a file: written back before anything else is sent (contract 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from api_pipeline.logs.masking import Mask
+from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt
+from api_pipeline.outbox.retrying import Retrying
+from api_pipeline.outbox.staged_rows import DUE_STATUSES
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.payload import Policy, plan
+from api_pipeline.payloads.reading import PayloadError, held_text, parse_payload, sha256_hex
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Known(NamedTuple):
+    """What the database says of saved receipts: the rows, and by child the baseline and the last run in doubt."""
+
+    rows: dict[int, StagedRow]
+    baselines: dict[str, Baseline]
+    runs: dict[str, str]
+
+
+class Recovery:
+    """Write the receipts in a spool back. `policy` is what records are planned by."""
+
+    def __init__(
+        self,
+        store: StagingTable,
+        destination: Destination,
+        spool: ReceiptSpool,
+        policy: Policy,
+        db: Retrying,
+        mask: Mask,
+    ) -> None:
+        self._store = store
+        self._to = destination
+        self._spool = spool
+        self._policy = policy
+        self._db = db
+        self._mask = mask
+
+    def run(self) -> int:
+        """Write the receipts that an earlier run saved, and return their number. Errors: DatabaseError.
+
+        Receipts of another receiver stay in the file for the next run towards that one.
+        """
+        saved = [] if self._to.testing else self._spool.read()
+        if not saved:
+            return 0
+        mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
+        written, refused = self._write(last_of_each(self._of_known_runs(mine)))
+        if refused:
+            _LOG.warning(
+                "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
+                "sent again while they are due",
+                len(refused),
+                self._spool.path,
+            )
+        try:
+            self._spool.keep([one for one in saved if one.receiver != self._to.receiver or one.row_id in refused])
+        except OSError as error:
+            _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, type(error).__name__)
+        if mine:
+            _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
+        return written
+
+    def _write(self, receipts: Sequence[SpooledReceipt]) -> tuple[int, set[int]]:
+        """Write saved receipts under the run and the batch they belong to.
+
+        Return the number of those written, and the ids of the rows whose receipts the database refuses.
+        """
+        batches, purges = self._db.run(partial(self._accepted_of, receipts))
+        refused: set[int] = set()
+        for (run_id, batch), outcomes in batches.items():
+            unwritten, _ = self._db.write_what_can_be(self._write_back(run_id), batch, outcomes)
+            refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
+        for receipt, purge in purges:
+            log = partial(self._write_back(receipt.run_id).log, receipt.batch, [purge])
+            if self._db.attempt("the receipt of a purge", log):
+                refused.add(receipt.row_id)
+        return sum(map(len, batches.values())) + len(purges) - len(refused), refused
+
+    def _write_back(self, run_id: str) -> WriteBack:
+        return WriteBack(self._store, replace(self._to, run_id=run_id), self._mask)
+
+    def _accepted_of(
+        self, receipts: Sequence[SpooledReceipt]
+    ) -> tuple[dict[tuple[str, int], list[Outcome]], list[tuple[SpooledReceipt, Accepted]]]:
+        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then other purges.
+
+        A purge after which more was sent, or after which the row has changed, is only logged.
+        """
+        known = self._known(receipts)
+        batches: dict[tuple[str, int], list[Outcome]] = {}
+        purges: list[tuple[SpooledReceipt, Accepted]] = []
+        for receipt in receipts:
+            row = known.rows.get(receipt.row_id)
+            # A table that was emptied and filled again may have another person under this id.
+            if row is None or row.person_id != receipt.person_id:
+                continue
+            baseline = known.baselines.get(receipt.la_child_id, Baseline())
+            record, held = _planned(row, baseline, self._policy)
+            is_purge = receipt.kind == RecordKind.PURGE
+            accepted = recovered_purge(receipt, row, record) if is_purge else recovered(receipt, row, held)
+            if accepted is not None and self._is_newest(receipt, row, known.runs):
+                batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
+            elif is_purge:
+                purges.append((receipt, logged_purge(receipt, row)))
+        return batches, purges
+
+    def _known(self, receipts: Sequence[SpooledReceipt]) -> _Known:
+        rows = self._store.read_rows(sorted({receipt.row_id for receipt in receipts}))
+        children = [receipt.la_child_id for receipt in receipts] if self._to.control_tables else []
+        recorded = Baselines(self._store, self._to.receiver)
+        return _Known({row.id: row for row in rows}, recorded.read(children), recorded.runs_in_doubt(children))
+
+    def _is_newest(self, receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str]) -> bool:
+        """Return whether nothing was sent of the child since: its record in doubt or its status says so."""
+        if not self._to.control_tables:
+            return row.is_deleted or row.submission_status in DUE_STATUSES
+        return runs.get(receipt.la_child_id) == receipt.run_id
+
+    def _of_known_runs(self, receipts: Sequence[SpooledReceipt]) -> list[SpooledReceipt]:
+        """Return the receipts of runs that the database knows: anybody could have written the file.
+
+        With the control tables the records in doubt say so later; without them the journal does.
+        """
+        if self._to.control_tables:
+            return list(receipts)
+        known = {run_id for run_id in {receipt.run_id for receipt in receipts} if self._store.knows_run(run_id)}
+        believed = [receipt for receipt in receipts if receipt.run_id in known]
+        if len(believed) < len(receipts):
+            _LOG.warning(
+                "%d receipts in %s belong to no run in the journal, so they are not used; their rows are sent again",
+                len(receipts) - len(believed),
+                self._spool.path,
+            )
+        return believed
+
+
+def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
+    """Return the last saved receipt of each row, and the last of its purges, in the order of the file."""
+    kept: dict[tuple[int, bool], SpooledReceipt] = {}
+    for receipt in receipts:
+        key = (receipt.row_id, receipt.kind == RecordKind.PURGE)
+        kept.pop(key, None)
+        kept[key] = receipt
+    return list(kept.values())
+
+
+def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Accepted | None:
+    """Return the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
+
+    `held` is what the receiver holds after an accepted record of this row's payload.
+    """
+    if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
+        return None
+    if receipt.person_id != row.person_id:
+        return None
+    record = Record(
+        row=row,
+        la_child_id=receipt.la_child_id,
+        kind=RecordKind(receipt.kind),
+        body=b"",
+        held_after=None if receipt.kind == RecordKind.DELETION else held,
+        known_hash=receipt.sent_hash,
+    )
+    return _accepted(record, receipt)
+
+
+def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | None) -> Accepted | None:
+    """Return the outcome of a saved purge that is planned of its row now as it was sent; else None."""
+    if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
+        return None
+    return _accepted(replace(planned, row=row), receipt)
+
+
+def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:
+    """Return the outcome of a saved purge for the log alone."""
+    record = Record(row, receipt.la_child_id, RecordKind.PURGE, b"", None, known_hash=receipt.sent_hash)
+    return _accepted(record, receipt)
+
+
+def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
+    at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None
+    return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
+
+
+def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> tuple[Record | None, str | None]:
+    """Return the record that is planned of this row upon this baseline, and what is held after the whole row."""
+    try:
+        payload = parse_payload(row.json_payload)
+    except PayloadError:
+        return None, None
+    record = plan(row, payload, baseline, policy)
+    if isinstance(record, NothingToSend):
+        return None, held_text(payload)
+    # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
+    return record, record.held_after if record.is_last else held_text(payload)
