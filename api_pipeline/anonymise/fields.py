@@ -5,7 +5,7 @@ A member that is not here is never copied: its text could be anybody's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -76,6 +76,25 @@ _KEPT_CODES = {
 def record_fields() -> Members:
     """Return what every member of a record is, from the packaged schema."""
     return _members(schema())
+
+
+@cache
+def leaf_kinds() -> tuple[Leaf, ...]:
+    """Return the kinds of value that a record has, each once: a kind is known by its place here."""
+    return tuple(dict.fromkeys(_leaves(record_fields())))
+
+
+def has_arrays_of_objects(known: Members) -> bool:
+    """Return whether objects of a kind are large: they hold other objects in arrays."""
+    return any(isinstance(one, Items) and isinstance(one.each, Members) for one in known.by_name.values())
+
+
+def _leaves(field: Field) -> Iterator[Leaf]:
+    if isinstance(field, Leaf):
+        yield field
+        return
+    for one in (field.each,) if isinstance(field, Items) else field.by_name.values():
+        yield from _leaves(one)
 
 
 def kept_codes(name: str) -> frozenset[str]:

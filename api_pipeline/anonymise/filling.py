@@ -15,6 +15,7 @@ from api_pipeline.anonymise.record import Anonymise, InventedRecord, LiveRecord,
 from api_pipeline.anonymise.tables import CopyTables, Pair
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
+from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.payloads.reading import PayloadError
 
 _NAMED_ROWS = 10
@@ -75,7 +76,8 @@ def fill_copy_of(connection_string: str, pair: Pair, options: CopyOptions) -> Co
     """Open the database and fill the anonymised copy in it, with a key of its own. Errors: those of `fill_copy`."""
     connection = connect(connection_string)
     try:
-        return fill_copy(connection, pair, options, RunKey())
+        with seldom_collected():
+            return fill_copy(connection, pair, options, RunKey())
     finally:
         connection.close()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
+from math import factorial
 from typing import NoReturn, TypeVar
 
 _Value = TypeVar("_Value")
@@ -32,28 +34,40 @@ class RunKey:
     def __reduce__(self) -> NoReturn:
         raise TypeError("the key of a run is never stored")
 
-    def digest(self, *parts: str) -> bytes:
-        """Return the HMAC-SHA-256 of some texts, 32 bytes; the same texts in other pieces give another."""
-        texts = [part.encode("utf-8", "surrogatepass") for part in parts]
-        # RFC 2104 with both blocks of the key prepared: a third of the time of `hmac.digest`, sixty times a record.
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(b"".join([len(text).to_bytes(4, "big") + text for text in texts]))
-        outer.update(inner.digest())
-        return outer.digest()
+    def digest(self, *parts: str | int) -> bytes:
+        """Return the HMAC-SHA-256 of texts and numbers, 32 bytes; the same in other pieces give another."""
+        return self._digest(repr(parts).encode())
 
-    def number(self, *parts: str) -> int:
+    def number(self, *parts: str | int) -> int:
         """Return the same digest as a number of 256 bits."""
         return int.from_bytes(self.digest(*parts), "big")
 
-    def identifier(self, length: int, *parts: str) -> str:
-        """Return `length` letters and digits (at most 32) of the digest, five bits each."""
-        return self.digest(*parts)[:length].translate(_LETTER_OF).decode("ascii")
+    def identifier(self, length: int, value: str) -> str:
+        """Return `length` letters and digits (at most 32) for a value, five bits each of a digest."""
+        # No other message begins so: that of several parts begins with a bracket.
+        return (
+            self._digest(b"identifier" + value.encode("utf-8", "surrogatepass"))[:length]
+            .translate(_LETTER_OF)
+            .decode("ascii")
+        )
+
+    def _digest(self, message: bytes) -> bytes:
+        # RFC 2104 with both blocks of the key prepared: a third of the time of `hmac.digest`, sixty times a record.
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def shuffled(values: Sequence[_Value], number: int) -> list[_Value]:
     """Return the values in the order that `number` stands for; 256 bits tell apart every order of 50 values."""
     order = list(values)
+    # All that counts of the number; a small one is divided faster.
+    number %= _orders(len(order))
     for last in range(len(order) - 1, 0, -1):
         number, chosen = divmod(number, last + 1)
         order[last], order[chosen] = order[chosen], order[last]
     return order
+
+
+_orders = cache(factorial)

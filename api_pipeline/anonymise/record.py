@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from api_pipeline.anonymise.child import Child, normalised
+from api_pipeline.anonymise.child import Child
 from api_pipeline.anonymise.keyed import RunKey
-from api_pipeline.anonymise.walk import Walk, changed_parts
+from api_pipeline.anonymise.walk import Walk
 from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload
 
 
@@ -65,13 +65,14 @@ def anonymise(live: LiveRecord, key: RunKey) -> InventedRecord:
     """
     payload = read_payload(live.json_payload)
     previous = previous_data(live)
-    taken: set[object] = {live.person_id, live.legacy_id}
-    _collect(payload.data, taken)
-    _collect(changed_parts(previous, payload.data), taken)
-    walk = Walk(Child(key, payload.la_child_id, {normalised(value) for value in taken}))
-    made = walk.record(payload.data)
-    now = orjson.dumps(made).decode()
-    before = None if previous is None else orjson.dumps(walk.like(previous, payload.data, made)).decode()
+    original = "\n".join(
+        text
+        for text in (live.person_id, live.legacy_id, live.json_payload, live.previous_json_payload)
+        if text is not None
+    )
+    walk = Walk(Child(key, payload.la_child_id, original))
+    now = orjson.dumps(walk.record(payload.data)).decode()
+    before = None if previous is None else orjson.dumps(walk.record(previous)).decode()
     is_previous_lost = previous is None and bool((live.previous_json_payload or "").strip())
     return InventedRecord(
         person_id=walk.identifier(live.person_id),
@@ -97,18 +98,6 @@ def previous_data(live: LiveRecord) -> dict[str, Any] | None:
         return read_payload(str(live.previous_json_payload)).data
     except PayloadError:
         return None
-
-
-def _collect(value: object, into: set[object]) -> None:
-    """Put every text and number of a payload into a set."""
-    if not isinstance(value, (dict, list)):
-        into.add(value)
-        return
-    for one in value.values() if isinstance(value, dict) else value:
-        if type(one) is dict or type(one) is list:
-            _collect(one, into)
-        else:
-            into.add(one)
 
 
 def _row_state(live: LiveRecord, now: str, before: str | None) -> str:

@@ -1,29 +1,32 @@
 """Goes through a payload member by member, and invents one of the same structure.
 
-What a member becomes is looked up in a tree of functions that is made from the schema once: a record has some 300
-values, and asking at each of them what it is costs more than inventing it. Pure.
+What a member becomes is looked up in a tree of functions that is made from the schema once. The same text of a child
+becomes the same invention, so each is invented once, in whatever number of members and payloads it stands. Pure.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
 from api_pipeline.anonymise.child import Child
-from api_pipeline.anonymise.fields import Field, FieldKind, Items, Leaf, Members, record_fields
+from api_pipeline.anonymise.fields import (
+    Field,
+    FieldKind,
+    Leaf,
+    Members,
+    has_arrays_of_objects,
+    leaf_kinds,
+    record_fields,
+)
 
-_Object: TypeAlias = "Mapping[str, Any]"
-# What is made of a value, given the walk, the value, and what a like value became before (`_Before`).
-_Maker: TypeAlias = "Callable[[Walk, Any, Any, Any], Any]"
-
-_LEFT_OUT: Final = object()
-_NOTHING: Final[_Object] = {}
-_NUMBERS = count()
+# What is made of a value: None where it is left out, as a payload has no null.
+_Maker: TypeAlias = "Callable[[Walk, Any], Any]"
+# What is invented for a text of a child, None where it is left out.
+_Invent: TypeAlias = "Callable[[Child, str], str | None]"
 
 
 class Walk:
@@ -32,49 +35,45 @@ class Walk:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.left_out = 0
-        # What texts became already, by the kind of member: most stand in both payloads of a row.
-        self.made: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+        # What texts became, by the place of their kind in `leaf_kinds`.
+        self.texts = [known.copy() for known in _known_at_first()]
+        # What large objects became, by their JSON: most stand in both payloads of a row.
+        self.objects: dict[bytes, Any] = {}
 
     def identifier(self, value: str | None) -> str | None:
         """Return what stands for an id in a column of the row."""
-        return self.child.identifier(value, 0) if value else value
+        return self.child.identifier(0, value) if value else value
 
-    def record(self, value: _Object) -> dict[str, Any]:
+    def record(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return an invented record of the same structure as `value`."""
-        return self.like(value, _NOTHING, _NOTHING)
-
-    def like(self, value: _Object, other: _Object, made: _Object) -> dict[str, Any]:
-        """Return the same, given another record and what was made of it: what the two have in common is taken from it.
-
-        The same value of a child becomes the same invention, so this changes nothing but the time. Where something was
-        left out, all is counted anew.
-        """
-        if self.left_out:
-            other = made = _NOTHING
-        found: dict[str, Any] = _record_maker()(self, value, other, made)
+        found: dict[str, Any] = _record_maker()(self, value)
         return found
 
 
-def is_same(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are the same, the order of members too; 1 is neither true nor 1.0."""
-    if type(one) is not type(other):
-        return False
-    return orjson.dumps(one) == orjson.dumps(other) if isinstance(one, (dict, list)) else bool(one == other)
+def _identifier(leaf: Leaf) -> _Invent:
+    length = leaf.length
+    return lambda child, value: child.identifier(length, value)
 
 
-def changed_parts(value: Any, other: Any) -> Any:
-    """Return a JSON value without the parts that stand in `other` as well, at the same place."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        return {
-            name: changed_parts(member, other.get(name))
-            for name, member in value.items()
-            if name not in other or not is_same(member, other[name])
-        }
-    if isinstance(value, list) and isinstance(other, list):
-        pairs = zip(value, other, strict=False)
-        changed = [changed_parts(one, old) for one, old in pairs if not is_same(one, old)]
-        return changed + value[len(other) :]
-    return value
+def _code(leaf: Leaf) -> _Invent:
+    name = leaf.code_list
+    return lambda child, value: child.code(name, value)
+
+
+_INVENT: Mapping[FieldKind, Callable[[Leaf], _Invent]] = {
+    FieldKind.NAME: lambda _: Child.name,
+    FieldKind.POSTCODE: lambda _: Child.postcode,
+    FieldKind.UPN: lambda _: Child.upn,
+    FieldKind.DATE: lambda _: Child.date,
+    FieldKind.CODE: _code,
+    FieldKind.IDENTIFIER: _identifier,
+}
+
+
+@cache
+def _known_at_first() -> list[dict[str, str]]:
+    """Return what is known of texts before any is invented: an empty one stays empty, but it is no date."""
+    return [{} if leaf.kind is FieldKind.DATE else {"": ""} for leaf in leaf_kinds()]
 
 
 @cache
@@ -83,117 +82,87 @@ def _record_maker() -> _Maker:
 
 
 def _members(fields: Members) -> _Maker:
-    makers = {name: _maker(field) for name, field in fields.by_name.items()}
-    leaves = {name: _number_of(field) for name, field in fields.by_name.items() if isinstance(field, Leaf)}
+    leaves = {name: field for name, field in fields.by_name.items() if isinstance(field, Leaf)}
+    texts = {name: leaf_kinds().index(leaf) for name, leaf in leaves.items() if leaf.kind in _INVENT}
+    inventors = {name: _INVENT[leaves[name].kind](leaves[name]) for name in texts}
+    flags = {name for name, leaf in leaves.items() if leaf.kind is FieldKind.FLAG}
+    makers = {name: maker for name, field in fields.by_name.items() if (maker := _maker(field))}
 
-    def make(walk: Walk, value: Any, other: Any, before: Any) -> Any:
+    def make(walk: Walk, value: Any) -> Any:
         if not isinstance(value, dict):
-            return _LEFT_OUT
-        is_like = bool(before) and isinstance(other, dict)
+            return None
         made: dict[str, Any] = {}
+        known = walk.texts
         for name, member in value.items():
-            known: dict[str, Any] | None = None
-            if type(member) is str and name in leaves:
-                known = walk.made[leaves[name]]
-                if member in known:
-                    made[name] = known[member]
-                    continue
-            elif is_like and (old := other.get(name)) is not None and name in before and is_same(old, member):
-                made[name] = before[name]
-                continue
-            maker = makers.get(name)
-            like = (other.get(name), before.get(name)) if is_like else (None, None)
-            invented = _LEFT_OUT if maker is None else maker(walk, member, *like)
-            if invented is _LEFT_OUT:
+            kind = type(member)
+            # Most members: without a call for each.
+            if kind is str and name in texts:
+                same = known[texts[name]]
+                invented = same.get(member)
+                if invented is None and (invented := inventors[name](walk.child, member)) is not None:
+                    same[member] = invented
+            elif kind is bool and name in flags:
+                invented = member
+            else:
+                invented = makers[name](walk, member) if name in makers else None
+            if invented is None:
                 walk.left_out += 1
-                continue
-            made[name] = invented
-            if known is not None:
-                known[member] = invented
+            else:
+                made[name] = invented
         return made
 
     return make
 
 
-@cache
-def _number_of(_leaf: Leaf) -> int:
-    """Return the number of a kind of member, by which it is found faster than by itself."""
-    return next(_NUMBERS)
+def _maker(field: Field) -> _Maker | None:
+    """Return what makes a member that is neither a text nor a flag, None for those two."""
+    if isinstance(field, Leaf):
+        return _score if field.kind is FieldKind.SCORE else None
+    if isinstance(field, Members):
+        return _members(field)
+    if isinstance(field.each, Leaf):
+        return _codes(field.each.code_list)
+    return _objects(_made_once(field.each) if has_arrays_of_objects(field.each) else _members(field.each))
 
 
-def _items(each: Leaf | Members) -> _Maker:
-    """Return what makes as many items: one that is not of the right type becomes an empty one, or any code."""
-    if isinstance(each, Leaf):
-        name = each.code_list
+def _codes(name: str) -> _Maker:
+    """Return what makes as many codes: one that is not of the right type becomes any code."""
+    return lambda walk, value: walk.child.codes(name, value) if isinstance(value, list) else None
 
-        def codes(walk: Walk, value: Any, _other: Any, _before: Any) -> Any:
-            if not isinstance(value, list):
-                return _LEFT_OUT
-            return walk.child.codes(name, [one if isinstance(one, str) else str(one) for one in value])
 
-        return codes
-    maker = _members(each)
+def _objects(maker: _Maker) -> _Maker:
+    """Return what makes as many objects: one that is none becomes an empty one."""
 
-    def objects(walk: Walk, value: Any, other: Any, before: Any) -> Any:
+    def objects(walk: Walk, value: Any) -> Any:
         if not isinstance(value, list):
-            return _LEFT_OUT
-        walk.left_out += sum(not isinstance(one, dict) for one in value)
-        old = list(zip(other, before, strict=False)) if before and isinstance(other, list) else []
-        old += [(None, None)] * (len(value) - len(old))
-        return [maker(walk, one if isinstance(one, dict) else {}, *like) for one, like in zip(value, old, strict=False)]
+            return None
+        made = [maker(walk, one) for one in value]
+        if None in made:
+            walk.left_out += made.count(None)
+            made = [{} if one is None else one for one in made]
+        return made
 
     return objects
 
 
-def _maker(field: Field) -> _Maker:
-    if isinstance(field, Members):
-        return _members(field)
-    if isinstance(field, Items):
-        return _items(field.each)
-    if field.kind is FieldKind.FLAG:
-        return lambda _walk, value, _other, _before: value if isinstance(value, bool) else _LEFT_OUT
-    if field.kind is FieldKind.SCORE:
-        return _score
-    if field.kind is FieldKind.DATE:
-        return _date
-    return _text(field)
+def _made_once(each: Members) -> _Maker:
+    """Return what makes an object, or takes what was made of the same one; what it leaves out is counted again."""
+    maker = _members(each)
 
-
-def _score(walk: Walk, value: Any, _other: Any, _before: Any) -> Any:
-    # A score of 5.0 is a whole number to the schema.
-    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
-    return walk.child.score(int(value)) if is_whole else _LEFT_OUT
-
-
-def _date(walk: Walk, value: Any, _other: Any, _before: Any) -> Any:
-    moved = walk.child.date(value) if isinstance(value, str) else None
-    return _LEFT_OUT if moved is None else moved
-
-
-def _text(leaf: Leaf) -> _Maker:
-    invent = _INVENTED.get(leaf.kind)
-    if invent is None:
-        invent = _code(leaf.code_list) if leaf.kind is FieldKind.CODE else _identifier(leaf.length)
-    invented = invent
-
-    def make(walk: Walk, value: Any, _other: Any, _before: Any) -> Any:
-        if not isinstance(value, str):
-            return _LEFT_OUT
-        return invented(walk.child, value) if value else value
+    def make(walk: Walk, value: Any) -> Any:
+        before = walk.left_out
+        text = orjson.dumps(value)
+        made = walk.objects.get(text)
+        if made is None:
+            made = maker(walk, value)
+            if walk.left_out == before:
+                walk.objects[text] = made
+        return made
 
     return make
 
 
-_INVENTED: Mapping[FieldKind, Callable[[Child, str], str]] = {
-    FieldKind.NAME: Child.name,
-    FieldKind.POSTCODE: Child.postcode,
-    FieldKind.UPN: Child.upn,
-}
-
-
-def _code(name: str) -> Callable[[Child, str], str]:
-    return lambda child, value: child.code(name, value)
-
-
-def _identifier(length: int) -> Callable[[Child, str], str]:
-    return lambda child, value: child.identifier(value, length)
+def _score(walk: Walk, value: Any) -> Any:
+    # A score of 5.0 is a whole number to the schema.
+    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
+    return walk.child.score(int(value)) if is_whole else None

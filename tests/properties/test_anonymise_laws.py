@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey, shuffled
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
+from api_pipeline.anonymise.values import all_normalised, normalised
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.properties.model import SCHEMA, Json, node_of
@@ -310,13 +311,13 @@ def is_telling(path: Path, value: Any) -> bool:
     return True
 
 
-def with_value(invented: InventedRecord, path: Path, value: Any) -> InventedRecord:
-    payload = json.loads(invented.json_payload)
+def with_value(invented: InventedRecord, path: Path, value: Any, column: str = "json_payload") -> InventedRecord:
+    payload = json.loads(getattr(invented, column))
     part = payload
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value
-    return dataclasses.replace(invented, json_payload=json.dumps(payload))
+    return dataclasses.replace(invented, **{column: json.dumps(payload)})
 
 
 @many
@@ -328,6 +329,26 @@ def test_the_check_finds_every_single_value_that_is_put_back(seed: int) -> None:
     for path, value in leaves(json.loads(live.json_payload)):
         if is_telling(path, value):
             assert survivors(live, with_value(invented, path, value)), path
+
+
+@many
+@given(seed=seeds)
+def test_check_finds_every_value_put_back_in_the_previous_payload(seed: int) -> None:
+    live = Maker(seed).record()
+    live = dataclasses.replace(live, previous_json_payload=live.previous_json_payload or live.json_payload)
+    invented = anonymise(live, key_of(seed))
+
+    for path, value in leaves(json.loads(live.previous_json_payload or "")):
+        if is_telling(path, value):
+            found = survivors(live, with_value(invented, path, value, "previous_json_payload"))
+            assert found, path
+            assert all(not place.startswith("json_payload") for place in found)
+
+
+@given(st.lists(st.one_of(st.text(max_size=12), st.integers(), st.dates().map(str), st.floats()), max_size=8))
+@example(["St. John\nO'Brien", "\u0130stanbul", "\u00df-\u2019", "_", ""])
+def test_values_are_compared_alike_one_by_one_and_together(values: list[object]) -> None:
+    assert all_normalised(values) == {normalised(value) for value in values} - {""}
 
 
 TEXTS: list[Path] = [
