@@ -41,7 +41,7 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
     Errors: PayloadError where the original cannot be read, so that nothing should be invented from it.
     """
     now, before = read_payload(live.json_payload).data, previous_data(live)
-    payloads = {"json_payload": (orjson.loads(invented.json_payload), now)}
+    payloads: dict[str, Pair] = {"json_payload": (orjson.loads(invented.json_payload), now)}
     if invented.previous_json_payload is not None:
         payloads["previous_json_payload"] = (orjson.loads(invented.previous_json_payload), before)
     pairs = by_kind(*payloads.values())

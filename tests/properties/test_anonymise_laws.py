@@ -317,7 +317,8 @@ def with_value(invented: InventedRecord, path: Path, value: Any, column: str = "
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value
-    return dataclasses.replace(invented, **{column: json.dumps(payload)})
+    changes: dict[str, Any] = {column: json.dumps(payload)}
+    return dataclasses.replace(invented, **changes)
 
 
 @many
