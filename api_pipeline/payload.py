@@ -94,16 +94,24 @@ class _Goal:
 
 def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | NothingToSend:
     """Return the record that is right whichever of these states is the receiver's."""
-    is_in_doubt = len(known) > 1
-    is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
-    differences = [_difference(state, goal.after.data, is_full=is_full) for state in known]
+    shape, after = record_shape(), goal.after.data
+    differences = [_difference(state, after) for state in known]
     if not any(differences) and not goal.payload.is_purge:
         return NothingToSend(held_text(goal.after))
+    is_in_doubt = len(known) > 1
+    is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
+    if is_full and ambiguous_at_any_depth(after, shape):
+        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
+        now = content(after, shape)
+        differences = [
+            one if one.is_whole else compare(content(state, shape), now, shape, is_full=True)
+            for one, state in zip(differences, known, strict=True)
+        ]
     if any(one.is_whole or (one.first and is_in_doubt) for one in differences):
         return _purge_whole(goal, policy)
     difference = differences[0]
     if difference.first:
-        left = prune(content(known[0], record_shape()), difference.first, record_shape())
+        left = prune(content(known[0], shape), difference.first, shape)
         body = {"la_child_id": goal.payload.la_child_id, **difference.first}
         return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
     if not is_full:
@@ -111,20 +119,17 @@ def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | Not
     gone: Members = {}
     for one in differences:
         # What may be held is purged: that does no harm where it is not.
-        gone = overlay(one.gone, gone, record_shape())
+        gone = overlay(one.gone, gone, shape)
     return _full(goal, gone)
 
 
-def _difference(held: Members, after: Members, *, is_full: bool) -> Difference:
+def _difference(held: Members, after: Members) -> Difference:
     shape = record_shape()
     before, now = (content(part, shape) for part in without_common(held, after, shape))
     difference = compare(before, now, shape, is_full=False)
     if difference and [] in held.values() and has_ambiguous_keys(now, shape):
         # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
         return Difference(is_whole=True)
-    if difference and is_full and ambiguous_at_any_depth(after, shape):
-        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
-        return compare(content(held, shape), content(after, shape), shape, is_full=True)
     return difference
 
 

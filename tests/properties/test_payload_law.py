@@ -119,6 +119,38 @@ def test_plan_is_right_from_every_state_in_doubt(seed: int, arrived: bool, delta
 
 
 @many
+@given(seed=seeds, deltas=st.booleans(), way=st.sampled_from(["back", "on", "elsewhere"]))
+def test_plan_leads_to_the_payload_from_each_of_two_states(seed: int, deltas: bool, way: str) -> None:
+    maker = Maker(seed, doubtful=True)
+    accepted = maker.payload()
+    possible = maker.next_version(accepted)
+    now = {"back": accepted, "on": maker.next_version(possible), "elsewhere": maker.payload()}[way]
+    baseline = Baseline((State(text_of(accepted)), State(text_of(possible), sent_of="0" * 64)))
+    records = steps(text_of(now), baseline, Policy(deltas))
+    for state in (accepted, possible):
+        assert content(receive(apply(None, state), records, "merge")) == content(now)
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_ambiguous_keys_that_one_state_has_are_not_sent_to_be_merged(arrived: bool) -> None:
+    """The child is staged again as it was before a record that purged an episode, and whose answer was lost."""
+    plans = [{"child_in_need_plan_id": "p", "start_date": day} for day in ("2024-01-01", "2024-02-02")]
+    now: Json = {
+        "la_child_id": "C1",
+        "social_care_episodes": [
+            {"social_care_episode_id": "a"},
+            {"social_care_episode_id": "b", "child_in_need_plans": plans},
+        ],
+    }
+    without: Json = {"la_child_id": "C1", "social_care_episodes": [{"social_care_episode_id": "a"}]}
+    baseline = Baseline((State(text_of(now)), State(text_of(without), sent_of="0" * 64)))
+
+    records = steps(text_of(now), baseline, Policy(deltas=False))
+
+    assert content(receive(without if arrived else now, records, "merge")) == content(now)
+
+
+@many
 @given(seed=seeds, arrived=st.booleans(), deltas=st.booleans())
 def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrived: bool, deltas: bool) -> None:
     maker = Maker(seed, doubtful=False)
