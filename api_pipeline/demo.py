@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from api_pipeline.assembly import RunObservers, RunRequest, run
+from api_pipeline.assembly.request import RunObservers, RunRequest
+from api_pipeline.assembly.run import run
 from api_pipeline.config import load_settings
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError

@@ -132,8 +132,8 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
     An interrupt (Ctrl-C, a notebook's stop button) lets what is in flight be written back first.
     Errors: DatabaseError, AlreadyRunning; errors in mid-run are in the result.
     """
-    from api_pipeline.assembly import RunObservers, RunRequest
-    from api_pipeline.assembly import run as run_once
+    from api_pipeline.assembly.request import RunObservers, RunRequest
+    from api_pipeline.assembly.run import run as run_once
 
     run_id = str(uuid.uuid4())
     with _logged(settings, run_id) as add_secret, _interruptible() as stop:

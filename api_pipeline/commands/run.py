@@ -84,7 +84,8 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
-    from api_pipeline.assembly import RunObservers, RunRequest, run
+    from api_pipeline.assembly.request import RunObservers, RunRequest
+    from api_pipeline.assembly.run import run
     from api_pipeline.notify.ending import counts_of
     from api_pipeline.notify.job import RUN
     from api_pipeline.notify.services import of_run
@@ -132,7 +133,7 @@ def _plan_only(
     person_id: str | None,
     as_json: bool,
 ) -> None:
-    from api_pipeline.assembly import RunRequest
+    from api_pipeline.assembly.request import RunRequest
     from api_pipeline.delivery.dry_run import DryRunObservers
     from api_pipeline.explain.dry_run import as_document, dry_run_lines, plan_run
     from api_pipeline.settings.model import Purpose

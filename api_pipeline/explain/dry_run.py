@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from api_pipeline.assembly import RunRequest, check_control_tables, plan_options, retry_budget_of
+from api_pipeline.assembly.checks import check_control_tables, plan_options
+from api_pipeline.assembly.request import RunRequest, retry_budget_of
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store

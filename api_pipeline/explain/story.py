@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.assembly import RunRequest
+from api_pipeline.assembly.request import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with

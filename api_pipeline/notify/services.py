@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from api_pipeline.assembly import shard_of
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.notify.job import RUN, XPORTER_WRITE_BACK, Job
 from api_pipeline.notify.sending import Route
 from api_pipeline.notify.watch import RunWatch, Watched
+from api_pipeline.outbox.opening import shard_of
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import is_loopback
 

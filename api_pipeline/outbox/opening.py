@@ -1,4 +1,4 @@
-"""Open the staging table of the settings, without what a run needs besides: `status` and `requeue` start quickly."""
+"""Open the staging table of the settings: every command that works on it does so here, on every kind of database."""
 
 from __future__ import annotations
 
@@ -13,12 +13,23 @@ from api_pipeline.sql.identifiers import table_names
 if TYPE_CHECKING:
     from api_pipeline.settings.model import Settings
 
+_BUSY_WAIT_S = 30
+
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[StagingTable]:
-    """Open the database and return its staging table. Errors: DatabaseError."""
-    connection = connect(settings.connection_string)
+def open_store(settings: Settings, *, busy_wait_s: float = _BUSY_WAIT_S) -> Iterator[StagingTable]:
+    """Open the database and return its staging table. Errors: DatabaseError.
+
+    `busy_wait_s` is how long one statement waits, in seconds, for what another program has locked.
+    """
+    connection = connect(settings.connection_string, busy_wait_s=busy_wait_s)
     try:
         yield StagingTable(connection, table_names(settings.table_name, connection.dialect))
     finally:
         connection.close()
+
+
+def shard_of(settings: Settings) -> tuple[int, int] | None:
+    """Return (I, N) where the settings ask for one shard of several, else None."""
+    shard = settings.shard
+    return (shard.index, shard.count) if shard.count > 1 else None

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from api_pipeline.assembly import RunObservers, RunRequest, run
+from api_pipeline.assembly.request import RunObservers, RunRequest
+from api_pipeline.assembly.run import run
 from api_pipeline.config import load_settings
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.database import check_connection, check_schema, refuse_second_table

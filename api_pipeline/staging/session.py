@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.plain_text import safe_cells
-from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.private_files import private_opener
 from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings, StagingSettings
-from api_pipeline.sql.identifiers import table_names
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
@@ -50,9 +48,8 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
     """
     summary = StageSummary(settings.table_name, is_dry_run=call.is_dry_run)
     staging = settings.staging
-    connection = connect(settings.connection_string)
-    try:
-        store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
+    with open_store(settings) as store:
+        connection = store.connection
         store.check_table()
         if not (staging.purge_left_window or store.keeps_retained()):
             _LOG.warning(
@@ -69,8 +66,6 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
         finally:
             if lock is not None:
                 lock.release()
-    finally:
-        connection.close()
     counts = ", ".join(f"{summary.words[word]} {word.value}" for word in Word)
     _LOG.info(
         "%s %s in %.1f s: %d of %d people in the cohort, %d held back; rows: %s",

@@ -1,0 +1,100 @@
+"""What a run looks at before it begins: the tables, other runs, and the table as a whole."""
+
+from __future__ import annotations
+
+import logging
+
+from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of, retry_budget_of
+from api_pipeline.db_retry import with_retry
+from api_pipeline.delivery.pages import PlanOptions
+from api_pipeline.diagnostics.layout import check_layout
+from api_pipeline.errors import AlreadyRunning, SettingsError
+from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.run_journal import unfinished_shards
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows
+from api_pipeline.outbox.survey import Survey, check_ids, survey, try_to_write
+from api_pipeline.run_lock import take
+from api_pipeline.settings.model import Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
+    """Check that the tables are there, and return whether the control tables are.
+
+    Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
+    """
+    check_layout(store.connection, settings.table_name)
+    store.check_table()
+    check_ids(store)
+    store.check_writable()
+    try_to_write(store)
+    return check_control_tables(store, settings, request)
+
+
+def check_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
+    """Return whether the control tables are there. Errors: SettingsError where a run needs them and they are not."""
+    if store.has_control_tables():
+        return True
+    sentence = (
+        f"The control tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
+        "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
+    )
+    if settings.use_partial_payload or request.resync:
+        what = "--resync needs" if request.resync else "Deltas (USE_PARTIAL_PAYLOAD=true) need"
+        raise SettingsError(f"{what} the tables of what the receiver holds. {sentence}")
+    _LOG.warning("%s. Without them full payloads are sent as staged, and nothing is purged or logged.", sentence)
+    return False
+
+
+def check_one_division(settings: Settings, store: StagingTable) -> None:
+    """Check that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
+
+    Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
+    journal names the candidates, for each run writes itself in before it looks; whether they live, their locks tell.
+    """
+    own = shard_of(settings)
+    if own is None:
+        return
+    for index, count in unfinished_shards(store):
+        if count == own[1]:
+            continue
+        with open_store(settings, busy_wait_s=busy_wait_of(settings)) as other:
+            try:
+                take(other.connection, other.tables.staging, (index, count)).release()
+            except AlreadyRunning:
+                raise AlreadyRunning(
+                    f"A run is working on shard {index}/{count} of the table {store.tables.staging}, so shard "
+                    f"{own[0]}/{own[1]} cannot; nothing was done. All runs must divide the table into as many shards."
+                ) from None
+
+
+def plan_options(
+    settings: Settings, request: RunRequest, store: StagingTable, *, control_tables: bool
+) -> tuple[PlanOptions, Survey]:
+    """Look at the table as a whole; return how a run plans its rows, and what was seen. Errors: DatabaseError."""
+
+    def look() -> tuple[Survey, dict[str, RowsOfPerson]]:
+        return survey(store), people_with_several_rows(store, request.person_id)
+
+    found, people = with_retry(store.connection, look, retry_budget_of(settings))
+    options = PlanOptions(
+        selection=Selection(
+            every_row=request.resync,
+            person_id=request.person_id,
+            shard=shard_of(settings),
+            odd_statuses=found.odd_statuses,
+            odd_states=found.odd_states,
+        ),
+        policy=policy_of(settings, resync=request.resync),
+        receiver=settings.receiver,
+        control_tables=control_tables,
+        schema_check=settings.schema_check,
+        schema_codes=settings.schema_codes,
+        testing=settings.testing_mode,
+        people=people,
+        limit=request.limit,
+    )
+    return options, found

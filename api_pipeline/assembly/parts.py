@@ -1,0 +1,140 @@
+"""What a run consists of: the receiver on the wire or in this process, senders, planner, write-back, recovery."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of, retry_budget_of
+from api_pipeline.auth import Credentials
+from api_pipeline.csc_api.client import CscReceiver, Endpoint
+from api_pipeline.csc_api.factory import RequestObservers, assemble, make_receiver, reach_of
+from api_pipeline.delivery.pages import Pages, PlanOptions
+from api_pipeline.delivery.planner import Planner
+from api_pipeline.delivery.run import RunParts
+from api_pipeline.delivery.sender_pool import Sending
+from api_pipeline.delivery.stop_token import StopToken
+from api_pipeline.logs.masking import mask_values
+from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.opening import shard_of
+from api_pipeline.outbox.receipt_spool import ReceiptSpool
+from api_pipeline.outbox.recovery import Recovery
+from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
+from api_pipeline.outbox.retrying import Retrying
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_lock import LockKeeper
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.settings.model import Settings
+from api_pipeline.sql.connection_string import database_named_by
+from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.retry import FIRST_WAIT_S
+from api_pipeline.transport.session import DirectSession
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run that was called for: `signal` is set to stop it, and what it does goes into `summary`."""
+
+    settings: Settings
+    request: RunRequest
+    observers: RunObservers
+    signal: threading.Event
+    summary: RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """The open tables, under the run lock; `control_tables` is whether those are there."""
+
+    store: StagingTable
+    lock: LockKeeper
+    control_tables: bool
+
+
+def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
+    """Return what writes outcomes back, and what first writes the receipts of earlier runs."""
+    settings, store = call.settings, at_hand.store
+    to = Destination(
+        run_id=call.summary.run_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        control_tables=at_hand.control_tables,
+        testing=settings.testing_mode,
+    )
+    database = database_named_by(settings.connection_string)
+    spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))
+    db = Retrying(store.connection, retry_budget_of(settings), at_hand.lock.retake)
+    recovery = Recovery(store, to, spool, policy_of(settings), db, mask_values)
+    return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
+
+
+def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: ReliableWriteBack) -> RunParts:
+    """Return the parts of the run."""
+    settings = call.settings
+    under_way: set[str] = set()
+    pages = Pages(
+        at_hand.store,
+        options,
+        Checker(),
+        retry_budget_of(settings),
+        under_way=under_way.copy,
+        after_reopen=at_hand.lock.retake,
+    )
+    return RunParts(
+        planner=Planner(pages, _log_finding),
+        sending=_sending(call),
+        write_back=write_back,
+        under_way=under_way,
+        batch_size=settings.batch_size,
+        progress=call.observers.progress,
+    )
+
+
+def _sending(call: Call) -> Sending:
+    def on_request() -> None:
+        call.summary.requests += 1
+
+    settings = call.settings
+    limiter = RateLimiter(
+        settings.max_in_flight,
+        settings.min_post_gap_ms / 1000,
+        time.monotonic,
+        call.signal.is_set,
+        stop_grace_s=settings.stop_grace_s,
+    )
+    make = _simulated if settings.testing_mode else make_receiver
+    return Sending(
+        receiver=make(settings, limiter, RequestObservers(on_request, call.observers.on_token)),
+        stop=StopToken(call.signal, limiter, call.summary),
+        senders=settings.max_in_flight,
+        give_up_after=settings.give_up_after_failed_batches,
+        pause=lambda: limiter.sleep(FIRST_WAIT_S),
+    )
+
+
+def _log_finding(person_id: str, finding: Finding) -> None:
+    _LOG.info("person %s: %s: %s: %s", person_id, finding.path, finding.rule, finding.message)
+
+
+def _simulated(settings: Settings, limiter: RateLimiter, observers: RequestObservers) -> CscReceiver:
+    """Return a receiver whose session can reach nothing but the simulator in this process."""
+    from api_pipeline.sandbox.simulator import invented
+    from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
+
+    session = DirectSession()
+    session.adapters.clear()
+    session.trust_env = False
+    session.mount("https://", InProcessAdapter(invented.simulator()))
+    endpoint = Endpoint(
+        url=invented.CHILDREN_URL,
+        supplier_key=invented.SUPPLIER_KEY,
+        reach=replace(reach_of(settings), proxy_url=None),
+    )
+    credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
+    return assemble(settings, session, endpoint, credentials, limiter, observers)

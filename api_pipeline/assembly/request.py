@@ -1,0 +1,52 @@
+"""What is asked for by one call, and what the settings say of it in the words of the rooms below."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.delivery.run import NoProgress, RunProgress
+from api_pipeline.payload import Policy
+from api_pipeline.settings.model import Settings
+
+_LEAST_BUSY_WAIT_S = 5
+_MOST_BUSY_WAIT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one call adds to the settings: the most rows, and whether to purge and send whole (`resync`).
+
+    `run_id` names the run in every log line and in the tables.
+    """
+
+    run_id: str
+    limit: int | None = None
+    resync: bool = False
+    person_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunObservers:
+    """What is called during a run: `progress` with the counts, `on_due` with the rows that may be due, `on_token`."""
+
+    progress: RunProgress = field(default_factory=NoProgress)
+    on_due: Callable[[int], None] = lambda _count: None
+    on_token: Callable[[str], None] = lambda _token: None
+
+
+def retry_budget_of(settings: Settings) -> RetryBudget:
+    """Return how long a run waits for a database that is away."""
+    return RetryBudget(settings.db_retry_s, time.monotonic, time.sleep)
+
+
+def busy_wait_of(settings: Settings) -> float:
+    """Return how long one statement waits, in seconds, for what another program has locked."""
+    return min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
+
+
+def policy_of(settings: Settings, *, resync: bool = False) -> Policy:
+    """Return how records are planned."""
+    return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished, resync=resync)

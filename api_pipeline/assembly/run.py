@@ -1,0 +1,123 @@
+"""One run of the main job, from the settings to its summary."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
+from api_pipeline.assembly.parts import AtHand, Call, run_parts, writing
+from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of
+from api_pipeline.clock import utc_now
+from api_pipeline.csc_api.factory import check_transport
+from api_pipeline.db import working_as
+from api_pipeline.delivery.pages import PlanOptions
+from api_pipeline.delivery.planner import PlanCounts
+from api_pipeline.delivery.run import Run
+from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
+from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.outbox.log_retention import delete_old_lines
+from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.run_journal import RunJournal
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.superseded import superseded_before
+from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes
+from api_pipeline.run_lock import locked
+from api_pipeline.run_summary import RunSummary
+from api_pipeline.settings.model import Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: threading.Event) -> RunSummary:
+    """Do the main job once and return what it did; errors that ended it are in the summary.
+
+    Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
+    """
+    check_transport(settings)
+    summary = RunSummary(
+        run_id=request.run_id,
+        table=settings.table_name,
+        receiver=settings.receiver,
+        is_testing=settings.testing_mode,
+        is_deltas=settings.use_partial_payload,
+        started_at=utc_now(),
+    )
+    call = Call(settings, request, observers, stop, summary)
+    program = working_as(f"d2i-csc-api run {request.run_id}")
+    with (
+        program,
+        seldom_collected(),
+        open_store(settings, busy_wait_s=busy_wait_of(settings)) as store,
+        locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
+    ):
+        _journalled(call, AtHand(store, lock, check_tables(store, settings, request)))
+    return summary
+
+
+def _journalled(call: Call, at_hand: AtHand) -> None:
+    """Do the work of a run between the two halves of its entry in the journal. Errors: AlreadyRunning."""
+    settings, summary = call.settings, call.summary
+    journal = RunJournal(at_hand.store, summary, shard_of(settings))
+    journal.begin()
+    _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
+    ending: AlreadyRunning | None = None
+    try:
+        _execute(call, at_hand)
+    except PipelineError as error:
+        summary.errors.append(error)
+        ending = error if isinstance(error, AlreadyRunning) else None
+    summary.finished_at = utc_now()
+    journal.finish(ending.exit_code if ending else None)
+    if ending:
+        raise ending
+
+
+def _execute(call: Call, at_hand: AtHand) -> None:
+    settings, request, summary, store = call.settings, call.request, call.summary, at_hand.store
+    write_back, recovery = writing(call, at_hand)
+    check_one_division(settings, store)
+    summary.receipts_recovered = recovery.run()
+    options, found = plan_options(settings, request, store, control_tables=at_hand.control_tables)
+    if request.person_id is None:
+        count_what_no_run_takes(store, found, summary)
+    if not request.resync:
+        summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
+    call.observers.on_due(store.count(options.selection))
+    parts = run_parts(call, at_hand, options, write_back)
+    Run(parts, summary).execute()
+    summary.due += _not_come_to(store, options, parts.planner.counts)
+    summary.is_table_empty = not (summary.due or summary.errors) and store.is_empty()
+    if at_hand.control_tables and request.person_id is None and not summary.errors:
+        count_children_without_row(store, settings.receiver, summary)
+        _delete_old_log(call, store)
+
+
+def _not_come_to(store: StagingTable, options: PlanOptions, counts: PlanCounts) -> int:
+    """Return how many due rows a run that ended early has not even read, as far as the database still tells."""
+    if counts.is_complete or counts.last_id is None or options.selection.every_row or options.limit is not None:
+        return 0
+    try:
+        left = store.read_due_after(options.selection, counts.last_id)
+        return len(set(left).difference(*(rows.open_ids for rows in options.people.values())))
+    except DatabaseError as error:
+        _LOG.debug("the rows left over could not be counted: %s", error)
+        return 0
+
+
+def _delete_old_log(call: Call, store: StagingTable) -> None:
+    """Delete what LOG_KEEP_DAYS says; of several shards the first does. What cannot be deleted ends no run."""
+    settings, summary = call.settings, call.summary
+    if not settings.log_keep_days or settings.testing_mode or settings.shard.index > 1:
+        return
+    before = utc_now() - timedelta(days=settings.log_keep_days)
+    try:
+        for lines in delete_old_lines(store, settings.table_name, settings.receiver, before):
+            summary.log_lines_deleted += lines
+            if call.signal.is_set():
+                break
+    except DatabaseError as error:
+        _LOG.warning("old lines of %s could not be deleted (LOG_KEEP_DAYS): %s", store.tables.log, error)
+    if summary.log_lines_deleted:
+        _LOG.info("deleted %d lines of %s older than LOG_KEEP_DAYS", summary.log_lines_deleted, store.tables.log)
