@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from api_pipeline.db import connect
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator
 from api_pipeline.sdr import schema
-from tests.support.commands import clean_environment
+from tests.support.commands import started_cli
 
 # SDR_KILLS=200 is the campaign; here are a few of them.
 _KILLS = int(os.environ.get("SDR_KILLS", "6"))
@@ -40,7 +41,7 @@ def _restage(path: Path, rng: random.Random) -> dict[str, str]:
         connection.close()
 
 
-def _submit(server: TecServer, path: Path, period: int) -> subprocess.Popen[bytes]:
+def _submission(server: TecServer, path: Path, period: int) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     settings = {
         **server.settings(),
         "DB_CONNECTION_STRING": f"sqlite:///{path}",
@@ -48,8 +49,7 @@ def _submit(server: TecServer, path: Path, period: int) -> subprocess.Popen[byte
         "RETRY_MAX_WAIT_S": "0.05",
         "READ_TIMEOUT_S": "5",
     }
-    command = [sys.executable, "-m", "api_pipeline", "sdr", "submit", str(period), "--allow-deletes", "--quiet"]
-    return subprocess.Popen(command, env=clean_environment(settings), cwd=path.parent)
+    return started_cli(["sdr", "submit", str(period), "--allow-deletes", "--quiet"], settings, path.parent)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
@@ -66,18 +66,19 @@ def test_killed_submissions_are_finished_by_the_next(tmp_path: Path, keeps_data:
         for kill in range(max(1, _KILLS // 2)):
             staged = _restage(path, rng)
             before = server.simulator.counts()["requests"]
-            run = _submit(server, path, period)
-            wanted = before + rng.randrange(1, 15)
-            while run.poll() is None and server.simulator.counts()["requests"] < wanted:
-                time.sleep(0.002)
-            time.sleep(rng.random() * 0.01)
-            run.kill()
-            run.wait()
+            with _submission(server, path, period) as run:
+                wanted = before + rng.randrange(1, 15)
+                while run.poll() is None and server.simulator.counts()["requests"] < wanted:
+                    time.sleep(0.002)
+                time.sleep(rng.random() * 0.01)
+                run.kill()
+                run.wait()
             if kill % 3 == 2:
                 server.simulator.expire_submission_tokens()
             if rng.random() < 0.7 and kill + 1 < max(1, _KILLS // 2):
                 continue
-            assert _submit(server, path, period).wait() == 0
+            with _submission(server, path, period) as run:
+                assert run.wait() == 0
             held = server.simulator.held(period)["learners"]
             assert {key: one["version"] for key, one in held.items()} == {
                 key: int(text.rpartition(":")[2].rstrip("}")) for key, text in staged.items()

@@ -3,7 +3,7 @@
 A process of Python that sends rows spends half a second of CPU on imports, and hundreds of tests start one. The server
 below imports the whole package once for a test session and runs nothing; each call forks it. The fork has its own
 streams, folder, environment, signal handlers and exit code, and ends as any process ends. It works where there is
-`fork`; `tests.support.commands.run_cli` starts a new process elsewhere.
+`fork`; `run_cli` and `started_cli` of `tests.support.commands` start a new process elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -60,21 +60,97 @@ class WarmProgram:
 
         Errors: subprocess.TimeoutExpired after `timeout_s` seconds; the program is killed first.
         """
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                request = json.dumps({"args": list(args), "env": dict(env), "cwd": str(cwd)}).encode()
-                descriptors = [theirs.fileno(), *(stream.fileno() for stream in streams)]
-                with self._lock:
-                    socket.send_fds(self._socket, [request], descriptors)
-            number = int(_line(ours, None))
+        with self._forked(args, env, cwd, [stream.fileno() for stream in streams]) as answer:
+            process = Forked(["d2i-csc-api", *args], answer)
             try:
-                return int(_line(ours, timeout_s))
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+    @contextlib.contextmanager
+    def started(self, args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[Forked]:
+        """Start the command, its output in pipes, and kill it at the end where it still runs."""
+        with contextlib.ExitStack() as ours:
+            with contextlib.ExitStack() as theirs:
+                given = theirs.enter_context(Path(os.devnull).open("rb"))
+                pipes = [os.pipe(), os.pipe()]
+                out, err = (ours.enter_context(_text(reading)) for reading, _ in pipes)
+                for _, writing in pipes:
+                    theirs.callback(os.close, writing)
+                streams = [given.fileno(), *(writing for _, writing in pipes)]
+                answer = ours.enter_context(self._forked(args, env, cwd, streams))
+            process = Forked(["d2i-csc-api", *args], answer, out, err)
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.communicate(timeout=20)
+
+    def _forked(self, args: Sequence[str], env: Mapping[str, str], cwd: Path, streams: Sequence[int]) -> socket.socket:
+        """Return what tells the number of the new program, and then how it ended."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            request = json.dumps({"args": list(args), "env": dict(env), "cwd": str(cwd)}).encode()
+            with self._lock:
+                socket.send_fds(self._socket, [request], [theirs.fileno(), *streams])
+        return ours
+
+
+class Forked(subprocess.Popen[str]):
+    """A fork of the program, with what tests use of `subprocess.Popen`: only its parent can wait for it, not we."""
+
+    def __init__(
+        self, args: Sequence[str], answer: socket.socket, out: IO[str] | None = None, err: IO[str] | None = None
+    ) -> None:
+        self.args = args
+        self.stdin, self.stdout, self.stderr = None, out, err
+        self.returncode: int | None = None  # type: ignore[assignment] # unknown until it has ended
+        self._answer = answer
+        self.pid = int(_line(answer, None))
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return the exit code. Errors: subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            try:
+                self.returncode = int(_line(self._answer, timeout))
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(number, signal.SIGKILL)
-                _line(ours, None)
-                raise subprocess.TimeoutExpired(["d2i-csc-api", *args], timeout_s) from None
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless it has ended. Any thread may do so while another waits."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002 - the base's word
+        """Wait for its end and return the rest of both outputs. Errors: subprocess.TimeoutExpired."""
+        said = ["", ""]
+
+        def read(place: int, stream: IO[str] | None) -> None:
+            said[place] = stream.read() if stream else ""
+
+        readers = [
+            threading.Thread(target=read, args=each, daemon=True) for each in enumerate((self.stdout, self.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        self.wait(timeout)
+        for reader in readers:
+            reader.join(timeout)
+        return said[0], said[1]
+
+
+def _text(descriptor: int) -> IO[str]:
+    return open(descriptor, encoding="utf-8", errors="replace")
 
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:
