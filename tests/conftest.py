@@ -103,8 +103,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if IS_FAST or not (_IS_STRICT_FOR_ALL or metafunc.definition.get_closest_marker(_STRICT)):
         return
     for name, kinds in (("database", _KINDS), ("world", ["sqlite", *databases.EXTERNAL_KIND])):
-        # A test that names its kinds is for every database where the embedded one and a server are among them.
-        named = [mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == name]
         is_beside = any(name in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
         # A world that a module makes of its own database has that one's kinds.
         is_ours = name == "database" or (
@@ -112,9 +110,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         if name in metafunc.fixturenames and is_ours and not is_beside:
             metafunc.definition.add_marker(pytest.mark.parametrize(name, [*kinds, _STRICT], indirect=True))
-        for mark in named:
-            if mark.kwargs.get("indirect") and set(mark.args[1]) >= _BOTH and _STRICT not in mark.args[1]:
-                mark.args[1].append(_STRICT)
+        own = metafunc.definition.own_markers
+        own[:] = [_with_strict(mark) if mark.name == "parametrize" and mark.args[0] == name else mark for mark in own]
+
+
+def _with_strict(mark: pytest.Mark) -> pytest.Mark:
+    """Return the kinds that a test names, and the strict one where the embedded database and a server are among them.
+
+    The list itself stays as it is: tests that are not marked may share it.
+    """
+    names, kinds, *rest = mark.args
+    if not mark.kwargs.get("indirect") or not set(kinds) >= _BOTH or _STRICT in kinds:
+        return mark
+    return pytest.mark.parametrize(names, [*kinds, _STRICT], *rest, **mark.kwargs).mark
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ class Forked(subprocess.Popen[str]):
     ) -> None:
         self.args = args
         self.stdin, self.stdout, self.stderr = None, out, err
-        self.returncode: int | None = None  # type: ignore[assignment] # unknown until it has ended
+        self.returncode: int | None = None
         self._answer = answer
         self.pid = int(_line(answer, None))
 
