@@ -105,6 +105,11 @@ class Baseline:
         return next((state.text for state in self.states if state.sent_of is None), None)
 
     @property
+    def is_held(self) -> bool:
+        """Return whether anything is recorded of what the receiver holds, or may hold."""
+        return self.is_recorded and bool(self.states)
+
+    @property
     def in_doubt(self) -> State | None:
         """What a record leads to whose answer was never learnt, None where there is no such record."""
         return next((state for state in self.states if state.sent_of is not None), None)
@@ -142,9 +147,10 @@ class Record:
     already. A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
-    `then` follows a purge that must be accepted first (contract 4). `baseline` is what the record was planned from.
-    `intent_hash` is stored before the POST begins (see `State.sent_of`). `stays_in_doubt` says that what an earlier
-    record did, whose answer was lost, stays unknown even when this one is accepted.
+    `then` follows a purge that must be accepted first (contract 4). `intent_hash` is stored before the POST begins (see
+    `State.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `was_held` that a baseline is
+    recorded: the baseline itself would keep another payload in memory for each record under way. `stays_in_doubt` says
+    that what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
     """
 
     row: StagedRow
@@ -153,21 +159,12 @@ class Record:
     body: bytes
     held_after: str | None
     then: Record | None = None
-    baseline: Baseline = Baseline()
     intent_hash: str = ""
+    was_in_doubt: bool = False
+    was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
-
-    @property
-    def was_in_doubt(self) -> bool:
-        """Return whether the child was in doubt before this record."""
-        return self.baseline.in_doubt is not None
-
-    @property
-    def was_held(self) -> bool:
-        """Return whether anything is recorded of what the receiver holds of the child."""
-        return self.baseline.is_recorded and bool(self.baseline.states)
 
     @property
     def is_last(self) -> bool:

@@ -163,8 +163,9 @@ def _last(goal: _Goal, kind: RecordKind, body: bytes, sent_hash: str | None = No
         kind,
         body,
         None if after.is_purge else held_text(after),
-        baseline=goal.baseline,
         intent_hash=goal.intent,
+        was_in_doubt=goal.baseline.in_doubt is not None,
+        was_held=goal.baseline.is_held,
         known_hash=sent_hash or "",
         known_held_hash="" if after.nulls_removed else after.digest,
     )
@@ -185,8 +186,9 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
         RecordKind.PURGE,
         body,
         held_after,
-        baseline=goal.baseline,
         intent_hash=goal.intent,
+        was_in_doubt=goal.baseline.in_doubt is not None,
+        was_held=goal.baseline.is_held,
         # What is staged is what the next run compares with.
         then=replace(then, intent_hash=goal.payload.digest) if isinstance(then, Record) else None,
     )
@@ -213,7 +215,15 @@ def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToS
 
 def _deletion(row: StagedRow, payload: Payload, baseline: Baseline) -> Record:
     """Return the record that removes a child: the identifiers and `purge: true`."""
-    return Record(row, payload.la_child_id, RecordKind.DELETION, _deletion_body(payload), None, baseline=baseline)
+    return Record(
+        row,
+        payload.la_child_id,
+        RecordKind.DELETION,
+        _deletion_body(payload),
+        None,
+        was_in_doubt=baseline.in_doubt is not None,
+        was_held=baseline.is_held,
+    )
 
 
 def _deletion_body(payload: Payload) -> bytes:

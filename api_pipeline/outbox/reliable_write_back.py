@@ -11,7 +11,7 @@ from api_pipeline.circuit_breaker import CircuitBreaker
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Accepted, Outcome, Record, State
+from api_pipeline.model import Accepted, Outcome, Record
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -201,7 +201,5 @@ def _not_recorded(outcome: Outcome) -> Outcome:
     """
     if not isinstance(outcome, Accepted) or outcome.record.then is None:
         return outcome
-    record = outcome.record
-    in_doubt = record.baseline.in_doubt_with(State(record.held_after, sent_of=record.intent_hash))
-    then = replace(outcome.record.then, baseline=in_doubt, intent_hash=record.intent_hash)
-    return replace(outcome, record=replace(record, then=then))
+    then = replace(outcome.record.then, was_in_doubt=True, intent_hash=outcome.record.intent_hash)
+    return replace(outcome, record=replace(outcome.record, then=then))

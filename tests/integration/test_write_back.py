@@ -17,7 +17,6 @@ from api_pipeline.delivery.planner import Planner
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
-    Baseline,
     DeliveryFailed,
     Invalid,
     Outcome,
@@ -66,7 +65,7 @@ def store_of(database: TestDatabase) -> Iterator[StagingTable]:
 def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
     held = None if kind is RecordKind.DELETION else row.json_payload
     record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
-    return replace(record, **{"baseline": Baseline.known("{}"), **changes})
+    return replace(record, **changes)
 
 
 def accepted(record: Record) -> Accepted:
@@ -252,7 +251,7 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
-        write(store, [accepted(record_of(row, baseline=Baseline())) for row in read(store)])
+        write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
         baselines = Baselines(store, HERE).read(["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
     assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
