@@ -10,16 +10,17 @@ import pytest
 
 from tests.faults.campaign import Figures, LawBroken, Maker, Story, maker_of, tell_story
 from tests.support.databases import EXTERNAL, EXTERNAL_KIND, external_database, sqlite_database
+from tests.support.effort import IS_LONG
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change
 
 
-@pytest.mark.parametrize("seed", [11, 23, 35])
+@pytest.mark.parametrize("seed", [11, 23, 35] if IS_LONG else [11, 23])
 def test_law_holds_through_nights_of_random_faults(seed: int) -> None:
     check_story(seed, maker_of(None))
 
 
-@pytest.mark.parametrize("seed", [59, 61])
+@pytest.mark.parametrize("seed", [59, 61] if IS_LONG else [59])
 def test_law_holds_through_nights_of_random_faults_on_postgresql(seed: int, postgres_server: PostgresServer) -> None:
     check_story(seed, maker_of(postgres_server))
 
