@@ -19,8 +19,11 @@ from api_pipeline.errors import DatabaseError
 
 _SQLSTATE = re.compile(r"^\w{5}$")
 _LOST_STATES = ("08", "57P", "HYT", "01002")
+# SQL Server: 983 is a replica that changes its role; 40197 and 40613 are Azure's, where it moves a database.
 _LOST_NATIVE = re.compile(
-    r"server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link", re.I
+    r"server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link|"
+    r"\((983|40197|40613)\) \(SQL",
+    re.I,
 )
 LOST = "The connection to the database was lost (SQLSTATE {told}); check that the server is up, then run again."
 _BUSY_SENTENCE = "The database is busy (SQLSTATE {told}); try again when other work on it has ended."

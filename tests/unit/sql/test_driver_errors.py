@@ -125,6 +125,15 @@ _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
             ConnectionLost,
             "08S01, native error 104",
         ),
+        *(
+            (
+                "42000",
+                f"{_DRIVER}[SQL Server]It is not available; try again. ({number}) (SQLExecDirectW)",
+                ConnectionLost,
+                f"42000, native error {number}",
+            )
+            for number in (983, 40197, 40613)
+        ),
         ("HY008", f"{_DRIVER}Operation canceled (0) (SQLExecDirectW)", DatabaseError, "HY008"),
         (
             "42000",
