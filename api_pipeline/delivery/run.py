@@ -165,11 +165,11 @@ class Run:
     def _write_decided(self, about_to_send: Sequence[Record] = ()) -> bool:
         """Write back what has been decided, and mark what is about to be sent; False where that failed.
 
-        With what is sent the next page is read. Errors: DatabaseError where nothing was decided.
+        With what is sent the next page is read.
         """
         decided, self._decided = self._decided, []
-        if not decided:
-            self._parts.write_back.mark_in_doubt(about_to_send, self._parts.planner.pages.read_ahead)
+        if about_to_send and not decided:
+            decided = [Decided(0, ())]
         last = len(decided) - 1
         written = [
             self._write_back(one.batch, one.outcomes, about_to_send if place == last else ())
@@ -213,7 +213,8 @@ class Run:
                 if isinstance(outcome, Accepted) and not self._summary.is_testing:
                     count(self._summary, outcome)
             return False
-        _log_batch(number, outcomes)
+        if outcomes:
+            _log_batch(number, outcomes)
         for outcome in outcomes:
             count(self._summary, outcome)
             self._go_on_from(outcome)

@@ -59,8 +59,8 @@ class ReliableWriteBack:
     ) -> Sequence[Outcome]:
         """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
 
-        Records that are sent next are marked in doubt in the same transaction, and `read_ahead` reads in it. Errors:
-        DatabaseError, after the receipts have been spooled, and with nothing marked.
+        Records that are sent next are marked in doubt in the same transaction, and `read_ahead` reads in it; there may
+        be no outcomes. Errors: DatabaseError, after the receipts have been spooled, and with nothing marked.
         """
         if self._has_failed:
             self._save(batch, outcomes)
@@ -120,29 +120,15 @@ class ReliableWriteBack:
         work = partial(self._write_back.write, batch, outcomes, also=also)
         return self._db.attempt("answers, marks and the next page together", work) is None
 
-    def mark_in_doubt(self, records: Sequence[Record], read_ahead: Callable[[], None] | None = None) -> None:
-        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError.
+    def mark_in_doubt(self, records: Sequence[Record]) -> None:
+        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
+        if records and self._marks:
+            self._db.run(partial(self._mark_in_doubt, *_intents(records)))
 
-        `read_ahead` reads in the same transaction, where there is one.
-        """
-        if not records or self._to.testing:
-            return
-        if not self._marks:
-            # Nothing is written without the control tables, but the run lock must still be there.
-            self._db.run(self._store.connection.check_guard)
-            return
-        if read_ahead is not None:
-            work = partial(self._mark_in_doubt, records, read_ahead)
-            if self._db.attempt("marks and the next page together", work) is None:
-                return
-        self._db.run(partial(self._mark_in_doubt, records, lambda: None))
-
-    def _mark_in_doubt(self, records: Sequence[Record], also: Callable[[], None]) -> None:
-        intents, known, sent = _intents(records)
+    def _mark_in_doubt(self, intents: Mapping[str, str], known: Sequence[str], sent: Sequence[int]) -> None:
         try:
             with self._store.connection.transaction():
                 self._write_in_doubt(intents, known, sent)
-                also()
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
             runs = self._baselines.runs_in_doubt(list(intents))
@@ -171,7 +157,7 @@ class ReliableWriteBack:
 
     def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         """Keep receipts in the file, as those of all later batches will be; return the sentence that says so."""
-        self._has_failed = True
+        self._has_failed = self._has_failed or bool(outcomes)
         return self._saved(batch, outcomes)
 
     def _saved(self, batch: int, outcomes: Sequence[Outcome]) -> str:

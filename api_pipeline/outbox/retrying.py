@@ -51,7 +51,7 @@ class Retrying:
 
         Errors: those of `attempt`, program errors.
         """
-        error = self._write(write_back, batch, outcomes)
+        error = self._write(write_back, batch, outcomes) if outcomes else None
         if error is None or len(outcomes) == 1:
             return ([], None) if error is None else (list(outcomes), error)
         unwritten = []

@@ -51,7 +51,7 @@ class WriteBack:
         written, unless the commit's answer was lost.
         """
         self._as_stored = nearest if as_near_as_can_be else storable
-        if not outcomes or (self._is_in_doubt and self._is_written(batch, outcomes)):
+        if self._is_in_doubt and outcomes and self._is_written(batch, outcomes):
             self._is_in_doubt = False
             return
         self._is_in_doubt = True
