@@ -16,6 +16,7 @@ from pathlib import Path
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.token_answer import SettingNames
+from scripts.message_owners import who_can_fix
 from scripts.reference_commands import cell
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,54 +99,6 @@ _FRAGMENT = re.compile(
 _LEAST_WORDS = 3
 _DATABASE_CODE = 3
 
-_NETWORK, _DATABASE, _PORTAL = "network team", "database administrator", "holder of the account at the DfE portal"
-_OPERATOR, _DATA, _SERVERS = "operator", "data team", "server team"
-_PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
-# The first that fits: a part of the module's name, words of the message or its advice, and who can fix it.
-_WHO: tuple[tuple[str, str, str], ...] = (
-    (
-        "",
-        r"(fault|error) of (its own|the program)|program error|in a way that it does not know|holds no receipt|"
-        r"receipts? came|this program's makers|newer version",
-        _MAKERS,
-    ),
-    (
-        "",
-        r"certificate of \.\.\. (has expired|is not valid yet)|certificate expires",
-        f"{_SERVERS}, or who runs the server",
-    ),
-    ("", r"web page|login page|redirected|proxy refused|TLS was not accepted|ask the network team", _NETWORK),
-    ("diagnostics.route|diagnostics.tls", "", _NETWORK),
-    ("^outbox.(survey|write_back)|diagnostics.rights", "", _DATABASE),
-    ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
-    ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
-    (
-        "",
-        r"refused the credentials|refused access|forbids access|fresh token|"
-        r"subscription key|no token service at|no receiver at this address",
-        _PORTAL,
-    ),
-    ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
-    (
-        "",
-        r"asks to wait|access token|could not be reached|connection (to the database )?was lost|no connection",
-        _PASSING,
-    ),
-    (
-        "",
-        r"no answer within|service answered|the answer\b.* (is|larger)|did not answer as it should|it does no harm",
-        _PASSING,
-    ),
-    ("^payload|delivery.planner|^api_response", "", _DATA),
-    ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
-    (
-        "odbc_errors|driver_errors|^db|staging_table|outbox.statements|expected_tables|diagnostics.(database|layout)|run_lock|assembly|journal",
-        "",
-        _DATABASE,
-    ),
-    ("", "", _OPERATOR),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -159,8 +112,7 @@ class Message:
     @property
     def who(self) -> str:
         """Say who in a council can fix it."""
-        said = f"{self.text} {self.advice}"
-        return next(who for part, words, who in _WHO if re.search(part, self.module) and re.search(words, said))
+        return who_can_fix(self.module, f"{self.text} {self.advice}")
 
 
 class Unreadable(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from api_pipeline.explain.story import KnownBaseline, RowStory, SentRecord, Story
+from api_pipeline.explain.nouns import KnownBaseline, RowStory, SentRecord, Story
 from api_pipeline.explain.structure import Part, StructureChange
 
 _MOST_LINES = 200

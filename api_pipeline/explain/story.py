@@ -12,7 +12,8 @@ from api_pipeline.assembly.request import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
-from api_pipeline.explain.structure import Part, StructureChange, changes_between, parts_of
+from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
+from api_pipeline.explain.structure import changes_between, parts_of
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt
@@ -21,7 +22,6 @@ from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staged_rows import Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import KNOWN_STATUSES
-from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
@@ -30,86 +30,6 @@ from api_pipeline.sql.statements import load
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
 _RECEIPT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class RowStory:
-    """One row of the person. `answer` is masked; `reason` says why the row is due or is not."""
-
-    id: int
-    row_state: str
-    submission_status: str
-    submission_timestamp: str | None
-    answer: str
-    payload_bytes: int
-    is_due: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class KnownBaseline:
-    """What the receiver holds of the child.
-
-    `state` is known, in doubt (a later record may have arrived as well) or unknown. `source` says how it is known.
-    """
-
-    state: str
-    source: str
-    receipt: str | None
-    accepted_at: str | None
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SentRecord:
-    """One record of the submission log, its answer masked."""
-
-    run_id: str
-    batch: int
-    kind: str
-    http_code: int | None
-    outcome: str
-    answer: str
-    logged_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRecord:
-    """One record that the next run would send: its row, its kind, its size in bytes."""
-
-    row_id: int
-    kind: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tonight:
-    """What the next run would do with the person's rows: `records` in their order, and a sentence."""
-
-    records: tuple[PlannedRecord, ...]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Everything that is known of one person. `difference` leads from the baseline to the newest row's payload.
-
-    `la_child_id` is None where the newest payload cannot be read; then `unreadable` says why.
-    """
-
-    person_id: str
-    table: str
-    receiver: str
-    la_child_id: str | None
-    unreadable: str
-    rows: tuple[RowStory, ...]
-    staged: tuple[Part, ...]
-    held: KnownBaseline
-    difference: tuple[StructureChange, ...]
-    checks: tuple[Finding, ...]
-    tonight: Tonight
-    records: tuple[SentRecord, ...]
-    has_log: bool
 
 
 @dataclass(slots=True)

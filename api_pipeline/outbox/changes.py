@@ -44,6 +44,9 @@ MARKS: Mapping[str, tuple[type, ...]] = {
 _SENT = ("mark_sent", "mark_delta_sent", "mark_already_held", "mark_deletion_sent", "mark_superseded")
 _STATUS_AFTER = {**dict.fromkeys(_SENT, "sent"), "mark_failed": "error", "mark_testing": "testing"}
 
+# The types of the values in a line of the submission log, in the order of `add_to_log`.
+LOG_LINE: tuple[type, ...] = (int, str, str, str, str)
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:

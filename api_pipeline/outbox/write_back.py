@@ -13,7 +13,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Outcome
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import GONE, MARKS, VERSION, Changes, Destination, RowNow, row_of
+from api_pipeline.outbox.changes import GONE, LOG_LINE, MARKS, VERSION, Changes, Destination, RowNow, row_of
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
@@ -152,7 +152,7 @@ class WriteBack:
     def _insert_log(self, batch: int, changes: Changes) -> None:
         shared = (self._to.run_id, batch, self._to.table, utc_now())
         for alike, lines in changes.log.items():
-            self._store.write_rows("insert_log", (int, str, str, str, str), self._stored(lines), (*shared, *alike))
+            self._store.write_rows("insert_log", LOG_LINE, self._stored(lines), (*shared, *alike))
 
     def _apply_rows(self, changes: Changes) -> None:
         self._store.mark_due_again(changes.due_again)

@@ -59,6 +59,10 @@ def test_every_module_that_the_page_for_developers_names_is_there() -> None:
     assert len(named) > 20
     gone = {name for name in named if not any((CHECKOUT / top / name).exists() for top in (ROOT, "."))}
     assert gone == set()
+    # "`is_due` in `outbox/staged_rows.py`": the name stands there.
+    places = re.findall(r"`(\w+)`(?: \(\w+\))? (?:in|of) `((?:\w+/)+\w+\.(?:py|sql))`", text)
+    assert len(places) > 3
+    assert [name for name, file in places if name not in (CHECKOUT / ROOT / file).read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("room", sorted((CHECKOUT / ROOT).glob("*/__init__.py")), ids=lambda path: path.parent.name)
@@ -78,6 +82,9 @@ def test_every_path_that_the_guide_for_contributors_names_is_there() -> None:
     named = set(re.findall(r"`((?:api_pipeline|docs|tests|scripts)/[\w./*-]+)`", text))
     assert len(named) > 15
     assert {name for name in named if not list(CHECKOUT.glob(name.rstrip("/")))} == set()
+    places = re.findall(r"`(api_pipeline/[\w/]+\.(?:py|sql))` \(`(\w+)`\)", text)
+    assert len(places) >= 3
+    assert [name for file, name in places if name not in (CHECKOUT / file).read_text(encoding="utf-8")] == []
 
 
 def test_every_line_of_codeowners_is_a_path_that_is_there() -> None:
