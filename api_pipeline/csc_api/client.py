@@ -13,7 +13,7 @@ from functools import partial
 
 import requests
 
-from api_pipeline.auth import Token, TokenProvider
+from api_pipeline.auth import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,
@@ -25,6 +25,7 @@ from api_pipeline.csc_api.answers import (
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.shared_token import Token
 from api_pipeline.transport.exchange import Answered, Exchange
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy

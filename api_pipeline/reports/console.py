@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable, SettingsError
+from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
 from api_pipeline.run_summary import LABELS, RunSummary
 
 if TYPE_CHECKING:
     from api_pipeline.outbox.status import Overview, PastRun
 
-_LINE_EVERY_S = 10.0
-_REDRAW_EVERY_S = 0.2
 _WIDTH = 30
 
 
@@ -24,45 +23,30 @@ class ConsoleProgress:
     """Show how far a run is: a bar on a terminal, a line now and then otherwise, nothing when `quiet`."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._quiet = quiet
+        self._line = ProgressLine(stream, quiet=quiet, clock=clock)
         self._clock = clock
         self._started = clock()
-        self._shown = clock()
         self._total = 0
-        self._is_terminal = stream.isatty()
 
     def set_total(self, rows: int) -> None:
         """Set how many rows may be due."""
         self._total = rows
 
     def update(self, summary: RunSummary) -> None:
-        """Show the counts as they stand now, not more often than an eye or a log needs."""
-        if self._quiet:
-            return
-        now = self._clock()
-        if now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
-            return
-        self._shown = now
-        text = self._text(summary, now - self._started)
-        if self._is_terminal:
-            self._stream.write(f"\r{text}\x1b[K")
-        else:
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
+        """Show the counts as they stand now."""
+        if self._line.is_due():
+            self._line.show(self._text(summary, self._clock() - self._started))
 
     def close(self) -> None:
         """Clear the bar, so that the summary stands alone."""
-        if self._is_terminal and not self._quiet:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        self._line.close()
 
     def _text(self, summary: RunSummary, seconds: float) -> str:
         done = summary.decided
         rate = done / seconds if seconds > 0 else 0.0
         left = f", about {max(0, self._total - done) / rate:.0f} s left" if rate and self._total else ""
         mode = "TESTING " if summary.is_testing else ""
-        if not self._is_terminal:
+        if not self._line.is_terminal:
             return f"{mode}{done} of about {self._total} records done, {rate:.0f} a second{left}"
         share = min(1.0, done / self._total) if self._total else 0.0
         bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, ".")

@@ -10,39 +10,27 @@ from typing import TextIO
 
 import click
 
+from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import SENTENCES
 from api_pipeline.staging.outcome import StageSummary
-
-_LINE_EVERY_S = 10.0
-_REDRAW_EVERY_S = 0.2
 
 
 class StageProgress:
     """Show how many people were staged: one line that is redrawn on a terminal, one now and then otherwise."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._quiet = quiet
-        self._clock = clock
-        self._shown = clock()
-        self._is_terminal = stream.isatty()
+        self._line = ProgressLine(stream, quiet=quiet, clock=clock)
 
     def update(self, summary: StageSummary) -> None:
-        """Show the counts as they stand now, not more often than an eye or a log needs."""
-        now = self._clock()
-        if self._quiet or now - self._shown < (_REDRAW_EVERY_S if self._is_terminal else _LINE_EVERY_S):
-            return
-        self._shown = now
-        text = f"{summary.looked_at} of {summary.people} people looked at, {summary.cohort} in the cohort"
-        self._stream.write(f"\r{text}\x1b[K" if self._is_terminal else f"{text}\n")
-        self._stream.flush()
+        """Show the counts as they stand now."""
+        if self._line.is_due():
+            people = f"{summary.looked_at} of {summary.people} people looked at"
+            self._line.show(f"{people}, {summary.cohort} in the cohort")
 
     def close(self) -> None:
         """Clear the line, so that the summary stands alone."""
-        if self._is_terminal and not self._quiet:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        self._line.close()
 
 
 class Listing:

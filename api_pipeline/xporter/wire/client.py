@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.shared_token import Token
 from api_pipeline.transport.exchange import Answered, Exchange
 from api_pipeline.transport.single_request import Request, Transient
 from api_pipeline.xporter.consent import read_scopes
@@ -20,7 +21,7 @@ from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer, ApiError, is_not_ready, read_answer, unwrapped
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
-from api_pipeline.xporter.wire.tokens import IdaasToken, IdaasTokens
+from api_pipeline.xporter.wire.tokens import IdaasTokens
 
 GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
 SCHOOL = "/api/v1/School/"
@@ -39,7 +40,7 @@ class IdaasClient:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._access = caller.access
-        self._exchange: Exchange[IdaasToken] = Exchange(
+        self._exchange: Exchange[Token] = Exchange(
             caller.session,
             caller.reach,
             IdaasTokens(caller),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 import orjson
 
+from api_pipeline.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
 from api_pipeline.transport.retry import TransientError, retrying
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
 from api_pipeline.xporter.consent import read_time
@@ -17,64 +17,24 @@ from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error
 from api_pipeline.xporter.wire.reading import failed, members_in
 
-_MOST_TOKEN_BYTES = 64 * 1024
-_RENEW_EARLY_S = 300.0
-_RENEW_EARLY_SHARE = 0.1
 _LIFETIME_IF_UNKNOWN_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class IdaasToken:
-    """A token, the second (of a monotonic clock) from which it is renewed, and how many came before it."""
-
-    value: str
-    renew_at: float
-    generation: int
-
-    def __repr__(self) -> str:
-        return f"IdaasToken(generation={self.generation})"
-
-
-class IdaasTokens:
-    """The tokens of one school, or of the management secret (`estab` ""): fetched once, renewed before their end."""
+class IdaasTokens(SharedToken):
+    """The tokens of one school, or of the management secret (`estab` ""). Errors: Failed, Stopped."""
 
     def __init__(self, caller: Caller) -> None:
+        super().__init__(caller.clock, self._fetch_or_fail)
         self._caller = caller
-        self._lock = threading.Lock()
-        self._token: IdaasToken | None = None
-        self._taken = 1
 
-    def token(self) -> IdaasToken:
-        """Return a token that has not expired. Errors: Failed, Stopped."""
-        token = self._token
-        return token if token is not None and self._caller.clock() < token.renew_at else self._fetch_unless_newer(token)
-
-    def renew(self, refused: IdaasToken) -> IdaasToken:
-        """Return a token other than the refused one. Errors: Failed, Stopped."""
-        return self._fetch_unless_newer(refused)
-
-    def note_taken(self, token: IdaasToken) -> None:
-        """Take in that the API accepted this token."""
-        self._taken = max(self._taken, token.generation)
-
-    def is_untried_renewal(self, token: IdaasToken) -> bool:
-        """Return whether this token replaced another and was never accepted."""
-        return token.generation > self._taken
-
-    def _fetch_unless_newer(self, old: IdaasToken | None) -> IdaasToken:
-        with self._lock:
-            current = self._token
-            if current is not None and current is not old:
-                return current
-            try:
-                found = retrying(self._caller.policy, self._caller.limiter)(self._fetch)
-            except TransientError as error:
-                raise Failed(Outcome.UNAVAILABLE, f"no token: {error.transient.reason}") from None
-            if isinstance(found, ApiError):
-                raise failed(found)
-            value, lifetime = found
-            self._token = IdaasToken(value, self._caller.clock() + lifetime, current.generation + 1 if current else 1)
-            return self._token
+    def _fetch_or_fail(self) -> tuple[str, float]:
+        try:
+            found = retrying(self._caller.policy, self._caller.limiter)(self._fetch)
+        except TransientError as error:
+            raise Failed(Outcome.UNAVAILABLE, f"no token: {error.transient.reason}") from None
+        if isinstance(found, ApiError):
+            raise failed(found)
+        return found
 
     def _fetch(self) -> tuple[str, float] | ApiError:
         caller = self._caller
@@ -86,7 +46,7 @@ class IdaasTokens:
             *("POST", caller.access.token_url, f"token of {caller.estab or 'the management secret'}"),
             headers={"Content-Type": "application/json"},
             body=orjson.dumps(members),
-            max_bytes=_MOST_TOKEN_BYTES,
+            max_bytes=MAX_TOKEN_BYTES,
         )
         with caller.limiter.passage():
             caller.observers.on_request()
@@ -125,7 +85,7 @@ def _lifetime(expires: object, raw: RawAnswer) -> float:
     # A time in the past is a wrong clock somewhere: the token was made a moment ago.
     if lifetime <= 0:
         return _LIFETIME_IF_UNKNOWN_S
-    return lifetime - min(_RENEW_EARLY_S, lifetime * _RENEW_EARLY_SHARE)
+    return used_for(lifetime)
 
 
 def _server_time(raw: RawAnswer) -> datetime | None:

@@ -167,11 +167,11 @@ def test_short_plain_and_odd_secrets_are_hidden_in_every_form(secret: str, write
 def test_long_token_is_learnt_at_once() -> None:
     token = "aB3." * 1000
     redactor = Redactor()
-    started = time.perf_counter()
+    started = time.process_time()
     redactor.add(token)
 
     assert redactor(f"got {token}!") == "got ***!"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_password_behind_a_brace_that_is_not_closed_is_known() -> None:
