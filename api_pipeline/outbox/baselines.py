@@ -33,7 +33,8 @@ class Baselines:
         for child, is_in_doubt, text, mark in self._store.readable_by_values(
             "read_held", asked, lambda part: [self._receiver, *part] * 2, unstorable
         ):
-            if is_in_doubt:
+            # SQLite's driver for ODBC gives it as a text where a kept statement found nothing before.
+            if int(is_in_doubt):
                 unanswered[str(child)] = State(text, sent_of=str(mark or "").strip())
             else:
                 accepted[str(child)] = Baseline.known(text, receipt=mark)

@@ -24,7 +24,7 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
         store.tables.log,
         [before],
     ):
-        old = [int(line_id) for line_id, is_old in lines if is_old]
+        old = [int(line_id) for line_id, is_old in lines if int(is_old)]
         if not old:
             return
         first, last = min(old), max(old)

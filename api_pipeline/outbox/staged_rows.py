@@ -97,7 +97,7 @@ def staged_row(row: Row) -> StagedRow:
         submission_status=word(row[3]),
         json_payload=as_text(row[4]),
         current_hash=None if row[5] is UNREADABLE else as_version(row[5]),
-        has_previous=bool(row[6]),
+        has_previous=bool(int(row[6] or 0)),
         api_response=None if row[7] is UNREADABLE else row[7],
         unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE),
     )

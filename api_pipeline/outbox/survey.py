@@ -206,7 +206,7 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
     """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
     try:
-        return bool(store.connection.query(store.sql("has_held_without_row"), [receiver])[0][0])
+        return int(store.connection.query(store.sql("has_held_without_row"), [receiver])[0][0]) > 0
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise
