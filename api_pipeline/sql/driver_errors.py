@@ -133,6 +133,7 @@ def _numbered(state: str, text: str) -> str:
 
 def _sentence(state: str, text: str, sql: str, shown: str) -> str:
     told = _told(state, text, sql)
+    said = f': the server says "{shown}"' if shown else ""
     if state in ("42S02", "42P01") or _MISSING_TABLE.search(text):
         return (
             f"A table does not exist in this database (SQLSTATE {told}); check TABLE_NAME, or make the tables with: "
@@ -144,7 +145,7 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
             "correct DB_CONNECTION_STRING so that it leads to the database that takes changes."
         )
     if state in ("42S22", "42703") or _MISSING_COLUMN.search(text):
-        return f"A column is missing from a table (SQLSTATE {told}); see which with: d2i-csc-api test-schema"
+        return f"A column is missing from a table (SQLSTATE {told}){said}; see which with: d2i-csc-api test-schema"
     if state == "42501" or _DENIED.search(text):
         return (
             f"The login may not do this in the database (SQLSTATE {told}); "
@@ -160,7 +161,6 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
             f"A statement was cancelled (SQLSTATE {told}), by somebody or by a time limit of the server; ask the "
             "database administrator whether there is one, then run again."
         )
-    said = f': the server says "{shown}"' if shown else ""
     return (
         f"The database refused {_name_of(sql)} (SQLSTATE {_numbered(state, text)}){said}. Give this sentence to the "
         "database administrator; the page docs/reference/sql.md shows every statement by its name."

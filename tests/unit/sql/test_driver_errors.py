@@ -163,3 +163,13 @@ def test_embedded_database_names_the_statement_for_which_it_is_busy() -> None:
 
     assert type(error) is DatabaseBusy
     assert "busy (the statement any_row on staging); try again" in str(error)
+
+
+def test_column_that_is_missing_is_named_where_the_statement_carries_no_values() -> None:
+    statement = load()["table_exists"].sql.format(columns="id, row_state", any_table="csc.staging")
+    error = DriverError("42S22", f"{_DRIVER}[SQL Server]Invalid column name 'row_state'. (207) (SQLExecDirectW)")
+
+    assert "the server says \"Invalid column name 'row_state'\"" in str(
+        as_database_error(error, statement, has_values=False)
+    )
+    assert "the server says" not in str(as_database_error(error, statement))
