@@ -15,6 +15,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.outbox.opening import open_store
+from api_pipeline.outbox.survey import check_ids
 from api_pipeline.private_files import private_opener
 from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings, StagingSettings
@@ -51,6 +52,7 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
     with open_store(settings) as store:
         connection = store.connection
         store.check_table()
+        check_ids(store)
         if not (staging.purge_left_window or store.keeps_retained()):
             _LOG.warning(
                 "The table %s is missing, so parts of records that left the time window will be purged at the receiver "

@@ -99,7 +99,12 @@ def test_lowest_negative_and_highest_ids_are_sent(odd_world: World) -> None:
 def test_ids_that_the_driver_cuts_are_told_before_a_run_begins(odd_world: World, ids: list[int | None]) -> None:
     put(odd_world, ids)
 
-    for done in (told(odd_world, "test-schema"), odd_world.run(), odd_world.run("--shard", "1/1")):
+    for done in (
+        told(odd_world, "test-schema"),
+        told(odd_world, "stage"),
+        odd_world.run(),
+        odd_world.run("--shard", "1/1"),
+    ):
         assert done.code == 3, done.text
         assert "cuts their ids and reads" in done.text
 
