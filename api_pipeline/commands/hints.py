@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from pathlib import Path
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WITH_TABLE = frozenset(
     {"run", "stage", "validate", "test-schema", "smoke", "status", "explain", "report", "requeue", "deploy-schema"}
 )
 _OTHERS = frozenset({"test-db-connection", "test-endpoint", "test-notify", "config show", "config check", "anonymise"})
-_ADVISED = re.compile(
-    r"\bd2i-csc-api (?P<command>"
-    + "|".join(sorted(_WITH_TABLE | _OTHERS, key=len, reverse=True))
-    + r")(?![\w-])(?P<rest>(?: --?[\w-]+)*)"
-)
 _CALL: ContextVar[tuple[str, str]] = ContextVar("call", default=("", ""))
 
 
@@ -34,7 +33,14 @@ def as_called(text: str) -> str:
         own_table = table if command in _WITH_TABLE and "--table" not in rest else ""
         return f"d2i-csc-api {command}{own_table}{env_file if '--env-file' not in rest else ''}{rest}"
 
-    return _ADVISED.sub(completed, text)
+    return _advised().sub(completed, text)
+
+
+@cache
+def _advised() -> re.Pattern[str]:
+    # Made when it is used: `--help` advises nothing.
+    names = "|".join(sorted(_WITH_TABLE | _OTHERS, key=len, reverse=True))
+    return re.compile(rf"\bd2i-csc-api (?P<command>{names})(?![\w-])(?P<rest>(?: --?[\w-]+)*)")
 
 
 def _option(name: str, value: object) -> str:

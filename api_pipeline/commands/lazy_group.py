@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from click.shell_completion import CompletionItem
+from click import formatting
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+_NARROWEST, _USUAL = 50, 80
 
 
 class LazyGroup(click.Group):
@@ -20,6 +28,14 @@ class LazyGroup(click.Group):
     headings: ClassVar[Mapping[str, Sequence[str]]] = {}
     aliases: ClassVar[Mapping[str, str]] = {}
     package: ClassVar[str]
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of a call, with the width of its help; to find it, click loads three archive formats."""
+        widest = self.context_settings.get("max_content_width", _USUAL)
+        extra.setdefault("terminal_width", formatting.FORCED_WIDTH or max(min(_columns(), widest) - 2, _NARROWEST))
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order of the documentation."""
@@ -44,7 +60,20 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that begin so, without importing any command: a shell waits for it."""
+        from click.shell_completion import CompletionItem
+
         found = [
             CompletionItem(name, help=text) for name, (_, text) in self.entries.items() if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _columns() -> int:
+    """Return how wide the terminal is, as COLUMNS or the terminal itself says; 80 where nothing does."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL  # type: ignore[union-attr] # None is caught
+    except (AttributeError, ValueError, OSError):
+        return _USUAL

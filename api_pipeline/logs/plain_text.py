@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 # Control signs (C0 without tab and line ends, DEL, C1), bidirectional and other invisible format signs, and halves of
-# surrogate pairs, which no encoding can write.
-_STEERING = re.compile(
+# surrogate pairs, which no encoding can write. None of them is printable.
+_STEERING = (
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_SEQUENCE = re.compile(
+_SEQUENCE = (
     # CSI, OSC and its kin up to their end, and the short ones, in the forms of seven and of eight bits
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_OWN_SEQUENCE = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])")
+_OWN_SEQUENCE = r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])"
 """What our own screens are made of: colours, and the cursor of a progress line."""
 # The last four are the wide forms, which some spreadsheets take for the plain ones.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -24,18 +25,26 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", 
 
 def harmless(text: str) -> str:
     """Return `text` without escape sequences and without signs that are not seen but obeyed."""
-    return _STEERING.sub("", _SEQUENCE.sub("", text))
+    if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+        return text
+    return _compiled(_STEERING).sub("", _compiled(_SEQUENCE).sub("", text))
 
 
 def harmless_on_screen(text: str) -> str:
     """Return `text` likewise, but with the colours and cursor moves that our own screens use."""
     pieces = []
     position = 0
-    for own in _OWN_SEQUENCE.finditer(text):
+    for own in _compiled(_OWN_SEQUENCE).finditer(text):
         pieces += [harmless(text[position : own.start()]), own[0]]
         position = own.end()
     pieces.append(harmless(text[position:]))
     return "".join(pieces)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # Made when it is used: most texts are printable, and need none.
+    return re.compile(pattern)
 
 
 def safe_cells(cells: Iterable[object]) -> list[str]:
