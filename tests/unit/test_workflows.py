@@ -52,6 +52,26 @@ def test_workflows_keep_to_githubs_schema_and_every_job_has_a_limit(schema: str)
     assert len(FILES) == 5
 
 
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("vendor.dependabot", "dependabot.yml"),
+        ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+        ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
+    ],
+)
+def test_other_files_for_github_keep_to_its_schemas(schema: str, pattern: str) -> None:
+    files = sorted((ROOT / ".github").glob(pattern))
+    assert files
+
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_action_is_pinned_by_commit_with_its_version() -> None:
     pins: dict[str, set[tuple[str, str]]] = {}
     for path in FILES:
