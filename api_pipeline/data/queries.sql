@@ -362,6 +362,27 @@ INSERT INTO {held} (la_child_id, held_payload, held_hash, receipt, accepted_at, 
 SELECT column1, column2, column3, column4, column5, ?
 FROM {rows};
 
+-- name: copy_held_postgresql
+-- PostgreSQL: does the same for children whose rows still have the payload that was sent, and copies it from there. The
+-- hash is asked in words that refer to both tables, so that it is reckoned of these rows alone.
+INSERT INTO {held} (la_child_id, held_payload, held_hash, receipt, accepted_at, receiver)
+SELECT given.column2, staged.json_payload, given.column3, given.column4, given.column5, ?
+FROM {rows}
+JOIN {table} AS staged ON staged.id = given.column1
+WHERE CASE WHEN staged.id = given.column1
+           THEN ENCODE(SHA256(CONVERT_TO(CAST(staged.json_payload AS TEXT), GETDATABASEENCODING())), 'hex')
+      END = given.column3;
+
+-- name: has_sha256_postgresql
+-- PostgreSQL: sees whether the server can reckon a SHA-256 (it can since version 11).
+SELECT COUNT(*) FROM pg_catalog.pg_proc WHERE proname = 'sha256';
+
+-- name: read_held_children
+-- Reads of which of some children it is recorded what the receiver holds.
+SELECT la_child_id
+FROM {held}
+WHERE receiver = ? AND la_child_id {children};
+
 -- name: insert_log
 -- Records each record of a POST and its outcome for the audit trail; no payload. What the records have in common is
 -- given once.

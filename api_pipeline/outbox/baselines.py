@@ -9,6 +9,7 @@ from api_pipeline.clock import utc_now
 from api_pipeline.db import Parameters
 from api_pipeline.model import Baseline, State
 from api_pipeline.outbox.statements import Statements
+from api_pipeline.sql.identifiers import Dialect
 
 UNSTORABLE = Baseline()
 """Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
@@ -20,6 +21,7 @@ class Baselines:
     def __init__(self, store: Statements, receiver: str) -> None:
         self._store = store
         self._receiver = receiver
+        self._copies: bool | None = None
 
     def read(self, children: Sequence[str]) -> dict[str, Baseline]:
         """Return what the receiver holds of these children, where anything is recorded of them.
@@ -67,3 +69,27 @@ class Baselines:
     def insert(self, rows: Sequence[Parameters]) -> None:
         """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted."""
         self._store.write_rows("insert_held", (str, str, str, str, datetime), rows, (self._receiver,))
+
+    def copy(self, rows: Sequence[Parameters]) -> set[str]:
+        """Record what the receiver holds where the staging table still has it; return the children of whom it had.
+
+        The database copies the payload itself. `rows` are the id of a row, the child, the SHA-256 of what was sent, the
+        receipt, and when it was accepted. A payload that somebody edited meanwhile has another SHA-256, whatever the
+        row's own hash says. Other databases than PostgreSQL copy nothing.
+        """
+        if self._copies is None:
+            self._copies = self._store.connection.dialect is Dialect.POSTGRESQL and bool(
+                self._store.connection.query(self._store.sql("has_sha256_postgresql"))[0][0]
+            )
+        if not (self._copies and rows):
+            return set()
+        types = (int, str, str, str, datetime)
+        count = self._store.write_rows("copy_held_postgresql", types, rows, (self._receiver,))
+        children = [str(row[1]) for row in rows]
+        if count == len(children):
+            return set(children)
+        found = self._store.by_values("read_held_children", children, lambda part: [self._receiver, *part])
+        copied = {str(row[0]) for row in found}
+        # A driver may read texts otherwise than they are stored, line ends for example.
+        self._copies = bool(copied)
+        return copied

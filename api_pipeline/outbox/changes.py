@@ -97,9 +97,9 @@ class Changes:
     """The rows of parameters for each statement of one write-back; `mask` takes values out of what is logged.
 
     `rows` are by statement, each beginning with its id; `written` has, by id, the status and the answer that the row
-    must say afterwards. The baselines of the children in `replaced` are taken out first; those in `adopted` were not
-    sent, their baseline is adopted from their rows. `log` has the lines by what they have in common: kind, HTTP code
-    and outcome.
+    must say afterwards. `staged` has, by child, the row whose payload was sent as it is. The baselines of the children
+    in `replaced` are taken out first; those in `adopted` were not sent, their baseline is adopted from their rows.
+    `log` has the lines by what they have in common: kind, HTTP code and outcome.
     """
 
     to: Destination
@@ -109,6 +109,7 @@ class Changes:
     due_again: list[int] = field(default_factory=list)
     changed_meanwhile: list[tuple[object, ...]] = field(default_factory=list)
     held: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    staged: dict[str, int] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
@@ -215,6 +216,8 @@ class Changes:
         if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
             self.held[child] = (child, held, digest, receipt.id, receipt.received_at or utc_now())
+            if held == record.row.json_payload:
+                self.staged[child] = record.row.id
         if record.stays_in_doubt:
             self.uncertain.append(child)
         else:

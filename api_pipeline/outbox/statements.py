@@ -124,14 +124,17 @@ class Statements:
         among, given = given_values(self.connection.dialect, values)
         return self.sql(name, ids=among, people=among, children=among, **pieces), given
 
-    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> None:
+    def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> int:
         """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
 
-        `shared` are the parameters that come before them, the same for all.
+        `shared` are the parameters that come before them, the same for all. Return the number of rows it touched; it is
+        less than that of `rows` where the database does not say it.
         """
+        count = 0
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             table, given = given_rows(self.connection.dialect, types, part)
-            self.connection.execute(self.sql(name, rows=table), [*shared, *given])
+            count += self.connection.execute(self.sql(name, rows=table), [*shared, *given])
+        return count
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""

@@ -141,7 +141,7 @@ class WriteBack:
         if not self._to.control_tables:
             return
         self._baselines.remove(sorted(changes.replaced))
-        self._baselines.insert(self._stored_baselines(changes))
+        self._insert_baselines(changes)
         self._insert_log(batch, changes)
         self._baselines.clear_in_doubt(changes.confirmed)
         uncertain = [(child, "") for child in changes.uncertain]
@@ -169,13 +169,17 @@ class WriteBack:
             return list(rows)
         return [tuple([as_stored(value, now) for value in row]) for row in rows]
 
-    def _stored_baselines(self, changes: Changes) -> list[tuple[object, ...]]:
-        """Return what is held, each with the hash of the text as it is stored."""
+    def _insert_baselines(self, changes: Changes) -> None:
+        """Record what is held: copied from a row that still has it, else each with the hash of the text as stored."""
+        staged = [(row_id, child) for child, row_id in changes.staged.items() if child in changes.held]
+        copies = [(row_id, child, *changes.held[child][2:]) for row_id, child in staged]
+        copied = self._baselines.copy(self._stored(copies))
+        meant = [row for child, row in changes.held.items() if child not in copied]
         rows = []
-        for row, meant in zip(self._stored(changes.held.values()), changes.held.values(), strict=True):
-            child, text, digest, *others = row
-            rows.append((child, text, digest if text == meant[1] else sha256_hex(str(text)), *others))
-        return rows
+        for stored, (_, text_meant, *_) in zip(self._stored(meant), meant, strict=True):
+            child, text, digest, *others = stored
+            rows.append((child, text, digest if text == text_meant else sha256_hex(str(text)), *others))
+        self._baselines.insert(rows)
 
     def _check_written(self, changes: Changes) -> None:
         """Check, as the last statement before the commit, that the rows say what was written to them.
