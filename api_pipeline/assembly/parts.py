@@ -50,16 +50,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class AtHand:
-    """The open tables, under the run lock; `control_tables` is whether those are there."""
+    """The open tables, under the run lock; `control_tables` is whether those are there.
+
+    `db` repeats work on them while the database is away, and takes the lock again.
+    """
 
     store: StagingTable
     lock: LockKeeper
+    db: Retrying
     control_tables: bool
 
 
 def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
     """Return what writes outcomes back, and what first writes the receipts of earlier runs."""
-    settings, store = call.settings, at_hand.store
+    settings, store, db = call.settings, at_hand.store, at_hand.db
     to = Destination(
         run_id=call.summary.run_id,
         table=settings.table_name,
@@ -69,7 +73,6 @@ def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
     )
     database = database_named_by(settings.connection_string)
     spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))
-    db = Retrying(store.connection, retry_budget_of(settings), at_hand.lock.retake)
     recovery = Recovery(store, to, spool, policy_of(settings), db, mask_values)
     return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
 

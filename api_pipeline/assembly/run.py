@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
 from api_pipeline.assembly.parts import AtHand, Call, run_parts, writing
-from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of
+from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of, retry_budget_of
 from api_pipeline.clock import utc_now
 from api_pipeline.csc_api.factory import check_transport
 from api_pipeline.db import working_as
@@ -19,6 +19,7 @@ from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import superseded_before
@@ -52,7 +53,8 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         open_store(settings, busy_wait_s=busy_wait_of(settings)) as store,
         locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
     ):
-        _journalled(call, AtHand(store, lock, check_tables(store, settings, request)))
+        db = Retrying(store.connection, retry_budget_of(settings), lock.retake)
+        _journalled(call, AtHand(store, lock, db, check_tables(store, settings, request)))
     return summary
 
 
@@ -81,16 +83,17 @@ def _execute(call: Call, at_hand: AtHand) -> None:
     summary.receipts_recovered = recovery.run()
     options, found = plan_options(settings, request, store, control_tables=at_hand.control_tables)
     if request.person_id is None:
-        count_what_no_run_takes(store, found, summary)
+        at_hand.db.run(lambda: count_what_no_run_takes(store, found, summary))
     if not request.resync:
         summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
-    call.observers.on_due(store.count(options.selection))
+    call.observers.on_due(at_hand.db.run(lambda: store.count(options.selection)))
     parts = run_parts(call, at_hand, options, write_back)
     Run(parts, summary).execute()
     summary.due += _not_come_to(store, options, parts.planner.counts)
-    summary.is_table_empty = not (summary.due or summary.errors) and store.is_empty()
+    # The last answer may have been waited for so long that the session is gone.
+    summary.is_table_empty = not (summary.due or summary.errors) and at_hand.db.run(store.is_empty)
     if at_hand.control_tables and request.person_id is None and not summary.errors:
-        count_children_without_row(store, settings.receiver, summary)
+        at_hand.db.run(lambda: count_children_without_row(store, settings.receiver, summary))
         _delete_old_log(call, store)
 
 

@@ -18,9 +18,12 @@ from typing import Any
 import pyodbc
 import pytest
 
-from api_pipeline import run_lock
+from api_pipeline import load_settings, run_lock
+from api_pipeline.assembly.request import RunObservers, RunRequest
+from api_pipeline.assembly.run import run
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, connect
 from api_pipeline.outbox.receipt_spool import SpooledReceipt
+from api_pipeline.run_summary import RunSummary
 from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, SimulatorServer
 from tests.faults.outages import (
     after_requests,
@@ -37,7 +40,7 @@ from tests.support.killed import wait_until_lock_is_free
 from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay, relay_to
 from tests.support.staging import change, child, hash_of, staged, table_rows, text_of
-from tests.support.world import World, recorded
+from tests.support.world import World, live_settings, recorded
 
 pytestmark = pytest.mark.strict
 
@@ -293,6 +296,23 @@ def test_run_stops_and_keeps_receipts_when_another_took_its_lock(
     assert world.run().code == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == MANY
+
+
+def test_session_that_ends_behind_the_last_write_back_fails_no_run(postgres_world: World) -> None:
+    persons = postgres_world.stage(2)
+    database = postgres_world.database
+
+    class EndSession:
+        def update(self, summary: RunSummary) -> None:
+            if summary.accepted == len(persons):
+                cut_connections(database)
+
+    values = {**database.settings, **live_settings(postgres_world.server)}
+    settings = load_settings(None, **values)
+    done = run(settings, RunRequest("run-1"), RunObservers(progress=EndSession()), threading.Event())
+
+    assert (done.errors, done.exit_code) == ([], 0)
+    postgres_world.check(dict.fromkeys(persons, "sent"))
 
 
 def test_server_frees_the_lock_of_a_computer_that_vanished(postgres_world: World) -> None:
