@@ -68,7 +68,8 @@ def test_token_answer_that_drips_ends_the_run_in_time(world: World) -> None:
     ("body", "headers", "code"),
     [
         (GOOD + b" " * 70_000, {}, 5),
-        (gzip.compress(GOOD + b" " * 50_000_000), {"Content-Encoding": "gzip"}, 5),
+        # Compressed quickly: each process of the tests makes it when it collects them.
+        (gzip.compress(GOOD + b" " * 50_000_000, compresslevel=1), {"Content-Encoding": "gzip"}, 5),
         (GOOD, {"Content-Encoding": "br"}, 5),
         (b"[" * 64_000, {}, 5),
         (gzip.compress(GOOD), {"Content-Encoding": "gzip"}, 0),

@@ -121,7 +121,8 @@ class CouncilSsd:
 
 def council(database: TestDatabase, folder: Path) -> CouncilSsd:
     """Make the SSD's tables in a database whose staging table is there already; empty."""
-    create_tables(database.execute, database.dialect, database.schema)
+    with database.transaction():
+        create_tables(database.execute, database.dialect, database.schema)
     return CouncilSsd(database, folder)
 
 
