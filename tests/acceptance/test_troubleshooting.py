@@ -36,7 +36,7 @@ def table_under(heading: str) -> list[list[str]]:
 
 
 def test_every_message_is_on_the_page_with_who_can_fix_it() -> None:
-    # One test for all: to read them out of the code takes seconds, which every process would pay to collect one for each.
+    # One test for all: every process of the tests would read them, which takes seconds, to collect one for each.
     assert len(messages()) > 200
     for message in messages():
         topic, heading = place(message) or ("", "")
