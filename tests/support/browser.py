@@ -31,6 +31,7 @@ class Page:
         self._to = to_browser
         self._from = from_browser
         self._number = 0
+        self._heard = b""
         target = self._call("Target.createTarget", session="", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", session="", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
@@ -79,10 +80,11 @@ class Page:
             pass
 
     def _read(self) -> dict[str, Any]:
-        data = bytearray()
-        while (byte := self._from.read(1)) != b"\0":
-            assert byte, "the browser ended"
-            data += byte
+        pieces = [self._heard]
+        while b"\0" not in pieces[-1]:
+            pieces.append(self._from.read1(1 << 16))
+            assert pieces[-1], "the browser ended"
+        data, _, self._heard = b"".join(pieces).partition(b"\0")
         message: dict[str, Any] = json.loads(data)
         return message
 

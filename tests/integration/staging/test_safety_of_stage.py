@@ -25,6 +25,8 @@ from tests.support.ssd import RUN_DATE, address, cp_plan, disability, person, ro
 
 EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MANY = [f"1{number:03}" for number in range(40)]
+# Several chunks, so that a staging that is struck after its first one is not over yet.
+PEOPLE = 5 * stager.PEOPLE_IN_A_CHUNK
 
 
 @contextmanager
@@ -170,7 +172,7 @@ def test_run_and_staging_exclude_each_other(ssd: CouncilSsd) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> None:
-    children = [f"{number:05}" for number in range(8000)]
+    children = [f"{number:05}" for number in range(PEOPLE)]
     ssd.many_children(children)
     half = _kill_while_it_changes(ssd, "1 = 1")
     assert half % stager.PEOPLE_IN_A_CHUNK == 0, "whole chunks or none of them"
@@ -182,15 +184,15 @@ def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> 
     assert {person: whole[person] for person in before} == before
 
     people = ssd.database.named("ssd_person")
-    ssd.database.execute(f"UPDATE {people} SET pers_forename = 'Other' WHERE pers_person_id < '07000'")
-    ssd.database.execute(f"DELETE FROM {people} WHERE pers_person_id >= '07900'")
+    ssd.database.execute(f"UPDATE {people} SET pers_forename = 'Other' WHERE pers_person_id < '{PEOPLE - 1000:05}'")
+    ssd.database.execute(f"DELETE FROM {people} WHERE pers_person_id >= '{PEOPLE - 100:05}'")
     half = _kill_while_it_changes(ssd, "json_payload LIKE '%Other%'")
     assert half % stager.PEOPLE_IN_A_CHUNK == 0
 
     whole = ssd.staged()
 
-    assert {person for person, row in whole.items() if "Other" in row["json_payload"]} == set(children[:7000])
-    assert {person for person, row in whole.items() if row["row_state"] == "deleted"} == set(children[7900:])
+    assert {person for person, row in whole.items() if "Other" in row["json_payload"]} == set(children[: PEOPLE - 1000])
+    assert {person for person, row in whole.items() if row["row_state"] == "deleted"} == set(children[PEOPLE - 100 :])
 
 
 def _kill_while_it_changes(ssd: CouncilSsd, where: str) -> int:
@@ -260,7 +262,7 @@ def test_quiet_prints_nothing(ssd: CouncilSsd) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
 @pytest.mark.parametrize("command", [["stage", "--as-of", AS_OF], ["run", "--stage"]])
 def test_a_signal_ends_a_staging_after_the_chunk_under_way(ssd: CouncilSsd, command: list[str]) -> None:
-    ssd.many_children([f"{number:05}" for number in range(8000)])
+    ssd.many_children([f"{number:05}" for number in range(PEOPLE)])
     with started_cli(command, ssd.settings, ssd.folder) as process:
         while process.poll() is None and not ssd.database.count(ssd.database.table):
             time.sleep(0.01)
@@ -269,7 +271,7 @@ def test_a_signal_ends_a_staging_after_the_chunk_under_way(ssd: CouncilSsd, comm
         assert process.stderr is not None
         assert "the next staging completes it" in process.stderr.read()
     count = ssd.database.count(ssd.database.table)
-    assert 0 < count < 8000
+    assert 0 < count < PEOPLE
     assert count % stager.PEOPLE_IN_A_CHUNK == 0
     assert ssd.database.count(ssd.database.table, "submission_status = 'pending'") == count
 
