@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -171,37 +172,59 @@ def _line(connection: socket.socket, timeout_s: float | None) -> bytes:
 
 def _serve(control: socket.socket) -> None:
     """Fork for each request until the tests end. Return in the forks alone, which then are the program."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    ended, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # Who is told how a fork ended, by its number.
+    answers: dict[int, int] = {}
     while True:
+        readable, _, _ = select.select([ended, control], [], [])
+        if ended in readable:
+            ended.recv(_LARGEST_REQUEST)
+            _report_ends(answers)
+        if control not in readable:
+            continue
         request, descriptors, _, _ = socket.recv_fds(control, _LARGEST_REQUEST, 4)
         if not request:
             os._exit(0)
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            if _is_program(descriptors):
-                _become(json.loads(request))
-                return
-        for descriptor in descriptors:
+        answer, *streams = descriptors
+        number = os.fork()
+        if number == 0:
+            _leave_server([control, ended, told], [answer, *answers.values()], streams)
+            _become(json.loads(request))
+            return
+        answers[number] = answer
+        _tell(answer, number)
+        for descriptor in streams:
             os.close(descriptor)
 
 
-def _is_program(descriptors: Sequence[int]) -> bool:
-    """Fork once more: one side becomes the program, the other waits for it and reports its number and its end."""
-    answer, *streams = descriptors
-    number = os.fork()
-    if number == 0:
-        os.close(answer)
-        for place, descriptor in enumerate(streams):
-            os.dup2(descriptor, place)
-            os.close(descriptor)
-        return True
-    for descriptor in streams:
+def _report_ends(answers: dict[int, int]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            answer = answers.pop(ended[0])
+            _tell(answer, os.waitstatus_to_exitcode(ended[1]))
+            os.close(answer)
+
+
+def _tell(answer: int, number: int) -> None:
+    # Who asked may be gone.
+    with contextlib.suppress(OSError):
+        os.write(answer, b"%d\n" % number)
+
+
+def _leave_server(sockets: Sequence[socket.socket], descriptors: Sequence[int], streams: Sequence[int]) -> None:
+    """Keep nothing of the server's in a fork but its modules, and take the streams of the call."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for one in sockets:
+        one.close()
+    for descriptor in descriptors:
         os.close(descriptor)
-    os.write(answer, b"%d\n" % number)
-    _, status = os.waitpid(number, 0)
-    os.write(answer, b"%d\n" % os.waitstatus_to_exitcode(status))
-    os._exit(0)
+    for place, descriptor in enumerate(streams):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
 
 
 def _become(request: dict[str, object]) -> None:
