@@ -104,7 +104,7 @@ _EXIT_CODES = """
 | code | meaning |
 |---|---|
 | 0 | everything due was accepted, or there was nothing due |
-| 1 | the run ended, but a record is in `error` or a row has an unknown status word; for `validate`: a record is invalid |
+| 1 | the run ended, but a record is in `error` or a status word is unknown; for `validate`: a record is invalid |
 | 2 | usage or settings |
 | 3 | the database cannot be reached or used |
 | 4 | authentication refused |
