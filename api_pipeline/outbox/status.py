@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.clock import stored_time
+from api_pipeline.db import UnreadableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
@@ -14,6 +15,7 @@ from api_pipeline.outbox.survey import count_blank_payloads, count_children_with
 from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
+_UNDECODABLE = "(answers of which one cannot be decoded)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,12 @@ def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
     sql = store.sql("frequent_errors", page=store.connection.page(_ERROR_GROUPS)["page"])
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}
-    found = store.connection.query(sql)
+    try:
+        found = store.connection.query(sql)
+    except UnreadableText:
+        # Half of a letter is enough, and SQL Server cuts one in two where the beginning of an answer ends in it.
+        rows = int(store.connection.query(store.sql("count_requeue", person="", matching=""))[0][0])
+        return [ErrorCount(_UNDECODABLE, rows, "")]
     payloads = store.payloads_of([int(row[3]) for row in found if row[3] is not None])
     for answer, rows, person, row_id in found:
         text = mask(str(answer or "(no answer stored)"), payloads.get(row_id))

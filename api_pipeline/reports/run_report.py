@@ -10,7 +10,7 @@ from functools import cache
 
 from api_pipeline.api_response import read
 from api_pipeline.clock import stored_time, utc_now
-from api_pipeline.db import Row
+from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
@@ -93,7 +93,7 @@ def gather(
         raise SettingsError(f"The journal knows no run {run_id}; see the latest with: d2i-csc-api status")
     run, receiver = entry or (None, None)
     logged = rows(store, "logged_failures", [run.run_id]) if has_log and run else []
-    failing = rows(store, "rows_in_error", [])
+    failing = _failing(store)
     mask_once = _with_payloads(store, failing, mask)
     in_table = [row[:2] for row in failing]
     return RunReport(
@@ -186,6 +186,14 @@ def _as_past_run(summary: RunSummary) -> PastRun:
         exit_code=summary.exit_code,
         message=" ".join(str(error) for error in summary.errors) or None,
     )
+
+
+def _failing(store: StagingTable) -> list[Row]:
+    """Return answer, person and id of rows in error; none where the driver cannot decode an answer of them."""
+    try:
+        return rows(store, "rows_in_error", [])
+    except UnreadableText:
+        return []
 
 
 def rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:

@@ -63,6 +63,21 @@ def test_text_that_cannot_be_decoded_stops_no_other_row(odd_world: World, column
         assert "Traceback" not in shown.text, (command, shown.text)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_answer_that_cannot_be_decoded_hides_nothing_else_of_status_and_report(odd_world: World) -> None:
+    world = odd_world
+    world.stage(3)
+    world.database.execute(
+        f"UPDATE {world.database.table} SET submission_status = 'error', api_response = CAST(? AS TEXT) WHERE id > 1",
+        [b"HTTP 400 " + CODE_PAGE],
+    )
+
+    status, report = told(world, "status"), told(world, "report")
+
+    assert (status.code, report.code) == (0, 0), status.text + report.text
+    assert "(answers of which one cannot be decoded)" in status.out
+
+
 # Ids
 
 
