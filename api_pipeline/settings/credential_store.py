@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SERVICE = "d2i-csc-api"
 OTHER_BACKEND = "PYTHON_KEYRING_BACKEND"
 """keyring's own variable: it names another back end, which is used and said; null and fail mean no store."""
+_NO_STORE = frozenset({"keyring.backends.null.Keyring", "keyring.backends.fail.Keyring"})
 _SESSION_BUS = "DBUS_SESSION_BUS_ADDRESS"
 UNATTENDED_S = 5.0
 """How long a run waits for the store: an open one answers within a tenth of a second."""
@@ -64,7 +65,8 @@ class CredentialStore:
 
     def get(self, name: str) -> str | None:
         """Return the secret or None; None also when the store cannot be used, so that no run depends on it."""
-        if self._hangs:
+        if self._hangs or (self._open_backend is platform_backend and os.environ.get(OTHER_BACKEND) in _NO_STORE):
+            # Where there is none, keyring is not imported: that takes a tenth of the time of a short run.
             return None
         try:
             secret = _within(self._wait_s, lambda: self._open_backend().get_password(SERVICE, name))
