@@ -49,7 +49,8 @@ class Policy:
 def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
     """Return the smallest record that leads to the payload from every state the receiver may be in, or a purge first.
 
-    What left the time window is held as before: it is put into what the payload leads to, before anything is compared.
+    What left the time window stays with the receiver: it is put into what the payload leads to before anything is
+    compared.
     """
     if row.is_deleted:
         return _deletion(row, payload, baseline)
@@ -73,7 +74,8 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
 class _Goal:
     """What is to be reached for a row: `payload` is what a full record says, `after` what the receiver holds then.
 
-    They differ in the parts that left the time window. `baseline` and `intent` are told of in `Record`.
+    They differ in the parts that left the time window. `baseline` is what the receiver may hold before, and `intent` is
+    written down before the POST begins (`Record.intent_hash`).
     """
 
     row: StagedRow
