@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of, retry_budget_of
-from api_pipeline.db_retry import with_retry
+from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, SettingsError
 from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows
+from api_pipeline.outbox.superseded import people_with_several_rows
 from api_pipeline.outbox.survey import Survey, check_ids, survey, try_to_write
 from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings
@@ -72,14 +72,10 @@ def check_one_division(settings: Settings, store: StagingTable) -> None:
 
 
 def plan_options(
-    settings: Settings, request: RunRequest, store: StagingTable, *, control_tables: bool
+    settings: Settings, request: RunRequest, store: StagingTable, db: Retrying, *, control_tables: bool
 ) -> tuple[PlanOptions, Survey]:
     """Look at the table as a whole; return how a run plans its rows, and what was seen. Errors: DatabaseError."""
-
-    def look() -> tuple[Survey, dict[str, RowsOfPerson]]:
-        return survey(store), people_with_several_rows(store, request.person_id)
-
-    found, people = with_retry(store.connection, look, retry_budget_of(settings))
+    found = db.run(lambda: survey(store))
     options = PlanOptions(
         selection=Selection(
             every_row=request.resync,
@@ -94,7 +90,7 @@ def plan_options(
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
         testing=settings.testing_mode,
-        people=people,
+        people=db.run(lambda: people_with_several_rows(store, request.person_id)),
         limit=request.limit,
     )
     return options, found

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
-from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of, retry_budget_of
+from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
 from api_pipeline.auth import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, make_receiver, reach_of
@@ -26,7 +26,6 @@ from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.run_lock import LockKeeper
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import database_named_by
@@ -56,7 +55,6 @@ class AtHand:
     """
 
     store: StagingTable
-    lock: LockKeeper
     db: Retrying
     control_tables: bool
 
@@ -81,14 +79,7 @@ def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: Rel
     """Return the parts of the run."""
     settings = call.settings
     under_way: set[str] = set()
-    pages = Pages(
-        at_hand.store,
-        options,
-        Checker(),
-        retry_budget_of(settings),
-        under_way=under_way.copy,
-        after_reopen=at_hand.lock.retake,
-    )
+    pages = Pages(at_hand.store, options, Checker(), at_hand.db, under_way=under_way.copy)
     return RunParts(
         planner=Planner(pages, _log_finding),
         sending=_sending(call),

@@ -54,7 +54,7 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
     ):
         db = Retrying(store.connection, retry_budget_of(settings), lock.retake)
-        _journalled(call, AtHand(store, lock, db, check_tables(store, settings, request)))
+        _journalled(call, AtHand(store, db, check_tables(store, settings, request)))
     return summary
 
 
@@ -81,7 +81,7 @@ def _execute(call: Call, at_hand: AtHand) -> None:
     write_back, recovery = writing(call, at_hand)
     check_one_division(settings, store)
     summary.receipts_recovered = recovery.run()
-    options, found = plan_options(settings, request, store, control_tables=at_hand.control_tables)
+    options, found = plan_options(settings, request, store, at_hand.db, control_tables=at_hand.control_tables)
     if request.person_id is None:
         at_hand.db.run(lambda: count_what_no_run_takes(store, found, summary))
     if not request.resync:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import ceil
 
-from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Outcome, Record, RecordKind
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
@@ -79,13 +79,13 @@ def dry_run(
     options: PlanOptions,
     batch_size: int,
     checker: Checker,
-    retry: RetryBudget,
+    db: Retrying,
     observers: DryRunObservers,
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
     tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(Pages(store, replace(options, testing=True), checker, retry), observers.on_finding)
+    planner = Planner(Pages(store, replace(options, testing=True), checker, db), observers.on_finding)
     steps: Iterator[Step] | None = planner.steps()
     while steps is not None:
         for step in steps:

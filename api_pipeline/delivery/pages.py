@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from api_pipeline.db_retry import RetryBudget, with_retry
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
 from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
@@ -30,7 +30,6 @@ _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
 
 _MOST_AHEAD = 2
 _UNKNOWN = Baseline()
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class _Ahead(NamedTuple):
 class Pages:
     """Read the rows of a selection page by page, in the order of their ids, with their payloads read and checked.
 
-    `under_way` returns the children of whom a record is on its way; `after_reopen` prepares a new connection.
+    `under_way` returns the children of whom a record is on its way.
     """
 
     def __init__(
@@ -121,18 +120,16 @@ class Pages:
         store: StagingTable,
         options: PlanOptions,
         checker: Checker,
-        retry_budget: RetryBudget,
+        db: Retrying,
         *,
         under_way: Callable[[], set[str]] = set,
-        after_reopen: Callable[[], None] = lambda: None,
     ) -> None:
         self.options = options
         self._store = store
         self._baselines = Baselines(store, options.receiver)
         self._checker = checker
-        self._retry_budget = retry_budget
+        self._db = db
         self._under_way = under_way
-        self._after_reopen = after_reopen
         self._after_id: int | None = None
         self._has_ended = False
         self._ahead: deque[_Ahead] = deque()
@@ -167,7 +164,7 @@ class Pages:
             looked_at = result.result()
         if read is None or read.opening != self._store.connection.openings:
             self._ahead.clear()
-            read = self._with_retry(lambda: self._read(self._next_rows()))
+            read = self._db.run(lambda: self._read(self._next_rows()))
             looked_at = self._look_at_all(read)
         self._has_ended = not read.rows
         if self._has_ended:
@@ -177,13 +174,13 @@ class Pages:
 
     def page_of(self, ids: Sequence[int]) -> Page:
         """Return some rows as they stand now. Errors: DatabaseError."""
-        read = self._with_retry(lambda: self._read(sorted(self._store.read_rows(ids), key=lambda row: row.id)))
+        read = self._db.run(lambda: self._read(sorted(self._store.read_rows(ids), key=lambda row: row.id)))
         return self._page(read, self._look_at_all(read))
 
     def _page(self, read: _Read, looked_at: Sequence[_LookedAt]) -> Page:
         blank = [one.row.person_id for one in looked_at if one.row.is_blank and _would_be_due(one.row)]
         rows = [one for one in looked_at if not one.row.is_blank]
-        return Page(self._with_retry(lambda: self._due(read, rows)), blank, read.moving)
+        return Page(self._db.run(lambda: self._due(read, rows)), blank, read.moving)
 
     def _due(self, read: _Read, looked_at: Sequence[_LookedAt]) -> list[DueRow]:
         # What a text seemed to say may have stood elsewhere in it.
@@ -207,9 +204,6 @@ class Pages:
 
     def _is_read_to_its_end(self) -> bool:
         return not self._ahead[-1].read.rows if self._ahead else self._has_ended
-
-    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
-        return with_retry(self._store.connection, work, self._retry_budget, self._after_reopen)
 
     def _read(self, rows: Sequence[StagedRow]) -> _Read:
         moving = self._under_way()

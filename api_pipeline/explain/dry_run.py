@@ -9,6 +9,7 @@ from api_pipeline.assembly.request import RunRequest, retry_budget_of
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
@@ -24,8 +25,9 @@ def plan_run(settings: Settings, request: RunRequest, observers: DryRunObservers
 def plan_with(store: StagingTable, settings: Settings, request: RunRequest, observers: DryRunObservers) -> DryRun:
     """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
     control_tables = check_control_tables(store, settings, request)
-    options, _ = plan_options(settings, request, store, control_tables=control_tables)
-    return dry_run(store, options, settings.batch_size, Checker(), retry_budget_of(settings), observers)
+    db = Retrying(store.connection, retry_budget_of(settings))
+    options, _ = plan_options(settings, request, store, db, control_tables=control_tables)
+    return dry_run(store, options, settings.batch_size, Checker(), db, observers)
 
 
 def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:

@@ -21,7 +21,9 @@ _Result = TypeVar("_Result")
 class Retrying:
     """Repeats work on one connection within a budget; `retake_lock` takes the run lock on a new connection."""
 
-    def __init__(self, connection: Connection, budget: RetryBudget, retake_lock: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, budget: RetryBudget, retake_lock: Callable[[], None] = lambda: None
+    ) -> None:
         self._connection = connection
         self._budget = budget
         self._retake_lock = retake_lock

@@ -94,7 +94,7 @@ def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) 
         testing=False,
         people={},
     )
-    return Planner(Pages(store, options, Checker(), RETRY), on_finding)
+    return Planner(Pages(store, options, Checker(), Retrying(store.connection, RETRY)), on_finding)
 
 
 def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
@@ -103,7 +103,7 @@ def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
         store,
         to,
         ReceiptSpool(Path(), database.table),
-        Retrying(store.connection, RETRY, lambda: None),
+        Retrying(store.connection, RETRY),
         mask=lambda text, _: text,
         summary=RunSummary(
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT

@@ -14,6 +14,7 @@ from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.superseded import people_with_several_rows
@@ -50,7 +51,7 @@ class Plan:
             store,
             options,
             Checker(date(2026, 11, 27)),
-            RetryBudget(0, lambda: 0, lambda _: None),
+            Retrying(store.connection, RetryBudget(0, lambda: 0, lambda _: None)),
             under_way=lambda: set(self.under_way),
         )
         self.planner = Planner(pages, lambda person, finding: self.findings.append((person, finding)))

@@ -107,13 +107,14 @@ class Night:
         )
         under_way: set[str] = set()
         checker = Checker(date(2026, 11, 27))
-        pages = Pages(store, options, checker, budget, under_way=lambda: set(under_way), after_reopen=retake)
+        db = Retrying(store.connection, budget, retake)
+        pages = Pages(store, options, checker, db, under_way=lambda: set(under_way))
         plan = Planner(pages, on_finding)
         write_back = ReliableWriteBack(
             store,
             Destination("run-1", "staging", HERE, control_tables=True, testing=False),
             ReceiptSpool(folder, "staging"),
-            Retrying(store.connection, budget, retake),
+            db,
             mask=lambda text, _: text,
             summary=self.summary,
         )
