@@ -1,4 +1,4 @@
-"""Sends staged children's social care records to the Department for Education (the CSC API).
+"""Send staged children's social care records to the Department for Education (the CSC API).
 
 The Python interface (`interface.py`) can be taken from here; it is imported when it is first asked for.
 """

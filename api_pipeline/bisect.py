@@ -1,4 +1,4 @@
-"""Finds the records that a service refuses among those of a batch that was refused whole. Pure; knows no service.
+"""Find the records that a service refuses among those of a batch that was refused whole. Pure; knows no service.
 
 A batch whose answer names no record is searched: the pool is halved until a culprit is alone, then the rest is sent
 again in one request, so that k culprits in n records cost about k * (log2(n) + 2) requests. What an answer means, and

@@ -36,7 +36,7 @@ class LockLost(DatabaseError):
 
 
 class RunLock:
-    """Holds the lock until `release` or the end of the process. Made by `take`."""
+    """Hold the lock until `release` or the end of the process. Made by `take`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

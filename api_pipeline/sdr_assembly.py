@@ -1,4 +1,4 @@
-"""Puts together what a command of the Single Data Return works with, and chooses the real TEC or the simulated one."""
+"""Put together what a command of the Single Data Return works with, and choose the real TEC or the simulated one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Token:
 
 
 class SharedToken:
-    """Gives every thread the same token; of many that find it expired, one fetches and the others wait.
+    """Give every thread the same token; of many that find it expired, one fetches and the others wait.
 
     `fetch` returns a token and for how many seconds it is used; it is called by one thread at a time, and whatever it
     raises is raised to those who ask.

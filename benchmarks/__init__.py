@@ -1,1 +1,1 @@
-"""Measures whole runs of the installed program, and a straightforward program beside it."""
+"""Measure whole runs of the installed program, and a straightforward program beside it."""

@@ -1,4 +1,4 @@
-"""Makes the staging table of a case, fast: a few hundred invented children, multiplied inside the database."""
+"""Make the staging table of a case, fast: a few hundred invented children, multiplied inside the database."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Staging:
 
 
 class SqliteShop:
-    """Gives SQLite databases in `folder`: made once for each kind of data, copied for each run."""
+    """Give SQLite databases in `folder`: made once for each kind of data, copied for each run."""
 
     def __init__(self, folder: Path, receiver: str) -> None:
         self._folder = folder
@@ -140,7 +140,7 @@ class SqliteShop:
 
 
 class PostgresShop:
-    """Gives PostgreSQL databases on one server: made once for each kind of data, copied for each run."""
+    """Give PostgreSQL databases on one server: made once for each kind of data, copied for each run."""
 
     def __init__(self, server: PostgresServer, receiver: str) -> None:
         self._server = server

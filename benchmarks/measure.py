@@ -1,4 +1,4 @@
-"""Starts programs as whole processes and measures what they cost (Linux and macOS: it asks the kernel by wait4)."""
+"""Start programs as whole processes and measure what they cost (Linux and macOS: it asks the kernel by wait4)."""
 
 from __future__ import annotations
 

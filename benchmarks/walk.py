@@ -30,7 +30,7 @@ _OF_A_RUN = ("MainThread", "planner", "sender-")
 
 
 class Walk:
-    """Counts, while it is on, the modules entered, the functions called and the moves between modules."""
+    """Count, while it is on, the modules entered, the functions called and the moves between modules."""
 
     def __init__(self) -> None:
         self.functions: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""Checks the built documentation: every link and anchor leads somewhere, every picture is described, and nothing that a
+"""Check the built documentation: every link and anchor leads somewhere, every picture is described, and nothing that a
 page loads comes from elsewhere.
 """
 

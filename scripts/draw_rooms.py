@@ -1,4 +1,4 @@
-"""Draws the rooms of the program and who uses whom, from the imports in the code, into docs/images/rooms.svg.
+"""Draw the rooms of the program and who uses whom, from the imports in the code, into docs/images/rooms.svg.
 
 An arrow that follows from others is left out: where A uses B and B uses C, that A uses C as well is not drawn.
 """

@@ -1,4 +1,4 @@
-"""Writes the pages of the documentation that are made from the code, and `.env.example`.
+"""Write the pages of the documentation that are made from the code, and `.env.example`.
 
 `pages` gives every page with its text; a test compares them with what is committed.
 """

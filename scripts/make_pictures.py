@@ -1,4 +1,4 @@
-"""Draws what some commands print, and what a report looks like, into docs/images/.
+"""Draw what some commands print, and what a report looks like, into docs/images/.
 
 The texts are the program's own, from a run on its embedded database and receiver. The report is that of an invented
 council, because it takes a month of nights to fill its chart.

@@ -1,4 +1,4 @@
-"""Makes dist/pre_flight_checks.zip: the SQL scripts that check a council's own tables, for a release.
+"""Make dist/pre_flight_checks.zip: the SQL scripts that check a council's own tables, for a release.
 
 With a path as argument the archive is written there. The same version always gives the same bytes.
 """

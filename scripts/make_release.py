@@ -1,4 +1,4 @@
-"""Puts together what a release consists of: the same input gives the same files, byte for byte.
+"""Put together what a release consists of: the same input gives the same files, byte for byte.
 
 The time of every file in release.zip is SOURCE_DATE_EPOCH, and nothing in it depends on this machine.
 """

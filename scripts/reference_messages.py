@@ -190,7 +190,7 @@ def _constants(trees: Iterable[ast.Module]) -> dict[str, str]:
 
 
 class Reader:
-    """Reads messages out of syntax trees. `codes` are the exit codes of constructors by name."""
+    """Read messages out of syntax trees. `codes` are the exit codes of constructors by name."""
 
     def __init__(self, constants: Mapping[str, str], codes: Mapping[str, int | None]) -> None:
         self._constants = constants

@@ -30,7 +30,7 @@ _Invent: TypeAlias = "Callable[[Child, str], str | None]"
 
 
 class Walk:
-    """Makes the payloads of one child, and counts in `left_out` what of them is left out."""
+    """Make the payloads of one child, and count in `left_out` what of them is left out."""
 
     def __init__(self, child: Child) -> None:
         self.child = child

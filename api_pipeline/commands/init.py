@@ -20,7 +20,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 class AtTerminal:
-    """Asks a person at a terminal what no option has answered."""
+    """Ask a person at a terminal what no option has answered."""
 
     is_attended = True
 

@@ -45,7 +45,7 @@ class Endpoint:
 
 
 class CscReceiver:
-    """Posts batches of records. Safe to use from several threads at once.
+    """Post batches of records. Safe to use from several threads at once.
 
     `on_request` is called as each request starts, `on_answer` with each answer. `hide` takes our secrets out of a
     reason, which is stored where more people read than may know them.

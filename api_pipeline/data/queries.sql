@@ -246,7 +246,7 @@ INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at
 SELECT column1, column2, ?, ?, ?time
 FROM {rows};
 
--- name: note_may_hold
+-- name: record_may_hold
 -- Notes what the receiver holds if it took a record whose answer was lost.
 UPDATE {unconfirmed} SET may_hold = ?text
 WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';

@@ -1,4 +1,4 @@
-"""Asks the receiver with an empty array whether it is there for us at all, apart from any record (contract 4)."""
+"""Ask the receiver with an empty array whether it is there for us at all, apart from any record (contract 4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Receiver(Protocol):
 
 
 class AccessProbe:
-    """Knows whether this run has access, and whether anything was accepted in it.
+    """Know whether this run has access, and whether anything was accepted in it.
 
     One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
     """

@@ -101,7 +101,7 @@ def dry_run(
 
 
 class _Tally:
-    """Counts steps instead of sending them."""
+    """Count steps instead of sending them."""
 
     def __init__(self, observers: DryRunObservers) -> None:
         self._observers = observers

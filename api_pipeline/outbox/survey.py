@@ -30,7 +30,7 @@ _LOOKED_AT = 100
 
 
 class _RolledBack(Exception):
-    """Ends a transaction of which nothing is to be kept."""
+    """End a transaction of which nothing is to be kept."""
 
 
 @dataclass(frozen=True, slots=True)

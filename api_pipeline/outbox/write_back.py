@@ -147,7 +147,7 @@ class WriteBack:
         uncertain = [(child, "") for child in changes.uncertain]
         self._baselines.mark_in_doubt(self._to.run_id, uncertain, changes.uncertain)
         if changes.may_hold:
-            store.connection.execute_many(store.sql("note_may_hold"), self._stored(changes.may_hold))
+            store.connection.execute_many(store.sql("record_may_hold"), self._stored(changes.may_hold))
 
     def _insert_log(self, batch: int, changes: Changes) -> None:
         shared = (self._to.run_id, batch, self._to.table, utc_now())

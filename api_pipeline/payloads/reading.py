@@ -1,4 +1,4 @@
-"""Reads and checks the text of a staged payload (contract 4). Pure."""
+"""Read and check the text of a staged payload (contract 4). Pure."""
 
 from __future__ import annotations
 

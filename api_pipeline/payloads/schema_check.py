@@ -1,4 +1,4 @@
-"""Checks a payload against the receiver's schema, the code lists and the returns' rules (specification 3, 4, 7).
+"""Check a payload against the receiver's schema, the code lists and the returns' rules (specification 3, 4, 7).
 
 Findings name person, path and rule, never the value.
 """

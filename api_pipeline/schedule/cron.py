@@ -13,7 +13,7 @@ _MARK = "# d2i-csc-api schedule {name}: {which}"
 
 
 class Cron:
-    """Makes, finds and removes the lines in a crontab; `account` is "" for that of the account that asks."""
+    """Make, find and remove the lines in a crontab; `account` is "" for that of the account that asks."""
 
     def __init__(self, account: str = "") -> None:
         self._account = account

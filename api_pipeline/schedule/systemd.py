@@ -60,7 +60,7 @@ WantedBy=timers.target
 
 
 class Systemd:
-    """Makes, finds and removes a service with its timer; `units` is the folder for unit files."""
+    """Make, find and remove a service with its timer; `units` is the folder for unit files."""
 
     def __init__(self, units: Path, *, is_user: bool) -> None:
         self._units = units

@@ -85,7 +85,7 @@ _LOGON = "      <LogonType>Password</LogonType>\n"
 
 
 class TaskScheduler:
-    """Makes, finds and removes a task of Windows Task Scheduler; `first_day` is from when on it runs."""
+    """Make, find and remove a task of Windows Task Scheduler; `first_day` is from when on it runs."""
 
     def __init__(self, first_day: date) -> None:
         self._first_day = first_day

@@ -1,4 +1,4 @@
-"""Sees the batches of a collection through: each record is accepted, or refused by itself.
+"""See the batches of a collection through: each record is accepted, or refused by itself.
 
 The search for the culprits of a refused batch is `bisect`'s; here stands what TEC's answers mean for it, and when a
 collection is given up because every record of it is refused alike.

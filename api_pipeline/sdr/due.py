@@ -16,7 +16,7 @@ Withheld = tuple[int, str]
 
 
 class Due:
-    """Reads what is due, up to the limit of the run. `progress` is told of each record that has nothing to send."""
+    """Read what is due, up to the limit of the run. `progress` is told of each record that has nothing to send."""
 
     def __init__(self, store: Store, scope: Scope, options: Options, progress: Callable[[int], None]) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Fills the staging table from CSV files: a file is a collection whole, so what is in it no more is taken out."""
+"""Fill the staging table from CSV files: a file is a collection whole, so what is in it no more is taken out."""
 
 from __future__ import annotations
 

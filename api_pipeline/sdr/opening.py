@@ -1,4 +1,4 @@
-"""Opens what a command of the Single Data Return works with: store, receiver, lock and journal."""
+"""Open what a command of the Single Data Return works with: store, receiver, lock and journal."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Dialogue(Protocol):
 
 
 class Unattended:
-    """Answers from options alone. A question without an answer takes its default."""
+    """Answer from options alone. A question without an answer takes its default."""
 
     is_attended = False
 

@@ -1,4 +1,4 @@
-"""Loads the named statements of `data/*.sql`, where every statement the program issues is written once.
+"""Load the named statements of `data/*.sql`, where every statement the program issues is written once.
 
 A statement begins at a line `-- name: xyz`; the comment lines that follow say what it is for, and the rest is SQL.
 """

@@ -58,7 +58,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds chunks of people. `context` is their `sources.context_hash`, None where nothing is kept of what was built.
+    """Build chunks of people. `context` is their `sources.context_hash`, None where nothing is kept of what was built.
 
     By person: `heads` are the rows of the staging table, `retained` what is recorded as retained, and `known` what the
     staged payload was built from.

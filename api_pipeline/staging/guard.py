@@ -1,4 +1,4 @@
-"""Stops a staging on an SSD that is being refilled or is half loaded (mapping 8 and 10). Pure.
+"""Stop a staging on an SSD that is being refilled or is half loaded (mapping 8 and 10). Pure.
 
 Such an SSD looks like one in which children, or a whole kind of record, were deleted. A table that is empty matters
 only where something that is staged came from it: then it was not empty before.

@@ -1,4 +1,4 @@
-"""Deals the rows of a chunk of people out to the people they belong to (the joins that `rows.PersonRows` promises).
+"""Deal the rows of a chunk of people out to the people they belong to (the joins that `rows.PersonRows` promises).
 
 Pure. Ids are compared as they are written, and where nothing is written so, as SQL Server compares them: without
 regard to case and outer spaces. Two ids that differ in case alone are never mixed up where both exist.

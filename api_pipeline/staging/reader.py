@@ -1,4 +1,4 @@
-"""Reads the SSD: one plain SELECT for each table and chunk of people, joined in memory (mapping 8).
+"""Read the SSD: one plain SELECT for each table and chunk of people, joined in memory (mapping 8).
 
 People are taken in the database's own order of their ids; a chunk is the range from its first id to its last. Every
 result is fetched whole before the next statement begins, so that one connection is enough on every server.

@@ -1,4 +1,4 @@
-"""Puts a staging together from the settings, keeps the run lock, and takes it apart again."""
+"""Put a staging together from the settings, keep the run lock, and take it apart again."""
 
 from __future__ import annotations
 

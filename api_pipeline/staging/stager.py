@@ -70,7 +70,7 @@ class StageRequest:
 
 
 class Stager:
-    """Does one staging. `execute` may be called once."""
+    """Do one staging. `execute` may be called once."""
 
     def __init__(
         self, reader: Reader, writer: Writer, request: StageRequest, summary: StageSummary, observers: StagingObservers

@@ -68,7 +68,7 @@ def in_force(deadline: Deadline) -> Iterator[None]:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket until the deadline. Once `is_sealed` it ends, so that what is buffered can be seen."""
+    """Read a socket until the deadline. Once `is_sealed` it ends, so that what is buffered can be seen."""
 
     def __init__(self, plain: Any, connection: Any, deadline: Deadline) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class DirectSession(requests.Session):
 
 
 class _TrustingAdapter(HTTPAdapter):
-    """Checks certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE would have instead."""
+    """Check certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE would have instead."""
 
     def __init__(self, context: ssl.SSLContext, connections: int, *, is_integrated: bool) -> None:
         self._context = context

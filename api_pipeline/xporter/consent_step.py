@@ -56,7 +56,7 @@ class StepOptions(Protocol):
 
 
 class ConsentStep:
-    """Brings the tables to what the list of schools says. `with_retry` runs work on the database within its budget."""
+    """Bring the tables to what the list of schools says. `with_retry` runs work on the database within its budget."""
 
     def __init__(
         self,

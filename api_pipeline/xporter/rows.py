@@ -29,7 +29,7 @@ class _Plan:
 
 
 class RowReader:
-    """Reads the rows of one landing table. `withheld` are columns that the school's consent does not let out.
+    """Read the rows of one landing table. `withheld` are columns that the school's consent does not let out.
 
     Without `keeps_unknown` members that the catalogue does not know are neither landed nor compared.
     """

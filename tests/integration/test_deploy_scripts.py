@@ -350,7 +350,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
             (int, str, str, str, str),
             ["r", 1, "t", "2026-11-02 03:00:00", "full", 201, "accepted", 1, "1001", "1001", "h", "receipt"],
         ),
-        ("note_may_hold", (), ["{}", "there", "1001"]),
+        ("record_may_hold", (), ["{}", "there", "1001"]),
         ("forget_unconfirmed", (), ["there"]),
         ("finish_run", (), ["2026-11-02 03:01:00", 1, 1, 0, 0, 0, 0, 0, 0, None, "r"]),
     ]

@@ -96,7 +96,7 @@ def honest_token(talk: Talk) -> None:
 
 
 class HostileReceiver:
-    """Serves on a loopback address while it is entered as a context manager.
+    """Serve on a loopback address while it is entered as a context manager.
 
     `replies` are by child: the first child of a batch decides. `token` is the reply to every token request,
     and `otherwise` the reply to records that have none of their own.

@@ -18,7 +18,7 @@ def store_settings(path: Path) -> dict[str, str]:
 
 
 class FileKeyring(KeyringBackend):
-    """Keeps secrets, in plain sight, in the file that the environment names."""
+    """Keep secrets, in plain sight, in the file that the environment names."""
 
     priority = 1
 

@@ -14,7 +14,7 @@ _LONGEST_S = 5.0
 
 
 class Relay:
-    """Passes bytes between whoever connects to `port` on the loopback address and the server on `target`.
+    """Pass bytes between whoever connects to `port` on the loopback address and the server on `target`.
 
     `trouble` is why `mend` failed, for who made it in another thread.
     """

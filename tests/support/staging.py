@@ -20,7 +20,7 @@ _TIMES: Final = frozenset(
 
 
 class _OfPayload:
-    """Stands for "the SHA-256 of the payload's text", where no hash was named."""
+    """Stand for "the SHA-256 of the payload's text", where no hash was named."""
 
 
 OF_PAYLOAD: Final = _OfPayload()

@@ -77,7 +77,7 @@ class Killed(BaseException):
 
 
 class DyingAdapter(InProcessAdapter):
-    """Carries requests until the process is killed: before or after TEC has taken the last one."""
+    """Carry requests until the process is killed: before or after TEC has taken the last one."""
 
     def __init__(self, simulator: TecSimulator, world: TecWorld) -> None:
         super().__init__(simulator)

@@ -37,7 +37,7 @@ class Habits:
 
 
 class HostileGateway:
-    """Serves on a loopback address while it is entered as a context manager.
+    """Serve on a loopback address while it is entered as a context manager.
 
     `tricks` are for the requests with records, one after another; those that follow are answered by the habits alone.
     Errors: SettingsError for a port that cannot be had.

@@ -28,7 +28,7 @@ _HOMES = ("B With parents", "C", "U Independent living", "V Emergency", "K", "Z 
 
 
 class Life:
-    """Collects the rows of one person: `tables` holds them by table, each row by the full names of its columns.
+    """Collect the rows of one person: `tables` holds them by table, each row by the full names of its columns.
 
     `today` is midnight of the run date; `start` and `end` are the window's bounds (mapping 1). Each method adds a row
     with sensible columns and gives it, so that what is odd about it can be put in by name afterwards.

@@ -12,7 +12,7 @@ _TICK_S = 0.2
 
 
 class Desk:
-    """Hands items from the schools' threads to the writer and its verdicts back."""
+    """Hand items from the schools' threads to the writer and its verdicts back."""
 
     def __init__(self) -> None:
         self._items: queue.Queue[tuple[Item, Future[Verdict]] | None] = queue.Queue()

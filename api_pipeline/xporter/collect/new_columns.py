@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class NewColumns:
-    """Adds columns in the thread that owns the database; `lines` takes what the operator is to read."""
+    """Add columns in the thread that owns the database; `lines` takes what the operator is to read."""
 
     def __init__(self, store: LandingStore, with_retry: Callable[[Callable[[], Any]], Any], lines: list[str]) -> None:
         self._store = store

@@ -52,7 +52,7 @@ class _Asked:
 
 
 class SchoolRound:
-    """Asks one school for everything. `sleep` obeys a stop."""
+    """Ask one school for everything. `sleep` obeys a stop."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from api_pipeline.xporter.wire.answer import Answer
 
 
 class Sorting:
-    """Knows which of a school's rows are about the council's children."""
+    """Know which of a school's rows are about the council's children."""
 
     def __init__(self, plan: SchoolPlan) -> None:
         self._plan = plan

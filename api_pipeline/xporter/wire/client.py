@@ -35,7 +35,7 @@ _MOST_ROUNDS = 3
 
 
 class IdaasClient:
-    """Asks as one school, or with the management secret."""
+    """Ask as one school, or with the management secret."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller

@@ -16,7 +16,7 @@ from api_pipeline.xporter.write_back.school import SchoolParts
 
 
 class Reader:
-    """Reads one school's data of a day, and settles rows."""
+    """Read one school's data of a day, and settle rows."""
 
     def __init__(self, parts: SchoolParts) -> None:
         self._parts = parts

@@ -26,7 +26,7 @@ _STATES = {
 
 
 class Sending:
-    """Sends one school's rows. It is the sender of `bisect`: the API refuses a batch whole and may name one cause."""
+    """Send one school's rows. It is the sender of `bisect`: the API refuses a batch whole and may name one cause."""
 
     def __init__(self, parts: SchoolParts, reader: Reader) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Serves the simulated TEC over real HTTP on this machine, for `sdr simulate`, the demo and the tests."""
+"""Serve the simulated TEC over real HTTP on this machine, for `sdr simulate`, the demo and the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api_pipeline.sandbox.simulator.tec.service import TecSimulator
 
 
 class TecServer(LoopbackServer[TecSimulator]):
-    """Serves a simulated TEC; the arguments are those of `LoopbackServer`."""
+    """Serve a simulated TEC; the arguments are those of `LoopbackServer`."""
 
     def __init__(
         self,

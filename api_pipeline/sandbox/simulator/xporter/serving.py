@@ -12,7 +12,7 @@ from api_pipeline.sandbox.simulator.xporter.core import (
 
 
 class XporterServer(LoopbackServer[XporterSimulator]):
-    """Serves a simulated School Data API over HTTP on this machine."""
+    """Serve a simulated School Data API over HTTP on this machine."""
 
     @property
     def base_url(self) -> str:
