@@ -26,8 +26,10 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
 _PREFIX = "d2i-csc-api"
-# What sp_getapplock answers to a run that would have to wait.
-_TAKEN_BY_ANOTHER = -1
+# What sp_getapplock answers where the statement was cancelled or was a deadlock's victim. Anything else below 0 says
+# that somebody has the lock: -1 on SQL Server, and -999 on another server that speaks T-SQL. SQL Server means an error
+# in the call by -999, and raises it as well.
+_NOT_TRIED = (-2, -3)
 _FAR_BEHIND_THE_DATA = 1 << 61
 
 
@@ -214,8 +216,8 @@ def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) 
 
 
 def _is_taken(answer: int) -> bool:
-    """Return whether the lock was taken, as `sp_getapplock` answers. Errors: DatabaseError for any other answer."""
-    if answer < _TAKEN_BY_ANOTHER:
+    """Return whether the lock was taken, as `sp_getapplock` answers. Errors: DatabaseError where nothing is known."""
+    if answer in _NOT_TRIED:
         raise DatabaseError(
             f"The run lock could not be taken: sp_getapplock answers {answer}. Nothing was done; try again, and ask "
             "the database administrator if it stays so."

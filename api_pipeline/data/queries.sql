@@ -442,7 +442,7 @@ WHERE finished_at IS NULL AND shard IS NOT NULL;
 
 -- name: lock_sqlserver
 -- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table. The
--- answer is 0 or 1 where the lock was taken, -1 where somebody else has it.
+-- answer is 0 or 1 where the lock was taken, below 0 where somebody else has it.
 SET NOCOUNT ON;
 DECLARE @result INT;
 EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session', @LockTimeout = 0;

@@ -16,6 +16,7 @@ import pyodbc
 import pytest
 
 from api_pipeline.sql import ddl
+from api_pipeline.sql.binding import bind
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.postgres import PostgresServer
 
@@ -114,6 +115,12 @@ class TestDatabase:
 
     def _run(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self.connection.cursor()
+        if self.dialect is Dialect.SQLSERVER and parameters:
+            # For a null its driver asks the server for a type, and an error on that question undoes the transaction.
+            bound = bind(sql, parameters, self.dialect)
+            sql, parameters = bound.sql, bound.values
+            text = (pyodbc.SQL_WVARCHAR, 0, 0)
+            cursor.setinputsizes([text if is_long else None for is_long in bound.unlimited])
         return cursor.execute(sql, tuple(parameters)) if parameters else cursor.execute(sql)
 
 

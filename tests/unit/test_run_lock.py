@@ -138,12 +138,12 @@ def test_lock_needs_no_check_of_a_transaction_where_it_belongs_to_the_session(ru
     lock.release()
 
 
-@pytest.mark.parametrize(("answer", "is_taken"), [(0, True), (1, True), (-1, False)])
+@pytest.mark.parametrize(("answer", "is_taken"), [(0, True), (1, True), (-1, False), (-999, False)])
 def test_answer_of_sql_server_says_whether_the_lock_was_taken(answer: int, is_taken: bool) -> None:
     assert run_lock._is_taken(answer) is is_taken
 
 
-@pytest.mark.parametrize("answer", [-2, -3, -999])
+@pytest.mark.parametrize("answer", [-2, -3])
 def test_another_answer_of_sql_server_is_no_run_that_has_the_lock(answer: int) -> None:
     with pytest.raises(DatabaseError, match=f"sp_getapplock answers {answer}"):
         run_lock._is_taken(answer)
