@@ -111,4 +111,4 @@ def test_sizes_of_a_dry_run_are_those_of_the_records_sent(
 def test_dry_run_refuses_options_that_act(arguments: list[str], tmp_path: Path) -> None:
     done = invoke_cli(["run", "--dry-run", *arguments], {}, tmp_path)
     assert done.code == 2
-    assert "--dry-run goes without" in done.err
+    assert "--dry-run does not go with" in done.err

@@ -16,7 +16,6 @@ from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, parsed
-from api_pipeline.outbox.recovery import last_of_each, recovered
 from api_pipeline.payloads.reading import sha256_hex
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
@@ -221,45 +220,3 @@ def test_take_over_that_was_cut_short_is_finished_by_the_next(tmp_path: Path) ->
 
     assert spool.read() == [RECEIPT]
     assert [path.name for path in tmp_path.iterdir()] == [spool.path.name]
-
-
-@pytest.mark.parametrize("kind", [RecordKind.FULL, RecordKind.DELTA, RecordKind.DELETION])
-def test_saved_receipt_becomes_the_outcome_it_was(spool: ReceiptSpool, kind: RecordKind) -> None:
-    outcome = accepted(4, kind)
-    spool.add("run-1", "here", 1, [outcome])
-    (saved,) = spool.read()
-
-    again = recovered(saved, outcome.record.row, "held text")
-
-    assert again is not None
-    assert (again.receipt, again.http_code) == (outcome.receipt, 201)
-    assert (again.record.row, again.record.la_child_id, again.record.kind) == (outcome.record.row, "C4", kind)
-    assert again.record.sent_hash == outcome.record.sent_hash
-    assert again.record.held_after == (None if kind is RecordKind.DELETION else "held text")
-
-
-@pytest.mark.parametrize("changes", [{"json_payload": '{"n":5}'}, {"row_state": "deleted"}, {"person_id": "P2"}])
-def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, changes: dict[str, str]) -> None:
-    outcome = accepted()
-    spool.add("run-1", "here", 1, [outcome])
-    (saved,) = spool.read()
-    row = outcome.record.row
-    changed = StagedRow(
-        id=row.id,
-        person_id=changes.get("person_id", row.person_id),
-        row_state=changes.get("row_state", row.row_state),
-        submission_status=row.submission_status,
-        json_payload=changes.get("json_payload", row.json_payload),
-        current_hash=None,
-        has_previous=False,
-    )
-
-    assert recovered(saved, row, None) is not None
-    assert recovered(saved, changed, None) is None
-
-
-def test_of_several_receipts_of_a_row_the_last_counts_beside_its_purge() -> None:
-    later, other, purge = replace(RECEIPT, receipt="later"), replace(RECEIPT, row_id=2), replace(RECEIPT, kind="purge")
-
-    assert last_of_each([RECEIPT, other, later]) == [other, later]
-    assert last_of_each([purge, RECEIPT, replace(purge, batch=9), later]) == [replace(purge, batch=9), later]

@@ -163,3 +163,20 @@ def test_write_that_was_committed_though_it_failed_is_not_repeated(table: TestDa
     writer.write(1, [outcome])
 
     assert table.count("ssd_api_submission_log") == 1
+
+
+def test_rows_are_made_due_whatever_their_status_says_but_deleted_ones_are_not(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    statuses = ["sent", " SENT ", "archived", None, "error", "Pending"]
+    fill(table, table.table, [staged(str(number), status=status) for number, status in enumerate(statuses)])
+    fill(table, table.table, [staged("9", status="sent", state="Deleted")])
+
+    store.mark_due_again([row.id for row in store.read_page(Selection(every_row=True), None)])
+
+    assert [row["submission_status"] for row in table_rows(table, table.table)] == [
+        *["pending"] * 4,
+        "error",
+        "Pending",
+        "sent",
+    ]
