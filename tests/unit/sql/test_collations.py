@@ -116,8 +116,9 @@ def conflicts(node: exp.Expr, scope: Scope | None = None) -> Iterator[str]:
     """Yield the comparisons, and the set operations, of two columns of different collations."""
     if isinstance(node, (exp.Select, exp.Update, exp.Delete)):
         scope = Scope(sources(node), scope)
-    # The rows of a UNION are compared with one another, those of a UNION ALL are not.
-    if isinstance(node, exp.Union) and node.args.get("distinct"):
+    # The rows of a UNION are compared with one another (error 468); a column of a UNION ALL gets no collation, and
+    # cannot be selected then (errors 451, 457).
+    if isinstance(node, exp.Union):
         labels = [projected(node, place, scope or Scope({})) for place in range(len(names_of(node)))]
         yield from (node.sql() for found in labels if found == CONFLICT)
     # What stands at the left of SET is a column that is written, not one that is compared.
@@ -160,6 +161,7 @@ def test_the_view_of_attendance_compares_the_ssd_with_schools_by_one_collation()
         "SELECT 1 FROM ssd_api_held h JOIN ssd_api_submission_log l ON LOWER(l.person_id{}) = h.la_child_id",
         "SELECT 1 FROM ssd_api_held h JOIN (SELECT person_id AS c FROM own_list) k ON k.c = h.receiver{}",
         "SELECT la_child_id{} FROM ssd_api_held UNION SELECT la_child_id FROM ssd_api_submission_log",
+        "SELECT la_child_id{} FROM ssd_api_held UNION ALL SELECT la_child_id FROM ssd_api_submission_log",
         "DELETE FROM ssd_api_submission_log WHERE la_child_id IN (SELECT la_child_id{} FROM ssd_api_held)",
         "SELECT 1 FROM ssd_person WHERE pers_person_id{} IN (SELECT person_id FROM own_list)",
     ],
