@@ -54,7 +54,7 @@ class _Council:
 def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threading.Event) -> int:
     """Make the folder with its database, run two nights against the simulator and print what happened.
 
-    `children` is the number of people in the council's own tables (SSD). Gives the exit code: 0 when at the end nothing
+    `children` is the number of people in the council's own tables (SSD). Return the exit code: 0 when at the end nothing
     is due any more. Errors: PipelineError.
     """
     path = _new_database(folder)

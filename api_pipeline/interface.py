@@ -155,7 +155,7 @@ def status(settings: Settings, *, runs: int = 5) -> Overview:
 def make_trial_database(path: str | Path, children: int = 200) -> str:
     """Make a database file with a staging table of invented children, some broken on purpose, to try things on.
 
-    Gives its DB_CONNECTION_STRING; the table is `ssd_api_data_staging`. Errors: SettingsError where the file is there.
+    Return its DB_CONNECTION_STRING; the table is `ssd_api_data_staging`. Errors: SettingsError where the file is there.
     """
     from api_pipeline.sandbox.sample_table import make_trial_table
 

@@ -18,7 +18,7 @@ UNAVAILABLE = Transient(503, "HTTP 503", None, may_have_arrived=False)
 
 @dataclass
 class Receiver:
-    """Gives one answer to whatever is posted, and writes down what that was."""
+    """Give one answer to whatever is posted, and write down what that was."""
 
     answer: Answer
     posts: list[tuple[list[bytes], int | None]] = field(default_factory=list)
