@@ -54,8 +54,8 @@ class _Council:
 def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threading.Event) -> int:
     """Make the folder with its database, run two nights against the simulator and print what happened.
 
-    `children` is the number of people in the council's own tables (SSD). Return the exit code: 0 when at the end nothing
-    is due any more. Errors: PipelineError.
+    `children` is the number of people in the council's own tables (SSD). Return the exit code: 0 when nothing is due
+    at the end. Errors: PipelineError.
     """
     path = _new_database(folder)
     echo(f"Demo in {folder.resolve()}: an invented council, an embedded database, an embedded receiver.")
