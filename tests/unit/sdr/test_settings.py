@@ -1,0 +1,52 @@
+"""The settings of the Single Data Return are judged as those of the other services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.settings import Purpose, SdrExamined, examine_sdr_settings
+
+TESTING = {"DB_CONNECTION_STRING": "sqlite:///sdr.db", "TESTING_MODE": "true"}
+
+
+def examined(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.TABLES) -> SdrExamined:
+    return examine_sdr_settings({}, env, folder, None, None, None, purpose)
+
+
+def test_own_settings_beat_shared_names_and_the_rest_is_shared(tmp_path: Path) -> None:
+    found = examined(tmp_path, {**TESTING, "SDR_EID": "9999", "SDR_BATCH_SIZE": "7", "MIN_POST_GAP_MS": "250"})
+
+    assert found.error is None
+    settings = found.settings
+    assert (settings.batch_size, settings.min_post_gap_ms, settings.eid, settings.org_id) == (7, 250, "9999", "9999")
+    assert set(settings.paths) == set(Collection)
+
+
+@pytest.mark.parametrize(("given", "lacking"), [("USER_SERVER", "USER_DATABASE"), ("USER_DATABASE", "USER_SERVER")])
+def test_half_a_pair_of_server_and_database_is_named(tmp_path: Path, given: str, lacking: str) -> None:
+    error = examined(tmp_path, {given: "name"}).error
+
+    assert f"{lacking} is missing: expected it, because {given} is set" in str(error)
+
+
+def test_database_is_missing_only_where_the_command_needs_it(tmp_path: Path) -> None:
+    assert "DB_CONNECTION_STRING is missing" in str(examined(tmp_path, {}).error)
+    assert examined(tmp_path, {}, Purpose.LOOK).error is None
+
+
+def test_secret_that_was_pasted_into_another_setting_is_not_shown(tmp_path: Path) -> None:
+    secret = "hush-hush-secret"
+    error = examined(tmp_path, {**TESTING, "SDR_CLIENT_SECRET": secret, "SDR_EID": f"12 {secret}"}).error
+
+    assert "SDR_EID: expected digits alone" in str(error)
+    assert secret not in str(error)
+
+
+def test_signs_copied_from_word_are_warned_of(tmp_path: Path) -> None:
+    found = examined(tmp_path, {**TESTING, "SDR_CLIENT_SECRET": "pass\u201dword"})
+
+    assert any("SDR_CLIENT_SECRET" in warning and "copied from Word" in warning for warning in found.settings.warnings)
