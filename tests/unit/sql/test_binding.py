@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql import binding
 from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind, declared_lengths
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -141,21 +140,3 @@ def test_wrong_number_of_values_names_the_statement_and_no_value() -> None:
 def test_every_marker_of_every_statement_is_understood(name: str) -> None:
     for statement in load(name).values():
         assert count_of(statement.sql) == statement.sql.count("?")
-
-
-_VALUES = st.one_of(
-    st.none(), st.integers(-5, 5), st.text(max_size=3), st.binary(max_size=2), st.datetimes(), st.just("x" * 2001)
-)
-_MARKED = st.sampled_from(["?", "?number", "?text", "?time", "?bytes"])
-
-
-@given(pairs=st.lists(st.tuples(_MARKED, _VALUES), max_size=6), dialect=st.sampled_from(list(Dialect)))
-def test_values_bound_at_once_are_sent_as_those_bound_one_by_one(
-    pairs: list[tuple[str, object]], dialect: Dialect
-) -> None:
-    sql = f"SELECT {', '.join(marker for marker, _ in pairs)} FROM x"
-    values = [value for _, value in pairs]
-    at_once = binding._bound_at_once(sql, values, dialect)
-    assert at_once is None or at_once == binding._bound_one_by_one(sql, values, dialect)
-    usual = [{"?time": datetime(2026, 1, 2), "?text": "a", "?bytes": b"a"}.get(marker, 1) for marker, _ in pairs]  # noqa: DTZ001
-    assert binding._bound_at_once(sql, usual, dialect) == binding._bound_one_by_one(sql, usual, dialect)
