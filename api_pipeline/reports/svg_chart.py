@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from api_pipeline.outbox.status import PastRun
+from api_pipeline.run_summary import LABELS
 
 _TOP = 26
 _BASE = 176
@@ -15,13 +16,8 @@ _SPARK = 24
 # More signs than this would stand on each other; then only those that say more than "well" are drawn.
 _MOST_SIGNS = 40
 _SERIES = ("accepted", "unchanged", "refused", "undelivered", "not_tried")
-NAMES = {
-    "accepted": "accepted",
-    "unchanged": "nothing to send",
-    "refused": "refused",
-    "undelivered": "not delivered",
-    "not_tried": "not tried",
-}
+# Both kinds of refusal are one colour here.
+NAMES = {**{name: LABELS[name] for name in _SERIES}, "refused": "refused"}
 
 
 def chart(runs: Sequence[PastRun], most: int, reported: str | None) -> str:

@@ -5,8 +5,10 @@ What has nothing to do with TEC (database, network, logs) is called as in the ch
 
 from __future__ import annotations
 
+from typing import get_args
+
 from api_pipeline.sdr.nouns import Collection
-from api_pipeline.settings.definition import Group, Needed, Setting, SettingKind
+from api_pipeline.settings.definition import CheckLevel, Group, Needed, Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME as _SHARED
 
 _UNSEEN = " TEC's page that gives it was not seen in full; if TEC answers 404, set it to what TEC's API portal says."
@@ -143,7 +145,7 @@ _OWN = (
         "What happens to a record in which sdr check finds an error: reject (held back, the rest is sent), warn (sent, "
         "and counted) or off (not checked). A record that cannot be sent at all is always held back.",
         default="warn",
-        choices=("reject", "warn", "off"),
+        choices=get_args(CheckLevel),
     ),
     Setting(
         "SDR_SCHEMA",

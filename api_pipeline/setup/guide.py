@@ -25,7 +25,7 @@ from api_pipeline.setup.dialogue import Dialogue
 from api_pipeline.setup.env_writer import write_env
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
-from api_pipeline.sql.identifiers import STAGING_TABLE
+from api_pipeline.sql.identifiers import STAGING_TABLE, is_anonymised
 
 _PORTAL = (
     ("LA_CODE", "Your council's code, three digits"),
@@ -126,7 +126,7 @@ def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
     """Return the staging table: one that is there, found by its columns, or one that is made."""
     dialogue.say("\n2. The staging table")
     found = staging_tables(text)
-    live = [name for name in found if not name.endswith("_anon")] or found
+    live = [name for name in found if not is_anonymised(name)] or found
     for name in found:
         dialogue.say(f"   found: {name}")
     table = dialogue.text("table", "Staging table", live[0] if live else STAGING_TABLE)

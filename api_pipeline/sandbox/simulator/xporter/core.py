@@ -34,7 +34,6 @@ _DATA_PREFIX = "/api/v1/School/"
 _NOT_CORRECT = "Relying Party not found for estab or secret not correct"
 _PAUSED = "Authorisation is currently paused while the school finalises the selection of people"
 _GZIP_FROM = 1024
-_NOT_OF_THE_SET = ("changedrows", "page", "pagesize")
 
 
 class XporterSimulator(Shell[SchoolConditions]):
