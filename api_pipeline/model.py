@@ -193,8 +193,25 @@ class Receipt:
     received_at: datetime | None
 
 
+class _OfRecord:
+    """What the outcomes of records have in common."""
+
+    __slots__ = ()
+    record: Record
+
+    @property
+    def row(self) -> StagedRow:
+        """Return the row of the record."""
+        return self.record.row
+
+    @property
+    def la_child_id(self) -> str:
+        """Return the child that the record is of."""
+        return self.record.la_child_id
+
+
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(_OfRecord):
     """The receiver took the record."""
 
     record: Record
@@ -203,7 +220,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(_OfRecord):
     """The receiver rejects the record, or gives an answer that cannot be read as acceptance.
 
     `may_have_arrived` is true where the receiver could have taken the record all the same; `is_unknown` where the
@@ -217,7 +234,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryFailed:
+class DeliveryFailed(_OfRecord):
     """An error of the service or the network that outlasted all attempts."""
 
     record: Record

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from api_pipeline.api_response import Reason
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.delivery.sender_pool import Decided, Event, SenderPool, Sending
 from api_pipeline.errors import DatabaseError, PipelineError
@@ -229,7 +230,8 @@ class Run:
             if following is not None:
                 self._follow_ups.append(following)
                 return
-        self._parts.under_way.discard(_child_of(outcome))
+        if not isinstance(outcome, Invalid):
+            self._parts.under_way.discard(outcome.la_child_id)
 
     def _sum_up(self) -> None:
         counts, summary = self._parts.planner.counts, self._summary
@@ -264,25 +266,13 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
 
 
 def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:
-    counts = Counter(f"{type(outcome).__name__.lower()}{_http_code_of(outcome)}" for outcome in outcomes)
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        match outcome:
+            case (
+                Accepted(http_code=code) | Rejected(reason=Reason(code=code)) | DeliveryFailed(reason=Reason(code=code))
+            ):
+                counts[f"{type(outcome).__name__.lower()} (HTTP {code})"] += 1
+            case Invalid() | UpToDate():
+                counts[type(outcome).__name__.lower()] += 1
     _LOG.info("batch %d written back: %s", number, ", ".join(f"{count} {what}" for what, count in counts.items()))
-
-
-def _http_code_of(outcome: Outcome) -> str:
-    match outcome:
-        case Accepted(http_code=code):
-            return f" (HTTP {code})"
-        case Rejected(reason=reason) | DeliveryFailed(reason=reason):
-            return f" (HTTP {reason.code})"
-        case Invalid() | UpToDate():
-            return ""
-
-
-def _child_of(outcome: Outcome) -> str:
-    match outcome:
-        case Accepted(record=record) | Rejected(record=record) | DeliveryFailed(record=record):
-            return record.la_child_id
-        case UpToDate(la_child_id=child):
-            return child
-        case Invalid():
-            return ""

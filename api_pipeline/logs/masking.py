@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from api_pipeline.api_response import OWN_REFUSAL
+from api_pipeline.api_response import Source, read
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.payloads.shape import property_names
 from api_pipeline.sql.connection_string import HIDDEN
@@ -81,12 +81,12 @@ def mask_values(text: str, payload: str | None = None) -> str:
     text (entities, percent and `\\u` escapes, tags, invisible signs) is undone first (contract 6). A JSON text keeps
     its form. The result is on one line and has at most `LONGEST` letters and an ellipsis.
 
-    The reasons of our own check (`OWN_REFUSAL`) stay whole: patterns and codes in them are the rule itself. Only the
+    The reasons of our own check stay whole: patterns and codes in them are the rule itself. Only the
     names of unknown members, which come from the payload, are masked like any word.
     """
     text = text[:_LONGEST_READ]
     own = _words_of(payload) if payload else frozenset()
-    if text.startswith(OWN_REFUSAL):
+    if read(text).source is Source.CHECK:
         masked = _UNKNOWN_MEMBERS.sub(lambda found: found[1] + _mask_text(found[2], own), text)
         return _shortened(harmless(masked))
     pieces: list[str] = []

@@ -119,7 +119,7 @@ class Changes:
 
     def collect(self, outcome: Outcome, rows_now: Mapping[int, RowNow]) -> None:
         """Add what an outcome changes, given the rows as they stand now."""
-        row = row_of(outcome)
+        row = outcome.row
         # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
         now = rows_now.get(row.id, GONE)
         if now.person_id != row.person_id:
@@ -238,12 +238,3 @@ class Changes:
             self.may_hold.append((held, self.to.receiver, record.la_child_id))
         elif not record.was_in_doubt:
             self.confirmed.append(record.la_child_id)
-
-
-def row_of(outcome: Outcome) -> StagedRow:
-    """Return the row that an outcome is of."""
-    match outcome:
-        case Invalid(row=row) | UpToDate(row=row):
-            return row
-        case Accepted(record=record) | Rejected(record=record) | DeliveryFailed(record=record):
-            return record.row

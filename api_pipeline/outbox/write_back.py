@@ -13,7 +13,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Outcome
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import GONE, LOG_LINE, MARKS, VERSION, Changes, Destination, RowNow, row_of
+from api_pipeline.outbox.changes import GONE, LOG_LINE, MARKS, VERSION, Changes, Destination, RowNow
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
@@ -105,7 +105,7 @@ class WriteBack:
 
     def _write(self, batch: int, outcomes: Sequence[Outcome], also: Callable[[], None], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
-            rows = [row_of(outcome) for outcome in outcomes]
+            rows = [outcome.row for outcome in outcomes]
             rows_now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
             changes = Changes(self._to, self._mask)
             for outcome in outcomes:
