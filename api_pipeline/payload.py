@@ -63,7 +63,9 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
         return _as_staged(goal, states)
     if states == (payload.text,):
         return NothingToSend(held_text(payload))
-    known = [_read(text) for text in states if text is not None]
+    # None for a state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
+    read = map(_read, states)
+    known = [state for state in read if state is not None]
     goal = goal.keeping(known)
     if len(known) < len(states):
         return _purge_whole(goal, policy)
@@ -203,7 +205,7 @@ def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToS
     """
     shape = record_shape()
     record = _full(goal, {})
-    held = content(_read(states[0] or ""), shape) if states else {}
+    held = content(_read(states[0]) or {}, shape) if states else {}
     now = content(goal.payload.data, shape)
     if record.held_after is None or not (held or len(states) > 1):
         return record
@@ -235,13 +237,13 @@ def _deletion_body(payload: Payload) -> bytes:
     return orjson.dumps({**record, "purge": True})
 
 
-def _read(text: str) -> Members:
-    """Return what a state says; of a text that cannot be read nothing is known."""
+def _read(text: str | None) -> Members | None:
+    """Return what a state says, None where nobody can know."""
     try:
-        value = orjson.loads(text)
+        value = orjson.loads(text or "")
     except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _carries_purge(payload: Payload) -> bool:

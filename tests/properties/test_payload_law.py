@@ -131,6 +131,22 @@ def test_plan_leads_to_the_payload_from_each_of_two_states(seed: int, deltas: bo
         assert content(receive(apply(None, state), records, "merge")) == content(now)
 
 
+@pytest.mark.parametrize("damaged", ["", '{"la_child_id": "C1", ', "[]", "null"])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_child_is_purged_whole_where_a_recorded_state_is_damaged(damaged: str, accepted: bool) -> None:
+    unanswered = State(damaged, sent_of="0" * 64)
+    baseline = (
+        Baseline.known(damaged) if accepted else Baseline.known('{"la_child_id": "C1"}').in_doubt_with(unanswered)
+    )
+    now: Json = {"la_child_id": "C1", "social_care_episodes": [{"social_care_episode_id": "a"}]}
+    for policy in (Policy(deltas=True), Policy(deltas=False)):
+        purge, full = steps(text_of(now), baseline, policy)
+        assert json.loads(purge.body) == {"la_child_id": "C1", "purge": True}
+        assert (full.kind, json.loads(full.body)) == (RecordKind.FULL, now)
+    (full,) = steps(text_of(now), baseline, Policy(deltas=False, purge_vanished=False))
+    assert json.loads(full.body) == now
+
+
 @pytest.mark.parametrize("arrived", [False, True])
 def test_ambiguous_keys_that_one_state_has_are_not_sent_to_be_merged(arrived: bool) -> None:
     """The child is staged again as it was before a record that purged an episode, and whose answer was lost."""
