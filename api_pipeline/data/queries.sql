@@ -95,7 +95,7 @@ FROM {table};
 -- Reads the lowest and the highest id as the driver gives them and as text: a driver that cuts them gives others.
 SELECT id, CAST(id AS VARCHAR(40))
 FROM {table}
-WHERE id = (SELECT MIN(id) FROM {table}) OR id = (SELECT MAX(id) FROM {table});
+WHERE id IN (SELECT MIN(id) FROM {table} UNION ALL SELECT MAX(id) FROM {table});
 
 -- name: count_rows
 -- Counts the rows, by the smallest index that there is.

@@ -14,7 +14,7 @@ WHERE 1 = 0;
 -- Reads the lowest and the highest id as the driver gives them and as text: a driver that cuts them gives others.
 SELECT id, CAST(id AS VARCHAR(40))
 FROM {staging}
-WHERE id = (SELECT MIN(id) FROM {staging}) OR id = (SELECT MAX(id) FROM {staging});
+WHERE id IN (SELECT MIN(id) FROM {staging} UNION ALL SELECT MAX(id) FROM {staging});
 
 -- name: read_held
 -- Finds what TEC holds for this period of the staged records of one page. Joined to the page, a database without
