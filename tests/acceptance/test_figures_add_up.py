@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Fault, Refusal, SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, Refusal
 from tests.support.commands import invoke_cli
-from tests.support.databases import TestDatabase
 from tests.support.staging import staged
 from tests.support.world import World
 
@@ -20,12 +18,10 @@ DUE = 12
 
 
 @pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        world = World(deployed, server, tmp_path)
-        world.stage(DUE - 1)
-        world.fill([staged("Broken", payload="{}")])
-        yield world
+def world(world: World) -> World:
+    world.stage(DUE - 1)
+    world.fill([staged("Broken", payload="{}")])
+    return world
 
 
 def nothing(_world: World) -> None:

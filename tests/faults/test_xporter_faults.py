@@ -45,7 +45,7 @@ def test_a_database_that_goes_away_ends_with_3_and_leaves_whole_rounds(tmp_path:
     rehearsal.connection.close()
 
 
-def test_rows_that_another_program_wrote_in_between_are_a_database_error_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_rows_written_by_another_program_in_between_are_a_database_error(tmp_path: Path) -> None:
     school = make_school(1, pupils=3, weeks=1, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "other.db", [school], endpoints=("Students",))
     rehearsal.connection.execute(

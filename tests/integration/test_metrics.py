@@ -5,26 +5,23 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
-from tests.support.databases import TestDatabase, missing
+from api_pipeline.sandbox.simulator import Refusal
+from tests.support.databases import missing
 from tests.support.world import World
 
 ONE_KIND = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        world = World(deployed, server, tmp_path)
-        world.stage(3)
-        yield world
+def world(world: World) -> World:
+    world.stage(3)
+    return world
 
 
 def metrics(path: Path) -> dict[str, Any]:

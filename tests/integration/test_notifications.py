@@ -15,9 +15,8 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.run_lock import take
-from api_pipeline.sandbox.simulator import Fault, Refusal, SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, Refusal
 from tests.support.commands import Completed, invoke_cli
-from tests.support.databases import TestDatabase
 from tests.support.sinks import HERE, HttpSink, MailSink, http_sink, mail_sink
 from tests.support.tls import authority
 from tests.support.world import World
@@ -33,11 +32,9 @@ TOKEN = "T0p-secret-token-9f"
 
 
 @pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        world = World(deployed, server, tmp_path)
-        world.stage(3)
-        yield world
+def world(world: World) -> World:
+    world.stage(3)
+    return world
 
 
 @pytest.fixture

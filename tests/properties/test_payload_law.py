@@ -203,7 +203,7 @@ def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> No
 
 
 @pytest.mark.parametrize("policy", [Policy(deltas=False), Policy(deltas=True), Policy(False, purge_vanished=False)])
-def test_run_after_one_killed_behind_a_purge_sends_the_child_of_whom_only_the_identifier_is_known(
+def test_run_after_a_kill_behind_a_purge_sends_a_child_known_by_id_alone(
     policy: Policy,
 ) -> None:
     bare = parse_payload('{"la_child_id":"P1"}')

@@ -125,7 +125,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
         assert content(after) == content(orjson.loads(record.held_after or "")) == content(before)
 
 
-def test_it_is_sent_again_where_a_lost_answer_makes_a_purge_of_the_whole_child_necessary() -> None:
+def test_it_is_sent_again_where_a_lost_answer_makes_a_whole_purge_necessary() -> None:
     held = child(referral("R1", "P1", "P2"))
     staged = row(child(referral("R1", "P2")), (OLD,))
     baseline = Baseline((State(orjson.dumps(held).decode()), State(None, sent_of="0" * 64)))
@@ -138,7 +138,7 @@ def test_it_is_sent_again_where_a_lost_answer_makes_a_purge_of_the_whole_child_n
     assert content(apply(None, orjson.loads(purge.then.body)) or {}) == content(held)
 
 
-def test_nothing_is_sent_where_the_child_is_as_staged_whether_a_lost_record_arrived_or_not() -> None:
+def test_nothing_is_sent_where_a_lost_record_changes_nothing_either_way() -> None:
     payload = child(referral("R1", "P1"))
     staged = row(payload, ())
     baseline = Baseline(
