@@ -100,8 +100,7 @@ class Connection:
 
         Errors: DatabaseError; RowsMissed where the number is known and not `expected`.
         """
-        if not self._is_in_transaction:
-            self.check_guard()
+        self._check_change()
         _, count = self._run(sql, parameters)
         if expected is not None and count not in (expected, -1):
             raise RowsMissed(
@@ -117,8 +116,7 @@ class Connection:
         The rows of an INSERT go together, as many in one statement as it takes (`db.many_rows`). Of any other statement
         each row is a round trip: for many rows write it FROM a table of parameters (`rows_as_table`).
         """
-        if not self._is_in_transaction:
-            self.check_guard()
+        self._check_change()
         total = 0
         for text, values in put_together(sql, rows):
             count = self._run(text, values)[1]
@@ -157,6 +155,11 @@ class Connection:
         """Check that transactions may still be begun. Errors: those of `guard`."""
         if self.guard is not None:
             self.guard()
+
+    def _check_change(self) -> None:
+        # Behind a pooler each change has a transaction, which checks it.
+        if not (self._is_in_transaction or self.is_pooled):
+            self.check_guard()
 
     def page(self, size: int) -> dict[str, str]:
         """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
