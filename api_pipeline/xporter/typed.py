@@ -25,8 +25,8 @@ _READ = {
         "date": f"CASE WHEN {{c}} LIKE '{_TSQL_DAY}%' THEN TRY_CONVERT(DATE, LEFT({{c}}, 10), 23) END",
         "datetime": f"CASE WHEN {{c}} LIKE '{_TSQL_DAY}[T ]{_TSQL_TIME}%' "
         "THEN TRY_CONVERT(DATETIME2(3), STUFF(LEFT({c}, 19), 11, 1, 'T'), 126) END",
-        "integer": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^0-9-]%' THEN TRY_CONVERT(BIGINT, {c}) END",
-        "decimal": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^0-9.-]%' "
+        "integer": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^-0-9]%' THEN TRY_CONVERT(BIGINT, {c}) END",
+        "decimal": "CASE WHEN {c} LIKE '%[0-9]%' AND {c} NOT LIKE '%[^-0-9.]%' "
         "THEN TRY_CONVERT(DECIMAL(19, 4), {c}) END",
     },
     Dialect.POSTGRESQL: {

@@ -20,7 +20,8 @@ HELD_BACK = "the record is held back"
 LEFT_OUT = "the value is left out"
 NO_WINDOW = "in no window: the item is left out"
 QUERIED = "sent as it stands; it is likely to be queried"
-_ID_SIGNS = LETTERS_AND_DIGITS + "_-"
+# A hyphen stands for itself where it is the first of a set: at its end SQL Server's documentation does not say so.
+_ID_SIGNS = "-" + LETTERS_AND_DIGITS + "_"
 _FLAGS = ("Y", "T", "1", "TRUE", "N", "F", "0", "FALSE")
 _FORMER_UPN = "FORMER UNIQUE PUPIL NUMBER"
 _HIGHEST_SCORE = 40

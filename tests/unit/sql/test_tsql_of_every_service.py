@@ -214,6 +214,18 @@ def test_typed_views_make_nothing_of_an_empty_text() -> None:
         sqlglot.parse_one(f"SELECT {sql}", dialect="tsql")
 
 
+def test_a_hyphen_that_means_itself_is_the_first_of_its_set() -> None:
+    """So Microsoft documents it; at the end of a set not every server that speaks T-SQL takes it for itself."""
+    views = [
+        typed_column(NAMES, field) for endpoint in ENDPOINTS for table in endpoint.tables for field in table.fields
+    ]
+    scripts = [*preflight.statements(Dialect.SQLSERVER, "ssd"), *views]
+    sets = {one for text in scripts for one in re.findall(r"\[\^?((?:.-.|[^]])+)\](?=[^']*')", text) if "-" in one}
+
+    assert {"-A-Za-z0-9_", "-0-9", "-0-9."} <= sets
+    assert all("-" not in re.sub(r".-.", "", one.removeprefix("-")) for one in sets), sets
+
+
 @pytest.mark.parametrize("word", ["Plan", "public", "file", "statistics", "external", "within", "order"])
 def test_a_table_whose_name_is_reserved_stands_in_brackets(word: str) -> None:
     assert parse_table_name(f"dbo.{word}").sql(Dialect.SQLSERVER) == f"dbo.[{word}]"
