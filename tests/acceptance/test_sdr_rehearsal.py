@@ -78,7 +78,15 @@ def test_what_sql_server_gets_is_tsql(name: str) -> None:
 
         page = "OFFSET 0 ROWS FETCH NEXT 5 ROWS ONLY"
         rows = "(VALUES (?, ?)) AS given (column1, column2)"
-        pieces = {"ids": "IN (?)", "keys": "IN (?)", "tuples": "(?, ?)", "page": page, "after": "AND id > ?", "rows": rows, "exact": ""}
+        pieces = {
+            "ids": "IN (?)",
+            "keys": "IN (?)",
+            "tuples": "(?, ?)",
+            "page": page,
+            "after": "AND id > ?",
+            "rows": rows,
+            "exact": "",
+        }
         names = dict.fromkeys(("staging", "held", "submission", "validation", "log", "runs"), "t")
         statements = [one.sql.format(**pieces, **names) for one in load(name).values()]
     assert len(statements) >= 9
