@@ -32,7 +32,7 @@ def put_together(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[s
         yield together, [value for row in part for value in row]
 
 
-def parts_of(dialect: Dialect, rows: Sequence[_Row], width: int, beside: int = 0) -> Iterator[Sequence[_Row]]:
+def parts_of(dialect: Dialect, rows: Sequence[_Row], width: int, beside: int = 0) -> list[Sequence[_Row]]:
     """Divide rows of `width` parameters for statements that take them as a table, with `beside` parameters besides.
 
     PostgreSQL takes each column as one parameter (`given_rows`).
@@ -45,10 +45,9 @@ def most_rows(width: int, beside: int = 0) -> int:
     return min(MOST_ROWS, (MOST_PARAMETERS - beside) // width)
 
 
-def in_chunks(values: Sequence[_Row], size: int) -> Iterator[Sequence[_Row]]:
-    """Divide values into parts of `size`, in order."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+def in_chunks(values: Sequence[_Row], size: int) -> list[Sequence[_Row]]:
+    """Divide values into parts of `size`, in order; there is none where there are no values."""
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _parts(rows: Sequence[Sequence[object]]) -> Iterator[Sequence[Sequence[object]]]:

@@ -8,10 +8,8 @@ from datetime import datetime
 import orjson
 
 from api_pipeline.db.many_rows import MOST_PARAMETERS
-from api_pipeline.sql.binding import markers
 from api_pipeline.sql.driver_errors import UnstorableText
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.statements import placeholders
 
 # What differs between the databases beyond DDL and the run lock, and `rows_as_table`: the end of a page, and how a row
 # is kept still while its version is compared. SQLite needs no row lock: its transaction is opened for writing.
@@ -58,13 +56,15 @@ def rows_as_table(dialect: Dialect, types: Sequence[type], count: int) -> str:
     one part of a statement however many rows it has; as SELECTs joined by UNION ALL, a hundred rows take PostgreSQL
     ten times as long to plan.
     """
-    row = f"({markers(types)})"
+    row = f"({', '.join([_MARKER_OF[kind] for kind in types])})"
     names = ""
     if dialect is Dialect.SQLSERVER:
         names = f" ({', '.join(f'column{number}' for number in range(1, len(types) + 1))})"
     return f"(VALUES {', '.join([row] * count)}) AS given{names}"
 
 
+# A value's marker (`sql.binding`), and its column as one parameter.
+_MARKER_OF = {int: "?number", str: "?text", datetime: "?time", bytes: "?bytes"}
 _ARRAYS = {int: "BIGINT[]", str: "TEXT[]", datetime: "TIMESTAMP[]", bytes: "BYTEA[]"}
 # A longer text is not worth making a part of an array of: every quotation mark in it is escaped there.
 _LONGEST_IN_ARRAY = 1000
@@ -109,7 +109,7 @@ def given_values(dialect: Dialect, values: Sequence[object]) -> tuple[str, Seque
 
 def _among(dialect: Dialect, kind: type, values: Sequence[object]) -> tuple[str, Sequence[object]]:
     if dialect is not Dialect.POSTGRESQL:
-        return f"IN ({placeholders(len(values))})", values
+        return f"IN ({', '.join('?' * len(values))})", values
     return f"= ANY (CAST(?text AS {_ARRAYS[kind]}))", [_array(values)]
 
 

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api_pipeline.clock import utc_now
-from api_pipeline.db import Parameters
+from api_pipeline.db import Parameters, UnstorableText
+from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, State
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.sql.identifiers import Dialect
 
 UNSTORABLE = Baseline()
 """Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
+# Stands for a baseline that is recorded and that nobody can read.
+_UNREADABLE = Baseline((State(None, sent_of=""),))
 
 
 class Baselines:
@@ -26,14 +29,15 @@ class Baselines:
     def read(self, children: Sequence[str]) -> dict[str, Baseline]:
         """Return what the receiver holds of these children, where anything is recorded of them.
 
-        It is `UNSTORABLE` for a child of whom nothing can be recorded.
+        It is `UNSTORABLE` for a child of whom nothing can be recorded. A text that the driver cannot decode may say
+        anything.
         """
         accepted: dict[str, Baseline] = {}
         unanswered: dict[str, State] = {}
         asked = sorted(set(children))
-        unstorable: list[str] = []
+        left_out: list[tuple[str, DatabaseError]] = []
         for child, is_in_doubt, text, mark in self._store.readable_by_values(
-            "read_held", asked, lambda part: [self._receiver, *part] * 2, unstorable
+            "read_held", asked, [self._receiver], times=2, left_out=left_out
         ):
             # SQLite's driver for ODBC gives it as a text where a kept statement found nothing before.
             if int(is_in_doubt):
@@ -42,11 +46,13 @@ class Baselines:
                 accepted[str(child)] = Baseline.known(text, receipt=mark)
         for child, state in unanswered.items():
             accepted[child] = accepted.get(child, Baseline()).in_doubt_with(state)
-        return accepted | dict.fromkeys(unstorable, UNSTORABLE)
+        for child, error in left_out:
+            accepted[child] = UNSTORABLE if isinstance(error, UnstorableText) else _UNREADABLE
+        return accepted
 
     def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
         """Return, by child, which run was the last about to send a record of it to the receiver."""
-        rows = self._store.by_values("read_runs_of_notes", children, lambda part: [self._receiver, *part])
+        rows = self._store.by_values("read_runs_of_notes", children, [self._receiver])
         return {str(row[0]): str(row[1]).strip() for row in rows}
 
     def mark_in_doubt(self, run_id: str, records: Sequence[tuple[str, str]], replaced: Sequence[str]) -> None:
@@ -54,17 +60,17 @@ class Baselines:
 
         `replaced` are the children who are in doubt already. Errors: KeyTaken where there are others.
         """
-        now = utc_now()
-        self.clear_in_doubt(replaced)
-        self._store.write_rows("note_unconfirmed", (str, str), records, (self._receiver, run_id, now))
+        if replaced:
+            self.clear_in_doubt(replaced)
+        self._store.write_rows("note_unconfirmed", (str, str), records, (self._receiver, run_id, utc_now()))
 
     def clear_in_doubt(self, children: Sequence[str]) -> None:
         """Remove these children's records in doubt: the answer is known, or nothing was sent."""
-        self._store.change_by_values("forget_unconfirmed", children, lambda part: [self._receiver, *part])
+        self._store.change_by_values("forget_unconfirmed", children, [self._receiver])
 
     def remove(self, children: Sequence[str]) -> None:
         """Remove what the receiver is recorded to hold of these children."""
-        self._store.change_by_values("remove_held", children, lambda part: [self._receiver, *part])
+        self._store.change_by_values("remove_held", children, [self._receiver])
 
     def insert(self, rows: Sequence[Parameters]) -> None:
         """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted."""
@@ -88,7 +94,7 @@ class Baselines:
         children = [str(row[1]) for row in rows]
         if count == len(children):
             return set(children)
-        found = self._store.by_values("read_held_children", children, lambda part: [self._receiver, *part])
+        found = self._store.by_values("read_held_children", children, [self._receiver])
         copied = {str(row[0]) for row in found}
         # A driver may read texts otherwise than they are stored, line ends for example.
         self._copies = bool(copied)

@@ -137,7 +137,8 @@ class ReliableWriteBack:
                 self._write_in_doubt({**intents, **others}, list(intents), sent)
 
     def _write_in_doubt(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
-        self._store.mark_due_again(sent)
+        if sent:
+            self._store.mark_due_again(sent)
         self._baselines.mark_in_doubt(self._to.run_id, list(intents.items()), replaced)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from api_pipeline.db import (
@@ -31,70 +31,75 @@ class Statements:
         self.connection = connection
         self.tables = tables
         self._names = {
+            **connection.page(0),
             "table": tables.staging,
             "held": tables.held,
             "log": tables.log,
             "unconfirmed": tables.unconfirmed,
             "runs": tables.runs,
             "left_window": tables.left_window,
-            "exact": connection.page(0)["exact"],
         }
+        # How long a page is says each statement that reads one.
+        del self._names["page"]
         self._delta_as: str | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
-        """Return a named statement of `queries.sql` with the table names and `pieces` put in."""
-        return load()[name].sql.format(**self._names, **pieces)
+        """Return a named statement of `queries.sql` with the table names, the database's own words and `pieces` in."""
+        return load()[name].sql.format(**{**self._names, **pieces})
 
     def by_values(
-        self,
-        name: str,
-        values: Sequence[_Value],
-        parameters: Callable[[Parameters], Parameters] = list,
-        **pieces: str,
-    ) -> Iterator[Row]:
+        self, name: str, values: Sequence[object], shared: Parameters = (), *, times: int = 1, **pieces: str
+    ) -> list[Row]:
         """Return the rows of a statement that asks for ids, people or children, a hundred in one statement.
 
-        `parameters` makes a statement's parameters of those for the values; `pieces` are other parts of its SQL.
+        `shared` are the parameters that come before those for the values; a statement that has both several times says
+        so by `times`. `pieces` are other parts of its SQL.
         """
+        rows: list[Row] = []
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             sql, given = self._among(name, part, **pieces)
-            yield from self.connection.query(sql, parameters(given))
+            rows += self.connection.query(sql, [*shared, *given] * times)
+        return rows
 
     def readable_by_values(
         self,
         name: str,
         values: Sequence[_Value],
-        parameters: Callable[[Parameters], Parameters] = list,
-        unstorable: list[_Value] | None = None,
-    ) -> Iterator[Row]:
+        shared: Parameters = (),
+        *,
+        times: int = 1,
+        left_out: list[tuple[_Value, DatabaseError]] | None = None,
+    ) -> list[Row]:
         """Return what `by_values` does, without the rows of values of which the driver cannot decode a text.
 
-        Values for which the database cannot even be asked go to `unstorable`.
+        They go to `left_out`, each with its error, as do values for which the database cannot even be asked.
+        Errors: UnstorableText for these where there is no `left_out`.
         """
+        rows: list[Row] = []
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             try:
-                yield from self.by_values(name, part, parameters)
+                rows += self.by_values(name, part, shared, times=times)
             except (UnreadableText, UnstorableText):
                 for value in part:
                     try:
-                        yield from self.by_values(name, [value], parameters)
-                    except UnreadableText:
-                        continue
-                    except UnstorableText:
-                        if unstorable is None:
+                        rows += self.by_values(name, [value], shared, times=times)
+                    except (UnreadableText, UnstorableText) as error:
+                        if left_out is not None:
+                            left_out.append((value, error))
+                        elif isinstance(error, UnstorableText):
                             raise
-                        unstorable.append(value)
+        return rows
 
-    def rows_by_id(self, name: str, ids: Sequence[int], columns: Sequence[str], **pieces: str) -> list[Row]:
+    def rows_by_id(self, name: str, ids: Sequence[int], columns: Sequence[str]) -> list[Row]:
         """Return these columns of some rows; a value that the driver cannot decode is `UNREADABLE`.
 
         `columns` begin with `id`; `name` is a statement that takes them and the ids.
         """
         try:
-            return list(self.by_values(name, ids, list, columns=", ".join(columns), **pieces))
+            return self.by_values(name, ids, columns=", ".join(columns))
         except UnreadableText:
             # The ids alone are readable, and whatever the statement locks is locked by it.
-            there = list(self.by_values(name, ids, list, columns="id", **pieces))
+            there = self.by_values(name, ids, columns="id")
         return [(int(row[0]), *self._cells(int(row[0]), columns[1:])) for row in there]
 
     def _cells(self, row_id: int, columns: Sequence[str]) -> list[object]:
@@ -108,18 +113,13 @@ class Statements:
                 values.append(UNREADABLE)
         return values
 
-    def change_by_values(
-        self,
-        name: str,
-        values: Sequence[_Value],
-        parameters: Callable[[Parameters], Parameters] = list,
-    ) -> None:
-        """Run a statement that changes rows of these ids, people or children; `parameters` as in `by_values`."""
+    def change_by_values(self, name: str, values: Sequence[object], shared: Parameters = ()) -> None:
+        """Run a statement that changes rows of these ids, people or children; `shared` as in `by_values`."""
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             sql, given = self._among(name, part)
-            self.connection.execute(sql, parameters(given))
+            self.connection.execute(sql, [*shared, *given])
 
-    def _among(self, name: str, values: Sequence[_Value], **pieces: str) -> tuple[str, Parameters]:
+    def _among(self, name: str, values: Sequence[object], **pieces: str) -> tuple[str, Parameters]:
         """Return a statement that asks for these ids, people or children, and the parameters for them."""
         among, given = given_values(self.connection.dialect, values)
         return self.sql(name, ids=among, people=among, children=among, **pieces), given

@@ -134,7 +134,7 @@ def oldest_due(store: StagingTable) -> str | None:
 
 def _oldest(store: StagingTable, statement: str) -> str | None:
     try:
-        value = store.connection.query(store.sql(statement, moment=store.connection.page(0)["moment"]))[0][0]
+        value = store.connection.query(store.sql(statement))[0][0]
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise

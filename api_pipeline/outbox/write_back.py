@@ -105,16 +105,23 @@ class WriteBack:
 
     def _write(self, batch: int, outcomes: Sequence[Outcome], also: Callable[[], None], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
-            rows = [outcome.row for outcome in outcomes]
-            rows_now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
-            changes = Changes(self._to, self._mask)
-            for outcome in outcomes:
-                changes.collect(outcome, rows_now)
+            if not outcomes:
+                also()
+                return
+            changes = self._changes_of(outcomes)
             if is_repeated:
                 self._leave_recorded(changes)
             self._apply(batch, changes)
             also()
             self._check_written(changes)
+
+    def _changes_of(self, outcomes: Sequence[Outcome]) -> Changes:
+        rows = [outcome.row for outcome in outcomes]
+        rows_now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
+        changes = Changes(self._to, self._mask)
+        for outcome in outcomes:
+            changes.collect(outcome, rows_now)
+        return changes
 
     def _leave_recorded(self, changes: Changes) -> None:
         """Replace what is recorded by what was sent, but not by what was only adopted: that is never newer."""
@@ -126,13 +133,11 @@ class WriteBack:
 
     def _read_again(self, ids: Sequence[int]) -> dict[int, RowNow]:
         """Return rows as they stand now, and keep them still until the end of the transaction."""
-        pieces = self._store.connection.page(0)
-        lock = {"lock_rows": pieces["lock_rows"], "locked": pieces["locked"]}
-        found = {int(row[0]): RowNow.read(row) for row in self._store.rows_by_id("read_versions", ids, VERSION, **lock)}
+        found = {int(row[0]): RowNow.read(row) for row in self._store.rows_by_id("read_versions", ids, VERSION)}
         # A policy on updates hides rows from a statement that locks them, and they look as if they had been removed.
         missing = [row_id for row_id in ids if row_id not in found]
-        if hidden := len(list(self._store.rows_by_id("read_written", missing, ("id",)))):
-            self._refuse_unkept(hidden, len(ids))
+        if missing and (hidden := self._store.rows_by_id("read_written", missing, ("id",))):
+            self._refuse_unkept(len(hidden), len(ids))
         return found
 
     def _apply(self, batch: int, changes: Changes) -> None:
@@ -140,12 +145,16 @@ class WriteBack:
         self._apply_rows(changes)
         if not self._to.control_tables:
             return
-        self._baselines.remove(sorted(changes.replaced))
-        self._insert_baselines(changes)
+        if changes.replaced:
+            self._baselines.remove(sorted(changes.replaced))
+        if changes.held:
+            self._insert_baselines(changes)
         self._insert_log(batch, changes)
-        self._baselines.clear_in_doubt(changes.confirmed)
-        uncertain = [(child, "") for child in changes.uncertain]
-        self._baselines.mark_in_doubt(self._to.run_id, uncertain, changes.uncertain)
+        if changes.confirmed:
+            self._baselines.clear_in_doubt(changes.confirmed)
+        if changes.uncertain:
+            uncertain = [(child, "") for child in changes.uncertain]
+            self._baselines.mark_in_doubt(self._to.run_id, uncertain, changes.uncertain)
         if changes.may_hold:
             store.connection.execute_many(store.sql("record_may_hold"), self._stored(changes.may_hold))
 
@@ -155,7 +164,8 @@ class WriteBack:
             self._store.write_rows("insert_log", LOG_LINE, self._stored(lines), (*shared, *alike))
 
     def _apply_rows(self, changes: Changes) -> None:
-        self._store.mark_due_again(changes.due_again)
+        if changes.due_again:
+            self._store.mark_due_again(changes.due_again)
         if changes.changed_meanwhile:
             self._store.connection.execute_many(
                 self._store.sql("keep_changed"), self._stored(changes.changed_meanwhile)
@@ -164,9 +174,10 @@ class WriteBack:
             self._store.update_rows(statement, MARKS[statement], self._stored(rows))
 
     def _stored(self, rows: Collection[tuple[object, ...]]) -> list[tuple[object, ...]]:
-        now, as_stored = utc_now(), self._as_stored
+        as_stored = self._as_stored
         if as_stored is storable and are_storable(rows):
             return list(rows)
+        now = utc_now()
         return [tuple([as_stored(value, now) for value in row]) for row in rows]
 
     def _insert_baselines(self, changes: Changes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,6 @@ class Statements:
         )
 
 
-def in_parts(values: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:
+def in_parts(values: Sequence[Any], width: int) -> list[Sequence[Any]]:
     """Return the values in parts of as many rows of this width as one statement takes."""
     return in_chunks(values, most_rows(width, _BESIDE))

@@ -48,7 +48,6 @@ _ALWAYS_CAST = {
     Dialect.SQLITE: frozenset[str](),
 }
 MARKERS = frozenset({"", "number", "text", "time", "bytes"})
-_MARKER_OF = {int: "?number", str: "?text", datetime: "?time", bytes: "?bytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +112,6 @@ def is_long(text: str) -> bool:
     return len(text) * 2 > LONGEST_PLAIN_TEXT and len(text.encode("utf-16-le", "surrogatepass")) > (
         2 * LONGEST_PLAIN_TEXT
     )
-
-
-def markers(types: Sequence[type]) -> str:
-    """Return the markers of one row of parameters of these types (int, str, datetime, bytes): `?number, ?text`."""
-    return ", ".join(_MARKER_OF[kind] for kind in types)
 
 
 def _as_sent(value: object, dialect: Dialect) -> object:

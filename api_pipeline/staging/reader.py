@@ -6,7 +6,7 @@ result is fetched whole before the next statement begins, so that one connection
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +66,7 @@ class Reader:
             return [person for person in dict.fromkeys(self._source.person_ids) if self._is_there(person)]
         return list(dict.fromkeys(text_of(row[0]) for row in self._query("person_ids", filter=self._filter())))
 
-    def chunks(self, people: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    def chunks(self, people: Sequence[str], size: int) -> list[Sequence[str]]:
         """Return the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
         return in_chunks(people, 1 if self._source.person_ids else size)
 

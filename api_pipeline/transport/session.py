@@ -11,7 +11,6 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from requests.utils import select_proxy
 
 from api_pipeline._version import __version__
@@ -31,18 +30,6 @@ class TransportOptions:
     proxy_url: str | None = None
     proxy_auth: str = "basic"
     connections: int = 1
-
-
-class ExplicitHeaders(AuthBase):
-    """Sets the headers of one request; being an explicit login, it keeps requests from using a .netrc file."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the headers into the request."""
-        request.headers.update(self._headers)
-        return request
 
 
 class DirectSession(requests.Session):

@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import requests
+from requests.auth import AuthBase
 
 from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body, read_body_to_file
 from api_pipeline.transport.connection import Deadline, in_force
 from api_pipeline.transport.proxy import proxies_for
 from api_pipeline.transport.retry_after import retry_after_seconds, wait_in_sentence
-from api_pipeline.transport.session import ExplicitHeaders
 
 _LOG = logging.getLogger(__name__)
 THROTTLED = frozenset({408, 425, 429})
@@ -88,6 +88,18 @@ class Transient:
     may_have_arrived: bool
 
 
+class _ExplicitHeaders(AuthBase):
+    """Set the headers of one request; being an explicit login, it keeps `requests` from using a .netrc file."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the headers into the request."""
+        request.headers.update(self._headers)
+        return request
+
+
 def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer | Transient:
     """Send one request and return the whole answer, or what kept it from coming."""
     began = time.monotonic()
@@ -100,7 +112,7 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
                 request.method,
                 request.url,
                 data=request.body,
-                auth=ExplicitHeaders(_headers(reach, request)),
+                auth=_ExplicitHeaders(_headers(reach, request)),
                 timeout=reach.timeouts,
                 allow_redirects=False,
                 proxies=proxies_for(reach.proxy_url, request.url),

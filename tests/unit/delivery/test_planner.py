@@ -105,6 +105,25 @@ def test_payload_that_is_held_needs_no_request(table: TestDatabase, store: Stagi
     assert (step.la_child_id, step.held, step.receipt, step.is_recorded) == ("A", text_of(child("A")), RECEIPT, True)
 
 
+def test_child_is_purged_whole_where_the_text_of_what_is_held_cannot_be_decoded(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A"), staged("B")])
+    put_held(store, "A", {"la_child_id": "A", "purge": False})
+    put_held(store, "B", child("B"))
+    damaged = f"UPDATE {store.tables.held} SET held_payload = CAST(x'7bff7d' AS TEXT) WHERE la_child_id = 'A'"
+    store.connection.execute(damaged)
+
+    purge, other = Plan(store).steps()
+
+    assert isinstance(other, UpToDate)
+    assert isinstance(purge, Record)
+    assert json.loads(purge.body) == {"la_child_id": "A", "purge": True}
+    assert purge.then is not None
+    assert (purge.then.kind, purge.then.body.decode()) == (RecordKind.FULL, text_of(child("A")))
+    assert (purge.was_held, purge.was_in_doubt) == (True, True)
+
+
 @pytest.mark.parametrize("held", [{"la_child_id": "A"}, child("A")])
 def test_payload_that_the_schema_refuses_is_not_compared_with_what_is_held(
     table: TestDatabase, store: StagingTable, held: object
