@@ -24,7 +24,8 @@ from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader, Source
-from api_pipeline.staging.stager import Stager, StageRequest
+from api_pipeline.staging.request import StageRequest
+from api_pipeline.staging.stager import Stager
 from api_pipeline.staging.window import window_for
 from api_pipeline.staging.writer import Writer
 

@@ -1,8 +1,7 @@
 """One staging: see who is in the cohort, stop if the SSD looks half loaded, then build, compare and write.
 
-Nothing at all may be written before it is known how many rows would be deleted. So everybody is looked at first, and
-what was built on the way is kept for the second look, as far as memory allows; beyond that, the first look reads only
-what decides about the cohort. Where no row is staged yet nothing can be deleted, and the first look is left out.
+Nothing at all may be written before it is known how many rows would be deleted. So everybody is looked at first
+(`first_look`).
 
 A payload is not built again where what it was built from is what it was (`sources`).
 """
@@ -11,62 +10,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
-
-import orjson
 
 from api_pipeline.db import in_chunks
-from api_pipeline.errors import Interrupted
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.payloads.diff import without_nulls
 from api_pipeline.payloads.retained import paths_in, paths_text
-from api_pipeline.staging import changes, guard, sources, tables
+from api_pipeline.staging import changes, sources
 from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Restore, Update, Word
 from api_pipeline.staging.chunk import Builder, Chunk, is_still_there
-from api_pipeline.staging.cohort import eligibility
+from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, FirstLook, go_on, parsed, refusal
 from api_pipeline.staging.issues import Issue
-from api_pipeline.staging.joining import OF_OTHERS
 from api_pipeline.staging.meaning import meaning_hash
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.program import program_hash
 from api_pipeline.staging.reader import Reader
-from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.request import StageRequest
 from api_pipeline.staging.sources import Known
 from api_pipeline.staging.stored import Stored
-from api_pipeline.staging.window import Window
 from api_pipeline.staging.writer import Head, Writer
-
-PEOPLE_IN_A_CHUNK = 1000
-_DELETIONS_IN_A_CHUNK = 500
-# How much of what the first look builds is kept for the second, in characters: some 2,500 payloads.
-_KEPT_AHEAD = 16 * 2**20
-# What decides about the cohort (mapping 2), besides the tables that only a setting brings in.
-_DECIDING = (
-    *(tables.PERSON.name, tables.CIN_EPISODE.name, tables.ASSESSMENT.name, tables.CIN_PLAN.name),
-    *(tables.CLA_EPISODE.name, tables.PLACEMENT.name, tables.CARE_LEAVER.name, OF_OTHERS),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StageRequest:
-    """What one staging does.
-
-    `max_deleted_share` is None where deletions are allowed whatever their number (--allow-deletions);
-    `deletes_left_window` is DELETE_LEFT_WINDOW, `keeps_retained` the opposite of PURGE_LEFT_WINDOW. `only_listed`
-    says that the rows of people whom COHORT_PERSON_IDS does not name are left alone.
-    """
-
-    window: Window
-    options: StageOptions
-    max_deleted_share: float | None
-    deletes_left_window: bool = True
-    keeps_retained: bool = True
-    only_listed: frozenset[str] | None = None
-    is_dry_run: bool = False
 
 
 class Stager:
@@ -84,8 +47,7 @@ class Stager:
         self._heads: dict[str, list[Head]] = {}
         self._known: dict[str, Known] = {}
         self._recorded: set[str] = set()
-        self._ahead: dict[str, Chunk] = {}
-        self._room = _KEPT_AHEAD
+        self._look = FirstLook(reader, request, summary, observers, self._build)
         self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
@@ -101,14 +63,14 @@ class Stager:
         self._retained = self._writer.left_window()
         self._builder = self._make_builder()
         self._summary.people = len(people)
-        leaving = self._leaving(people, stop)
-        self._summary.refusal = self._refusal(leaving)
+        leaving = self._look.leaving(people, self._heads, stop)
+        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving)
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
-            _go_on(stop)
-            seen.update(self._stage(self._ahead.pop(ids[0]) if ids[0] in self._ahead else self._build(ids)))
+            go_on(stop)
+            seen.update(self._stage(self._look.ahead.pop(ids[0], None) or self._build(ids)))
             self._summary.seconds = time.monotonic() - started
             self._observers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
@@ -134,65 +96,6 @@ class Stager:
         chunk = self._builder.chunk(self._reader.read(people))
         self._summary.looked_at += len(people)
         return chunk
-
-    def _leaving(self, people: Sequence[str], stop: threading.Event) -> list[str]:
-        """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
-        live = [person for person, heads in self._heads.items() if not all(head.is_deleted for head in heads)]
-        only = self._request.only_listed
-        if only is not None:
-            live = [person for person in live if person in only]
-        if not live:
-            return []
-        cohort: set[str] = set()
-        for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
-            _go_on(stop)
-            if self._room > 0:
-                chunk = self._ahead[ids[0]] = self._build(ids)
-                self._room -= chunk.size
-                cohort.update(chunk.cohort)
-                self._observers.progress(self._summary)
-            else:
-                everybody = self._reader.read(ids, self._deciding())
-                cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
-        left = [person for person in live if person not in cohort]
-        if self._request.deletes_left_window:
-            return left
-        there = set(people)
-        vanished = [person for person in left if person not in there]
-        self._summary.kept = len(left) - len(vanished)
-        return vanished
-
-    def _deciding(self) -> list[str]:
-        options = self._request.options
-        more = {tables.CP_PLAN.name: options.include_cp_plans, tables.DISABILITY.name: options.include_disabled}
-        return [*_DECIDING, *(name for name, is_wanted in more.items() if is_wanted)]
-
-    def _is_in(self, rows: PersonRows) -> bool:
-        return eligibility(rows, self._request.window, self._request.options).is_in
-
-    def _refusal(self, leaving: Sequence[str]) -> guard.StagingRefused | None:
-        if self._request.max_deleted_share is None or not self._heads:
-            return None
-        live = [head for heads in self._heads.values() for head in heads if not head.is_deleted]
-        going = sum(not head.is_deleted for person in leaving for head in self._heads[person])
-        try:
-            guard.check(
-                live_rows=len(live),
-                leaving=going,
-                emptied_tables=guard.emptied(self._reader.empty_tables(), self._payloads(live)),
-                max_share=self._request.max_deleted_share,
-            )
-        except guard.StagingRefused as refusal:
-            return refusal
-        return None
-
-    def _payloads(self, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
-        """Return the staged payloads of live rows, one by one."""
-        for part in in_chunks(heads, _DELETIONS_IN_A_CHUNK):
-            for row in self._writer.rows([head.id for head in part]):
-                payload = _parsed(row.json_payload)
-                if payload is not None:
-                    yield payload
 
     def _stage(self, chunk: Chunk) -> list[str]:
         """Stage one chunk of people and return those who are in the cohort."""
@@ -244,7 +147,7 @@ class Stager:
         self, outside: dict[str, str], person: str, parts: Collection[ElementPath], held: ReceiverState
     ) -> None:
         """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
-        payload = None if held.payload is None else _parsed(held.payload)
+        payload = None if held.payload is None else parsed(held.payload)
         kept = set(parts) if held.is_held else set()
         if payload is not None:
             kept &= paths_in(payload)
@@ -274,8 +177,8 @@ class Stager:
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
-        for part in in_chunks(ids, _DELETIONS_IN_A_CHUNK):
-            _go_on(stop)
+        for part in in_chunks(ids, ROWS_IN_A_CHUNK):
+            go_on(stop)
             known: Iterable[tuple[StagedRow, ReceiverState]] = self._writer.known(part)
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
@@ -305,18 +208,5 @@ def local_now() -> datetime:
 
 def meaning_of(text: str) -> bytes | None:
     """Return the hash of what a stored payload means; None where it is not a JSON object."""
-    payload = _parsed(text)
+    payload = parsed(text)
     return None if payload is None else meaning_hash(without_nulls(payload))
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(text)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _go_on(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Interrupted("Stopped by a signal; what was staged is kept, and the next staging completes it.")

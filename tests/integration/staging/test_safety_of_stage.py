@@ -15,7 +15,7 @@ from api_pipeline.db import connect
 from api_pipeline.run_lock import take
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.staging import stager
+from api_pipeline.staging import first_look
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
 from tests.support.commands import started_cli
 from tests.support.council_ssd import AS_OF, CouncilSsd, child_rows, council, fill_synthetic, with_plan
@@ -26,7 +26,7 @@ from tests.support.ssd import RUN_DATE, address, cp_plan, disability, person, ro
 EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MANY = [f"1{number:03}" for number in range(40)]
 # Several chunks, so that a staging that is struck after its first one is not over yet.
-PEOPLE = 5 * stager.PEOPLE_IN_A_CHUNK
+PEOPLE = 5 * first_look.PEOPLE_IN_A_CHUNK
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> 
     children = [f"{number:05}" for number in range(PEOPLE)]
     ssd.many_children(children)
     half = _kill_while_it_changes(ssd, "1 = 1")
-    assert half % stager.PEOPLE_IN_A_CHUNK == 0, "whole chunks or none of them"
+    assert half % first_look.PEOPLE_IN_A_CHUNK == 0, "whole chunks or none of them"
     before = ssd.rows()
 
     whole = ssd.staged()
@@ -187,7 +187,7 @@ def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> 
     ssd.database.execute(f"UPDATE {people} SET pers_forename = 'Other' WHERE pers_person_id < '{PEOPLE - 1000:05}'")
     ssd.database.execute(f"DELETE FROM {people} WHERE pers_person_id >= '{PEOPLE - 100:05}'")
     half = _kill_while_it_changes(ssd, "json_payload LIKE '%Other%'")
-    assert half % stager.PEOPLE_IN_A_CHUNK == 0
+    assert half % first_look.PEOPLE_IN_A_CHUNK == 0
 
     whole = ssd.staged()
 
@@ -272,7 +272,7 @@ def test_a_signal_ends_a_staging_after_the_chunk_under_way(ssd: CouncilSsd, comm
         assert "the next staging completes it" in process.stderr.read()
     count = ssd.database.count(ssd.database.table)
     assert 0 < count < PEOPLE
-    assert count % stager.PEOPLE_IN_A_CHUNK == 0
+    assert count % first_look.PEOPLE_IN_A_CHUNK == 0
     assert ssd.database.count(ssd.database.table, "submission_status = 'pending'") == count
 
 

@@ -1,0 +1,136 @@
+"""The first look at everybody: whose rows would be deleted, and whether those are too many.
+
+What is built on the way is kept for the second look, as far as memory allows; beyond that, the look reads only what
+decides about the cohort. Where no row is staged yet nothing can be deleted, and nobody is looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import orjson
+
+from api_pipeline.db import in_chunks
+from api_pipeline.errors import Interrupted
+from api_pipeline.staging import guard, tables
+from api_pipeline.staging.chunk import Chunk
+from api_pipeline.staging.cohort import eligibility
+from api_pipeline.staging.joining import OF_OTHERS
+from api_pipeline.staging.outcome import StageSummary, StagingObservers
+from api_pipeline.staging.reader import Reader
+from api_pipeline.staging.request import StageRequest
+from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.writer import Head, Writer
+
+PEOPLE_IN_A_CHUNK = 1000
+ROWS_IN_A_CHUNK = 500
+# How much of what the first look builds is kept for the second, in characters: some 2,500 payloads.
+_KEPT_AHEAD = 16 * 2**20
+# What decides about the cohort (mapping 2), besides the tables that only a setting brings in.
+_DECIDING = (
+    *(tables.PERSON.name, tables.CIN_EPISODE.name, tables.ASSESSMENT.name, tables.CIN_PLAN.name),
+    *(tables.CLA_EPISODE.name, tables.PLACEMENT.name, tables.CARE_LEAVER.name, OF_OTHERS),
+)
+
+Build: TypeAlias = "Callable[[Sequence[str]], Chunk]"
+HeadsOf: TypeAlias = "Mapping[str, Sequence[Head]]"
+
+
+class FirstLook:
+    """Looks at people by chunks. `ahead` are the chunks that were built on the way, by their first person."""
+
+    def __init__(
+        self, reader: Reader, request: StageRequest, summary: StageSummary, observers: StagingObservers, build: Build
+    ) -> None:
+        self._reader = reader
+        self._request = request
+        self._summary = summary
+        self._observers = observers
+        self._build = build
+        self._room = _KEPT_AHEAD
+        self.ahead: dict[str, Chunk] = {}
+
+    def leaving(self, people: Sequence[str], heads: HeadsOf, stop: threading.Event) -> list[str]:
+        """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
+        live = [person for person, rows in heads.items() if not all(row.is_deleted for row in rows)]
+        only = self._request.only_listed
+        if only is not None:
+            live = [person for person in live if person in only]
+        if not live:
+            return []
+        cohort: set[str] = set()
+        for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
+            go_on(stop)
+            if self._room > 0:
+                chunk = self.ahead[ids[0]] = self._build(ids)
+                self._room -= chunk.size
+                cohort.update(chunk.cohort)
+                self._observers.progress(self._summary)
+            else:
+                everybody = self._reader.read(ids, self._deciding())
+                cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
+        left = [person for person in live if person not in cohort]
+        if self._request.deletes_left_window:
+            return left
+        there = set(people)
+        vanished = [person for person in left if person not in there]
+        self._summary.kept = len(left) - len(vanished)
+        return vanished
+
+    def _deciding(self) -> list[str]:
+        options = self._request.options
+        more = {tables.CP_PLAN.name: options.include_cp_plans, tables.DISABILITY.name: options.include_disabled}
+        return [*_DECIDING, *(name for name, is_wanted in more.items() if is_wanted)]
+
+    def _is_in(self, rows: PersonRows) -> bool:
+        return eligibility(rows, self._request.window, self._request.options).is_in
+
+
+def refusal(
+    reader: Reader,
+    writer: Writer,
+    request: StageRequest,
+    heads: HeadsOf,
+    leaving: Sequence[str],
+) -> guard.StagingRefused | None:
+    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
+    if request.max_deleted_share is None or not heads:
+        return None
+    live = [head for rows in heads.values() for head in rows if not head.is_deleted]
+    going = sum(not head.is_deleted for person in leaving for head in heads[person])
+    try:
+        guard.check(
+            live_rows=len(live),
+            leaving=going,
+            emptied_tables=guard.emptied(reader.empty_tables(), _payloads(writer, live)),
+            max_share=request.max_deleted_share,
+        )
+    except guard.StagingRefused as reason:
+        return reason
+    return None
+
+
+def _payloads(writer: Writer, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
+    """Return the staged payloads of live rows, one by one."""
+    for part in in_chunks(heads, ROWS_IN_A_CHUNK):
+        for row in writer.rows([head.id for head in part]):
+            payload = parsed(row.json_payload)
+            if payload is not None:
+                yield payload
+
+
+def parsed(text: str) -> dict[str, Any] | None:
+    """Return a stored payload, None where it is not a JSON object."""
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def go_on(stop: threading.Event) -> None:
+    """Raise Interrupted where a signal asked the staging to stop."""
+    if stop.is_set():
+        raise Interrupted("Stopped by a signal; what was staged is kept, and the next staging completes it.")
