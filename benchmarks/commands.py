@@ -50,7 +50,10 @@ CASES = {
 
 @contextmanager
 def _database(case: CommandCase, folder: Path, rows: int, endpoint: str) -> Iterator[str]:
-    """Return the connection string of a database for one run of a case."""
+    """Return the connection string of a database for one run of a case.
+
+    Errors: BenchmarkFailed where a run did not send the rows.
+    """
     if case.name.startswith("status"):
         path = folder / "status.db"
         if not path.exists():
@@ -60,6 +63,8 @@ def _database(case: CommandCase, folder: Path, rows: int, endpoint: str) -> Iter
     shop = _SHOPS.setdefault(case.name, SqliteShop(_subfolder(folder, case.name), f"{endpoint}/receiver"))
     with shop.staging(dataset_of(Case(rows=rows, mode="deltas" if case.has_history else "full"))) as staging:
         yield staging.connection_string
+        if case.arguments[0] == "run" and (sent := staging.count("submission_status = 'sent'")) != rows:
+            raise BenchmarkFailed(f"{sent} of {rows} rows were sent")
 
 
 _SHOPS: dict[str, SqliteShop] = {}

@@ -39,7 +39,7 @@ HeadsOf: TypeAlias = "Mapping[str, Sequence[Head]]"
 
 
 class FirstLook:
-    """Looks at people by chunks. `ahead` are the chunks that were built on the way, by their first person."""
+    """Looks at people by chunks, and keeps what it builds of them."""
 
     def __init__(
         self, reader: Reader, request: StageRequest, summary: StageSummary, observers: StagingObservers, build: Build
@@ -50,7 +50,8 @@ class FirstLook:
         self._observers = observers
         self._build = build
         self._room = _KEPT_AHEAD
-        self.ahead: dict[str, Chunk] = {}
+        # By the first person of the chunk.
+        self._ahead: dict[str, Chunk] = {}
 
     def leaving(self, people: Sequence[str], heads: HeadsOf, stop: threading.Event) -> list[str]:
         """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
@@ -64,7 +65,7 @@ class FirstLook:
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             go_on(stop)
             if self._room > 0:
-                chunk = self.ahead[ids[0]] = self._build(ids)
+                chunk = self._ahead[ids[0]] = self._build(ids)
                 self._room -= chunk.size
                 cohort.update(chunk.cohort)
                 self._observers.progress(self._summary)
@@ -78,6 +79,10 @@ class FirstLook:
         vanished = [person for person in left if person not in there]
         self._summary.kept = len(left) - len(vanished)
         return vanished
+
+    def take(self, people: Sequence[str]) -> Chunk:
+        """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
+        return self._ahead.pop(people[0]) if people[0] in self._ahead else self._build(people)
 
     def _deciding(self) -> list[str]:
         options = self._request.options

@@ -70,7 +70,7 @@ class Stager:
         seen: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             go_on(stop)
-            seen.update(self._stage(self._look.ahead.pop(ids[0], None) or self._build(ids)))
+            seen.update(self._stage(self._look.take(ids)))
             self._summary.seconds = time.monotonic() - started
             self._observers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
