@@ -656,7 +656,7 @@ def test_receipt_of_an_unknown_run_is_not_believed_without_control_tables(
     done = world.run()
     assert done.code == 0
     assert "receipts" in done.text
-    assert "of no run in the journal" in done.text
+    assert "belong to no run in the journal" in done.text
     assert world.requests() > requests
 
 
