@@ -25,7 +25,7 @@ _OVERHEAD = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BuiltFrom:
     """What a payload that was just built came from; the members are those of `sources.Known`."""
 
     rows_hash: bytes
@@ -47,7 +47,7 @@ class Chunk:
     withheld: int = 0
     versions: dict[str, Version] = field(default_factory=dict)
     outside: dict[str, frozenset[ElementPath]] = field(default_factory=dict)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, BuiltFrom] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
     @property
@@ -101,7 +101,7 @@ class Builder:
         chunk.outside[person] = built.left_window
         if hashed is not None:
             said = sources.issues_text((*found.issues, *built.issues))
-            chunk.sources[person] = Source(hashed, sources.last_day_alike(rows, self.window), said)
+            chunk.sources[person] = BuiltFrom(hashed, sources.last_day_alike(rows, self.window), said)
 
     def _same(self, person: str, rows_hash: bytes) -> Known | None:
         """Return what is known of a person whose staged payload stays: built from the same, and still staged."""

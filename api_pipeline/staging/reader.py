@@ -26,7 +26,7 @@ _EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFE
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SsdSource:
     """Where the SSD is and whom to take of it.
 
     `schema` is SSD_SCHEMA, `filter_table` COHORT_FILTER_TABLE ("" for none), `person_ids` COHORT_PERSON_IDS.
@@ -40,7 +40,7 @@ class Source:
 class Reader:
     """One connection's view of the SSD."""
 
-    def __init__(self, connection: Connection, source: Source) -> None:
+    def __init__(self, connection: Connection, source: SsdSource) -> None:
         self._connection = connection
         self._source = source
         self._names = {"ssd": _prefix(source.schema, connection), "cin_plan_id": tables.CIN_PLAN.columns[0].name}

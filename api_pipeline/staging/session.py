@@ -23,7 +23,7 @@ from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
-from api_pipeline.staging.reader import Reader, Source
+from api_pipeline.staging.reader import Reader, SsdSource
 from api_pipeline.staging.request import StageRequest
 from api_pipeline.staging.stager import Stager
 from api_pipeline.staging.window import window_for
@@ -62,7 +62,7 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
             )
         lock = None if call.is_dry_run else take(connection, store.tables.staging, None)
         try:
-            source = Source(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
+            source = SsdSource(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
             writer = Writer(store, settings.receiver)
             with seldom_collected():
                 Stager(Reader(connection, source), writer, _request(staging, call), summary, observers).execute(stop)

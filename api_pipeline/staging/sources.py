@@ -30,7 +30,7 @@ _OWN_ID = itemgetter(0)
 
 
 def _places(table: tables.SsdTable) -> tuple[int, ...]:
-    return tuple(n for n, column in enumerate(table.columns) if column.kind is tables.ColumnKind.DATE)
+    return tuple(n for n, column in enumerate(table.columns) if column.kind is tables.SsdKind.DATE)
 
 
 _DATES = {ROW_TYPES[table.name][1]: _places(table) for table in tables.SSD_TABLES}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class ColumnKind(str, Enum):
+class SsdKind(str, Enum):
     """What a column holds."""
 
     TEXT = "text"
@@ -25,7 +25,7 @@ class SsdColumn:
     """
 
     name: str
-    kind: ColumnKind
+    kind: SsdKind
     length: int | None = None
     also_called: str | None = None
 
@@ -50,11 +50,11 @@ class SsdTable:
 
 
 def _text(name: str, length: int | None = 48, also_called: str | None = None) -> SsdColumn:
-    return SsdColumn(name, ColumnKind.TEXT, length, also_called)
+    return SsdColumn(name, SsdKind.TEXT, length, also_called)
 
 
 def _date(name: str) -> SsdColumn:
-    return SsdColumn(name, ColumnKind.DATE)
+    return SsdColumn(name, SsdKind.DATE)
 
 
 PERSON = SsdTable(
@@ -117,7 +117,7 @@ SDQ_SCORE = SsdTable(
         _text("csdq_table_id"),
         _text("csdq_person_id"),
         _date("csdq_sdq_completed_date"),
-        SsdColumn("csdq_sdq_score", ColumnKind.INTEGER),
+        SsdColumn("csdq_sdq_score", SsdKind.INTEGER),
     ),
 )
 CIN_EPISODE = SsdTable(

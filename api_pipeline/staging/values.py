@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.staging.tables import ColumnKind, SsdColumn, SsdTable
+from api_pipeline.staging.tables import SsdColumn, SsdKind, SsdTable
 
 _Row = TypeVar("_Row", bound="tuple[Any, ...]")
 _NONE = type(None)
@@ -42,18 +42,18 @@ def text_of(value: object) -> str:
 def _typed(values: list[Any], column: SsdColumn) -> list[Any]:
     # Most columns come as wanted already: one look at the types of a whole column is quicker than one at each value.
     kinds = set(map(type, values))
-    if column.kind is ColumnKind.DATE:
+    if column.kind is SsdKind.DATE:
         if kinds <= _DATES and not any(value is not None and value.tzinfo for value in values):
             return values
         moments = {value: _moment(value, column) for value in set(values)}
         return [moments[value] for value in values]
-    if kinds <= _TEXTS or (column.kind is ColumnKind.INTEGER and kinds <= _TEXTS | {int}):
+    if kinds <= _TEXTS or (column.kind is SsdKind.INTEGER and kinds <= _TEXTS | {int}):
         return values
     return [None if value is None else _plain(value, column) for value in values]
 
 
 def _plain(value: object, column: SsdColumn) -> str | int:
-    if column.kind is ColumnKind.INTEGER and isinstance(value, int):
+    if column.kind is SsdKind.INTEGER and isinstance(value, int):
         return value
     return value if isinstance(value, str) else text_of(value)
 

@@ -15,7 +15,7 @@ from api_pipeline.payloads.schema_check import code_list
 from api_pipeline.sandbox.synthetic_ssd import create_tables
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.preflight import statements
-from api_pipeline.staging.preflight.rules import Rule
+from api_pipeline.staging.preflight.rules import PreflightRule
 from api_pipeline.staging.preflight.script import ROWS_IN_ALL, all_rules
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from tests.support.commands import invoke_cli
@@ -295,7 +295,7 @@ def test_the_script_runs_on_every_database(ssd: TestDatabase) -> None:
     assert [row["found"] for table in _TABLES for row in _results(ssd, table) if row["rule"] == ROWS_IN_ALL] == [1] * 19
 
 
-def _plant(rule: Rule, rows: Rows) -> str:
+def _plant(rule: PreflightRule, rows: Rows) -> str:
     """Break one rule in rows that break none; return the key of the row that breaks it."""
     (row,) = rows[rule.table]
     key = _TABLES[rule.table].key[0]

@@ -19,7 +19,7 @@ from api_pipeline.staging.issues import IssueRule
 from api_pipeline.staging.meaning import meaning_hash, payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
-from api_pipeline.staging.tables import PERSON, SSD_TABLES, ColumnKind, SsdColumn
+from api_pipeline.staging.tables import PERSON, SSD_TABLES, SsdColumn, SsdKind
 from api_pipeline.staging.window import Window
 from tests.support.effort import examples
 from tests.support.ssd import RUN_DATE, WINDOW
@@ -98,9 +98,9 @@ class Maker:
         return PersonRows(**lists)
 
     def _value(self, column: SsdColumn) -> Any:
-        if column.kind is ColumnKind.DATE:
+        if column.kind is SsdKind.DATE:
             return self._moment()
-        if column.kind is ColumnKind.INTEGER:
+        if column.kind is SsdKind.INTEGER:
             return self._random.choice([0, 7, 40, 2**31, None, "12", "x", ""])
         if is_id(column):
             is_odd = self._random.random() < self._odd

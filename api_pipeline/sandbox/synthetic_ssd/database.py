@@ -11,12 +11,12 @@ from api_pipeline.sandbox.synthetic_ssd.nights import Night
 from api_pipeline.sandbox.synthetic_ssd.person import SyntheticPerson
 from api_pipeline.sandbox.synthetic_ssd.ssd import SyntheticSsd
 from api_pipeline.sql.identifiers import Dialect, parse_table_name
-from api_pipeline.staging.tables import PROFESSIONAL, SSD_TABLES, ColumnKind, SsdColumn, SsdTable
+from api_pipeline.staging.tables import PROFESSIONAL, SSD_TABLES, SsdColumn, SsdKind, SsdTable
 
 _TYPES = {
-    Dialect.SQLSERVER: {ColumnKind.DATE: "DATETIME", ColumnKind.INTEGER: "INT", "text": "NVARCHAR({})", "long": "MAX"},
-    Dialect.POSTGRESQL: {ColumnKind.DATE: "TIMESTAMP", ColumnKind.INTEGER: "INTEGER", "text": "VARCHAR({})"},
-    Dialect.SQLITE: {ColumnKind.DATE: "TEXT", ColumnKind.INTEGER: "INTEGER", "text": "TEXT"},
+    Dialect.SQLSERVER: {SsdKind.DATE: "DATETIME", SsdKind.INTEGER: "INT", "text": "NVARCHAR({})", "long": "MAX"},
+    Dialect.POSTGRESQL: {SsdKind.DATE: "TIMESTAMP", SsdKind.INTEGER: "INTEGER", "text": "VARCHAR({})"},
+    Dialect.SQLITE: {SsdKind.DATE: "TEXT", SsdKind.INTEGER: "INTEGER", "text": "TEXT"},
 }
 _JOINED = ("_person_id", "_referral_id", "_cla_id", "_s47_enquiry_id", "_assessment_id")
 _PEOPLE_IN_A_PAGE = 500
@@ -74,7 +74,7 @@ def _insert_people(connection: Connection, people: Sequence[SyntheticPerson], sc
 
 
 def _insert(connection: Connection, table: SsdTable, rows: Sequence[tuple[object, ...]], schema: str | None) -> None:
-    marks = ", ".join("?time" if column.kind is ColumnKind.DATE else "?" for column in table.columns)
+    marks = ", ".join("?time" if column.kind is SsdKind.DATE else "?" for column in table.columns)
     head = f"INSERT INTO {_named(table, connection.dialect, schema)} ({', '.join(table.column_names)})"
     connection.execute_many(f"{head} VALUES ({marks})", rows)
 
@@ -99,7 +99,7 @@ def _index(column: SsdColumn, dialect: Dialect, schema: str | None) -> str:
 
 def _type(column: SsdColumn, dialect: Dialect) -> str:
     types = _TYPES[dialect]
-    if column.kind is not ColumnKind.TEXT:
+    if column.kind is not SsdKind.TEXT:
         return types[column.kind]
     if column.length is None:
         return "NVARCHAR(MAX)" if dialect is Dialect.SQLSERVER else "TEXT"

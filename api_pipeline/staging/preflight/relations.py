@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from api_pipeline.staging.preflight.dialects import Sql
-from api_pipeline.staging.preflight.rules import LEFT_OUT, NO_WINDOW, QUERIED, Rule
+from api_pipeline.staging.preflight.rules import LEFT_OUT, NO_WINDOW, QUERIED, PreflightRule
 
 _BELONGS = "belongs to nobody: never sent"
 # Table, start and end, and what becomes of an end before its start.
@@ -50,35 +50,35 @@ _REFERENCES = (
 )
 
 
-def relation_rules() -> Iterator[Rule]:
+def relation_rules() -> Iterator[PreflightRule]:
     """Return all rules of this module."""
     yield from _birth_rules()
     for table, start, end, effect in _SPELLS:
-        yield Rule(table, end, "before its start", effect, partial(_before, end, start))
+        yield PreflightRule(table, end, "before its start", effect, partial(_before, end, start))
     for table, column in _NEEDED_DATES:
-        yield Rule(table, column, "missing", NO_WINDOW, partial(_is_null, column))
+        yield PreflightRule(table, column, "missing", NO_WINDOW, partial(_is_null, column))
     for table, column, other, key in _REFERENCES:
-        yield Rule(table, column, f"not in {other}", _BELONGS, partial(_not_in, column, other, key))
+        yield PreflightRule(table, column, f"not in {other}", _BELONGS, partial(_not_in, column, other, key))
     yield from _pair_rules()
 
 
-def _birth_rules() -> Iterator[Rule]:
+def _birth_rules() -> Iterator[PreflightRule]:
     person, expected = "ssd_person", "pers_expected_dob"
-    yield Rule(
+    yield PreflightRule(
         person,
         "pers_dob",
         "missing, and no expected date either",
         "the person is not taken",
         lambda _sql: "t.pers_dob IS NULL AND t.pers_expected_dob IS NULL",
     )
-    yield Rule(
+    yield PreflightRule(
         person,
         expected,
         "before today without a birth date: an estimate?",
         "taken as unborn; not taken at all before the window",
         lambda sql: f"t.pers_dob IS NULL AND t.pers_expected_dob < {sql.today}",
     )
-    yield Rule(
+    yield PreflightRule(
         person,
         expected,
         "beside a birth date",
@@ -87,22 +87,22 @@ def _birth_rules() -> Iterator[Rule]:
     )
 
 
-def _pair_rules() -> Iterator[Rule]:
-    yield Rule(
+def _pair_rules() -> Iterator[PreflightRule]:
+    yield PreflightRule(
         "ssd_disability",
         "disa_disability_code",
         "NONE beside another code",
         "NONE is left out",
         _none_with_others,
     )
-    yield Rule(
+    yield PreflightRule(
         "ssd_cin_episodes",
         "cine_close_reason",
         "missing in a closed episode",
         QUERIED,
         lambda sql: f"t.cine_close_date IS NOT NULL AND {sql.is_blank('t.cine_close_reason')}",
     )
-    yield Rule(
+    yield PreflightRule(
         "ssd_cin_episodes",
         "cine_close_reason",
         "there, but the episode is open",

@@ -28,7 +28,7 @@ _HIGHEST_SCORE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PreflightRule:
     """One check: rows of `table` for which the condition holds break it; `effect` says what `stage` makes of them."""
 
     table: str
@@ -38,7 +38,7 @@ class Rule:
     where: Condition
 
 
-def field_rules(field: Field) -> Iterator[Rule]:
+def field_rules(field: Field) -> Iterator[PreflightRule]:
     """Return the rules of one field, by how it is converted."""
     match field.conversion:
         case Conversion.RECORD_ID | Conversion.ID | Conversion.WORKER_ID:
@@ -75,12 +75,12 @@ def field_rules(field: Field) -> Iterator[Rule]:
 _Of: TypeAlias = "Callable[[Sql, str], str]"
 
 
-def _of(field: Field, name: str, effect: str, condition: _Of) -> Rule:
+def _of(field: Field, name: str, effect: str, condition: _Of) -> PreflightRule:
     column = field.columns[0]
-    return Rule(field.table, column, name, effect, lambda sql: condition(sql, f"t.{column}"))
+    return PreflightRule(field.table, column, name, effect, lambda sql: condition(sql, f"t.{column}"))
 
 
-def _longer(field: Field, effect: str) -> Rule:
+def _longer(field: Field, effect: str) -> PreflightRule:
     length = field.length
     return _of(
         field,
@@ -90,7 +90,7 @@ def _longer(field: Field, effect: str) -> Rule:
     )
 
 
-def _id_rules(field: Field) -> Iterator[Rule]:
+def _id_rules(field: Field) -> Iterator[PreflightRule]:
     is_record = field.conversion is Conversion.RECORD_ID
     allowed = LETTERS_AND_DIGITS if is_record else _ID_SIGNS
     signs = "letters and digits" if is_record else "letters, digits, _ and -"
@@ -113,7 +113,7 @@ def _is_repeated(field: Field, sql: Sql, column: str) -> str:
     return f"{column} IN (SELECT {key} FROM {sql.table(field.table)} GROUP BY {key} HAVING COUNT(*) > 1)"  # noqa: S608 - names of the field table
 
 
-def _upn_rules(field: Field) -> Iterator[Rule]:
+def _upn_rules(field: Field) -> Iterator[PreflightRule]:
     is_former = field.conversion is Conversion.FORMER_UPN
 
     def wrong_length(sql: Sql, column: str) -> str:
@@ -131,7 +131,7 @@ def _upn_rules(field: Field) -> Iterator[Rule]:
             kind = f"UPPER({sql.trimmed('t.link_identifier_type')})"
             return f"{kind} LIKE 'FORMER%PUPIL%' AND {kind} <> {sql.literal(_FORMER_UPN)}"
 
-        yield Rule(
+        yield PreflightRule(
             field.table,
             "link_identifier_type",
             "nearly, but not quite, Former Unique Pupil Number",
@@ -140,11 +140,11 @@ def _upn_rules(field: Field) -> Iterator[Rule]:
         )
 
 
-def _date_rules(field: Field) -> Iterator[Rule]:
+def _date_rules(field: Field) -> Iterator[PreflightRule]:
     yield _of(field, "after tomorrow", "outside the window", lambda sql, c: f"{c} > {sql.end_of_window}")
 
 
-def _code_rule(field: Field) -> Rule:
+def _code_rule(field: Field) -> PreflightRule:
     codes, length = codes_of(field), field.length or 0
 
     def unlisted(sql: Sql, column: str) -> str:
@@ -194,7 +194,7 @@ def _no_json(brackets: str) -> _Of:
     return condition
 
 
-def _score_rules(field: Field) -> Iterator[Rule]:
+def _score_rules(field: Field) -> Iterator[PreflightRule]:
     def digits(sql: Sql, column: str) -> str:
         return sql.trimmed(sql.as_text(column))
 

@@ -6,7 +6,7 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.fields import FIELDS
 from api_pipeline.staging.preflight.dialects import Sql
 from api_pipeline.staging.preflight.relations import relation_rules
-from api_pipeline.staging.preflight.rules import Rule, field_rules
+from api_pipeline.staging.preflight.rules import PreflightRule, field_rules
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 
 # `rule` alone is a reserved word of SQL Server.
@@ -49,16 +49,16 @@ def statements(dialect: Dialect, schema: str | None = None) -> list[str]:
     ]
 
 
-def all_rules() -> list[Rule]:
+def all_rules() -> list[PreflightRule]:
     """Return every rule: those of the field table, then those that concern two columns or two tables."""
     return [*(rule for field in FIELDS for rule in field_rules(field)), *relation_rules()]
 
 
 def _row_count(table: SsdTable, sql: Sql) -> str:
-    return _select(Rule(table.name, table.key[0], ROWS_IN_ALL, "-", lambda _sql: "1 = 1"), sql)
+    return _select(PreflightRule(table.name, table.key[0], ROWS_IN_ALL, "-", lambda _sql: "1 = 1"), sql)
 
 
-def _select(rule: Rule, sql: Sql) -> str:
+def _select(rule: PreflightRule, sql: Sql) -> str:
     words = (sql.literal(word) for word in (rule.table, rule.column, rule.name, rule.effect))
     key = sql.as_id(f"t.{_TABLES[rule.table].key[0]}")
     values = (*words, "COUNT(*)", f"MIN({key})")

@@ -13,7 +13,7 @@ import pytest
 
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, NightChange, SyntheticSsd, create_tables
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.staging.tables import SSD_TABLES, ColumnKind
+from api_pipeline.staging.tables import SSD_TABLES, SsdKind
 
 AS_OF = date(2026, 8, 10)
 START, END = "2024-04-01 00:00:00", "2026-08-11 00:00:00"
@@ -195,7 +195,7 @@ def test_every_row_fits_its_table() -> None:
                     assert column in known[name]
                     length = known[name][column].length
                     assert length is None or value is None or len(str(value)) <= length, (name, column, value)
-                    if known[name][column].kind is ColumnKind.DATE:
+                    if known[name][column].kind is SsdKind.DATE:
                         assert value is None or isinstance(value, datetime)
 
 

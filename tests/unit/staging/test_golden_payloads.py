@@ -21,7 +21,7 @@ from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.meaning import payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows
-from api_pipeline.staging.tables import CIN_EPISODE, SSD_TABLES, ColumnKind, SsdTable
+from api_pipeline.staging.tables import CIN_EPISODE, SSD_TABLES, SsdKind, SsdTable
 from api_pipeline.staging.window import Window, window_for
 from tests.support.ssd import at
 
@@ -43,7 +43,7 @@ def person_rows(ssd: dict[str, list[dict[str, Any]]]) -> PersonRows:
 def _row(table: SsdTable, named: dict[str, Any]) -> Any:
     assert set(named) <= set(table.column_names), set(named) - set(table.column_names)
     values = (
-        at(named.get(column.name)) if column.kind is ColumnKind.DATE else named.get(column.name)
+        at(named.get(column.name)) if column.kind is SsdKind.DATE else named.get(column.name)
         for column in table.columns
     )
     row_type: Any = ROW_TYPES[table.name][0]

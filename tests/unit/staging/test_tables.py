@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api_pipeline.staging.rows import ROW_TYPES, id_key
-from api_pipeline.staging.tables import SSD_TABLES, ColumnKind, SsdTable
+from api_pipeline.staging.tables import SSD_TABLES, SsdKind, SsdTable
 
 
 @pytest.mark.parametrize("table", SSD_TABLES, ids=lambda table: table.name)
@@ -28,10 +28,8 @@ def test_all_nineteen_tables_are_listed_once() -> None:
 def test_only_texts_have_a_length() -> None:
     columns = [column for table in SSD_TABLES for column in table.columns]
 
-    assert all(column.length is None for column in columns if column.kind is not ColumnKind.TEXT)
-    assert [c.name for c in columns if c.kind is ColumnKind.TEXT and c.length is None] == [
-        "cinf_assessment_factors_json"
-    ]
+    assert all(column.length is None for column in columns if column.kind is not SsdKind.TEXT)
+    assert [c.name for c in columns if c.kind is SsdKind.TEXT and c.length is None] == ["cinf_assessment_factors_json"]
 
 
 def test_ids_are_compared_without_regard_to_case_and_outer_spaces() -> None:
