@@ -59,7 +59,8 @@ class Walk:
         if event != "call" or module is None or not thread.startswith(_OF_A_RUN):
             return
         self.threads.add(thread)
-        self.functions.add((module, frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name))
+        # Before Python 3.11 code knows its bare name alone.
+        self.functions.add((module, getattr(frame.f_code, "co_qualname", frame.f_code.co_name)))
         caller = frame.f_back
         while caller is not None and _module_of(caller) is None:
             caller = caller.f_back

@@ -32,6 +32,8 @@ Parameters: TypeAlias = "Sequence[object]"
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls.
 _MOST_PREPARED = 24
+# What errors call the ends of a transaction.
+_BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
 _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
     "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
@@ -239,7 +241,7 @@ class Connection:
     def _begin(self) -> None:
         self.check_guard()
         self._transactions += 1
-        with self._translated(NamedSql("", "BEGIN")):
+        with self._translated(_BEGIN):
             if not self._is_odbc:
                 # A transaction that reads first and writes later can be caught between two writers; this one cannot.
                 self._raw.execute("BEGIN IMMEDIATE").close()
@@ -267,7 +269,7 @@ class Connection:
             if commit:
                 self.check_transaction()
             self._is_in_transaction = False
-            with self._translated(NamedSql("", "COMMIT" if commit else "ROLLBACK")):
+            with self._translated(_COMMIT if commit else _ROLLBACK):
                 if not self._is_odbc:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
                     return

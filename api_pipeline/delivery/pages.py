@@ -211,7 +211,7 @@ class Pages:
         return _Read(self._store.connection.openings, rows, children, self._recorded(children), moving)
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
-        return self._baselines.read(list(children)) if self.options.control_tables else {}
+        return self._baselines.read(list(children)) if children and self.options.control_tables else {}
 
     def _look_at_all(self, read: _Read) -> list[_LookedAt]:
         return [self._look_at(row, read.baselines) for row in newest_only(read.rows, self.options.people)]
