@@ -65,7 +65,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},
     "delivery.sender_pool": {"_send": 1},
-    "logs.handlers": {"handleError": None},
+    "logs.destinations": {"handleError": None},
     "sdr.receiver": {"_BLOCKED": 75},
     "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib import util
-from io import TextIOWrapper
-from logging.handlers import NTEventLogHandler, RotatingFileHandler, SysLogHandler
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from api_pipeline._version import __version__
-from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.private_files import private_opener
 from api_pipeline.settings.model import LogFormat, LogTarget, Settings
 
 if TYPE_CHECKING:
@@ -34,8 +28,6 @@ if TYPE_CHECKING:
 else:
     _StreamHandler = logging.StreamHandler  # takes no type parameter before Python 3.11
 
-FILE_BYTES = 5_000_000
-OLD_FILES = 5
 SYSLOG_SOCKETS = (Path("/dev/log"), Path("/var/run/syslog"))
 
 _OURS = __name__.partition(".")[0]
@@ -127,10 +119,15 @@ def set_up_logging(
         if options.console_level > logging.INFO:
             handlers[0].addFilter(_is_not_printed)
     if options.log_file is not None:
-        handlers.append(_file_handler(options.log_file))
+        # Here and below: imported where there is one, because the library's handlers bring sockets and pickle along.
+        from api_pipeline.logs.destinations import file_handler
+
+        handlers.append(file_handler(options.log_file))
         handlers[-1].setLevel(kept_level)
     if options.log_to:
-        system = _syslog_handler(syslog_sockets) if options.log_to == "syslog" else _event_log_handler()
+        from api_pipeline.logs.destinations import event_log_handler, syslog_handler
+
+        system = syslog_handler(syslog_sockets) if options.log_to == "syslog" else event_log_handler()
         system.setLevel(kept_level)
         handlers.append(system)
     redacting = RedactingFilter(redactor, debug=options.debug, advice=advice)
@@ -239,70 +236,3 @@ class _JsonFormatter(_Formatter):
 class _ConsoleHandler(_StreamHandler):
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), self.stream)
-
-
-class _FileHandler(RotatingFileHandler):
-    def _open(self) -> TextIOWrapper:
-        file = open(  # noqa: SIM115 - the handler closes it
-            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener
-        )
-        return cast(TextIOWrapper, file)
-
-    def doRollover(self) -> None:  # noqa: N802 - the library's name
-        # On Windows a file that another process has open cannot be renamed: then it grows on, and no line is lost.
-        try:
-            super().doRollover()
-        except OSError:
-            if self.stream is None:
-                self.stream = self._open()
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
-        # A full disk must neither stop a run nor fill the console with tracebacks.
-        if sys.stderr is not None and not getattr(self, "has_complained", False):
-            self.has_complained = True
-            reason = type(sys.exc_info()[1]).__name__
-            sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
-
-
-def _file_handler(path: Path) -> logging.Handler:
-    try:
-        with open(path, "a", encoding="utf-8", opener=private_opener):
-            pass
-        return _FileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise SettingsError(
-            f"LOG_FILE: expected a file in an existing folder that may be written, got {path} ({reason})."
-        ) from None
-
-
-def _syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
-    for socket in sockets:
-        if socket.exists():
-            try:
-                handler = SysLogHandler(address=str(socket))
-            except OSError:
-                continue
-            handler.ident = "d2i-csc-api: "
-            handler.append_nul = False
-            return handler
-    raise SettingsError(
-        "LOG_TO is syslog, but this machine has no syslog that can be used; set LOG_FILE instead (or, on Windows, "
-        "LOG_TO=eventlog)."
-    )
-
-
-def _event_log_handler() -> logging.Handler:
-    if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
-        raise SettingsError(
-            "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
-            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); set LOG_FILE instead, or LOG_TO=syslog '
-            "elsewhere."
-        )
-    try:
-        return NTEventLogHandler("d2i-csc-api")
-    except Exception as error:  # pywin32 raises its own kind, which is not known elsewhere
-        raise SettingsError(
-            f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); use an account that may "
-            "register the source d2i-csc-api, or set LOG_FILE."
-        ) from None

@@ -74,6 +74,7 @@ def test_status_loads_no_client_no_planner_and_no_store_of_secrets(tmp_path: Pat
     found = loaded("status", environment=environment)
 
     assert "api_pipeline.outbox.status" in found
+    assert "logging.handlers" not in found
     assert not found & {"api_pipeline.assembly.run", "api_pipeline.delivery.planner", "api_pipeline.diagnostics.steps"}
     assert not {name.partition(".")[0] for name in found} & {"requests", "urllib3", "ssl", "tenacity", "jsonschema_rs"}
     if sys.platform.startswith("linux"):

@@ -19,7 +19,7 @@ import pytest
 
 from api_pipeline.config import load_settings
 from api_pipeline.errors import DatabaseError, SettingsError
-from api_pipeline.logs import handlers as logs
+from api_pipeline.logs import destinations
 from api_pipeline.logs.handlers import LogOptions, RedactingFilter, printable, set_up_logging
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.model import LogFormat
@@ -128,7 +128,7 @@ def test_verbose_or_debug_setting_shows_debug_lines(tmp_path: Path) -> None:
 
 
 def test_file_is_rotated_and_old_ones_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "FILE_BYTES", 500)
+    monkeypatch.setattr(destinations, "FILE_BYTES", 500)
     path = tmp_path / "run.log"
     with logging_to_text(replace(OPTIONS, log_file=path)):
         for number in range(100):
@@ -139,7 +139,7 @@ def test_file_is_rotated_and_old_ones_are_kept(tmp_path: Path, monkeypatch: pyte
 
 
 def test_file_that_cannot_be_rotated_loses_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "FILE_BYTES", 200)
+    monkeypatch.setattr(destinations, "FILE_BYTES", 200)
     path = tmp_path / "run.log"
     (tmp_path / "run.log.4").write_text("")
     (tmp_path / "run.log.5").mkdir()

@@ -1,0 +1,88 @@
+"""Where the log goes besides the console: a file that rotates, syslog, the Windows Event Log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import util
+from io import TextIOWrapper
+from logging.handlers import NTEventLogHandler, RotatingFileHandler, SysLogHandler
+from pathlib import Path
+from typing import cast
+
+from api_pipeline._version import __version__
+from api_pipeline.errors import SettingsError
+from api_pipeline.private_files import private_opener
+
+FILE_BYTES = 5_000_000
+OLD_FILES = 5
+
+
+class _FileHandler(RotatingFileHandler):
+    def _open(self) -> TextIOWrapper:
+        file = open(  # noqa: SIM115 - the handler closes it
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener
+        )
+        return cast(TextIOWrapper, file)
+
+    def doRollover(self) -> None:  # noqa: N802 - the library's name
+        # On Windows a file that another process has open cannot be renamed: then it grows on, and no line is lost.
+        try:
+            super().doRollover()
+        except OSError:
+            if self.stream is None:
+                self.stream = self._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
+        # A full disk must neither stop a run nor fill the console with tracebacks.
+        if sys.stderr is not None and not getattr(self, "has_complained", False):
+            self.has_complained = True
+            reason = type(sys.exc_info()[1]).__name__
+            sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
+
+
+def file_handler(path: Path) -> logging.Handler:
+    """Return the handler of LOG_FILE, which rotates. Errors: SettingsError where it cannot be written."""
+    try:
+        with open(path, "a", encoding="utf-8", opener=private_opener):
+            pass
+        return _FileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError(
+            f"LOG_FILE: expected a file in an existing folder that may be written, got {path} ({reason})."
+        ) from None
+
+
+def syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
+    """Return the handler of the first syslog socket that can be used. Errors: SettingsError where none can."""
+    for socket in sockets:
+        if socket.exists():
+            try:
+                handler = SysLogHandler(address=str(socket))
+            except OSError:
+                continue
+            handler.ident = "d2i-csc-api: "
+            handler.append_nul = False
+            return handler
+    raise SettingsError(
+        "LOG_TO is syslog, but this machine has no syslog that can be used; set LOG_FILE instead (or, on Windows, "
+        "LOG_TO=eventlog)."
+    )
+
+
+def event_log_handler() -> logging.Handler:
+    """Return the handler of the Windows Event Log. Errors: SettingsError where it cannot be used."""
+    if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
+        raise SettingsError(
+            "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
+            f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); set LOG_FILE instead, or LOG_TO=syslog '
+            "elsewhere."
+        )
+    try:
+        return NTEventLogHandler("d2i-csc-api")
+    except Exception as error:  # pywin32 raises its own kind, which is not known elsewhere
+        raise SettingsError(
+            f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); use an account that may "
+            "register the source d2i-csc-api, or set LOG_FILE."
+        ) from None
