@@ -76,7 +76,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, in the fast suite, what needs another database than the embedded one."""
+    """Leave out, in the fast suite, what needs another database than the embedded one, or a browser."""
     if not IS_FAST:
         return
     slow = [item for item in items if _needs_a_server(item)]
@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _needs_a_server(item: pytest.Item) -> bool:
     kind = getattr(getattr(item, "callspec", None), "params", {}).get("database", "sqlite")
-    return kind != "sqlite" or "postgres_or_reason" in getattr(item, "fixturenames", ())
+    return kind != "sqlite" or not {"postgres_or_reason", "browser"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def _server_or_reason(stack: ExitStack) -> PostgresServer | str:

@@ -68,7 +68,7 @@ def test_a_revoked_school_is_purged_with_a_line_of_proof(council: Council) -> No
         ("error_body", 5, "the API stated an error"),
         ("html", 5, "is not the API's JSON"),
         ("cut", 5, "is not the API's JSON"),
-        ("broken_gzip", 5, "packing is damaged"),
+        ("broken_gzip", 5, "compression is damaged"),
         ("unavailable", 5, "HTTP 503"),
         ("drop", 5, "the connection was lost"),
         ("not_ready", 5, "not ready in time"),

@@ -147,10 +147,13 @@ FAST: dict[str, tuple[str, Reply]] = {
     "gzip bomb": ("larger than", bomb("gzip", 16 + zlib.MAX_WBITS)),
     "deflate bomb": ("larger than", bomb("deflate", zlib.MAX_WBITS)),
     "deflate bomb without a head": ("larger than", bomb("deflate", -zlib.MAX_WBITS)),
-    "bomb in two layers": ("packed", nested_bomb),
+    "bomb in two layers": ("compressed in a way", nested_bomb),
     "bomb within a packed answer": ("receipt", packed_once_more),
-    "packing that nobody asked for": ("packed", saying(b"x", head="Content-Encoding: br\r\n")),
-    "packing that is damaged": ("packing is damaged", saying(b"\x1f\x8bnothing", head="Content-Encoding: gzip\r\n")),
+    "packing that nobody asked for": ("compressed in a way", saying(b"x", head="Content-Encoding: br\r\n")),
+    "packing that is damaged": (
+        "compression is damaged",
+        saying(b"\x1f\x8bnothing", head="Content-Encoding: gzip\r\n"),
+    ),
     # the head
     "100,000 headers": ("network error", streamed(_OK, _headers(100_000))),
     "100 headers of 60,000 letters": (
