@@ -20,12 +20,14 @@ _REFUSING = {
     Dialect.POSTGRESQL: [
         "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'no space left'; END $$",
-        "CREATE TRIGGER refused BEFORE UPDATE ON {table} EXECUTE FUNCTION {name}()",
+        # Of the status alone: the change that a run tries before it sends anything is none of it.
+        "CREATE TRIGGER refused BEFORE UPDATE OF submission_status ON {table} EXECUTE FUNCTION {name}()",
     ],
     Dialect.SQLSERVER: [
         # It fires for a statement that changes no row as well, and then has nothing to refuse.
         "CREATE TRIGGER {name} ON {table} AFTER UPDATE AS "
-        "IF EXISTS (SELECT 1 FROM inserted) BEGIN RAISERROR(N'no space left', 16, 1); ROLLBACK TRANSACTION; END"
+        "IF UPDATE(submission_status) AND EXISTS (SELECT 1 FROM inserted) "
+        "BEGIN RAISERROR(N'no space left', 16, 1); ROLLBACK TRANSACTION; END"
     ],
 }
 _ALLOWING = {
