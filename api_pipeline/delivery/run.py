@@ -77,7 +77,7 @@ class Run:
         self._ready: deque[Record] = deque()
         self._follow_ups: deque[Record] = deque()
         self._settled: list[Outcome] = []
-        self._decided: list[Decided] = []
+        self._decided: deque[Decided] = deque()
         self._batches = 0
 
     def execute(self) -> None:
@@ -147,7 +147,8 @@ class Run:
     def _send_batch(self) -> None:
         """Hand the next records to the senders as soon as one has room, those that follow a purge before new ones.
 
-        They are marked in doubt in the transaction that writes the latest answers back.
+        They are marked in doubt in the transaction that writes the answer of one batch back: a batch is one commit.
+        What else has been decided goes with the batches that follow, and before the run waits.
         """
         self._take_in_all()
         while self._senders.is_full:
@@ -159,24 +160,16 @@ class Run:
             while waiting and len(records) < self._parts.batch_size:
                 records.append(waiting.popleft())
         self._batches += 1
-        if not self._write_decided(records):
+        one = self._decided.popleft() if self._decided else Decided(0, ())
+        if not self._write_back(one.batch, one.outcomes, records):
             raise Stopped
         self._senders.submit(Batch(self._batches, tuple(records)))
 
-    def _write_decided(self, about_to_send: Sequence[Record] = ()) -> bool:
-        """Write back what has been decided, and mark what is about to be sent; False where that failed.
-
-        With what is sent the next page is read.
-        """
-        decided, self._decided = self._decided, []
-        if about_to_send and not decided:
-            decided = [Decided(0, ())]
-        last = len(decided) - 1
-        written = [
-            self._write_back(one.batch, one.outcomes, about_to_send if place == last else ())
-            for place, one in enumerate(decided)
-        ]
-        return all(written)
+    def _write_decided(self) -> None:
+        """Write back what has been decided."""
+        while self._decided:
+            one = self._decided.popleft()
+            self._write_back(one.batch, one.outcomes)
 
     def _write_all(self) -> None:
         """Write back what has been decided up to now, and what needs no request."""
