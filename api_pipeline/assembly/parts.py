@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
@@ -75,39 +77,49 @@ def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
     return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
 
 
-def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: ReliableWriteBack) -> RunParts:
-    """Return the parts of the run."""
+@contextmanager
+def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: ReliableWriteBack) -> Iterator[RunParts]:
+    """Hand out the parts of the run; behind it the connections to the receiver are closed."""
     settings = call.settings
     under_way: set[str] = set()
     pages = Pages(at_hand.store, options, Checker(), at_hand.db, under_way=under_way.copy)
-    return RunParts(
-        planner=Planner(pages, _log_finding),
-        sending=_sending(call),
-        write_back=write_back,
-        under_way=under_way,
-        batch_size=settings.batch_size,
-        progress=call.observers.progress,
-    )
+    limiter = _limiter(call)
+    with closing(_receiver(call, limiter)) as receiver:
+        yield RunParts(
+            planner=Planner(pages, _log_finding),
+            sending=_sending(call, limiter, receiver),
+            write_back=write_back,
+            under_way=under_way,
+            batch_size=settings.batch_size,
+            progress=call.observers.progress,
+        )
 
 
-def _sending(call: Call) -> Sending:
-    def on_request() -> None:
-        call.summary.requests += 1
-
+def _limiter(call: Call) -> RateLimiter:
     settings = call.settings
-    limiter = RateLimiter(
+    return RateLimiter(
         settings.max_in_flight,
         settings.min_post_gap_ms / 1000,
         time.monotonic,
         call.signal.is_set,
         stop_grace_s=settings.stop_grace_s,
     )
-    make = _simulated if settings.testing_mode else make_receiver
+
+
+def _receiver(call: Call, limiter: RateLimiter) -> CscReceiver:
+    def on_request() -> None:
+        call.summary.requests += 1
+
+    make = _simulated if call.settings.testing_mode else make_receiver
+    return make(call.settings, limiter, RequestObservers(on_request, call.observers.on_token))
+
+
+def _sending(call: Call, limiter: RateLimiter, receiver: CscReceiver) -> Sending:
     return Sending(
-        receiver=make(settings, limiter, RequestObservers(on_request, call.observers.on_token)),
+        receiver=receiver,
         stop=StopToken(call.signal, limiter, call.summary),
-        senders=settings.max_in_flight,
-        give_up_after=settings.give_up_after_failed_batches,
+        senders=call.settings.max_in_flight,
+        give_up_after=call.settings.give_up_after_failed_batches,
         pause=lambda: limiter.sleep(FIRST_WAIT_S),
     )
 

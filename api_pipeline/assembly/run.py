@@ -87,8 +87,8 @@ def _execute(call: Call, at_hand: AtHand) -> None:
     if not request.resync:
         summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
     call.observers.on_due(at_hand.db.run(lambda: store.count(options.selection)))
-    parts = run_parts(call, at_hand, options, write_back)
-    Run(parts, summary).execute()
+    with run_parts(call, at_hand, options, write_back) as parts:
+        Run(parts, summary).execute()
     summary.due += _not_come_to(store, options, parts.planner.counts)
     # The last answer may have been waited for so long that the session is gone.
     summary.is_table_empty = not (summary.due or summary.errors) and at_hand.db.run(store.is_empty)

@@ -63,6 +63,7 @@ class CscReceiver:
         on_answer: Callable[[RawAnswer], None] = lambda _answer: None,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
+        self._session = session
         self._endpoint = endpoint
         self._limiter = limiter
         self._on_answer = on_answer
@@ -73,7 +74,6 @@ class CscReceiver:
             tokens,
             policy=policy,
             limiter=limiter,
-            # No bound method: the cycle would keep the session's connections open after the run.
             refused=partial(_refused_token, limiter),
             on_request=on_request,
         )
@@ -103,6 +103,10 @@ class CscReceiver:
         if answered.may_have_arrived and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
             return replace(answer, may_have_arrived=True)
         return answer
+
+    def close(self) -> None:
+        """Close the connections to the receiver."""
+        self._session.close()
 
     def _without_secrets(self, answer: Answer) -> Answer:
         if isinstance(answer, Receipts):
