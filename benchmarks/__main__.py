@@ -13,12 +13,20 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+from api_pipeline.sandbox.simulator import LA_CODE
 from benchmarks import by_turns, stage
 from benchmarks.by_turns import Turn, server_state
 from benchmarks.cases import FLOOR, PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
-from benchmarks.measure import BenchmarkFailed, Cost, cost_of, free_port, receiver, seconds_to_first_request
+from benchmarks.measure import (
+    BenchmarkFailed,
+    Cost,
+    cost_of,
+    free_port,
+    receiver,
+    seconds_to_first_request,
+    settings_for,
+)
 from tests.support.commands import ROOT
 from tests.support.postgres import AS_A_REAL_SERVER, ServerMissing, running_server
 
@@ -89,15 +97,7 @@ class Bench:
 
     def _settings(self, case: Case, staging: Staging) -> dict[str, str]:
         return {
-            "DB_CONNECTION_STRING": staging.connection_string,
-            "TABLE_NAME": TABLE,
-            "API_ENDPOINT": self._endpoint,
-            "TOKEN_ENDPOINT": f"http://127.0.0.1:{self._port}/oauth2/v2.0/token",
-            "CLIENT_ID": CLIENT_ID,
-            "CLIENT_SECRET": CLIENT_SECRET,
-            "SCOPE": SCOPE,
-            "SUPPLIER_KEY": SUPPLIER_KEY,
-            "LA_CODE": LA_CODE,
+            **settings_for(self._port, staging.connection_string, TABLE),
             "MAX_IN_FLIGHT": str(case.in_flight),
             "USE_PARTIAL_PAYLOAD": str(case.mode == "deltas").lower(),
             "SCHEMA_CHECK": "reject" if case.checks else "off",

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+from api_pipeline.sandbox.simulator import LA_CODE
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from benchmarks.cases import Case
 from benchmarks.data import TABLE, SqliteShop, dataset_of
-from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver
+from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver, settings_for
 from tests.support.commands import ROOT
 
 _PAYLOAD = '{"la_child_id":"\' || %s || \'","purge":false,"child_details":{"first_name":"\' || %s || \'"}}'
@@ -99,21 +99,6 @@ def _fill_for_status(path: Path, rows: int, receiver_url: str) -> None:
         connection.execute("COMMIT")
 
 
-def _settings(connection_string: str, endpoint: str, port: int, checkout: Path) -> dict[str, str]:
-    return {
-        "DB_CONNECTION_STRING": connection_string,
-        "TABLE_NAME": TABLE,
-        "API_ENDPOINT": endpoint,
-        "TOKEN_ENDPOINT": f"http://127.0.0.1:{port}/oauth2/v2.0/token",
-        "CLIENT_ID": CLIENT_ID,
-        "CLIENT_SECRET": CLIENT_SECRET,
-        "SCOPE": SCOPE,
-        "SUPPLIER_KEY": SUPPLIER_KEY,
-        "LA_CODE": LA_CODE,
-        "PYTHONPATH": str(checkout),
-    }
-
-
 def measure(case: CommandCase, rows: int, checkouts: list[Path], rounds: int, folder: Path) -> dict[Path, float]:
     """Return the least CPU seconds of a case for each checkout; each round measures them one after the other."""
     port = free_port()
@@ -124,7 +109,7 @@ def measure(case: CommandCase, rows: int, checkouts: list[Path], rounds: int, fo
             for checkout in checkouts:
                 with _database(case, folder, rows, endpoint) as text:
                     command = [sys.executable, "-m", "api_pipeline", *case.arguments]
-                    settings = _settings(text, endpoint, port, checkout)
+                    settings = {**settings_for(port, text, TABLE), "PYTHONPATH": str(checkout)}
                     found[checkout].append(cost_of([command], settings, folder).cpu_seconds)
     return {checkout: min(seconds) for checkout, seconds in found.items()}
 

@@ -17,10 +17,10 @@ import click
 
 from api_pipeline.db import Connection, connect
 from api_pipeline.sandbox.invented_children import changed
-from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
+from api_pipeline.sandbox.simulator import LA_CODE
 from api_pipeline.sql.identifiers import Dialect
 from benchmarks.data import TABLE, Dataset, PostgresShop, Shop, SqliteShop
-from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver
+from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver, settings_for
 from tests.support.postgres import AS_A_REAL_SERVER, ServerMissing, running_server
 
 _LOG = "ssd_api_submission_log"
@@ -52,7 +52,7 @@ def measure(case: DiskCase, shop: Shop, folder: Path, port: int) -> Iterator[tup
     """
     rng = random.Random(_SEED)
     with shop.staging(Dataset(case.rows, case.size, has_history=False, control_tables=True)) as staging:
-        settings = _settings(staging.connection_string, port)
+        settings = settings_for(port, staging.connection_string, TABLE)
         for night in range(case.nights + 1):
             with closing(connect(staging.connection_string)) as connection:
                 if night:
@@ -74,20 +74,6 @@ def measure(case: DiskCase, shop: Shop, folder: Path, port: int) -> Iterator[tup
                     if connection.dialect is Dialect.POSTGRESQL and night == 0:
                         # So that the old versions of all lines are not free space that later nights fill.
                         connection.execute(f"VACUUM FULL {_LOG}")
-
-
-def _settings(connection_string: str, port: int) -> dict[str, str]:
-    return {
-        "DB_CONNECTION_STRING": connection_string,
-        "TABLE_NAME": TABLE,
-        "API_ENDPOINT": f"http://127.0.0.1:{port}/1",
-        "TOKEN_ENDPOINT": f"http://127.0.0.1:{port}/oauth2/v2.0/token",
-        "CLIENT_ID": CLIENT_ID,
-        "CLIENT_SECRET": CLIENT_SECRET,
-        "SCOPE": SCOPE,
-        "SUPPLIER_KEY": SUPPLIER_KEY,
-        "LA_CODE": LA_CODE,
-    }
 
 
 def _change(connection: Connection, rng: random.Random, case: DiskCase, night: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
 from tests.support.commands import clean_environment
 
 _STARTUP_S = 30.0
@@ -87,6 +88,21 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def settings_for(port: int, connection_string: str, table: str) -> dict[str, str]:
+    """Return the settings that lead the program to the embedded receiver on `port` and to a staging table."""
+    return {
+        "DB_CONNECTION_STRING": connection_string,
+        "TABLE_NAME": table,
+        "API_ENDPOINT": f"http://127.0.0.1:{port}/1",
+        "TOKEN_ENDPOINT": f"http://127.0.0.1:{port}/oauth2/v2.0/token",
+        "CLIENT_ID": CLIENT_ID,
+        "CLIENT_SECRET": CLIENT_SECRET,
+        "SCOPE": SCOPE,
+        "SUPPLIER_KEY": SUPPLIER_KEY,
+        "LA_CODE": LA_CODE,
+    }
 
 
 @contextmanager
