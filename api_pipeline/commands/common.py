@@ -144,6 +144,20 @@ def session(
 
 table_option = click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+latency_option = click.option(
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
+)
+
+
+def port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for the port that a simulator listens on."""
+    return click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=default,
+        show_default=True,
+        help="Listen on this port; 0 takes a free one.",
+    )
 
 
 def print_json(document: object) -> None:

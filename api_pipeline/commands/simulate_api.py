@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, latency_option, pass_common, port_option, session
 
 # The values of `Trick`, written as options are; it is not imported for `--help`.
 TRICKS = (
@@ -16,16 +16,8 @@ _INTERIM = ("100", "102", "103")
 
 @click.command("simulate-api")
 @pass_common
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    help="Listen on this port; 0 takes a free one.",
-)
-@click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
-)
+@port_option(8765)
+@latency_option
 @click.option(
     "--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Accept at most so many requests a second."
 )

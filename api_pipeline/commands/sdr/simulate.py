@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common
+from api_pipeline.commands.common import Common, latency_option, pass_common, port_option
 from api_pipeline.commands.sdr.common import sdr_session
 
 
 @click.command("simulate")
 @pass_common
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8766,
-    show_default=True,
-    help="Listen on this port; 0 takes a free one.",
-)
-@click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
-)
+@port_option(8766)
+@latency_option
 @click.option(
     "--batch-limit",
     type=click.IntRange(1),

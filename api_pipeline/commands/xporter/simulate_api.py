@@ -6,25 +6,17 @@ from datetime import timedelta
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, latency_option, pass_common, port_option, session
 
 
 @click.command("simulate-api")
 @pass_common
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8766,
-    show_default=True,
-    help="Listen on this port; 0 takes a free one.",
-)
+@port_option(8766)
 @click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="Invent so many.")
 @click.option(
     "--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Give each school so many pupils."
 )
-@click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
-)
+@latency_option
 def command(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:
     """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
     from api_pipeline.commands.stage import today
