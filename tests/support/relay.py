@@ -1,4 +1,4 @@
-"""A way to a server that can be cut and mended: what a network, or a server that stops, does to a connection."""
+"""A way to a server that can be cut and restored: what a network, or a server that stops, does to a connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_S = 5.0
 class Relay:
     """Pass bytes between whoever connects to `port` on the loopback address and the server on `target`.
 
-    `trouble` is why `mend` failed, for who made it in another thread.
+    `trouble` is why `restore` failed, for who made it in another thread.
     """
 
     def __init__(self, target: int) -> None:
@@ -31,7 +31,7 @@ class Relay:
         self.port = int(self._listener.getsockname()[1])
 
     def cut(self) -> None:
-        """Break every connection, and refuses new ones until `mend`."""
+        """Break every connection, and refuse new ones until `restore`."""
         with self._lock:
             self._shut(self._listener)
             for connection in self._open:
@@ -55,7 +55,7 @@ class Relay:
     def lose_answers(self, text: bytes, numbers: set[int], *, for_good: bool = False) -> None:
         """Break the connection in place of passing on an answer with this text, the first being number 1.
 
-        `for_good` breaks every connection then, until `mend`.
+        `for_good` breaks every connection then, until `restore`.
         """
         self._lost = (text, numbers)
         self._loses_all = for_good

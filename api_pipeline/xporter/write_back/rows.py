@@ -67,7 +67,7 @@ class OutboxRow:
 
     @property
     def slot(self) -> tuple[str, ...] | None:
-        """Return what no other row may say anything else of; None where several rows never meet."""
+        """Return what no other row may say anything else of; None where rows cannot contradict each other."""
         if self.makes_record:
             return None
         if self.update_id is not None:
