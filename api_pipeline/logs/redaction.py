@@ -60,7 +60,7 @@ class Redactor:
         self._secrets: set[str] = set()
         self._followers: list[Redactor] = []
         self._literals: re.Pattern[str] | None = None
-        self._disguised: re.Pattern[str] | None = None
+        self._disguised: dict[str, re.Pattern[str]] = {}
         self._add_all(secrets)
 
     @classmethod
@@ -103,7 +103,7 @@ class Redactor:
 
     def forget(self) -> None:
         """Know nothing any more."""
-        self._secrets, self._literals, self._disguised = set(), None, None
+        self._secrets, self._literals, self._disguised = set(), None, {}
 
     def hide_known(self, text: str) -> str:
         """Return `text` with the known secrets replaced by ***, and nothing else changed."""
@@ -112,10 +112,14 @@ class Redactor:
         text = self._literals.sub(HIDDEN, text)
         if not _MAY_DISGUISE.search(text):
             return text
-        if self._disguised is None:
-            # A tenth of a second, which the start of a command need not pay before there is a text that asks for it.
-            self._disguised = _one_of({form for secret in self._secrets for form in _forms_of(secret)})
-        return self._disguised.sub(HIDDEN, text)
+        # 15 ms for each secret: the start of a command need not pay them before there is a text that asks for it, and a
+        # new token need not pay them for the secrets that were known before.
+        patterns = self._disguised
+        for secret in self._secrets - patterns.keys():
+            patterns[secret] = _one_of(_forms_of(secret))
+        for secret in sorted(patterns, key=len, reverse=True):
+            text = patterns[secret].sub(HIDDEN, text)
+        return text
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret replaced by ***."""
@@ -131,7 +135,6 @@ class Redactor:
         if not known <= self._secrets:
             self._secrets |= known
             self._literals = _one_of({form for secret in self._secrets for form in _literals_of(secret)})
-            self._disguised = None
 
 
 def _one_of(forms: Iterable[str]) -> re.Pattern[str]:

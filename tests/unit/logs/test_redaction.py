@@ -174,6 +174,14 @@ def test_long_token_is_learnt_at_once() -> None:
     assert time.process_time() - started < 1
 
 
+def test_secret_learnt_after_a_text_is_hidden_in_disguise_as_the_first_is() -> None:
+    redactor = Redactor(["marigold", "mari"])
+    redactor("a text with % in it")
+    redactor.add("a-new-token")
+
+    assert redactor("m%61rigold a&#45;new-token m%61ri") == "*** *** ***"
+
+
 def test_password_behind_a_brace_that_is_not_closed_is_known() -> None:
     redactor = Redactor()
     redactor.add_connection_string("Driver={ODBC Driver 18 for SQL Server;Server=x;UID=u;PWD=gehei;Encrypt=yes")
