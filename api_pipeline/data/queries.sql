@@ -193,7 +193,7 @@ FROM {table}
 WHERE json_payload IS NOT NULL {person};
 
 -- name: read_previous
--- Reads what the table says was sent before, for rows of which the receiver's holding is not recorded yet.
+-- Reads what the table says was sent before, for rows of children who have no baseline yet.
 SELECT id, previous_json_payload
 FROM {table}
 WHERE id {ids} AND previous_json_payload IS NOT NULL;
@@ -235,24 +235,24 @@ FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id {children};
 
 -- name: forget_unconfirmed
--- Removes the records of what was under way, once the answer is known (or the record was never sent).
+-- Removes children from those in doubt, once the answer is known (or the record was never sent).
 DELETE FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id {children};
 
--- name: note_unconfirmed
--- Notes, before a POST begins, which children travel in it, so that after a power cut the next run knows. What the
--- notes have in common is given once.
+-- name: insert_unconfirmed
+-- Marks the children of a POST as in doubt before it begins, so that after a power cut the next run knows them. What the
+-- rows have in common is given once.
 INSERT INTO {unconfirmed} (la_child_id, payload_hash, receiver, run_id, begun_at)
 SELECT column1, column2, ?, ?, ?time
 FROM {rows};
 
 -- name: record_may_hold
--- Notes what the receiver holds if it took a record whose answer was lost.
+-- Records what the receiver holds if it accepted a record whose answer was lost.
 UPDATE {unconfirmed} SET may_hold = ?text
 WHERE receiver = ? AND la_child_id = ? AND payload_hash <> '';
 
 -- name: read_versions
--- Reads, and keeps still until the end of the write-back's transaction, person and version of each row of a batch as it
+-- Reads, and locks until the end of the write-back's transaction, person and version of each row of a batch as it
 -- stands now. A row that somebody changed since it was read must not be marked as sent, and one that is another person's
 -- by now (the table was emptied and filled again) is not written to at all.
 SELECT {columns}
@@ -315,7 +315,7 @@ FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at FROM {
 WHERE id = done.row_id AND id {ids};
 
 -- name: keep_changed
--- A record was accepted, but its row was changed meanwhile: notes what was sent, and leaves the row due.
+-- A record was accepted, but its row was changed meanwhile: records what was sent, and leaves the row due.
 UPDATE {table}
 SET previous_json_payload = ?text, previous_hash = ?
 WHERE id = ?;
@@ -352,7 +352,7 @@ WHERE id {ids}
       AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted');
 
 -- name: remove_held
--- Takes out what the receiver held of some children, before what it holds now is put in.
+-- Deletes the old baselines of some children, before the new ones are inserted.
 DELETE FROM {held}
 WHERE receiver = ? AND la_child_id {children};
 
@@ -364,7 +364,7 @@ FROM {rows};
 
 -- name: copy_held_postgresql
 -- PostgreSQL: does the same for children whose rows still have the payload that was sent, and copies it from there. The
--- hash is asked in words that refer to both tables, so that it is reckoned of these rows alone.
+-- condition refers to both tables, so that the server computes the hash for these rows only.
 INSERT INTO {held} (la_child_id, held_payload, held_hash, receipt, accepted_at, receiver)
 SELECT given.column2, staged.json_payload, given.column3, given.column4, given.column5, ?
 FROM {rows}
@@ -374,7 +374,7 @@ WHERE CASE WHEN staged.id = given.column1
       END = given.column3;
 
 -- name: has_sha256_postgresql
--- PostgreSQL: sees whether the server can reckon a SHA-256 (it can since version 11).
+-- PostgreSQL: checks whether the server can compute a SHA-256 (it can since version 11).
 SELECT COUNT(*) FROM pg_catalog.pg_proc WHERE proname = 'sha256';
 
 -- name: read_held_children
@@ -538,21 +538,20 @@ SET NOCOUNT OFF;
 SELECT CAST(0 AS INT) AS number INTO #d2i_transaction;
 
 -- name: transaction_begin_sqlserver
--- SQL Server: begins a transaction, and notes its number in the mark; when the server undoes it, the mark goes back
--- too.
+-- SQL Server: begins a transaction, and writes its number into the mark; a rollback takes the number back.
 UPDATE #d2i_transaction SET number = CAST(? AS INT);
 
 -- name: transaction_state_sqlserver
--- SQL Server: sees, before the commit, which transaction this is and whether it can be committed; and behind the commit
+-- SQL Server: reads, before the commit, which transaction this is and whether it can be committed; and after the commit
 -- that it was this one.
 SELECT number, CASE WHEN @@TRANCOUNT = 1 AND XACT_STATE() = 1 THEN 1 ELSE 0 END FROM #d2i_transaction;
 
 -- name: transaction_begin_postgresql
--- PostgreSQL: begins a transaction, and notes its number in a setting that lasts as long as the transaction.
+-- PostgreSQL: begins a transaction, and keeps its number in a setting that lasts as long as the transaction.
 SELECT set_config('d2i.transaction_number', ?, TRUE);
 
 -- name: transaction_state_postgresql
--- PostgreSQL: sees, before the commit, which transaction this is.
+-- PostgreSQL: reads, before the commit, which transaction this is.
 SELECT current_setting('d2i.transaction_number'), 1;
 
 -- name: transaction_mark_sqlite
@@ -560,7 +559,7 @@ SELECT current_setting('d2i.transaction_number'), 1;
 CREATE TEMPORARY TABLE d2i_transaction AS SELECT 0 AS number;
 
 -- name: transaction_begin_sqlite
--- SQLite through ODBC: notes the number of a transaction in the mark.
+-- SQLite through ODBC: writes the number of a transaction into the mark.
 UPDATE temp.d2i_transaction SET number = ?;
 
 -- name: transaction_version_sqlite
@@ -572,7 +571,7 @@ PRAGMA main.user_version;
 PRAGMA main.user_version = {version};
 
 -- name: transaction_state_sqlite
--- SQLite through ODBC: sees, before the commit and behind it, which transaction this is.
+-- SQLite through ODBC: reads, before the commit and after it, which transaction this is.
 SELECT number, 1 FROM temp.d2i_transaction;
 
 -- name: lock_name_sqlite

@@ -42,7 +42,7 @@ WHERE receiver = ? AND return_id = ?
 GROUP BY collection;
 
 -- name: count_vanished
--- Counts for each collection what TEC holds for this period and nobody stages any more: what would be deleted.
+-- Counts for each collection what TEC holds for this period and is not staged any more: what would be deleted.
 SELECT h.collection, COUNT(*)
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ?
@@ -50,21 +50,21 @@ WHERE h.receiver = ? AND h.return_id = ?
 GROUP BY h.collection;
 
 -- name: read_vanished
--- Reads the next page of the ids that TEC holds for this period and nobody stages any more. Keyset on local_id.
+-- Reads the next page of the ids that TEC holds for this period and that are not staged any more. Keyset on local_id.
 SELECT h.local_id
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ? AND h.collection = ? AND h.local_id > ?
   AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
 ORDER BY h.local_id {page};
 
--- name: doubt_held
--- Before a request: what TEC holds of these records is in doubt until its answer is known.
+-- name: mark_in_doubt
+-- Before a request: marks records that TEC holds as in doubt until its answer is known.
 UPDATE {held}
 SET payload_hash = NULL, updated_at = ?
 WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 
--- name: insert_doubt
--- Before a request: records of which nothing was held are written down as in doubt.
+-- name: insert_in_doubt
+-- Before a request: adds records that TEC does not hold yet as in doubt.
 INSERT INTO {held} (receiver, return_id, collection, local_id, updated_at)
 SELECT ?text, ?number, ?text, given.column1, ?time
 FROM {rows};
@@ -77,16 +77,16 @@ SELECT ?text, ?number, ?text, ?time, given.column1, given.column2
 FROM {rows};
 
 -- name: forget_held
--- After an accepted delete: TEC holds nothing of these records any more. After an acceptance: what was in doubt gives way.
+-- After an accepted delete, and before the new baselines after an acceptance: removes the old ones.
 DELETE FROM {held}
 WHERE receiver = ? AND return_id = ? AND collection = ? AND local_id {keys};
 
--- name: doubt_period
--- Under another submission token everything held for the period is in doubt: nobody says whether data survive a token.
+-- name: mark_period_in_doubt
+-- Under another submission token everything held for the period is in doubt: TEC does not say whether data survive a token.
 UPDATE {held} SET payload_hash = NULL, updated_at = ? WHERE receiver = ? AND return_id = ?;
 
 -- name: forget_period
--- After a reset: TEC holds nothing for the period any more.
+-- After a reset: removes the period's baselines, because TEC holds nothing for it any more.
 DELETE FROM {held} WHERE receiver = ? AND return_id = ?;
 
 -- name: mark_staged
@@ -96,7 +96,7 @@ SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id
 WHERE id {ids};
 
 -- name: log_records
--- Adds records of one request that were answered alike to the audit trail.
+-- Adds to the audit trail the records of one request that got the same answer.
 INSERT INTO {log}
     (run_id, batch, return_id, collection, kind, outcome, answer, logged_at, local_id, sent_hash)
 SELECT ?text, ?number, ?number, ?text, ?text, ?text, ?text, ?time, given.column1, given.column2
@@ -144,7 +144,7 @@ SET validation_received_at = ?, validation_errors = ?, validation_warnings = ?, 
 WHERE receiver = ? AND return_id = ?;
 
 -- name: delete_results
--- Takes out the results of one validation, to store them whole in the same transaction.
+-- Deletes the results of one validation, to store them again in the same transaction.
 DELETE FROM {validation} WHERE receiver = ? AND return_id = ? AND run = ?;
 
 -- name: insert_results
@@ -171,7 +171,7 @@ GROUP BY run
 ORDER BY run;
 
 -- name: clear_validation_marks
--- Takes the marks of an earlier validation out of the staging table.
+-- Clears the marks of an earlier validation in the staging table.
 UPDATE {staging}
 SET validation_errors = NULL, validation_warnings = NULL
 WHERE validation_errors IS NOT NULL OR validation_warnings IS NOT NULL;

@@ -216,7 +216,7 @@ SELECT prof_professional_id, prof_staff_id, prof_social_worker_registration_no
 FROM {ssd}ssd_professionals;
 
 -- name: read_heads
--- Reads of the next page of rows whose they are, whether they are deleted, and which version their payload is.
+-- Reads for the next page of rows whose they are, whether they are deleted, and which version their payload is.
 SELECT id, person_id, row_state, current_hash
 FROM {table}
 WHERE person_id IS NOT NULL {after}
@@ -280,7 +280,7 @@ SELECT person_id, elements
 FROM {left_window};
 
 -- name: delete_left_window
--- Takes out what was recorded of people, before what holds now is put in.
+-- Deletes what was recorded of people, before the new records are inserted.
 DELETE FROM {left_window}
 WHERE person_id {people};
 
@@ -295,7 +295,7 @@ SELECT person_id, source_hash, first_day, last_day, issues
 FROM {built};
 
 -- name: delete_built
--- Takes out what was recorded of people, before what holds now is put in, or because they left.
+-- Deletes what was recorded of people, before the new records are inserted, or because the people left.
 DELETE FROM {built}
 WHERE person_id {people};
 

@@ -62,7 +62,7 @@ class Baselines:
         """
         if replaced:
             self.clear_in_doubt(replaced)
-        self._store.write_rows("note_unconfirmed", (str, str), records, (self._receiver, run_id, utc_now()))
+        self._store.write_rows("insert_unconfirmed", (str, str), records, (self._receiver, run_id, utc_now()))
 
     def clear_in_doubt(self, children: Sequence[str]) -> None:
         """Remove these children's records in doubt: the answer is known, or nothing was sent."""

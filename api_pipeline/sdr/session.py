@@ -132,7 +132,7 @@ class Session:
     def doubt_everything(self) -> None:
         """Send everything again, whatever the tables say TEC holds."""
         if self._token is not None:
-            self.store.doubt_period(self.scope, self._token)
+            self.store.mark_period_in_doubt(self.scope, self._token)
 
     def is_validating(self) -> bool:
         """Return whether TEC's list says that a validation of this period is at work."""
@@ -149,7 +149,7 @@ class Session:
             token = self._reset(token)
         else:
             _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
-            self.store.doubt_period(self.scope, token)
+            self.store.mark_period_in_doubt(self.scope, token)
         self._set(token)
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:

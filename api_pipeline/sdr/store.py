@@ -133,11 +133,11 @@ class Store(Baseline, Results):
             yield keys
             last = keys[-1]
 
-    def doubt_period(self, scope: Scope, token: SubmissionToken) -> None:
+    def mark_period_in_doubt(self, scope: Scope, token: SubmissionToken) -> None:
         """Store a token that differs from the one before, and doubt all that was held under that one."""
         now = utc_now()
         with self.connection.transaction():
-            self.execute("doubt_period", [now, *scope.key])
+            self.execute("mark_period_in_doubt", [now, *scope.key])
             self._update_token(scope, token, now)
 
     def store_token(self, scope: Scope, token: SubmissionToken) -> None:

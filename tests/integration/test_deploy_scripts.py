@@ -332,7 +332,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         ("read_left_window", (), []),
         ("has_left_window", (), []),
         ("read_held", (), ["there", "there"]),
-        ("note_unconfirmed", (str, str), ["there", "r", "2026-11-02 03:00:00", "1001", "h"]),
+        ("insert_unconfirmed", (str, str), ["there", "r", "2026-11-02 03:00:00", "1001", "h"]),
         ("read_versions", (), []),
         ("mark_failed", (int, str), [1, "reason"]),
         ("mark_testing", (int, str, datetime), [1, "TESTING", None]),
