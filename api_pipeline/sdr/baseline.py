@@ -76,7 +76,9 @@ class Baseline(Statements):
                 among, given = given_texts(self.connection.dialect, part)
                 self.execute("mark_in_doubt", [now, *scope.key, collection.value, *given], keys=among)
             for part in in_parts(new, 1):
-                self._with_rows("insert_in_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part])
+                self._with_rows(
+                    "insert_in_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part]
+                )
 
     def write(self, scope: Scope, outcomes: Sequence[Taken | Gone]) -> None:
         """Write down, after acceptances, what TEC holds; mark the rows, and add to the audit trail."""
