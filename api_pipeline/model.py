@@ -36,7 +36,8 @@ class StagedRow:
     `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
     database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
     where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
-    `supersedes` are the ids of the person's older rows that would be due; `unreadable` names the columns whose text the
+    `supersedes` are the ids of the person's older rows that would be due, `sent_before` is that of the newest older row
+    that is `sent`, None where there is none; `unreadable` names the columns whose text the
     driver cannot decode. `retained` are the parts that left the payload because they left the time window: they are not
     to be purged.
     """
@@ -51,6 +52,7 @@ class StagedRow:
     api_response: str | None = None
     retained: tuple[ElementPath, ...] = ()
     supersedes: tuple[int, ...] = ()
+    sent_before: int | None = None
     unreadable: tuple[str, ...] = ()
 
     @property

@@ -55,20 +55,27 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
 
 def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Return, by row id, what the receiver holds of children without a row in the control tables."""
-    rows = [row for row in rows if row.has_previous or row.supersedes]
+    rows = [row for row in rows if row.has_previous or _older(row)]
     if not rows:
         return {}
-    older = store.read_rows([row_id for row in rows if not row.has_previous for row_id in row.supersedes])
+    silent = [row for row in rows if not (row.has_previous and was_sent(row))]
+    older = store.read_rows([row_id for row in silent for row_id in _older(row)])
     receipts = {row.id: last_receipt(row.api_response) for row in (*rows, *older)}
     sent = sent_payloads(store, [*rows, *older], has_log=True)
     adopted = {}
     for row in rows:
         # The newest row of several may be new, and an older one say what was sent of the child.
-        says = next((row_id for row_id in (row.id, *sorted(row.supersedes, reverse=True)) if row_id in sent), None)
+        says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
             baseline = Baseline.known(sent[says], receipts[says], is_recorded=False)
             adopted[row.id] = Adopted(_child_in(sent[says]), baseline)
     return adopted
+
+
+def _older(row: StagedRow) -> list[int]:
+    """Return the person's older rows that may say what was sent, the newest first."""
+    sent = () if row.sent_before is None else (row.sent_before,)
+    return sorted((*row.supersedes, *sent), reverse=True)
 
 
 def _child_in(text: str) -> str:

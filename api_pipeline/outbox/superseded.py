@@ -16,11 +16,15 @@ from api_pipeline.outbox.staging_table import StagingTable
 
 @dataclass(frozen=True, slots=True)
 class RowsOfPerson:
-    """The rows of a person who has several: the newest's id, whether it is `sent`, and the older ones still open."""
+    """The rows of a person who has several: the newest's id, whether it is `sent`, and the older ones still open.
+
+    `sent_before` is the id of the newest older row that is `sent`.
+    """
 
     newest: int
     is_sent: bool
     open_ids: tuple[int, ...]
+    sent_before: int | None = None
 
 
 def people_with_several_rows(store: StagingTable, person_id: str | None = None) -> dict[str, RowsOfPerson]:
@@ -42,18 +46,24 @@ def people_with_several_rows(store: StagingTable, person_id: str | None = None) 
 
 def _rows_of(rows: Sequence[tuple[int, str]]) -> RowsOfPerson:
     newest, status = rows[-1]
-    return RowsOfPerson(newest, status == "sent", tuple(row_id for row_id, word_ in rows[:-1] if word_ in DUE_STATUSES))
+    older = rows[:-1]
+    return RowsOfPerson(
+        newest,
+        status == "sent",
+        tuple(row_id for row_id, word_ in older if word_ in DUE_STATUSES),
+        max((row_id for row_id, word_ in older if word_ == "sent"), default=None),
+    )
 
 
 def newest_only(rows: Sequence[StagedRow], people: Mapping[str, RowsOfPerson]) -> list[StagedRow]:
-    """Return the rows without those that are superseded; the others know which rows they supersede."""
+    """Return the rows without those that are superseded; the others know their person's older rows."""
     kept = []
     for row in rows:
         several = people.get(row.person_id)
         if several is None or row.id > several.newest:
             kept.append(row)
         elif row.id == several.newest:
-            kept.append(replace(row, supersedes=several.open_ids))
+            kept.append(replace(row, supersedes=several.open_ids, sent_before=several.sent_before))
     return kept
 
 

@@ -17,15 +17,21 @@ NEW = child("1", social_care_episodes=[EPISODE])
 
 
 @pytest.fixture
-def inherited(world: World) -> World:
+def sent(world: World) -> World:
     """Return a child whom the receiver holds, and a table in which only today's tool's receipt says so."""
     world.fill([staged("1", OLD)])
     assert world.run().code == 0
     for table in ("ssd_api_held", "ssd_api_submission_log"):
         world.database.execute(f"DELETE FROM {world.database.named(table)}")
     change(world.database, world.database.table, "1", api_response=RECEIPT)
-    world.restage("1", NEW)
     return world
+
+
+@pytest.fixture
+def inherited(sent: World) -> World:
+    """Return the same with a payload that was staged after it was sent."""
+    sent.restage("1", NEW)
+    return sent
 
 
 def rehearse(world: World) -> None:
@@ -84,3 +90,17 @@ def test_long_answer_in_a_sent_row_is_not_a_receipt(inherited: World) -> None:
     inherited.fill([staged("2")])
     assert inherited.run("--resync").code == 0
     assert inherited.server.simulator.held("1") == OLD
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_newer_row_is_compared_with_the_older_one_that_was_sent(sent: World, deltas: str) -> None:
+    sent.fill([staged("1", NEW)])
+    assert sent.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert sent.server.simulator.held("1") == NEW
+
+
+def test_deletion_is_due_where_an_older_row_of_the_child_was_sent(sent: World) -> None:
+    sent.fill([staged("1", OLD, state="Deleted")])
+    assert sent.run().code == 0
+    assert sent.server.simulator.held("1") is None

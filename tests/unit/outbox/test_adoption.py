@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+import pytest
 
 from api_pipeline.model import Baseline
 from api_pipeline.outbox.adoption import Adopted, adopt, adopted_baselines, record_adopted, sent_payloads
@@ -91,6 +94,21 @@ def test_older_row_says_what_was_sent_where_the_newest_is_new(table: TestDatabas
 
     held = text_of(child("A", legal_status="newer")) or ""
     assert adopted_from(store) == {3: Adopted("A", Baseline.known(held, RECEIPT, is_recorded=False))}
+
+
+@pytest.mark.parametrize("previous", [None, child("A", legal_status="staged, never sent")])
+def test_older_row_that_is_sent_says_so_for_a_newest_row_that_was_not(
+    table: TestDatabase, store: StagingTable, previous: Any
+) -> None:
+    rows = [
+        staged("A", status="error", previous=child("A", legal_status="oldest"), response=RECEIPT.replace("0", "1")),
+        staged("A", status="sent", previous=child("A", legal_status="sent"), response=RECEIPT),
+        staged("A", previous=previous),
+    ]
+    fill(table, table.table, rows)
+
+    held = text_of(child("A", legal_status="sent")) or ""
+    assert adopted_from(store)[3] == Adopted("A", Baseline.known(held, RECEIPT, is_recorded=False))
 
 
 def test_newest_row_that_was_sent_itself_is_believed_before_older_ones(

@@ -42,7 +42,7 @@ def test_older_rows_are_open_by_their_status_and_only_with_a_payload(table: Test
 
     found = people_with_several_rows(store)
 
-    assert found["A"] == RowsOfPerson(newest=7, is_sent=True, open_ids=(1, 2, 3))
+    assert found["A"] == RowsOfPerson(newest=7, is_sent=True, open_ids=(1, 2, 3), sent_before=4)
     assert found["B"].open_ids == ()
 
 
@@ -61,9 +61,9 @@ def test_rows_without_a_person_are_never_taken_for_one_person(table: TestDatabas
 def test_superseded_rows_are_left_out_and_the_newest_knows_them() -> None:
     rows = [row(1, "A"), row(2, "B"), row(3, "A"), row(4, "A")]
 
-    kept = newest_only(rows, {"A": RowsOfPerson(4, False, (1, 3))})
+    kept = newest_only(rows, {"A": RowsOfPerson(4, False, (3,), 1)})
 
-    assert [(one.id, one.supersedes) for one in kept] == [(2, ()), (4, (1, 3))]
+    assert [(one.id, one.supersedes, one.sent_before) for one in kept] == [(2, (), None), (4, (3,), 1)]
 
 
 def test_row_that_was_added_after_the_look_is_kept() -> None:
