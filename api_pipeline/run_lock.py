@@ -154,6 +154,10 @@ def take(connection: Connection, table: str, shard: tuple[int, int] | None) -> R
 
     `shard` is (I, N) for run I of N, or None for the whole table. The lock lives as long as `connection`.
     """
+    return connection.read_together(lambda: _take(connection, table, shard))
+
+
+def _take(connection: Connection, table: str, shard: tuple[int, int] | None) -> RunLock:
     name = _table_number(connection, table)
     needed = [(name, shard is not None)]
     if shard is not None:

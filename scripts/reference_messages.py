@@ -61,7 +61,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
     "auth": {"_fetch": None},
     "token_answer": {"read_token": None, "_error": None},
-    "assembly.checks": {"check_control_tables": 2},
+    "assembly.checks": {"_goes_without_control_tables": 2},
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},
     "delivery.sender_pool": {"_send": 1},

@@ -13,7 +13,7 @@ from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import people_with_several_rows
+from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows
 from api_pipeline.outbox.survey import Survey, check_ids, survey, try_to_write
 from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings
@@ -26,18 +26,27 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
 
     Errors: DatabaseError (staging table), SettingsError where deltas or a resync need control tables that are missing.
     """
+    has_control_tables = store.connection.read_together(lambda: _checked(store, settings))
+    try_to_write(store)
+    return has_control_tables or _goes_without_control_tables(store, settings, request)
+
+
+def _checked(store: StagingTable, settings: Settings) -> bool:
+    """Check the staging table, and return whether the control tables are there. Errors: DatabaseError."""
     check_layout(store.connection, settings.table_name)
     store.check_table()
     check_ids(store)
     store.check_writable()
-    try_to_write(store)
-    return check_control_tables(store, settings, request)
+    return store.has_control_tables()
 
 
 def check_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
     """Return whether the control tables are there. Errors: SettingsError where a run needs them and they are not."""
-    if store.has_control_tables():
-        return True
+    return store.has_control_tables() or _goes_without_control_tables(store, settings, request)
+
+
+def _goes_without_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
+    """Return False, with a warning. Errors: SettingsError where a run needs the control tables."""
     sentence = (
         f"The control tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
         "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
@@ -75,7 +84,11 @@ def plan_options(
     settings: Settings, request: RunRequest, store: StagingTable, db: Retrying, *, control_tables: bool
 ) -> tuple[PlanOptions, Survey]:
     """Look at the table as a whole; return how a run plans its rows, and what was seen. Errors: DatabaseError."""
-    found = db.run(lambda: survey(store))
+
+    def look() -> tuple[Survey, dict[str, RowsOfPerson]]:
+        return survey(store), people_with_several_rows(store, request.person_id)
+
+    found, people = db.run(lambda: store.connection.read_together(look))
     options = PlanOptions(
         selection=Selection(
             every_row=request.resync,
@@ -90,7 +103,7 @@ def plan_options(
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
         testing=settings.testing_mode,
-        people=db.run(lambda: people_with_several_rows(store, request.person_id)),
+        people=people,
         limit=request.limit,
     )
     return options, found

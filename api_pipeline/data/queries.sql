@@ -22,8 +22,9 @@
 SELECT 1;
 
 -- name: table_exists
--- Fails where a table (or one of the named columns) is not there; reads no row.
-SELECT {columns} FROM {any_table} WHERE 1 = 0;
+-- Fails where a table (or one of the named columns) is not there; reads no row. The columns stand inside, so that no
+-- driver asks the catalogue about each of them.
+SELECT COUNT(*) FROM (SELECT {columns} FROM {any_table} WHERE 1 = 0) AS seen;
 
 -- name: may_write
 -- Changes no row: fails where the login may not write what a run writes back, before anything is sent. It joins a table
@@ -497,21 +498,15 @@ SELECT CAST(to_regclass(?) AS OID);
 -- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
 SELECT pg_backend_pid();
 
--- name: notice_lost_client_postgresql
--- PostgreSQL: lets the server notice within two minutes that this session's computer is gone (a power cut), so that the
--- run lock is free again; by itself it asks after two hours. Holds for this session only.
-SELECT set_config('tcp_keepalives_idle', '60', FALSE), set_config('tcp_keepalives_interval', '10', FALSE),
-       set_config('tcp_keepalives_count', '5', FALSE);
-
--- name: lock_timeout_postgresql
--- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
--- only.
-SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE);
-
--- name: program_name_postgresql
--- PostgreSQL: names the program and its run in pg_stat_activity, unless the connection string names one already. For this
--- session only.
-SELECT set_config('application_name', '{program}', FALSE) WHERE current_setting('application_name') = '';
+-- name: session_settings_postgresql
+-- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever; lets the server
+-- notice within two minutes that this session's computer is gone (a power cut), so that the run lock is free again (by
+-- itself it asks after two hours); and names the program and its run in pg_stat_activity, unless the connection string
+-- names one already. For this session only.
+SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('tcp_keepalives_idle', '60', FALSE),
+       set_config('tcp_keepalives_interval', '10', FALSE), set_config('tcp_keepalives_count', '5', FALSE),
+       CASE WHEN current_setting('application_name') = ''
+            THEN set_config('application_name', '{program}', FALSE) END;
 
 -- name: transaction_level_postgresql
 -- PostgreSQL behind a pooler in transaction mode: begins each transaction in the level that the program is made for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
@@ -13,6 +13,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.binding import bind, declared_lengths
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
+    DatabaseBusy,
     RowsMissed,
     TransactionLost,
     as_database_error,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "tuple[Any, ...]"
 Parameters: TypeAlias = "Sequence[object]"
+_Result = TypeVar("_Result")
 
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls.
@@ -138,6 +140,23 @@ class Connection:
             self._end(commit=False)
             raise
         self._end(commit=True)
+
+    def read_together(self, reads: Callable[[], _Result]) -> _Result:
+        """Return what `reads` returns, whose statements are one transaction: reads, or what may be done twice.
+
+        PostgreSQL's driver takes three transactions for each statement with parameters. Where the database refuses one
+        of the statements, each is done by itself, as on SQLite, where a transaction keeps others from writing.
+        Errors: those of `reads`, DatabaseError.
+        """
+        if self.dialect is Dialect.SQLITE or self.is_pooled or self._is_in_transaction:
+            return reads()
+        try:
+            with self.transaction():
+                return reads()
+        except (ConnectionLost, DatabaseBusy):
+            raise
+        except DatabaseError:
+            return reads()
 
     def check_transaction(self) -> None:
         """Check that the open transaction is the one that was begun. Errors: TransactionLost, DatabaseError."""

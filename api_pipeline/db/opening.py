@@ -35,7 +35,7 @@ _LONGEST_TEXT = 2**30
 # The last of a database's statements makes the mark by which a transaction is known again.
 _OPENING = {
     Dialect.SQLSERVER: ("row_counts_sqlserver", "lock_timeout_sqlserver", "transaction_mark_sqlserver"),
-    Dialect.POSTGRESQL: ("program_name_postgresql", "notice_lost_client_postgresql", "lock_timeout_postgresql"),
+    Dialect.POSTGRESQL: ("session_settings_postgresql",),
     Dialect.SQLITE: ("transaction_mark_sqlite",),
 }
 # The driver of PostgreSQL sets and takes back a savepoint around each statement of a transaction, unless it is told

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WITHOUT_PREPARED_STATEMENTS = "UseServerSidePrepare=0"
 # Which of two connections is asked for its process. One after the other both ways round: of a pooler that takes its
 # sessions in turn, whatever their number, one connection then meets two of them.
-_ASKED = (0, 1, 1, 0, 0, 1, 1, 0)
+_ASKED = (0, 1, 1, 0, 0, 1)
 
 _KNOWN: dict[str, bool] = {}
 

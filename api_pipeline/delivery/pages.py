@@ -164,7 +164,7 @@ class Pages:
             looked_at = result.result()
         if read is None or read.opening != self._store.connection.openings:
             self._ahead.clear()
-            read = self._db.run(lambda: self._read(self._next_rows()))
+            read = self._db.run(lambda: self._store.connection.read_together(lambda: self._read(self._next_rows())))
             looked_at = self._look_at_all(read)
         self._has_ended = not read.rows
         if self._has_ended:

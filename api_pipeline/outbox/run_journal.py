@@ -72,8 +72,12 @@ class RunJournal:
         if not self._is_kept:
             return
         connection = self._store.connection
-        sql = self._store.sql(statement)
-        write_entry(connection, lambda: connection.execute(sql, parameters), is_end=statement == "finish_run")
+
+        def write() -> None:
+            with connection.transaction():
+                connection.execute(self._store.sql(statement), parameters)
+
+        write_entry(connection, write, is_end=statement == "finish_run")
 
 
 def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:

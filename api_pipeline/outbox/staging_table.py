@@ -43,7 +43,7 @@ class StagingTable(Statements):
             "partial_json_payload, submission_timestamp, api_response, previous_hash"
         )
         try:
-            self.probe(self.tables.staging, columns)
+            self.probe({self.tables.staging: columns})
         except DatabaseError as error:
             raise type(error)(f"The staging table {self.tables.staging} cannot be used. {error}") from None
 
@@ -64,11 +64,11 @@ class StagingTable(Statements):
             self.tables.log: "run_id, batch, person_id, kind, sent_hash, http_code, answer, logged_at",
             self.tables.unconfirmed: "receiver, la_child_id, payload_hash, may_hold",
         }
-        return all(self.has_columns(table, columns) for table, columns in needed.items())
+        return self.has_columns(needed)
 
     def has_journal(self) -> bool:
         """Return whether the table of past runs is there."""
-        return self.has_columns(self.tables.runs, "run_id, started_at, finished_at, exit_code")
+        return self.has_columns({self.tables.runs: "run_id, started_at, finished_at, exit_code"})
 
     def is_empty(self) -> bool:
         """Return whether the staging table has no row at all. Errors: DatabaseError."""
@@ -77,7 +77,7 @@ class StagingTable(Statements):
     def keeps_retained(self) -> bool:
         """Return whether the table is there of what left the time window of `stage`."""
         if self._keeps_retained is None:
-            self._keeps_retained = self.has_columns(self.tables.left_window, "person_id, elements")
+            self._keeps_retained = self.has_columns({self.tables.left_window: "person_id, elements"})
         return self._keeps_retained
 
     def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
@@ -123,14 +123,14 @@ class StagingTable(Statements):
         ids = [row_id for row_id, _ in islice(self.keys(selection, after_id), size)]
         return sorted(self.read_rows(ids), key=lambda row: row.id)
 
-    def keys(
-        self, selection: Selection, after_id: int | None = None, most: int = _KEYS_IN_A_PAGE
-    ) -> Iterator[tuple[int, str]]:
-        """Return id and person of the rows of a selection, whose share of the table is found by the person.
+    def first_due_id(self) -> int | None:
+        """Return the lowest id of a row that may be due, None where there is none."""
+        rows = self._page(Selection(), None, 1, ("id",))
+        return int(rows[0][0]) if rows else None
 
-        `most` is how many are read in one statement.
-        """
-        while keys := self._read_keys(selection, after_id, most):
+    def keys(self, selection: Selection, after_id: int | None = None) -> Iterator[tuple[int, str]]:
+        """Return id and person of the rows of a selection, whose share of the table is found by the person."""
+        while keys := self._read_keys(selection, after_id, _KEYS_IN_A_PAGE):
             after_id = keys[-1][0]
             yield from (key for key in keys if selection.is_ours(*key))
 

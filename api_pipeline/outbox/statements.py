@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from api_pipeline.db import (
@@ -18,7 +18,7 @@ from api_pipeline.db import (
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import UNREADABLE
 from api_pipeline.sql.identifiers import Dialect, TableNames
-from api_pipeline.sql.statements import load
+from api_pipeline.sql.statements import NamedSql, load
 
 _Value = TypeVar("_Value")
 _ROWS_IN_A_STATEMENT = 100
@@ -152,17 +152,18 @@ class Statements:
             self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
         return self._delta_as
 
-    def has_columns(self, table: str, columns: str) -> bool:
-        """Return whether a table is there and has these columns. Errors: DatabaseError (database away or busy)."""
+    def has_columns(self, columns: Mapping[str, str]) -> bool:
+        """Return whether tables are there, each with its columns. Errors: DatabaseError (database away or busy)."""
         try:
-            self.probe(table, columns)
+            self.probe(columns)
         except DatabaseError as error:
             if type(error) is not DatabaseError:
                 raise
             return False
         return True
 
-    def probe(self, table: str, columns: str) -> None:
-        """Check that a table is there and has these columns. Errors: DatabaseError."""
-        sql = load()["table_exists"].sql.format(columns=columns, any_table=table)
-        self.connection.query(sql)
+    def probe(self, columns: Mapping[str, str]) -> None:
+        """Check that these tables are there, each with its columns. Errors: DatabaseError."""
+        seen = load()["table_exists"]
+        parts = [seen.sql.format(columns=named, any_table=table) for table, named in columns.items()]
+        self.connection.query(NamedSql(" UNION ALL ".join(parts), seen.name))

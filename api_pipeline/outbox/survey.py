@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 
 from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import Counts
 from api_pipeline.sql.identifiers import Dialect
@@ -149,13 +148,13 @@ def try_to_write(store: StagingTable) -> None:
 
     Row-level security, a trigger or a view can let a change go without an error.
     """
-    first = [] if store.connection.dialect is Dialect.SQLITE else list(islice(store.keys(Selection(), most=1), 1))
-    if not first:
+    if store.connection.dialect is Dialect.SQLITE:
         return
-    row_id = first[0][0]
     is_kept = False
     try:
         with suppress(_RolledBack), store.connection.transaction():
+            if (row_id := store.first_due_id()) is None:
+                return
             store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
             is_kept = any(
                 str(row[2] or "").strip() == _TRIAL
@@ -205,8 +204,9 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
     """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
+    sql = store.sql("has_held_without_row")
     try:
-        return int(store.connection.query(store.sql("has_held_without_row"), [receiver])[0][0]) > 0
+        return int(store.connection.read_together(lambda: store.connection.query(sql, [receiver]))[0][0]) > 0
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise

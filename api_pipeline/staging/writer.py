@@ -44,7 +44,9 @@ class Writer:
         self._store = store
         self._receiver = receiver
         self._has_control_tables = store.has_control_tables()
-        self._extra = [name for name in ("legacy_id", "last_updated") if store.has_columns(store.tables.staging, name)]
+        self._extra = [
+            name for name in ("legacy_id", "last_updated") if store.has_columns({store.tables.staging: name})
+        ]
         self._keeps_text_hash = False
 
     def heads(self) -> dict[str, list[Head]]:
@@ -82,7 +84,9 @@ class Writer:
 
     def keeps_built(self) -> bool:
         """Return whether the table is there of what payloads were built from."""
-        return self._store.has_columns(self._store.tables.built, "person_id, source_hash, first_day, last_day, issues")
+        return self._store.has_columns(
+            {self._store.tables.built: "person_id, source_hash, first_day, last_day, issues"}
+        )
 
     def built(self) -> dict[str, Known]:
         """Return, by person, what the staged payload was built from; only where `keeps_built`."""

@@ -127,7 +127,8 @@ def test_commits_whose_answers_are_lost_leave_each_record_in_the_log_once(relaye
     world, relay = relayed
     persons = world.stage(40)
     world.server.simulator.add_fault(Fault(status=422, first=2, last=6))
-    relay.lose_answers(b"COMMIT\x00", {2, 5, 6, 9, 13, 16})
+    # The lock, the looks at the tables, the journal's entry and the first page are the first five.
+    relay.lose_answers(b"COMMIT\x00", {7, 10, 11, 14, 18, 21})
     done = world.run(BATCH_SIZE=5)
     assert done.code == 1, done.text
     log = world.database.rows(
@@ -162,7 +163,7 @@ def test_receipts_survive_a_database_that_refuses_logins(postgres_world: World) 
     check_spooled_and_recovered(world, done.code, done.text, may_be_written_too=True)
 
 
-@pytest.mark.parametrize("number", range(20, 32))
+@pytest.mark.parametrize("number", range(25, 37))
 def test_spool_is_named_whichever_connection_is_lost_first(relayed: tuple[World, Relay], number: int) -> None:
     world, relay = relayed
     world.stage(MANY)
