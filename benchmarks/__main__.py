@@ -16,7 +16,7 @@ import click
 from api_pipeline.sandbox.simulator import LA_CODE
 from benchmarks import by_turns, stage
 from benchmarks.by_turns import Turn, server_state
-from benchmarks.cases import FLOOR, PARTS, SETS, Case
+from benchmarks.cases import FLOOR, OTHER_PROGRAMS, PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import (
     BenchmarkFailed,
@@ -106,8 +106,8 @@ class Bench:
 
 
 def _commands(case: Case) -> list[list[str]]:
-    if case.program in ("reference", "floor"):
-        return [[sys.executable, "-m", f"benchmarks.{case.program}"]]
+    if module := OTHER_PROGRAMS.get(case.program):
+        return [[sys.executable, "-m", f"benchmarks.{module}"]]
     run = [sys.executable, "-m", "api_pipeline", "run", "--live", "--quiet"]
     return [
         [*run, "--shard", f"{shard}/{case.shards}"] if case.shards > 1 else run for shard in range(1, case.shards + 1)
@@ -125,7 +125,7 @@ def _median(costs: Sequence[Cost]) -> Cost:
 def _line(case: Case, cost: Cost) -> str:
     rate = case.rows / cost.seconds
     ideal = f"{100 * rate / case.ideal_rate:.0f} %" if case.ideal_rate and case.program == "ours" else ""
-    in_flight = 1 if case.program == "reference" else case.in_flight
+    in_flight = 1 if case.program in OTHER_PROGRAMS else case.in_flight
     cells = (
         case.name,
         case.database,

@@ -1,4 +1,4 @@
-"""The product, the floor and the straightforward program by turns, with what each costs the client and the server.
+"""The product, the floor and today's tool by turns, with what each costs the client and the server.
 
 A shared machine makes wall times unsteady, so CPU seconds and their ratios count. Linux only: the server's CPU seconds
 are read from /proc.
@@ -100,7 +100,8 @@ def _ratios(case: Case, ours: Turn, other: Case, theirs: Turn) -> str:
     server = ours.cpu_seconds / theirs.cpu_seconds
     return (
         f"{case.name}, {case.mode}, beside {other.program}: client {client:.2f} x, server {server:.2f} x, "
-        f"commits {ours.commits / theirs.commits:.2f} x, WAL {ours.wal_mb / theirs.wal_mb:.2f} x"
+        f"commits {ours.commits / theirs.commits:.2f} x, WAL {ours.wal_mb / theirs.wal_mb:.2f} x, "
+        f"peak memory {ours.cost.peak_mb / theirs.cost.peak_mb:.2f} x"
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+UPSTREAM = "today's tool"
+# What is measured beside ours, and the module of each: the floor and today's tool know PostgreSQL only.
+OTHER_PROGRAMS = {"reference": "reference", "floor": "floor", UPSTREAM: "upstream"}
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One run to be measured.
 
     `database` is "postgresql" or "sqlite", `mode` "full", "deltas" or "changed" (full payloads on a
-    later night, every child changed), `program` "ours", "reference" or "floor"; `latency_ms` is
+    later night, every child changed), `program` "ours" or a name of `OTHER_PROGRAMS`; `latency_ms` is
     the receiver's wait before each answer, `shards` how many runs share the table. `checks` and `control_tables` are
     false where the schema check is switched off, or the control tables are not there.
     """
@@ -46,9 +50,9 @@ class Case:
 
 SMOKE = tuple(
     Case(rows=300, database=database, mode=mode, program=program, in_flight=2)
-    for database in ("sqlite", "postgresql")
+    for database, programs in (("sqlite", ("ours", "reference")), ("postgresql", ("ours", "reference", UPSTREAM)))
     for mode in ("full", "deltas")
-    for program in ("ours", "reference")
+    for program in programs
 )
 
 _BASE = Case(rows=10_000)
@@ -76,13 +80,13 @@ PARTS = tuple(
     (whole, replace(whole, checks=False), replace(whole, control_tables=False))
     for whole in (_WHOLE, replace(_WHOLE, latency_ms=200))
 )
-# Each by turns on one server and one receiver: the floor has no deltas, so they are compared with the plain program.
+# Each by turns on one server and one receiver: the floor has no deltas, so they are compared with today's tool alone.
 FLOOR = tuple(
     replace(_BASE, program=program, mode=mode)
     for mode, programs in (
-        ("full", ("ours", "floor", "reference")),
-        ("deltas", ("ours", "reference")),
-        ("changed", ("ours", "floor", "reference")),
+        ("full", ("ours", "floor", UPSTREAM)),
+        ("deltas", ("ours", UPSTREAM)),
+        ("changed", ("ours", "floor", UPSTREAM)),
     )
     for program in programs
 )
