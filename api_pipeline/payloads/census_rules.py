@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.plain_episodes import ACTIVITY_BLOCKS, NEVER, are_plain, is_overlapping
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless
 from api_pipeline.upn import check_letter
 
@@ -37,13 +37,11 @@ _CIN_PLANS = "child_in_need_plans"
 _CP_PLANS = "child_protection_plans"
 _PLACEMENTS = "child_looked_after_placements"
 _ANYWHERE = "anywhere"
-_ACTIVITY_BLOCKS = (_CIN_PLANS, _CP_PLANS, _ASSESSMENTS, _ENQUIRIES, _PLACEMENTS)
 # The rules about a plan that starts before the referral, and about one that ends before its start.
 _CIN_PLAN_RULES = ("CIN 4015", "CIN 4011")
 _CP_PLAN_RULES = ("CIN 1105", "CIN 8925")
-# ISO dates compare as texts: before the first of them, and after the last.
+# ISO dates compare as texts: before the first of them.
 _EVER = ""
-_NEVER = "9999-12-31"
 # The rules of `value_rules`.
 DEFAULT_DATE = "default date"
 NOT_WHOLE = "whole number"
@@ -104,15 +102,14 @@ def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
     """
     broken: _Broken = []
     if details := data.get(_DETAILS):
-        _look_at_details(details, as_of, broken)
+        broken += [(rule, f"$.{_DETAILS}{end}") for rule, end in _look_at_details(details, as_of)]
     if _HEALTH in data:
         for number, item in enumerate(data[_HEALTH].get(_SDQ, ())):
             if not 0 <= item.get("score", 0) <= 40:
                 broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
-    for number, episode in enumerate(data.get(_EPISODE, ())):
-        # Their paths are made where something is broken, which is hardly ever.
-        if ends := _look_at_episode(episode):
-            broken += [(rule, f"$.{_EPISODE}[{number}]{end}") for rule, end in ends]
+    episodes = data.get(_EPISODE, ())
+    if not are_plain(episodes):
+        broken += look_at_episodes(episodes)
     return as_findings(broken) if broken else []
 
 
@@ -152,30 +149,48 @@ def _follows_zero(text: str, sign: str) -> bool:
     return False
 
 
-def _look_at_details(details: Members, as_of: date, broken: _Broken) -> None:
-    def report(rule: str, end: str) -> None:
-        broken.append((rule, f"$.{_DETAILS}{end}"))
-
-    if details.get("date_of_birth", _EVER) > as_of.isoformat():
-        report("born later", ".date_of_birth")
+def _look_at_details(details: Members, as_of: date) -> _Broken:
+    """Return what the child's details break, each with the path within them."""
+    broken: _Broken = []
+    today, oldest, youngest = _days(as_of)
+    born = details.get("date_of_birth", _EVER)
+    if born > today:
+        broken.append(("born later", ".date_of_birth"))
     is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
-    if is_born == is_expected and details:
-        report("CIN 8525Q", "")
+    if is_born == is_expected:
+        broken.append(("CIN 8525Q", ""))
     if is_expected and not is_born and details.get("sex", "U") != "U":
-        report("CIN 8750", ".sex")
+        broken.append(("CIN 8750", ".sex"))
     if "unique_pupil_number" in details:
         upn = details["unique_pupil_number"]
         if not (_UPN.fullmatch(upn) and upn[0] == check_letter(upn[1:])):
-            report("CIN 1510-1550", ".unique_pupil_number")
-    elif details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1" and _is_of_school_age(details, as_of):
-        report("CIN 8770Q", ".unique_pupil_number_unknown_reason")
+            broken.append(("CIN 1510-1550", ".unique_pupil_number"))
+    elif oldest < born <= youngest and details.get("unique_pupil_number_unknown_reason", "UN1") == "UN1":
+        broken.append(("CIN 8770Q", ".unique_pupil_number_unknown_reason"))
     if "former_unique_pupil_number" in details and not _FORMER_UPN.fullmatch(details["former_unique_pupil_number"]):
-        report("CIN 1560Q", ".former_unique_pupil_number")
+        broken.append(("CIN 1560Q", ".former_unique_pupil_number"))
     disabilities = details.get("disabilities", ())
     if len(disabilities) > 1 and "NONE" in disabilities:
-        report("CIN 8790", ".disabilities")
+        broken.append(("CIN 8790", ".disabilities"))
     if "uasc_end_date" in details and not _is_uasc_end_right(details):
-        report("903 205C, 303, 304", ".uasc_end_date")
+        broken.append(("903 205C, 303, 304", ".uasc_end_date"))
+    return broken
+
+
+@cache
+def _days(as_of: date) -> tuple[str, str, str]:
+    """Return a day, and the birthdays on it of the youngest who is too old for school and of the youngest pupil."""
+    day = as_of.isoformat()
+    return day, f"{as_of.year - 16:04}{day[4:]}", f"{as_of.year - 5:04}{day[4:]}"
+
+
+def look_at_episodes(episodes: Sequence[Members]) -> _Broken:
+    """Return what a payload's episodes break, each with its path."""
+    return [
+        (rule, f"$.{_EPISODE}[{number}]{end}")
+        for number, episode in enumerate(episodes)
+        for rule, end in _look_at_episode(episode)
+    ]
 
 
 def _look_at_episode(episode: Members) -> _Broken:
@@ -190,7 +205,7 @@ def _look_at_episode(episode: Members) -> _Broken:
     elif "closure_reason" in episode:
         broken.append(("CIN 8805, 8810", ""))
     if episode.get("referral_no_further_action_flag") is True:
-        broken += [("CIN 8832, 4000, 8831", f".{block}") for block in _ACTIVITY_BLOCKS if episode.get(block)]
+        broken += [("CIN 8832, 4000, 8831", f".{block}") for block in ACTIVITY_BLOCKS if episode.get(block)]
     if _ASSESSMENTS in episode:
         _look_at_assessments(episode[_ASSESSMENTS], referral, broken)
     if _CIN_PLANS in episode:
@@ -211,7 +226,7 @@ def _look_at_assessments(assessments: Sequence[Members], referral: str, broken: 
         start = item.get("start_date", _EVER)
         if start < referral and start:
             broken.append(("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date"))
-        if item.get("authorisation_date", _NEVER) < start:
+        if item.get("authorisation_date", NEVER) < start:
             broken.append(("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date"))
         factors = item.get("factors", ())
         if len(factors) > 1 and "21" in factors:
@@ -226,21 +241,16 @@ def _look_at_plans(
         start = item.get("start_date", _EVER)
         if start < referral and start:
             broken.append((before_referral, f".{block}[{position}].start_date"))
-        if item.get("end_date", _NEVER) < start:
+        if item.get("end_date", NEVER) < start:
             broken.append((before_start, f".{block}[{position}].end_date"))
 
 
 def _look_at_enquiries(enquiries: Sequence[Members], referral: str, broken: _Broken) -> None:
     for position, item in enumerate(enquiries):
-        if item.get("start_date", _NEVER) < referral:
+        if item.get("start_date", NEVER) < referral:
             broken.append(("CIN 2889", f".{_ENQUIRIES}[{position}].start_date"))
-    if len(enquiries) > 1 and _is_overlapping(enquiries):
+    if is_overlapping(enquiries):
         broken.append(("CIN 8890, 8839", f".{_ENQUIRIES}"))
-
-
-def _is_of_school_age(details: Members, as_of: date) -> bool:
-    born = _date(details, "date_of_birth")
-    return born is not None and 5 <= _age(born, as_of) < 16
 
 
 def _is_uasc_end_right(details: Members) -> bool:
@@ -249,11 +259,6 @@ def _is_uasc_end_right(details: Members) -> bool:
         return True
     is_late = born is not None and (end.year - born.year, end.month, end.day) > (18, born.month, born.day)
     return details.get("uasc_flag") is True and not is_late
-
-
-def _is_overlapping(enquiries: Sequence[Members]) -> bool:
-    spells = sorted((item["start_date"], item.get("end_date", _NEVER)) for item in enquiries if "start_date" in item)
-    return any(later[0] < earlier[1] for earlier, later in pairwise(spells))
 
 
 def _hexadecimal(value: Any, path: str) -> Iterator[str]:
@@ -278,7 +283,3 @@ def _date(data: Members, name: str) -> date | None:
         return date.fromisoformat(data[name])
     except (KeyError, ValueError):
         return None
-
-
-def _age(born: date, on: date) -> int:
-    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

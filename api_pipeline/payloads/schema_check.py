@@ -19,16 +19,27 @@ from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless, schema
 from api_pipeline.payloads.value_rules import DEFAULT_DATE_PATTERN, value_findings
 
-# Of a date that is none of `value_rules`' default dates; the format alone accepts some that are not dates.
-_DATE_PATTERN = "^(?:19[1-9]|20[0-4])[0-9]-[0-9]{2}-[0-9]{2}$"
+# A date that is none of `value_rules`' default dates, in one pattern: beside it, the format would only take time.
+_YEAR = "(?:19[1-9]|20[0-4])[0-9]"
+_LONG_MONTH, _SHORT_MONTH = "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])", "(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+_DAY = f"(?:{_LONG_MONTH}|{_SHORT_MONTH}|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+_LEAP_YEAR = "(?:19(?:[2468][048]|[13579][26])|20(?:[024][048]|[13][26]))"
+_DATE_PATTERN = f"^(?:{_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)$"
 _DATE_LENGTH = 10
+# How the members of a schema begin that are not part of the terse one.
+_NO_RULE = ("x-", "$r", "$d")
+# The identifiers of the schema, and those of them that do not begin like a default date.
+_ID_PATTERN = "^[A-Za-z0-9_-]*$"
+_UNDATED_ID_PATTERN = (
+    f"^(?:(?:[0-9]{{0,3}}|[0-9]{{5,}}|{_YEAR})(?:[A-Za-z_-][A-Za-z0-9_-]*)?|[0-9]{{4}}(?:[A-Za-z_][A-Za-z0-9_-]*)?)$"
+)
 
 
 class Checker:
     """The compiled rules; one serves a whole run. `as_of` is the day that ages are reckoned at."""
 
     def __init__(self, as_of: date | None = None) -> None:
-        self._schema, self._strict, self._terse = _validators()
+        self._terse = _terse_validator()
         self._as_of = as_of or date.today()  # noqa: DTZ011 - ages are reckoned in the council's own day
 
     def is_sound(self, data: Mapping[str, Any]) -> bool:
@@ -40,16 +51,16 @@ class Checker:
 
         `is_sound` says that this is known of it already.
         """
-        findings: list[Finding] = []
-        sound = data
-        is_sound = is_sound or self.is_sound(data)
-        if not is_sound:
-            errors = list(self._schema.iter_errors(data))
+        if is_sound or self.is_sound(data):
+            findings = cross_field_findings(data, self._as_of)
+            findings += value_findings(data, text, is_sound=True)
+        else:
+            errors = list(_schema_validator().iter_errors(data))
             findings = [_finding(error) for error in errors]
-            findings += [_code_finding(error) for error in self._strict.iter_errors(data) if _is_code(error)]
+            findings += [_code_finding(error) for error in _strict_validator().iter_errors(data) if _is_code(error)]
             sound = sound_parts(data, [error.instance_path for error in errors if _is_of_wrong_form(error)])
-        findings += cross_field_findings(sound, self._as_of)
-        findings += value_findings(data, text, is_sound=is_sound)
+            findings += cross_field_findings(sound, self._as_of)
+            findings += value_findings(data, text)
         if text is None or may_hold_hex(text):
             findings += firewall_findings(data)
         return findings
@@ -64,10 +75,19 @@ def identity_findings(person_id: str, la_child_id: str) -> list[Finding]:
 
 
 @cache
-def _validators() -> tuple[Any, Any, Any]:
-    plain = schema()
-    strict = _with_codes(plain, plain["$defs"])
-    return _compile(plain), _compile(strict), _compile(_terse(strict, strict["$defs"]))
+def _schema_validator() -> Any:
+    return _compile(schema())
+
+
+@cache
+def _strict_validator() -> Any:
+    return _compile(_with_codes(schema(), schema()["$defs"]))
+
+
+@cache
+def _terse_validator() -> Any:
+    strict = _with_codes(schema(), schema()["$defs"])
+    return _compile(_terse(strict, strict["$defs"]))
 
 
 def _compile(source: dict[str, Any]) -> Any:
@@ -89,20 +109,22 @@ def _with_codes(node: Any, definitions: Mapping[str, Any]) -> Any:
 def _terse(node: Any, definitions: Mapping[str, Any]) -> Any:
     """Return a schema that finds the same payloads valid, but for those with a text that begins like a default date.
 
-    Such a payload is worth a closer look. Without references, nothing said twice, and one pattern for a date, a payload
-    of 6.5 KB takes 30 microseconds; with references 33, and with a second pattern for dates that must not match 35.
+    Such a payload is worth a closer look. Without references, nothing said twice, and one pattern for a date and for an
+    identifier, a payload of 6.5 KB takes 22 microseconds; with a second pattern or the format beside them 26.
     """
     if isinstance(node, list):
         return [_terse(item, definitions) for item in node]
     if not isinstance(node, dict):
         return node
-    result = {name: _terse(item, definitions) for name, item in node.items() if not name.startswith("x-")}
-    if "$ref" in result:
-        result |= _terse(definitions[_list_name(result.pop("$ref"))], definitions)
+    if "$ref" in node:
+        node = node | definitions[_list_name(node["$ref"])]
+    result = {name: _terse(item, definitions) for name, item in node.items() if name[:2] not in _NO_RULE}
     if isinstance(result.get("enum"), list):
         return {"enum": result["enum"]}
     if result.get("format") == "date":
-        return {"type": "string", "format": "date", "pattern": _DATE_PATTERN}
+        return {"type": "string", "pattern": _DATE_PATTERN}
+    if result.get("pattern") == _ID_PATTERN:
+        return result | {"pattern": _UNDATED_ID_PATTERN}
     if result.get("type") == "string" and result.get("maxLength", _DATE_LENGTH) >= _DATE_LENGTH:
         result["not"] = {"pattern": DEFAULT_DATE_PATTERN}
     return result

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import date
+from itertools import product
 from typing import Any
 
 import jsonschema_rs
@@ -15,9 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api_pipeline.payloads.census_rules import look_at_episodes
+from api_pipeline.payloads.plain_episodes import are_plain
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
+from api_pipeline.payloads.value_rules import DEFAULT_DATE_PATTERN
 from api_pipeline.sandbox.invented_children import invented_child
 from tests.support.effort import examples
 
@@ -33,6 +37,32 @@ strange = st.sampled_from(
     ]
 )  # fmt: skip
 changes = st.lists(st.tuples(st.integers(0, 10**6), strange), max_size=4)
+days = st.sampled_from(["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"])
+
+
+def parts(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Return arrays of objects that all have a start, and the other members or not."""
+    return st.lists(st.fixed_dictionaries({"start_date": days}, optional=members), max_size=3)
+
+
+episodes = st.lists(
+    st.fixed_dictionaries(
+        {"referral_date": days},
+        optional={
+            "closure_date": days,
+            "closure_reason": st.just("RC1"),
+            "referral_no_further_action_flag": st.booleans(),
+            "child_and_family_assessments": parts(
+                authorisation_date=days, factors=st.lists(st.sampled_from(["21", "1A"]), max_size=2)
+            ),
+            "child_in_need_plans": parts(end_date=days),
+            "child_protection_plans": parts(end_date=days),
+            "section_47_assessments": parts(end_date=days),
+            "child_looked_after_placements": parts(end_date=days, end_reason=st.just("E8")),
+        },
+    ),
+    max_size=2,
+)
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -95,6 +125,69 @@ def test_asking_a_validator_while_reading_changes_no_payload_and_no_finding(
     assert (asked.data, asked.nulls_removed, asked.digest) == (alone.data, alone.nulls_removed, alone.digest)
     found = CHECKER.check(asked.data, text, is_sound=asked.is_sound)
     assert found == CHECKER.check(alone.data, text)
+
+
+@many
+@given(made=episodes)
+def test_short_look_at_episodes_finds_what_the_close_look_finds(made: list[dict[str, Any]]) -> None:
+    assert are_plain(made) == (look_at_episodes(made) == [])
+
+
+@many
+@given(made=episodes, missing=st.lists(st.integers(0, 10**6), max_size=3))
+def test_episodes_without_a_date_are_plain_only_if_they_break_no_rule(
+    made: list[dict[str, Any]], missing: list[int]
+) -> None:
+    for number in missing:
+        found = [path for path in places(made) if path[-1] in ("referral_date", "start_date")]
+        if found:
+            *way, last = found[number % len(found)]
+            within: Any = made
+            for step in way:
+                within = within[step]
+            del within[last]
+    assert not are_plain(made) or look_at_episodes(made) == []
+
+
+def test_identifier_is_sound_unless_it_begins_like_a_default_date() -> None:
+    heads = [
+        "",
+        "A",
+        "_",
+        "-",
+        "1",
+        "20",
+        "199",
+        "0001",
+        "1809",
+        "1909",
+        "1910",
+        "2024",
+        "2049",
+        "2050",
+        "2100",
+        "3000",
+    ]
+    for head, middle, end in product(heads, ["", "1", "-", "A", "_"], ["", "1", "-", "-A", "A-"]):
+        identifier = head + middle + end
+        child = {"la_child_id": "C1", "mis_child_id": identifier}
+        assert CHECKER.is_sound(child) == (re.match(DEFAULT_DATE_PATTERN, identifier, re.ASCII) is None), identifier
+
+
+@pytest.mark.parametrize("sign", [" ", ".", "/", "é", "٣", "\n"])
+def test_identifier_with_another_sign_is_not_sound(sign: str) -> None:
+    for identifier in (f"{sign}A1", f"A{sign}1", f"2024{sign}1", f"A1{sign}"):
+        assert not CHECKER.is_sound({"la_child_id": "C1", "mis_child_id": identifier})
+
+
+def test_a_day_is_sound_if_it_is_in_the_calendar_from_1910_to_2049() -> None:
+    for year, month, day in product(range(1905, 2055), range(14), (0, 1, 9, 15, *range(27, 33))):
+        try:
+            is_day = 1910 <= date(year, month, day).year <= 2049
+        except ValueError:
+            is_day = False
+        child = {"la_child_id": "C1", "child_details": {"date_of_birth": f"{year}-{month:02}-{day:02}"}}
+        assert CHECKER.is_sound(child) == is_day, child
 
 
 @pytest.mark.parametrize("levels", [250, 900])

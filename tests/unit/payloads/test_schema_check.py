@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -379,3 +379,14 @@ def test_no_finding_ever_quotes_a_value() -> None:
     found = CHECKER.check(record)
     assert len(found) > 40
     assert not [finding for finding in found if secret in str(finding)]
+
+
+@pytest.mark.parametrize("as_of", [date(2026, 11, 21), date(2024, 2, 29), date(2025, 2, 28), date(2025, 3, 1)])
+def test_school_age_is_from_the_fifth_to_the_sixteenth_birthday(as_of: date) -> None:
+    checker = Checker(as_of)
+    for days in [*range(365 * 5 - 3, 365 * 5 + 5), *range(365 * 16 - 2, 365 * 16 + 8)]:
+        born = as_of - timedelta(days)
+        age = as_of.year - born.year - ((as_of.month, as_of.day) < (born.month, born.day))
+        details = {"date_of_birth": born.isoformat(), "unique_pupil_number_unknown_reason": "UN1"}
+        rules = [finding.rule for finding in checker.check({"la_child_id": "C1", "child_details": details})]
+        assert rules == (["CIN 8770Q"] if 5 <= age < 16 else []), born
