@@ -142,7 +142,7 @@ def _report_unforeseen(error: Exception) -> None:
     # The text of an unforeseen error could quote a payload, so only its kind is printed.
     logging.getLogger(__name__).debug("unforeseen error", exc_info=True)
     click.echo(
-        f"Error: the program failed in a way that it does not know ({type(error).__name__}); "
+        f"Error: the program failed unexpectedly ({type(error).__name__}); "
         "run it again with --verbose --log-file and report it.",
         err=True,
     )

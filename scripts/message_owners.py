@@ -11,7 +11,7 @@ _PASSING, _MAKERS = "nobody: it usually passes", "makers of this program"
 _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
-        r"(fault|error) of (its own|the program)|program error|in a way that it does not know|holds no receipt|"
+        r"(fault|error) of (its own|the program)|program error|failed unexpectedly|holds no receipt|"
         r"receipts? came|this program's makers|newer version",
         _MAKERS,
     ),

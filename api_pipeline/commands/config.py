@@ -22,7 +22,7 @@ def command() -> None:
 @command.command("show")
 @pass_common
 @click.option("--all", "every_setting", is_flag=True, help="Also show the settings that have their default.")
-@click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
+@click.option("--live", is_flag=True, help="Check the settings as for a live run.")
 @json_option
 def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) -> None:
     """Show the settings: value, source, and what is wrong. A secret is never shown, only whether it is set.
@@ -41,7 +41,7 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
 
 @command.command("check")
 @pass_common
-@click.option("--live", is_flag=True, help="Judge the settings as for a live run.")
+@click.option("--live", is_flag=True, help="Check the settings as for a live run.")
 @json_option
 def check_config(common: Common, live: bool, as_json: bool) -> None:
     """Check the settings and print only what is wrong; for scripts and monitoring.

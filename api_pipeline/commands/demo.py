@@ -13,7 +13,7 @@ from api_pipeline.commands.common import Common, pass_common, session
 @pass_common
 @click.option("--folder", type=click.Path(path_type=Path), help="Put the demo's database into this folder.")
 @click.option(
-    "--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Invent so many children."
+    "--children", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Invent this many children."
 )
 def command(common: Common, folder: Path | None, children: int) -> None:
     """Run the whole job on an embedded database and an embedded receiver. It needs nothing and takes seconds."""

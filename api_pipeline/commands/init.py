@@ -81,7 +81,7 @@ class AtTerminal:
 def command(common: Common, unattended: bool, **given: Any) -> None:
     """Set the program up: database, table, the portal's values; write the settings file and rehearse.
 
-    Each answer is tried at once. Every question has an option, so that it also runs without anybody there; then a
+    Each answer is tried at once. Every question has an option, so that it also runs unattended; then a
     secret is read from a file or from the environment variable of its name, never from the command line.
     """
     from api_pipeline.config import installed_drivers, working_folder

@@ -30,7 +30,7 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     """Write one run as an HTML page, and the last 90 nights as the folder's index.html.
 
     The run's page shows what was due, its outcomes, errors by rule, and the runs before it. Without --run-id it is the
-    last run; where that found nothing due, the one before it with something to show.
+    last run; if that found nothing due, it is the latest run that did.
     """
     from api_pipeline import documents
     from api_pipeline.logs.masking import mask_values

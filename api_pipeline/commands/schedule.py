@@ -17,7 +17,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _KIND = click.option("--kind", type=click.Choice(_KINDS), help="Use this scheduler (default: that of this machine).")
 _NAME = click.option("--name", default="csc-api", show_default=True, help="Give the task this name.")
 _ACCOUNT = click.option(
-    "--account", metavar="NAME", callback=not_empty, help="Run as this account (default: the one that asks)."
+    "--account", metavar="NAME", callback=not_empty, help="Run as this account (default: the current one)."
 )
 
 

@@ -19,7 +19,7 @@ _INTERIM = ("100", "102", "103")
 @port_option(8765)
 @latency_option
 @click.option(
-    "--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Accept at most so many requests a second."
+    "--rate-limit", type=click.FloatRange(min=0, min_open=True), help="Accept at most this many requests a second."
 )
 @click.option(
     "--reading",
@@ -33,7 +33,7 @@ _INTERIM = ("100", "102", "103")
     type=click.FloatRange(min=0, min_open=True),
     default=3600.0,
     show_default=True,
-    help="Let a token expire after so many seconds.",
+    help="Let a token expire after this many seconds.",
 )
 @click.option("--check/--no-check", default=True, show_default=True, help="Check every record against the schema.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep accepted records in memory.")
@@ -51,7 +51,7 @@ _INTERIM = ("100", "102", "103")
     help="Answer every POST that holds this la_child_id with this status (500, 502, 504), or a lost connection (0).",
 )
 @click.option("--largest-body", type=click.IntRange(1), metavar="BYTES", help="Reset a connection with a larger body.")
-@click.option("--quota", type=click.IntRange(0), metavar="N", help="Answer all requests after so many with 403.")
+@click.option("--quota", type=click.IntRange(0), metavar="N", help="Answer all requests after this many with 403.")
 @click.option(
     "--interim", type=click.Choice(_INTERIM), multiple=True, help="Send this interim status before each answer."
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(common: Common, table: str | None, as_json: bool) -> None:
     """Test the database, the staging table and the endpoint, and sum up. No record is sent.
 
-    In testing mode the endpoint is skipped until its settings are there; the rest is tested all the same.
+    In testing mode it skips the endpoint until the endpoint's settings are there, and tests the rest.
     """
     from api_pipeline.diagnostics.database import check_connection, check_schema
     from api_pipeline.diagnostics.steps import as_summary, exit_code_of, summary_table

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--issues-csv",
     type=click.Path(path_type=Path),
-    help="Write every value that could not be used as it is to this file.",
+    help="Write every value that was converted or left out to this file.",
 )
 @click.option(
-    "--allow-deletions", is_flag=True, help="Continue although many rows would be deleted, or a table is empty."
+    "--allow-deletions", is_flag=True, help="Continue even if many rows would be deleted, or a table is empty."
 )
 @json_option
 def command(

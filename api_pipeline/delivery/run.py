@@ -93,7 +93,7 @@ class Run:
         except Exception as fault:
             _LOG.debug("the run failed", exc_info=True)
             self._stop.set(
-                PipelineError(f"The run met an error of its own while reading ({type(fault).__name__}); report it.")
+                PipelineError(f"The program failed unexpectedly while reading ({type(fault).__name__}); report it.")
             )
         finally:
             not_begun = self._senders.close()

@@ -126,7 +126,7 @@ class SenderPool:
                 stop.set(error)
             except Exception as fault:
                 _LOG.debug("sending failed", exc_info=True)
-                sentence = f"The run met an error of its own while sending ({type(fault).__name__}); report it."
+                sentence = f"The program failed unexpectedly while sending ({type(fault).__name__}); report it."
                 stop.set(PipelineError(sentence))
             self._events.put(BatchEnded())
 

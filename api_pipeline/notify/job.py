@@ -39,7 +39,7 @@ class Job:
     def meaning(self, exit_code: int) -> str:
         """Return what an exit code means, in general words."""
         found = self.own_meanings.get(exit_code) or _MEANINGS.get(exit_code)
-        return found or "the program failed in a way that it does not know"
+        return found or "the program failed unexpectedly"
 
 
 RUN = Job(

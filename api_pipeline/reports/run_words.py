@@ -46,7 +46,7 @@ def ending(run: PastRun) -> tuple[str, str, str]:
         if not failed:
             return (
                 BAD,
-                "The run failed in a way that it does not know",
+                "The run failed unexpectedly",
                 "Run again with --verbose --log-file, and report it.",
             )
         head = f"{failed:,} {'record is' if failed == 1 else 'records are'} in error"

@@ -1,4 +1,4 @@
-"""Secrets in the operating system's credential store (Windows Credential Manager and its kin), through keyring.
+"""Secrets in the operating system's credential store (for example Windows Credential Manager), through keyring.
 
 Only the platform's own back end is loaded: keyring would else load all of them, and some start programs of PATH to find
 their library. A store that waits for a person who is not there is given up after some seconds.

@@ -16,7 +16,7 @@ store (d2i-csc-api secrets set NAME), which beats this file.
 
 A value that holds a blank followed by #, or that begins with a quote, stands in quotes: 'like # this' or
 "like # this". Inside quotes a quote of the same sort is written \\' or \\", and two backslashes stand for one
-(not in paths, where a backslash is a backslash); nothing else is special, $ least of all.
+(not in paths, where a backslash is a backslash); nothing else is special, not even $.
 A relative path counts from this file's folder.
 
 Save the file as UTF-8, and let only the account that runs the command read and change it and its folder.

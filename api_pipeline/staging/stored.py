@@ -42,9 +42,9 @@ class Stored:
         missing += sum(not _is_as_written(by_id.get(row), *meant) for row, meant in self.rows.items())
         if missing:
             raise DatabaseError(
-                f"{missing} of {len(self.new) + len(self.rows)} rows that were staged do not stand in {table} as they "
+                f"{missing} of {len(self.new) + len(self.rows)} rows that were staged are not in {table} as they "
                 "were written: a trigger, a view or another program changed them, or the database undid what it had "
-                "confirmed. Ask the database administrator, then stage again; what is staged is completed."
+                "confirmed. Ask the database administrator, then stage again, which completes the work."
             )
 
 

@@ -19,7 +19,7 @@ _SHOWN = 20
 @click.option("--all", "shows_all", is_flag=True, help=f"List every finding, not only the first {_SHOWN} of a rule.")
 @json_option
 def command(common: Common, collections: tuple[str, ...], indicative: bool, shows_all: bool, as_json: bool) -> None:
-    """Check the staged records here and list what is wrong; send nothing. Exit code 1 if something is."""
+    """Check the staged records here and list what is wrong; send nothing. Exit code 1 if a record is wrong."""
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr.checks import check_all
     from api_pipeline.sdr.openapi import schema_check

@@ -13,7 +13,9 @@ from api_pipeline.commands.sdr.common import sdr_session
 @click.command("demo")
 @pass_common
 @click.option("--folder", type=click.Path(path_type=Path), help="Put the demo's database and report into this folder.")
-@click.option("--learners", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Invent so many.")
+@click.option(
+    "--learners", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Invent this many learners."
+)
 def command(common: Common, folder: Path | None, learners: int) -> None:
     """Submit and validate with an invented provider and a simulated TEC: errors are found, corrected, and it passes."""
     from api_pipeline.config import working_folder

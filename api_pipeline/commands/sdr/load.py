@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--collection",
     type=click.Choice([one.value for one in Collection]),
-    help="Name the collection of the file, if its name does not say it (one file only).",
+    help="Name the collection of the file, if its name does not contain it (one file only).",
 )
 @click.option("--keep", is_flag=True, help="Leave staged records that are not in the file.")
 @json_option

@@ -17,7 +17,7 @@ from api_pipeline.commands.sdr.common import sdr_session
     type=click.IntRange(1),
     default=1000,
     show_default=True,
-    help="Accept at most so many records in one request.",
+    help="Accept at most this many records in one request.",
 )
 @click.option(
     "--keeps-data/--loses-data",
@@ -29,7 +29,7 @@ from api_pipeline.commands.sdr.common import sdr_session
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Let a validation end after so many polls.",
+    help="Let a validation end after this many polls.",
 )
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep records in memory.")
 def command(

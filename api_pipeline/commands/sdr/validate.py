@@ -15,7 +15,7 @@ from api_pipeline.commands.sdr.showing import results_page, show_results, write_
 @mode_option
 @click.option("--no-wait", is_flag=True, help="Start the validation, and do not wait for its end.")
 @click.option("--resume", is_flag=True, help="Wait for a validation that was started before.")
-@click.option("--timeout", type=click.IntRange(min=1), metavar="S", help="Wait so many seconds at most.")
+@click.option("--timeout", type=click.IntRange(min=1), metavar="S", help="Wait this many seconds at most.")
 @click.option(
     "--report", type=click.Path(), metavar="FOLDER", help="Write the results to this folder, as a page and as CSV."
 )

@@ -12,7 +12,7 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 @click.argument("estab", required=False)
 @json_option
 def command(common: Common, estab: str | None, as_json: bool) -> None:
-    """Test the way to the API (DNS, TCP, proxy, TLS), then ask as each school, or as ESTAB.
+    """Test the way to the API (DNS, TCP, proxy, TLS), then call it as each school, or as ESTAB.
 
     For each school it fetches a token, the scopes, and one small page of each endpoint.
     """

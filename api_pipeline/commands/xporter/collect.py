@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--endpoint", "endpoints", multiple=True, metavar="NAME", help="Collect only this endpoint, and Students."
 )
-@click.option("--full", "is_full", is_flag=True, help="Ask for closed weeks again as well.")
+@click.option("--full", "is_full", is_flag=True, help="Also request closed weeks again.")
 @click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
-@click.option("--verify", "verifies", is_flag=True, help="Ask for counts, and for the whole sets whose count differs.")
+@click.option("--verify", "verifies", is_flag=True, help="Request counts, and the whole sets whose count differs.")
 @click.option("--shard", metavar="I/N", help="Collect only share I of N shares of the schools.")
-@click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Request and compare, and write nothing.")
 @json_option
 def command(
     common: Common,
@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Collect once: apply the schools' consent, then ask each school and write the difference.
 
-    Exit codes: 0 all complete, 1 a school or endpoint needs a look, 2 settings, 3 database, 4 refused by all, 5 not
+    Exit codes: 0 all complete, 1 a school or endpoint needs attention, 2 settings, 3 database, 4 refused by all, 5 not
     reached, 75 another collection at work, 130 stopped by a signal.
     """
     from api_pipeline.commands.stage import today

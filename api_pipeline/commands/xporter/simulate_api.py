@@ -12,9 +12,9 @@ from api_pipeline.commands.common import Common, latency_option, pass_common, po
 @click.command("simulate-api")
 @pass_common
 @port_option(8766)
-@click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="Invent so many.")
+@click.option("--schools", type=click.IntRange(1, 999), default=3, show_default=True, help="Invent this many schools.")
 @click.option(
-    "--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Give each school so many pupils."
+    "--pupils", type=click.IntRange(1, 5000), default=20, show_default=True, help="Give each school this many pupils."
 )
 @latency_option
 def command(common: Common, port: int, schools: int, pupils: int, latency_ms: int) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Send the rows of xporter_outbox, and read back what was sent before; a row is done once it was read back.
 
-    Needs XPORTER_WRITE_BACK. In testing mode nothing is sent, but to a simulator on this machine. Exit codes: 0 nothing
-    to look at, 1 a row was refused or was not found, 2 settings, 3 database, 4 refused by all, 5 not reached or no
+    Needs XPORTER_WRITE_BACK. In testing mode it sends only to a simulator on this machine. Exit codes: 0 all
+    well, 1 a row was refused or was not found, 2 settings, 3 database, 4 refused by all, 5 not reached or no
     clear answer, 75 another write-back at work, 130 stopped by a signal.
     """
     from api_pipeline.commands.stopping import stop_on_signals

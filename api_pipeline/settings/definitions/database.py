@@ -20,8 +20,8 @@ DATABASE_SETTINGS = (
         "USER_SERVER",
         Group.DATABASE,
         SettingKind.TEXT,
-        "Instead of DB_CONNECTION_STRING: the SQL Server to log in to as the current Windows user, through "
-        "the newest SQL Server ODBC driver that is installed. Goes with USER_DATABASE.",
+        "Instead of DB_CONNECTION_STRING: the SQL Server to log in to as the current Windows user, through the newest "
+        "SQL Server ODBC driver that is installed. It needs USER_DATABASE.",
         example="YOURSERVER",
     ),
     Setting(

@@ -35,7 +35,7 @@ NETWORK_SETTINGS = (
         "USER_AGENT",
         Group.NETWORK,
         SettingKind.HEADER,
-        "How this program names itself to the receiver.",
+        "The name that the program gives itself in requests.",
         default=f"d2i-csc-api/{__version__}",
     ),
 )

@@ -9,8 +9,8 @@ NOTIFY_SETTINGS = (
         "NOTIFY_WHEN",
         Group.NOTIFY,
         SettingKind.CHOICE,
-        "Of which runs somebody is told by webhook and mail: failure (every run that failed), recovery (those, and the "
-        "first good run after them) or always (every run). PING_URL is told of every run.",
+        "Which runs are reported by webhook and mail: failure (every run that failed), recovery (those, and the first "
+        "good run after them) or always (every run). PING_URL is called for every run.",
         default="failure",
         choices=("failure", "recovery", "always"),
     ),
@@ -27,7 +27,8 @@ NOTIFY_SETTINGS = (
         "NOTIFY_WEBHOOK_KIND",
         Group.NOTIFY,
         SettingKind.CHOICE,
-        "What the webhook takes: teams (an adaptive card), slack (a text) or json (every count by its name).",
+        "The format that the webhook expects: teams (an adaptive card), slack (a text) or json (every count by its "
+        "name).",
         default_note="by the host of NOTIFY_WEBHOOK, else json",
         choices=("teams", "slack", "json"),
     ),
@@ -35,7 +36,7 @@ NOTIFY_SETTINGS = (
         "NOTIFY_EMAIL_TO",
         Group.NOTIFY,
         SettingKind.LIST,
-        "Who gets a mail. It goes with NOTIFY_EMAIL_FROM and NOTIFY_EMAIL_SERVER.",
+        "Who gets a mail. It needs NOTIFY_EMAIL_FROM and NOTIFY_EMAIL_SERVER.",
         default_note="nobody",
         example="data.team@council.example",
     ),
@@ -89,8 +90,8 @@ NOTIFY_SETTINGS = (
         "PING_URL",
         Group.NOTIFY,
         SettingKind.WEBHOOK,
-        "The address of a check that raises an alarm when a night is missed (healthchecks.io and its kin): /start is "
-        "asked when a run begins, the address itself when all went well, /fail when it did not.",
+        "The address of a check that raises an alarm when a night is missed (healthchecks.io or a similar service): "
+        "the run calls /start when it begins, the address itself if all went well, /fail if it did not.",
         example="https://hc-ping.com/UUID",
         secret=True,
     ),

@@ -6,7 +6,9 @@ from api_pipeline.settings.definition import Group, Setting, SettingKind
 
 PACE_SETTINGS = (
     Setting("BATCH_SIZE", Group.PACE, SettingKind.INTEGER, "Records in one POST.", default="100", low=1, high=100),
-    Setting("MAX_IN_FLIGHT", Group.PACE, SettingKind.INTEGER, "POSTs under way at once.", default="1", low=1, high=16),
+    Setting(
+        "MAX_IN_FLIGHT", Group.PACE, SettingKind.INTEGER, "POSTs sent at the same time.", default="1", low=1, high=16
+    ),
     Setting(
         "MIN_POST_GAP_MS",
         Group.PACE,
@@ -20,7 +22,7 @@ PACE_SETTINGS = (
         "MAX_ATTEMPTS",
         Group.PACE,
         SettingKind.INTEGER,
-        "How often one POST is tried when it fails with a transient error.",
+        "How many times one POST is tried at most if it fails with a transient error.",
         default="5",
         low=1,
         high=100,
@@ -75,7 +77,7 @@ PACE_SETTINGS = (
         "STOP_GRACE_S",
         Group.PACE,
         SettingKind.NUMBER,
-        "How long a run that a signal stops waits for the answers under way, in seconds.",
+        "How long a run that a signal stops waits for the answers of requests in flight, in seconds.",
         default="20",
         low=0,
         high=3600,

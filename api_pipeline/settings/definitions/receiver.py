@@ -18,7 +18,7 @@ RECEIVER_SETTINGS = (
         "TOKEN_ENDPOINT",
         Group.RECEIVER,
         SettingKind.URL,
-        "Where an access token is fetched: the portal's OAuth token endpoint. http:// is accepted for this "
+        "The address that gives access tokens: the portal's OAuth token endpoint. http:// is accepted for this "
         "machine alone.",
         example="https://login.example/TENANT/oauth2/v2.0/token",
         needed=Needed.LIVE,

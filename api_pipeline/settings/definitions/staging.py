@@ -16,7 +16,8 @@ STAGING_SETTINGS = (
         "COHORT_MONTHS_BACK",
         Group.STAGING,
         SettingKind.INTEGER,
-        "How many months the window reaches back before the year's start is taken.",
+        "How many months the window reaches back. It begins on the first day of the reporting year that contains that "
+        "date.",
         default="24",
         low=0,
         high=600,
@@ -41,21 +42,21 @@ STAGING_SETTINGS = (
         "COHORT_FILTER_TABLE",
         Group.STAGING,
         SettingKind.TABLE,
-        "A table of your own with a column person_id: only these people are taken.",
+        "A table of your own with a column person_id: only these people are in the cohort.",
         default_note="no filter",
     ),
     Setting(
         "COHORT_INCLUDE_CP_PLANS",
         Group.STAGING,
         SettingKind.BOOLEAN,
-        "true: children with a child protection plan in the window and nothing else are taken as well.",
+        "true: children with a child protection plan in the window and nothing else are in the cohort as well.",
         default="false",
     ),
     Setting(
         "COHORT_INCLUDE_DISABLED",
         Group.STAGING,
         SettingKind.BOOLEAN,
-        "true: children with a disability code and nothing else are taken as well.",
+        "true: children with a disability code and nothing else are in the cohort as well.",
         default="false",
     ),
     Setting(
@@ -69,15 +70,16 @@ STAGING_SETTINGS = (
         "PURGE_LEFT_WINDOW",
         Group.STAGING,
         SettingKind.BOOLEAN,
-        "true: an item that left the time window is purged at the receiver. false: only items that vanished "
-        "from the SSD are.",
+        "true: an item that left the time window is purged at the receiver. false: only items that vanished from the "
+        "SSD are purged.",
         default="false",
     ),
     Setting(
         "DELETE_LEFT_WINDOW",
         Group.STAGING,
         SettingKind.BOOLEAN,
-        "true: a person who left the cohort by age or window is deleted and purged as any other. false: kept.",
+        "true: a person who left the cohort by age or window is deleted at the receiver like any other who left. "
+        "false: the receiver keeps such a person.",
         default="true",
     ),
     Setting(

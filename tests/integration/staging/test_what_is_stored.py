@@ -48,4 +48,4 @@ def test_new_payload_that_a_trigger_undoes_is_an_error(ssd: CouncilSsd) -> None:
     done = ssd.stage()
 
     assert done.code == 3
-    assert "1 of 1 rows that were staged do not stand in" in done.err
+    assert "1 of 1 rows that were staged are not in" in done.err

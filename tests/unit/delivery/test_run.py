@@ -268,7 +268,7 @@ def test_error_of_the_program_while_a_page_is_checked_ends_the_run_in_one_senten
     summary = Night(store, tmp_path, batch_size=PAGE_SIZE).run()
 
     assert [str(error) for error in summary.errors] == [
-        "The run met an error of its own while reading (ZeroDivisionError); report it."
+        "The program failed unexpectedly while reading (ZeroDivisionError); report it."
     ]
     assert statuses(table).count("sent") == summary.accepted, "the first page was sent, or not begun"
 

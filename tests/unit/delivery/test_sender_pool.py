@@ -170,7 +170,7 @@ def test_program_error_while_sending_is_told_without_its_text() -> None:
         events(pool, 1)
         (error,) = stop.errors
 
-        assert str(error) == "The run met an error of its own while sending (KeyError); report it."
+        assert str(error) == "The program failed unexpectedly while sending (KeyError); report it."
         assert stop.is_set
 
 

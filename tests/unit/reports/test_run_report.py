@@ -88,7 +88,7 @@ def test_a_rule_that_stops_thousands_names_some_and_counts_the_rest() -> None:
         ({"mode": "testing"}, "Every due record passed in testing mode"),
         ({"exit_code": 1, "refused": 1}, "1 record is in error"),
         ({"exit_code": 1, "refused": 2, "undelivered": 3}, "5 records are in error"),
-        ({"exit_code": 1}, "The run failed in a way that it does not know"),
+        ({"exit_code": 1}, "The run failed unexpectedly"),
         ({"exit_code": 3}, "The database could not be used"),
         ({"exit_code": 4}, "Authentication was refused"),
         ({"exit_code": 5, "undelivered": 9}, "The receiver could not be reached or kept failing"),
