@@ -134,7 +134,7 @@ def test_text_and_json_say_the_same(command: str, settings: dict[str, str], tmp_
         assert step["seconds"] >= 0
 
 
-def test_smoke_in_testing_mode_skips_an_endpoint_that_is_not_set_and_tests_the_rest(
+def test_smoke_in_testing_mode_skips_an_unset_endpoint_and_tests_the_rest(
     deployed: TestDatabase, tmp_path: Path
 ) -> None:
     text = run_cli(["smoke"], deployed.settings, tmp_path)
@@ -144,7 +144,7 @@ def test_smoke_in_testing_mode_skips_an_endpoint_that_is_not_set_and_tests_the_r
     assert document["tests"][2]["steps"][0]["status"] == "skipped"
 
 
-def test_smoke_tests_the_database_while_settings_of_the_endpoint_are_missing(
+def test_smoke_tests_the_database_if_settings_of_the_endpoint_are_missing(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
     live = {**deployed.settings, "TESTING_MODE": "false"}

@@ -224,7 +224,7 @@ def test_every_school_refused_ends_with_code_4_and_one_with_code_1(council: Coun
     assert "mistyped-secret" not in done.text
 
 
-def test_a_refused_management_secret_is_an_error_only_without_other_schools(council: Council) -> None:
+def test_a_refused_management_secret_stops_only_a_run_without_schools(council: Council) -> None:
     done = council.run("collect", XPORTER_MANAGEMENT_SECRET="mistyped")
     assert done.code == 1, done.text
     assert council.count("Students", "9990001") == 4
@@ -355,7 +355,7 @@ def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None
     assert "P002" in done.out
 
 
-def test_verify_compares_the_list_for_data_protection_with_the_landed_pupils(council: Council) -> None:
+def test_verify_compares_the_data_protection_list_with_the_landed_pupils(council: Council) -> None:
     school = council.schools[1]
     council.run("collect")
     school.withheld_people.add("no pupil of ours")

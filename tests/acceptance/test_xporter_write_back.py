@@ -181,7 +181,7 @@ def test_a_lost_answer_is_read_before_anything_is_sent_again(council: Writer) ->
     assert len(council.achievements()) == 1
 
 
-def test_a_lost_request_waits_and_is_sent_again_once_it_cannot_be_on_its_way(council: Writer) -> None:
+def test_a_lost_request_is_sent_again_once_it_cannot_be_in_flight(council: Writer) -> None:
     pupil = council.pupils()[0]
     council.mark(pupil)
     council.merit([pupil])
@@ -215,7 +215,7 @@ def test_conduct_without_a_clear_answer_is_never_sent_twice_on_old_data(council:
     assert len(council.achievements()) == 1
 
 
-def test_a_record_that_looks_the_same_and_was_there_before_is_not_taken_for_ours(council: Writer) -> None:
+def test_an_equal_record_that_was_there_before_is_not_taken_for_ours(council: Writer) -> None:
     pupil = council.pupils()[0]
     council.merit([pupil])
     council.write_back(0)
@@ -279,7 +279,7 @@ def test_detentions_go_where_the_setting_says(council: Writer) -> None:
     assert council.states() == ["confirmed"]
 
 
-def test_a_detention_without_a_clear_answer_is_read_and_never_entered_twice(council: Writer) -> None:
+def test_a_detention_without_a_clear_answer_is_never_entered_twice(council: Writer) -> None:
     first, second, *_ = council.pupils()
     council.simulator.add_fault(_LOST)
     council.detain([first])

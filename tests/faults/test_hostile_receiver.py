@@ -144,7 +144,7 @@ def test_receipt_that_comes_twice_in_one_answer_is_no_receipt(embedded_world: Wo
     embedded_world.check(dict.fromkeys(persons, "error: one receipt came for several records; outcome unknown"))
 
 
-def test_401_that_speaks_of_the_key_names_the_setting_and_asks_for_no_other_token(embedded_world: World) -> None:
+def test_401_about_the_key_names_the_setting_and_fetches_no_other_token(embedded_world: World) -> None:
     (person,) = embedded_world.stage(1)
     with HostileReceiver(
         {person: saying('{"message": "Access denied due to invalid subscription key."}', 401)}

@@ -64,7 +64,7 @@ def test_text_that_cannot_be_decoded_stops_no_other_row(odd_world: World, column
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_an_answer_that_cannot_be_decoded_hides_nothing_else_of_status_and_report(odd_world: World) -> None:
+def test_an_undecodable_answer_hides_nothing_else_of_status_and_report(odd_world: World) -> None:
     world = odd_world
     world.stage(3)
     world.database.execute(

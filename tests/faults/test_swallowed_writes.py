@@ -72,9 +72,7 @@ def test_rows_that_a_policy_keeps_from_updates_are_found_before_sending(
     nothing_happened(world, done)
 
 
-def test_policy_that_hides_single_rows_from_updates_makes_no_success_of_them(
-    postgres_world: World, nightly: str
-) -> None:
+def test_row_that_a_policy_hides_from_updates_ends_the_run_with_code_3(postgres_world: World, nightly: str) -> None:
     world = postgres_world
     persons = world.stage(4)
     table = world.database.table

@@ -62,7 +62,7 @@ def narrow_world(
         admin.close()
 
 
-def test_reason_outside_the_code_page_poisons_neither_batch_nor_later_nights(narrow_world: World) -> None:
+def test_reason_outside_the_code_page_stops_neither_batch_nor_later_nights(narrow_world: World) -> None:
     world = narrow_world
     world.fill([staged(f"C{number}") for number in range(4)])
     reason = "Zażółć gęślą 漢字 😀"

@@ -46,9 +46,7 @@ def test_settings_file_that_is_there_is_never_replaced_unless_asked(tmp_path: Pa
 
 
 @ON_SERVER
-def test_table_is_found_by_its_columns_in_another_schema_and_secrets_go_to_the_store(
-    database: TestDatabase, tmp_path: Path
-) -> None:
+def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: TestDatabase, tmp_path: Path) -> None:
     with SimulatorServer() as server:
         database.execute("CREATE SCHEMA council")
         database.deploy("council.ssd_api_data_staging")

@@ -123,9 +123,7 @@ def test_no_command_asks_for_a_type_or_binds_a_long_text_undeclared(database: Te
 
 
 @over_odbc
-def test_no_return_or_collection_asks_for_a_type_or_binds_a_long_text_undeclared(
-    database: TestDatabase, tmp_path: Path
-) -> None:
+def test_services_ask_for_no_type_and_declare_every_long_text(database: TestDatabase, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     period = SimulatedReturn(202608, 2026, 8, now - timedelta(days=20), now + timedelta(days=10))
     schools = [make_school(1, pupils=4, weeks=0, today=TODAY)]

@@ -117,9 +117,7 @@ def test_a_values_code_is_looked_up_wherever_its_form_is_right(seed: int, wanted
 
 @many
 @given(seed=st.integers(0, 2**32), wanted=changes)
-def test_asking_a_validator_while_reading_changes_no_payload_and_no_finding(
-    seed: int, wanted: list[tuple[int, Any]]
-) -> None:
+def test_validation_while_reading_changes_no_payload_and_no_finding(seed: int, wanted: list[tuple[int, Any]]) -> None:
     text = json.dumps({**changed_child(seed, wanted), "la_child_id": "C1"})
     alone, asked = parse_payload(text), parse_payload(text, CHECKER.is_sound)
     assert (asked.data, asked.nulls_removed, asked.digest) == (alone.data, alone.nulls_removed, alone.digest)

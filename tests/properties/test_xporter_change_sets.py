@@ -80,7 +80,7 @@ def test_change_sets_land_what_comparing_whole_sets_lands(nights: list[Night], u
         rehearsal.connection.close()
 
 
-def test_a_quiet_night_with_change_sets_receives_a_fraction_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_quiet_night_with_change_sets_receives_little_and_writes_nothing(tmp_path: Path) -> None:
     school = make_school(1, pupils=60, weeks=1, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "saving.db", [school], endpoints=("Students", "AttendanceForDateRange"))
     first = rehearsal.collect(change_sets=_SWITCHED)
@@ -90,7 +90,7 @@ def test_a_quiet_night_with_change_sets_receives_a_fraction_and_writes_nothing(t
     rehearsal.connection.close()
 
 
-def test_a_change_that_the_server_forgot_to_name_is_landed_with_the_next_whole_set(tmp_path: Path) -> None:
+def test_a_change_that_the_server_omits_comes_with_the_next_whole_set(tmp_path: Path) -> None:
     """R6: a count cannot see a stale value."""
     school = make_school(1, pupils=3, weeks=0, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "stale.db", [school], endpoints=("Students",))
@@ -114,7 +114,7 @@ def test_a_change_that_the_server_forgot_to_name_is_landed_with_the_next_whole_s
         (("StudentExclusions",), False, "named by their Id"),
     ],
 )
-def test_endpoints_that_change_sets_cannot_keep_in_step_are_a_settings_error(
+def test_endpoints_that_change_sets_cannot_serve_are_a_settings_error(
     names: tuple[str, ...], is_minimised: bool, said: str
 ) -> None:
     chosen = choices(load_catalogue(), DEFAULT_ENDPOINTS)

@@ -172,9 +172,7 @@ def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str]
 
 
 @pytest.mark.parametrize("shrinks", [True, False])
-def test_a_set_that_shrinks_by_much_is_asked_again_and_believed_only_with_a_reason(
-    tmp_path: Path, shrinks: bool
-) -> None:
+def test_a_set_that_shrinks_by_much_is_written_only_with_a_reason(tmp_path: Path, shrinks: bool) -> None:
     school = make_school(1, pupils=90, weeks=0, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "law.db", [school], endpoints=("Students",))
     rehearsal.collect()
@@ -205,7 +203,7 @@ print("done", flush=True)
 """
 
 
-def test_a_collection_that_is_killed_leaves_nothing_half_and_the_next_completes_it(tmp_path: Path) -> None:
+def test_a_killed_collection_leaves_nothing_half_and_the_next_completes_it(tmp_path: Path) -> None:
     """L8, by a real end of the process: whatever is landed is whole rounds, and one more collection lands the rest."""
     path = tmp_path / "killed.db"
     with subprocess.Popen(

@@ -87,7 +87,7 @@ def _seen(connection: Connection, sql: str) -> frozenset[tuple[str, ...]]:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 @settings(max_examples=examples(3, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
 @given(st.lists(st.lists(_WITHIN_SCOPES, min_size=1, max_size=4), min_size=2, max_size=4))
-def test_a_reader_sees_one_snapshot_of_each_schools_endpoint_at_every_instant(
+def test_a_reader_always_sees_one_snapshot_of_each_schools_endpoint(
     database: TestDatabase, tmp_path: Path, nights: list[list[tuple[str, int, int, str]]]
 ) -> None:
     """L3: what is seen of a school is what one collection left there, and never a mixture of two.

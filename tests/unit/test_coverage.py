@@ -68,7 +68,7 @@ def test_every_module_of_plain_logic_is_measured_or_judged_elsewhere() -> None:
     assert {name for name in unnamed if not name.startswith(tuple(ELSEWHERE))} == {"_version.py"}
 
 
-def test_every_pattern_and_every_exception_stands_for_a_module_that_is_there() -> None:
+def test_every_pattern_and_every_exception_names_an_existing_module() -> None:
     files = [path.relative_to(CHECKOUT / ROOT).as_posix() for path in (CHECKOUT / ROOT).rglob("*.py")]
 
     assert [pattern for pattern in measured() if not any(fnmatchcase(name, pattern) for name in files)] == []

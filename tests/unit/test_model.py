@@ -23,7 +23,7 @@ HELD, SENT = State("held"), "sent"
         ((State(SENT, OTHER),), ("{}", "sent"), NEVER),
     ],
 )
-def test_payload_is_planned_from_every_state_but_the_one_it_leads_to_itself(
+def test_payload_is_planned_from_every_state_except_its_own(
     states: tuple[State, ...], before: tuple[str | None, ...], intent: str
 ) -> None:
     baseline = Baseline(states)

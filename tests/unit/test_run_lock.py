@@ -131,7 +131,7 @@ def test_lock_file_that_cannot_be_made_is_named(runs: Runs) -> None:
         run_lock.take(connection, TABLE, None)
 
 
-def test_lock_needs_no_check_of_a_transaction_where_it_belongs_to_the_session(runs: Runs) -> None:
+def test_lock_of_the_session_needs_no_check_of_a_transaction(runs: Runs) -> None:
     lock = run_lock.take(runs.another(), TABLE, None)
     lock.check()
     assert not is_free(runs)

@@ -50,7 +50,7 @@ def test_endpoint_and_credentials_are_those_of_the_settings(tmp_path: Path) -> N
     assert (credentials.client_secret, credentials.scope) == ("hush-hush-secret", GIVEN["SCOPE"])
 
 
-def test_receiver_and_token_service_are_reached_alike_under_their_own_names(tmp_path: Path) -> None:
+def test_receiver_and_token_service_share_settings_and_have_own_names(tmp_path: Path) -> None:
     given = settings(tmp_path, PROXY_URL="http://proxy.example:8080")
     endpoint = factory.endpoint_of(given)
     tokens = factory.token_reach(endpoint)

@@ -98,7 +98,7 @@ def test_batch_that_was_lost_before_is_divided_without_asking_anything() -> None
     assert receiver.posts == 0
 
 
-def test_batch_is_divided_where_another_sender_had_records_accepted_meanwhile() -> None:
+def test_batch_is_divided_if_another_sender_had_records_accepted() -> None:
     receiver = Receiver(is_answering=False)
     probe = AccessProbe(receiver)
     division = Division(probe, [record(1)])
@@ -184,7 +184,7 @@ def test_receiver_is_asked_at_every_third_suspect_and_may_be_gone() -> None:
     assert receiver.posts == 2
 
 
-def test_suspects_left_at_the_end_are_the_cause_where_the_run_had_any_accepted() -> None:
+def test_remaining_suspects_are_the_cause_if_the_run_had_any_accepted() -> None:
     one = record(1)
     division, probe = divided(Receiver(), one)
     probe.note_accepted()
@@ -193,7 +193,7 @@ def test_suspects_left_at_the_end_are_the_cause_where_the_run_had_any_accepted()
     assert division.conclude() == ([Suspect(one, ERROR_500)], [])
 
 
-def test_of_suspects_with_nothing_accepted_only_those_lost_before_are_the_cause() -> None:
+def test_if_nothing_was_accepted_only_suspects_lost_before_are_the_cause() -> None:
     new, lost = record(1), record(2, was_lost=True)
     division, _ = divided(Receiver(), new, lost)
     for one in (new, lost):

@@ -105,9 +105,7 @@ def test_payload_that_is_held_needs_no_request(table: TestDatabase, store: Stagi
     assert (step.la_child_id, step.held, step.receipt, step.is_recorded) == ("A", text_of(child("A")), RECEIPT, True)
 
 
-def test_child_is_purged_whole_where_the_text_of_what_is_held_cannot_be_decoded(
-    table: TestDatabase, store: StagingTable
-) -> None:
+def test_child_is_purged_whole_if_its_baseline_cannot_be_decoded(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B")])
     put_held(store, "A", {"la_child_id": "A", "purge": False})
     put_held(store, "B", child("B"))
@@ -367,9 +365,7 @@ def test_record_of_a_child_in_doubt_says_so_and_is_sure_of_no_base(table: TestDa
     assert (second.was_in_doubt, second.intent_hash) == (True, digest)
 
 
-def test_sent_payload_of_a_row_is_adopted_and_recorded_before_it_is_planned(
-    table: TestDatabase, store: StagingTable
-) -> None:
+def test_sent_payload_of_a_row_is_adopted_before_the_row_is_planned(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT)])
 
     (step,) = Plan(store).steps()

@@ -208,7 +208,7 @@ def test_nothing_is_written_beside_a_run_that_took_the_lock(postgres: TestDataba
     assert str(kept) in str(error)
 
 
-def test_later_pages_are_read_in_the_transaction_that_marks_and_writes_back(
+def test_later_pages_are_read_in_the_transaction_of_a_write_back(
     table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE + 1)])
@@ -254,7 +254,7 @@ def test_payloads_of_a_page_read_ahead_are_checked_by_a_thread_that_ends(
     assert not set(threading.enumerate()) - before
 
 
-def test_error_of_the_program_while_a_page_is_checked_ends_the_run_in_one_sentence(
+def test_program_error_while_checking_a_page_ends_the_run_in_a_sentence(
     table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
@@ -450,7 +450,7 @@ def test_receipt_is_kept_in_a_file_where_the_table_is_gone(table: TestDatabase, 
     assert (summary.accepted, summary.exit_code) == (1, 3)
 
 
-def test_answers_that_could_not_be_written_end_the_run_and_count_as_accepted(
+def test_answers_that_cannot_be_written_end_the_run_and_count_as_accepted(
     table: TestDatabase, night: Night, tmp_path: Path
 ) -> None:
     fill(table, table.table, [staged(person) for person in "ABCD"])

@@ -73,7 +73,7 @@ def test_saved_receipts_are_written_under_their_run_and_the_file_goes(
     assert recovery(store, spool).run() == 0
 
 
-def test_receipt_of_a_row_that_changed_or_was_sent_by_a_later_run_is_not_written(
+def test_receipt_of_a_row_that_changed_or_was_sent_later_is_not_written(
     table: TestDatabase, store: StagingTable, spool: ReceiptSpool
 ) -> None:
     fill(table, table.table, [staged("A"), staged("B")])

@@ -165,9 +165,7 @@ def test_write_that_was_committed_though_it_failed_is_not_repeated(table: TestDa
     assert table.count("ssd_api_submission_log") == 1
 
 
-def test_rows_are_made_due_whatever_their_status_says_but_deleted_ones_are_not(
-    table: TestDatabase, store: StagingTable
-) -> None:
+def test_rows_of_any_status_are_made_due_except_deleted_ones(table: TestDatabase, store: StagingTable) -> None:
     statuses = ["sent", " SENT ", "archived", None, "error", "Pending"]
     fill(table, table.table, [staged(str(number), status=status) for number, status in enumerate(statuses)])
     fill(table, table.table, [staged("9", status="sent", state="Deleted")])

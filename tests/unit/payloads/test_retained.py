@@ -125,7 +125,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
         assert content(after) == content(orjson.loads(record.held_after or "")) == content(before)
 
 
-def test_it_is_sent_again_where_a_lost_answer_makes_a_whole_purge_necessary() -> None:
+def test_it_is_sent_again_if_a_lost_answer_requires_a_whole_purge() -> None:
     held = child(referral("R1", "P1", "P2"))
     staged = row(child(referral("R1", "P2")), (OLD,))
     baseline = Baseline((State(orjson.dumps(held).decode()), State(None, sent_of="0" * 64)))

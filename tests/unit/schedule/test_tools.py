@@ -35,7 +35,7 @@ def test_program_gets_its_arguments_word_for_word_and_its_input(programs: Path) 
     assert tools.ask(name, []).out == "[] \n"
 
 
-def test_failure_is_a_value_where_it_is_asked_and_an_error_where_it_is_ordered(programs: Path) -> None:
+def test_failure_of_a_query_is_a_value_and_of_an_order_an_error(programs: Path) -> None:
     name = program(programs, "print('out'); print('not\\n allowed', file=sys.stderr); sys.exit(7)")
     done = tools.ask(name, ["-l"])
     assert (done.code, done.said) == (7, "not allowed")
@@ -43,7 +43,7 @@ def test_failure_is_a_value_where_it_is_asked_and_an_error_where_it_is_ordered(p
         tools.order(name, ["-l"])
 
 
-def test_what_a_program_prints_is_told_where_it_reports_no_error_and_not_at_length(programs: Path) -> None:
+def test_standard_output_is_quoted_in_part_if_there_is_no_error_text(programs: Path) -> None:
     assert tools.Done(1, " a\n b ", " \n").said == "a b"
     assert len(tools.Done(1, "", "x" * 5000).said) == 300
     name = program(programs, "sys.exit(1)")

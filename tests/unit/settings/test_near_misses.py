@@ -67,7 +67,7 @@ def test_misspelt_names_of_a_file_are_named_with_the_right_one() -> None:
     assert said == "DB_CONECTION_STRING in .env is not a setting and has no effect; DB_CONNECTION_STRING is one."
 
 
-def test_variables_in_another_case_or_misspelt_are_named_unless_the_right_one_is_set() -> None:
+def test_misspelt_variables_are_named_unless_the_right_one_is_set() -> None:
     said = misspelt_variables({"la_code": "845", "CLIENT_SECERT": "x", "PATH": "/bin", "USER": "me", "LANG": "C"})
     assert [sentence.split()[0] for sentence in said] == ["la_code", "CLIENT_SECERT"]
     assert misspelt_variables({"la_code": "845", "LA_CODE": "845"}) == []

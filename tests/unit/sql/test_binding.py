@@ -98,9 +98,7 @@ def test_short_texts_of_a_statement_are_declared_with_one_length(
 
 
 @given(values=st.lists(VALUES, max_size=8), others=st.lists(VALUES, max_size=8))
-def test_declarations_of_a_statement_depend_on_types_alone_while_its_texts_are_ids(
-    values: list[object], others: list[object]
-) -> None:
+def test_declarations_depend_on_types_alone_if_the_texts_are_ids(values: list[object], others: list[object]) -> None:
     others = [other if type(other) is type(value) else value for value, other in zip(values, others, strict=False)]
     values = values[: len(others)]
     sql = f"SELECT {', '.join('?' * len(values))}"

@@ -148,7 +148,7 @@ def test_preflight_compares_tables_of_the_ssd_whatever_their_collations(sql: str
     assert list(conflicts(sqlglot.parse_one(sql.replace("ssd_", "own_"), dialect="tsql"))) == []
 
 
-def test_the_view_of_attendance_compares_the_ssd_with_schools_by_one_collation() -> None:
+def test_attendance_view_compares_the_ssd_with_schools_by_one_collation() -> None:
     sql = child_attendance(Names(Dialect.SQLSERVER), "")
 
     assert "[UPN] COLLATE DATABASE_DEFAULT = person.pers_upn" in sql

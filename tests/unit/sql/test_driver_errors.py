@@ -165,7 +165,7 @@ def test_embedded_database_names_the_statement_for_which_it_is_busy() -> None:
     assert "busy (the statement any_row on staging); try again" in str(error)
 
 
-def test_column_that_is_missing_is_named_where_the_statement_carries_no_values() -> None:
+def test_missing_column_is_named_if_the_statement_carries_no_values() -> None:
     statement = load()["table_exists"].sql.format(columns="id, row_state", any_table="csc.staging")
     error = DriverError("42S22", f"{_DRIVER}[SQL Server]Invalid column name 'row_state'. (207) (SQLExecDirectW)")
 

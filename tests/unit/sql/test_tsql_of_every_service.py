@@ -121,7 +121,7 @@ def names_in(parsed: exp.Expr) -> set[str]:
 
 
 @pytest.mark.parametrize("sql", STATEMENTS)
-def test_names_are_written_as_a_database_with_a_binary_collation_knows_them(sql: str) -> None:
+def test_names_are_spelt_as_a_database_with_a_binary_collation_knows_them(sql: str) -> None:
     parsed = sqlglot.parse_one(sql, dialect="tsql")
     if isinstance(parsed, exp.Set):
         return

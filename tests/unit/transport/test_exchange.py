@@ -75,7 +75,7 @@ def service() -> Iterator[Service]:
         yield Service(server, session, RateLimiter(2, 0.0, time.monotonic))
 
 
-def test_answer_is_what_the_service_reads_and_the_token_stands_in_its_header(service: Service) -> None:
+def test_exchange_returns_the_answer_and_sends_the_token_in_its_header(service: Service) -> None:
     service.server.otherwise = says(404, b"no such book")
     assert service.send() == Answered("404 no such book", may_have_arrived=False)
     assert service.cards == ["Card one"]
@@ -96,7 +96,7 @@ def test_token_is_asked_for_once_for_many_requests(service: Service) -> None:
     [(says(503), False), (says(429), False), (says(500), True), (hangs_up, True)],
     ids=["503", "429", "500", "lost"],
 )
-def test_error_that_passes_is_tried_again_and_what_it_may_have_done_is_kept(
+def test_transient_error_is_tried_again_and_its_possible_effect_is_kept(
     service: Service, first: Reply, may_have_arrived: bool
 ) -> None:
     service.server.otherwise = in_turn(first, FINE)
