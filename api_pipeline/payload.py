@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from api_pipeline.model import NOTHING_HELD, Baseline, NothingToSend, Record, RecordKind, StagedRow
+from api_pipeline.payloads.common_parts import differing_parts
 from api_pipeline.payloads.diff import (
     Difference,
     Members,
@@ -24,7 +25,6 @@ from api_pipeline.payloads.diff import (
     merged,
     overlay,
     prune,
-    without_common,
 )
 from api_pipeline.payloads.reading import Payload, held_text
 from api_pipeline.payloads.retained import with_kept
@@ -63,13 +63,26 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
         return _as_staged(goal, states)
     if states == (payload.text,):
         return NothingToSend(held_text(payload))
-    # None for a state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
-    read = map(_read, states)
-    known = [state for state in read if state is not None]
-    goal = goal.keeping(known)
-    if len(known) < len(states):
+    goal = goal.keeping(states)
+    known = [_known(text, goal.after) for text in states]
+    # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
+    if any(state is None for state in known):
         return _purge_whole(goal, policy)
-    return _from(known, goal, policy) if any(known) else _full(goal, {})
+    return _from([state for state in known if state is not None], goal, policy)
+
+
+class _Known(NamedTuple):
+    """A state that is known: its text, and what differs between what it says (`held`) and the payload (`now`)."""
+
+    text: str
+    held: Members
+    now: Members
+
+    @property
+    def value(self) -> Members:
+        """Return all that it says."""
+        value: Members = orjson.loads(self.text)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +99,20 @@ class _Goal:
     baseline: Baseline
     intent: str
 
-    def keeping(self, known: Sequence[Members]) -> _Goal:
+    def keeping(self, states: Sequence[str | None]) -> _Goal:
         """Return the goal with those parts of these states kept that left the time window."""
         if not self.row.retained:
             return self
         data = self.payload.data
-        for state in known:
-            data = with_kept(data, state, self.row.retained)
+        for state in map(_read, states):
+            data = with_kept(data, state or {}, self.row.retained)
         return replace(self, after=self.payload.of_data(data))
 
 
-def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | NothingToSend:
+def _from(known: Sequence[_Known], goal: _Goal, policy: Policy) -> Record | NothingToSend:
     """Return the record that is right whichever of these states is the receiver's."""
+    if not any(state.held for state in known):
+        return _full(goal, {})
     shape, after = record_shape(), goal.after.data
     differences = [_difference(state, after) for state in known]
     if not any(differences) and not goal.payload.is_purge:
@@ -108,16 +123,14 @@ def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | Not
         # What is equal is sent again too, and elements that cannot be told apart do not bear that.
         now = content(after, shape)
         differences = [
-            one if one.is_whole else compare(content(state, shape), now, shape, is_full=True)
+            one if one.is_whole else compare(content(state.value, shape), now, shape, is_full=True)
             for one, state in zip(differences, known, strict=True)
         ]
     if any(one.is_whole or (one.first and is_in_doubt) for one in differences):
         return _purge_whole(goal, policy)
     difference = differences[0]
     if difference.first:
-        left = prune(content(known[0], shape), difference.first, shape)
-        body = {"la_child_id": goal.payload.la_child_id, **difference.first}
-        return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
+        return _purge_parts(goal, known[0].value, difference.first, policy)
     if not is_full:
         return _delta(goal, difference)
     gone: Members = {}
@@ -127,11 +140,10 @@ def _from(known: Sequence[Members], goal: _Goal, policy: Policy) -> Record | Not
     return _full(goal, gone)
 
 
-def _difference(held: Members, after: Members) -> Difference:
+def _difference(state: _Known, after: Members) -> Difference:
     shape = record_shape()
-    before, now = (content(part, shape) for part in without_common(held, after, shape))
-    difference = compare(before, now, shape, is_full=False)
-    if difference and [] in held.values() and has_ambiguous_keys(now, shape):
+    difference = compare(content(state.held, shape), content(state.now, shape), shape, is_full=False)
+    if difference and [] in state.held.values() and has_ambiguous_keys(content(after, shape), shape):
         # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
         return Difference(is_whole=True)
     return difference
@@ -180,12 +192,22 @@ def _purge_whole(goal: _Goal, policy: Policy) -> Record:
     return _purge(goal, _deletion_body(goal.payload), NOTHING_HELD, policy)
 
 
+def _purge_parts(goal: _Goal, held: Members, markers: Members, policy: Policy) -> Record:
+    # A part that the held payload marks as purged is not there to be purged again.
+    left = prune(content(held, record_shape()) if _has_purge(held) else held, markers, record_shape())
+    body = {"la_child_id": goal.payload.la_child_id, **markers}
+    return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
+
+
 def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     """Return a purge with what follows once it is accepted, retained parts included: they may have gone with it."""
-    row, after = goal.row, goal.after
-    then = plan(row, after, Baseline.known(held_after), replace(policy, resync=False))
+    after = goal.after
+    # What is staged, without retained parts, is what the next run compares with.
+    rest = _Goal(goal.row, after, after, Baseline.known(held_after), goal.payload.digest)
+    held, now = differing_parts(held_after, after.text, after.data, record_shape())
+    then = _from([_Known(held_after, held, now)], rest, policy)
     return Record(
-        row,
+        goal.row,
         after.la_child_id,
         RecordKind.PURGE,
         body,
@@ -193,8 +215,7 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
         intent_hash=goal.intent,
         was_in_doubt=goal.baseline.in_doubt is not None,
         was_held=goal.baseline.is_held,
-        # What is staged is what the next run compares with.
-        then=replace(then, intent_hash=goal.payload.digest) if isinstance(then, Record) else None,
+        then=then if isinstance(then, Record) else None,
     )
 
 
@@ -235,6 +256,15 @@ def _deletion_body(payload: Payload) -> bytes:
     if payload.mis_child_id is not None:
         record["mis_child_id"] = payload.mis_child_id
     return orjson.dumps({**record, "purge": True})
+
+
+def _known(text: str | None, after: Payload) -> _Known | None:
+    """Return a state and how it differs from the payload that is to be held; None where nobody knows it."""
+    try:
+        held, now = differing_parts(text or "", after.text, after.data, record_shape())
+    except orjson.JSONDecodeError:
+        return None
+    return _Known(text or "", held, now) if isinstance(held, dict) else None
 
 
 def _read(text: str | None) -> Members | None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import orjson
-
 from api_pipeline.payloads.shape import KeyedShape, ObjectShape, Shape
 
 Members: TypeAlias = "dict[str, Any]"
@@ -57,43 +55,6 @@ def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
         else:
             result[name] = without_nulls(value)
     return result
-
-
-def without_common(held: Members, now: Members, shape: ObjectShape) -> tuple[Members, Members]:
-    """Return two payloads without what their keyed arrays have word for word in common: that differs in nothing.
-
-    The key of one such element stays in each array, so that an array is empty only where it was. Most of a child's
-    payload is the same from night to night, and need not be looked into.
-    """
-    held, now = dict(held), dict(now)
-    for name, member in shape.members.items():
-        before, value = held.get(name), now.get(name)
-        if isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
-            held[name], now[name] = _without_common_elements(before or [], value or [], member)
-    return held, now
-
-
-def _without_common_elements(
-    before: list[Members], value: list[Members], shape: KeyedShape
-) -> tuple[list[Members], list[Members]]:
-    key = shape.key
-    # Equal texts are more than equal values: Python takes 1 and True for the same.
-    texts = {element[key]: orjson.dumps(element) for element in before if element.get("purge") is not True}
-    earlier = {element[key]: element for element in before} if shape.element.members else {}
-    common: set[str] = set()
-    left: dict[str, Members] = {}
-    for element in value:
-        identifier = element[key]
-        if identifier in texts and element.get("purge") is not True:
-            if texts[identifier] == orjson.dumps(element):
-                common.add(identifier)
-            elif earlier:
-                earlier[identifier], left[identifier] = without_common(earlier[identifier], element, shape.element)
-    stays = [{key: next(iter(common))}] if common else []
-    return (
-        stays + [earlier.get(one[key], one) for one in before if one[key] not in common],
-        stays + [left.get(one[key], one) for one in value if one[key] not in common],
-    )
 
 
 def without_nulls(value: Any) -> Any:
