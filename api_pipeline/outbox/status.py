@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.clock import stored_time
-from api_pipeline.db import UnreadableText
+from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
@@ -87,13 +87,15 @@ def overview(
     store.check_table()
     found, counts = survey(store), Counts()
     count_what_no_run_takes(store, found, counts)
-    count_blank_payloads(store, counts)
+    oldest_pending, may_be_blank = _due_rows(store)
+    if may_be_blank:
+        count_blank_payloads(store, counts)
     if receiver and store.has_control_tables():
         count_children_without_row(store, receiver, counts)
     return Overview(
         counts=[StateCount(state, status, rows) for (state, status), rows in sorted(found.words.items())],
         remarks=counts.remarks_on(NOT_TAKEN),
-        oldest_pending=_oldest(store, "oldest_pending"),
+        oldest_pending=oldest_pending,
         errors=_frequent_errors(store, mask)[:errors],
         runs=past_runs(store, table, runs),
     )
@@ -129,17 +131,30 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
 
 def oldest_due(store: StagingTable) -> str | None:
     """Return the `last_updated` of the due row that waits longest, None where none waits. Errors: DatabaseError."""
-    return _oldest(store, "oldest_due")
+    found = _times(store, "oldest_due")
+    return None if found is None or found[0] is None else str(found[0])
 
 
-def _oldest(store: StagingTable, statement: str) -> str | None:
+def _due_rows(store: StagingTable) -> tuple[str | None, bool]:
+    """Return the `last_updated` of the pending row that waits longest, and whether a due row may have a blank payload.
+
+    Errors: DatabaseError.
+    """
+    found = _times(store, "oldest_pending")
+    if found is None:
+        return None, True
+    oldest, may_be_blank = found
+    return None if oldest is None else str(oldest), bool(may_be_blank)
+
+
+def _times(store: StagingTable, statement: str) -> Row | None:
+    """Return a statement's row, None where it cannot be asked: a table of one's own making may lack last_updated."""
     try:
-        value = store.connection.query(store.sql(statement))[0][0]
+        return store.connection.query(store.sql(statement))[0]
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise
-        return None  # a table of one's own making need not have last_updated
-    return None if value is None else str(value)
+        return None
 
 
 def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:

@@ -204,9 +204,9 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
     """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
-    sql = store.sql("has_held_without_row")
+    sql = store.sql("has_held_without_row", page=store.connection.page(1)["page"])
     try:
-        return int(store.connection.read_together(lambda: store.connection.query(sql, [receiver]))[0][0]) > 0
+        return bool(store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise

@@ -138,6 +138,20 @@ def test_status_works_without_last_updated_and_journal(database: TestDatabase) -
     assert found.remarks == ["1 rows would be due but have no payload: no run takes them (for example (no person id))"]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("has_times", [True, False])
+def test_blank_payloads_are_counted_with_and_without_last_updated(deployed: TestDatabase, has_times: bool) -> None:
+    rows = [staged("1", payload=" \n", last_updated=SOME), staged("2", payload=" ", status="sent"), staged("3")]
+    fill(deployed, deployed.table, [*rows, staged("4", payload=" ", state="deleted")])
+    if not has_times:
+        deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN last_updated")
+
+    found = overview_of(deployed)
+
+    assert (found.oldest_pending is not None) == has_times
+    assert found.remarks == ["1 rows would be due but have no payload: no run takes them (for example 1)"]
+
+
 def test_a_table_that_is_not_there_is_named(database: TestDatabase) -> None:
     with pytest.raises(DatabaseError, match=f"The staging table {database.table} cannot be used"):
         overview_of(database)
