@@ -19,9 +19,9 @@ from api_pipeline.staging.fields import BY_PATH
 BLANK: Final = ""
 Lookup: TypeAlias = "Callable[[str], str | None]"
 
-_RECORD_ID = re.compile(r"[A-Za-z0-9]{1,20}")
-_ELEMENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,12}")
+_is_record_id = re.compile(r"[A-Za-z0-9]{1,20}").fullmatch
+_is_element_id = re.compile(r"[A-Za-z0-9_-]{1,36}").fullmatch
+_is_worker_id = re.compile(r"[A-Za-z0-9_-]{1,12}").fullmatch
 _REFERRAL_SOURCE = re.compile(r"10|[123][A-F]|5[A-D]|[46789]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 # What SQL Server's INT holds, so that a text of digits means the same as a number.
@@ -36,9 +36,10 @@ _NO_FACTOR = "21"
 _REMEMBERED = 4096
 
 
+@lru_cache(maxsize=8192)
 def day(moment: datetime) -> str:
     """Return a date as YYYY-MM-DD."""
-    return moment.isoformat()[:10]
+    return moment.date().isoformat()
 
 
 def trimmed(text: str | None) -> str:
@@ -48,22 +49,22 @@ def trimmed(text: str | None) -> str:
 
 def record_id(text: str) -> str | None:
     """Return a person id as `la_child_id`, None where it is ill-formed: an id is refused, never cut."""
-    return _whole(_RECORD_ID, text)
+    return _whole(_is_record_id, text)
 
 
 def element_id(text: str) -> str | None:
     """Return the id of a part of a record, None where it is ill-formed."""
-    return _whole(_ELEMENT_ID, text)
+    return _whole(_is_element_id, text)
 
 
 def worker_id(text: str) -> str | None:
     """Return a care worker's registration number, None where it is ill-formed."""
-    return _whole(_WORKER_ID, text)
+    return _whole(_is_worker_id, text)
 
 
-def _whole(pattern: re.Pattern[str], text: str) -> str | None:
+def _whole(matches: Callable[[str], object], text: str) -> str | None:
     found = text.strip(" ")
-    return found if pattern.fullmatch(found) else None
+    return found if matches(found) else None
 
 
 def pupil_number(text: str | None) -> str | None:
@@ -202,7 +203,8 @@ def stored_factors(text: str) -> tuple[tuple[str, ...], bool] | None:
         value = [name for name, answer in value.items() if str(answer).strip().upper() == "YES"]
     if not isinstance(value, list):
         return None
-    codes = [_factor(item) for item in value]
+    accepted = _accepted(_FACTORS_PATH)
+    codes = [item if type(item) is str and item in accepted else _factor(item) for item in value]
     return tuple(code for code in codes if code), all(codes)
 
 

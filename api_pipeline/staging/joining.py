@@ -7,6 +7,7 @@ regard to case and outer spaces. Two ids that differ in case alone are never mix
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from api_pipeline.staging import tables
@@ -25,6 +26,7 @@ _BY_PERSON = (
     tables.CIN_EPISODE,
     tables.CARE_LEAVER,
 )
+_PERSON, _REFERRAL = attrgetter("person_id"), attrgetter("referral_id")
 
 
 class Index:
@@ -49,9 +51,8 @@ class Index:
         """Return the people that an id belongs to; none where nobody is known, or more than one id may be meant."""
         if not identifier:
             return ()
-        owners = self._exact.get(identifier)
-        if owners is not None:
-            return owners
+        if identifier in self._exact:
+            return self._exact[identifier]
         candidates = self._by_key().get(id_key(identifier), ())
         return self._exact[candidates[0]] if len(candidates) == 1 else ()
 
@@ -75,29 +76,25 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
     for person in everybody:
         people.add(person.person.person_id, person)
     for table in _BY_PERSON:
-        _deal(rows, table.name, lambda row: people.of(row.person_id))
+        _deal_by(rows, table.name, people, _PERSON)
     for person in everybody:
         for episode in person.cin_episodes:
             referrals.add(episode.referral_id, person)
 
-    def of_referral(row: Any) -> Iterable[PersonRows]:
-        return referrals.of(row.referral_id)
-
     def of_person_or_referral(row: Any) -> Iterable[PersonRows]:
         return _without_repeats(people.of(row.person_id), referrals.of(row.referral_id))
 
-    _deal(rows, tables.ASSESSMENT.name, of_referral)
-    _deal(rows, tables.S47_ENQUIRY.name, of_referral)
-    _deal(rows, tables.INVOLVEMENT.name, of_referral)
+    for table in (tables.ASSESSMENT, tables.S47_ENQUIRY, tables.INVOLVEMENT):
+        _deal_by(rows, table.name, referrals, _REFERRAL)
     for table in (tables.CIN_PLAN, tables.CP_PLAN, tables.CLA_EPISODE):
         _deal(rows, table.name, of_person_or_referral)
     for person in everybody:
         _note(assessments, person, (row.assessment_id for row in person.assessments))
         _note(enquiries, person, (row.s47_enquiry_id for row in person.s47_enquiries))
         _note(periods, person, (row.cla_id for row in person.cla_episodes))
-    _deal(rows, tables.ASSESSMENT_FACTORS.name, lambda row: assessments.of(row.assessment_id))
-    _deal(rows, tables.CONFERENCE.name, lambda row: enquiries.of(row.s47_enquiry_id))
-    _deal(rows, tables.PLACEMENT.name, lambda row: periods.of(row.cla_id))
+    _deal_by(rows, tables.ASSESSMENT_FACTORS.name, assessments, attrgetter("assessment_id"))
+    _deal_by(rows, tables.CONFERENCE.name, enquiries, attrgetter("s47_enquiry_id"))
+    _deal_by(rows, tables.PLACEMENT.name, periods, attrgetter("cla_id"))
     _deal(rows, tables.PERMANENCE.name, lambda row: _without_repeats(people.of(row.person_id), periods.of(row.cla_id)))
     _deal_referrals_of_others(rows, everybody)
     for person in everybody:
@@ -116,10 +113,19 @@ def _people(rows: Sequence[Person]) -> list[PersonRows]:
 
 
 def _deal(rows: Rows, name: str, owners: Callable[[Any], Iterable[PersonRows]]) -> None:
-    member = ROW_TYPES[name][1]
+    rows_of = attrgetter(ROW_TYPES[name][1])
     for row in rows.get(name, ()):
         for person in owners(row):
-            getattr(person, member).append(row)
+            rows_of(person).append(row)
+
+
+def _deal_by(rows: Rows, name: str, index: Index, key_of: Callable[[Any], str | None]) -> None:
+    """Deal out rows that belong to whom one of their ids belongs to."""
+    rows_of = attrgetter(ROW_TYPES[name][1])
+    found = rows.get(name, ())
+    for row, identifier in zip(found, map(key_of, found), strict=True):
+        for person in index.of(identifier):
+            rows_of(person).append(row)
 
 
 def _note(index: Index, person: PersonRows, identifiers: Iterable[str | None]) -> None:
@@ -145,6 +151,8 @@ def _deal_referrals_of_others(rows: Rows, everybody: Iterable[PersonRows]) -> No
 def _without_repeats(first: Sequence[PersonRows], second: Sequence[PersonRows]) -> Iterable[PersonRows]:
     if not first or not second:
         return first or second
+    if len(first) == len(second) == 1 and first[0] is second[0]:
+        return first
     return [*first, *(person for person in second if not any(person is other for other in first))]
 
 

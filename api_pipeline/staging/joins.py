@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
 
 from api_pipeline.staging.rows import (
     Assessment,
@@ -24,6 +25,13 @@ from api_pipeline.staging.rows import (
 
 Row = TypeVar("Row")
 
+_ASSESSMENT_ID = attrgetter("assessment_id")
+_CLA_ID = attrgetter("cla_id")
+_CLA_PLACEMENT_ID = attrgetter("cla_placement_id")
+_PROFESSIONAL_ID = attrgetter("professional_id")
+_REFERRAL_ID = attrgetter("referral_id")
+_S47_ENQUIRY_ID = attrgetter("s47_enquiry_id")
+OWN_ID: Callable[[Any], str] = itemgetter(0)
 _EARLIEST = datetime.min  # noqa: DTZ901 - the SSD's dates have no zone
 _LATEST = datetime.max  # noqa: DTZ901 - as above
 
@@ -52,17 +60,17 @@ class Joined:
 def joined(rows: PersonRows) -> Joined:
     """Return the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
     return Joined(
-        assessments=_grouped(rows.assessments, lambda row: row.referral_id),
-        factors=_grouped(rows.factors, lambda row: row.assessment_id),
-        cin_plans=_grouped(rows.cin_plans, lambda row: row.referral_id),
-        s47_enquiries=_grouped(rows.s47_enquiries, lambda row: row.referral_id),
-        conferences=_grouped(rows.conferences, lambda row: row.s47_enquiry_id),
-        cp_plans=_grouped(rows.cp_plans, lambda row: row.referral_id),
-        care=_grouped(rows.cla_episodes, lambda row: row.referral_id),
-        care_of_placement=_grouped(rows.cla_episodes, lambda row: row.cla_placement_id),
-        placements=_grouped(rows.placements, lambda row: row.cla_id),
-        involvements=_grouped(rows.involvements, lambda row: row.referral_id),
-        professionals=_grouped(rows.professionals, lambda row: row.professional_id),
+        assessments=_grouped(rows.assessments, _REFERRAL_ID),
+        factors=_grouped(rows.factors, _ASSESSMENT_ID),
+        cin_plans=_grouped(rows.cin_plans, _REFERRAL_ID),
+        s47_enquiries=_grouped(rows.s47_enquiries, _REFERRAL_ID),
+        conferences=_grouped(rows.conferences, _S47_ENQUIRY_ID),
+        cp_plans=_grouped(rows.cp_plans, _REFERRAL_ID),
+        care=_grouped(rows.cla_episodes, _REFERRAL_ID),
+        care_of_placement=_grouped(rows.cla_episodes, _CLA_PLACEMENT_ID),
+        placements=_grouped(rows.placements, _CLA_ID),
+        involvements=_grouped(rows.involvements, _REFERRAL_ID),
+        professionals=_grouped(rows.professionals, _PROFESSIONAL_ID),
     )
 
 
@@ -70,9 +78,19 @@ def _grouped(rows: Iterable[Row], owner: Callable[[Row], str | None]) -> dict[st
     groups: dict[str, list[Row]] = {}
     for row in rows:
         key = owner(row)
-        if key is not None:
-            groups.setdefault(id_key(key), []).append(row)
+        if key is None:
+            continue
+        key = id_key(key)
+        if key in groups:
+            groups[key].append(row)
+        else:
+            groups[key] = [row]
     return groups
+
+
+def in_order(rows: Sequence[Row], start: Callable[[Row], datetime | None], key: Callable[[Row], str]) -> Sequence[Row]:
+    """Return rows as the elements of an array are sorted: by start, unknown ones last, then by id."""
+    return rows if len(rows) < 2 else sorted(rows, key=lambda row: by_start(start(row), key(row)))
 
 
 def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None], key: Callable[[Row], str]) -> Row:

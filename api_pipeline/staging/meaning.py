@@ -22,6 +22,8 @@ VOLATILE: frozenset[str] = frozenset(
     }
 )
 _LEFT_OUT = VOLATILE | {"purge"}
+# Most members: they mean what they are.
+_PLAIN = frozenset({str, bool, int, float, type(None)})
 
 
 def meaning_hash(payload: Mapping[str, Any]) -> bytes:
@@ -36,8 +38,13 @@ def payload_text(payload: Mapping[str, Any]) -> str:
 
 def _meaning(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _meaning(item) for name, item in value.items() if name not in _LEFT_OUT}
+        return {
+            name: item if type(item) in _PLAIN else _meaning(item)
+            for name, item in value.items()
+            if name not in _LEFT_OUT
+        }
     if isinstance(value, list):
-        texts = sorted(orjson.dumps(_meaning(item), option=orjson.OPT_SORT_KEYS) for item in value)
-        return [orjson.Fragment(text) for text in texts]
+        texts = [orjson.dumps(_meaning(item), option=orjson.OPT_SORT_KEYS) for item in value]
+        texts.sort()
+        return list(map(orjson.Fragment, texts))
     return value

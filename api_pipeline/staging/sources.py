@@ -7,12 +7,11 @@ window's end moves every night, and what it decides changes only when it passes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter, itemgetter
 
 import orjson
 
@@ -25,7 +24,7 @@ from api_pipeline.staging.window import Window, years_after
 # At which ages the cohort asks whether a birthday lies before the window's end (cohort.is_care_leaver) or its start.
 _AGES = (16, 26)
 _LATEST_BIRTH = 9900
-_LISTS = tuple(name for name in PersonRows.__slots__ if name != "person")
+_lists_of = attrgetter(*(name for name in PersonRows.__slots__ if name != "person"))
 _OWN_ID = itemgetter(0)
 
 
@@ -33,9 +32,10 @@ def _places(table: tables.SsdTable) -> tuple[int, ...]:
     return tuple(n for n, column in enumerate(table.columns) if column.kind is tables.SsdKind.DATE)
 
 
-_DATES = {ROW_TYPES[table.name][1]: _places(table) for table in tables.SSD_TABLES}
+_DATES = {ROW_TYPES[table.name][1]: _places(table) for table in tables.SSD_TABLES if table is not tables.PERSON}
 _DATES["referrals_of_others"] = _DATES["cin_episodes"]
-_DATED_LISTS = tuple((name, places) for name, places in _DATES.items() if places and name != "person")
+_dated_lists_of = attrgetter(*(name for name, places in _DATES.items() if places))
+_PLACES = tuple(places for places in _DATES.values() if places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def rows_hash(context: bytes, rows: PersonRows) -> bytes | None:
 
     Rows are sorted by their own id alone: where two share it, another order only means that a payload is built again.
     """
-    lists = [_sorted(getattr(rows, name)) for name in _LISTS]
+    lists = [sorted(found, key=_OWN_ID) if len(found) > 1 else found for found in _lists_of(rows)]
     try:
         # A named tuple is none of the types that are written by themselves; as a tuple it is.
         return sha256(context + orjson.dumps([rows.person, lists], default=tuple)).digest()
@@ -97,7 +97,7 @@ def last_day_alike(rows: PersonRows, window: Window) -> date:
     dates lies between the run date and the end of that day's window.
     """
     today = datetime.combine(window.run_date, time())
-    ahead = min((moment for moment in _moments(rows) if moment >= today), default=None)
+    ahead = min(_moments_from(today, rows), default=None)
     if ahead is None:
         return date.max
     # The window ends at midnight after the run date; the next date must lie behind that.
@@ -118,20 +118,16 @@ def read_issues(text: str | None, person_id: str) -> tuple[Issue, ...]:
     return tuple(Issue(IssueRule(rule), person_id, field, where) for rule, field, where in found)
 
 
-def _sorted(rows: Sequence[Any]) -> Sequence[Any]:
-    return sorted(rows, key=_OWN_ID) if len(rows) > 1 else rows
-
-
-def _moments(rows: PersonRows) -> Iterator[datetime]:
+def _moments_from(today: datetime, rows: PersonRows) -> list[datetime]:
+    """Return the dates of a person, and the birthdays that count, that are not over."""
     person = rows.person
-    if person.dob is not None:
-        yield person.dob
-        if person.dob.year < _LATEST_BIRTH:
-            yield from (years_after(person.dob, age) for age in _AGES)
-    if person.expected_dob is not None:
-        yield person.expected_dob
-    for name, places in _DATED_LISTS:
-        for row in getattr(rows, name):
+    found = [person.dob, person.expected_dob]
+    if person.dob is not None and person.dob.year < _LATEST_BIRTH:
+        found += [years_after(person.dob, age) for age in _AGES]
+    for dated, places in zip(_dated_lists_of(rows), _PLACES, strict=True):
+        for row in dated:
             for place in places:
-                if row[place] is not None:
-                    yield row[place]
+                moment = row[place]
+                if moment is not None and moment >= today:
+                    found.append(moment)
+    return [moment for moment in found if moment is not None and moment >= today]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from api_pipeline.errors import DatabaseError
@@ -15,6 +17,8 @@ _Row = TypeVar("_Row", bound="tuple[Any, ...]")
 _NONE = type(None)
 _TEXTS = frozenset({str, _NONE})
 _DATES = frozenset({datetime, _NONE})
+_zone = attrgetter("tzinfo")
+_new: Any = tuple.__new__
 
 
 def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
@@ -24,12 +28,13 @@ def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[An
     """
     if not rows:
         return []
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    for number, column in enumerate(table.columns):
-        columns[number] = _typed(columns[number], column)
-    columns[0] = ["" if key is None else key for key in columns[0]]
-    make: Any = row_type._make  # type: ignore[attr-defined] # every row type is a NamedTuple
-    return list(map(make, zip(*columns, strict=True)))
+    columns = list(zip(*rows, strict=True))
+    found = [_typed(values, column) for values, column in zip(columns, table.columns, strict=True)]
+    if None in found[0]:
+        found[0] = ["" if key is None else key for key in found[0]]
+    is_as_read = all(typed is values for typed, values in zip(found, columns, strict=True))
+    # A NamedTuple is a tuple with a class: made here without the call of Python code that `_make` is.
+    return list(map(_new, repeat(row_type), rows if is_as_read else zip(*found, strict=True)))
 
 
 def text_of(value: object) -> str:
@@ -39,14 +44,14 @@ def text_of(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
 
 
-def _typed(values: list[Any], column: SsdColumn) -> list[Any]:
+def _typed(values: Sequence[Any], column: SsdColumn) -> Sequence[Any]:
     # Most columns come as wanted already: one look at the types of a whole column is quicker than one at each value.
     kinds = set(map(type, values))
     if column.kind is SsdKind.DATE:
-        if kinds <= _DATES and not any(value is not None and value.tzinfo for value in values):
+        if kinds <= _DATES and not any(map(_zone, filter(None, values))):
             return values
         moments = {value: _moment(value, column) for value in set(values)}
-        return [moments[value] for value in values]
+        return list(map(moments.__getitem__, values))
     if kinds <= _TEXTS or (column.kind is SsdKind.INTEGER and kinds <= _TEXTS | {int}):
         return values
     return [None if value is None else _plain(value, column) for value in values]

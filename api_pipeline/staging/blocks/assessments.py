@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging import tables
 from api_pipeline.staging.blocks.elements import Element, element, put_date
 from api_pipeline.staging.issues import ElementPath, IssueRule, Notes
-from api_pipeline.staging.joins import Joined, by_start
+from api_pipeline.staging.joins import OWN_ID, Joined, in_order
 from api_pipeline.staging.rows import AssessmentFactors, Conference, S47Enquiry, id_key
 from api_pipeline.staging.window import Window
 
 _ASSESSMENT = Element("child_and_family_assessments", "child_and_family_assessment_id", tables.ASSESSMENT.name)
 _ENQUIRY = Element("section_47_assessments", "section_47_assessment_id", tables.S47_ENQUIRY.name)
+_STARTED, _BEGUN = attrgetter("assessment_start_date"), attrgetter("s47_start_date")
+_FACTORS = _ASSESSMENT.field("factors[]")
 
 
 def child_and_family_assessments(
@@ -24,7 +27,7 @@ def child_and_family_assessments(
     """Return the assessments of a referral that began or were authorised in the window."""
     blocks = []
     found = rows.assessments.get(referral, ())
-    for row in sorted(found, key=lambda one: by_start(one.assessment_start_date, one.assessment_id)):
+    for row in in_order(found, _STARTED, OWN_ID):
         start, authorised = row.assessment_start_date, row.assessment_auth_date
         if not (window.holds(start) or window.holds(authorised)):
             notes.left_window.append(_ASSESSMENT.path(episode, row.assessment_id))
@@ -40,9 +43,9 @@ def child_and_family_assessments(
 
 def _factors(rows: Sequence[AssessmentFactors], assessment: str, notes: Notes) -> list[str]:
     """Return the factors of all rows of an assessment."""
-    table, path = tables.ASSESSMENT_FACTORS.name, _ASSESSMENT.field("factors[]")
+    table, path = tables.ASSESSMENT_FACTORS.name, _FACTORS
     codes: list[str] = []
-    for row in sorted(rows, key=lambda one: one.table_id):
+    for row in sorted(rows, key=OWN_ID) if len(rows) > 1 else rows:
         stored = convert.stored_factors(row.assessment_factors_json or "")
         if stored is None:
             notes.note(IssueRule.FACTORS_UNREADABLE, path, table, row.table_id)
@@ -63,7 +66,7 @@ def section_47_assessments(
 ) -> list[dict[str, Any]]:
     """Return the enquiries of a referral that touch the window, or whose latest conference is in it."""
     blocks = []
-    for row in sorted(rows.s47_enquiries.get(referral, ()), key=lambda one: by_start(one.s47_start_date, one[0])):
+    for row in in_order(rows.s47_enquiries.get(referral, ()), _BEGUN, OWN_ID):
         conference = _latest(rows.conferences.get(id_key(row.s47_enquiry_id), ()))
         if not (window.overlaps(row.s47_start_date, row.s47_end_date) or window.holds(conference)):
             notes.left_window.append(_ENQUIRY.path(episode, row.s47_enquiry_id))

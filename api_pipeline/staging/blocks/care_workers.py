@@ -23,8 +23,7 @@ def care_worker_details(referral: str, rows: Joined, window: Window, notes: Note
         return []
     found = []
     for row in involvements:
-        number = _registration_number(row, rows)
-        if number and _is_case_worker(row) and _is_counted(row, window):
+        if _is_counted(row, window) and _is_case_worker(row) and (number := _registration_number(row, rows)):
             found.append((number, row))
     found.sort(key=lambda one: (*by_start(one[1].involvement_start_date, one[0]), one[1].involvements_id))
     return [_worker(number, row, notes) for number, row in found]
@@ -48,7 +47,12 @@ def _is_case_worker(row: Involvement) -> bool:
 
 def _is_counted(row: Involvement, window: Window) -> bool:
     start, end = row.involvement_start_date, row.involvement_end_date
-    return start is not None and any(start <= day and (end is None or end >= day) for day in window.census_dates)
+    if start is None:
+        return False
+    for day in window.census_dates:  # noqa: SIM110 - a generator for each involvement would cost more than the test
+        if start <= day and (end is None or end >= day):
+            return True
+    return False
 
 
 def _worker(number: str, row: Involvement, notes: Notes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from api_pipeline.staging import conversions as convert
@@ -59,7 +60,12 @@ def put_code(block: Block, path: str, code: str | None, notes: Notes, table: str
     if code is None:
         notes.note(IssueRule.CODE_NOT_LISTED, path, table, key)
     elif code:
-        block[path.rsplit(".", 1)[-1]] = code
+        block[_member(path)] = code
+
+
+@cache
+def _member(path: str) -> str:
+    return path.rsplit(".", 1)[-1]
 
 
 def put_postcode(block: Block, path: str, postcode: str, notes: Notes, table: str, key: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from api_pipeline.staging import conversions as convert
@@ -15,7 +18,7 @@ from api_pipeline.staging.blocks.elements import EPISODES, put_date
 from api_pipeline.staging.blocks.placements import child_looked_after_placements
 from api_pipeline.staging.blocks.plans import child_in_need_plans, child_protection_plans
 from api_pipeline.staging.issues import ElementPath, IssueRule, Notes
-from api_pipeline.staging.joins import Joined, by_start, joined, newest
+from api_pipeline.staging.joins import OWN_ID, Joined, in_order, joined, newest
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import CinEpisode, PersonRows, id_key
 from api_pipeline.staging.window import Window
@@ -25,13 +28,14 @@ _SOURCE = f"{EPISODES}[].referral_source"
 _REASON = f"{EPISODES}[].closure_reason"
 _NO_ACTION = f"{EPISODES}[].referral_no_further_action_flag"
 _TABLE = tables.CIN_EPISODE.name
+_REFERRED: Callable[[CinEpisode], datetime | None] = attrgetter("referral_date")
 _closure_reason = convert.code_lookup(_REASON)
 
 
 def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions, notes: Notes) -> list[dict[str, Any]]:
     """Return the CIN episodes that touch the window, each with all that belongs to its referral."""
     found = []
-    for row in sorted(rows.cin_episodes, key=lambda one: by_start(one.referral_date, one.referral_id)):
+    for row in in_order(rows.cin_episodes, _REFERRED, OWN_ID):
         if window.overlaps(row.referral_date, row.close_date):
             found.append(row)
         else:
@@ -40,7 +44,7 @@ def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions
         return []
     groups = joined(rows)
     adopted, leaver = adoption(rows, window), care_leavers(rows, notes)
-    latest = newest(found, lambda one: one.referral_date, lambda one: one.referral_id)
+    latest = newest(found, _REFERRED, OWN_ID)
     episodes = []
     for row in found:
         takes_blocks = row is latest or not options.one_block_per_child

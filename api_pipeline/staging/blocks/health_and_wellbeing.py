@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging import tables
 from api_pipeline.staging.conversions import BLANK
 from api_pipeline.staging.issues import IssueRule, Notes
-from api_pipeline.staging.joins import by_start
+from api_pipeline.staging.joins import OWN_ID, in_order
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window
 
+_COMPLETED = attrgetter("sdq_completed_date")
 _SCORE = "health_and_wellbeing.sdq_assessments[].score"
 
 
@@ -19,7 +21,7 @@ def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict
     """Return the SDQs of the window that have a score, by date; None where there are none."""
     scores = []
     has_others = False
-    for row in sorted(rows.sdq, key=lambda one: by_start(one.sdq_completed_date, one.table_id)):
+    for row in in_order(rows.sdq, _COMPLETED, OWN_ID):
         if row.sdq_score is None:
             continue
         if row.sdq_completed_date is None or not window.holds(row.sdq_completed_date):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from api_pipeline.staging import conversions as convert
@@ -10,7 +12,7 @@ from api_pipeline.staging import tables
 from api_pipeline.staging.blocks.child_details import put_code, put_postcode
 from api_pipeline.staging.blocks.elements import Element, element, put_date
 from api_pipeline.staging.issues import ElementPath, IssueRule, Notes
-from api_pipeline.staging.joins import Joined, by_start, newest
+from api_pipeline.staging.joins import OWN_ID, Joined, in_order, newest
 from api_pipeline.staging.rows import ClaEpisode, Placement, id_key
 from api_pipeline.staging.window import Window
 
@@ -20,6 +22,8 @@ _END_REASON = _KIND.field("end_reason")
 _TYPE = _KIND.field("placement_type")
 _CHANGE_REASON = _KIND.field("change_reason")
 _POSTCODE = _KIND.field("postcode")
+_STARTED: Callable[[Placement], datetime | None] = attrgetter("cla_placement_start_date")
+_start_of: Callable[[ClaEpisode], datetime | None] = attrgetter("cla_episode_start_date")
 _start_reason = convert.code_lookup(_START_REASON)
 _placement_type = convert.code_lookup(_TYPE)
 _change_reason = convert.code_lookup(_CHANGE_REASON)
@@ -35,7 +39,7 @@ def child_looked_after_placements(
     periods = dict.fromkeys(id_key(row.cla_id) for row in care if row.cla_id is not None)
     found = [placement for period in periods for placement in rows.placements.get(period, ())]
     blocks = []
-    for row in sorted(found, key=lambda one: by_start(one.cla_placement_start_date, one.cla_placement_id)):
+    for row in in_order(found, _STARTED, OWN_ID):
         if window.overlaps(row.cla_placement_start_date, row.cla_placement_end_date):
             blocks.append(_placement(row, rows, notes))
         else:
@@ -86,12 +90,8 @@ def _put_end_reason(block: dict[str, Any], care: ClaEpisode, notes: Notes) -> No
 
 
 def _first(care: list[ClaEpisode]) -> ClaEpisode:
-    return min(care, key=lambda row: by_start(row.cla_episode_start_date, row.cla_episode_id))
+    return in_order(care, _start_of, OWN_ID)[0]
 
 
 def _last(care: list[ClaEpisode]) -> ClaEpisode:
-    return newest(care, _start_of, lambda row: row.cla_episode_id)
-
-
-def _start_of(row: ClaEpisode) -> datetime | None:
-    return row.cla_episode_start_date
+    return newest(care, _start_of, OWN_ID)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from api_pipeline.staging import tables
 from api_pipeline.staging.blocks.elements import Element, element, put_date
 from api_pipeline.staging.issues import ElementPath, Notes
-from api_pipeline.staging.joins import Joined, by_start
+from api_pipeline.staging.joins import OWN_ID, Joined, in_order
 from api_pipeline.staging.window import Window
 
 _Spell: TypeAlias = "tuple[str, datetime | None, datetime | None]"
@@ -21,9 +22,9 @@ def child_in_need_plans(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
     """Return the child in need plans of a referral that touch the window."""
-    spells = (
+    spells = [
         (row.cin_plan_id, row.cin_plan_start_date, row.cin_plan_end_date) for row in rows.cin_plans.get(referral, ())
-    )
+    ]
     return _plans(_CIN, spells, episode, window, notes)
 
 
@@ -31,15 +32,15 @@ def child_protection_plans(
     referral: str, episode: ElementPath, rows: Joined, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
     """Return the child protection plans of a referral that touch the window."""
-    spells = ((row.cp_plan_id, row.cp_plan_start_date, row.cp_plan_end_date) for row in rows.cp_plans.get(referral, ()))
+    spells = [(row.cp_plan_id, row.cp_plan_start_date, row.cp_plan_end_date) for row in rows.cp_plans.get(referral, ())]
     return _plans(_CP, spells, episode, window, notes)
 
 
 def _plans(
-    kind: Element, spells: Iterable[_Spell], episode: ElementPath, window: Window, notes: Notes
+    kind: Element, spells: Sequence[_Spell], episode: ElementPath, window: Window, notes: Notes
 ) -> list[dict[str, Any]]:
     blocks = []
-    for key, start, end in sorted(spells, key=lambda spell: by_start(spell[1], spell[0])):
+    for key, start, end in in_order(spells, itemgetter(1), OWN_ID):
         if not window.overlaps(start, end):
             notes.left_window.append(kind.path(episode, key))
             continue
