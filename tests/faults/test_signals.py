@@ -11,6 +11,7 @@ import time
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind
+from tests.support.commands import started_cli
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.world import World
 
@@ -88,6 +89,41 @@ def test_signal_during_a_backoff_ends_the_wait(world: World) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 130
     world.check(dict.fromkeys(persons, "untouched"))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_command_that_nothing_waits_for_ends_with_130_too(world: World, name: str) -> None:
+    world.server.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=HELD_UP_S))
+    with started_cli(["test-endpoint"], world.environment(READ_TIMEOUT_S=30), world.folder) as process:
+        wait_for_requests(world, 1, process)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=10) == 130
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_the_program_is_still_loading_ends_it_with_130(number: signal.Signals) -> None:
+    # The module that has the commands is replaced by one that waits, as a slow disk would make it.
+    slow = "import sys, time; print('loading', flush=True); time.sleep(30)"
+    program = f"""
+import importlib.abc, importlib.machinery, sys
+class Slow(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    def find_spec(self, name, path, target=None):
+        return importlib.machinery.ModuleSpec(name, self) if name == "api_pipeline.cli" else None
+    def get_source(self, name):
+        return {slow!r}
+sys.meta_path.insert(0, Slow())
+from api_pipeline.entry_point import main
+main()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().strip() == b"loading"
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 130
+        assert process.stderr.read() == b""
 
 
 @pytest.mark.parametrize("requests", [1, 4, 11])
