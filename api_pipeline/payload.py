@@ -130,7 +130,7 @@ def _from(known: Sequence[_Known], goal: _Goal, policy: Policy) -> Record | Noth
         return _purge_whole(goal, policy)
     difference = differences[0]
     if difference.first:
-        return _purge_parts(goal, known[0].value, difference.first, policy)
+        return _purge_parts(goal, known[0], difference.first, policy)
     if not is_full:
         return _delta(goal, difference)
     gone: Members = {}
@@ -192,9 +192,10 @@ def _purge_whole(goal: _Goal, policy: Policy) -> Record:
     return _purge(goal, _deletion_body(goal.payload), NOTHING_HELD, policy)
 
 
-def _purge_parts(goal: _Goal, held: Members, markers: Members, policy: Policy) -> Record:
+def _purge_parts(goal: _Goal, state: _Known, markers: Members, policy: Policy) -> Record:
     # A part that the held payload marks as purged is not there to be purged again.
-    left = prune(content(held, record_shape()) if _has_purge(held) else held, markers, record_shape())
+    held = content(state.value, record_shape()) if _may_purge(state.text) else state.value
+    left = prune(held, markers, record_shape())
     body = {"la_child_id": goal.payload.la_child_id, **markers}
     return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
 
@@ -277,11 +278,12 @@ def _read(text: str | None) -> Members | None:
 
 
 def _carries_purge(payload: Payload) -> bool:
-    # The text shows of most payloads that they need no search; an escape could hide the word in it.
-    text = payload.text
-    if not ("purge" in text and _PURGES.search(text)) and not ("\\" in text and "\\u" in text):
-        return False
-    return _has_purge(payload.data)
+    return not payload.is_sound and _may_purge(payload.text) and _has_purge(payload.data)
+
+
+def _may_purge(text: str) -> bool:
+    """Return whether a payload of this text may purge anything; an escape could hide the word in it."""
+    return ("purge" in text and _PURGES.search(text) is not None) or ("\\" in text and "\\u" in text)
 
 
 def _has_purge(value: Any) -> bool:

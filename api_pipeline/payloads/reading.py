@@ -22,7 +22,7 @@ _CONTAINERS = frozenset({dict, list})
 
 
 Validator: TypeAlias = "Callable[[Members], bool]"
-"""Says of a payload that it is sound: valid by a schema that knows every member, and takes no null."""
+"""Says of a payload that it is sound: valid by a schema that knows every member, and takes no null and no purge."""
 
 
 class PayloadError(ValueError):

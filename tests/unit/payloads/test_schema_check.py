@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -390,3 +391,23 @@ def test_school_age_is_from_the_fifth_to_the_sixteenth_birthday(as_of: date) -> 
         details = {"date_of_birth": born.isoformat(), "unique_pupil_number_unknown_reason": "UN1"}
         rules = [finding.rule for finding in checker.check({"la_child_id": "C1", "child_details": details})]
         assert rules == (["CIN 8770Q"] if 5 <= age < 16 else []), born
+
+
+def purgeable(value: Any) -> Iterator[dict[str, Any]]:
+    """Return the objects at any depth of a payload that say of themselves whether they are to be purged."""
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from purgeable(part)
+    if isinstance(value, dict) and "purge" in value:
+        yield value
+
+
+def test_a_payload_that_purges_a_part_of_any_kind_is_valid_but_not_sound() -> None:
+    child = invented_child(random.Random(3), 1000001, 6500)
+    parts = list(purgeable(child))
+    assert len(parts) > 10
+    assert CHECKER.is_sound(child)
+    for part in parts:
+        part["purge"] = True
+        assert not CHECKER.is_sound(child)
+        assert CHECKER.check(child) == []
+        part["purge"] = False
