@@ -34,6 +34,9 @@ _Result = TypeVar("_Result")
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls.
 _MOST_PREPARED = 24
+# At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a table
+# that the run fills may still be empty: later it would read that table from end to end for each batch (decision 18).
+_PLANNED_ANEW = frozenset(2**power for power in range(4, 32))
 # What errors call the ends of a transaction.
 _BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
 _UNDONE = (
@@ -276,6 +279,8 @@ class Connection:
                 self._run(sql, ())
             # Its number goes to a place where it does not stay when the transaction is undone.
             self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
+            if self.dialect is Dialect.POSTGRESQL and self._transactions in _PLANNED_ANEW:
+                self._close_prepared(0)
             if self.dialect is Dialect.SQLITE:
                 # So that it writes before it reads, as above. What is read inside it would be kept locked.
                 self._run(load()["transaction_lock_sqlite"].sql.format(version=version), ())

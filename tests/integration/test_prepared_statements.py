@@ -98,3 +98,21 @@ def test_an_error_ends_the_transaction(connection: Connection) -> None:
     with connection.transaction():
         connection.execute("INSERT INTO kept (id) VALUES (?)", [4])
     assert connection.query("SELECT id FROM kept") == [(4,)]
+
+
+@on_postgresql
+def test_a_statement_is_planned_anew_once_a_table_has_grown(connection: Connection) -> None:
+    connection.execute("CREATE UNIQUE INDEX kept_by_id ON kept (id)")
+    asked = [f"{{{','.join(map(str, range(100)))}}}"]
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            with connection.transaction():
+                connection.query("SELECT words FROM kept WHERE id = ANY (CAST(?text AS BIGINT[]))", asked)
+
+    ask(10)
+    connection.execute("INSERT INTO kept SELECT n, 'x' FROM generate_series(1, 20000) AS n")
+    ask(30)
+    found = connection.query("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM kept%'")
+    plan = connection.query(f"EXPLAIN EXECUTE \"{found[0][0]}\" ('{asked[0]}')")
+    assert "kept_by_id" in str(plan)
