@@ -34,8 +34,8 @@ _Result = TypeVar("_Result")
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls.
 _MOST_PREPARED = 24
-# At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a table
-# that the run fills may still be empty: later it would read that table from end to end for each batch (decision 18).
+# At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a
+# table that the run fills may still be empty: later it would read it from end to end for each batch (decision 18).
 _PLANNED_ANEW = frozenset(2**power for power in range(4, 32))
 # What errors call the ends of a transaction.
 _BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
