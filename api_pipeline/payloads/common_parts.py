@@ -79,7 +79,9 @@ def _differing(
 
 def _differing_part(text: bytes, now_part: Raw, now: Any, shape: Shape | None) -> _Pair:
     if isinstance(shape, ObjectShape) and type(now) is dict and text[:1] == b"{":
-        return _differing(_reading().object(text), _reading().object(now_part), now, shape, "")
+        parts = _reading().object(text)
+        if not _is_purged(parts, now):
+            return _differing(parts, _reading().object(now_part), now, shape, "")
     if isinstance(shape, KeyedShape) and has_keys(now, shape.key) and text[:1] == b"[":
         found = _differing_elements(_reading().array(text), _reading().array(now_part), now, shape)
         if found is not None:
@@ -115,7 +117,14 @@ def _differing_element(text: bytes, now_parts: Sequence[Raw], left: list[Members
         key = orjson.loads(bytes(parts[shape.key])) if shape.key in parts else None
         for place, element in enumerate(left):
             if element is not None and element[shape.key] == key:
+                if _is_purged(parts, element):
+                    break
                 now_parts_of_it = _reading().object(now_parts[place])
                 held, left[place] = _differing(parts, now_parts_of_it, element, shape.element, shape.key)
                 return held
     return orjson.loads(text)
+
+
+def _is_purged(parts: Mapping[str, Raw], now: Members) -> bool:
+    """Return whether one of two parts that differ is purged: nothing is held of it, so they have nothing in common."""
+    return now.get("purge") is True or ("purge" in parts and bytes(parts["purge"]) == b"true")

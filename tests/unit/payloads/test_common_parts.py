@@ -82,6 +82,20 @@ def test_an_array_that_is_held_empty_stays_to_be_seen() -> None:
     assert differing({**now, "child_details": {}}, now)[0]["social_care_episodes"] == []
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_part_that_is_purged_has_nothing_in_common_with_another(is_held: bool) -> None:
+    adoption = {"matched_date": "2024-05-06"}
+    plain = {**NOW, "social_care_episodes": [{**EPISODE, "adoption": adoption, "child_in_need_plans": [PLAN]}]}
+    purged: Json = {**NOW, "child_details": {"first_name": "Anna", "purge": True}}
+    purged["social_care_episodes"] = [
+        {**EPISODE, "adoption": {**adoption, "purge": True}, "child_in_need_plans": [{**PLAN, "purge": True}]}
+    ]
+    before, now = (purged, plain) if is_held else (plain, purged)
+    whole = compare(content(before, SHAPE), content(now, SHAPE), SHAPE, is_full=False)
+    held, left = differing(before, now)
+    assert compare(content(held, SHAPE), content(left, SHAPE), SHAPE, is_full=False) == whole
+
+
 def test_a_payload_with_a_nameless_member_is_compared_whole() -> None:
     held, now = differing({**NOW, "": 1}, {**NOW, "": 2})
     assert (held, now) == ({**NOW, "": 1}, {**NOW, "": 2})
