@@ -104,6 +104,7 @@ def _cut(name: str, sign: str) -> str:
 
 # Halves of shorter values would be found everywhere.
 _LONG = 10
+_NEITHER = re.compile(r"[\W_]+")
 _TAG = re.compile(r"<[^<>]*>")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})|%u([0-9a-fA-F]{4})|=([0-9A-F]{2})")
 _STEERING = re.compile(r"\x1b\[[0-9;]*[a-zA-Z]")
@@ -118,8 +119,9 @@ def found_in(text: str, values: list[str]) -> list[str]:
 # A sweep searches the same files after every command.
 @lru_cache(maxsize=256)
 def _found_in(text: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    views = [_squeezed(view) for view in _views(text)]
-    views += [view[::-1] for view in views]
+    # Most texts look the same to all readers, and would be searched several times.
+    views = {_squeezed(view) for view in set(_views(text))}
+    views |= {view[::-1] for view in views}
     return tuple(value for value in values if any(form in view for form in _forms(value) for view in views))
 
 
@@ -159,5 +161,4 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _squeezed(text: str) -> str:
     """Return the letters and digits alone, without case, accents and kinds of letters."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(sign for sign in plain if sign.isalnum())
+    return _NEITHER.sub("", unicodedata.normalize("NFKD", text).casefold())
