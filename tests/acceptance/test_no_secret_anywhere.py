@@ -455,9 +455,7 @@ def test_every_command_has_its_scenes() -> None:
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize(("name", "first"), acts())
-def test_no_planted_secret_appears_in(
-    name: str, first: int, world: World, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_planted_secret_appears_in(name: str, first: int, world: World, capfd: pytest.CaptureFixture[str]) -> None:
     for number, scene in enumerate(SCENES[name][first : first + _SCENES_IN_AN_ACT], first):
         world.restart()
         scene.before(world)

@@ -100,9 +100,15 @@ def _text_of(stream: IO[bytes]) -> str:
 @contextlib.contextmanager
 def started_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
     """Start the command as a program of its own and kills it at the end where it still runs."""
+    whole = clean_environment(env)
+    warm = _warm_program()
+    if warm is not None and warm.fits(whole):
+        with warm.started(args, whole, cwd) as forked:
+            yield forked
+        return
     process = subprocess.Popen(
         _command(args),
-        env=clean_environment(env),
+        env=whole,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
