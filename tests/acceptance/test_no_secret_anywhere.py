@@ -1,8 +1,8 @@
 """Contract 6: no secret and nothing of a child in any stream, log, report, CSV or spool file, whatever goes wrong.
 
-Secrets and personal values are planted in settings, rows and the receiver's answers; every command is run with all that
-it can be made to say; and everything that it leaves outside the database is searched. The first scene of a command is
-played by a program of its own, the others inside the test's process, which has compiled the redactor's patterns already.
+Secrets and personal values are planted in settings, rows and the receiver's answers; every command is run with all
+that it can be made to say; and everything that it leaves outside the database is searched. The first scene of a command
+is played by a program of its own, the others inside the test's process, which has compiled the redactor's patterns.
 """
 
 from __future__ import annotations
