@@ -5,7 +5,7 @@ from __future__ import annotations
 from api_pipeline.db import Connection
 from api_pipeline.diagnostics.columns import differences, found_columns
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.expected_tables import Need, expected_tables
+from api_pipeline.sql.expected_tables import Need, expected_staging_table
 
 # A table of another kind may lack everything: one sentence is read, a page of them is not.
 _SHOWN = 2
@@ -16,7 +16,7 @@ def check_layout(connection: Connection, table_name: str) -> None:
 
     What the catalogue does not show (a table that only a synonym names, say) is left to the statements themselves.
     """
-    staging = next(iter(expected_tables(connection.dialect, table_name)))
+    staging = expected_staging_table(connection.dialect, table_name)
     found = found_columns(connection, staging.name)
     wrong = [one for one in differences(connection, found, staging) if one.need is Need.REQUIRED] if found else []
     if wrong:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from api_pipeline.sql.expected_tables import ExpectedTable, FoundColumn, Need, SchemaFinding, compare, expected_tables
+from api_pipeline.sql.expected_tables import (
+    ExpectedTable,
+    FoundColumn,
+    Need,
+    SchemaFinding,
+    compare,
+    expected_staging_table,
+    expected_tables,
+)
 from api_pipeline.sql.identifiers import Dialect
 
 TABLE = "ssd_api_data_staging"
@@ -210,3 +218,8 @@ def test_expectation_covers_every_column_of_every_table(dialect: Dialect) -> Non
     counts = [len(table.columns) for table in expected_tables(dialect, TABLE)]
 
     assert counts == [13, 6, 13, 6, 2, 5, 17]
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_staging_table_alone_is_expected_as_it_is_among_all(dialect: Dialect) -> None:
+    assert expected_staging_table(dialect, TABLE) == expected_tables(dialect, TABLE)[0]
