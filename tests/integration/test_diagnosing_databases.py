@@ -13,15 +13,10 @@ from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.postgres import DRIVER, PostgresServer
-from tests.support.tls import Authority, authority, closed_port, context_of_old, raw_server
+from tests.support.tls import Authority, closed_port, context_of_old, raw_server
 
 PASSWORD = "a-password-that-stays-here"
 LOGIN = f"DATABASE=council;UID=reader;PWD={PASSWORD}"
-
-
-@pytest.fixture
-def council(tmp_path: Path) -> Authority:
-    return authority(tmp_path)
 
 
 def connect(folder: Path, connection_string: str, **settings: str) -> Found:

@@ -30,11 +30,6 @@ from tests.support.world import World, live_settings
 
 
 @pytest.fixture
-def council(tmp_path: Path) -> Authority:
-    return authority(tmp_path)
-
-
-@pytest.fixture
 def server(council: Authority) -> Iterator[SimulatorServer]:
     with secured_server(council.issue("127.0.0.1", "localhost", BEHIND)) as server:
         yield server

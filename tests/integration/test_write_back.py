@@ -1,19 +1,10 @@
 """Each line of the write-back table (contract 3), on every database, through the public functions."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from api_pipeline.api_response import given, refused
-from api_pipeline.db import connect
-from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.pages import Pages, PlanOptions
-from api_pipeline.delivery.planner import Planner
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
@@ -21,94 +12,19 @@ from api_pipeline.model import (
     Invalid,
     Outcome,
     Receipt,
-    Record,
     RecordKind,
     Rejected,
-    StagedRow,
     State,
     UpToDate,
 )
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import Destination
-from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
-from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import WriteBack
-from api_pipeline.payload import Policy
-from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
-from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.run_summary import RunSummary
-from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
-from tests.support.staging import change, child, fill, row_of, staged, table_rows
+from tests.support.staging import fill, row_of, staged, table_rows
+from tests.support.writing_back import AT, HERE, UUID, accepted, planner_of, read, record_of, store_of, write
 
 pytestmark = pytest.mark.strict
-
-UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
-RETRY = RetryBudget(0, lambda: 0, lambda _: None)
-HERE = "https://receiver.example/1/children_social_care_data/999/children"
-
-
-@contextmanager
-def store_of(database: TestDatabase) -> Iterator[StagingTable]:
-    connection = connect(database.connection_string)
-    try:
-        yield StagingTable(connection, table_names(database.table, connection.dialect))
-    finally:
-        connection.close()
-
-
-def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
-    held = None if kind is RecordKind.DELETION else row.json_payload
-    record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
-    return replace(record, **changes)
-
-
-def accepted(record: Record) -> Accepted:
-    return Accepted(record, Receipt(UUID, AT), 200)
-
-
-def write(
-    store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, control_tables: bool = True
-) -> None:
-    to = Destination("run-1", "staging", HERE, control_tables=control_tables, testing=testing)
-    WriteBack(store, to, lambda text, _: text.replace("Smith", "***")).write(7, outcomes)
-
-
-def read(store: StagingTable) -> list[StagedRow]:
-    return store.read_page(Selection(), 0)
-
-
-def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
-    options = PlanOptions(
-        selection=Selection(),
-        policy=Policy(deltas=False),
-        receiver=HERE,
-        control_tables=True,
-        schema_check="reject",
-        schema_codes="warn",
-        testing=False,
-        people={},
-    )
-    return Planner(Pages(store, options, Checker(), Retrying(store.connection, RETRY)), on_finding)
-
-
-def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
-    to = Destination("run-1", "staging", HERE, control_tables=True, testing=False)
-    return ReliableWriteBack(
-        store,
-        to,
-        ReceiptSpool(Path(), database.table),
-        Retrying(store.connection, RETRY),
-        mask=lambda text, _: text,
-        summary=RunSummary(
-            run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
-        ),
-    )
 
 
 def test_accepted_record_is_written_as_sent_with_its_baseline(deployed: TestDatabase) -> None:
@@ -174,82 +90,6 @@ def test_accepted_deletion_removes_the_baseline(deployed: TestDatabase) -> None:
     assert deployed.count(deployed.named("ssd_api_held")) == 0
 
 
-def test_row_changed_in_flight_stays_due_and_keeps_its_baseline(
-    deployed: TestDatabase,
-) -> None:
-    fill(deployed, deployed.table, [staged("1")])
-    with store_of(deployed) as store:
-        row = read(store)[0]
-        change(deployed, deployed.table, "1", json_payload='{"la_child_id":"1"}', current_hash=b"n" * 32)
-        write(store, [accepted(record_of(row))])
-    line = row_of(deployed, deployed.table, "1")
-    assert (line["submission_status"], line["row_state"], line["api_response"]) == ("Pending", "New", None)
-    assert (line["previous_json_payload"], line["previous_hash"]) == (row.json_payload, row.current_hash)
-
-
-def test_what_was_edited_under_its_old_hash_never_becomes_a_baseline(deployed: TestDatabase) -> None:
-    check_what_becomes_a_baseline(deployed)
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-@pytest.mark.parametrize("kind", ["JSON", "JSONB"])
-def test_nor_does_it_in_a_column_of_another_type(deployed: TestDatabase, kind: str) -> None:
-    deployed.execute(
-        f"ALTER TABLE {deployed.table} ALTER COLUMN json_payload TYPE {kind} USING CAST(json_payload AS {kind})"
-    )
-    check_what_becomes_a_baseline(deployed)
-
-
-def check_what_becomes_a_baseline(deployed: TestDatabase) -> None:
-    children = [child(str(number), note="M\u0101ori \U0001f600") for number in range(1, 7)]
-    fill(deployed, deployed.table, [staged(one["la_child_id"], one) for one in children])
-    with store_of(deployed) as store:
-        rows = read(store)
-        change(deployed, deployed.table, "2", json_payload='{"la_child_id":"2"}')
-        change(deployed, deployed.table, "3", json_payload='{"la_child_id":"3"}', current_hash=b"n" * 32)
-        change(deployed, deployed.table, "4", json_payload="{}")
-        deployed.execute(f"DELETE FROM {deployed.table} WHERE person_id = '5'")
-        write(store, [accepted(record_of(row, was_held=False)) for row in rows])
-    held = table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")
-    assert [line["held_payload"] for line in held] == [row.json_payload for row in rows]
-    assert [line["held_hash"].strip() for line in held] == [sha256_hex(row.json_payload) for row in rows]
-
-
-def test_every_payload_may_have_been_edited_meanwhile(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1"), staged("2"), staged("3")])
-    with store_of(deployed) as store:
-        rows = read(store)
-        to = Destination("run-1", "staging", HERE, control_tables=True, testing=False)
-        write_back = WriteBack(store, to, lambda text, _: text)
-        for number, row in enumerate(rows):
-            if number < 2:
-                change(deployed, deployed.table, row.person_id, json_payload="{}")
-            write_back.write(number, [accepted(record_of(row, was_held=False))])
-    held = table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")
-    assert [line["held_payload"] for line in held] == [row.json_payload for row in rows]
-
-
-def test_without_a_hash_the_payload_is_the_version(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1", hash=None), staged("2", hash=None)])
-    with store_of(deployed) as store:
-        one, two = read(store)
-        change(deployed, deployed.table, "2", json_payload=two.json_payload.upper())
-        write(store, [accepted(record_of(one)), accepted(record_of(two))])
-    assert row_of(deployed, deployed.table, "1")["submission_status"] == "sent"
-    assert row_of(deployed, deployed.table, "2")["submission_status"] == "Pending"
-    assert row_of(deployed, deployed.table, "2")["previous_json_payload"] == two.json_payload
-
-
-def test_a_child_that_left_the_cohort_in_flight_stays_deleted_and_due(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1")])
-    with store_of(deployed) as store:
-        row = read(store)[0]
-        change(deployed, deployed.table, "1", row_state="Deleted")
-        write(store, [accepted(record_of(row))])
-        assert [line.row_state for line in read(store)] == ["deleted"]
-    assert row_of(deployed, deployed.table, "1")["previous_json_payload"] == row.json_payload
-
-
 @pytest.mark.parametrize("is_refused", [True, False])
 def test_rejected_or_undelivered_record_keeps_its_row_state(deployed: TestDatabase, is_refused: bool) -> None:
     fill(deployed, deployed.table, [staged("1", state="Updated", previous={"la_child_id": "1"})])
@@ -287,45 +127,6 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
     noted = baselines["1"].in_doubt
     assert noted is not None
     assert noted == State(rows[0].json_payload, sent_of=sha256_hex(rows[0].json_payload))
-
-
-def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1"), staged("2")])
-    with store_of(deployed) as store:
-        store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
-        write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
-        baselines = Baselines(store, HERE).read(["1", "2"])
-    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
-    assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
-    assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
-
-
-def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> None:
-    strange = child("1", child_details={"sex": "X", "date_of_birth": "2015-01-01"})
-    fill(deployed, deployed.table, [staged("1", strange), staged("2")])
-    with store_of(deployed) as store, store_of(deployed) as other:
-
-        def note_it_too(person_id: str, _finding: Finding) -> None:
-            if person_id == "1" and not Baselines(other, HERE).runs_in_doubt(["1"]):
-                Baselines(other, HERE).mark_in_doubt("run-2", [(person_id, "h")], [])
-
-        records = [step for step in planner_of(store, note_it_too).steps() if isinstance(step, Record)]
-        assert [record.la_child_id for record in records] == ["1", "2"]
-        reliable(store, deployed).mark_in_doubt(records)
-        assert Baselines(store, HERE).runs_in_doubt(["1", "2"]) == {"1": "run-1", "2": "run-1"}
-        noted = {child: baseline.in_doubt for child, baseline in Baselines(store, HERE).read(["1", "2"]).items()}
-    # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
-    assert noted["1"] == State(None, sent_of="")
-    assert noted["2"] != noted["1"]
-
-
-def test_what_was_concluded_never_replaces_what_another_shard_recorded(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [staged("1", child("1")), staged("1", child("1", mis_child_id="M1"))])
-    with store_of(deployed) as store:
-        older, newer = read(store)
-        write(store, [accepted(record_of(newer))])
-        write(store, [UpToDate(older, "1", older.json_payload, UUID, is_recorded=False)])
-        assert Baselines(store, HERE).read(["1"])["1"].held == newer.json_payload
 
 
 @pytest.mark.parametrize("times", [(None, AT), (AT, None), (None, None)])

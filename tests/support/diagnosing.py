@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.commands import invoke_cli
+from tests.support.world import live_settings
+
+NETWORK_TEAM = "the council's network team"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,9 @@ def diagnose(command: str, settings: Mapping[str, str], folder: Path, *args: str
     assert document["exit_code"] == done.code, done.text
     assert document["ok"] == (done.code == 0)
     return Found(done.code, {step["name"]: step for step in document["steps"]}, done.err)
+
+
+def walk(server: SimulatorServer, folder: Path, *args: str, **settings: object) -> Found:
+    """Run `test-endpoint` towards a simulator."""
+    chosen = {name: str(value) for name, value in settings.items()}
+    return diagnose("test-endpoint", {**live_settings(server), **chosen}, folder, *args)

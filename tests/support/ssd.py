@@ -35,6 +35,8 @@ from api_pipeline.staging.rows import (
 from api_pipeline.staging.window import Window, window_for
 
 RUN_DATE = date(2026, 8, 10)
+ASSESSMENTS = "child_and_family_assessments"
+S47 = "section_47_assessments"
 WINDOW: Window = window_for(RUN_DATE)
 DEFAULTS = StageOptions()
 PERSON_ID = "1001"
@@ -240,3 +242,8 @@ def only_episode(of: PersonRows, options: StageOptions = DEFAULTS, window: Windo
 def rules(of: PersonRows, options: StageOptions = DEFAULTS) -> list[str]:
     """Return the rules of the issues that building a payload raised, in order."""
     return [issue.rule.value for issue in build_payload(of, WINDOW, options).issues]
+
+
+def placed(*placements: Any, care_episodes: Any = None, **lists: Any) -> PersonRows:
+    """Return the rows of a child with placements."""
+    return rows(cla_episodes=[care()] if care_episodes is None else care_episodes, placements=[*placements], **lists)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr.nouns import Collection
 from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.marks import EMBEDDED
 from tests.support.tec import PERIOD as WORLD_PERIOD
 from tests.support.tec import tec_world
 
-_EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-
-@_EMBEDDED
+@EMBEDDED
 def test_records_of_several_collections_refused_alike_stop_the_run(provider: Provider) -> None:
     provider.simulator.change(bad=("BAD",))
     for number in range(40):
@@ -30,7 +27,7 @@ def test_records_of_several_collections_refused_alike_stop_the_run(provider: Pro
     assert [tuple(row) for row in words] == [(0,)]
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_deletes_that_a_proxy_empties_forget_nothing(provider: Provider) -> None:
     provider.stage_learners(20)
     assert provider.sdr("submit", PERIOD).code == 0
@@ -45,7 +42,7 @@ def test_deletes_that_a_proxy_empties_forget_nothing(provider: Provider) -> None
     assert not provider.held()
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_a_validation_that_breaks_is_asked_for_once_more(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.sdr("submit", PERIOD)

@@ -1,21 +1,18 @@
-"""`sdr submit` and its neighbours over real HTTP: what TEC holds, what is said, and the exit codes."""
+"""`sdr submit` and its neighbours over real HTTP: what TEC holds, what is printed, and the exit codes."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import re
 
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, When
-from api_pipeline.sandbox.simulator.tec import BlockedAnswer
 from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.marks import EMBEDDED
 
 pytestmark = pytest.mark.strict
-
-_EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_tec_holds_what_is_staged_on_every_database(provider: Provider) -> None:
@@ -66,14 +63,14 @@ def test_validation_results_are_stored_and_tied_on_every_database(provider: Prov
     assert "0 new, 0 still, 3 gone" in done.out
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_returns_lists_the_indicative_one_and_pages_to_the_end(provider: Provider) -> None:
     provider.simulator.change(page_size=1, page_base=0)
     done = provider.sdr("returns", "--json")
     assert [one["return_id"] for one in json.loads(done.out)] == [202603, 202604, 202608, 202612]
 
 
-@_EMBEDDED
+@EMBEDDED
 @pytest.mark.parametrize(
     ("period", "code", "words"),
     [
@@ -92,7 +89,7 @@ def test_a_period_that_takes_no_data_is_declined(provider: Provider, period: str
     assert not provider.simulator.batch_sizes
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_a_declined_token_is_shown_by_status(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.simulator.change(declines="R1")
@@ -104,7 +101,7 @@ def test_a_declined_token_is_shown_by_status(provider: Provider) -> None:
     assert "R1" not in provider.sdr("status", PERIOD).out
 
 
-@_EMBEDDED
+@EMBEDDED
 @pytest.mark.parametrize(
     ("settings", "code", "words"),
     [
@@ -130,7 +127,7 @@ def test_wrong_settings_end_in_one_sentence(
     assert set(provider.held()) == {"s0"}
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
     provider.stage_learners(5)
     provider.sdr("submit", PERIOD)
@@ -143,7 +140,7 @@ def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
     assert not provider.held()
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
@@ -154,48 +151,7 @@ def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provi
     assert not provider.held("courses")
 
 
-@_EMBEDDED
-def test_a_validation_that_never_ends_is_told_and_resumed(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
-    provider.simulator.change(status_words=("InProgress",) * 1000)
-    done = provider.sdr("validate", PERIOD, "--timeout", "1", SDR_POLL_S="0.5")
-    assert (done.code, done.err.count("\n")) == (5, 1)
-    assert "--resume" in done.err
-    one = provider.simulator.submission(int(PERIOD))
-    one.polls_left = ["InProgress"]
-    done = provider.sdr("validate", PERIOD, "--resume")
-    assert done.code == 0, done.text
-    assert "Passed" in done.out
-
-
-@_EMBEDDED
-@pytest.mark.parametrize("blocked", list(BlockedAnswer))
-def test_a_running_validation_blocks_and_nothing_is_marked(provider: Provider, blocked: BlockedAnswer) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
-    provider.stage("learners", "s9", studentIdentificationCode="s9", gender="F")
-    provider.simulator.change(status_words=("InProgress",) * 1000, blocked=blocked)
-    provider.sdr("validate", PERIOD, "--no-wait")
-    done = provider.sdr("submit", PERIOD)
-    assert (done.code, done.err.count("\n")) == (75, 1), done.text
-    rows = provider.database.rows("SELECT submission_status FROM sdr_staging WHERE local_id = 's9'")
-    assert [tuple(row) for row in rows] == [(None,)]
-
-
-@_EMBEDDED
-def test_a_token_that_expires_while_validating_is_no_obstacle(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
-    provider.simulator.change(status_words=("InProgress",) * 4)
-    provider.sdr("validate", PERIOD, "--no-wait")
-    provider.simulator.expire_submission_tokens()
-    done = provider.sdr("validate", PERIOD, "--resume")
-    assert done.code in (0, 1), done.text
-    assert "Traceback" not in done.text
-
-
-@_EMBEDDED
+@EMBEDDED
 def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) -> None:
     provider.stage_learners(2)
     provider.sdr("submit", PERIOD)
@@ -207,7 +163,7 @@ def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) 
     assert len(provider.held()) == 2
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_a_lost_answer_leaves_the_record_due(provider: Provider) -> None:
     provider.stage_learners(1)
     fault = Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=None)
@@ -220,7 +176,7 @@ def test_a_lost_answer_leaves_the_record_due(provider: Provider) -> None:
     assert provider.simulator.most_at_once == 1
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_a_retry_after_is_obeyed(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.simulator.add_fault(Fault(status=429, target="records", retry_after_s=0.3))
@@ -228,7 +184,7 @@ def test_a_retry_after_is_obeyed(provider: Provider) -> None:
     assert provider.simulator.counts()["too_early"] == 0
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_gzip_is_given_up_where_tec_does_not_read_it(provider: Provider) -> None:
     provider.stage_learners(2)
     provider.simulator.change(gzip=False)
@@ -236,7 +192,7 @@ def test_gzip_is_given_up_where_tec_does_not_read_it(provider: Provider) -> None
     assert len(provider.held()) == 2
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_dry_run_counts_and_sends_nothing(provider: Provider) -> None:
     provider.stage_learners(2)
     done = provider.sdr("submit", PERIOD, "--dry-run")
@@ -245,7 +201,7 @@ def test_dry_run_counts_and_sends_nothing(provider: Provider) -> None:
     assert not provider.simulator.batch_sizes
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_limit_stops_early_and_deletes_nothing(provider: Provider) -> None:
     provider.stage_learners(3)
     provider.sdr("submit", PERIOD)
@@ -257,7 +213,7 @@ def test_limit_stops_early_and_deletes_nothing(provider: Provider) -> None:
     assert set(provider.held()) == {"s0", "s1", "s2", "s3"}
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_testing_mode_reaches_nobody(provider: Provider) -> None:
     provider.stage_learners(2)
     year_end = json.loads(provider.sdr("returns", "--testing", "--json").out)[-1]["return_id"]
@@ -268,7 +224,7 @@ def test_testing_mode_reaches_nobody(provider: Provider) -> None:
     assert [tuple(row) for row in rows] == [("testing",)]
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_no_personal_data_and_no_token_in_the_logs(provider: Provider) -> None:
     provider.stage("learners", "s0", studentIdentificationCode="s0", gender="?", lastName="Zzyzxova")
     provider.simulator.add_fault(Fault(target="records", status=400, body='{"detail": "Zzyzxova is bad"}', times=1))
@@ -281,7 +237,7 @@ def test_no_personal_data_and_no_token_in_the_logs(provider: Provider) -> None:
         assert "invented-machine-secret" not in text
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_access_token_goes_into_the_header_that_the_setting_names(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.simulator.change(auth_header="authentication")
@@ -294,34 +250,14 @@ def test_access_token_goes_into_the_header_that_the_setting_names(provider: Prov
     assert set(provider.held()) == {"s0"}
 
 
-@_EMBEDDED
-def test_results_at_a_wrong_path_are_fetched_later(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
-    done = provider.sdr("submit", PERIOD, "--validate", SDR_PATH_RESULTS="nowhere/{token}")
-    assert done.code == 2
-    assert "SDR_PATH_RESULTS: TEC has nothing at /nowhere/*** (HTTP 404)" in done.err
-    assert "TEC's word: Rejected" in provider.sdr("status", PERIOD).out
-    done = provider.sdr("validate", PERIOD, "--resume")
-    assert (done.code, done.err) == (1, "")
-    assert "SIM102" in done.out
-
-
-@_EMBEDDED
-def test_what_tec_says_of_an_empty_return_is_shown(provider: Provider) -> None:
-    done = provider.sdr("validate", PERIOD)
-    assert (done.code, done.err.count("\n")) == (6, 1)
-    assert "did not start the validation (HTTP 400): where nothing was submitted yet" in done.err
-
-
-@_EMBEDDED
+@EMBEDDED
 def test_a_missing_table_is_named_in_one_sentence(provider: Provider) -> None:
     done = provider.sdr("submit", PERIOD, SDR_TABLE_NAME="another")
     assert (done.code, done.err.count("\n")) == (3, 1)
     assert "check SDR_TABLE_NAME" in done.err
 
 
-@_EMBEDDED
+@EMBEDDED
 def test_a_name_that_rules_are_made_of_is_masked_in_the_log_table(provider: Provider) -> None:
     provider.stage("learners", "s0", studentIdentificationCode="s0", familyName="Must", givenName="long")
     body = '{"errorCode": "CV1", "title": "Must long must not be short"}'
@@ -334,51 +270,7 @@ def test_a_name_that_rules_are_made_of_is_masked_in_the_log_table(provider: Prov
     assert not {"must", "long"} & set(answers[0].lower().split())
 
 
-@_EMBEDDED
-def test_the_way_to_tec_is_walked_step_by_step(provider: Provider) -> None:
-    done = provider.sdr("test-endpoint")
-    assert (done.code, done.err) == (0, "")
-    steps = [line.split()[0] for line in done.out.splitlines() if re.search(r"\b(ok|skipped)\b", line)]
-    assert steps == ["settings", "DNS", "TCP", "proxy", "TLS", "token", "request"]
-    assert "lists 4 returns" in done.out
-
-
-@_EMBEDDED
-@pytest.mark.parametrize(
-    ("settings", "code", "step", "words"),
-    [
-        ({"SDR_API_ENDPOINT": "https://no-such-host.invalid"}, 5, "DNS", "ask your network team about DNS"),
-        ({"SDR_API_ENDPOINT": "http://127.0.0.1:9"}, 5, "TCP", "The connection to 127.0.0.1:9 was refused"),
-        ({"SDR_API_ENDPOINT": "https://{host}"}, 5, "TLS", "TLS"),
-        (
-            {"PROXY_URL": "http://127.0.0.1:9", "SDR_API_ENDPOINT": "https://tec.invalid"},
-            5,
-            "TCP",
-            "the proxy 127.0.0.1:9",
-        ),
-        ({"SDR_CLIENT_SECRET": "another-invented-secret"}, 4, "token", "SDR_CLIENT_SECRET"),
-        (
-            {"SDR_API_ENDPOINT": "http://{host}/elsewhere"},
-            2,
-            "request",
-            "SDR_API_ENDPOINT: TEC has nothing at /returns",
-        ),
-        ({"SDR_EID": "1234", "SDR_ORG_ID": "9999"}, 4, "request", "TEC does not know this machine account (AU1)"),
-    ],
-)
-def test_the_step_that_fails_ends_the_walk(
-    provider: Provider, settings: dict[str, str], code: int, step: str, words: str
-) -> None:
-    host = provider.server.origin.partition("://")[2]
-    done = provider.sdr("test-endpoint", **{name: value.replace("{host}", host) for name, value in settings.items()})
-    assert done.code == code, done.text
-    assert f"failed at {step} (exit code {code})" in done.out
-    assert words in done.out
-    assert "council" not in done.out
-    assert "another-invented-secret" not in done.text
-
-
-@_EMBEDDED
+@EMBEDDED
 def test_a_missing_database_file_names_the_command_of_this_service(provider: Provider) -> None:
     missing = f"sqlite:///{provider.folder / 'missing.db'}"
     for command in (("status",), ("submit", PERIOD)):

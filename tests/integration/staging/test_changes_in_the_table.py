@@ -4,73 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from api_pipeline.config import Purpose, load_settings
 from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
+from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, words
 from tests.support.council_ssd import CouncilSsd, with_plan
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, staged
 
 pytestmark = pytest.mark.strict
-
-RECEIPT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-BEFORE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
 WRITTEN_BY_RUN = ("previous_json_payload", "previous_hash", "submission_timestamp")
-ENDPOINT = "https://receiver.example/1"
-RECEIVER = f"{ENDPOINT}/children_social_care_data/845/children"
-TO = {"API_ENDPOINT": ENDPOINT, "LA_CODE": "845"}
-
-
-def accept(ssd: CouncilSsd, person_id: str) -> dict[str, Any]:
-    """Leave a row and the control table as `run` does when a record is accepted."""
-    row = ssd.rows()[person_id]
-    change(
-        ssd.database,
-        ssd.database.table,
-        person_id,
-        submission_status="sent",
-        row_state="unchanged",
-        api_response=RECEIPT,
-        previous_json_payload=row["json_payload"],
-        previous_hash=row["current_hash"],
-        last_updated=BEFORE,
-        partial_json_payload="{}",
-    )
-    hold(ssd, person_id, row["json_payload"])
-    return ssd.rows()[person_id]
-
-
-def hold(ssd: CouncilSsd, person_id: str, payload: str) -> None:
-    held = ssd.database.named("ssd_api_held")
-    ssd.database.execute(f"DELETE FROM {held} WHERE la_child_id = ?", [person_id])
-    columns = "receiver, la_child_id, held_payload, held_hash, receipt"
-    values = [RECEIVER, person_id, payload, "0" * 64, RECEIPT]
-    ssd.database.execute(f"INSERT INTO {held} ({columns}) VALUES (?, ?, ?, ?, ?)", values)
-
-
-def purge(ssd: CouncilSsd, person_id: str) -> None:
-    """Leave a row and the control table as `run` does when a deletion is accepted."""
-    change(
-        ssd.database,
-        ssd.database.table,
-        person_id,
-        submission_status="sent",
-        previous_json_payload=None,
-        previous_hash=None,
-    )
-    ssd.database.execute(f"DELETE FROM {ssd.database.named('ssd_api_held')} WHERE la_child_id = ?", [person_id])
-
-
-def words(row: dict[str, Any]) -> tuple[str, str]:
-    return row["row_state"], row["submission_status"]
-
-
-def first_name(row: dict[str, Any]) -> str:
-    name: str = json.loads(row["json_payload"])["child_details"]["first_name"]
-    return name
 
 
 def test_the_receiver_named_here_is_that_of_the_settings(ssd: CouncilSsd) -> None:
@@ -218,66 +163,6 @@ def test_a_child_that_left_by_the_window_is_kept_where_that_is_set(ssd: CouncilS
     assert ssd.rows()["1001"] == before["1001"]
     assert ssd.rows()["1002"]["row_state"] == "deleted"
     assert "1 people left the cohort and are kept" in done.out
-
-
-def test_a_child_back_after_its_purge_was_accepted_is_new_again(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
-    purge(ssd, "1001")
-    ssd.children("1001")
-
-    row = ssd.staged(**TO)["1001"]
-
-    assert words(row) == ("new", "pending")
-    assert first_name(row) == "Given 1001"
-
-
-def test_a_child_back_before_its_purge_as_it_is_held_is_sent_and_unchanged(ssd: CouncilSsd) -> None:
-    ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
-    ssd.staged()
-    before = accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
-    change(ssd.database, ssd.database.table, "1001", submission_status="error", api_response="HTTP 503")
-    ssd.put(with_plan("1001", "P900"))
-
-    row = ssd.staged(**TO)["1001"]
-
-    assert words(row) == ("unchanged", "sent")
-    assert (row["json_payload"], row["api_response"]) == (before["json_payload"], RECEIPT)
-
-
-def test_a_child_back_before_its_purge_with_a_change_is_updated(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
-    ssd.children("1001")
-    ssd.rename("1001", "Other")
-
-    row = ssd.staged(**TO)["1001"]
-
-    assert words(row) == ("updated", "pending")
-    assert first_name(row) == "Other"
-
-
-def test_a_child_back_whose_purge_may_have_arrived_is_sent_anew(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
-    unconfirmed = ssd.database.named("ssd_api_unconfirmed")
-    columns = "receiver, la_child_id, payload_hash, run_id, begun_at"
-    values = [RECEIVER, "1001", "", "run", "2026-08-10 02:00:00"]
-    ssd.database.execute(f"INSERT INTO {unconfirmed} ({columns}) VALUES (?, ?, ?, ?, ?)", values)
-    ssd.children("1001")
-
-    assert words(ssd.staged(**TO)["1001"]) == ("updated", "pending")
 
 
 def test_baseline_of_another_receiver_counts_only_with_its_row(ssd: CouncilSsd) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 import sys
 import time
@@ -13,17 +12,14 @@ import pytest
 
 from api_pipeline.db import connect
 from api_pipeline.run_lock import take
-from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
-from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import first_look
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
 from tests.support.commands import started_cli
-from tests.support.council_ssd import AS_OF, CouncilSsd, child_rows, council, fill_synthetic, with_plan
-from tests.support.databases import TestDatabase
+from tests.support.council_ssd import AS_OF, CouncilSsd, with_plan
 from tests.support.killed import wait_until_lock_is_free
-from tests.support.ssd import RUN_DATE, address, cp_plan, disability, person, rows
+from tests.support.marks import EMBEDDED
+from tests.support.ssd import address
 
-EMBEDDED = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MANY = [f"1{number:03}" for number in range(40)]
 # Several chunks, so that a staging that is struck after its first one is not over yet.
 PEOPLE = 5 * first_look.PEOPLE_IN_A_CHUNK
@@ -274,186 +270,3 @@ def test_a_signal_ends_a_staging_after_the_chunk_under_way(ssd: CouncilSsd, comm
     assert 0 < count < PEOPLE
     assert count % first_look.PEOPLE_IN_A_CHUNK == 0
     assert ssd.database.count(ssd.database.table, "submission_status = 'pending'") == count
-
-
-@EMBEDDED
-@pytest.mark.parametrize(
-    ("setting", "lists"),
-    [
-        ("COHORT_INCLUDE_CP_PLANS", {"cp_plans": [cp_plan(of="1001", referral=None)]}),
-        ("COHORT_INCLUDE_DISABLED", {"disabilities": [disability("AUT")._replace(person_id="1001")]}),
-    ],
-)
-def test_children_that_a_setting_brings_in_are_not_deleted_again(
-    ssd: CouncilSsd, setting: str, lists: dict[str, list[tuple[object, ...]]]
-) -> None:
-    ssd.put(rows(person("1001"), **{"cin_episodes": [], **lists}))
-    ssd.children("1002")
-    assert sorted(ssd.staged()) == ["1002"]
-
-    before = ssd.staged(**{setting: "true"})
-
-    assert sorted(before) == ["1001", "1002"]
-    assert ssd.staged(**{setting: "true"}) == before
-
-
-@EMBEDDED
-def test_one_block_per_child_and_the_values_for_uasc_are_settings(ssd: CouncilSsd) -> None:
-    ssd.children("1001")
-    ssd.database.execute("INSERT INTO ssd_immigration_status VALUES ('I1', '1001', 'Seeking', '2025-01-01', NULL)")
-
-    assert 'uasc_flag":true' not in ssd.staged()["1001"]["json_payload"]
-    assert 'uasc_flag":true' in ssd.staged(UASC_VALUES="seek*")["1001"]["json_payload"]
-
-
-@EMBEDDED
-def test_the_window_follows_the_day_and_its_settings(ssd: CouncilSsd) -> None:
-    closed = child_rows("1001")
-    closed.cin_episodes = [closed.cin_episodes[0]._replace(close_date=child_rows("1").cin_episodes[0].referral_date)]
-    ssd.put(closed)
-
-    assert ssd.staged("--as-of", "2027-03-31")["1001"]["row_state"] == "new"
-    for day, settings, state in (
-        ("2027-04-01", {}, "deleted"),
-        ("2027-04-01", {"COHORT_MONTHS_BACK": "25"}, "new"),
-        ("2027-03-31", {"COHORT_YEAR_START_MONTH": "2"}, "deleted"),
-    ):
-        rows = ssd.staged("--as-of", day, "--allow-deletions", **settings)
-        assert rows["1001"]["row_state"] == state, day
-
-
-def test_every_decision_about_a_value_is_listed_without_the_value(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_ethnicity = 'ZEBRA'")
-    path = ssd.folder / "issues.csv"
-
-    done = ssd.stage("--issues-csv", str(path))
-
-    lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    assert lines[0] == ["rule", "person_id", "field", "where"]
-    assert sorted(line[:2] for line in lines[1:]) == [["code_not_listed", "1001"], ["code_not_listed", "1002"]]
-    assert "ZEBRA" not in path.read_text(encoding="utf-8") + done.text
-    assert "2 x code_not_listed" in done.out
-
-
-@EMBEDDED
-def test_unwritable_issue_list_ends_with_code_2(ssd: CouncilSsd) -> None:
-    ssd.children("1001")
-    done = ssd.stage("--issues-csv", str(ssd.folder / "nowhere" / "issues.csv"))
-    assert done.code == 2
-    assert ssd.rows() == {}
-
-
-@EMBEDDED
-def test_real_children_never_go_into_the_table_of_invented_ones(ssd: CouncilSsd) -> None:
-    ssd.children("1001")
-
-    done = ssd.stage(TABLE_NAME="ssd_api_data_staging_anon")
-
-    assert done.code == 2
-    assert "the anonymised copy" in done.err
-    assert "1001" not in {row[0] for row in ssd.database.rows("SELECT person_id FROM ssd_api_data_staging_anon")}
-
-
-@EMBEDDED
-def test_without_a_table_name_the_live_table_is_filled_even_when_testing(ssd: CouncilSsd) -> None:
-    ssd.children("1001")
-    assert ssd.stage(TABLE_NAME="", TESTING_MODE="true").code == 0
-    assert list(ssd.rows()) == ["1001"]
-
-
-def test_a_missing_table_and_a_missing_column_are_named(ssd: CouncilSsd) -> None:
-    ssd.database.execute(f"ALTER TABLE {ssd.database.named('ssd_cp_plans')} DROP COLUMN cppl_cp_plan_end_date")
-    done = ssd.stage()
-    assert done.code == 3
-    assert "cppl_cp_plan_end_date" in done.err
-
-    ssd.database.execute(f"DROP TABLE {ssd.database.named('ssd_cp_plans')}")
-    done = ssd.stage()
-    assert done.code == 3
-    assert "ssd_cp_plans cannot be read; check SSD_SCHEMA" in done.err
-
-
-@pytest.mark.strict
-@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
-def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd: CouncilSsd) -> None:
-    plans = database.named("ssd_cin_plans")
-    if database.dialect is Dialect.SQLSERVER:
-        database.execute(f"EXEC sp_rename '{plans}.cinp_cin_plan_id', 'cin_plan_id', 'COLUMN'")
-    else:
-        database.execute(f"ALTER TABLE {plans} RENAME COLUMN cinp_cin_plan_id TO cin_plan_id")
-    ssd.children("1001")
-    database.execute(f"INSERT INTO {plans} VALUES ('P1', 'R1001', '1001', '2025-02-01', NULL)")
-
-    assert '"P1"' in ssd.staged()["1001"]["json_payload"]
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_the_ssd_may_be_in_a_schema_of_its_own(database: TestDatabase, ssd: CouncilSsd) -> None:
-    ssd.children("1001")
-    database.execute("CREATE SCHEMA ssd_development")
-    for table in SSD_TABLES:
-        database.execute(f"ALTER TABLE {table.name} SET SCHEMA ssd_development")
-
-    assert ssd.stage().code == 3
-    assert list(ssd.staged(SSD_SCHEMA="ssd_development")) == ["1001"]
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
-    deployed: TestDatabase, tmp_path: object
-) -> None:
-    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
-    for table, columns in {
-        "ssd_cin_episodes": ("cine_referral_id",),
-        "ssd_s47_enquiry": ("s47e_s47_enquiry_id", "s47e_referral_id"),
-    }.items():
-        _as_numbers(deployed, table, columns)
-    deployed.execute("INSERT INTO ssd_person (pers_person_id, pers_dob) VALUES ('1001', '2014-03-09')")
-    deployed.execute(
-        "INSERT INTO ssd_cin_episodes (cine_referral_id, cine_person_id, cine_referral_date) "
-        "VALUES (7, '1001', '2025-01-10')"
-    )
-    deployed.execute("INSERT INTO ssd_cin_plans VALUES ('P1', '7', '1001', '2025-02-01', NULL)")
-    deployed.execute("INSERT INTO ssd_s47_enquiry VALUES (9, 7, '1001', '2025-02-01', NULL, NULL)")
-    deployed.execute("INSERT INTO ssd_initial_cp_conference VALUES ('C1', '9', '2025-02-11')")
-
-    text = ssd.staged()["1001"]["json_payload"]
-
-    for part in ('"social_care_episode_id":"7"', '"P1"', '"section_47_assessment_id":"9"', '"icpc_date":"2025-02-11"'):
-        assert part in text
-
-
-def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) -> None:
-    (sql,) = database.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table])[0]
-    for column in columns:
-        sql = sql.replace(f"{column} TEXT", f"{column} INTEGER")
-    database.execute(f"DROP TABLE {table}")
-    database.execute(sql)
-
-
-def test_the_staged_rows_are_the_same_byte_for_byte_from_every_database(ssd: CouncilSsd) -> None:
-    synthetic = SyntheticSsd(len(ALL_CASES) + 60, RUN_DATE)
-    fill_synthetic(ssd.database, synthetic)
-    here = _content(ssd)
-    reference = _reference(ssd, synthetic)
-
-    assert len(here) > len(ALL_CASES) // 2
-    assert here == reference
-
-
-def _reference(ssd: CouncilSsd, synthetic: SyntheticSsd) -> dict[str, tuple[object, ...]]:
-    """Return the rows that an embedded database of its own gives."""
-    from tests.support.databases import sqlite_database
-
-    folder = ssd.folder / "reference"
-    folder.mkdir()
-    with sqlite_database(folder) as database:
-        other = council(database.deploy(), folder)
-        fill_synthetic(database, synthetic)
-        return _content(other)
-
-
-def _content(ssd: CouncilSsd) -> dict[str, tuple[object, ...]]:
-    columns = ("legacy_id", "json_payload", "current_hash", "submission_status", "row_state")
-    return {person: tuple(row[name] for name in columns) for person, row in ssd.staged().items()}

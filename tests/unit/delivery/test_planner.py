@@ -1,75 +1,23 @@
-"""The planner: which rows are due, what is next for each, and which have to wait or may not be sent."""
+"""The planner over a real staging table: which rows are due, and what is sent for each."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
 
 import pytest
 
-from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.pages import Pages, PlanOptions
-from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.superseded import people_with_several_rows
-from api_pipeline.payload import Policy
-from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
-from api_pipeline.payloads.schema_check import Checker
 from tests.support.databases import TestDatabase
-from tests.support.staging import Staged, change, child, fill, staged, table_rows, text_of
+from tests.support.planning import HERE, OPTIONS, RECEIPT, Plan, put_held, row_ids
+from tests.support.staging import child, fill, staged, table_rows, text_of
 
-HERE = "https://receiver.example/1"
-AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
-RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
-OPTIONS = PlanOptions(
-    selection=Selection(),
-    policy=Policy(deltas=False),
-    receiver=HERE,
-    control_tables=True,
-    schema_check="reject",
-    schema_codes="warn",
-    testing=False,
-    people={},
-)
 WRONG_CODE = {"first_name": "Given", "surname": "Sample", "date_of_birth": "2024-03-09", "sex": "Q"}
-
-
-class Plan:
-    """A planner with what it found."""
-
-    def __init__(self, store: StagingTable, options: PlanOptions = OPTIONS, under_way: Sequence[str] = ()) -> None:
-        self.findings: list[tuple[str, Finding]] = []
-        self.under_way = set(under_way)
-        pages = Pages(
-            store,
-            options,
-            Checker(date(2026, 11, 27)),
-            Retrying(store.connection, RetryBudget(0, lambda: 0, lambda _: None)),
-            under_way=lambda: set(self.under_way),
-        )
-        self.planner = Planner(pages, lambda person, finding: self.findings.append((person, finding)))
-
-    def steps(self) -> list[Step]:
-        return list(self.planner.steps())
-
-    def deferred(self) -> list[Step]:
-        return list(self.planner.deferred_steps() or ())
-
-
-def put_held(store: StagingTable, person: str, payload: object) -> None:
-    text = json.dumps(payload, separators=(",", ":"))
-    store.write_rows("insert_held", (str, str, str, str, datetime), [(person, text, "", RECEIPT, AT)], (HERE,))
-
-
-def row_ids(steps: Sequence[Step]) -> list[int]:
-    return [step.row.id for step in steps]
 
 
 def test_new_rows_are_sent_whole_in_the_order_of_their_ids(table: TestDatabase, store: StagingTable) -> None:
@@ -182,95 +130,6 @@ def test_rows_with_a_blank_payload_are_counted_and_five_are_named(table: TestDat
     assert plan.planner.counts.blank == 7
     assert plan.planner.counts.blank_people == ["P0", "P1", "P2", "P3", "P4"]
     assert plan.planner.counts.due == 1
-
-
-def test_second_row_of_a_child_waits_until_the_first_is_decided(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("B", payload=child("A", legal_status="C1")), staged("C")])
-    plan = Plan(store, replace(OPTIONS, schema_check="off", schema_codes="off"))
-
-    assert row_ids(plan.steps()) == [1, 3]
-    assert row_ids(plan.deferred()) == [2]
-    assert plan.planner.deferred_steps() is None
-    assert plan.planner.counts.due == 3
-
-
-def test_row_of_a_child_that_is_under_way_waits(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("B")])
-    plan = Plan(store, under_way=["A"])
-
-    assert row_ids(plan.steps()) == [2]
-
-    plan.under_way.clear()
-    assert row_ids(plan.deferred()) == [1]
-
-
-def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("B", payload=child("A")), staged("C", payload=child("A"))])
-    plan = Plan(store, replace(OPTIONS, schema_check="off"))
-    assert row_ids(plan.steps()) == [1]
-    put_held(store, "A", child("A"))
-    change(table, table.table, "C", submission_status="sent")
-
-    (step,) = plan.deferred()
-
-    assert isinstance(step, UpToDate)
-    assert step.row.id == 2
-    assert plan.planner.counts.due == 2, "a row that is due no longer is not counted"
-
-
-def first_of_two_pages(table: TestDatabase, store: StagingTable, *later: Staged) -> tuple[Plan, Iterator[Step]]:
-    """Return a plan whose first row was taken, and the steps behind it; `later` are on the second page."""
-    fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE)])
-    fill(table, table.table, later)
-    plan = Plan(store, replace(OPTIONS, schema_check="off"))
-    steps = plan.planner.steps()
-    assert next(steps).row.id == 1
-    return plan, steps
-
-
-def test_page_that_was_read_ahead_is_not_read_again(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store, staged("A"))
-    plan.planner.pages.read_ahead()
-    change(table, table.table, "A", submission_status="sent")
-
-    assert row_ids(list(steps))[-1] == PAGE_SIZE + 1, "the row as it stood then: the write-back compares its version"
-
-
-def test_page_read_on_another_opening_of_the_connection_is_read_again(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store, staged("A"))
-    plan.planner.pages.read_ahead()
-    store.connection.reopen()
-    change(table, table.table, "A", submission_status="sent")
-
-    assert row_ids(list(steps))[-1] == PAGE_SIZE
-
-
-def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store, staged("A", payload=child("P7", legal_status="C1")), staged("B"))
-    plan.planner.pages.read_ahead()
-
-    assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
-    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
-
-
-def test_row_waits_whose_child_was_under_way_when_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store, staged("A"), staged("B"))
-    plan.under_way.add("A")
-    plan.planner.pages.read_ahead()
-    plan.under_way.clear()
-
-    assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
-    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
-
-
-def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store)
-    plan.planner.pages.read_ahead()
-    fill(table, table.table, [staged("A")])
-
-    assert len(list(steps)) == PAGE_SIZE - 1
-    plan.planner.pages.read_ahead()
-    assert plan.planner.counts.is_complete
 
 
 @pytest.mark.parametrize("text", ['{"x":{"la_child_id":"B"},"la_child_id":"A"}', '{"la_child\\u005fid":"A"}'])

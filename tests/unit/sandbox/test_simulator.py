@@ -1,90 +1,31 @@
-"""The embedded receiver, asked without a socket: what it checks, and what it does wrong on demand."""
+"""The simulator answers as the published receiver does: tokens, envelopes, rejections and receipts."""
 
 from __future__ import annotations
 
 import json
 import re
 import threading
-from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-import requests
 
 from api_pipeline.sandbox.simulator import (
     BASE_PATH,
-    CLIENT_ID,
-    CLIENT_SECRET,
     LA_CODE,
-    SCOPE,
-    SUPPLIER_KEY,
     TOKEN_PATH,
-    Answer,
     Conditions,
-    Ending,
     Fault,
     FaultKind,
     FaultTarget,
     Options,
-    Reading,
     ReceiptShape,
     Refusal,
     RefusalForm,
-    Simulator,
-    When,
     invented,
 )
-from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
+from tests.support.simulated import FORM, PATH, Client, child, session
 
 RECEIPT = re.compile(r"\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d\d_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
-PATH = f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children"
-FORM = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE}
-NOON = datetime(2026, 3, 1, 12, 0, 0, 430_000, tzinfo=timezone.utc)
-
-
-class Clock:
-    """A clock that stands still until it is moved; sleeping moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def move(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-class Client:
-    """Asks a simulator as a well-behaved sender would."""
-
-    def __init__(self, options: Options | None = None) -> None:
-        self.clock = Clock()
-        self.simulator = Simulator(options, clock=self.clock, now=lambda: NOON, sleep=self.clock.move)
-        self.headers = {"SupplierKey": SUPPLIER_KEY, "Content-Type": "application/json; charset=utf-8"}
-        self.renew()
-
-    def renew(self) -> None:
-        token = json.loads(self.ask_token().body)["access_token"]
-        self.headers["Authorization"] = f"Bearer {token}"
-
-    def ask_token(self, method: str = "POST", **changes: str) -> Answer:
-        form = {name: value for name, value in {**FORM, **changes}.items() if value}
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self.simulator.handle(method, TOKEN_PATH, headers, urlencode(form).encode())
-
-    def post(self, *records: Any, method: str = "POST", path: str = PATH, **headers: str) -> Answer:
-        return self.post_text(json.dumps(records).encode(), method=method, path=path, **headers)
-
-    def post_text(self, body: bytes, *, method: str = "POST", path: str = PATH, **headers: str) -> Answer:
-        sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        return self.simulator.handle(method, path, sent, body)
-
-
-def child(name: str = "A1", **members: Any) -> dict[str, Any]:
-    return {"la_child_id": name, **members}
 
 
 def test_each_record_gets_a_receipt_in_the_receivers_format_and_in_order() -> None:
@@ -295,167 +236,6 @@ def test_odd_receipts_can_be_set_for_one_request() -> None:
     assert (client.post(child()).status, client.post(child()).status) == (202, 200)
 
 
-def test_status_applies_to_the_next_requests_only() -> None:
-    client = Client()
-    client.simulator.add_fault(
-        Fault(status=503, times=2, headers={"X-Request-Id": "r1"}, body="busy"), Fault(status=500)
-    )
-    answers = [client.post(child()) for _ in range(4)]
-    assert [answer.status for answer in answers] == [503, 503, 500, 200]
-    assert (answers[0].headers["X-Request-Id"], answers[0].body) == ("r1", b"busy")
-
-
-def test_fault_applies_to_the_numbered_requests() -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(status=429, first=2, last=3), Fault(status=500, first=5))
-    assert [client.post(child()).status for _ in range(6)] == [200, 429, 429, 200, 500, 500]
-    client.simulator.clear_faults()
-    assert client.post(child()).status == 200
-
-
-def test_fault_for_tokens_leaves_children_alone() -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(status=500, target=FaultTarget.TOKEN, times=None))
-    assert (client.post(child()).status, client.ask_token().status, client.ask_token().status) == (200, 500, 500)
-
-
-def test_redirect_is_a_status_with_a_header() -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(status=302, headers={"Location": "https://elsewhere.invalid/"}))
-    answer = client.post(child())
-    assert (answer.status, answer.headers["Location"]) == (302, "https://elsewhere.invalid/")
-
-
-@pytest.mark.parametrize("kind", [FaultKind.ANSWER, FaultKind.DROP, FaultKind.HANG, FaultKind.DIE])
-@pytest.mark.parametrize("when", list(When))
-def test_fault_after_accepting_takes_the_records_and_one_before_does_not(kind: FaultKind, when: When) -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(kind, when=when))
-    answer = client.post(child())
-    assert answer.ending is (Ending.ANSWER if kind is FaultKind.ANSWER else Ending(kind.value))
-    assert (client.simulator.held("A1") is not None) is (when is When.AFTER_ACCEPTING)
-
-
-def test_retry_after_is_told_in_seconds_or_as_a_date() -> None:
-    client = Client()
-    client.simulator.add_fault(
-        Fault(status=429, retry_after_s=7), Fault(status=429, retry_after_s=7, retry_after_as_date=True)
-    )
-    assert client.post(child()).headers["Retry-After"] == "7"
-    told = parsedate_to_datetime(client.post(child()).headers["Retry-After"])
-    assert timedelta(seconds=7) <= told - NOON < timedelta(seconds=8)
-
-
-def test_rate_limit_lets_so_many_requests_a_second_through() -> None:
-    client = Client()
-    client.simulator.change(rate_limit=2.0)
-    answers = []
-    for _ in range(40):
-        answers.append(client.post(child()))
-        client.clock.move(0.1)
-    passed = [answer for answer in answers if answer.status == 200]
-    refused = [answer for answer in answers if answer.status == 429]
-    assert 8 <= len(passed) <= 10
-    assert len(passed) + len(refused) == 40
-    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
-
-
-def test_requests_within_a_retry_after_are_counted() -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(status=429, retry_after_s=2))
-    client.post(child())
-    client.clock.move(1.0)
-    client.post(child())
-    client.clock.move(1.0)
-    client.post(child())
-    assert client.simulator.stats().too_early == 1
-
-
-def test_latency_passes_before_the_answer() -> None:
-    client = Client(Options(conditions=Conditions(latency_s=0.25)))
-    client.simulator.add_fault(Fault(FaultKind.SLOW, delay_s=3.0))
-    client.post(child())
-    client.post(child())
-    first, second = [entry for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN]
-    assert first.answered - first.arrived == pytest.approx(3.25)
-    assert second.answered - second.arrived == pytest.approx(0.25)
-
-
-def test_request_log_includes_rejected_requests() -> None:
-    client = Client()
-    client.simulator.add_fault(Fault(status=500))
-    client.post(child("A1"), child("A2"), child("A3"))
-    client.post(child("A1"), child("A2"))
-    client.post_text(b"not json")
-    entries = [entry for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN]
-    assert [(entry.number, entry.status, entry.records) for entry in entries] == [(1, 500, 3), (2, 200, 2), (3, 400, 0)]
-    assert {entry.path for entry in entries} == {PATH}
-
-
-def test_accepted_records_are_kept_as_the_very_bytes_in_which_they_came() -> None:
-    client = Client()
-    texts = ['{ "la_child_id" : "A1" }', '{"la_child_id":"A2","child_details":{"surname":"O\'Br\\u00edan ]}, \\"🌟"}}']
-    assert client.post_text(f"[{texts[0]} ,\n{texts[1]}]".encode()).status == 200
-    assert client.post_text(f" [ {texts[0]} ] ".encode()).status == 200
-    assert client.simulator.accepted_records == [texts[0].encode(), texts[1].encode(), texts[0].encode()]
-
-
-def test_children_held_are_counted_over_deletions_and_returns() -> None:
-    client = Client()
-    client.post(child("A1"), child("A2"), child("A3"), child("A1", purge=True), child("A2", purge=True), child("A2"))
-    assert client.simulator.stats().children_held == len(client.simulator.all_held()) == 2
-    client.post(child("A1"), child("A2", purge=True))
-    assert client.simulator.stats().children_held == len(client.simulator.all_held()) == 2
-
-
-def test_without_payloads_only_counts_are_kept() -> None:
-    client = Client(Options(keep_payloads=False))
-    client.post(child("A1"), child("A2"))
-    stats = client.simulator.stats()
-    assert (stats.batches_accepted, stats.records_accepted, stats.children_held) == (1, 2, 0)
-    assert client.simulator.accepted_records == []
-    assert client.simulator.receipts("A1") == []
-
-
-def test_authorities_hold_children_of_their_own() -> None:
-    client = Client(Options(la_codes=("901", "902")))
-    client.post(child("A1"), path=PATH.replace(LA_CODE, "901"))
-    client.post(child("A1", mis_child_id="M2"), path=PATH.replace(LA_CODE, "902"))
-    assert client.simulator.held("A1") == child("A1")
-    assert client.simulator.held("A1", "902") == child("A1", mis_child_id="M2")
-    assert len(client.simulator.receipts("A1", "902")) == 1
-
-
-def test_reset_forgets_everything() -> None:
-    client = Client()
-    client.simulator.change(reading=Reading.REPLACE, rate_limit=1.0)
-    client.post(child())
-    client.simulator.add_fault(Fault(status=500))
-    client.simulator.reset()
-    assert client.simulator.conditions == Conditions()
-    assert client.simulator.log == []
-    assert client.simulator.all_held() == {}
-    assert client.post(child()).status == 401
-    client.renew()
-    assert client.post(child()).status == 200
-
-
-@pytest.mark.parametrize("what", [{"times": 0}, {"delay_s": -1.0}, {"status": 99}, {"target": FaultTarget.CONTROL}])
-def test_inconsistent_fault_is_refused(what: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(what))):
-        Fault(**what)
-
-
-@pytest.mark.parametrize(
-    "what", [{"latency_s": -1.0}, {"rate_limit": 0.0}, {"accept_status": 204}, {"refusal_status": 500}]
-)
-def test_invalid_condition_is_refused_and_changes_nothing(what: dict[str, Any]) -> None:
-    simulator = Simulator()
-    with pytest.raises(ValueError, match=next(iter(what))):
-        simulator.change(**what)
-    assert simulator.conditions == Conditions()
-
-
 def test_eight_senders_at_once_lose_nothing() -> None:
     client = Client()
     client.simulator.add_fault(Fault(status=503, times=10))
@@ -479,13 +259,6 @@ def test_eight_senders_at_once_lose_nothing() -> None:
     assert len({entry.number for entry in client.simulator.log if entry.target is FaultTarget.CHILDREN}) == 80
 
 
-def session(simulator: Simulator) -> requests.Session:
-    made = requests.Session()
-    made.adapters.clear()
-    made.mount("https://", InProcessAdapter(simulator))
-    return made
-
-
 def test_testing_mode_is_answered_inside_the_process() -> None:
     simulator = invented.simulator()
     with session(simulator) as inside:
@@ -497,18 +270,3 @@ def test_testing_mode_is_answered_inside_the_process() -> None:
         moved = inside.post(invented.CHILDREN_URL, json=[child()], headers=headers, allow_redirects=False)
         assert moved.status_code == 302
     assert simulator.stats().records_accepted == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        (FaultKind.DROP, requests.ConnectionError),
-        (FaultKind.DIE, requests.ConnectionError),
-        (FaultKind.HANG, requests.ReadTimeout),
-    ],
-)
-def test_faults_without_an_answer_are_raised_inside_the_process(kind: FaultKind, error: type[Exception]) -> None:
-    simulator = invented.simulator()
-    simulator.add_fault(Fault(kind))
-    with session(simulator) as inside, pytest.raises(error):
-        inside.post(invented.CHILDREN_URL, json=[child()])

@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 
 from api_pipeline.payloads.schema_check import code_list
-from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.staging.issues import Issue, IssueRule
-from api_pipeline.staging.options import UASC_VALUES, StageOptions
 from tests.support.ssd import (
-    When,
     address,
     built,
     details,
@@ -18,8 +15,6 @@ from tests.support.ssd import (
     person,
     rows,
     rules,
-    sdq,
-    status,
     withheld,
 )
 
@@ -272,110 +267,3 @@ def test_a_postcode_of_more_than_eight_characters_is_left_out_and_listed() -> No
 
     assert "postcode" not in details(of)
     assert [(i.rule.value, i.where) for i in built(of).issues] == [("postcode_too_long", "ssd_address A2")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["U", " u ", "UASC", "uasc (former)", "Is UASC", "Unaccompanied Asylum Seeking Child", "was unaccompanied asylum"],
-)
-def test_a_status_of_an_unaccompanied_child_is_known_by_the_default_values(text: str) -> None:
-    assert details(rows(immigration=[status(text)]))["uasc_flag"] is True
-
-
-@pytest.mark.parametrize("text", ["Refugee", "UK", "US citizen", "", None, "Asylum seeker"])
-def test_other_statuses_are_none_of_an_unaccompanied_child(text: str | None) -> None:
-    assert details(rows(immigration=[status(text)]))["uasc_flag"] is False
-    assert details(rows())["uasc_flag"] is False
-
-
-def test_the_statuses_of_an_unaccompanied_child_are_a_setting() -> None:
-    chosen = StageOptions(uasc_values=("Code 7", "*minor alone*"))
-
-    assert details(rows(immigration=[status("code 7")]), chosen)["uasc_flag"] is True
-    assert details(rows(immigration=[status("A Minor Alone here")]), chosen)["uasc_flag"] is True
-    assert details(rows(immigration=[status("Code 77")]), chosen)["uasc_flag"] is False
-    assert details(rows(immigration=[status("UASC")]), chosen)["uasc_flag"] is False
-    assert details(rows(immigration=[status("")]), StageOptions(uasc_values=()))["uasc_flag"] is False
-    assert details(rows(immigration=[status("")]), StageOptions(uasc_values=("",)))["uasc_flag"] is False
-
-
-def test_the_default_values_are_those_of_the_setting() -> None:
-    assert BY_NAME["UASC_VALUES"].default == ",".join(UASC_VALUES)
-
-
-@pytest.mark.parametrize(("end", "flag"), [("2024-03-31", False), ("2024-04-01", True), (None, True)])
-def test_a_status_that_ended_before_the_window_does_not_count(end: When, flag: bool) -> None:
-    assert details(rows(immigration=[status(end=end)]))["uasc_flag"] is flag
-
-
-@pytest.mark.parametrize(
-    ("end", "sent"),
-    [(None, None), ("2025-06-01", "2025-06-01"), ("2026-08-10 12:00", "2026-08-10"), ("2026-08-11", None)],
-)
-def test_the_end_date_is_sent_only_once_the_status_has_ended(end: When, sent: str | None) -> None:
-    assert details(rows(immigration=[status(end=end)])).get("uasc_end_date") == sent
-
-
-def test_the_end_date_is_of_the_newest_matching_status_and_of_no_other() -> None:
-    found = [
-        status("UASC", "2024-06-01", "2025-01-01", "I1"),
-        status("UASC", "2025-02-01", "2025-08-01", "I2"),
-        status("Refugee", "2025-09-01", "2026-01-01", "I3"),
-        status("UASC", None, "2026-02-01", "I4"),
-    ]
-
-    assert details(rows(immigration=found))["uasc_end_date"] == "2025-08-01"
-
-
-def test_an_open_status_newer_than_an_ended_one_has_no_end_date() -> None:
-    found = [status(start="2024-06-01", end="2025-01-01", key="I1"), status(start="2025-02-01", key="I2")]
-
-    assert "uasc_end_date" not in details(rows(immigration=found))
-
-
-def test_of_two_statuses_of_one_day_that_with_the_first_key_is_taken() -> None:
-    found = [status(end="2025-05-02", key="I2"), status(end="2025-05-01", key="I1")]
-
-    assert details(rows(immigration=found))["uasc_end_date"] == "2025-05-01"
-    assert details(rows(immigration=found[::-1]))["uasc_end_date"] == "2025-05-01"
-
-
-@pytest.mark.parametrize(("day", "is_in"), [("2024-03-31", False), ("2024-04-01", True), ("2026-08-12", False)])
-def test_an_sdq_counts_only_in_the_window(day: str, is_in: bool) -> None:
-    assert ("health_and_wellbeing" in built(rows(sdq=[sdq(12, day)])).payload) is is_in
-
-
-def test_the_health_block_is_left_out_without_an_sdq() -> None:
-    assert "health_and_wellbeing" not in built(rows()).payload
-    assert "health_and_wellbeing" not in built(rows(sdq=[sdq(12, None)])).payload
-
-
-@pytest.mark.parametrize(
-    ("stored", "sent"),
-    [(0, 0), (40, 40), ("12", 12), (" 7 ", 7), ("+3", 3), ("-1", -1), (2**31 - 1, 2**31 - 1), (-(2**31), -(2**31))],
-)
-def test_a_score_is_an_integer_whether_it_is_stored_as_number_or_text(stored: str | int, sent: int) -> None:
-    assert built(rows(sdq=[sdq(stored)])).payload["health_and_wellbeing"]["sdq_assessments"] == [
-        {"date": "2025-05-01", "score": sent}
-    ]
-
-
-@pytest.mark.parametrize("stored", ["12.5", "twelve", "1e1", "9999999999", 2**31, -(2**31) - 1, "12 13"])
-def test_an_sdq_whose_score_is_no_integer_is_left_out_whole_and_listed(stored: str | int) -> None:
-    of = rows(sdq=[sdq(stored, key="S9")])
-
-    assert "health_and_wellbeing" not in built(of).payload
-    assert [(i.rule.value, i.where) for i in built(of).issues] == [("score_not_integer", "ssd_sdq_scores S9")]
-
-
-@pytest.mark.parametrize("stored", [None, "", "  "])
-def test_an_sdq_without_a_score_is_left_out_and_is_no_issue(stored: str | None) -> None:
-    assert "health_and_wellbeing" not in built(rows(sdq=[sdq(stored)])).payload
-    assert rules(rows(sdq=[sdq(stored)])) == []
-
-
-def test_sdqs_are_ordered_by_date_then_key() -> None:
-    found = [sdq(3, "2025-09-01", "S3"), sdq(2, "2025-05-01", "S2"), sdq(1, "2025-05-01", "S1")]
-
-    block = built(rows(sdq=found)).payload["health_and_wellbeing"]
-    assert [item["score"] for item in block["sdq_assessments"]] == [1, 2, 3]

@@ -1,0 +1,109 @@
+"""Settings of `stage`: whom it takes, the window, what it lists, and which table it fills."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from tests.support.council_ssd import CouncilSsd, child_rows
+from tests.support.marks import EMBEDDED
+from tests.support.ssd import cp_plan, disability, person, rows
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    ("setting", "lists"),
+    [
+        ("COHORT_INCLUDE_CP_PLANS", {"cp_plans": [cp_plan(of="1001", referral=None)]}),
+        ("COHORT_INCLUDE_DISABLED", {"disabilities": [disability("AUT")._replace(person_id="1001")]}),
+    ],
+)
+def test_children_that_a_setting_brings_in_are_not_deleted_again(
+    ssd: CouncilSsd, setting: str, lists: dict[str, list[tuple[object, ...]]]
+) -> None:
+    ssd.put(rows(person("1001"), **{"cin_episodes": [], **lists}))
+    ssd.children("1002")
+    assert sorted(ssd.staged()) == ["1002"]
+
+    before = ssd.staged(**{setting: "true"})
+
+    assert sorted(before) == ["1001", "1002"]
+    assert ssd.staged(**{setting: "true"}) == before
+
+
+@EMBEDDED
+def test_one_block_per_child_and_the_values_for_uasc_are_settings(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    ssd.database.execute("INSERT INTO ssd_immigration_status VALUES ('I1', '1001', 'Seeking', '2025-01-01', NULL)")
+
+    assert 'uasc_flag":true' not in ssd.staged()["1001"]["json_payload"]
+    assert 'uasc_flag":true' in ssd.staged(UASC_VALUES="seek*")["1001"]["json_payload"]
+
+
+@EMBEDDED
+def test_the_window_follows_the_day_and_its_settings(ssd: CouncilSsd) -> None:
+    closed = child_rows("1001")
+    closed.cin_episodes = [closed.cin_episodes[0]._replace(close_date=child_rows("1").cin_episodes[0].referral_date)]
+    ssd.put(closed)
+
+    assert ssd.staged("--as-of", "2027-03-31")["1001"]["row_state"] == "new"
+    for day, settings, state in (
+        ("2027-04-01", {}, "deleted"),
+        ("2027-04-01", {"COHORT_MONTHS_BACK": "25"}, "new"),
+        ("2027-03-31", {"COHORT_YEAR_START_MONTH": "2"}, "deleted"),
+    ):
+        rows = ssd.staged("--as-of", day, "--allow-deletions", **settings)
+        assert rows["1001"]["row_state"] == state, day
+
+
+def test_every_decision_about_a_value_is_listed_without_the_value(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_ethnicity = 'ZEBRA'")
+    path = ssd.folder / "issues.csv"
+
+    done = ssd.stage("--issues-csv", str(path))
+
+    lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    assert lines[0] == ["rule", "person_id", "field", "where"]
+    assert sorted(line[:2] for line in lines[1:]) == [["code_not_listed", "1001"], ["code_not_listed", "1002"]]
+    assert "ZEBRA" not in path.read_text(encoding="utf-8") + done.text
+    assert "2 x code_not_listed" in done.out
+
+
+@EMBEDDED
+def test_unwritable_issue_list_ends_with_code_2(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    done = ssd.stage("--issues-csv", str(ssd.folder / "nowhere" / "issues.csv"))
+    assert done.code == 2
+    assert ssd.rows() == {}
+
+
+@EMBEDDED
+def test_real_children_never_go_into_the_table_of_invented_ones(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+
+    done = ssd.stage(TABLE_NAME="ssd_api_data_staging_anon")
+
+    assert done.code == 2
+    assert "the anonymised copy" in done.err
+    assert "1001" not in {row[0] for row in ssd.database.rows("SELECT person_id FROM ssd_api_data_staging_anon")}
+
+
+@EMBEDDED
+def test_without_a_table_name_the_live_table_is_filled_even_when_testing(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    assert ssd.stage(TABLE_NAME="", TESTING_MODE="true").code == 0
+    assert list(ssd.rows()) == ["1001"]
+
+
+def test_a_missing_table_and_a_missing_column_are_named(ssd: CouncilSsd) -> None:
+    ssd.database.execute(f"ALTER TABLE {ssd.database.named('ssd_cp_plans')} DROP COLUMN cppl_cp_plan_end_date")
+    done = ssd.stage()
+    assert done.code == 3
+    assert "cppl_cp_plan_end_date" in done.err
+
+    ssd.database.execute(f"DROP TABLE {ssd.database.named('ssd_cp_plans')}")
+    done = ssd.stage()
+    assert done.code == 3
+    assert "ssd_cp_plans cannot be read; check SSD_SCHEMA" in done.err

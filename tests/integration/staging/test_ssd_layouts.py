@@ -1,0 +1,97 @@
+"""SSDs as they differ: names of columns, schemas, types of ids, and the same rows from every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.staging.tables import SSD_TABLES
+from tests.support.council_ssd import CouncilSsd, council, fill_synthetic
+from tests.support.databases import TestDatabase
+from tests.support.ssd import RUN_DATE
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd: CouncilSsd) -> None:
+    plans = database.named("ssd_cin_plans")
+    if database.dialect is Dialect.SQLSERVER:
+        database.execute(f"EXEC sp_rename '{plans}.cinp_cin_plan_id', 'cin_plan_id', 'COLUMN'")
+    else:
+        database.execute(f"ALTER TABLE {plans} RENAME COLUMN cinp_cin_plan_id TO cin_plan_id")
+    ssd.children("1001")
+    database.execute(f"INSERT INTO {plans} VALUES ('P1', 'R1001', '1001', '2025-02-01', NULL)")
+
+    assert '"P1"' in ssd.staged()["1001"]["json_payload"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_the_ssd_may_be_in_a_schema_of_its_own(database: TestDatabase, ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    database.execute("CREATE SCHEMA ssd_development")
+    for table in SSD_TABLES:
+        database.execute(f"ALTER TABLE {table.name} SET SCHEMA ssd_development")
+
+    assert ssd.stage().code == 3
+    assert list(ssd.staged(SSD_SCHEMA="ssd_development")) == ["1001"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
+    deployed: TestDatabase, tmp_path: object
+) -> None:
+    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
+    for table, columns in {
+        "ssd_cin_episodes": ("cine_referral_id",),
+        "ssd_s47_enquiry": ("s47e_s47_enquiry_id", "s47e_referral_id"),
+    }.items():
+        _as_numbers(deployed, table, columns)
+    deployed.execute("INSERT INTO ssd_person (pers_person_id, pers_dob) VALUES ('1001', '2014-03-09')")
+    deployed.execute(
+        "INSERT INTO ssd_cin_episodes (cine_referral_id, cine_person_id, cine_referral_date) "
+        "VALUES (7, '1001', '2025-01-10')"
+    )
+    deployed.execute("INSERT INTO ssd_cin_plans VALUES ('P1', '7', '1001', '2025-02-01', NULL)")
+    deployed.execute("INSERT INTO ssd_s47_enquiry VALUES (9, 7, '1001', '2025-02-01', NULL, NULL)")
+    deployed.execute("INSERT INTO ssd_initial_cp_conference VALUES ('C1', '9', '2025-02-11')")
+
+    text = ssd.staged()["1001"]["json_payload"]
+
+    for part in ('"social_care_episode_id":"7"', '"P1"', '"section_47_assessment_id":"9"', '"icpc_date":"2025-02-11"'):
+        assert part in text
+
+
+def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) -> None:
+    (sql,) = database.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table])[0]
+    for column in columns:
+        sql = sql.replace(f"{column} TEXT", f"{column} INTEGER")
+    database.execute(f"DROP TABLE {table}")
+    database.execute(sql)
+
+
+def test_the_staged_rows_are_the_same_byte_for_byte_from_every_database(ssd: CouncilSsd) -> None:
+    synthetic = SyntheticSsd(len(ALL_CASES) + 60, RUN_DATE)
+    fill_synthetic(ssd.database, synthetic)
+    here = _content(ssd)
+    reference = _reference(ssd, synthetic)
+
+    assert len(here) > len(ALL_CASES) // 2
+    assert here == reference
+
+
+def _reference(ssd: CouncilSsd, synthetic: SyntheticSsd) -> dict[str, tuple[object, ...]]:
+    """Return the rows that an embedded database of its own gives."""
+    from tests.support.databases import sqlite_database
+
+    folder = ssd.folder / "reference"
+    folder.mkdir()
+    with sqlite_database(folder) as database:
+        other = council(database.deploy(), folder)
+        fill_synthetic(database, synthetic)
+        return _content(other)
+
+
+def _content(ssd: CouncilSsd) -> dict[str, tuple[object, ...]]:
+    columns = ("legacy_id", "json_payload", "current_hash", "submission_status", "row_state")
+    return {person: tuple(row[name] for name in columns) for person, row in ssd.staged().items()}

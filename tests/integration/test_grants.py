@@ -1,0 +1,151 @@
+"""The grants in the comments of the packaged scripts: enough for each account, and no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pyodbc
+import pytest
+
+from api_pipeline.db import rows_as_table
+from api_pipeline.sql import ddl
+from api_pipeline.sql.binding import bind
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import load
+from api_pipeline.staging.tables import PERSON, SSD_TABLES
+from tests.support.council_ssd import council
+from tests.support.databases import ANON, LIVE, TestDatabase
+from tests.support.postgres import PostgresServer
+from tests.support.staging import fill, staged
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_grants_in_the_comments_allow_the_nightly_job_and_nothing_more(
+    deployed: TestDatabase, postgres_server: PostgresServer
+) -> None:
+    fill(deployed, deployed.table, [staged("1001")])
+    with (
+        account_with_the_grants(deployed, postgres_server, "csc_api_service") as text,
+        closing(pyodbc.connect(text, autocommit=True)) as connection,
+    ):
+        _work_through_a_night(connection)
+        for forbidden in (
+            f"DELETE FROM {LIVE}",
+            f"INSERT INTO {LIVE} (json_payload) VALUES ('{{}}')",
+            f"UPDATE {LIVE} SET json_payload = '{{}}'",
+            f"UPDATE {LIVE} SET current_hash = NULL",
+            "UPDATE ssd_api_submission_log SET answer = ''",
+            "DELETE FROM ssd_api_submission_log",
+            "DELETE FROM ssd_api_runs",
+            "DELETE FROM ssd_api_left_window",
+        ):
+            with pytest.raises(pyodbc.Error, match="permission denied"):
+                connection.execute(forbidden)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_grants_in_the_comments_allow_stage_and_nothing_more(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    ssd = council(deployed, tmp_path)
+    ssd.children("1001", "1002")
+    with account_with_the_grants(deployed, postgres_server, "csc_api_stage") as text:
+        for table in SSD_TABLES:
+            deployed.execute(f"GRANT SELECT ON {table.name} TO csc_api_stage")
+        mine = {"DB_CONNECTION_STRING": text}
+        assert ssd.stage(**mine).code == 0
+        ssd.update(PERSON, "pers_person_id = '1001'", pers_forename="Other")
+        ssd.remove("1002")
+        assert ssd.stage("--allow-deletions", **mine).code == 0
+        assert {person: row["row_state"] for person, row in ssd.rows().items()} == {"1001": "new", "1002": "deleted"}
+        with closing(pyodbc.connect(text, autocommit=True)) as connection:
+            for forbidden in (
+                f"DELETE FROM {LIVE}",
+                f"UPDATE {LIVE} SET previous_json_payload = NULL",
+                "UPDATE ssd_api_held SET receipt = ''",
+                "DELETE FROM ssd_api_submission_log",
+                "DELETE FROM ssd_person",
+                f"SELECT * FROM {ANON}",
+            ):
+                with pytest.raises(pyodbc.Error, match="permission denied"):
+                    connection.execute(forbidden)
+
+
+@contextmanager
+def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
+    """Make an account with what the script's comments grant to one of this name, and return its connection string."""
+    database.execute(f"DROP ROLE IF EXISTS {role}")
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'invented'")
+    try:
+        for grant in _grants(ddl.render(Dialect.POSTGRESQL, database.table), role):
+            database.execute(grant)
+        name = str(database.rows("SELECT current_database()")[0][0])
+        yield server.connection_string(name, user=role, password="invented")
+    finally:
+        database.execute(f"DROP OWNED BY {role}")
+        database.execute(f"DROP ROLE {role}")
+
+
+def _grants(script: str, role: str) -> list[str]:
+    comments = "\n".join(line.removeprefix("-- ") for line in script.splitlines() if line.startswith("-- "))
+    return re.findall(rf"^GRANT [^;]+ TO {role};", comments, re.MULTILINE)
+
+
+def _work_through_a_night(connection: pyodbc.Connection) -> None:
+    """Run what the pipeline runs in a night, on the one row there is."""
+    names = {
+        "table": LIVE,
+        "held": "ssd_api_held",
+        "log": "ssd_api_submission_log",
+        "unconfirmed": "ssd_api_unconfirmed",
+        "left_window": "ssd_api_left_window",
+        "runs": "ssd_api_runs",
+        "people": "= '1001'",
+        "ids": "= 1",
+        "children": "= '1001'",
+        "lock_rows": "",
+        "locked": "FOR UPDATE",
+        "person": "",
+        "columns": "id, person_id",
+        "odd_words": "",
+        "after": "AND id > ?",
+        "page": "LIMIT 10",
+    }
+    night: list[tuple[str, tuple[type, ...], list[object]]] = [
+        ("insert_run", (), ["r", "t", "there", "live", "full", None, "2026-11-02 03:00:00"]),
+        ("may_write", (), []),
+        ("count_due", (), []),
+        ("read_due", (), [0]),
+        ("read_left_window", (), []),
+        ("has_left_window", (), []),
+        ("read_held", (), ["there", "there"]),
+        ("insert_unconfirmed", (str, str), ["there", "r", "2026-11-02 03:00:00", "1001", "h"]),
+        ("read_versions", (), []),
+        ("mark_failed", (int, str), [1, "reason"]),
+        ("mark_testing", (int, str, datetime), [1, "TESTING", None]),
+        ("keep_changed", (), [None, None, 1]),
+        ("mark_sent", (int, str, datetime), [1, "receipt", None]),
+        ("mark_delta_sent", (int, str, datetime, str), [1, "receipt", None, "{}"]),
+        ("mark_already_held", (int, str), [1, "NOT SENT"]),
+        ("mark_due_again", (), []),
+        ("type_of_deltas_postgresql", (), ["ssd_api_data_staging"]),
+        ("read_logged", (), ["r", 1]),
+        ("remove_held", (), ["there"]),
+        ("insert_held", (str, str, str, str, datetime), ["there", "1001", "{}", "h", "receipt", None]),
+        (
+            "insert_log",
+            (int, str, str, str, str),
+            ["r", 1, "t", "2026-11-02 03:00:00", "full", 201, "accepted", 1, "1001", "1001", "h", "receipt"],
+        ),
+        ("record_may_hold", (), ["{}", "there", "1001"]),
+        ("forget_unconfirmed", (), ["there"]),
+        ("finish_run", (), ["2026-11-02 03:01:00", 1, 1, 0, 0, 0, 0, 0, 0, None, "r"]),
+    ]
+    for name, types, parameters in night:
+        rows = rows_as_table(Dialect.POSTGRESQL, types, 1)
+        bound = bind(load()[name].sql.format(**names, rows=rows, delta="done.delta"), parameters, Dialect.POSTGRESQL)
+        connection.execute(bound.sql, bound.values)

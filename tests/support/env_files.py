@@ -1,0 +1,16 @@
+"""Settings read from a file of a few lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api_pipeline.config import Settings, load_settings
+
+DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"
+
+
+def load(folder: Path, text: str) -> Settings:
+    """Return the settings of a file with this text."""
+    (folder / ".env").write_bytes(text.encode("utf-8"))
+    (folder / ".env").chmod(0o600)
+    return load_settings({}, {}, folder)

@@ -1,0 +1,80 @@
+"""Records of a staging table, and their outcomes written back."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from api_pipeline.db import connect
+from api_pipeline.model import (
+    Accepted,
+    Outcome,
+    Receipt,
+    Record,
+    RecordKind,
+    StagedRow,
+)
+from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.payloads.reading import sha256_hex
+from api_pipeline.sql.identifiers import table_names
+from tests.support.databases import TestDatabase
+
+UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
+HERE = "https://receiver.example/1/children_social_care_data/999/children"
+
+
+@contextmanager
+def store_of(database: TestDatabase) -> Iterator[StagingTable]:
+    """Open the staging table on a connection of its own."""
+    connection = connect(database.connection_string)
+    try:
+        yield StagingTable(connection, table_names(database.table, connection.dialect))
+    finally:
+        connection.close()
+
+
+def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
+    """Return the record of a row."""
+    held = None if kind is RecordKind.DELETION else row.json_payload
+    record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
+    return replace(record, **changes)
+
+
+def accepted(record: Record) -> Accepted:
+    """Return the acceptance of a record."""
+    return Accepted(record, Receipt(UUID, AT), 200)
+
+
+def write(
+    store: StagingTable, outcomes: Sequence[Outcome], *, testing: bool = False, control_tables: bool = True
+) -> None:
+    """Write outcomes back as batch 7 of the run `run-1`."""
+    to = Destination("run-1", "staging", HERE, control_tables=control_tables, testing=testing)
+    WriteBack(store, to, lambda text, _: text.replace("Smith", "***")).write(7, outcomes)
+
+
+def read(store: StagingTable) -> list[StagedRow]:
+    """Return the due rows."""
+    return store.read_page(Selection(), 0)
+
+
+RETRY = RetryBudget(0, lambda: 0, lambda _: None)
+
+
+def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
+    options = PlanOptions(
+        selection=Selection(),
+        policy=Policy(deltas=False),
+        receiver=HERE,
+        control_tables=True,
+        schema_check="reject",
+        schema_codes="warn",
+        testing=False,
+        people={},
+    )
+    return Planner(Pages(store, options, Checker(), Retrying(store.connection, RETRY)), on_finding)
