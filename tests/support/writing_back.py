@@ -1,12 +1,15 @@
 """Records of a staging table, and their outcomes written back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from api_pipeline.db import connect
+from api_pipeline.db_retry import RetryBudget
+from api_pipeline.delivery.pages import Pages, PlanOptions
+from api_pipeline.delivery.planner import Planner
 from api_pipeline.model import (
     Accepted,
     Outcome,
@@ -16,16 +19,21 @@ from api_pipeline.model import (
     StagedRow,
 )
 from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.payload import Policy
+from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
+from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
 HERE = "https://receiver.example/1/children_social_care_data/999/children"
+RETRY = RetryBudget(0, lambda: 0, lambda _: None)
 
 
 @contextmanager
@@ -63,10 +71,8 @@ def read(store: StagingTable) -> list[StagedRow]:
     return store.read_page(Selection(), 0)
 
 
-RETRY = RetryBudget(0, lambda: 0, lambda _: None)
-
-
 def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
+    """Return a planner of full records over all due rows."""
     options = PlanOptions(
         selection=Selection(),
         policy=Policy(deltas=False),
