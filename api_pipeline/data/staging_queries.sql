@@ -5,7 +5,7 @@
 -- are, as often as they occur, the ids of the first and the last person of a chunk of people. {cin_plan_id} is
 -- cinp_cin_plan_id, or cin_plan_id where the column is called so. {filter} is empty, or the condition only_listed.
 -- {table} is the staging table, {left_window} and {built} are control tables, {values} is a list of rows of parameters,
--- {page} the end of a page (see queries.sql).
+-- {rows} a table of such rows, {page} the end of a page (see queries.sql).
 --
 -- Only plain columns are read: the rules are not in here. Ids are compared as text, because Mosaic holds one and the
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
@@ -302,4 +302,5 @@ WHERE person_id {people};
 -- name: insert_built
 -- Records what payloads were built from, in the transaction that stages them.
 INSERT INTO {built} (person_id, source_hash, first_day, last_day, issues)
-VALUES {values};
+SELECT column1, column2, column3, column4, column5
+FROM {rows};

@@ -80,7 +80,8 @@ class Builder:
 
     def _add(self, chunk: Chunk, rows: PersonRows) -> None:
         person = rows.person.person_id
-        hashed = None if self.context is None else sources.rows_hash(self.context, rows)
+        # Of who was never staged, and of many who never will be, nothing is there to compare with.
+        hashed = self._hash(rows) if person in self.known else None
         if hashed is not None and (known := self._same(person, hashed)) is not None:
             chunk.cohort.append(person)
             chunk.same.append(person)
@@ -99,9 +100,13 @@ class Builder:
         payload = built.payload
         chunk.versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
         chunk.outside[person] = built.left_window
+        hashed = hashed or self._hash(rows)
         if hashed is not None:
             said = sources.issues_text((*found.issues, *built.issues))
             chunk.sources[person] = BuiltFrom(hashed, sources.last_day_alike(rows, self.window), said)
+
+    def _hash(self, rows: PersonRows) -> bytes | None:
+        return None if self.context is None else sources.rows_hash(self.context, rows)
 
     def _same(self, person: str, rows_hash: bytes) -> Known | None:
         """Return what is known of a person whose staged payload stays: built from the same, and still staged."""

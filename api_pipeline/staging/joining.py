@@ -157,5 +157,5 @@ def _without_repeats(first: Sequence[PersonRows], second: Sequence[PersonRows]) 
 
 
 def _professionals(person: PersonRows, professionals: dict[str, Professional]) -> Sequence[Professional]:
-    keys = {id_key(row.professional_id) for row in person.involvements if row.professional_id}
+    keys = {id_key(found) for found in {row.professional_id for row in person.involvements} if found}
     return [professionals[key] for key in sorted(keys) if key in professionals]

@@ -44,7 +44,10 @@ def _meaning(value: Any) -> Any:
             if name not in _LEFT_OUT
         }
     if isinstance(value, list):
-        texts = [orjson.dumps(_meaning(item), option=orjson.OPT_SORT_KEYS) for item in value]
+        texts = [
+            orjson.dumps(item if type(item) in _PLAIN else _meaning(item), option=orjson.OPT_SORT_KEYS)
+            for item in value
+        ]
         texts.sort()
-        return list(map(orjson.Fragment, texts))
+        return orjson.Fragment(b"[" + b",".join(texts) + b"]")
     return value

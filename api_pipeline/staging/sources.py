@@ -123,7 +123,7 @@ def _moments_from(today: datetime, rows: PersonRows) -> list[datetime]:
     person = rows.person
     found = [person.dob, person.expected_dob]
     if person.dob is not None and person.dob.year < _LATEST_BIRTH:
-        found += [years_after(person.dob, age) for age in _AGES]
+        found += [years_after(person.dob, age) for age in _AGES if person.dob.year + age >= today.year]
     for dated, places in zip(_dated_lists_of(rows), _PLACES, strict=True):
         for row in dated:
             for place in places:

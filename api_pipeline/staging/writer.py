@@ -10,7 +10,16 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from api_pipeline.db import Parameters, RowsMissed, given_rows, given_values, in_chunks, pages_by_id
+from api_pipeline.db import (
+    Parameters,
+    RowsMissed,
+    given_rows,
+    given_values,
+    in_chunks,
+    most_rows,
+    pages_by_id,
+    parts_of,
+)
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import sent_payloads
 from api_pipeline.outbox.baselines import Baselines
@@ -23,9 +32,9 @@ from api_pipeline.staging.reader import FILE
 from api_pipeline.staging.sources import Known
 
 _HEADS_IN_A_PAGE = 5000
-# One statement of many rows is one round trip; of eight columns it has 800 parameters, and SQL Server takes 2,100.
+# One statement of many rows is one round trip. What changes rows that are there keeps them locked while it is planned.
 _ROWS_IN_A_STATEMENT = 100
-_BUILT_COLUMNS = ("?", "?", "?", "?", "?text")
+_BUILT_TYPES = (str, str, str, str, str)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -98,7 +107,7 @@ class Writer:
 
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
-        for part in in_chunks(people, _ROWS_IN_A_STATEMENT):
+        for part in in_chunks(people, most_rows(1)):
             among, given = self._among(part)
             self._execute("delete_built", given, people=among)
 
@@ -135,7 +144,7 @@ class Writer:
             outside = [(person, text) for person, text in left.items() if text]
             self._insert_rows("insert_left_window", ("?", "?text"), outside)
             self.delete_built(list(built))
-            self._insert_rows("insert_built", _BUILT_COLUMNS, [_built_row(*one) for one in built.items()])
+            self._insert_built([_built_row(*one) for one in built.items()])
 
     def _check_people(self, people: Mapping[int, str]) -> None:
         """See, and keep until the end of the transaction, that each row still is the person's it was read with."""
@@ -166,8 +175,14 @@ class Writer:
         ]
         self._insert_rows("insert_new", tuple(columns.values()), rows, columns=", ".join(columns))
 
+    def _insert_built(self, rows: Sequence[Parameters]) -> None:
+        dialect = self._store.connection.dialect
+        for part in parts_of(dialect, rows, len(_BUILT_TYPES)):
+            table, given = given_rows(dialect, _BUILT_TYPES, part)
+            self._execute("insert_built", given, expected=len(part), rows=table)
+
     def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
-        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
+        for part in in_chunks(rows, most_rows(len(marks))):
             values = ", ".join([f"({', '.join(marks)})"] * len(part))
             parameters = [value for row in part for value in row]
             self._execute(statement, parameters, expected=len(part), values=values, **pieces)
