@@ -40,6 +40,12 @@ def _database(kind: str, folder: Path) -> AbstractContextManager[TestDatabase]:
 
 
 @pytest.fixture
+def deployed_world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> World:
+    """Return a world on each kind of database."""
+    return World(deployed, server, tmp_path)
+
+
+@pytest.fixture
 def embedded_world(server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
     with sqlite_database(tmp_path) as database:
         yield World(database.deploy(), server, tmp_path)

@@ -9,24 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import SimulatorServer
-from tests.support.databases import TestDatabase
 from tests.support.world import World
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 RECEIPT = json.dumps([f"2026-11-21_02:00:00.00_{UUID}.json"]).encode()
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    with SimulatorServer() as server:
-        yield World(deployed, server, tmp_path)
 
 
 @contextmanager

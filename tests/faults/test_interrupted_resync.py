@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.faults import When
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
-from tests.support.databases import TestDatabase
 from tests.support.staging import child
 from tests.support.world import World, recorded
 
@@ -19,14 +16,12 @@ PERSONS = ("P0000", "P0001", "P0002")
 
 
 @pytest.fixture
-def world(deployed: TestDatabase, tmp_path: Path) -> Iterator[World]:
-    """Three children who were sent."""
-    with SimulatorServer() as server:
-        world = World(deployed, server, tmp_path)
-        world.stage(len(PERSONS))
-        assert world.run().code == 0
-        world.remember()
-        yield world
+def world(deployed_world: World) -> World:
+    """Return a world with three children who were sent."""
+    deployed_world.stage(len(PERSONS))
+    assert deployed_world.run().code == 0
+    deployed_world.remember()
+    return deployed_world
 
 
 def check_all_are_back(world: World) -> None:
