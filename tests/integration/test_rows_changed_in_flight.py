@@ -7,7 +7,8 @@ from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, row_of, staged, table_rows
-from tests.support.writing_back import HERE, accepted, read, record_of, store_of, write
+from tests.support.stores import store_of
+from tests.support.writing_back import HERE, accepted, read, record_of, write
 
 pytestmark = pytest.mark.strict
 

@@ -22,7 +22,8 @@ from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, row_of, staged, table_rows
-from tests.support.writing_back import AT, HERE, UUID, accepted, planner_of, read, record_of, store_of, write
+from tests.support.stores import store_of
+from tests.support.writing_back import AT, HERE, UUID, accepted, planner_of, read, record_of, write
 
 pytestmark = pytest.mark.strict
 

@@ -20,7 +20,8 @@ from api_pipeline.payloads.finding import Finding
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
 from tests.support.staging import child, fill, row_of, staged, table_rows
-from tests.support.writing_back import AT, HERE, RETRY, UUID, accepted, planner_of, read, record_of, store_of, write
+from tests.support.stores import store_of
+from tests.support.writing_back import AT, HERE, RETRY, UUID, accepted, planner_of, read, record_of, write
 
 pytestmark = pytest.mark.strict
 

@@ -1,12 +1,10 @@
 """Records of a staging table, and their outcomes written back."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db import connect
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner
@@ -27,23 +25,11 @@ from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.sql.identifiers import table_names
-from tests.support.databases import TestDatabase
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
 HERE = "https://receiver.example/1/children_social_care_data/999/children"
 RETRY = RetryBudget(0, lambda: 0, lambda _: None)
-
-
-@contextmanager
-def store_of(database: TestDatabase) -> Iterator[StagingTable]:
-    """Open the staging table on a connection of its own."""
-    connection = connect(database.connection_string)
-    try:
-        yield StagingTable(connection, table_names(database.table, connection.dialect))
-    finally:
-        connection.close()
 
 
 def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:

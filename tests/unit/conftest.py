@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.db import connect
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase, sqlite_database
+from tests.support.stores import store_of
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +33,5 @@ def table(deployed_file: Path, tmp_path: Path) -> Iterator[TestDatabase]:
 @pytest.fixture
 def store(table: TestDatabase) -> Iterator[StagingTable]:
     """Yield the program's own view of that table."""
-    connection = connect(table.connection_string)
-    try:
-        yield StagingTable(connection, table_names(table.table, connection.dialect))
-    finally:
-        connection.close()
+    with store_of(table) as store:
+        yield store
