@@ -72,11 +72,12 @@ def test_long_answer_is_cut() -> None:
 
 @pytest.mark.parametrize("pattern", ["a.", "[", "{", "a@", "\"'", "x", "1-", '{"a":', "é", "' ", "12 ", "://"])
 def test_no_answer_makes_masking_slow(pattern: str) -> None:
-    started = time.perf_counter()
+    # The processor's time: the clock's is that of a busy machine.
+    started = time.process_time()
 
     mask_values(pattern * (200_000 // len(pattern)))
 
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize("levels", [400, 900, 5_000, 30_000])
