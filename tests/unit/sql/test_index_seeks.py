@@ -46,9 +46,11 @@ def converted(sql: str) -> Iterator[str]:
             yield node.sql()
 
 
-@pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in t_sql_statements()])
-def test_no_parameter_is_compared_with_a_column_that_holds_no_unicode(sql: str) -> None:
-    assert list(converted(sql)) == []
+def test_no_parameter_is_compared_with_a_column_that_holds_no_unicode() -> None:
+    statements = dict(t_sql_statements())
+
+    assert len(statements) > 100
+    assert {name: found for name, sql in statements.items() if (found := list(converted(sql)))} == {}
 
 
 @pytest.mark.parametrize(
