@@ -76,12 +76,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, in the fast suite, what needs another database than the embedded one, or a browser."""
+    """Leave out, in the fast suite, what is slow or needs another database than the embedded one, or a browser."""
     if not IS_FAST:
         return
-    slow = [item for item in items if _needs_a_server(item)]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in set(slow)]
+    slow = {item for item in items if item.get_closest_marker("slow") or _needs_a_server(item)}
+    config.hook.pytest_deselected(items=list(slow))
+    items[:] = [item for item in items if item not in slow]
 
 
 def _needs_a_server(item: pytest.Item) -> bool:

@@ -18,7 +18,10 @@ from tests.support.commands import clean_environment
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, row_of, staged
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the shell that closes the streams is POSIX'")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="the shell that closes the streams is POSIX'"),
+]
 only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 HOSTILE = "P1\x1b[2J\x1b]0;mine\x07\u202e\x9b1mx"
 

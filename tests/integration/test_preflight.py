@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -237,10 +238,13 @@ def test_an_ssd_in_order_breaks_no_rule(ssd: TestDatabase) -> None:
 @_REAL
 def test_each_planted_error_is_found_by_its_rule(ssd: TestDatabase) -> None:
     wrong: dict[str, object] = {}
+    _fill(ssd, CLEAN)
     for rule in all_rules():
+        table = _TABLES[rule.table]
         rows = deepcopy(CLEAN)
         key = _plant(rule, rows)
-        _fill(ssd, rows)
+        assert [name for name in rows if rows[name] != CLEAN[name]] == [table.name]
+        _fill(ssd, rows, [table])
         found = {
             row["rule"]: (row["found"], row["example_key"])
             for row in _results(ssd, rule.table)
@@ -249,6 +253,7 @@ def test_each_planted_error_is_found_by_its_rule(ssd: TestDatabase) -> None:
         expected = {rule.name: (2 if rule.name == "the same key twice" else 1, key)}
         if found != expected:
             wrong[f"{rule.column}: {rule.name}"] = found
+        _fill(ssd, CLEAN, [table])
 
     assert not wrong
 
@@ -322,8 +327,8 @@ def _plant(rule: PreflightRule, rows: Rows) -> str:
     return str(row[key])
 
 
-def _fill(database: TestDatabase, rows: Rows) -> None:
-    for table in SSD_TABLES:
+def _fill(database: TestDatabase, rows: Rows, tables: Iterable[SsdTable] = SSD_TABLES) -> None:
+    for table in tables:
         name = database.named(table.name)
         database.execute(f"DELETE FROM {name}")
         for row in rows[table.name]:
@@ -340,9 +345,12 @@ def _bound(database: TestDatabase, table: SsdTable, column: str, value: object) 
     return value
 
 
+_statements = cache(statements)
+
+
 def _results(database: TestDatabase, table: str) -> list[dict[str, Any]]:
     position = list(_TABLES).index(table)
-    statement = statements(database.dialect, database.schema)[position]
+    statement = _statements(database.dialect, database.schema)[position]
     names = ("table_name", "column_name", "rule", "effect", "found", "example_key")
     return [dict(zip(names, row, strict=True)) for row in database.rows(statement)]
 

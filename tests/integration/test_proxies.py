@@ -28,6 +28,8 @@ from tests.support.squid import (
 from tests.support.tls import HERE, Authority, authority, closed_port, raw_server, secured_server, silent_server
 from tests.support.world import World, live_settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(council: Authority) -> Iterator[SimulatorServer]:

@@ -20,6 +20,8 @@ from tests.support.diagnosing import Found
 from tests.support.keyrings import store_settings
 from tests.support.world import live_settings
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hush-hush secret %s \N{POUND SIGN}"
 
 

@@ -19,6 +19,8 @@ from tests.support.killed import wait_until_lock_is_free
 from tests.support.staging import fill, staged
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 # Holds up the first request, and with it the run, until `simulator.interrupt`, or the test's end.
 HELD_UP = Fault(FaultKind.SLOW, delay_s=50.0)
 

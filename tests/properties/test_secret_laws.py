@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dotenv import set_key
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.config import load_settings
@@ -20,6 +20,7 @@ from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.redaction import SHORTEST_SECRET, Redactor
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.sql.connection_string import in_braces, pairs, redacted_connection_string
+from tests.support.effort import examples
 
 # what may stand on one line of a settings file
 letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
@@ -85,6 +86,7 @@ def test_no_connection_string_at_all_shows_its_password(text: str) -> None:
     assert "geheim" not in shown or text.lower().startswith("sqlite:///")
 
 
+@settings(max_examples=examples(50, 200))
 @given(long_passwords, st.sampled_from(["plain", "url", "json", "basic", "connection", "argument"]))
 def test_known_password_is_never_logged(password: str, form: str) -> None:
     written = {

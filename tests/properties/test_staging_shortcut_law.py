@@ -50,7 +50,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"COHORT_MONTHS_BACK": "12"},
     {"UASC_VALUES": "nobody"},
 )
-few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=examples(3, 5), deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=examples(60, 100), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 

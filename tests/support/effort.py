@@ -15,4 +15,4 @@ def examples(usual: int, long: int) -> int:
     """Return the number of examples of a law for the suite that runs."""
     if IS_LONG:
         return long
-    return max(usual // 10, 5) if IS_FAST else usual
+    return max(usual // 10, 2) if IS_FAST else usual

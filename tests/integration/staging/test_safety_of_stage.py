@@ -158,6 +158,7 @@ def test_second_staging_at_once_is_refused(ssd: CouncilSsd) -> None:
     assert list(ssd.staged()) == ["1001"]
 
 
+@pytest.mark.slow
 @EMBEDDED
 def test_run_and_staging_exclude_each_other(ssd: CouncilSsd) -> None:
     ssd.children("1001")
@@ -166,6 +167,7 @@ def test_run_and_staging_exclude_each_other(ssd: CouncilSsd) -> None:
         assert process.wait(60) == 75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> None:
     children = [f"{number:05}" for number in range(PEOPLE)]
@@ -254,6 +256,7 @@ def test_quiet_prints_nothing(ssd: CouncilSsd) -> None:
     assert ssd.stage("--quiet").text == ssd.stage("--dry-run", "--quiet").text == ""
 
 
+@pytest.mark.slow
 @EMBEDDED
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
 @pytest.mark.parametrize("command", [["stage", "--as-of", AS_OF], ["run", "--stage"]])

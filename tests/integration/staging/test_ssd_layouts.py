@@ -70,6 +70,7 @@ def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) ->
     database.execute(sql)
 
 
+@pytest.mark.slow
 def test_the_staged_rows_are_the_same_byte_for_byte_from_every_database(ssd: CouncilSsd) -> None:
     synthetic = SyntheticSsd(len(ALL_CASES) + 60, RUN_DATE)
     fill_synthetic(ssd.database, synthetic)

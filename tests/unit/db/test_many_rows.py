@@ -5,17 +5,19 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.db.many_rows import MOST_PARAMETERS, MOST_ROWS, parts_of, put_together
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
+from tests.support.effort import examples
 from tests.support.statements import count_of
 
 VALUES = st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=3)
 
 
+@settings(max_examples=examples(40, 200))
 @given(st.integers(1, 60).flatmap(lambda width: st.lists(st.tuples(*[VALUES] * width), max_size=50)))
 def test_every_row_is_sent_once_in_order_and_within_limits(rows: list[tuple[object, ...]]) -> None:
     sql = f"INSERT INTO t (a) VALUES ({', '.join('?' * len(rows[0]))})" if rows else "INSERT INTO t (a) VALUES (?)"

@@ -196,7 +196,14 @@ def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> Non
             pool.submit(batch(number))
         while not receiver.posts:
             time.sleep(0.001)
-        threading.Timer(0.05, receiver.go_on.set).start()
+
+        def go_on_once_closing() -> None:
+            while not stop.is_set:
+                time.sleep(0.001)
+            time.sleep(0.2)
+            receiver.go_on.set()
+
+        threading.Thread(target=go_on_once_closing).start()
 
         left = pool.close()
 

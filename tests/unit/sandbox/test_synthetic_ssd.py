@@ -178,7 +178,7 @@ def test_the_same_seed_gives_the_same_nights() -> None:
 
 
 def test_an_ordinary_person_has_about_sixty_rows() -> None:
-    counts = [person.row_count for person in SyntheticSsd(2_000, AS_OF, all_cases_first=False).persons()]
+    counts = [person.row_count for person in SyntheticSsd(400, AS_OF, all_cases_first=False).persons()]
 
     assert 50 <= sum(counts) / len(counts) <= 70
 
@@ -201,7 +201,7 @@ def test_every_row_fits_its_table() -> None:
 
 def test_keys_stay_unique_over_many_nights() -> None:
     ssd, rng = SyntheticSsd(SMALL, AS_OF), random.Random(4)
-    for _ in range(10):
+    for _ in range(5):
         ssd.next_night(rng, 0.2)
 
     for table in SSD_TABLES:

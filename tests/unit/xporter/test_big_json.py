@@ -56,6 +56,7 @@ def test_a_cut_body_is_an_error(tmp_path: Path, text: bytes) -> None:
         read_members(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
