@@ -1,9 +1,11 @@
 """What several integration tests are given."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.sinks import HttpSink, http_sink
 from tests.support.tls import Authority, authority
 
 
@@ -11,3 +13,10 @@ from tests.support.tls import Authority, authority
 def council(tmp_path: Path) -> Authority:
     """Return the certificate authority of the council itself."""
     return authority(tmp_path)
+
+
+@pytest.fixture
+def sink() -> Iterator[HttpSink]:
+    """Yield a server that keeps every request."""
+    with http_sink() as sink:
+        yield sink

@@ -6,7 +6,6 @@ import email
 import email.policy
 import json
 import socket
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from api_pipeline.db import connect
 from api_pipeline.run_lock import take
 from api_pipeline.sandbox.simulator import Fault, Refusal
 from tests.support.commands import Completed, invoke_cli
-from tests.support.sinks import HERE, HttpSink, MailSink, http_sink, mail_sink
+from tests.support.sinks import HERE, HttpSink, MailSink, mail_sink
 from tests.support.tls import authority
 from tests.support.world import World
 
@@ -35,12 +34,6 @@ TOKEN = "T0p-secret-token-9f"
 def world(world: World) -> World:
     world.stage(3)
     return world
-
-
-@pytest.fixture
-def sink() -> Iterator[HttpSink]:
-    with http_sink() as sink:
-        yield sink
 
 
 def hook(sink: HttpSink) -> str:

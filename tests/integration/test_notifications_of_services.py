@@ -15,18 +15,12 @@ import pytest
 from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecOptions, TecServer, TecSimulator
 from api_pipeline.sandbox.simulator.xporter import Quirk, XporterServer, XporterSimulator
 from tests.support.commands import Completed, invoke_cli
-from tests.support.sinks import HttpSink, http_sink
+from tests.support.sinks import HttpSink
 from tests.support.xporter import TODAY, make_school
 from tests.support.xporter_council import Council
 
 SCHEMA = json.loads((resources.files("api_pipeline") / "data/schemas/notification.schema.json").read_text("utf-8"))
 TOKEN = "T0p-secret-token-9f"
-
-
-@pytest.fixture
-def sink() -> Iterator[HttpSink]:
-    with http_sink() as sink:
-        yield sink
 
 
 def told(sink: HttpSink) -> list[tuple[object, object, object]]:
