@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import count
 
 from api_pipeline.anonymise.fields import drawn_codes, kept_codes
 from api_pipeline.anonymise.keyed import RunKey, shuffled
-from api_pipeline.anonymise.values import SCORES, date_on, day_of, letters_and_digits, normalised
+from api_pipeline.anonymise.values import FOREIGN_VOWELS, SCORES, date_on, day_of, letters_and_digits, normalised
 from api_pipeline.sandbox.invented_children import invented_upn
 
 LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
 
 _LONGEST_IDENTIFIER = 20
-_CONSONANTS, _VOWELS, _SYLLABLES = "bdfghjklmnprstvz", "aeiou\u00e9\u00f3\u0175", 4
+_CONSONANTS, _VOWELS, _SYLLABLES = "bdfghjklmnprstvz", f"aeiou{FOREIGN_VOWELS}", 4
 # No postcode area of the United Kingdom begins with Q, V or X. No X behind a digit: 0x trips a firewall.
 _AREAS, _LETTERS = "QVX", "ABDEFGHJLNPQRSTUWYZ"
 
@@ -30,7 +29,7 @@ class Child:
         self._key = key
         self._child = la_child_id
         self._original = letters_and_digits(original)
-        self._images: dict[str, dict[str, str]] = {}
+        self._images: dict[str, Mapping[str, str]] = {}
         self._scores: list[int] = []
         # Backwards only, so that nothing comes to lie in the future that did not lie there.
         self._shift = LEAST_SHIFT_DAYS + key.number("dates", la_child_id) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
@@ -43,15 +42,15 @@ class Child:
 
     def name(self, value: str) -> str:
         """Return an invented name; some have letters that a rehearsal should meet."""
-        return self._fresh(lambda attempt: _name(self._number("name", value, attempt)))
+        return self._fresh(_name, "name", value)
 
     def postcode(self, value: str) -> str:
         """Return a postcode that nobody has."""
-        return self._fresh(lambda attempt: _postcode(self._number("postcode", value, attempt)))
+        return self._fresh(_postcode, "postcode", value)
 
     def upn(self, value: str) -> str:
         """Return a unique pupil number of the census's form."""
-        return self._fresh(lambda attempt: _upn(self._number("upn", value, attempt)))
+        return self._fresh(_upn, "upn", value)
 
     def date(self, value: str) -> str | None:
         """Return a date moved by the child's shift, None for a text that is none, or where the calendar ends before."""
@@ -60,7 +59,8 @@ class Child:
 
     def code(self, name: str, value: str) -> str:
         """Return a code of the list `name`; a text that is not in the list becomes any of its codes."""
-        return self.codes(name, [value])[0]
+        images = self._images.get(name) or self._images_of(name)
+        return images.get(value) or self.codes(name, [value])[0]
 
     def codes(self, name: str, values: Sequence[object]) -> list[str]:
         """Return codes of the list for several values: as many different ones, as long as the list has enough.
@@ -87,19 +87,25 @@ class Child:
                 images[value] = _unused(order, self._number("code", name, value), set(images.values()))
         return [images[value] for value in values]
 
-    def _images_of(self, name: str) -> dict[str, str]:
+    def _images_of(self, name: str) -> Mapping[str, str]:
         """Return what each code of a list becomes for this child; those that are drawn come first."""
-        pool = drawn_codes(name)
-        drawn = dict(zip(pool, shuffled(pool, self._number("codes", name)), strict=True))
-        images = self._images[name] = drawn | {code: code for code in kept_codes(name)}
+        images = self._key.table(name, drawn_codes(name), self._child)
+        if kept := kept_codes(name):
+            images = {**images, **{code: code for code in kept}}
+        self._images[name] = images
         return images
 
     def _number(self, *parts: str | int) -> int:
         return self._key.number(self._child, *parts)
 
-    def _fresh(self, make: Callable[[int], str]) -> str:
-        """Return the first invention that is not in the original; `make` makes one by the attempt's number."""
-        return next(made for attempt in count() if normalised(made := make(attempt)) not in self._original)
+    def _fresh(self, make: Callable[[int], str], kind: str, value: str) -> str:
+        """Return the first invention for `value` that is not in the original; `make` makes one of a number."""
+        attempt = 0
+        while normalised(made := make(self._key.short_number(self._child, kind, value, attempt))).encode() in (
+            self._original
+        ):
+            attempt += 1
+        return made
 
 
 def _unused(order: Sequence[str], number: int, used: Collection[str]) -> str:

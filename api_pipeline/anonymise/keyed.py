@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from math import factorial
@@ -12,6 +12,8 @@ from typing import NoReturn, TypeVar
 _Value = TypeVar("_Value")
 _KEY_BYTES = 32
 _BLOCK_BYTES = 64
+# Of each list; a divisor of 256. A few megabytes for all lists together.
+_TABLES = 128
 # Without I, O and 0, which are misread, and without X: an identifier that holds 0x trips a firewall (specification 6).
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWYZ123456789"
 _LETTER_OF = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
@@ -20,13 +22,14 @@ _LETTER_OF = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 class RunKey:
     """A random key that lives in memory for one run. It has no representation, so that no log can hold it."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_inner", "_outer", "_tables")
 
     def __init__(self, key: bytes | None = None) -> None:
         """Take a new random key of 256 bits; `key` is for tests that need the same run twice."""
         block = (secrets.token_bytes(_KEY_BYTES) if key is None else key).ljust(_BLOCK_BYTES, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+        self._tables: dict[tuple[str, int], Mapping[str, str]] = {}
 
     def __repr__(self) -> str:
         return "RunKey(...)"
@@ -41,6 +44,23 @@ class RunKey:
     def number(self, *parts: str | int) -> int:
         """Return the same digest as a number of 256 bits."""
         return int.from_bytes(self.digest(*parts), "big")
+
+    def short_number(self, *parts: str | int) -> int:
+        """Return a number of 60 bits of the same digest, which is divided faster."""
+        return int.from_bytes(self.digest(*parts)[:8], "big") >> 4
+
+    def table(self, name: str, values: Sequence[str], child: str) -> Mapping[str, str]:
+        """Return what each of the values of the list `name` becomes for a child: another order of the same values.
+
+        To shuffle a list for every child would take longer than all else that is done with it, so the run has some
+        tables of each list, and the key chooses the child's.
+        """
+        number = self.digest(child, "codes", name)[0] % _TABLES
+        found = self._tables.get((name, number))
+        if found is None:
+            order = shuffled(values, self.number("table", name, number))
+            found = self._tables[name, number] = dict(zip(values, order, strict=True))
+        return found
 
     def identifier(self, length: int, value: str) -> str:
         """Return `length` letters and digits (at most 32) for a value, five bits each of a digest."""

@@ -15,6 +15,7 @@ from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome, RowList
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import LiveRecord, anonymise
 from api_pipeline.anonymise.tables import pair_of
+from api_pipeline.anonymise.values import letters_and_digits
 from api_pipeline.commands.anonymise import sentences
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
@@ -49,6 +50,21 @@ def values_of(node: dict[str, Any], path: str = "") -> Iterator[str]:
 
 def test_every_value_of_the_schema_is_known_for_what_it_is() -> None:
     assert [path for path, _ in kinds(record_fields())] == list(values_of(schema()))
+
+
+def test_children_of_a_run_have_different_tables_of_a_list_and_keep_their_own() -> None:
+    codes = drawn_codes("code_ethnicity")
+    tables = [KEY.table("code_ethnicity", codes, f"C{number}") for number in range(300)]
+
+    assert all(list(table) == list(codes) and sorted(table.values()) == sorted(codes) for table in tables)
+    assert 60 < len({tuple(table.values()) for table in tables}) <= 128
+    assert KEY.table("code_ethnicity", codes, "C7") == tables[7]
+    assert RunKey(b"other").table("code_ethnicity", codes, "C7") != tables[7]
+
+
+def test_invented_letters_are_found_in_a_text_whatever_its_case_and_signs() -> None:
+    assert letters_and_digits("JOS\u00c9 \u00d3-\u0174yn 12") == "jos\u00e9\u00f3\u0175yn12".encode()
+    assert letters_and_digits("A-b_C\n1") == b"abc\n1"
 
 
 def test_each_kind_is_found_where_it_belongs() -> None:
