@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -169,6 +168,9 @@ def _letter_pattern(letter: str) -> str:
     escapes = _escapes({ord(letter), *map(ord, letter.lower()), *map(ord, letter.upper())})
     if _is_plain(letter):
         return f"(?:{letter}|{escapes})"
+    # It takes 2 milliseconds, and few runs have a text that asks for it.
+    import html
+
     written = {
         letter,
         quote(letter, safe="", errors="replace"),

@@ -11,9 +11,9 @@ from typing import Any
 from api_pipeline.payloads.schema_check import json_path
 
 _BYTE_ORDER_MARK = "\ufeff"
-_CONSTANT = re.compile(r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b")
-_POWER = re.compile(r"[:\[,]\s*(-?\d[\d.]*[eE][+]?\d+)")
-_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_CONSTANT = r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b"
+_POWER = r"[:\[,]\s*(-?\d[\d.]*[eE][+]?\d+)"
+_HALF = r"\\u[dD][89a-fA-F]|[\ud800-\udfff]"
 _JSON_BLANKS = " \t\r\n"
 _ESCAPED_QUOTE = "\\u0022"
 
@@ -31,12 +31,12 @@ def explain_invalid(text: str) -> str:
     except RecursionError:
         return "it is nested too deeply"
     except ValueError:
-        found = _CONSTANT.search(text)
+        found = re.search(_CONSTANT, text)
         return f"NaN or Infinity is not a JSON value{_where(text, found.start(1)) if found else ''}"
-    for power in _POWER.finditer(text):
+    for power in re.finditer(_POWER, text):
         if math.isinf(float(power[1])):
             return f"a number beyond all bounds{_where(text, power.start(1))}"
-    found = _HALF.search(text)
+    found = re.search(_HALF, text)
     return f"half of a character (half an emoji, say){_where(text, found.start())}" if found else "it cannot be read"
 
 

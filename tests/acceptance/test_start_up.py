@@ -79,3 +79,12 @@ def test_status_loads_no_client_no_planner_and_no_store_of_secrets(tmp_path: Pat
     assert not {name.partition(".")[0] for name in found} & {"requests", "urllib3", "ssl", "tenacity", "jsonschema_rs"}
     if sys.platform.startswith("linux"):
         assert "keyring" not in found
+
+
+def test_sending_loads_nothing_that_only_a_refused_record_needs() -> None:
+    loading = "import api_pipeline.assembly.run, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, timeout=60, check=True)
+    found = set(json.loads(done.stdout))
+
+    assert "api_pipeline.csc_api.answers" in found
+    assert not found & {"api_pipeline.csc_api.error_paths", "html", "jinja2", "rich", "keyring", "pyodbc"}
