@@ -31,14 +31,16 @@ def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: P
         assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
 
 
-def test_pages_that_never_belong_together_leave_what_was_landed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["moved_between_pages", "same_page"])
+def test_pages_that_never_belong_together_leave_what_was_landed(tmp_path: Path, kind: str) -> None:
     school = make_school(1, pupils=23, weeks=1, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "paged.db", [school], endpoints=("Students",))
     rehearsal.collect()
     before = rehearsal.landed("Students", school.estab)
     school.enrol()
-    rehearsal.simulator.change(most_rows=7)
-    rehearsal.simulator.add_quirk(Quirk("moved_between_pages", endpoint="Students", times=None))
+    # The pages have 24 rows together, also where each of them is the first.
+    rehearsal.simulator.change(most_rows=8)
+    rehearsal.simulator.add_quirk(Quirk(kind, endpoint="Students", times=None))
     assert rehearsal.collect().exit_code == 5
     assert rehearsal.landed("Students", school.estab) == before
 

@@ -47,9 +47,9 @@ class ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where an answer stands among the pages of its round."""
+    """Where an answer stands among the pages of its round; `number` is None where it does not say."""
 
-    number: int
+    number: int | None
     count: int
     rows: int | None
 
@@ -179,9 +179,8 @@ def _first(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _page(members: Mapping[str, Any]) -> Page | None:
     try:
         count = int(members["pagecount"])
-        number = int(members.get("pagenumber") or 1)
-        rows = members.get("rowcount")
-        return Page(number, count, None if rows is None else int(rows))
+        number, rows = members.get("pagenumber"), members.get("rowcount")
+        return Page(None if number is None else int(number), count, None if rows is None else int(rows))
     except (KeyError, TypeError, ValueError):
         return None
 

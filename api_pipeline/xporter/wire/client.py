@@ -18,7 +18,7 @@ from api_pipeline.transport.exchange import Answered, Exchange
 from api_pipeline.transport.single_request import Request, Transient
 from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
-from api_pipeline.xporter.wire.answer import Answer, ApiError, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_ready, read_answer, unwrapped
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -153,10 +153,8 @@ class IdaasClient:
         for number in range(2, first.page.count + 1):
             with self._asked(path, [*query, *self._page_query(first, number)]) as (body, size):
                 answer = read_answer(unwrapped(body), size)
-                page = answer.page
-                agrees = page is not None and (page.count, page.rows) == (first.page.count, first.page.rows)
                 snapshot = (answer.next_hash, answer.previous_hash)
-                if not agrees or snapshot != (first.next_hash, first.previous_hash):
+                if not _follows(answer.page, first.page, number) or snapshot != (first.next_hash, first.previous_hash):
                     return None
                 received += size
                 for name, rows in answer.tables.items():
@@ -196,3 +194,10 @@ class IdaasClient:
             yield found.members, found.raw.size
         finally:
             found.raw.remove_file()
+
+
+def _follows(page: Page | None, first: Page, number: int) -> bool:
+    """Return whether an answer is page `number` of the round that began with `first`, and not the same page again."""
+    if page is None or (page.count, page.rows) != (first.count, first.rows):
+        return False
+    return page.number is None or first.number is None or page.number - first.number == number - 1

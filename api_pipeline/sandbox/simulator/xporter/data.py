@@ -69,7 +69,7 @@ def paged(
     asked = int(query.get("pagesize") or 0)
     size = min(asked or conditions.most_rows, conditions.most_rows)
     pages = max(1, -(-rows // size))
-    number = int(query.get("page") or 1)
+    number = 1 if quirk and quirk.kind == "same_page" else int(query.get("page") or 1)
     first = (number - 1) * size
     body: dict[str, Any] = {
         name: table if name.endswith("_deleted") else table[first : first + size] for name, table in tables.items()

@@ -11,8 +11,9 @@ class Quirk:
     """Something odd about the next `times` data answers (None: all) of a school ("" any) and endpoint ("" any).
 
     Kinds: error_body, not_ready, html, cut, missing_table, empty_table, null_key, duplicate_key, extra_column,
-    number_to_text, shrunk, unavailable, scope, token_refused, moved_between_pages, broken_gzip, wrapped. Endpoint
-    `write` applies to what is written back; write_lost: taken, and never seen in the school.
+    number_to_text, shrunk, unavailable, scope, token_refused, moved_between_pages, same_page (whichever is asked
+    for), broken_gzip, wrapped. Endpoint `write` applies to what is written back; write_lost: taken, and never seen in
+    the school.
     """
 
     kind: str
