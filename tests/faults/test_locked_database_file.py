@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import DatabaseBusy, connect
-from tests.faults.outages import (
-    before_answer,
-)
+from tests.faults.outages import before_answer
 from tests.support.spooled import MANY, MID_RUN, check_spooled_and_recovered
 from tests.support.world import World
 

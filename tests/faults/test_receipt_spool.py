@@ -7,11 +7,7 @@ from dataclasses import replace
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, SimulatorServer
-from tests.faults.outages import (
-    allow_writes,
-    before_answer,
-    refuse_writes,
-)
+from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.support.databases import TestDatabase, sqlite_database
 from tests.support.spooled import no_spool, spool_of, spooled
 from tests.support.staging import change, child, hash_of, table_rows, text_of

@@ -10,14 +10,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.diagnosing import NETWORK_TEAM, walk
-from tests.support.tls import (
-    Authority,
-    authority,
-    context_of_old,
-    raw_server,
-    secured_server,
-    silent_server,
-)
+from tests.support.tls import Authority, authority, context_of_old, raw_server, secured_server, silent_server
 
 
 def test_council_authority_works_through_ca_bundle(council: Authority, tmp_path: Path) -> None:

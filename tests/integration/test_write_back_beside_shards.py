@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.model import (
-    Record,
-    State,
-    UpToDate,
-)
+from api_pipeline.model import Record, State, UpToDate
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool

@@ -8,14 +8,7 @@ from typing import Any
 from api_pipeline.db_retry import RetryBudget
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner
-from api_pipeline.model import (
-    Accepted,
-    Outcome,
-    Receipt,
-    Record,
-    RecordKind,
-    StagedRow,
-)
+from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection

@@ -14,9 +14,7 @@ from api_pipeline.db import Connection
 from api_pipeline.delivery import pages
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import (
-    StagedRow,
-)
+from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.payloads.reading import Payload, read_payload

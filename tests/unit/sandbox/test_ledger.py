@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.sandbox.simulator import (
-    LA_CODE,
-    Conditions,
-    Fault,
-    FaultTarget,
-    Options,
-    Reading,
-)
+from api_pipeline.sandbox.simulator import LA_CODE, Conditions, Fault, FaultTarget, Options, Reading
 from tests.support.simulated import PATH, Client, child
 
 

@@ -8,18 +8,7 @@ import pytest
 
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
-from tests.support.ssd import (
-    built,
-    care,
-    episode,
-    episodes,
-    leaver,
-    only_episode,
-    permanence,
-    person,
-    rows,
-    rules,
-)
+from tests.support.ssd import built, care, episode, episodes, leaver, only_episode, permanence, person, rows, rules
 
 ONCE = StageOptions(one_block_per_child=True)
 

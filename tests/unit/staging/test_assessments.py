@@ -7,15 +7,7 @@ import json
 import pytest
 
 from api_pipeline.payloads.schema_check import code_list, legacy_codes
-from tests.support.ssd import (
-    ASSESSMENTS,
-    When,
-    assessment,
-    factors,
-    only_episode,
-    rows,
-    rules,
-)
+from tests.support.ssd import ASSESSMENTS, When, assessment, factors, only_episode, rows, rules
 
 
 @pytest.mark.parametrize(

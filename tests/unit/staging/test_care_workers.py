@@ -9,17 +9,7 @@ import pytest
 
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import window_for
-from tests.support.ssd import (
-    WINDOW,
-    When,
-    cin_plan,
-    involvement,
-    only_episode,
-    professional,
-    rows,
-    rules,
-    withheld,
-)
+from tests.support.ssd import WINDOW, When, cin_plan, involvement, only_episode, professional, rows, rules, withheld
 
 
 def managed(*involvements: Any, **lists: Any) -> PersonRows:

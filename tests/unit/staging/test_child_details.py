@@ -6,17 +6,7 @@ import pytest
 
 from api_pipeline.payloads.schema_check import code_list
 from api_pipeline.staging.issues import Issue, IssueRule
-from tests.support.ssd import (
-    address,
-    built,
-    details,
-    disability,
-    linked,
-    person,
-    rows,
-    rules,
-    withheld,
-)
+from tests.support.ssd import address, built, details, disability, linked, person, rows, rules, withheld
 
 UPN = "A123456789012"
 FORMER = "B123456789012"

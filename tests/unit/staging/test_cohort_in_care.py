@@ -9,16 +9,7 @@ import pytest
 from api_pipeline.staging import cohort
 from api_pipeline.staging.rows import PersonRows
 from tests.support.cohort import is_in
-from tests.support.ssd import (
-    WINDOW,
-    When,
-    care,
-    episode,
-    leaver,
-    person,
-    placement,
-    rows,
-)
+from tests.support.ssd import WINDOW, When, care, episode, leaver, person, placement, rows
 
 
 def looked_after(**lists: Any) -> PersonRows:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ssd import (
-    built,
-    rows,
-    rules,
-    sdq,
-)
+from tests.support.ssd import built, rows, rules, sdq
 
 
 @pytest.mark.parametrize(("day", "is_in"), [("2024-03-31", False), ("2024-04-01", True), ("2026-08-12", False)])

@@ -6,12 +6,7 @@ import pytest
 
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.staging.options import UASC_VALUES, StageOptions
-from tests.support.ssd import (
-    When,
-    details,
-    rows,
-    status,
-)
+from tests.support.ssd import When, details, rows, status
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,7 @@ import pytest
 
 from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.staging.rows import PersonRows
-from tests.support.ssd import (
-    When,
-    built,
-    care,
-    episode,
-    episodes,
-    only_episode,
-    placed,
-    placement,
-    rules,
-    withheld,
-)
+from tests.support.ssd import When, built, care, episode, episodes, only_episode, placed, placement, rules, withheld
 
 PLACEMENTS = "child_looked_after_placements"
 

@@ -6,17 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ssd import (
-    S47,
-    When,
-    cin_plan,
-    conference,
-    cp_plan,
-    enquiry,
-    only_episode,
-    rows,
-    rules,
-)
+from tests.support.ssd import S47, When, cin_plan, conference, cp_plan, enquiry, only_episode, rows, rules
 
 
 @pytest.mark.parametrize(
