@@ -52,7 +52,7 @@ def test_every_value_of_the_schema_is_known_for_what_it_is() -> None:
     assert [path for path, _ in kinds(record_fields())] == list(values_of(schema()))
 
 
-def test_children_of_a_run_have_different_tables_of_a_list_and_keep_their_own() -> None:
+def test_each_child_of_a_run_keeps_one_of_many_tables_of_a_list() -> None:
     codes = drawn_codes("code_ethnicity")
     tables = [KEY.table("code_ethnicity", codes, f"C{number}") for number in range(300)]
 

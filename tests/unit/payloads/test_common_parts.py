@@ -72,7 +72,7 @@ def test_numbers_and_truth_values_that_python_takes_for_equal_differ() -> None:
 
 
 @pytest.mark.parametrize("held", [{"la_child_id": "C1"}, {}])
-def test_a_payload_of_its_identifier_alone_is_told_from_one_with_more_in_common(held: Json) -> None:
+def test_an_identifier_alone_is_not_taken_for_something_in_common(held: Json) -> None:
     assert differing(held)[0] == held
     assert differing({**NOW, "child_details": {}})[0].keys() > {"la_child_id", "child_details"}
 
