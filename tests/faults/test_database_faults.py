@@ -30,6 +30,7 @@ from tests.faults.outages import (
 )
 from tests.properties.model import content
 from tests.support.databases import TestDatabase
+from tests.support.effort import IS_LONG
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay, relay_to
@@ -140,7 +141,8 @@ def test_receipts_survive_a_database_that_refuses_logins(postgres_world: World) 
     check_spooled_and_recovered(world, done.code, done.text, may_be_written_too=True)
 
 
-@pytest.mark.parametrize("number", range(25, 37))
+# Every third commit of these; each of them in `scripts/test --long`.
+@pytest.mark.parametrize("number", range(25, 37, 1 if IS_LONG else 3))
 def test_spool_is_named_whichever_connection_is_lost_first(relayed: tuple[World, Relay], number: int) -> None:
     world, relay = relayed
     world.stage(MANY)
