@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault
+from tests.support.databases import one_kind
 from tests.support.staging import change, child, row_of, staged
 from tests.support.world import World, recorded
 
@@ -65,6 +66,7 @@ def break_the_json(world: World) -> None:
     world.restage("1", NEW)
 
 
+@one_kind
 @pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("before", [rehearse, fail, be_refused, break_the_schema, break_the_json])
 def test_adopted_receipts_survive_every_change_of_the_row(inherited: World, before: Any, deltas: str) -> None:

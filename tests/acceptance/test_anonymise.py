@@ -11,7 +11,7 @@ from api_pipeline.sandbox.invented_children import changed, invented_child
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.acceptance.test_no_secret_anywhere import PERSONAL, ROWS, found_in
 from tests.support.commands import Completed, invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
 from tests.support.documents import DOCS, blocks
 from tests.support.staging import Staged, fill, staged, table_rows
 from tests.support.world import live_settings, normal
@@ -71,6 +71,7 @@ def test_anonymised_copy_can_be_rehearsed_in_testing_mode(deployed: TestDatabase
     assert table_rows(deployed, deployed.table) == live
 
 
+@one_kind
 def test_a_receiver_takes_every_invented_child_whole(
     deployed: TestDatabase, tmp_path: Path, server: SimulatorServer
 ) -> None:
@@ -102,6 +103,7 @@ def test_the_query_of_the_page_finds_nobody_in_both_tables(deployed: TestDatabas
     assert deployed.rows(query.strip().rstrip(";")) == [(1,)]
 
 
+@one_kind
 def test_as_sent_changes_go_as_deltas(deployed: TestDatabase, tmp_path: Path, server: SimulatorServer) -> None:
     fill(deployed, deployed.table, cohort())
     assert run(deployed, tmp_path, "anonymise", "--replace", "--as-sent").code == 0

@@ -13,7 +13,7 @@ from api_pipeline.sandbox.simulator import Reading, SimulatorServer
 from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, When
 from tests.faults.outages import before_answer
 from tests.support.commands import ROOT, invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
 from tests.support.layouts import make_table
 from tests.support.postgres import PostgresServer
 from tests.support.staging import change, child, row_of, staged, table_rows
@@ -150,6 +150,7 @@ def test_options_of_postgresqls_driver_keep_nothing_from_being_sent(world: World
     assert world.run(DB_CONNECTION_STRING=text, BATCH_SIZE=10, USE_PARTIAL_PAYLOAD=deltas).code == 0
 
 
+@one_kind
 def test_without_purging_a_payload_goes_even_where_something_only_vanished(world: World) -> None:
     closed = child("1", social_care_episodes=[{**EPISODE, "closure_date": "2026-02-01"}])
     world.fill([staged("1", closed)])
@@ -177,6 +178,7 @@ def test_without_purging_a_lost_answer_leaves_the_baseline_in_doubt(world: World
         assert (world.server.simulator.held("1") or {})["mis_child_id"] == payload["mis_child_id"]
 
 
+@one_kind
 def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World) -> None:
     world.fill([staged("1")])
     assert world.run().code == 0
@@ -299,6 +301,7 @@ def test_a_table_whose_payloads_are_jsonb_gets_through_its_nights(database: Test
         assert server.simulator.held("1") is None
 
 
+@one_kind
 def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> None:
     world.fill([staged("1")])
     assert world.run().code == 0
@@ -307,6 +310,7 @@ def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> Non
     assert "NOT SENT" in row_of(world.database, world.database.table, "1")["api_response"]
 
 
+@one_kind
 def test_run_reports_rows_left_out_by_its_limit(world: World) -> None:
     world.stage(5)
     done = world.run("--limit", "3")
@@ -315,6 +319,7 @@ def test_run_reports_rows_left_out_by_its_limit(world: World) -> None:
     assert (done.code, "everything due was accepted" in done.text) == (0, True)
 
 
+@one_kind
 def test_run_that_ends_early_counts_the_rows_it_did_not_reach(world: World) -> None:
     world.stage(330)
     change(world.database, world.database.table, "P0329", submission_status="sent")
@@ -327,6 +332,7 @@ def test_run_that_ends_early_counts_the_rows_it_did_not_reach(world: World) -> N
     assert [tuple(run) for run in runs] == [(329, 329)]
 
 
+@one_kind
 def test_the_log_tells_a_run_from_its_beginning_to_its_end(world: World) -> None:
     world.stage(5)
     log = world.folder / "run.log"
@@ -337,6 +343,7 @@ def test_the_log_tells_a_run_from_its_beginning_to_its_end(world: World) -> None
     assert "exit code 0: 5 due, 5 accepted" in text
 
 
+@one_kind
 def test_the_log_tells_why_a_run_did_not_begin(world: World) -> None:
     log = world.folder / "run.log"
     assert world.run("--quiet", "--log-file", str(log), TABLE_NAME="no_such_table").code == 3
@@ -345,6 +352,7 @@ def test_the_log_tells_why_a_run_did_not_begin(world: World) -> None:
     assert "no_such_table" in text
 
 
+@one_kind
 def test_bundle_without_certificates_stops_before_the_database(world: World) -> None:
     world.stage(1)
     bundle = world.folder / "bundle.pem"

@@ -12,10 +12,10 @@ import pytest
 from api_pipeline.sandbox.simulator import Options, Simulator, SimulatorServer
 from tests.acceptance.test_ten_nights import settings_of
 from tests.support.commands import invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
 from tests.support.staging import Staged, child, fill, row_of, staged, table_rows
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+pytestmark = one_kind
 
 
 @pytest.fixture

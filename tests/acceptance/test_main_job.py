@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.sandbox.simulator import CLIENT_SECRET, SimulatorServer
 from api_pipeline.sandbox.simulator.answer import Answer
 from tests.support.commands import invoke_cli, run_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
 from tests.support.world import live_settings
 
@@ -172,6 +172,7 @@ def test_names_of_every_script_arrive_byte_for_byte_as_they_were_staged(
     assert server.simulator.accepted_records == [text.encode() for text in texts]
 
 
+@one_kind
 def test_testing_mode_is_the_default_and_reaches_nobody(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
@@ -310,6 +311,7 @@ def test_without_control_tables_full_payloads_go_and_deltas_refuse(
     assert row_of(database, database.table, "1")["submission_status"] == "sent"
 
 
+@one_kind
 def test_the_program_works_on_a_console_of_code_page_1252(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.faults import When
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
+from tests.support.databases import one_kind
 from tests.support.staging import child
 from tests.support.world import World, recorded
 
@@ -53,6 +54,7 @@ def test_a_resync_whose_purge_could_not_be_written_back_loses_no_child(world: Wo
     check_all_are_back(world)
 
 
+@one_kind
 def test_a_resync_whose_answer_was_lost_before_a_signal_loses_no_child(world: World) -> None:
     simulator = world.server.simulator
     simulator.add_fault(Fault(kind=FaultKind.ANSWER, status=502, when=When.AFTER_ACCEPTING))

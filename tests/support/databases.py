@@ -18,12 +18,17 @@ import pytest
 from api_pipeline.sql import ddl
 from api_pipeline.sql.binding import bind
 from api_pipeline.sql.identifiers import Dialect
+from tests.support.effort import IS_LONG
 from tests.support.postgres import PostgresServer
 
 SQLITE_DRIVER = "SQLite3"
 EXTERNAL = "TEST_DB_CONNECTION_STRING"
 # A kind more where the environment names a database of somebody's own.
 EXTERNAL_KIND = ["external"] if os.environ.get(EXTERNAL) else []
+# For a test of what the kind of database does not change: the embedded one, and in `scripts/test --long` each of them.
+one_kind = pytest.mark.parametrize(
+    "database", ["sqlite", *(["sqlite-odbc", "postgresql-odbc"] if IS_LONG else []), *EXTERNAL_KIND], indirect=True
+)
 LIVE = "ssd_api_data_staging"
 ANON = "ssd_api_data_staging_anon"
 
