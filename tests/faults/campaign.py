@@ -29,6 +29,7 @@ from tests.support.commands import Completed
 from tests.support.databases import TestDatabase, postgresql_database, sqlite_database
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.staging import table_rows, text_of
+from tests.support.strict import strict_database
 from tests.support.world import World, held_now, normal, recorded
 
 # Makes a database in a folder, and takes it away at the end.
@@ -306,9 +307,17 @@ def _numbered(fault: Fault, number: int) -> Fault:
 
 
 def run_campaign(
-    runs: int, seed: int, server: PostgresServer | None, postgres_share: float, tell: Callable[[str], None]
+    runs: int,
+    seed: int,
+    server: PostgresServer | None,
+    postgres_share: float,
+    tell: Callable[[str], None],
+    embedded: Maker = sqlite_database,
 ) -> Figures:
-    """Do at least so many runs with faults, in stories of six nights, and return the figures."""
+    """Do at least so many runs with faults, in stories of six nights, and return the figures.
+
+    `embedded` makes the databases that are not on the server.
+    """
     figures = Figures()
     began = time.monotonic()
     rng = random.Random(seed)
@@ -316,7 +325,7 @@ def run_campaign(
         story_seed = rng.randrange(10**9)
         on_postgres = server if rng.random() < postgres_share else None
         try:
-            tell_story(story_seed, maker_of(on_postgres), figures)
+            tell_story(story_seed, maker_of(on_postgres) if on_postgres else embedded, figures)
         except LawBroken as broken:
             figures.broken.append(str(broken))
             tell(str(broken))
@@ -342,15 +351,17 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgres-share", type=float, default=0.25)
-    parser.add_argument("--story", type=int, help="one story by its seed, on SQLite")
+    parser.add_argument("--strict", action="store_true", help="the strict database in the place of SQLite")
+    parser.add_argument("--story", type=int, help="one story by its seed, on SQLite (with --strict on the strict one)")
     options = parser.parse_args()
+    embedded: Maker = strict_database if options.strict else sqlite_database
     with ExitStack() as stack:
         if options.story is not None:
             figures = Figures()
-            tell_story(options.story, maker_of(None), figures)
+            tell_story(options.story, embedded, figures)
         else:
             server = stack.enter_context(running_server()) if options.postgres_share > 0 else None
-            figures = run_campaign(options.runs, options.seed, server, options.postgres_share, _say)
+            figures = run_campaign(options.runs, options.seed, server, options.postgres_share, _say, embedded)
     for line in figures.lines():
         _say(line)
     return 1 if figures.broken else 0
