@@ -50,15 +50,20 @@ need_suite() {
     need_debian unixodbc libsqliteodbc odbc-postgresql postgresql pgbouncer squid-openssl chromium locales
 }
 
-# need_python EXTRAS: makes the virtual environment and installs the project, and those of these extras (by commas) that
-# are not there yet in the state of pyproject.toml and the lock files. Every package comes in the locked version and must
-# have its hash. Nothing is compiled before it is used: most of it never is.
-need_python() {
+# need_venv_module: what makes virtual environments, which Debian has in a package of its own.
+need_venv_module() {
     if ! "$FIRST_PY" -c 'import ensurepip, venv' 2>/dev/null; then
         need_debian python3-venv
         # Before the package was there, the machine may have had no Python at all.
         find_python
     fi
+}
+
+# need_python EXTRAS: makes the virtual environment and installs the project, and those of these extras (by commas) that
+# are not there yet in the state of pyproject.toml and the lock files. Every package comes in the locked version and must
+# have its hash. Nothing is compiled before it is used: most of it never is.
+need_python() {
+    need_venv_module
     [ -x "$PY" ] || "$FIRST_PY" -m venv "$ROOT/.venv"
     state=$(state_of pyproject.toml packaging/requirements-*.txt)
     locked=""
