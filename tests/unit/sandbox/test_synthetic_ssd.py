@@ -127,8 +127,9 @@ def small() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
         create_tables(connection.execute, Dialect.SQLITE)
         ssd = SyntheticSsd(SMALL, AS_OF)
+        people = list(ssd.persons())
         for table in SSD_TABLES:
-            rows = [row for person in ssd.persons() for row in person.rows(table)]
+            rows = [row for person in people for row in person.rows(table)]
             if table.name == "ssd_professionals":
                 rows = [tuple(map(row.get, table.column_names)) for row in ssd.professionals()]
             _insert(connection, table.name, rows)
@@ -204,8 +205,9 @@ def test_keys_stay_unique_over_many_nights() -> None:
     for _ in range(5):
         ssd.next_night(rng, 0.2)
 
+    people = list(ssd.persons())
     for table in SSD_TABLES:
-        keys = [row[: len(table.key)] for person in ssd.persons() for row in person.rows(table)]
+        keys = [row[: len(table.key)] for person in people for row in person.rows(table)]
         assert len(keys) == len(set(keys)), table.name
 
 
