@@ -10,6 +10,7 @@
 -- Only plain columns are read: the rules are not in here. Ids are compared as text, because Mosaic holds one and the
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
 -- an index on the other column can be used; indexes on person and referral ids make stage faster and are not needed.
+-- {alike} is empty but on SQL Server where the SSD's ids have more than one collation: it compares them by one.
 
 -- name: count_rows
 -- Counts the rows of an SSD table: one that is being refilled must not be taken for the truth.
@@ -18,6 +19,14 @@ SELECT COUNT(*) FROM {ssd}{ssd_table};
 -- name: see_columns
 -- Fails where an SSD table, or one of the named columns, is not there; reads no row.
 SELECT {columns} FROM {ssd}{ssd_table} WHERE 1 = 0;
+
+-- name: see_types_sqlserver
+-- Reads type and collation of the SSD's columns: dates with a zone are cast when they are read, which no ODBC driver for
+-- Python can do itself, and ids of several collations are compared as the database's own. {catalogue} is the SSD's
+-- database with a dot behind it, or empty; {names} are as many parameters as there are tables.
+SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLLATION_NAME
+FROM {catalogue}INFORMATION_SCHEMA.COLUMNS
+WHERE TABLE_NAME IN ({names});
 
 -- name: person_ids
 -- Reads the ids of all people, in the database's own order, in which they are then taken chunk by chunk.
@@ -84,7 +93,7 @@ WHERE cine_person_id >= ? AND cine_person_id <= ?;
 SELECT cina_assessment_id, cina_person_id, cina_referral_id, cina_assessment_start_date, cina_assessment_auth_date
 FROM {ssd}ssd_cin_assessments
 WHERE cina_referral_id IN (
-    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
 
@@ -93,9 +102,9 @@ WHERE cina_referral_id IN (
 SELECT cinf_table_id, cinf_assessment_id, cinf_assessment_factors_json
 FROM {ssd}ssd_assessment_factors
 WHERE cinf_assessment_id IN (
-    SELECT CAST(cina_assessment_id AS VARCHAR(100)) FROM {ssd}ssd_cin_assessments
+    SELECT CAST(cina_assessment_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_assessments
     WHERE cina_referral_id IN (
-        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+        SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
         WHERE cine_person_id >= ? AND cine_person_id <= ?
     )
 );
@@ -106,7 +115,7 @@ SELECT {cin_plan_id}, cinp_referral_id, cinp_person_id, cinp_cin_plan_start_date
 FROM {ssd}ssd_cin_plans
 WHERE (cinp_person_id >= ? AND cinp_person_id <= ?)
    OR cinp_referral_id IN (
-       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
 
@@ -116,7 +125,7 @@ SELECT s47e_s47_enquiry_id, s47e_referral_id, s47e_person_id, s47e_s47_start_dat
        s47e_s47_outcome_json
 FROM {ssd}ssd_s47_enquiry
 WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
-    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
 
@@ -125,9 +134,9 @@ WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
 SELECT icpc_icpc_id, icpc_s47_enquiry_id, icpc_icpc_date
 FROM {ssd}ssd_initial_cp_conference
 WHERE icpc_s47_enquiry_id IN (
-    SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)) FROM {ssd}ssd_s47_enquiry
+    SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)){alike} FROM {ssd}ssd_s47_enquiry
     WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
-        SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+        SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
         WHERE cine_person_id >= ? AND cine_person_id <= ?
     )
 );
@@ -138,7 +147,7 @@ SELECT cppl_cp_plan_id, cppl_referral_id, cppl_person_id, cppl_cp_plan_start_dat
 FROM {ssd}ssd_cp_plans
 WHERE (cppl_person_id >= ? AND cppl_person_id <= ?)
    OR cppl_referral_id IN (
-       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
 
@@ -150,7 +159,7 @@ SELECT clae_cla_episode_id, clae_person_id, clae_cla_placement_id, clae_cla_id, 
 FROM {ssd}ssd_cla_episodes
 WHERE (clae_person_id >= ? AND clae_person_id <= ?)
    OR clae_referral_id IN (
-       SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+       SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
 
@@ -160,7 +169,7 @@ SELECT cine_referral_id, cine_person_id, cine_referral_date, cine_referral_sourc
        cine_close_reason, cine_close_date
 FROM {ssd}ssd_cin_episodes
 WHERE CAST(cine_referral_id AS VARCHAR(100)) IN (
-    SELECT CAST(clae_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    SELECT CAST(clae_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE clae_person_id >= ? AND clae_person_id <= ?
 );
 
@@ -170,10 +179,10 @@ SELECT clap_cla_placement_id, clap_cla_id, clap_cla_placement_start_date, clap_c
        clap_cla_placement_type, clap_cla_placement_postcode, clap_cla_placement_change_reason
 FROM {ssd}ssd_cla_placement
 WHERE clap_cla_id IN (
-    SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    SELECT CAST(clae_cla_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
        OR clae_referral_id IN (
-           SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+           SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
 );
@@ -185,10 +194,10 @@ SELECT perm_table_id, perm_person_id, perm_cla_id, perm_adm_decision_date, perm_
 FROM {ssd}ssd_permanence
 WHERE (perm_person_id >= ? AND perm_person_id <= ?)
    OR perm_cla_id IN (
-    SELECT CAST(clae_cla_id AS VARCHAR(100)) FROM {ssd}ssd_cla_episodes
+    SELECT CAST(clae_cla_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
        OR clae_referral_id IN (
-           SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+           SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
 );
@@ -206,7 +215,7 @@ SELECT invo_involvements_id, invo_professional_id, invo_professional_role_id, in
        invo_involvement_start_date, invo_involvement_end_date
 FROM {ssd}ssd_involvements
 WHERE invo_referral_id IN (
-    SELECT CAST(cine_referral_id AS VARCHAR(100)) FROM {ssd}ssd_cin_episodes
+    SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, in_chunks
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.identifiers import parse_table_name, schema_prefix
+from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 from api_pipeline.sql.statements import load
 from api_pipeline.staging import tables
+from api_pipeline.staging.column_types import ColumnTypes, column_types
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
@@ -44,12 +45,15 @@ class Reader:
         self._connection = connection
         self._source = source
         self._names = {"ssd": _prefix(source.schema, connection), "cin_plan_id": tables.CIN_PLAN.columns[0].name}
+        self._names["alike"] = ""
+        self._types = ColumnTypes()
         self._professionals: dict[str, Professional] | None = None
 
     def check(self) -> None:
         """Check that every table and column is there. Errors: DatabaseError naming the table."""
         for table in SSD_TABLES:
             self._see(table)
+        self._see_types()
         if self._source.filter_table and not self._has_filter():
             raise DatabaseError(
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
@@ -82,7 +86,7 @@ class Reader:
         return joined(rows, self._all_professionals() if needs_professionals else {})
 
     def _read(self, name: str, first: str, last: str) -> list[Any]:
-        sql = load(FILE)[name].sql.format(**self._names)
+        sql = self._types.applied(load(FILE)[name].sql.format(**self._names))
         found = self._connection.query(sql, [first, last] * (sql.count("?") // 2))
         table = tables.CIN_EPISODE if name == OF_OTHERS else _BY_NAME[name]
         return typed_rows(table, ROW_TYPES[table.name][0], found)
@@ -110,6 +114,18 @@ class Reader:
                 raise self._unusable(table) from None
             self._names["cin_plan_id"] = other
             self._see(replace(table, columns=(replace(table.columns[0], name=other), *table.columns[1:])))
+
+    def _see_types(self) -> None:
+        """See which columns SQL Server must be asked for in another way; a synonym's are not in its catalogue."""
+        if self._connection.dialect is not Dialect.SQLSERVER:
+            return
+        schema = parse_table_name(self._source.schema) if self._source.schema else None
+        catalogue = f"{schema.schema.sql(Dialect.SQLSERVER)}." if schema and schema.schema else ""
+        names = [table.name for table in SSD_TABLES]
+        sql = load(FILE)["see_types_sqlserver"].sql.format(catalogue=catalogue, names=", ".join("?" * len(names)))
+        self._types = column_types(self._connection.query(sql, names), schema.table.text if schema else "")
+        if self._types.is_mixed:
+            self._names["alike"] = self._connection.page(0)["usual"]
 
     def _has(self, table: SsdTable, column: str) -> bool:
         try:

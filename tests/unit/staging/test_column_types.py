@@ -1,0 +1,77 @@
+"""Dates with a zone and ids of several collations are read from SQL Server without an error of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from api_pipeline.db import dialect_pieces
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.statements import NamedSql, load
+from api_pipeline.staging.column_types import ColumnTypes, column_types
+from api_pipeline.staging.reader import FILE
+from api_pipeline.staging.tables import SSD_TABLES, SsdKind
+
+PLAIN, OTHER = "Latin1_General_CI_AS", "SQL_Latin1_General_CP1_CI_AS"
+REFERRAL = ("dbo", "ssd_cin_episodes", "cine_referral_id", "nvarchar", PLAIN)
+READING = [statement for name, statement in load(FILE).items() if name.startswith("ssd_")]
+EVERY_DATE = frozenset(column.name for table in SSD_TABLES for column in table.columns if column.kind is SsdKind.DATE)
+
+
+def test_dates_with_a_zone_and_ids_of_two_collations_are_seen() -> None:
+    found = column_types(
+        [
+            REFERRAL,
+            ("dbo", "SSD_CIN_EPISODES", "cine_referral_date", "datetimeoffset", None),
+            ("dbo", "ssd_cin_episodes", "cine_close_date", "datetime", None),
+            ("dbo", "ssd_cin_assessments", "cina_referral_id", "nvarchar", OTHER),
+        ],
+        "",
+    )
+    assert found == ColumnTypes(frozenset({"cine_referral_date"}), is_mixed=True)
+
+
+def test_usual_ssd_is_read_as_its_statements_stand() -> None:
+    found = column_types([REFERRAL, ("dbo", "ssd_person", "pers_dob", "datetime", None)], "dbo")
+    sql = load(FILE)["ssd_person"].sql
+    assert found == ColumnTypes()
+    assert found.applied(sql) is sql
+
+
+def test_tables_of_another_schema_and_columns_not_read_say_nothing() -> None:
+    rows = [
+        REFERRAL,
+        ("old", "ssd_cin_assessments", "cina_referral_id", "nvarchar", OTHER),
+        ("old", "ssd_person", "pers_dob", "datetimeoffset", None),
+        ("dbo", "ssd_person", "pers_death_date", "datetimeoffset", None),
+        ("dbo", "ssd_person", "pers_surname", "nvarchar", OTHER),
+    ]
+    assert column_types(rows, "DBO") == ColumnTypes()
+
+
+@pytest.mark.parametrize("statement", READING, ids=lambda statement: statement.name)
+def test_statement_with_both_repairs_is_t_sql_that_reads_the_same_columns(statement: object) -> None:
+    sql = getattr(statement, "sql")  # noqa: B009 - a parameter's type
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id"}
+    plain = sql.format(**pieces, alike="")
+    repaired = ColumnTypes(EVERY_DATE).applied(
+        sql.format(**pieces, alike=dialect_pieces(Dialect.SQLSERVER, 0)["usual"])
+    )
+    assert isinstance(repaired, NamedSql)
+    assert repaired.name == sql.name
+    (before,), (after,) = (sqlglot.parse(text.replace("?", "@value"), dialect="tsql") for text in (plain, repaired))
+    assert isinstance(before, exp.Select)
+    assert isinstance(after, exp.Select)
+    assert after.named_selects == before.named_selects
+    dates = [name for name in before.named_selects if name in EVERY_DATE]
+    assert [column.alias for column in after.selects if isinstance(column, exp.Alias)] == dates
+    # Every comparison of two columns has a side whose collation is named.
+    assert len(list(after.find_all(exp.Collate))) == len(list(after.find_all(exp.In)))
+
+
+def test_only_statements_with_a_comparison_name_a_collation() -> None:
+    for statement in READING:
+        assert len(re.findall(r"{alike}", statement.sql)) == statement.sql.count(" IN ("), statement.name
