@@ -6,7 +6,6 @@ import logging
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -236,8 +235,14 @@ def test_a_killed_collection_leaves_nothing_half_and_the_next_completes_it(tmp_p
 def test_a_stop_ends_the_collection_with_130_and_keeps_whole_rounds(tmp_path: Path) -> None:
     rehearsal = Rehearsal(tmp_path / "law.db", two_schools())
     rehearsal.simulator.change(latency_s=0.2)
-    rehearsal.simulator._sleep = time.sleep
-    threading.Timer(0.9, rehearsal.stop.set).start()
+    requests: list[float] = []
+
+    def stop_at_the_twelfth_of_twenty(seconds: float) -> None:
+        requests.append(seconds)
+        if len(requests) == 12:
+            rehearsal.stop.set()
+
+    rehearsal.simulator._sleep = stop_at_the_twelfth_of_twenty
 
     summary = rehearsal.collect()
 
