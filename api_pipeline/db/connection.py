@@ -148,7 +148,8 @@ class Connection:
         """Return what `reads` returns, whose statements are one transaction: reads, or what may be done twice.
 
         PostgreSQL's driver takes three transactions for each statement with parameters. Where the database refuses one
-        of the statements, each is done by itself, as on SQLite, where a transaction keeps others from writing.
+        of the statements, even one whose error `reads` expects, each is done by itself, as on SQLite, where a
+        transaction keeps others from writing.
         Errors: those of `reads`, DatabaseError.
         """
         if self.dialect is Dialect.SQLITE or self.is_pooled or self._is_in_transaction:
@@ -156,6 +157,9 @@ class Connection:
         try:
             with self.transaction():
                 return reads()
+        except TransactionLost:
+            # So does SQL Server under XACT_ABORT with an error that `reads` expects.
+            return reads()
         except (ConnectionLost, DatabaseBusy):
             raise
         except DatabaseError:

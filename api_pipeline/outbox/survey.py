@@ -150,10 +150,11 @@ def try_to_write(store: StagingTable) -> None:
     """
     if store.connection.dialect is Dialect.SQLITE:
         return
-    is_kept = False
+    is_kept, row_id = False, None
     try:
         with suppress(_RolledBack), store.connection.transaction():
-            if (row_id := store.first_due_id()) is None:
+            row_id = store.first_due_id()
+            if row_id is None:
                 return
             store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
             is_kept = any(
@@ -162,7 +163,8 @@ def try_to_write(store: StagingTable) -> None:
             )
             raise _RolledBack
     except DatabaseBusy as error:
-        _LOG.debug("the row %d is locked by another program, so writing to it was not tried: %s", row_id, error)
+        what = "the table" if row_id is None else f"the row {row_id}"
+        _LOG.debug("%s is locked by another program, so writing to it was not tried: %s", what, error)
         return
     except DatabaseError as error:
         raise type(error)(f"The staging table {store.tables.staging} cannot be written to. {error}") from None

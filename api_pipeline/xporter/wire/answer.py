@@ -180,7 +180,7 @@ def _page(members: Mapping[str, Any]) -> Page | None:
     try:
         count = int(members["pagecount"])
         number, rows = members.get("pagenumber"), members.get("rowcount")
-        return Page(None if number is None else int(number), count, None if rows is None else int(rows))
+        return Page(None if number in (None, "") else int(number), count, None if rows is None else int(rows))
     except (KeyError, TypeError, ValueError):
         return None
 

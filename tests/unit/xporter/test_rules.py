@@ -15,7 +15,7 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_time
 from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.windows import windows
-from api_pipeline.xporter.wire.answer import ErrorKind, is_not_ready, read_error
+from api_pipeline.xporter.wire.answer import ErrorKind, Page, is_not_ready, read_answer, read_error
 
 _WEDNESDAY = date(2025, 11, 26)
 
@@ -130,6 +130,12 @@ def test_an_error_in_the_body_beats_a_code_that_says_all_is_well() -> None:
     assert error is not None
     assert error.kind is ErrorKind.SECRET
     assert read_error({"Students": [], "Message": None, "ExceptionMessage": None}, 200) is None
+
+
+@pytest.mark.parametrize(("number", "read"), [("", None), (None, None), ("2", 2), (0, 0)])
+def test_an_answer_that_leaves_its_page_number_empty_is_a_page(number: object, read: int | None) -> None:
+    frame = {"__pagination__": [{"PageNumber": number, "PageCount": 3, "RowCount": 24}]}
+    assert read_answer(frame, 0).page == Page(read, 3, 24)
 
 
 def test_data_are_ready_when_every_database_says_ok() -> None:

@@ -1,0 +1,48 @@
+"""Reads that go together in one transaction are done each by itself where the database ends that transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+from api_pipeline.db import Connection, connect
+from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.staged_rows import Selection
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import try_to_write
+from api_pipeline.sql.identifiers import table_names
+from tests.support.databases import TestDatabase
+from tests.support.staging import fill, staged
+
+on_postgresql = pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+
+
+@pytest.fixture
+def connection(database: TestDatabase) -> Iterator[Connection]:
+    with closing(connect(database.connection_string, busy_wait_s=0.1)) as opened:
+        yield opened
+
+
+@on_postgresql
+@pytest.mark.parametrize("ends_it", ["ROLLBACK", "SELECT nothing FROM nowhere"])
+def test_reads_are_done_each_by_itself_where_their_transaction_ends(connection: Connection, ends_it: str) -> None:
+    def look() -> list[tuple[object, ...]]:
+        with suppress(DatabaseError):
+            connection.query(ends_it)
+        return connection.query("SELECT 1")
+
+    assert connection.read_together(look) == [(1,)]
+    with connection.transaction():
+        assert connection.query("SELECT 2") == [(2,)]
+
+
+@on_postgresql
+def test_a_table_that_others_lock_is_not_tried_by_writing(deployed: TestDatabase, connection: Connection) -> None:
+    fill(deployed, deployed.table, [staged("A")])
+    store = StagingTable(connection, table_names(deployed.table, connection.dialect))
+    with closing(connect(deployed.connection_string)) as other, other.transaction():
+        other.execute(f"LOCK TABLE {deployed.table} IN ACCESS EXCLUSIVE MODE")
+        try_to_write(store)
+    assert [row.api_response for row in store.read_page(Selection(), None)] == [None]
