@@ -11,16 +11,17 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 
 def end_on_signals() -> None:
-    """Let each of these signals end the program with exit code 130; the second ends it at once.
+    """Let each of these signals end the program with exit code 130; a signal that is ignored stays so.
 
-    A command that lasts puts `stop_on_signals` in its place. A signal that is ignored stays so. It is not a
-    KeyboardInterrupt: one that meets an import leaves its mark on the interpreter, which then ends with another code.
+    A command that lasts puts `stop_on_signals` in its place. SIGINT leaves what is under way in order, as a prompt that
+    hides what is typed; it is not a KeyboardInterrupt, which in an import makes the interpreter end with another code.
+    The others end the program at once, as they do by themselves: Python drops an error that is raised in a callback.
     """
     has_come = False
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
         nonlocal has_come
-        if has_come:
+        if has_come or number != signal.SIGINT:
             os._exit(130)
         has_come = True
         raise SystemExit(130)

@@ -102,6 +102,25 @@ def test_command_that_nothing_waits_for_ends_with_130_too(world: World, name: st
         assert "Traceback" not in process.stderr.read()
 
 
+def test_signal_in_a_callback_whose_errors_python_drops_ends_the_program() -> None:
+    program = """
+import os, signal, weakref
+from api_pipeline.commands.stopping import end_on_signals
+end_on_signals()
+class Something:
+    pass
+def on_end(_reference):
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000):
+        pass
+something = Something()
+reference = weakref.ref(something, on_end)
+del something
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_while_the_program_is_still_loading_ends_it_with_130(number: signal.Signals) -> None:
     # The module that has the commands is replaced by one that waits, as a slow disk would make it.
