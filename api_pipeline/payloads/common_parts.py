@@ -101,7 +101,7 @@ def _differing_elements(
     for part in parts:
         place = places.get(text := bytes(part))
         if place is None:
-            held.append(_differing_element(text, now_parts, left, shape))
+            held.append(_differing_element(text, now_parts, now, left, shape))
         else:
             left[place] = None
             common.append({key: now[place][key]})
@@ -110,14 +110,17 @@ def _differing_elements(
     return [*common[:1], *held], [*common[:1], *(element for element in left if element is not None)]
 
 
-def _differing_element(text: bytes, now_parts: Sequence[Raw], left: list[Members | None], shape: KeyedShape) -> Any:
+def _differing_element(
+    text: bytes, now_parts: Sequence[Raw], now: list[Members], left: list[Members | None], shape: KeyedShape
+) -> Any:
     """Return an element that differs, and put what is left of its counterpart in the place of that."""
     if text[:1] == b"{":
         parts = _reading().object(text)
         key = orjson.loads(bytes(parts[shape.key])) if shape.key in parts else None
-        for place, element in enumerate(left):
-            if element is not None and element[shape.key] == key:
-                if _is_purged(parts, element):
+        for place, element in enumerate(now):
+            if element[shape.key] == key:
+                # Another element of this key has been there: they cannot be told apart.
+                if left[place] is not element or _is_purged(parts, element):
                     break
                 now_parts_of_it = _reading().object(now_parts[place])
                 held, left[place] = _differing(parts, now_parts_of_it, element, shape.element, shape.key)

@@ -96,6 +96,14 @@ def test_a_part_that_is_purged_has_nothing_in_common_with_another(is_held: bool)
     assert compare(content(held, SHAPE), content(left, SHAPE), SHAPE, is_full=False) == whole
 
 
+def test_an_episode_that_is_held_twice_is_compared_whole() -> None:
+    plans = [{**PLAN, "child_in_need_plan_id": name} for name in ("P1", "P2")]
+    now = {**NOW, "social_care_episodes": [{**EPISODE, "child_in_need_plans": plans, "closure_date": "2025-01-01"}]}
+    held = {**EPISODE, "child_in_need_plans": [plans[1], PLAN]}
+    twice = {**NOW, "social_care_episodes": [held, held]}
+    assert differing(twice, now)[0]["social_care_episodes"] == twice["social_care_episodes"]
+
+
 def test_a_payload_with_a_nameless_member_is_compared_whole() -> None:
     held, now = differing({**NOW, "": 1}, {**NOW, "": 2})
     assert (held, now) == ({**NOW, "": 1}, {**NOW, "": 2})
