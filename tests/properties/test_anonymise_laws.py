@@ -31,7 +31,7 @@ from tests.support.effort import examples
 MARK = "ZZ0X"
 TODAY = date(2026, 11, 21)
 Path = tuple[str | int, ...]
-many = settings(max_examples=examples(100, 250), deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(50, 250), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 
