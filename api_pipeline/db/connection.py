@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
+from api_pipeline.db.prepared import PLANNED_ANEW, PreparedStatements, Row, drained
+from api_pipeline.db.translating import translated
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.binding import bind, declared_lengths
 from api_pipeline.sql.driver_errors import (
@@ -17,26 +19,17 @@ from api_pipeline.sql.driver_errors import (
     RowsMissed,
     TransactionLost,
     as_database_error,
-    connection_lost,
     is_driver_error,
 )
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.native import odbc
 from api_pipeline.sql.statements import NamedSql, load
 
 if TYPE_CHECKING:
     import pyodbc
 
-Row: TypeAlias = "tuple[Any, ...]"
 Parameters: TypeAlias = "Sequence[object]"
 _Result = TypeVar("_Result")
 
-# So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
-# where its rows differ in their nulls.
-_MOST_PREPARED = 24
-# At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a
-# table that the run fills may still be empty: later it would read it from end to end for each batch (decision 18).
-_PLANNED_ANEW = frozenset(2**power for power in range(4, 32))
 # What errors call the ends of a transaction.
 _BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
 _UNDONE = (
@@ -66,8 +59,7 @@ class Connection:
         self._is_odbc = not isinstance(self._raw, sqlite3.Connection)
         self._is_in_transaction = False
         self._transactions = 0
-        # By their text as it is sent, and whether the driver is told of long texts.
-        self._prepared: dict[tuple[str, bool], tuple[str, Any]] = {}
+        self._statements = PreparedStatements(is_odbc=self._is_odbc)
         self._each_transaction = each_transaction
         self.dialect = dialect
         self.driver = driver
@@ -97,7 +89,7 @@ class Connection:
             try:
                 cursor.execute(str(sql))
                 found = [(str(c[0]), c[1] or str, int(c[3] or 0), c[6] is not False) for c in cursor.description or ()]
-                _drained(cursor, has_more=self._is_odbc)
+                drained(cursor, has_more=self._is_odbc)
                 return found
             finally:
                 cursor.close()
@@ -212,7 +204,7 @@ class Connection:
             if not is_driver_error(error):
                 raise
         # Behind the closing: the driver would take back each of them by a statement of its own.
-        self._prepared.clear()
+        self._statements.forget()
 
     def _run(self, sql: str, parameters: Parameters) -> tuple[list[Row], int]:
         """Run a statement to the end of its last result; return the rows of its first result set, and its count."""
@@ -224,30 +216,7 @@ class Connection:
             if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
                 raise TransactionLost(_UNDONE)
             lengths = declared_lengths(bound, self.dialect) if self._is_odbc else None
-            key = bound.sql, lengths is not None
-            # The driver knows a statement again by its very object.
-            text, cursor = self._prepared.pop(key) if key in self._prepared else (bound.sql, self._raw.cursor())
-            try:
-                if lengths is not None:
-                    text_type = odbc().SQL_WVARCHAR
-                    cursor.setinputsizes([None if length is None else (text_type, length, 0) for length in lengths])
-                cursor.execute(text, bound.values)
-                found = _drained(cursor, has_more=self._is_odbc)
-            except BaseException:
-                with suppress(Exception):
-                    cursor.close()
-                raise
-            if self._is_odbc and bound.values:
-                self._prepared[key] = text, cursor
-                self._close_prepared(_MOST_PREPARED)
-            else:
-                cursor.close()
-            return found
-
-    def _close_prepared(self, most: int) -> None:
-        """Close prepared statements, those first that ran longest ago, until there are at most so many."""
-        while len(self._prepared) > most:
-            self._prepared.pop(next(iter(self._prepared)))[1].close()
+            return self._statements.run(self._raw, bound, lengths)
 
     @contextmanager
     def _translated(self, sql: str = "", *, has_values: bool = True) -> Iterator[None]:
@@ -283,8 +252,8 @@ class Connection:
                 self._run(sql, ())
             # Its number goes to a place where it does not stay when the transaction is undone.
             self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
-            if self.dialect is Dialect.POSTGRESQL and self._transactions in _PLANNED_ANEW:
-                self._close_prepared(0)
+            if self.dialect is Dialect.POSTGRESQL and self._transactions in PLANNED_ANEW:
+                self._statements.close()
             if self.dialect is Dialect.SQLITE:
                 # So that it writes before it reads, as above. What is read inside it would be kept locked.
                 self._run(load()["transaction_lock_sqlite"].sql.format(version=version), ())
@@ -325,36 +294,3 @@ class Connection:
             self._raw.rollback()
             if self._is_odbc:
                 self._raw.autocommit = True
-
-
-def _drained(cursor: Any, *, has_more: bool) -> tuple[list[Row], int]:
-    """Read every result to the end; return the rows of the first result set, and the last row count that is known.
-
-    Triggers put their own counts before that of the statement, and errors may come behind every result.
-    """
-    rows: list[Row] | None = None
-    count = -1
-    while True:
-        if cursor.description is not None:
-            if rows is None:
-                rows = [tuple(row) for row in cursor.fetchall()]
-        elif cursor.rowcount >= 0:
-            count = int(cursor.rowcount)
-        if not (has_more and cursor.nextset()):
-            return rows or [], count
-
-
-@contextmanager
-def translated(
-    is_gone: Callable[[], bool] = lambda: False, sql: str = "", *, has_values: bool = True
-) -> Iterator[None]:
-    """Turn a driver's error on the statement `sql` into ours; `is_gone` says whether the connection is lost."""
-    try:
-        yield
-    except Exception as error:
-        if not is_driver_error(error):
-            raise
-        translated = as_database_error(error, sql, has_values=has_values)
-        if type(translated) is DatabaseError and is_gone():
-            translated = connection_lost(error, sql)
-        raise translated from None

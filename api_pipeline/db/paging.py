@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from api_pipeline.db.connection import Connection, Row
+from api_pipeline.db.connection import Connection
+from api_pipeline.db.prepared import Row
 from api_pipeline.errors import DatabaseError
 
 _WAY_OUT = (

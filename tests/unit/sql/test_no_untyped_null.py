@@ -17,7 +17,7 @@ from tests.support.statements import count_of
 DATA = Path(str(files("api_pipeline") / "data"))
 FILES = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*queries.sql"))
 # The one place that hands a driver a statement with parameters.
-SENDER = "db/connection.py"
+SENDER = "db/prepared.py"
 
 
 def test_the_files_of_statements_are_found() -> None:
