@@ -71,6 +71,8 @@ def sql_page() -> str:
         "| `{moment}` | `DATETIME2(3)`; PostgreSQL and SQLite: `TIMESTAMP` |\n",
         "| `{version}` | SQLite: the number that `user_version` has already |\n",
         "| `{any_table}`, `{ssd_table}`, `{filter_table}` | a table's name, checked to be nothing else |\n",
+        "| `{catalogue}` | the SSD's database with a dot behind it, or nothing |\n",
+        "| `{names}` | one `?` for each table that is asked about |\n",
     ]
     for name in _sql_files():
         parts.append(f"## {_title(name)}\n\n{_introduction(name)}\n")
