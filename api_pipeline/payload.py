@@ -63,12 +63,7 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
         return _as_staged(goal, states)
     if states == (payload.text,):
         return NothingToSend(held_text(payload))
-    goal = goal.keeping(states)
-    known = [_known(text, goal.after) for text in states]
-    # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
-    if any(state is None for state in known):
-        return _purge_whole(goal, policy)
-    return _from([state for state in known if state is not None], goal, policy)
+    return _from(states, goal.keeping(states), policy)
 
 
 class _Known(NamedTuple):
@@ -109,8 +104,12 @@ class _Goal:
         return replace(self, after=self.payload.of_data(data))
 
 
-def _from(known: Sequence[_Known], goal: _Goal, policy: Policy) -> Record | NothingToSend:
+def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | NothingToSend:
     """Return the record that is right whichever of these states is the receiver's."""
+    known = [state for text in states if (state := _known(text, goal.after)) is not None]
+    # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
+    if len(known) < len(states):
+        return _purge_whole(goal, policy)
     if not any(state.held for state in known):
         return _full(goal, {})
     shape, after = record_shape(), goal.after.data
@@ -205,8 +204,7 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     after = goal.after
     # What is staged, without retained parts, is what the next run compares with.
     rest = _Goal(goal.row, after, after, Baseline.known(held_after), goal.payload.digest)
-    held, now = differing_parts(held_after, after.text, after.data, record_shape())
-    then = _from([_Known(held_after, held, now)], rest, policy)
+    then = _from([held_after], rest, policy)
     return Record(
         goal.row,
         after.la_child_id,

@@ -7,7 +7,11 @@ import signal
 import threading
 from types import FrameType
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
+# The signals that ask for a stop, as far as the platform has them.
+_SIGNALS: tuple[int, ...] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP") if hasattr(signal, name)
+)
+_SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
 
 def end_on_signals() -> None:
@@ -26,9 +30,8 @@ def end_on_signals() -> None:
         has_come = True
         raise SystemExit(130)
 
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, on_signal)
 
 
@@ -41,13 +44,11 @@ def stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number != getattr(signal, "SIGHUP", None):
+        if stop.is_set() and number != _SIGHUP:
             os._exit(130)
         stop.set()
 
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
-            continue
-        signal.signal(number, on_signal)
+    for number in _SIGNALS:
+        if number != _SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
     return stop

@@ -44,8 +44,11 @@ class Reader:
     def __init__(self, connection: Connection, source: SsdSource) -> None:
         self._connection = connection
         self._source = source
-        self._names = {"ssd": _prefix(source.schema, connection), "cin_plan_id": tables.CIN_PLAN.columns[0].name}
-        self._names["alike"] = ""
+        self._names = {
+            "ssd": _prefix(source.schema, connection),
+            "cin_plan_id": tables.CIN_PLAN.columns[0].name,
+            "alike": "",
+        }
         self._types = ColumnTypes()
         self._professionals: dict[str, Professional] | None = None
 

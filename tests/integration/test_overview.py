@@ -2,37 +2,24 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api_pipeline.db import connect
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
-from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, row_of, staged, table_rows
+from tests.support.stores import store_of
 
 pytestmark = pytest.mark.strict
 
 SOME = datetime(2026, 11, 2, 3, 4, 5)  # noqa: DTZ001 - the column has no zone
 EARLIER = datetime(2026, 10, 1, 23, 59)  # noqa: DTZ001 - the column has no zone
-
-
-@contextmanager
-def store_of(database: TestDatabase) -> Iterator[StagingTable]:
-    connection = connect(database.connection_string)
-    try:
-        yield StagingTable(connection, table_names(database.table, connection.dialect))
-    finally:
-        connection.close()
 
 
 def overview_of(database: TestDatabase, **keywords: Any) -> Overview:

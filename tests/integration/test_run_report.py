@@ -1,8 +1,6 @@
 """The report of a run, read from journal, submission log and staging table on every database."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -10,31 +8,20 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.db import connect
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.reports.nights import gather_nights
 from api_pipeline.reports.report_file import write_report
 from api_pipeline.reports.run_report import RuleErrors, RunReport, gather
 from api_pipeline.run_summary import RunSummary
-from api_pipeline.sql.identifiers import table_names
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged
+from tests.support.stores import store_of
 
 BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone
 LATER = timedelta(seconds=9)
 HERE = "https://receiver.example/children"
-
-
-@contextmanager
-def store_of(database: TestDatabase) -> Iterator[StagingTable]:
-    connection = connect(database.connection_string)
-    try:
-        yield StagingTable(connection, table_names(database.table, connection.dialect))
-    finally:
-        connection.close()
 
 
 def journal(database: TestDatabase, run_id: str, nights_ago: int = 0, **columns: Any) -> None:

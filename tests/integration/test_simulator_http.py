@@ -17,11 +17,7 @@ import trustme
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator import (
-    BASE_PATH,
-    CLIENT_ID,
-    CLIENT_SECRET,
     LA_CODE,
-    SCOPE,
     SUPPLIER_KEY,
     Conditions,
     Fault,
@@ -32,9 +28,7 @@ from api_pipeline.sandbox.simulator import (
     When,
     run_server,
 )
-
-PATH = f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children"
-FORM = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE}
+from tests.support.simulated import FORM, PATH, child
 
 
 class Client:
@@ -64,10 +58,6 @@ def client(server: SimulatorServer) -> Iterator[Client]:
     made = Client(server)
     yield made
     made.session.close()
-
-
-def child(name: str = "A1", **members: Any) -> dict[str, Any]:
-    return {"la_child_id": name, **members}
 
 
 def simulator_threads() -> list[threading.Thread]:

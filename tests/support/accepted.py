@@ -35,6 +35,15 @@ def accept(ssd: CouncilSsd, person_id: str) -> dict[str, Any]:
     return ssd.rows()[person_id]
 
 
+def leave(ssd: CouncilSsd) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Let child 1001, one of two, be accepted and then leave the SSD; return its row before, and due for deletion."""
+    ssd.children("1001", "1002")
+    ssd.staged()
+    before = accept(ssd, "1001")
+    ssd.remove("1001")
+    return before, ssd.staged("--allow-deletions", **TO)["1001"]
+
+
 def hold(ssd: CouncilSsd, person_id: str, payload: str) -> None:
     """Record a payload as the baseline of a child."""
     held = ssd.database.named("ssd_api_held")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
 from api_pipeline.csc_api.answers import Answer, Receipts
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.pages import Pages, PlanOptions
+from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts
 from api_pipeline.delivery.sender_pool import Sending
@@ -29,9 +29,9 @@ from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.databases import TestDatabase
+from tests.support.planning import HERE, OPTIONS
 from tests.support.staging import table_rows
 
-HERE = "https://receiver.example/1"
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the summary's times are UTC without a zone
 RETRY = RetryBudget(0, lambda: 0, lambda _: None)
 
@@ -70,15 +70,8 @@ class Night:
         on_finding: Callable[[str, Finding], None] = lambda *_: None,
     ) -> None:
         policy = Policy(deltas=False, resync=resync)
-        options = PlanOptions(
-            selection=Selection(every_row=resync),
-            policy=policy,
-            receiver=HERE,
-            control_tables=True,
-            schema_check="off",
-            schema_codes="off",
-            testing=False,
-            people={},
+        options = replace(
+            OPTIONS, selection=Selection(every_row=resync), policy=policy, schema_check="off", schema_codes="off"
         )
         self.summary = RunSummary(
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT

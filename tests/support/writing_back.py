@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from api_pipeline.db_retry import RetryBudget
-from api_pipeline.delivery.pages import Pages, PlanOptions
+from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.changes import Destination
@@ -14,10 +14,10 @@ from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
-from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker
+from tests.support.planning import OPTIONS
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 AT = datetime(2026, 11, 21, 2, 3, 4, 560000)  # noqa: DTZ001 - the receiver gives no zone
@@ -52,14 +52,6 @@ def read(store: StagingTable) -> list[StagedRow]:
 
 def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
     """Return a planner of full records over all due rows."""
-    options = PlanOptions(
-        selection=Selection(),
-        policy=Policy(deltas=False),
-        receiver=HERE,
-        control_tables=True,
-        schema_check="reject",
-        schema_codes="warn",
-        testing=False,
-        people={},
+    return Planner(
+        Pages(store, replace(OPTIONS, receiver=HERE), Checker(), Retrying(store.connection, RETRY)), on_finding
     )
-    return Planner(Pages(store, options, Checker(), Retrying(store.connection, RETRY)), on_finding)

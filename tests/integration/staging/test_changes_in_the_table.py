@@ -9,7 +9,7 @@ import pytest
 
 from api_pipeline.config import Purpose, load_settings
 from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
-from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, words
+from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, staged
@@ -106,12 +106,7 @@ def test_the_new_ids_go_with_the_next_real_change(ssd: CouncilSsd) -> None:
 
 
 def test_a_child_that_left_is_deleted_and_due_and_keeps_its_payload(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    before = accept(ssd, "1001")
-    ssd.remove("1001")
-
-    row = ssd.staged("--allow-deletions", **TO)["1001"]
+    before, row = leave(ssd)
 
     assert words(row) == ("deleted", "pending")
     assert row["last_updated"] > BEFORE
@@ -120,11 +115,7 @@ def test_a_child_that_left_is_deleted_and_due_and_keeps_its_payload(ssd: Council
 
 
 def test_a_deleted_row_is_dated_once(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
+    leave(ssd)
     before = ssd.rows()
 
     assert ssd.staged(**TO) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.accepted import RECEIPT, RECEIVER, TO, accept, first_name, words
+from tests.support.accepted import RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan
 from tests.support.staging import change
 
@@ -25,11 +25,7 @@ def purge(ssd: CouncilSsd, person_id: str) -> None:
 
 
 def test_a_child_back_after_its_purge_was_accepted_is_new_again(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
+    leave(ssd)
     purge(ssd, "1001")
     ssd.children("1001")
 
@@ -55,11 +51,7 @@ def test_a_child_back_before_its_purge_as_it_is_held_is_sent_and_unchanged(ssd: 
 
 
 def test_a_child_back_before_its_purge_with_a_change_is_updated(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
+    leave(ssd)
     ssd.children("1001")
     ssd.rename("1001", "Other")
 
@@ -70,11 +62,7 @@ def test_a_child_back_before_its_purge_with_a_change_is_updated(ssd: CouncilSsd)
 
 
 def test_a_child_back_whose_purge_may_have_arrived_is_sent_anew(ssd: CouncilSsd) -> None:
-    ssd.children("1001", "1002")
-    ssd.staged()
-    accept(ssd, "1001")
-    ssd.remove("1001")
-    ssd.staged("--allow-deletions", **TO)
+    leave(ssd)
     unconfirmed = ssd.database.named("ssd_api_unconfirmed")
     columns = "receiver, la_child_id, payload_hash, run_id, begun_at"
     values = [RECEIVER, "1001", "", "run", "2026-08-10 02:00:00"]

@@ -31,7 +31,8 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_lock import locked
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
-from tests.support.nights import AT, HERE, Night, accept, statuses
+from tests.support.nights import AT, Night, accept, statuses
+from tests.support.planning import HERE
 from tests.support.staging import child, fill, staged, table_rows
 from tests.support.stores import store_of
 
