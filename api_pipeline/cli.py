@@ -12,9 +12,9 @@ from api_pipeline._version import __version__
 from api_pipeline.commands import hints
 from api_pipeline.commands.common import Common, common_options, say, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
+from api_pipeline.common.private_files import private_umask
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
-from api_pipeline.private_files import private_umask
 
 # Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
 _COMMANDS = {

@@ -69,10 +69,10 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
     the default, as for the commands.
     Errors: SettingsError, all errors in one message.
     """
-    from api_pipeline.config import Purpose, working_folder
-    from api_pipeline.config import load_settings as load
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.definitions import canonical_name
+    from api_pipeline.settings.loading import Purpose, working_folder
+    from api_pipeline.settings.loading import load_settings as load
 
     unknown = sorted(name for name in settings if canonical_name(name) is None)
     if unknown:

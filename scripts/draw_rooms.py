@@ -18,10 +18,8 @@ PACKAGE = "api_pipeline"
 # What every room may use and no picture needs.
 LEFT_OUT = frozenset({"_version", "__main__"})
 # Rooms that one due row passes, and the two other services.
-WAY = frozenset(
-    {"commands", "assembly", "delivery", "outbox", "csc_api", "auth", "transport", "payload", "payloads", "db"}
-)
-WINGS = frozenset({"sdr", "xporter", "sdr_assembly", "sdr_demo", "xporter_demo"})
+WAY = frozenset({"commands", "assembly", "delivery", "outbox", "csc_api", "auth", "transport", "payloads", "db"})
+WINGS = frozenset({"sdr", "xporter"})
 COLOURS = {"way": ("#d5ece6", "#0f4c47"), "wing": ("#eee5f5", "#5b3d7a"), "room": ("#ffffff", "#33424f")}
 GAP, HEIGHT, STEP, EDGE, LETTER = 16, 30, 66, 20, 8.4
 Arrows = Mapping[str, frozenset[str]]

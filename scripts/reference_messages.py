@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from api_pipeline.auth.token_answer import SettingNames
 from api_pipeline.errors import PipelineError
-from api_pipeline.token_answer import SettingNames
 from scripts.message_owners import who_can_fix
 from scripts.reference_commands import cell
 
@@ -29,7 +29,7 @@ _XPORTER = re.compile(r"xporter")
 _HELPERS = {"StepFailed": None, "failure": 5, "PayloadError": 1, "UsageError": 2}
 # Functions, by module, that put texts together which errors or reports pass on; each with the exit code, None for none.
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
-    "config": {"_judged": 2, "_distrusted": 2},
+    "settings.loading": {"_judged": 2, "_distrusted": 2},
     "settings.shared": {"connection_string": 2, "_ignored": None},
     "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None, "_add_second_value": 2, "_odd_name": 2},
     "settings.safety": {"endpoint_errors": 2, "table_errors": 2, "path_errors": 2},
@@ -59,8 +59,8 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "transport.single_request": {"_network_error": None},
     "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
-    "auth": {"_fetch": None},
-    "token_answer": {"read_token": None, "_error": None},
+    "auth.token_provider": {"_fetch": None},
+    "auth.token_answer": {"read_token": None, "_error": None},
     "assembly.checks": {"_goes_without_control_tables": 2},
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},

@@ -19,7 +19,7 @@ MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 # Each page with its headings, and the modules whose messages stand below each. The first that fits counts.
 TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     "settings": (
-        ("Settings", "^config|^settings.(?!credential)|sql.identifiers|transport.session|^interface|commands.common"),
+        ("Settings", "^settings.(?!credential)|sql.identifiers|transport.session|^interface|commands.common"),
         ("The guided set-up", "^setup"),
         ("Options of a command", "commands.(run|schema_options)"),
     ),
@@ -27,7 +27,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("The connection string", "connection_slips"),
         (
             "Database",
-            "odbc_errors|driver_errors|native|^db|staging_table|outbox.statements|diagnostics.(database|layout)|run_lock|sql.binding",
+            "odbc_errors|driver_errors|native|^db(?!.journal)|staging_table|outbox.statements|diagnostics.(database|layout)|sql.binding",
         ),
         (
             "Tables, columns and rights",
@@ -36,7 +36,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "receiver": (
         ("The way to the receiver", "diagnostics.route|diagnostics.tls"),
-        ("Token and receiver", "auth|token_answer|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport"),
+        ("Token and receiver", "auth|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport"),
     ),
     "records": (
         ("Payloads refused before sending", "^payload|delivery.planner|^api_response"),

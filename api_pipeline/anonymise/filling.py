@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from api_pipeline import run_lock
 from api_pipeline.anonymise.check import survivors
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import Anonymise, InventedRecord, LiveRecord, anonymise
 from api_pipeline.anonymise.tables import CopyTables, Pair
-from api_pipeline.db import Connection, connect
+from api_pipeline.common.gc_tuning import seldom_collected
+from api_pipeline.db import Connection, connect, run_lock
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
-from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.payloads.reading import PayloadError
 
 _NAMED_ROWS = 10

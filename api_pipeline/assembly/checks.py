@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
+from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, SettingsError
@@ -15,7 +16,6 @@ from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows
 from api_pipeline.outbox.survey import Survey, check_ids, survey, try_to_write
-from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
-from api_pipeline.auth import Credentials
+from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, make_receiver, reach_of
 from api_pipeline.delivery.pages import Pages, PlanOptions

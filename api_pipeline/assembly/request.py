@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.delivery.run import NoProgress, RunProgress
-from api_pipeline.payload import Policy
+from api_pipeline.payloads.plan import Policy
 from api_pipeline.settings.model import Settings
 
 _LEAST_BUSY_WAIT_S = 5

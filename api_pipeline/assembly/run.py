@@ -9,14 +9,15 @@ from datetime import timedelta
 from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
 from api_pipeline.assembly.parts import AtHand, Call, run_parts, writing
 from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of, retry_budget_of
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
+from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.csc_api.factory import check_transport
 from api_pipeline.db import working_as
+from api_pipeline.db.run_lock import locked
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.delivery.planner import PlanCounts
 from api_pipeline.delivery.run import Run
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
-from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.opening import open_store, shard_of
 from api_pipeline.outbox.retrying import Retrying
@@ -24,7 +25,6 @@ from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import superseded_before
 from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes
-from api_pipeline.run_lock import locked
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 

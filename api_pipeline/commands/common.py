@@ -104,12 +104,12 @@ def session(
     import uuid
     from dataclasses import replace
 
-    from api_pipeline.config import examine, load_settings, working_folder
     from api_pipeline.errors import AlreadyRunning, PipelineError, SettingsError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import examine, load_settings, working_folder
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     run_id = str(uuid.uuid4())

@@ -63,11 +63,11 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
 
 
 def _examined(common: Common, *, live: bool) -> Configuration:
-    from api_pipeline.config import examine, near_misses, working_folder
     from api_pipeline.diagnostics.configuration import configuration, secret_names
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import examine, near_misses, working_folder
 
     options = {"LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     if live:

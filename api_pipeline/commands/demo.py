@@ -18,7 +18,7 @@ from api_pipeline.commands.common import Common, pass_common, session
 def command(common: Common, folder: Path | None, children: int) -> None:
     """Run the whole job on an embedded database and an embedded receiver. It needs nothing and takes seconds."""
     from api_pipeline.commands.stopping import stop_on_signals
-    from api_pipeline.demo import default_folder, demo
+    from api_pipeline.demos.council import default_folder, demo
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.NOTHING):

@@ -84,8 +84,8 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     Each answer is tried at once. Every question has an option, so that it also runs unattended; then a
     secret is read from a file or from the environment variable of its name, never from the command line.
     """
-    from api_pipeline.config import installed_drivers, working_folder
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import installed_drivers, working_folder
     from api_pipeline.settings.model import Purpose
     from api_pipeline.setup.dialogue import Unattended
     from api_pipeline.setup.guide import Tools, set_up

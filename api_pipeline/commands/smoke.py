@@ -51,11 +51,11 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
 
 def _endpoint_report(common: Common, options: dict[str, str | None], started: Session) -> Report:
     """Test the endpoint with settings of its own, so that what is missing there stops no other test."""
-    from api_pipeline.config import load_settings, working_folder
     from api_pipeline.diagnostics.endpoint import check_endpoint
     from api_pipeline.diagnostics.steps import settings_report, skipped_report
     from api_pipeline.errors import SettingsError
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import load_settings, working_folder
     from api_pipeline.settings.model import Purpose
 
     known = started.settings

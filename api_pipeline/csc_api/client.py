@@ -13,7 +13,8 @@ from functools import partial
 
 import requests
 
-from api_pipeline.auth import TokenProvider
+from api_pipeline.auth.shared_token import Token
+from api_pipeline.auth.token_provider import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,
@@ -25,7 +26,6 @@ from api_pipeline.csc_api.answers import (
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.shared_token import Token
 from api_pipeline.transport.exchange import Answered, Exchange
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import requests
 
-from api_pipeline.auth import Credentials, TokenProvider
-from api_pipeline.config import Settings
+from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.logs.redaction import Redactor
+from api_pipeline.settings.loading import Settings
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.retry import RetryPolicy

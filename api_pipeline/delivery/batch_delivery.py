@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from api_pipeline.api_response import Reason, given
-from api_pipeline.bisect import Meaning, resolve
+from api_pipeline.common.bisect import Meaning, resolve
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,

@@ -20,8 +20,8 @@ from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
-from api_pipeline.payload import Policy, plan
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 

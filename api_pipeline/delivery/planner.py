@@ -15,8 +15,8 @@ from api_pipeline.delivery.pages import DueRow, Pages
 from api_pipeline.model import Invalid, NothingToSend, Record, UpToDate
 from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.staging_table import PAGE_SIZE
-from api_pipeline.payload import plan
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.plan import plan
 from api_pipeline.payloads.reading import Payload, PayloadError
 
 _NAMED = 5

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from api_pipeline.circuit_breaker import CircuitBreaker
+from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
 from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.delivery.stop_token import StopToken

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from api_pipeline.config import Examined
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import Group, Setting
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS
+from api_pipeline.settings.loading import Examined
 from api_pipeline.settings.values import Origin, Values
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from api_pipeline.auth import TokenProvider
+from api_pipeline.auth.token_provider import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,

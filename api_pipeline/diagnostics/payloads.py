@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api_pipeline.common.private_files import private_opener
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
@@ -15,7 +16,6 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
-from api_pipeline.private_files import private_opener
 
 _EXAMPLES = 5
 

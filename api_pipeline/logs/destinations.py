@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import cast
 
 from api_pipeline._version import __version__
+from api_pipeline.common.private_files import private_opener
 from api_pipeline.errors import SettingsError
-from api_pipeline.private_files import private_opener
 
 FILE_BYTES = 5_000_000
 OLD_FILES = 5

@@ -17,8 +17,8 @@ from api_pipeline.settings.safety import is_loopback
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api_pipeline.config import Examined
     from api_pipeline.sdr.settings import SdrExamined, SdrSettings
+    from api_pipeline.settings.loading import Examined
 
 _LOG = logging.getLogger(__name__)
 _LOOKED_AT = 50
@@ -132,9 +132,9 @@ def _collection_failed_before(settings: Settings, run_id: str) -> bool:
 
 
 def _return_failed_before(settings: SdrSettings, job: Job, period: str, *, indicative: bool) -> bool:
+    from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.statements import Scope
-    from api_pipeline.sdr_assembly import store_alone
 
     with store_alone(settings) as (store, receiver):
         found = returns.find(period, store.periods(receiver), indicative=indicative)

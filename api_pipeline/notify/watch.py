@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import AlreadyRunning, PipelineError
 from api_pipeline.notify.channels import MessagesUnderWay, deliver, messages, ping, warn
 from api_pipeline.notify.ending import Ending

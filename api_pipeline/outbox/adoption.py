@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import KeyTaken
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.baselines import Baselines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Parameters, UnstorableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, State

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.api_response import last_receipt, rehearsed, superseded, up_to_date
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Row
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import (

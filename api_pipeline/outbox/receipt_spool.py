@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
-from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_MEMBER = 1000

@@ -18,7 +18,7 @@ from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import DUE_STATUSES
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
-from api_pipeline.payload import Policy, plan
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import PayloadError, held_text, parse_payload, sha256_hex
 
 _LOG = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from api_pipeline.circuit_breaker import CircuitBreaker
+from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TypeVar
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
-from api_pipeline.db_retry import RetryBudget, with_retry
+from api_pipeline.db.retry import RetryBudget, with_retry
+from api_pipeline.db.run_lock import LockLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Outcome
 from api_pipeline.outbox.write_back import WriteBack
-from api_pipeline.run_lock import LockLost
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")

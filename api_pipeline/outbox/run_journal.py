@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
+from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.errors import AlreadyRunning
-from api_pipeline.journal_entry import write_entry
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 

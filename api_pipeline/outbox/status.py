@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api_pipeline.clock import stored_time
+from api_pipeline.common.clock import stored_time
 from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from api_pipeline.api_response import UUID
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import KeyTaken
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask

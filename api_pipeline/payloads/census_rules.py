@@ -15,10 +15,10 @@ from datetime import date
 from functools import cache
 from typing import Any, TypeAlias
 
+from api_pipeline.common.upn import check_letter
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plain_episodes import ACTIVITY_BLOCKS, NEVER, are_plain, is_overlapping
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless
-from api_pipeline.upn import check_letter
 
 Members: TypeAlias = "Mapping[str, Any]"
 # What was found broken: a rule's name, and the path.

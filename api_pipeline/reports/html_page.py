@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from api_pipeline.common.page_frame import document, verdict
 from api_pipeline.outbox.status import PastRun, StateCount
-from api_pipeline.page_frame import document, verdict
 from api_pipeline.reports.run_report import PEOPLE_SHOWN, RUNS_SHOWN, RuleErrors, RunReport
 from api_pipeline.reports.run_words import ABOUT, WARN, duration, ending, footer, moment
 from api_pipeline.reports.svg_chart import NAMES, chart

@@ -7,8 +7,8 @@ from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
+from api_pipeline.common.page_frame import Html, document, section, table, verdict
 from api_pipeline.outbox.status import PastRun
-from api_pipeline.page_frame import Html, document, section, table, verdict
 from api_pipeline.reports.nights import NIGHTS, RULES_SHOWN, Failing, Nights, RuleHistory
 from api_pipeline.reports.run_report import PEOPLE_SHOWN
 from api_pipeline.reports.run_words import ABOUT, GOOD, WARN, duration, ending, footer, moment

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import PastRun, past_runs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from api_pipeline.common.private_files import make_private_folder, private_opener
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.outbox.status import PastRun
-from api_pipeline.private_files import make_private_folder, private_opener
 from api_pipeline.reports.html_page import page
 from api_pipeline.reports.index_page import index_page
 from api_pipeline.reports.nights import Nights

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 
 from api_pipeline.api_response import read
-from api_pipeline.clock import stored_time, utc_now
+from api_pipeline.common.clock import stored_time, utc_now
 from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import Mask

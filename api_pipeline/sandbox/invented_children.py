@@ -11,8 +11,8 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
+from api_pipeline.common.upn import check_letter
 from api_pipeline.payloads.schema_check import code_list
-from api_pipeline.upn import check_letter
 
 FIRST_NAMES = (
     *("Aisha", "Amélie", "Bronwen", "Cerys", "Daniel", "D'Arcy", "Eleri", "Fatima", "Ffion", "Gruffydd", "Hani"),

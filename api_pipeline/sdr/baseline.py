@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import given_numbers, given_texts
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.statements import Scope, Statements, in_parts

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from api_pipeline import bisect
-from api_pipeline.bisect import Meaning
+from api_pipeline.common import bisect
+from api_pipeline.common.bisect import Meaning
 from api_pipeline.sdr.answers import Acknowledged, Malformed, TooLarge, named_keys
 
 # So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,

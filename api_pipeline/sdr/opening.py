@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import requests
 
-from api_pipeline import run_lock
-from api_pipeline.auth import Credentials, TokenProvider
-from api_pipeline.db import Connection
-from api_pipeline.journal_entry import write_entry
+from api_pipeline.auth.token_provider import Credentials, TokenProvider
+from api_pipeline.db import Connection, run_lock
+from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api_pipeline.common.page_frame import document, section, table, verdict
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
-from api_pipeline.page_frame import document, section, table, verdict
 from api_pipeline.sdr.nouns import State, TecFinding
 from api_pipeline.sdr.validation import hint
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import given_rows, given_texts, parts_of
 from api_pipeline.sdr.nouns import Collection, TecFinding
 from api_pipeline.sdr.statements import Scope, Statements

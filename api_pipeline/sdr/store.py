@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.baseline import Baseline

@@ -3,5 +3,5 @@
 The room reads the environment, the credential store and the `.env` file; it opens no database and no connection.
 It may use `sql` and `errors`. Start reading at `definitions/` (the table of all settings, by group), then `sources.py`
 (where a value comes from), `values.py` (text to value), `reading.py` (values to the object of `model.py`) and
-`safety.py` (what must never be sent where); `config.py` puts them together.
+`safety.py` (what must never be sent where); `loading.py` puts them together.
 """

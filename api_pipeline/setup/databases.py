@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from api_pipeline.config import load_settings
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.columns import QUERIES
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.sql.connection_string import NUMBERED_DRIVER, SQLITE_PREFIX, in_braces, trusted_connection_string
 from api_pipeline.sql.identifiers import Dialect

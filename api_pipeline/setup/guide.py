@@ -10,7 +10,6 @@ from pathlib import Path
 
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
-from api_pipeline.config import load_settings
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.database import check_connection, check_schema, refuse_second_table
 from api_pipeline.diagnostics.endpoint import check_endpoint
@@ -18,6 +17,7 @@ from api_pipeline.diagnostics.steps import Report, Status, report_lines
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.settings.values import Found, Origin, Values
 from api_pipeline.setup.databases import KINDS, connection_string, settings_for, staging_tables

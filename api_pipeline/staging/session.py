@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from api_pipeline.common.gc_tuning import seldom_collected
+from api_pipeline.common.private_files import private_opener
+from api_pipeline.db.run_lock import take
 from api_pipeline.errors import SettingsError
-from api_pipeline.gc_tuning import seldom_collected
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.survey import check_ids
-from api_pipeline.private_files import private_opener
-from api_pipeline.run_lock import take
 from api_pipeline.settings.model import Settings, StagingSettings
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from api_pipeline.upn import LETTERS, check_letter
+from api_pipeline.common.upn import LETTERS, check_letter
 
 MISSING = "missing"
 CHANGED = "changed"

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import requests
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import CredentialStore, school_entry
 from api_pipeline.settings.model import Settings

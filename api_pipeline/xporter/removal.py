@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db.run_lock import take
 from api_pipeline.errors import SettingsError
-from api_pipeline.run_lock import take
 from api_pipeline.xporter.consent import SchoolState
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.removal import purge_school

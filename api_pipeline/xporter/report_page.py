@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from api_pipeline.common.page_frame import document, section, table, verdict
 from api_pipeline.errors import SettingsError
-from api_pipeline.page_frame import document, section, table, verdict
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.status import Overview
 

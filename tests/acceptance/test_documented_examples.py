@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.model import Baseline, NothingToSend, StagedRow
-from api_pipeline.payload import Policy, plan
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from tests.support.documents import DOCS, blocks, prose

@@ -9,10 +9,10 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from api_pipeline.config import load_settings
 from api_pipeline.db import connect
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
 from api_pipeline.sql import ddl
 from api_pipeline.staging.outcome import StagingObservers

@@ -254,7 +254,7 @@ def test_too_many_requests_hold_one_school_as_long_as_it_is_asked(council: Counc
 
 def test_a_second_collection_at_once_ends_with_code_75(council: Council) -> None:
     from api_pipeline.db import connect
-    from api_pipeline.run_lock import take
+    from api_pipeline.db.run_lock import take
 
     other = connect(council.settings["DB_CONNECTION_STRING"])
     lock = take(other, '"xporter_sync"', None)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyodbc
 import pytest
 
-from api_pipeline import load_settings, run_lock
+from api_pipeline import load_settings
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
-from api_pipeline.db import Connection, ConnectionLost, connect
+from api_pipeline.db import Connection, ConnectionLost, connect, run_lock
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from tests.faults.outages import (

@@ -9,8 +9,7 @@ from dataclasses import replace
 import pyodbc
 import pytest
 
-from api_pipeline import run_lock
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import Connection, connect, run_lock
 from api_pipeline.errors import AlreadyRunning
 from tests.faults.outages import before_answer
 from tests.support.databases import TestDatabase

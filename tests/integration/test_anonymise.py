@@ -296,7 +296,7 @@ def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_pa
     fill(deployed, deployed.table, [staged("1")])
     program = textwrap.dedent(
         f"""
-        from api_pipeline import run_lock
+        from api_pipeline.db import run_lock
         from api_pipeline.db import connect
         connection = connect({deployed.connection_string!r})
         lock = run_lock.take(connection, {deployed.anon_table!r}, None)

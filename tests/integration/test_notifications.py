@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.run_lock import take
+from api_pipeline.db.run_lock import take
 from api_pipeline.sandbox.simulator import Fault, Refusal
 from tests.support.commands import Completed, invoke_cli
 from tests.support.sinks import HERE, HttpSink, MailSink, mail_sink

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline import run_lock
-from api_pipeline.db import connect
+from api_pipeline.db import connect, run_lock
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.sql.identifiers import Dialect, table_names
 from tests.support.commands import clean_environment
@@ -91,7 +90,7 @@ def test_releasing_a_lock_without_its_connection_raises_nothing(deployed: TestDa
 def test_the_lock_of_a_killed_process_is_free(deployed: TestDatabase) -> None:
     program = textwrap.dedent(
         f"""
-        from api_pipeline import run_lock
+        from api_pipeline.db import run_lock
         from api_pipeline.db import connect
         connection = connect({deployed.connection_string!r})
         lock = run_lock.take(connection, {deployed.table!r}, None)

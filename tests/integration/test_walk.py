@@ -17,6 +17,6 @@ def test_one_due_row_passes_no_more_modules_and_moves_than_it_did(tmp_path: Path
     walk = walk_of_one_row(tmp_path)
 
     moves = {pair: count for pair, count in walk.moves.most_common() if not pair[0].startswith(WAITING)}
-    assert ("delivery/planner", "payload") in moves
+    assert ("delivery/planner", "payloads/plan") in moves
     assert len(walk.modules) <= MOST_MODULES, sorted(walk.modules)
     assert sum(moves.values()) <= MOST_MOVES, moves

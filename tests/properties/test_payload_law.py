@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.model import Baseline, NothingToSend, Record, RecordKind, StagedRow, State
-from api_pipeline.payload import Policy, plan
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
 from tests.support.effort import examples

@@ -14,11 +14,11 @@ from dotenv import set_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.config import load_settings
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.redaction import SHORTEST_SECRET, Redactor
 from api_pipeline.settings.env_file import read_env_file
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.sql.connection_string import in_braces, pairs, redacted_connection_string
 from tests.support.effort import examples
 

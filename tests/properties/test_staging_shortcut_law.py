@@ -18,10 +18,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.config import Purpose, load_settings
 from api_pipeline.db import Connection, connect
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.sandbox.synthetic_ssd.nights import Night
+from api_pipeline.settings.loading import Purpose, load_settings
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api_pipeline.config import Settings, load_settings
+from api_pipeline.settings.loading import Settings, load_settings
 
 DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from api_pipeline import run_lock
-from api_pipeline.db import connect
+from api_pipeline.db import connect, run_lock
 from api_pipeline.errors import AlreadyRunning
 from tests.support.databases import TestDatabase
 

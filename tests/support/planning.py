@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payload import Policy
 from api_pipeline.payloads.finding import Finding
+from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.schema_check import Checker
 
 HERE = "https://receiver.example/1"

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import requests
 
-from api_pipeline.auth import Credentials
+from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import PipelineError
 from api_pipeline.sandbox.simulator.adapter import InProcessAdapter

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,

@@ -20,11 +20,11 @@ _SHOWN = 20
 @json_option
 def command(common: Common, collections: tuple[str, ...], indicative: bool, shows_all: bool, as_json: bool) -> None:
     """Check the staged records here and list what is wrong; send nothing. Exit code 1 if a record is wrong."""
+    from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr.checks import check_all
     from api_pipeline.sdr.openapi import schema_check
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import store_alone
 
     counts: Counter[tuple[str, str]] = Counter()
     listed = []

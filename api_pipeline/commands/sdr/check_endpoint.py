@@ -13,9 +13,9 @@ from api_pipeline.commands.sdr.common import sdr_session
 @json_option
 def command(common: Common, as_json: bool) -> None:
     """Test the way to TEC: DNS, TCP, proxy, TLS, ESL token, the list of returns. Stop at the first failure."""
+    from api_pipeline.assembly.sdr import endpoint_report
     from api_pipeline.commands.checking import finish, settings_failing
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import endpoint_report
 
     with (
         settings_failing("test-endpoint", as_json=as_json),

@@ -15,11 +15,11 @@ from api_pipeline.commands.common import Common, executable_folder
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
+    from api_pipeline.assembly.sdr import SdrObservers
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
     from api_pipeline.notify.watch import RunWatch
     from api_pipeline.sdr.settings import Purpose, SdrExamined, SdrSettings
-    from api_pipeline.sdr_assembly import SdrObservers
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -34,8 +34,8 @@ class SdrSession:
 
     def observers(self) -> SdrObservers:
         """Return what the work is told of: secrets for the redactor, and a signal that asks to stop."""
+        from api_pipeline.assembly.sdr import SdrObservers
         from api_pipeline.commands.stopping import stop_on_signals
-        from api_pipeline.sdr_assembly import SdrObservers
 
         stop = stop_on_signals()
         return SdrObservers(self.redactor.add, stop, self.run_id)
@@ -54,13 +54,13 @@ def sdr_session(
     """
     import logging
 
-    from api_pipeline.config import working_folder
     from api_pipeline.errors import PipelineError
     from api_pipeline.logs.handlers import LogOptions, set_up_logging
     from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import examine_sdr_settings
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import working_folder
 
     given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     run_id = new_run_id()

@@ -18,9 +18,9 @@ from api_pipeline.commands.sdr.common import sdr_session
 )
 def command(common: Common, folder: Path | None, learners: int) -> None:
     """Submit and validate with an invented provider and a simulated TEC: errors are found, corrected, and it passes."""
-    from api_pipeline.config import working_folder
+    from api_pipeline.demos.sdr import demo
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_demo import demo
+    from api_pipeline.settings.loading import working_folder
 
     with sdr_session(common, Purpose.NOTHING):
         echo = (lambda _text: None) if common.quiet else click.echo

@@ -31,13 +31,13 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
     A file holds the whole of its collection. A staged record that is not in the file is removed, and the next submit
     deletes it at TEC.
     """
+    from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr.csv_files import collection_of
     from api_pipeline.sdr.loading import load
     from api_pipeline.sdr.openapi import schemas
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import store_alone
 
     if collection and len(files) > 1:
         raise SettingsError("--collection names what one file holds; give one file with it.")

@@ -18,11 +18,11 @@ from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_
 @json_option
 def command(common: Common, period: str, indicative: bool, testing: bool | None, is_sure: bool, as_json: bool) -> None:
     """Delete the submission of PERIOD at TEC and forget what it holds; the next submit sends everything."""
+    from api_pipeline.assembly.sdr import desk
     from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import desk
 
     if as_json and not is_sure:
         raise click.UsageError("--json goes with --yes: a program cannot be asked.")

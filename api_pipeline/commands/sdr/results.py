@@ -38,12 +38,12 @@ def command(
     """Show the stored results of the last validation of PERIOD. TEC is not called."""
     from pathlib import Path
 
+    from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import report as pages
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.statements import Scope
-    from api_pipeline.sdr_assembly import store_alone
 
     if as_json and as_csv:
         raise click.UsageError("Give --json or --csv, not both.")

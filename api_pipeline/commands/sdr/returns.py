@@ -16,9 +16,9 @@ from api_pipeline.commands.sdr.common import mode_option, mode_settings, sdr_ses
 @json_option
 def command(common: Common, testing: bool | None, as_json: bool) -> None:
     """List the return periods, the indicative ones among them, with their windows and states."""
+    from api_pipeline.assembly.sdr import receiver_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr.settings import Purpose
-    from api_pipeline.sdr_assembly import receiver_alone
 
     def day(moment: datetime | None) -> str:
         return f"{moment.astimezone(timezone.utc):%Y-%m-%d}" if moment else ""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @json_option
 def command(common: Common, period: str | None, testing: bool | None, as_json: bool) -> None:
     """Show for PERIOD (or every one begun) what is staged, held, in doubt and refused. TEC is not called."""
+    from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.statements import Scope
-    from api_pipeline.sdr_assembly import store_alone
 
     with (
         sdr_session(common, Purpose.TABLES, mode_settings(testing)) as started,

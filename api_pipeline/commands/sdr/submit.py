@@ -48,11 +48,11 @@ def command(
 
     Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
     """
+    from api_pipeline.assembly.sdr import desk
     from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_SUBMIT
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.outcome import Options
-    from api_pipeline.sdr_assembly import desk
 
     job = None if dry_run else SDR_SUBMIT
     with watched_session(common, mode_settings(testing), job, period, indicative=indicative) as (started, watch):

@@ -35,10 +35,10 @@ def command(
 
     Exit code 0 if it passed, 1 if errors were found, 5 if it is still running at the time-out.
     """
+    from api_pipeline.assembly.sdr import desk
     from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_VALIDATE
     from api_pipeline.sdr import flows
-    from api_pipeline.sdr_assembly import desk
 
     options = {**mode_settings(testing), "SDR_VALIDATION_TIMEOUT_S": str(timeout) if timeout else None}
     with (

@@ -15,9 +15,9 @@ from api_pipeline.commands.common import Common, pass_common, session
 def command(common: Common, folder: Path | None) -> None:
     """Collect three invented schools for three nights: a pupil leaves, a school revokes; then show attendance."""
     from api_pipeline.commands.stopping import stop_on_signals
+    from api_pipeline.demos.xporter import default_folder
+    from api_pipeline.demos.xporter import demo as run_demo
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter_demo import default_folder
-    from api_pipeline.xporter_demo import demo as run_demo
 
     with session(common, Purpose.NOTHING):
         stop = stop_on_signals()

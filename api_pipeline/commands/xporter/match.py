@@ -16,7 +16,7 @@ def command(common: Common, dry_run: bool, as_json: bool) -> None:
 
     Nothing is written to the SSD or to a payload: a worker looks at each proposal and accepts it in the case system.
     """
-    from api_pipeline.clock import utc_now
+    from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.cohort import people, pupils, write_proposals

@@ -22,7 +22,7 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 @json_option
 def command(common: Common, run_id: str | None, folder: Path, as_json: bool) -> None:
     """Write the last collection, or another, as one HTML page: counts, problems, schools, removals."""
-    from api_pipeline.clock import utc_now
+    from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.opening import open_landing

@@ -17,7 +17,7 @@ def command(common: Common, as_json: bool) -> None:
 
     Exit code 1 where a round is older than XPORTER_STALE_AFTER_HOURS.
     """
-    from api_pipeline.clock import utc_now
+    from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.opening import open_landing

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.added import addable

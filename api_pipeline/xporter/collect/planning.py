@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets

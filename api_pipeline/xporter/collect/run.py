@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from api_pipeline.clock import utc_now
-from api_pipeline.db_retry import with_retry
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db.journal_entry import write_entry
+from api_pipeline.db.retry import with_retry
+from api_pipeline.db.run_lock import LockKeeper, locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
-from api_pipeline.journal_entry import write_entry
-from api_pipeline.run_lock import LockKeeper, locked
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.xporter.collect.desk import Desk
 from api_pipeline.xporter.collect.items import SchoolPlan

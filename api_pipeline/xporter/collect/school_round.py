@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.items import (
     Change,

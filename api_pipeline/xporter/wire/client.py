@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from api_pipeline.auth.shared_token import Token
 from api_pipeline.errors import ServiceUnavailable
-from api_pipeline.shared_token import Token
 from api_pipeline.transport.exchange import Answered, Exchange
 from api_pipeline.transport.single_request import Request, Transient
 from api_pipeline.xporter.consent import read_scopes

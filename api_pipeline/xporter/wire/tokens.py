@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
-from api_pipeline.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
+from api_pipeline.auth.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
 from api_pipeline.transport.retry import TransientError, retrying
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
 from api_pipeline.xporter.consent import read_time

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import requests
 
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.xporter.consent_step import SchoolSecrets
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.wire.access import Access

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from api_pipeline.clock import utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.meta import as_of

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from api_pipeline.clock import utc_now
-from api_pipeline.db_retry import with_retry
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db.retry import with_retry
+from api_pipeline.db.run_lock import take
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
-from api_pipeline.run_lock import take
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.xporter.consent import SchoolState, read_scopes
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, WireObservers

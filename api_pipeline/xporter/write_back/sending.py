@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from api_pipeline.bisect import Meaning, resolve
-from api_pipeline.clock import utc_now
+from api_pipeline.common.bisect import Meaning, resolve
+from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body

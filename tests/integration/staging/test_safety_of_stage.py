@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.db import connect
-from api_pipeline.run_lock import take
+from api_pipeline.db.run_lock import take
 from api_pipeline.staging import first_look
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
 from tests.support.commands import started_cli

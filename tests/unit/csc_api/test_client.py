@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from api_pipeline.auth import Credentials, TokenProvider
+from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.csc_api.answers import Forbidden, Malformed, PermanentError, Receipts, TooLarge, Transient
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.errors import AuthenticationRefused

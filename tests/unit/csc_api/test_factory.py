@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import load_settings
 from api_pipeline.csc_api import factory
 from api_pipeline.csc_api.answers import PermanentError, Receipts
 from api_pipeline.csc_api.factory import RequestObservers, make_receiver
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Settings
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.hostile_receiver import TOKEN, HostileReceiver

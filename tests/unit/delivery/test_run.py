@@ -13,7 +13,8 @@ import pytest
 
 from api_pipeline.api_response import given, refused
 from api_pipeline.csc_api.answers import Answer, Malformed
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.run_lock import locked
 from api_pipeline.delivery.run import count
 from api_pipeline.model import (
     Accepted,
@@ -28,7 +29,6 @@ from api_pipeline.model import (
     UpToDate,
 )
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.run_lock import locked
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
 from tests.support.nights import AT, Night, accept, statuses

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import load_settings
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.logs import destinations
 from api_pipeline.logs.handlers import LogOptions, RedactingFilter, printable, set_up_logging
 from api_pipeline.logs.redaction import Redactor
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import LogFormat
 
 OPTIONS = LogOptions(run_id="run-7")

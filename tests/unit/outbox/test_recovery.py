@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
 from api_pipeline.model import Accepted, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
@@ -17,7 +17,7 @@ from api_pipeline.outbox.recovery import Recovery, last_of_each, recovered
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payload import Policy
+from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, fill, staged, table_rows

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from api_pipeline.db import ConnectionLost, DatabaseBusy
-from api_pipeline.db_retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.run_lock import LockLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.run_lock import LockLost
 
 BUDGET = RetryBudget(60, lambda: 0, lambda _: None)
 NO_BUDGET = RetryBudget(0, lambda: 0, lambda _: None)

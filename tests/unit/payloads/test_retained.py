@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.model import Baseline, ElementPath, NothingToSend, Record, RecordKind, StagedRow, State
-from api_pipeline.payload import Policy, plan
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
 from api_pipeline.sandbox.invented_children import changed, invented_child

@@ -14,9 +14,9 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.backends.null import Keyring as ForgetfulKeyring
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-from api_pipeline.config import Purpose, load_settings
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import SERVICE, CredentialStore, secret_setting
+from api_pipeline.settings.loading import Purpose, load_settings
 from tests.support.commands import run_cli
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import load_settings
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.env_file import find_env_file, read_env_file
+from api_pipeline.settings.loading import load_settings
 from tests.support.env_files import DATABASE, load
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from api_pipeline.config import load_settings
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import read_env_file
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.reference import env_example, settings_reference, xporter_example
 
 COMMITTED = Path(__file__).parents[3] / ".env.example"

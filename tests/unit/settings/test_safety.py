@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import Purpose, is_loopback, load_settings
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.loading import Purpose, is_loopback, load_settings
 
 TEST = "https://receiver.example/receiver-test/1"
 REAL = "https://receiver.example/receiver/1"

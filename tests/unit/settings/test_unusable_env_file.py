@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import load_settings
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.values import Found, Origin, Values
 from tests.support.commands import clean_environment
 from tests.support.env_files import DATABASE, load

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from api_pipeline.auth import Credentials, TokenProvider
+from api_pipeline.auth.shared_token import Token
+from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.shared_token import Token
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.transport.retry import RetryPolicy

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from api_pipeline import __version__
-from api_pipeline.page_frame import Html, document, section, table, verdict
+from api_pipeline.common.page_frame import Html, document, section, table, verdict
 
 SIGNS = "<script>alert('&\"')</script>"
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
-from api_pipeline.config import load_settings
+from api_pipeline.common.private_files import make_private_folder
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError
-from api_pipeline.private_files import make_private_folder
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sandbox.sample_table import BROKEN_EVERY, SEED, UNKNOWN_MEMBER
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
 from api_pipeline.sandbox.synthetic_ssd import Night, SyntheticSsd, create_tables, fill, write_night
+from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, connect
-from api_pipeline.db_retry import RetryBudget, with_retry
+from api_pipeline.db.retry import RetryBudget, with_retry
 from api_pipeline.errors import DatabaseError
 
 

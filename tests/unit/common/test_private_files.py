@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.common.private_files import (
+    NotOwnFileError,
+    make_private_folder,
+    own_opener,
+    private_opener,
+    private_umask,
+)
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.private_files import NotOwnFileError, make_private_folder, own_opener, private_opener, private_umask
 from tests.support.commands import run_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import fill, staged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from api_pipeline.gc_tuning import seldom_collected
+from api_pipeline.common.gc_tuning import seldom_collected
 
 
 def test_dead_cycles_are_looked_for_as_before_behind_a_run() -> None:

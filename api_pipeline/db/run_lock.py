@@ -20,8 +20,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from api_pipeline.db import Connection, ConnectionLost
+from api_pipeline.db.connection import Connection
 from api_pipeline.errors import AlreadyRunning, DatabaseError
+from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 

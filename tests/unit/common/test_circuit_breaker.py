@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.circuit_breaker import CircuitBreaker
+from api_pipeline.common.circuit_breaker import CircuitBreaker
 
 
 @given(st.integers(1, 4), st.lists(st.booleans()))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.config import Purpose, Settings, load_settings
 from api_pipeline.errors import SettingsError
+from api_pipeline.settings.loading import Purpose, Settings, load_settings
 from api_pipeline.settings.values import Shard
 
 SQLITE = "sqlite:///council.db"
@@ -339,7 +339,8 @@ def test_representation_shows_no_secret(folder: Path) -> None:
 
 
 def test_import_needs_no_driver_http_or_store_and_is_quick() -> None:
-    code = "import api_pipeline.config, sys; print(*{'pyodbc', 'requests', 'keyring', 'dotenv'} & set(sys.modules))"
+    slow = "{'pyodbc', 'requests', 'keyring', 'dotenv'}"
+    code = f"import api_pipeline.settings.loading, sys; print(*{slow} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

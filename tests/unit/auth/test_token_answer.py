@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from api_pipeline.auth.token_answer import LIFETIME_IF_UNKNOWN_S, SettingNames, read_token
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.token_answer import LIFETIME_IF_UNKNOWN_S, SettingNames, read_token
 from api_pipeline.transport.single_request import RawAnswer, Transient
 
 TOKEN = "eyJ-invented.token_1234"

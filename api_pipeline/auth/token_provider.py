@@ -12,9 +12,9 @@ from urllib.parse import quote_plus, urlencode
 
 import requests
 
+from api_pipeline.auth.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
+from api_pipeline.auth.token_answer import SettingNames, read_token
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
-from api_pipeline.token_answer import SettingNames, read_token
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait, retrying
 from api_pipeline.transport.single_request import Reach, Request, Transient, ask

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from api_pipeline.auth import Credentials
+from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator

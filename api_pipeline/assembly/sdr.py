@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import requests
 
-from api_pipeline.auth import Credentials
+from api_pipeline.auth.token_answer import SettingNames
+from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.steps import Report
 from api_pipeline.diagnostics.tec import check_tec
@@ -22,7 +23,6 @@ from api_pipeline.sdr.settings import SdrSettings
 from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import Pace
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.token_answer import SettingNames
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from api_pipeline.db import Connection, ConnectionLost
+from api_pipeline.db.connection import Connection
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.driver_errors import ConnectionLost
 
 _LOG = logging.getLogger(__name__)
 

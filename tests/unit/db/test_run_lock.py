@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline import run_lock
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import Connection, connect, run_lock
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 
 TABLE = "staging"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+from api_pipeline.db.connection import Connection
+from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
