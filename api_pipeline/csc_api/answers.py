@@ -54,7 +54,7 @@ class Receipts:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An accepting status without receipts that can be read: nobody knows what became of the records."""
+    """A status of success without receipts that can be read: nobody knows what became of the records."""
 
     code: int
     reason: str
@@ -116,6 +116,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
     """
     if status in ACCEPTING:
         return _read_receipts(status, body, records)
+    if 200 <= status < 300 and status != 204:
+        # A proxy that changes an answer says 203: the records may have been taken.
+        return Unreadable(status, f"HTTP {status}: an answer of success, but none that accepts; outcome unknown")
     reason = _reason(status, body)
     if status in (400, 422):
         # Its patterns take 5 milliseconds to compile, and most runs meet no such answer.
