@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import Connection, connect, unless_refused
 from api_pipeline.diagnostics.database import refuse_second_table
-from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.identifiers import STAGING_TABLE, Dialect
@@ -57,13 +56,9 @@ def make_tables(connection_string: str, table: str) -> Deployed:
 
 def _tables_there(connection: Connection, table: str) -> list[str]:
     """Return which of the script's tables are in the database. Errors: DatabaseError (database away or busy)."""
-    found = []
-    for name in ddl.table_names(connection.dialect, table):
-        try:
-            connection.query(load()["table_exists"].sql.format(columns="*", any_table=name))
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            continue
-        found.append(name)
-    return found
+    return [name for name in ddl.table_names(connection.dialect, table) if _is_there(connection, name)]
+
+
+def _is_there(connection: Connection, table: str) -> bool:
+    sql = load()["table_exists"].sql.format(columns="*", any_table=table)
+    return unless_refused(lambda: connection.query(sql)) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
-from api_pipeline.db import Connection, Row, pages_by_id
+from api_pipeline.db import Connection, Row, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.sql.ddl import live_and_copy
@@ -137,17 +137,11 @@ class CopyTables:
         return load("anonymise_queries.sql")[name].sql.format(source=self.source, target=self.target, **pieces)
 
     def _has(self, table: str, columns: Sequence[str]) -> bool:
-        try:
-            self._require(table, columns)
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            return False
-        return True
+        return unless_refused(lambda: self._require(table, columns)) is not None
 
-    def _require(self, table: str, columns: Sequence[str]) -> None:
+    def _require(self, table: str, columns: Sequence[str]) -> list[Row]:
         try:
-            self._connection.query(self._sql("has_columns", columns=", ".join(columns), table=table))
+            return self._connection.query(self._sql("has_columns", columns=", ".join(columns), table=table))
         except DatabaseError as error:
             option = self._pair.source_option if table == self.source else self._pair.target_option
             reason = str(error).replace("TABLE_NAME", option, 1)

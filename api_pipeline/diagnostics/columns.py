@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, Row
-from api_pipeline.errors import DatabaseError
+from api_pipeline.db import Connection, Row, unless_refused
 from api_pipeline.sql.expected_tables import ExpectedTable, FoundColumn, SchemaFinding, compare
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -43,13 +42,8 @@ def _letters_matter(connection: Connection, found: list[FoundColumn], expected: 
     odd = [column.name for column in expected.columns if column.name not in names and column.name in lowered]
     if not odd:
         return False
-    try:
-        connection.query(load()["table_exists"].sql.format(columns=", ".join(odd), any_table=expected.name))
-    except (ConnectionLost, DatabaseBusy):
-        raise
-    except DatabaseError:
-        return True
-    return False
+    sql = load()["table_exists"].sql.format(columns=", ".join(odd), any_table=expected.name)
+    return unless_refused(lambda: connection.query(sql)) is None
 
 
 def _on_sql_server(connection: Connection, table: str) -> list[FoundColumn]:
@@ -67,13 +61,8 @@ def columns_seen(connection: Connection, table: str) -> list[FoundColumn]:
 
     Errors: ConnectionLost, DatabaseBusy.
     """
-    try:
-        described = connection.describe(load(QUERIES)["columns_seen_sqlserver"].sql.format(any_table=table))
-    except (ConnectionLost, DatabaseBusy):
-        raise
-    except DatabaseError:
-        return []
-    return [_seen(*column) for column in described]
+    sql = load(QUERIES)["columns_seen_sqlserver"].sql.format(any_table=table)
+    return [_seen(*column) for column in unless_refused(lambda: connection.describe(sql)) or ()]
 
 
 def _seen(name: str, kind: type, size: int, is_nullable: bool) -> FoundColumn:

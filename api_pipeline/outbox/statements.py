@@ -14,6 +14,7 @@ from api_pipeline.db import (
     given_rows,
     given_values,
     in_chunks,
+    unless_refused,
 )
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import UNREADABLE
@@ -154,16 +155,10 @@ class Statements:
 
     def has_columns(self, columns: Mapping[str, str]) -> bool:
         """Return whether tables are there, each with its columns. Errors: DatabaseError (database away or busy)."""
-        try:
-            self.probe(columns)
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            return False
-        return True
+        return unless_refused(lambda: self.probe(columns)) is not None
 
-    def probe(self, columns: Mapping[str, str]) -> None:
-        """Check that these tables are there, each with its columns. Errors: DatabaseError."""
+    def probe(self, columns: Mapping[str, str]) -> list[Row]:
+        """Check that these tables are there, each with its columns; return no rows. Errors: DatabaseError."""
         seen = load()["table_exists"]
         parts = [seen.sql.format(columns=named, any_table=table) for table, named in columns.items()]
-        self.connection.query(NamedSql(" UNION ALL ".join(parts), seen.name))
+        return self.connection.query(NamedSql(" UNION ALL ".join(parts), seen.name))

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.common.clock import stored_time
-from api_pipeline.db import Row, UnreadableText
-from api_pipeline.errors import DatabaseError
+from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import count_blank_payloads, count_children_without_row, count_what_no_run_takes, survey
@@ -149,12 +148,8 @@ def _due_rows(store: StagingTable) -> tuple[str | None, bool]:
 
 def _times(store: StagingTable, statement: str) -> Row | None:
     """Return a statement's row, None where it cannot be asked: a table of one's own making may lack last_updated."""
-    try:
-        return store.connection.query(store.sql(statement))[0]
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        return None
+    rows = unless_refused(lambda: store.connection.query(store.sql(statement)))
+    return rows[0] if rows else None
 
 
 def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:

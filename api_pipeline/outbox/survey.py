@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
-from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole
+from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, word
 from api_pipeline.outbox.staging_table import StagingTable
@@ -187,32 +188,23 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 
     Errors: DatabaseError where the database is away or busy.
     """
-    try:
-        if not _may_lack_a_row(store, receiver):
-            return []
-        found: list[str] = []
-        for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
-            found = [str(row[0]) for row in store.connection.query(store.sql(statement), [receiver])]
-            if not found:
-                break
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        # Types or collations of the two tables that cannot be compared.
-        _LOG.debug("children without a row could not be looked for: %s", error)
+    if not _may_lack_a_row(store, receiver):
         return []
+    found: list[str] = []
+    for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
+        # It is refused where types or collations of the two tables cannot be compared.
+        rows = unless_refused(partial(store.connection.query, store.sql(statement), [receiver]))
+        found = [str(row[0]) for row in rows or ()]
+        if not found:
+            break
     return sorted(found)
 
 
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
     """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
     sql = store.sql("has_held_without_row", page=store.connection.page(1)["page"])
-    try:
-        return bool(store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        return True
+    rows = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
+    return rows is None or bool(rows)
 
 
 def _odd(stored: Iterable[object], meant: Collection[str]) -> tuple[str, ...]:

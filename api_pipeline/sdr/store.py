@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id
+from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
@@ -56,15 +56,11 @@ class Store(Baseline, Results):
 
     def check(self) -> None:
         """Look whether the tables are there. Errors: DatabaseError, with what to do."""
-        try:
-            self.query("probe_tables", ())
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
+        if unless_refused(lambda: self.query("probe_tables", ())) is None:
             raise DatabaseError(
                 f"The tables of the Single Data Return are not there or cannot be read ({self.tables.staging} and "
                 "those beside it); check SDR_TABLE_NAME, or make them with: d2i-csc-api sdr deploy-schema --apply"
-            ) from None
+            )
         check_ids_whole(self.tables.staging, self.query("read_outermost_ids", ()))
 
     def pages(self, scope: Scope, collection: Collection) -> Iterator[list[PageRow]]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, in_chunks
+from api_pipeline.db import Connection, in_chunks, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 from api_pipeline.sql.statements import load
@@ -107,14 +107,10 @@ class Reader:
 
     def _see(self, table: SsdTable) -> None:
         names = [column.name for column in table.columns]
-        try:
-            self._query("see_columns", columns=", ".join(names), ssd_table=table.name)
-        except (ConnectionLost, DatabaseBusy):
-            raise
-        except DatabaseError:
+        if unless_refused(lambda: self._query("see_columns", columns=", ".join(names), ssd_table=table.name)) is None:
             other = table.columns[0].also_called
             if other is None or not self._has(table, other):
-                raise self._unusable(table) from None
+                raise self._unusable(table)
             self._names["cin_plan_id"] = other
             self._see(replace(table, columns=(replace(table.columns[0], name=other), *table.columns[1:])))
 
@@ -131,23 +127,11 @@ class Reader:
             self._names["alike"] = self._connection.page(0)["usual"]
 
     def _has(self, table: SsdTable, column: str) -> bool:
-        try:
-            self._query("see_columns", columns=column, ssd_table=table.name)
-        except (ConnectionLost, DatabaseBusy):
-            raise
-        except DatabaseError:
-            return False
-        return True
+        return unless_refused(lambda: self._query("see_columns", columns=column, ssd_table=table.name)) is not None
 
     def _has_filter(self) -> bool:
-        try:
-            sql = load("queries.sql")["table_exists"].sql
-            self._connection.query(sql.format(columns="person_id", any_table=self._filter_name()))
-        except (ConnectionLost, DatabaseBusy):
-            raise
-        except DatabaseError:
-            return False
-        return True
+        sql = load("queries.sql")["table_exists"].sql.format(columns="person_id", any_table=self._filter_name())
+        return unless_refused(lambda: self._connection.query(sql)) is not None
 
     def _unusable(self, table: SsdTable) -> DatabaseError:
         missing = [column.name for column in table.columns if not self._has(table, column.name)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import schema_prefix
 from api_pipeline.sql.statements import load
@@ -95,11 +95,5 @@ def has_ssd(connection: Connection, ssd_schema: str) -> bool:
     """Return whether the SSD's tables of people, CIN and CLA can be read."""
     prefix = ssd_prefix(connection, ssd_schema)
     queries = load("xporter/queries.sql")
-    try:
-        for name in ("probe_person", "probe_cin", "probe_cla"):
-            connection.query(queries[name].sql.format(prefix=prefix))
-    except (ConnectionLost, DatabaseBusy):
-        raise
-    except DatabaseError:
-        return False
-    return True
+    probes = [queries[name].sql.format(prefix=prefix) for name in ("probe_person", "probe_cin", "probe_cla")]
+    return unless_refused(lambda: [connection.query(sql) for sql in probes]) is not None

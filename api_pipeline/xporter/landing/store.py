@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db import Connection, KeyTaken
+from api_pipeline.db import Connection, KeyTaken, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -37,25 +37,15 @@ class LandingStore:
 
     def check(self) -> None:
         """Raise DatabaseError, naming what makes the tables, where they are not there."""
-        try:
-            self.connection.query(self.sql("probe_school"))
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
+        if unless_refused(lambda: self.connection.query(self.sql("probe_school"))) is None:
             raise DatabaseError(
                 "The tables of the school data collector are not there or cannot be read; make them with: "
                 "d2i-csc-api xporter deploy-schema --apply"
-            ) from None
+            )
 
     def has_outbox(self) -> bool:
         """Return whether the table of what is to be written back exists: a database of an earlier version has none."""
-        try:
-            self.connection.query(self.sql("probe_outbox"))
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            return False
-        return True
+        return unless_refused(lambda: self.connection.query(self.sql("probe_outbox"))) is not None
 
     def outbox_counts(self) -> tuple[tuple[str, str, int], ...]:
         """Return school, state and count of the rows to be written back."""
