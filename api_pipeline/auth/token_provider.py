@@ -61,6 +61,7 @@ class TokenProvider(SharedToken):
         self._policy = policy
         self._limiter = limiter
         self._on_token = on_token
+        self._logins = _basic_logins(credentials)
 
     def _fetch_or_stop(self) -> tuple[str, float]:
         """Return a token and for how long it is used; without one the run's other requests stop as well."""
@@ -81,7 +82,18 @@ class TokenProvider(SharedToken):
         return value, used_for(lifetime_s)
 
     def _fetch(self) -> tuple[str, float]:
-        answer = ask(self._session, self._reach, _token_request(self._credentials))
+        try:
+            found = self._fetch_as(self._logins[0])
+        except AuthenticationRefused:
+            if len(self._logins) == 1:
+                raise
+            self._logins = self._logins[1:]
+            found = self._fetch_as(self._logins[0])
+        self._logins = self._logins[:1]
+        return found
+
+    def _fetch_as(self, login: str) -> tuple[str, float]:
+        answer = ask(self._session, self._reach, _token_request(self._credentials, login))
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network error: ")
             known = "the token service could not be reached"
@@ -94,12 +106,22 @@ class TokenProvider(SharedToken):
         return read
 
 
-def _token_request(credentials: Credentials) -> Request:
+def _basic_logins(credentials: Credentials) -> tuple[str, ...]:
+    """Return the forms of a Basic login in the order in which they are tried.
+
+    ESL's page joins name and password as they are; RFC 6749 (2.3.1) has both encoded first. A service takes one of
+    them, and they differ where a password holds signs.
+    """
+    if credentials.client_auth != "basic":
+        return ("",)
+    name, password = credentials.client_id, credentials.client_secret
+    return tuple(dict.fromkeys((f"{name}:{password}", f"{quote_plus(name)}:{quote_plus(password)}")))
+
+
+def _token_request(credentials: Credentials, login: str) -> Request:
     form = {"grant_type": "client_credentials"}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     if credentials.client_auth == "basic":
-        # Both parts are encoded before they are joined (RFC 6749, 2.3.1).
-        login = f"{quote_plus(credentials.client_id)}:{quote_plus(credentials.client_secret)}"
         headers["Authorization"] = f"Basic {b64encode(login.encode()).decode('ascii')}"
     else:
         form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret}

@@ -73,9 +73,13 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Another request or a validation is at work for this organisation; the same will work later."""
+    """Another request or a validation is at work for this organisation; the same will work later.
+
+    `wait_s` is the wait that the answer asks for, in seconds.
+    """
 
     problem: Problem
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +135,18 @@ _BLOCKED_STATUS = (409, 423)
 _WRONG_STATUS = (404, 405, 415)
 
 
-def classify(status: int, body: bytes, keys: Sequence[str] = ()) -> Answer:
-    """Return what the answer to a request with the records `keys` means; transient statuses never come here."""
-    if status == 204:
-        return Acknowledged({})
+def classify(status: int, body: bytes, keys: Sequence[str] = (), *, may_be_empty: bool = False) -> Answer:
+    """Return what the answer to a request with the records `keys` means; transient statuses never come here.
+
+    `may_be_empty` is set for a reset, whose success has no body (204).
+    """
     if 200 <= status < 300:
-        return _acknowledged(status, body, keys)
+        return _acknowledged(status, body, keys, may_be_empty=may_be_empty)
     return _refusal(read_problem(status, body))
 
 
-def _acknowledged(status: int, body: bytes, keys: Sequence[str]) -> Answer:
-    if not body.strip() and status == 200 and keys:
+def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty: bool) -> Answer:
+    if not body.strip() and (may_be_empty or (status == 200 and keys)):
         # The published answer of an upload was not seen; an empty 200 is the workflow page's plain acceptance.
         return Acknowledged({})
     try:
@@ -150,17 +155,29 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str]) -> Answer:
         content = None
     if not isinstance(content, dict):
         return Unreadable(f"HTTP {status} with something that is not a JSON object, as from a proxy")
-    return Acknowledged(_refused_records(content), content)
-
-
-def _refused_records(content: Mapping[str, Any]) -> dict[str, str]:
-    entries = content.get("content")
+    found = content.get("content")
+    entries = found if keys and isinstance(found, list) else []
     refused: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else []:
+    for place, entry in enumerate(entries):
         errors = entry.get("errors") if isinstance(entry, dict) else None
-        if errors and isinstance(entry.get("localId"), str):
-            refused[entry["localId"]] = "; ".join(_texts(errors))[:_LONGEST_TEXT] or "refused without a reason"
-    return refused
+        if errors:
+            reason = "; ".join(_texts(errors))[:_LONGEST_TEXT] or "refused without a reason"
+            key = _key_of(entry.get("localId"), place, len(entries), keys)
+            if key is None:
+                # One of them was not taken, and TEC does not say which: halved, it is found.
+                return Malformed(Problem(status, text=reason))
+            refused[key] = reason
+    return Acknowledged(refused, content)
+
+
+def _key_of(local_id: object, place: int, count: int, keys: Sequence[str]) -> str | None:
+    """Return the record that an entry of an answer is about: by its id, else by its place; None where it may be any."""
+    own = str(local_id) if isinstance(local_id, (str, int)) else None
+    if own in keys:
+        return own
+    if count == len(keys):
+        return keys[place]
+    return keys[0] if len(keys) == 1 else None
 
 
 def _refusal(problem: Problem) -> Answer:
@@ -176,6 +193,11 @@ def _refusal(problem: Problem) -> Answer:
     if problem.status in (400, 422, 403):
         return Malformed(problem)
     return Declined(problem)
+
+
+def has_known_code(problem: Problem) -> bool:
+    """Return whether a problem holds a code whose meaning is known, so that its HTTP status says nothing more."""
+    return _by_code(problem) is not None
 
 
 def _by_code(problem: Problem) -> Answer | None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import orjson
 
+# What is written of JSON here; more is read.
+_MOST_LEVELS = 250
+
 
 class NotSendable(ValueError):
     """The staged payload cannot be sent; the text says why and quotes no value."""
@@ -31,10 +34,20 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
         raise NotSendable("json_payload is not valid JSON") from None
     if not isinstance(record, dict):
         raise NotSendable("json_payload is not a JSON object")
+    if raw.count(b"[") + raw.count(b"{") > _MOST_LEVELS:
+        _check_depth(record)
     own = record.get("localId")
     if own is not None and own != local_id:
         raise NotSendable("the payload's localId differs from local_id")
     return raw, record
+
+
+def _check_depth(record: dict[str, Any]) -> None:
+    """Refuse a record whose canonical form cannot be written. Errors: NotSendable."""
+    try:
+        orjson.dumps(record)
+    except orjson.JSONEncodeError:
+        raise NotSendable(f"json_payload is nested more than {_MOST_LEVELS} levels deep") from None
 
 
 def digest_of(local_id: str, record: dict[str, Any]) -> bytes:

@@ -26,6 +26,12 @@ class Due:
         self._left = options.limit
         self.stopped_at_limit = False
 
+    def begin(self, taken: int) -> None:
+        """Begin a pass over the staging table; `taken` records of the limit were taken in the passes before it."""
+        if self._options.limit is not None:
+            self._left = self._options.limit - taken
+        self.stopped_at_limit = False
+
     def batches(
         self,
         collection: Collection,
@@ -47,7 +53,7 @@ class Due:
             while len(waiting) >= (most := size()):
                 yield waiting[:most]
                 waiting = waiting[most:]
-            if self._left is not None and self._left <= 0:
+            if self.stopped_at_limit:
                 break
         while waiting:
             most = size()

@@ -193,7 +193,8 @@ class TecReceiver:
 
     def reset(self, token: str) -> None:
         """Delete the submission of a token; one that is gone already is deleted. Errors: those of every call."""
-        match self._ask("DELETE", f"/token/{_part(token)}/delete", "SDR_API_ENDPOINT"):
+        path = f"/token/{_part(token)}/delete"
+        match self._wire.ask("DELETE", path, "SDR_API_ENDPOINT", may_be_empty=True):
             case Acknowledged() | TokenGone():
                 return
             case Blocked(problem=problem):

@@ -73,6 +73,7 @@ class Submission:
 
     def _pass(self) -> None:
         self._conclude_it = None
+        self._due.begin(self._summary.total("accepted"))
         for counts in self._summary.collections.values():
             counts.refused = counts.withheld = counts.unchanged = counts.kept = 0
         for collection in Collection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
@@ -20,11 +20,12 @@ from api_pipeline.sdr.answers import (
     Unreadable,
     WrongAddress,
     classify,
+    has_known_code,
     read_problem,
 )
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
-from api_pipeline.transport.single_request import RawAnswer, Request, Transient, transient
+from api_pipeline.transport.single_request import RawAnswer, Request, Transient, asked_wait_s, transient
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
@@ -80,20 +81,29 @@ class Wire:
         self._has_taken = False
         self.received = 0
 
-    def ask(self, method: str, path: str, setting: str, body: bytes | None = None, keys: Sequence[str] = ()) -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        setting: str,
+        body: bytes | None = None,
+        keys: Sequence[str] = (),
+        *,
+        may_be_empty: bool = False,
+    ) -> Answer:
         """Send one request and wait while another is at work; raise what no caller can go on from."""
         waited_from = self._clock()
         wait = _FIRST_WAIT_S
         most = max(self._manners.wait_blocked_s, self._manners.read_timeout_s)
         while True:
-            answer = self._send(method, path, body, keys)
+            answer = self._send(method, path, body, keys, may_be_empty=may_be_empty)
             if isinstance(answer, NotUnderstood) and self._gzip:
                 self._gzip = False
                 continue
-            if not isinstance(answer, Blocked) or self._clock() - waited_from + wait > most:
+            if not isinstance(answer, Blocked) or self._clock() - waited_from + max(wait, answer.wait_s) > most:
                 break
             # Most likely the other request is our own, whose answer we gave up on.
-            self._sleep(wait)
+            self._sleep(max(wait, answer.wait_s))
             wait = min(wait * 2, _LONGEST_WAIT_S)
         match answer:
             case Unreadable(reason=reason):
@@ -121,7 +131,7 @@ class Wire:
                 raise SettingsError(f"SDR_EID: TEC refused the EDUMIS number ({problem.code}); check SDR_EID.")
         return answer
 
-    def _send(self, method: str, path: str, body: bytes | None, keys: Sequence[str]) -> Answer:
+    def _send(self, method: str, path: str, body: bytes | None, keys: Sequence[str], *, may_be_empty: bool) -> Answer:
         headers = {"EID": self._address.eid}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -132,7 +142,7 @@ class Wire:
         request = Request(method, self._address.base + path, f"{method} {public(path)}{records}", headers, body)
 
         def read(raw: RawAnswer) -> Answer | Transient | Unauthorised:
-            return self._read(raw, keys)
+            return self._read(raw, keys, may_be_empty=may_be_empty)
 
         answered: Answered[Answer] = self._exchange.send(request, read)
         if isinstance(answered.answer, Transient):
@@ -144,23 +154,27 @@ class Wire:
             self._has_taken = True
         return answered.answer
 
-    def _read(self, raw: RawAnswer, keys: Sequence[str]) -> Answer | Transient | Unauthorised:
+    def _read(self, raw: RawAnswer, keys: Sequence[str], *, may_be_empty: bool) -> Answer | Transient | Unauthorised:
         self.received += len(raw.body)
         if 200 <= raw.status < 300:
-            return classify(raw.status, raw.body, keys)
+            return classify(raw.status, raw.body, keys, may_be_empty=may_be_empty)
         if 300 <= raw.status < 400:
             return Unreadable(f"HTTP {raw.status}, a redirect, as to a login page")
         problem = read_problem(raw.status, raw.body)
+        answer = classify(raw.status, raw.body, keys)
+        if isinstance(answer, Refused):
+            return answer
         if raw.status == 401 or "AU2" in problem.codes:
             return Unauthorised(raw.status, problem.reason)
-        if raw.status == 403 and not problem.codes:
+        if raw.status == 403 and not has_known_code(problem):
             # A firewall's page is about a record once the organisation's records were taken; else the token is meant.
             is_page = not raw.body.lstrip().startswith(b"{")
             if not (is_page and keys and self._has_taken):
                 return Unauthorised(raw.status, problem.reason)
             return Malformed(problem)
-        answer = classify(raw.status, raw.body, keys)
-        if isinstance(answer, (Blocked, Refused, TokenGone)):
+        if isinstance(answer, Blocked):
+            return replace(answer, wait_s=asked_wait_s(raw) or 0.0)
+        if isinstance(answer, TokenGone):
             return answer
         failure = transient(raw, f"HTTP {raw.status}")
         return failure if failure is not None else answer

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, When
+from api_pipeline.sdr import store
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
@@ -293,3 +294,21 @@ def test_staged_ids_that_the_driver_cuts_stop_every_command(provider: Provider) 
 
     assert provider.simulator.batch_sizes == []
     assert provider.database.count("sdr_staging") == 2
+
+
+@EMBEDDED
+def test_limit_that_ends_with_a_page_stops_the_run(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PAGE", 2)
+    provider.stage_learners(3)
+    done = provider.sdr("submit", PERIOD, "--limit", "2", "--validate")
+    assert "The run stopped at --limit" in done.out
+    assert len(provider.held()) == 2
+
+
+@EMBEDDED
+def test_limit_counts_what_tec_took_where_the_pass_starts_over(provider: Provider) -> None:
+    provider.simulator.change(batch_limit=2)
+    provider.simulator.add_fault(Fault(target="records", status=400, body='{"errorCode": "SC1"}', times=1))
+    provider.stage_learners(9)
+    assert provider.sdr("submit", PERIOD, "--limit", "4").code == 0
+    assert len(provider.held()) == 4

@@ -127,10 +127,28 @@ def test_id_and_secret_go_as_fields_of_a_form(office: Office) -> None:
 
 
 def test_id_and_secret_go_as_a_basic_login_alone_where_that_is_set(office: Office) -> None:
-    office.provider(client_auth="basic", client_id="a:b").token()
-    login = base64.b64decode(office.server.token_requests[0].headers["authorization"].removeprefix("Basic "))
-    assert login == b"a%3Ab:s%26cret"
+    office.provider(client_auth="basic", client_id="a b").token()
+    assert _basic_logins(office) == [b"a b:s&cret"]
     assert set(office.form()) == {"grant_type", "scope"}
+
+
+def test_basic_login_that_is_refused_is_tried_encoded_and_kept_so(office: Office) -> None:
+    office.server.token = in_turn(REFUSED, token("one"), token("two"))
+    provider = office.provider(client_auth="basic", client_id="a:b")
+    provider.renew(provider.token())
+    assert _basic_logins(office) == [b"a:b:s&cret", b"a%3Ab:s%26cret", b"a%3Ab:s%26cret"]
+
+
+def test_basic_login_without_signs_is_refused_once(office: Office) -> None:
+    office.server.token = REFUSED
+    with pytest.raises(AuthenticationRefused):
+        office.provider(client_auth="basic", client_id="a", client_secret="b").token()
+    assert office.asked == 1
+
+
+def _basic_logins(office: Office) -> list[bytes]:
+    given = (one.headers["authorization"].removeprefix("Basic ") for one in office.server.token_requests)
+    return [base64.b64decode(one) for one in given]
 
 
 def test_scope_that_is_empty_is_left_out_and_further_fields_are_added(office: Office) -> None:

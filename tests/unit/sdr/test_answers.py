@@ -59,7 +59,6 @@ def test_a_code_is_read_wherever_it_stands(status: int, code: str, kind: type, f
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (204, b"", Acknowledged({})),
         (200, b"", Acknowledged({})),
         (200, b'{"content": [{"localId": "a", "errors": []}]}', None),
     ],
@@ -76,6 +75,27 @@ def test_a_200_may_refuse_single_records() -> None:
     answer = classify(200, body, ["a", "b"])
     assert isinstance(answer, Acknowledged)
     assert answer.refused == {"a": "no"}
+
+
+@pytest.mark.parametrize(
+    "entry", [{"errors": ["no"]}, {"localId": 2, "errors": ["no"]}, {"localId": "?", "errors": "no"}]
+)
+def test_a_refusal_without_an_id_of_ours_is_found_by_its_place(entry: dict[str, Any]) -> None:
+    body = json.dumps({"content": [{"localId": "1", "errors": []}, entry]}).encode()
+    answer = classify(200, body, ["1", "2"])
+    assert isinstance(answer, Acknowledged)
+    assert answer.refused == {"2": "no"}
+
+
+def test_a_refusal_that_may_be_of_any_record_is_searched_for() -> None:
+    body = b'{"content": [{"localId": null, "errors": ["no"]}]}'
+    assert isinstance(classify(200, body, ["a", "b"]), Malformed)
+    assert classify(200, body, ["a"]) == Acknowledged({"a": "no"}, json.loads(body))
+
+
+def test_a_204_is_an_acceptance_of_a_reset_alone() -> None:
+    assert isinstance(classify(204, b"", ["a"]), Unreadable)
+    assert classify(204, b"", may_be_empty=True) == Acknowledged({})
 
 
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"[]", b'"ok"'])

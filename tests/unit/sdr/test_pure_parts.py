@@ -41,6 +41,12 @@ def test_what_cannot_be_sent_is_said_without_its_values(payload: str) -> None:
         body_of("a", payload)
 
 
+def test_a_payload_that_is_nested_too_deeply_is_not_sendable() -> None:
+    body_of("a", '{"a":' + "[" * 200 + "]" * 200 + "}")
+    with pytest.raises(NotSendable, match=r"^json_payload is nested more than 250 levels deep$"):
+        body_of("a", '{"a":' + "[" * 300 + "]" * 300 + "}")
+
+
 @pytest.mark.parametrize("wanted", ["202608", "2026-08", " 202608 "])
 def test_a_period_is_found_by_id_or_month(wanted: str) -> None:
     assert returns.find(wanted, _PERIODS).return_id == 202608
