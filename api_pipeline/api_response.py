@@ -20,8 +20,10 @@ _AND_MORE = re.compile(r"and \d+ more")
 _HTTP = re.compile(r"HTTP ([1-5]\d\d)\b")
 _NETWORK = ("network error", "network fault")
 _SENT_BEFORE = re.compile(r" \(sent before: [^)]*\)$")
-# At the beginning of an answer; or where a rehearsal wrote its own answer in place of it.
-_RECEIPT = re.compile(rf"(?:^|\(sent before: )({UUID}[^)]*)", re.I)
+# At the beginning of an answer, perhaps behind the time of receipt as it came from the receiver; or where a rehearsal
+# wrote its own answer in place of it.
+_TIME = r"\d{4}-\d{2}-\d{2}[_T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?Z?_"
+_RECEIPT = re.compile(rf"(?:^|\(sent before: )(?:{_TIME})?({UUID}[^)]*)", re.I)
 _LONGEST_RECEIPT = 100
 
 

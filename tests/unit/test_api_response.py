@@ -55,6 +55,12 @@ def test_message_as_json_is_one_rule() -> None:
     assert (read(text).rules, read(text).by_rule) == ((), [text])
 
 
+@pytest.mark.parametrize("time", ["2026-11-27_02:00:00.04_", "2026-11-27 02:00:00_", "2026-11-27T02:00:00Z_"])
+def test_receipt_that_stands_as_it_came_is_a_receipt(time: str) -> None:
+    assert last_receipt(f" {time}{RECEIPT}.json") == f"{RECEIPT}.json"
+    assert last_receipt(f"HTTP 400: {time}{RECEIPT}") is None
+
+
 @for_all(st.text(st.characters(exclude_characters="()")), st.booleans())
 def test_receipt_outlives_any_number_of_rehearsals(text: str, is_twice: bool) -> None:
     answer = rehearsed(f"TESTING: {text}", last_receipt(f"{RECEIPT} at 02:00"))
