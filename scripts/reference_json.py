@@ -10,19 +10,24 @@ from scripts.reference_commands import MADE, cell
 
 _HEAD = f"""{MADE}# Output for programs
 
-With `--json` a command prints one JSON document on standard output and nothing else there: an object, `sdr returns` an
-array. Errors and the log go to
-standard error, and the exit code is the same. A command that ends before it has anything to say (wrong settings, no
-database) prints no JSON, apart from the tests (`test-*`, `smoke`), which then print their one failed step.
+With `--json` a command prints one JSON document on standard output, and nothing else there. The document is an object;
+that of `sdr returns` is an array. Errors and the log go to standard error. The exit code is the same as without
+`--json`.
 
-Each document follows a JSON Schema, which is in the package as `api_pipeline/data/schemas/NAME.schema.json`. The
-schemas only grow: a later version may add members, and removes or renames none. Read the members you need and ignore
+A command that cannot begin, because a setting is wrong or the database is away, prints no JSON. The tests (`test-*`,
+`smoke`) are the exception: they print the step that failed.
+
+Each document follows a JSON Schema. It is in the package as `api_pipeline/data/schemas/NAME.schema.json`. The schemas
+only grow: a later version may add members, and removes or renames none. Read the members you need and ignore the
 others.
 
-Without `--json` are: `preflight`, and `deploy-schema` without `--apply`, which print a script; `xporter config` and
-`sdr config --example`, which print a settings file; `init`, which asks a person; `demo`, `sdr demo` and `xporter demo`,
-which tell a person a story; `simulate-api`, `sdr simulate` and `xporter simulate-api`, which serve until they are
-stopped; shell completion, whose text is the shell's own.
+These have no `--json`:
+
+- `preflight`, and `deploy-schema` without `--apply`: they print a script;
+- `xporter config` and `sdr config --example`: they print a settings file;
+- `init`, `demo`, `sdr demo` and `xporter demo`: they talk to a person;
+- `simulate-api`, `sdr simulate` and `xporter simulate-api`: they serve until they are stopped;
+- shell completion: its text is the shell's own.
 """
 
 
