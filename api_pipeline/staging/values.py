@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from itertools import repeat
+from math import isfinite
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -19,6 +21,9 @@ _TEXTS = frozenset({str, _NONE})
 _DATES = frozenset({datetime, _NONE})
 _zone = attrgetter("tzinfo")
 _new: Any = tuple.__new__
+_DATE_AS_TEXT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII | re.IGNORECASE
+)
 
 
 def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
@@ -39,7 +44,7 @@ def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[An
 
 def text_of(value: object) -> str:
     """Return an id or text as text whatever the type of its column; a whole number has no decimals."""
-    if isinstance(value, (Decimal, float)) and value == int(value):
+    if isinstance(value, (Decimal, float)) and isfinite(value) and value == int(value):
         return str(int(value))
     return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
 
@@ -64,14 +69,15 @@ def _plain(value: object, column: SsdColumn) -> str | int:
 
 
 def _moment(value: object, column: SsdColumn) -> datetime | None:
-    if value is None or value == "":
+    if value is None:
         return None
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, date):
         return datetime.combine(value, time())
+    text = str(value).strip()
     try:
-        return _from_text(str(value))
+        return _from_text(text) if text else None
     except ValueError:
         raise DatabaseError(
             f"The SSD column {column.name} holds something that is not a date; make it a date column, or correct it."
@@ -80,4 +86,11 @@ def _moment(value: object, column: SsdColumn) -> datetime | None:
 
 @lru_cache(maxsize=20_000)
 def _from_text(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=None)
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        # Python 3.10 reads neither a Z nor the seven digits of a second with which SQL Server writes a date as text.
+        found = _DATE_AS_TEXT.fullmatch(text)
+        if found is None:
+            raise
+        return datetime.fromisoformat(f"{found[1]}T{found[2]}")

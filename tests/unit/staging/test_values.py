@@ -32,7 +32,11 @@ def referral(referral_id: Any = "R1", day: Any = None, other: Any = None) -> Cin
         ("2026-05-01 13:30:00", MOMENT),
         ("2026-05-01T13:30:00.000", MOMENT),
         ("2026-05-01 13:30:00+00:00", MOMENT),
+        ("2026-05-01T13:30:00Z", MOMENT),
+        ("2026-05-01 13:30:00.0000000 +01:00", MOMENT),
+        (" 2026-05-01 ", MIDNIGHT),
         ("", None),
+        (" ", None),
         (None, None),
     ],
 )
@@ -57,7 +61,17 @@ def test_an_id_is_a_text_whatever_the_type_of_its_column(given: Any, wanted: str
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"), [(11, 11), ("11", "11"), (" x", " x"), (Decimal("11"), "11"), (11.5, "11.5"), (None, None)]
+    ("given", "wanted"),
+    [
+        (11, 11),
+        ("11", "11"),
+        (" x", " x"),
+        (Decimal("11"), "11"),
+        (11.5, "11.5"),
+        (None, None),
+        (float("inf"), "inf"),
+        (Decimal("NaN"), "NaN"),
+    ],
 )
 def test_a_score_is_a_number_or_a_text(given: Any, wanted: str | int | None) -> None:
     assert typed_rows(SDQ_SCORE, SdqScore, [("S1", "1", MOMENT, given)])[0].sdq_score == wanted
