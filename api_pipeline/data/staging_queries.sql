@@ -28,6 +28,16 @@ SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLLATION_NAME
 FROM {catalogue}INFORMATION_SCHEMA.COLUMNS
 WHERE TABLE_NAME IN ({names});
 
+-- name: first_id
+-- Reads one id of people from a table: whether it holds them as numbers or as texts.
+SELECT MIN({column}) FROM {ssd}{ssd_table};
+
+-- name: people_of_chunk
+-- Reads the ids of a chunk of people, inside the other statements, in place of a range of ids in each table: where not
+-- all tables sort the ids in one way, because some hold them as numbers and others as texts, or collations differ.
+SELECT CAST(pers_person_id AS VARCHAR(100)){alike} FROM {ssd}ssd_person
+WHERE pers_person_id >= ? AND pers_person_id <= ?;
+
 -- name: person_ids
 -- Reads the ids of all people, in the database's own order, in which they are then taken chunk by chunk.
 SELECT pers_person_id FROM {ssd}ssd_person
@@ -35,7 +45,7 @@ WHERE pers_person_id IS NOT NULL {filter}
 ORDER BY pers_person_id;
 
 -- name: is_person
--- Finds whether one of COHORT_PERSON_IDS is a person of the SSD.
+-- Finds whether one of COHORT_PERSON_IDS is a person of the SSD, and how the SSD spells the id.
 SELECT pers_person_id FROM {ssd}ssd_person
 WHERE pers_person_id = ? {filter};
 

@@ -58,7 +58,8 @@ class FirstLook:
         live = [person for person, rows in heads.items() if not all(row.is_deleted for row in rows)]
         only = self._request.only_listed
         if only is not None:
-            live = [person for person in live if person in only]
+            listed = {*only, *people}
+            live = [person for person in live if person in listed]
         if not live:
             return []
         cohort: set[str] = set()

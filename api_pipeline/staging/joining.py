@@ -71,6 +71,7 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
     `rows` are the rows by the name of their statement; a table that was not read is taken as empty. `professionals`
     are all professionals by `id_key` of their id.
     """
+    rows = {name: _once(found) for name, found in rows.items()}
     everybody = _people(rows.get(tables.PERSON.name, ()))
     people, referrals, enquiries, assessments, periods = Index(), Index(), Index(), Index(), Index()
     for person in everybody:
@@ -100,6 +101,11 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
     for person in everybody:
         person.professionals = _professionals(person, professionals)
     return everybody
+
+
+def _once(rows: Sequence[Any]) -> Sequence[Any]:
+    """Return each row once: a view in place of a table may repeat rows."""
+    return rows if len({row[0] for row in rows}) == len(rows) else list(dict.fromkeys(rows))
 
 
 def _people(rows: Sequence[Person]) -> list[PersonRows]:

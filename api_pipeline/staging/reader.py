@@ -6,14 +6,16 @@ result is fetched whole before the next statement begins, so that one connection
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from api_pipeline.db import Connection, in_chunks, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
-from api_pipeline.sql.statements import load
+from api_pipeline.sql.statements import NamedSql, load
 from api_pipeline.staging import tables
 from api_pipeline.staging.column_types import ColumnTypes, column_types
 from api_pipeline.staging.joining import OF_OTHERS, joined
@@ -21,8 +23,11 @@ from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_ke
 from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 from api_pipeline.staging.values import text_of, typed_rows
 
+_LOG = logging.getLogger(__name__)
 FILE = "staging_queries.sql"
 _BY_NAME = {table.name: table for table in SSD_TABLES}
+# Ids of people are compared by order in each table that has them.
+_RANGE = re.compile(r"\b(\w+_person_id) >= \? AND \1 <= \?")
 _EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFESSIONAL), OF_OTHERS)
 
 
@@ -50,6 +55,9 @@ class Reader:
             "alike": "",
         }
         self._types = ColumnTypes()
+        self._orders_differ = False
+        # The ids that the database gives as something else than texts, by their text.
+        self._bounds: dict[str, object] = {}
         self._professionals: dict[str, Professional] | None = None
 
     def check(self) -> None:
@@ -57,6 +65,7 @@ class Reader:
         for table in SSD_TABLES:
             self._see(table)
         self._see_types()
+        self._orders_differ = self._types.is_mixed or self._sees_numbers_and_texts()
         if self._source.filter_table and not self._has_filter():
             raise DatabaseError(
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
@@ -68,10 +77,10 @@ class Reader:
         return [table.name for table in SSD_TABLES if not self._query("count_rows", ssd_table=table.name)[0][0]]
 
     def person_ids(self) -> list[str]:
-        """Return the ids of all people to be looked at, in the database's order, each once."""
-        if self._source.person_ids:
-            return [person for person in dict.fromkeys(self._source.person_ids) if self._is_there(person)]
-        return list(dict.fromkeys(text_of(row[0]) for row in self._query("person_ids", filter=self._filter())))
+        """Return the ids of all people to be looked at, in the database's order and spelling, each once."""
+        found = self._listed() if self._source.person_ids else self._query("person_ids", filter=self._filter())
+        self._bounds = {text_of(row[0]): row[0] for row in found if not isinstance(row[0], str)}
+        return list(dict.fromkeys(text_of(row[0]) for row in found))
 
     def chunks(self, people: Sequence[str], size: int) -> list[Sequence[str]]:
         """Return the ids of `person_ids` in chunks of at most `size` people whose rows can be read together."""
@@ -89,8 +98,12 @@ class Reader:
         return joined(rows, self._all_professionals() if needs_professionals else {})
 
     def _read(self, name: str, first: str, last: str) -> list[Any]:
-        sql = self._types.applied(load(FILE)[name].sql.format(**self._names))
-        found = self._connection.query(sql, [first, last] * (sql.count("?") // 2))
+        sql = load(FILE)[name].sql
+        if self._orders_differ and name != tables.PERSON.name:
+            sql = among_people(sql, self._names)
+        sql = self._types.applied(sql.format(**self._names))
+        bounds = [self._bounds.get(person, person) for person in (first, last)]
+        found = self._connection.query(sql, bounds * (sql.count("?") // 2))
         table = tables.CIN_EPISODE if name == OF_OTHERS else _BY_NAME[name]
         return typed_rows(table, ROW_TYPES[table.name][0], found)
 
@@ -101,9 +114,29 @@ class Reader:
             self._professionals = {id_key(row.professional_id): row for row in sorted(rows, key=repr)}
         return self._professionals
 
-    def _is_there(self, person: str) -> bool:
+    def _listed(self) -> list[tuple[Any, ...]]:
+        """Return the ids of COHORT_PERSON_IDS as the SSD spells them; say which it does not have."""
         sql = load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names)
-        return bool(self._connection.query(sql, [person]))
+        asked = list(dict.fromkeys(self._source.person_ids))
+        found = {person: self._connection.query(sql, [person]) for person in asked}
+        missing = [person for person in asked if not found[person]]
+        if missing:
+            _LOG.warning(
+                "%d of the %d people in COHORT_PERSON_IDS are not in the SSD, or not in COHORT_FILTER_TABLE: %s; "
+                "correct the setting",
+                *(len(missing), len(asked), ", ".join(missing)),
+            )
+        return [row for rows in found.values() for row in rows]
+
+    def _sees_numbers_and_texts(self) -> bool:
+        """Return whether some tables hold the ids of people as numbers and others as texts: each sorts its own way."""
+        kinds = set()
+        for table in SSD_TABLES:
+            for column in table.column_names:
+                if column.endswith("_person_id"):
+                    ((first,),) = self._query("first_id", column=column, ssd_table=table.name)
+                    kinds.add(None if first is None else isinstance(first, str))
+        return {True, False} <= kinds
 
     def _see(self, table: SsdTable) -> None:
         names = [column.name for column in table.columns]
@@ -157,6 +190,12 @@ class Reader:
 
     def _query(self, name: str, **pieces: str) -> list[tuple[Any, ...]]:
         return self._connection.query(load(FILE)[name].sql.format(**self._names, **pieces))
+
+
+def among_people(sql: NamedSql, names: Mapping[str, str]) -> NamedSql:
+    """Return a reading statement that looks the ids of people up in ssd_person instead of comparing their order."""
+    people = load(FILE)["people_of_chunk"].sql.format(**names)
+    return NamedSql(_RANGE.sub(lambda found: f"CAST({found[1]} AS VARCHAR(100)) IN ({people})", sql), sql.name)
 
 
 def _prefix(schema: str, connection: Connection) -> str:

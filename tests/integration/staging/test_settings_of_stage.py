@@ -33,6 +33,19 @@ def test_children_that_a_setting_brings_in_are_not_deleted_again(
 
 
 @EMBEDDED
+def test_listed_people_are_taken_as_the_ssd_spells_them_and_those_it_lacks_are_named(ssd: CouncilSsd) -> None:
+    create = ssd.database.rows("SELECT sql FROM sqlite_master WHERE name = 'ssd_person'")[0][0]
+    ssd.database.execute("DROP TABLE ssd_person")
+    ssd.database.execute(create.replace("pers_person_id TEXT", "pers_person_id TEXT COLLATE NOCASE"))
+    ssd.children("P1", "P2")
+
+    done = ssd.stage(COHORT_PERSON_IDS="p1,P7")
+
+    assert list(ssd.rows()) == ["P1"]
+    assert "1 of the 2 people in COHORT_PERSON_IDS are not in the SSD, or not in COHORT_FILTER_TABLE: P7;" in done.err
+
+
+@EMBEDDED
 def test_one_block_per_child_and_the_values_for_uasc_are_settings(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     ssd.database.execute("INSERT INTO ssd_immigration_status VALUES ('I1', '1001', 'Seeking', '2025-01-01', NULL)")

@@ -62,6 +62,36 @@ def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
         assert part in text
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("numbers", [("ssd_person", "pers_person_id"), ("ssd_cin_episodes", "cine_person_id")])
+def test_nobody_is_lost_where_one_table_sorts_ids_as_numbers_and_another_as_texts(
+    deployed: TestDatabase, tmp_path: object, numbers: tuple[str, str]
+) -> None:
+    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
+    _as_numbers(deployed, numbers[0], numbers[1:])
+    ssd.children("999", "1001")
+
+    assert sorted(ssd.staged()) == ["1001", "999"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_view_whose_ids_are_numbers_and_which_repeats_rows_reads_like_a_table(
+    deployed: TestDatabase, tmp_path: object
+) -> None:
+    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
+    ssd.children("999", "1001")
+    usual = {person: row["json_payload"] for person, row in ssd.staged().items()}
+    deployed.execute("UPDATE ssd_api_data_staging SET json_payload = '{}', current_hash = NULL")
+    for table, key in (("ssd_person", "pers_person_id"), ("ssd_cin_episodes", "cine_person_id")):
+        deployed.execute(f"ALTER TABLE {table} RENAME TO kept_{table}")
+        names = [column.name for one in SSD_TABLES if one.name == table for column in one.columns]
+        columns = ", ".join(f"{key} + 0 AS {key}" if name == key else name for name in names)
+        one = f"SELECT {columns} FROM kept_{table}"
+        deployed.execute(f"CREATE VIEW {table} AS {one} UNION ALL {one}")
+
+    assert {person: row["json_payload"] for person, row in ssd.staged().items()} == usual
+
+
 def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) -> None:
     (sql,) = database.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table])[0]
     for column in columns:

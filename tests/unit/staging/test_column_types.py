@@ -12,7 +12,7 @@ from api_pipeline.db import dialect_pieces
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql, load
 from api_pipeline.staging.column_types import ColumnTypes, column_types
-from api_pipeline.staging.reader import FILE
+from api_pipeline.staging.reader import FILE, among_people
 from api_pipeline.staging.tables import SSD_TABLES, SsdKind
 
 PLAIN, OTHER = "Latin1_General_CI_AS", "SQL_Latin1_General_CP1_CI_AS"
@@ -75,3 +75,16 @@ def test_statement_with_both_repairs_is_t_sql_that_reads_the_same_columns(statem
 def test_only_statements_with_a_comparison_name_a_collation() -> None:
     for statement in READING:
         assert len(re.findall(r"{alike}", statement.sql)) == statement.sql.count(" IN ("), statement.name
+
+
+@pytest.mark.parametrize("statement", READING, ids=lambda statement: statement.name)
+def test_no_range_of_ids_but_that_of_people_is_left_where_tables_sort_otherwise(statement: object) -> None:
+    sql = getattr(statement, "sql")  # noqa: B009 - a parameter's type
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "alike": " COLLATE DATABASE_DEFAULT"}
+    listed = among_people(sql, pieces).format(**pieces)
+
+    assert set(re.findall(r"(\w+) >= \?", listed)) <= {"pers_person_id"}
+    assert listed.count("?") == sql.count("?")
+    assert listed.name == sql.name
+    (parsed,) = sqlglot.parse(listed.replace("?", "@value"), dialect="tsql")
+    assert isinstance(parsed, exp.Select)
