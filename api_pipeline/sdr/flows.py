@@ -104,10 +104,15 @@ def submit(
             session = _session(desk, period)
             if reupload:
                 session.doubt_everything()
-            Submission(session, options, outcome.summary, progress).run()
-            if validates and outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit:
+
+            def send() -> bool:
+                Submission(session, options, outcome.summary, progress).run()
+                return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
+
+            if send() and validates:
                 follower = Follower(session, desk.pace, desk.clock, desk.sleep)
-                outcome.verdict = follower.follow(follower.start())
+                if begun := follower.start_after(send):
+                    outcome.verdict = follower.follow(begun)
         except PipelineError as error:
             outcome.summary.error = error
         except Stopped:
@@ -136,13 +141,16 @@ def validate(
         _note_status(desk, scope, period)
         is_at_work = state_of(period.status) is State.VALIDATING
         session = Session(desk.receiver, desk.store, scope, period, desk.rules, desk.now)
-        if is_at_work or resumes:
+        follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+        if is_at_work or resumes or session.has_living_token():
+            # Another token may begin an empty submission: the one under which the data were sent does as well.
             session.resume()
         else:
             session.open()
-        follower = Follower(session, desk.pace, desk.clock, desk.sleep)
         begun = None if is_at_work or resumes else follower.start()
-        verdict = follower.follow(begun) if waits else None
+        verdict = None
+        if waits:
+            verdict = follower.resume() if resumes and not is_at_work else follower.follow(begun)
         entry.exit_code = verdict.exit_code if verdict else 0
         return period, verdict
 
@@ -153,10 +161,9 @@ def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
     scope = desk.scope(period)
     stored = desk.store.begin(scope, period)
     with locked(desk.store, scope), _journalled(desk, scope, "reset"):
-        token = stored.token.value if stored.token else None
         try:
             # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
-            token = desk.receiver.token(period.return_id).value if not _is_validating(period) else token
+            token = stored.token if _is_validating(period) else desk.receiver.token(period.return_id)
         except ReceiverDeclined as error:
             desk.store.set_declined(scope, error.code or "declined", error.reason)
             raise
@@ -165,7 +172,9 @@ def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
                 f"TEC is validating the return {period.name} and no submission token of it is known here; nothing was "
                 "reset. Run again when the validation has ended."
             )
-        desk.receiver.reset(token)
+        # Should the answer be lost, nothing may count as held any more.
+        desk.store.mark_period_in_doubt(scope, token)
+        desk.receiver.reset(token.value)
         desk.store.forget_period(scope)
     return period
 

@@ -28,6 +28,7 @@ _FOUND = ("Type", "Code", "Collection", "Description", "First records", "Count")
 _FIRST = "This is the first validation whose results are kept."
 _VERDICTS = {
     State.PASSED: ("good", "Passed"),
+    State.SUBMITTED: ("good", "Submitted"),
     State.FAILED: ("bad", "Rejected"),
     State.BROKEN: ("warn", "TEC's validation failed by itself"),
 }

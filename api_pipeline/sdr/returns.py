@@ -28,13 +28,20 @@ def read_all(
     found: dict[object, Any] = {}
     page: int | None = None
     last: object = None
+    is_told = False
     call, most = 0, 2
     while call < min(most, _MOST_PAGES):
         call += 1
         answer = ask(page)
         results = answer.get("results") if answer else None
-        if answer is None or not isinstance(results, list) or not results or results == last:
+        if answer is None or not isinstance(results, list) or not results:
             break
+        if results == last:
+            if is_told or page != 1:
+                break
+            # The answers do not say which page they are: the first one was page 1, not 0.
+            page, most = 2, most + 1
+            continue
         before = len(found)
         for place, one in enumerate(results):
             found.setdefault(key(call, place, one), one)
@@ -42,6 +49,7 @@ def read_all(
         if len(found) == before or (total is not None and len(found) >= total):
             break
         own = whole(answer.get("page"))
+        is_told = own is not None
         page = (own if own is not None else (page or 0)) + 1
         most = -(-total // max(1, len(results))) + 1 if total is not None else call + 1
         last = results

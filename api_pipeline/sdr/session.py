@@ -41,7 +41,7 @@ class Rules:
 
 
 class Session:
-    """The session of one period. Made by `opened`."""
+    """The session of one period. `may_reset` is whether SDR_ON_NEW_TOKEN=reset may delete what TEC holds."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Session:
         self.scope = scope
         self.period = period
         self.rules = rules
+        self.may_reset = True
         self._now = now
         self._token: SubmissionToken | None = None
         self._renew_at: datetime | None = None
@@ -104,11 +105,16 @@ class Session:
         self._take(self.receiver.token(self.scope.return_id))
         self._is_fresh = True
 
-    def ensure_life(self, seconds: float) -> None:
-        """Ask for the token again where less than so many seconds of it are left."""
-        expiry = self._token.expiry if self._token else None
-        if expiry is not None and expiry - self._now() < timedelta(seconds=seconds):
+    def ensure_life(self, seconds: float) -> bool:
+        """Ask for the token again where less than so many seconds of it are left; return whether TEC gave another."""
+        before = self._token
+        if (
+            before is not None
+            and before.expiry is not None
+            and before.expiry - self._now() < timedelta(seconds=seconds)
+        ):
             self._take(self.receiver.token(self.scope.return_id))
+        return before is not None and self.token() != before.value
 
     def open(self) -> None:
         """Get the token for the period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
@@ -129,6 +135,11 @@ class Session:
         self._set(stored.token)
         self._renew_at = None
 
+    def has_living_token(self) -> bool:
+        """Return whether a token of an earlier run is stored and has not expired, as far as its time says."""
+        stored = self.store.begin(self.scope, self.period)
+        return stored.token is not None and (stored.token.expiry is None or stored.token.expiry > self._now())
+
     def doubt_everything(self) -> None:
         """Send everything again, whatever the tables say TEC holds."""
         if self._token is not None:
@@ -145,7 +156,7 @@ class Session:
             is_same = True
         if is_same or self.rules.on_new_token is OnNewToken.CONTINUE:
             self.store.store_token(self.scope, token)
-        elif self.rules.on_new_token is OnNewToken.RESET:
+        elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset:
             token = self._reset(token)
         else:
             _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
@@ -153,6 +164,7 @@ class Session:
         self._set(token)
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
+        self.store.mark_period_in_doubt(self.scope, token)
         self.receiver.reset(token.value)
         fresh = self.receiver.token(self.scope.return_id)
         self.store.forget_period(self.scope)

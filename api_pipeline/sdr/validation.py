@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session, status_now
@@ -14,6 +15,7 @@ from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_WAIT_S = 60.0
+_Answer = TypeVar("_Answer")
 _OVER = (State.PASSED, State.FAILED, State.BROKEN, State.SUBMITTED, State.CANCELLED, State.CLOSED)
 # What TEC's first pass looks at; where it finds something, the full rules are not run (knowledge base KA-02972).
 FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
@@ -51,8 +53,8 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 where it passed, else 1."""
-        return 0 if self.state is State.PASSED and not self.errors else 1
+        """0 where it passed, which what is submitted already did, else 1."""
+        return 0 if self.state in (State.PASSED, State.SUBMITTED) and not self.errors else 1
 
 
 class StillRunning(ServiceUnavailable):
@@ -69,17 +71,54 @@ class Follower:
         self._pace = pace
         self._clock = clock
         self._sleep = sleep
+        # What is at TEC is validated, so another token is no reason to delete it now.
+        session.may_reset = False
 
     def start(self) -> Validation:
         """Ask TEC to validate. Errors: ReceiverDeclined and those of every call."""
         self._session.ensure_life(self._pace.timeout_s)
-        try:
-            begun = self._session.receiver.validate(self._session.token())
-        except TokenIsGone:
-            self._session.replace()
-            begun = self._session.receiver.validate(self._session.token())
+        return self._under_a_token(self.ask)
+
+    def start_after(self, submit: Callable[[], bool]) -> Validation | None:
+        """Ask TEC to validate what was sent; under another token it may hold nothing, and all is sent again first.
+
+        `submit` sends it and returns whether all of it was sent; None where it was not. Errors: as `start`.
+        """
+        is_whole = not self._session.ensure_life(self._pace.timeout_s) or submit()
+        while is_whole:
+            try:
+                return self.ask(self._session.token())
+            except TokenIsGone:
+                self._session.replace()
+                is_whole = submit()
+        return None
+
+    def ask(self, token: str) -> Validation:
+        """Ask TEC to validate under a token. Errors: TokenIsGone, ReceiverDeclined and those of every call."""
+        begun = self._session.receiver.validate(token)
         self._session.store.set_state(self._session.scope, State.VALIDATING, begun.status)
         return begun
+
+    def _under_a_token(self, ask: Callable[[str], _Answer]) -> _Answer:
+        """Return the answer under a token that TEC finds. Errors: ServiceUnavailable where it finds none."""
+        while True:
+            try:
+                answer = ask(self._session.token())
+            except TokenIsGone:
+                self._session.replace()
+            else:
+                self._session.was_taken()
+                return answer
+
+    def resume(self) -> Verdict:
+        """Follow a validation that was started before, as `follow`. Errors: ReceiverDeclined where there is none."""
+        found = self._look(Validation(""))
+        if found.state in (State.NONE, State.OPEN):
+            raise ReceiverDeclined(
+                f"TEC has no validation of the return {self._session.period.name} at work (its word: "
+                f"{found.status or 'none'}); start one: d2i-csc-api sdr validate {self._session.scope.return_id}"
+            )
+        return self.follow(found)
 
     def follow(self, known: Validation | None = None) -> Verdict:
         """Wait until the validation ends, store its results and return what it came to. Errors: StillRunning."""
@@ -114,7 +153,7 @@ class Follower:
             found = replace(last, status=status)
             if found.state in _OVER:
                 self._session.replace()
-                return self._session.receiver.validation(self._session.token())
+                return self._under_a_token(self._session.receiver.validation)
             return found
 
     def _finish(self, ended: Validation) -> Verdict:
@@ -123,11 +162,27 @@ class Follower:
         session.store.set_state(session.scope, ended.state, ended.status)
         findings: list[TecFinding] = []
         if ended.state in (State.PASSED, State.FAILED):
-            findings = session.receiver.findings(session.token())
+            findings = self._under_a_token(session.receiver.findings)
+            _warn_of_counts(ended, findings)
         run = ended.received or session.store.utc_text()
         tied = tie(session.store, findings)
         session.store.store_findings(session.scope, run, tied)
         return Verdict(ended, tied)
+
+
+def _warn_of_counts(ended: Validation, findings: Sequence[TecFinding]) -> None:
+    errors = sum(one.is_error for one in findings)
+    listed = (errors, len(findings) - errors)
+    counted = (
+        listed[0] if ended.errors is None else ended.errors,
+        listed[1] if ended.warnings is None else ended.warnings,
+    )
+    if listed != counted:
+        _LOG.warning(
+            "TEC counts %d errors and %d warnings, and listed %d and %d; look at the return in Ngā Kete for the others",
+            *counted,
+            *listed,
+        )
 
 
 def tie(store: Store, findings: Sequence[TecFinding]) -> list[TecFinding]:

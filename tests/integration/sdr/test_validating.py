@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from api_pipeline.sandbox.simulator import Fault
 from api_pipeline.sandbox.simulator.tec import BlockedAnswer
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
 pytestmark = pytest.mark.strict
+
+
+def _calls(provider: Provider) -> int:
+    return sum(one.target == "calls" for one in provider.simulator.log)
+
+
+def _gone(number: int) -> Fault:
+    """Return the answer that TEC does not find the submission token, to one call by its number."""
+    return Fault(target="calls", status=400, body='{"errorCode": "SC2"}', first=number, last=number)
 
 
 @EMBEDDED
@@ -70,3 +80,69 @@ def test_what_tec_says_of_an_empty_return_is_shown(provider: Provider) -> None:
     done = provider.sdr("validate", PERIOD)
     assert (done.code, done.err.count("\n")) == (6, 1)
     assert "did not start the validation (HTTP 400): where nothing was submitted yet" in done.err
+
+
+@EMBEDDED
+def test_token_that_is_gone_when_results_are_read_is_replaced(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.sdr("submit", PERIOD, "--validate", SDR_PATH_RESULTS="nowhere/{token}")
+    calls = _calls(provider)
+    provider.simulator.add_fault(_gone(calls + 3))
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert done.code == 1, done.text
+    assert "SIM102" in done.out
+
+
+@EMBEDDED
+def test_token_that_tec_never_finds_ends_in_one_sentence(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    calls = _calls(provider)
+    for number in (2, 4):
+        provider.simulator.add_fault(_gone(calls + number))
+    done = provider.sdr("validate", PERIOD, SDR_VALIDATION_TIMEOUT_S=1)
+    assert done.code == 5, done.text
+    assert "does not find the submission token that it has just given" in done.err
+
+
+@EMBEDDED
+def test_what_is_sent_is_sent_again_where_validation_needs_another_token(provider: Provider) -> None:
+    provider.simulator.change(same_token=False, keeps_data=False, token_lifetime_s=60)
+    provider.stage_learners(3)
+    done = provider.sdr("submit", PERIOD, "--validate")
+    assert done.code == 0, done.text
+    assert len(provider.held()) == 3
+    assert provider.database.rows("SELECT COUNT(*) FROM sdr_held WHERE payload_hash IS NULL") == [(0,)]
+
+
+@EMBEDDED
+def test_validation_deletes_nothing_where_another_token_means_reset(provider: Provider) -> None:
+    provider.stage_learners(3)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(same_token=False)
+    provider.simulator.expire_submission_tokens()
+    done = provider.sdr("validate", PERIOD, SDR_ON_NEW_TOKEN="reset")
+    assert done.code == 0, done.text
+    assert len(provider.held()) == 3
+
+
+@EMBEDDED
+def test_resume_says_that_nothing_is_validated(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert (done.code, done.err.count("\n")) == (6, 1)
+    assert "has no validation of the return 202608, 2026-08 at work" in done.err
+
+
+@EMBEDDED
+def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(verdict="Rejected", status_words=())
+    calls = _calls(provider)
+    body = '{"status": "Rejected", "errorCount": 5, "warningCount": 1}'
+    provider.simulator.add_fault(Fault(target="calls", status=200, body=body, first=calls + 3, last=calls + 3))
+    done = provider.sdr("validate", PERIOD)
+    assert "TEC counts 5 errors and 1 warnings, and listed 0 and 0" in done.err, done.text
