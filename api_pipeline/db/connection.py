@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.db.prepared import PLANNED_ANEW, PreparedStatements, Row, drained
-from api_pipeline.db.translating import translated
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.binding import bind, declared_lengths
 from api_pipeline.sql.driver_errors import (
@@ -19,6 +18,7 @@ from api_pipeline.sql.driver_errors import (
     RowsMissed,
     TransactionLost,
     as_database_error,
+    connection_lost,
     is_driver_error,
 )
 from api_pipeline.sql.identifiers import Dialect
@@ -36,6 +36,22 @@ _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
     "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
 )
+
+
+@contextmanager
+def translated(
+    is_gone: Callable[[], bool] = lambda: False, sql: str = "", *, has_values: bool = True
+) -> Iterator[None]:
+    """Turn a driver's error on the statement `sql` into ours; `is_gone` says whether the connection is lost."""
+    try:
+        yield
+    except Exception as error:
+        if not is_driver_error(error):
+            raise
+        ours = as_database_error(error, sql, has_values=has_values)
+        if type(ours) is DatabaseError and is_gone():
+            ours = connection_lost(error, sql)
+        raise ours from None
 
 
 class Connection:
@@ -84,7 +100,7 @@ class Connection:
 
         Python's own sqlite3 knows the names alone, and says str for every type. Errors: DatabaseError.
         """
-        with self._translated(sql, has_values=False):
+        with translated(self._is_gone, sql, has_values=False):
             cursor = self._raw.cursor()
             try:
                 cursor.execute(str(sql))
@@ -212,16 +228,11 @@ class Connection:
             with self.transaction():
                 return self._run(sql, parameters)
         bound = bind(sql, parameters, self.dialect)
-        with self._translated(sql, has_values=bool(parameters)):
+        with translated(self._is_gone, sql, has_values=bool(parameters)):
             if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
                 raise TransactionLost(_UNDONE)
             lengths = declared_lengths(bound, self.dialect) if self._is_odbc else None
             return self._statements.run(self._raw, bound, lengths)
-
-    @contextmanager
-    def _translated(self, sql: str = "", *, has_values: bool = True) -> Iterator[None]:
-        with translated(self._is_gone, sql, has_values=has_values):
-            yield
 
     def _is_gone(self) -> bool:
         """Return whether the connection is lost, for an error that does not say so: then any question fails."""
@@ -236,7 +247,7 @@ class Connection:
     def _begin(self) -> None:
         self.check_guard()
         self._transactions += 1
-        with self._translated(_BEGIN):
+        with translated(self._is_gone, _BEGIN):
             if not self._is_odbc:
                 # A transaction that reads first and writes later can be caught between two writers; this one cannot.
                 self._raw.execute("BEGIN IMMEDIATE").close()
@@ -266,7 +277,7 @@ class Connection:
             if commit:
                 self.check_transaction()
             self._is_in_transaction = False
-            with self._translated(_COMMIT if commit else _ROLLBACK):
+            with translated(self._is_gone, _COMMIT if commit else _ROLLBACK):
                 if not self._is_odbc:
                     self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
                     return

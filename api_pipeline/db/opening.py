@@ -9,9 +9,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api_pipeline.db.connection import Connection
+from api_pipeline.db.connection import Connection, translated
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
-from api_pipeline.db.translating import translated
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.connection_string import (
     embedded_path,
