@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support import databases
 from tests.support.databases import TestDatabase, missing
-from tests.support.effort import IS_FAST, IS_LONG
+from tests.support.effort import IS_FAST, IS_LONG, examples
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
 from tests.support.strict import strict_database
 from tests.support.world import World
@@ -30,9 +31,17 @@ _STRICT = "strict"
 _IS_STRICT_FOR_ALL = os.environ.get("STRICT_DATABASE") == "1"
 # What a test is tried on that need not be tried on every kind: the embedded database, and one that is a server.
 _BOTH = {"sqlite", "postgresql-odbc"}
+# Laws, and tests of texts of SQL: hundreds of examples reach few branches, and a tracer makes them twice as long.
+_UNMEASURED = ("hypothesis", "unmeasured")
 
 # A busy machine may stop for longer than an example is given; what fails is printed so that it can be had again.
-settings.register_profile("slow machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "slow machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    max_examples=examples(40, 300),
+)
 settings.load_profile("slow machine")
 # `scripts/test --fast`: few examples of each law, and no database but the embedded one.
 settings.register_profile("fast", settings.get_profile("slow machine"), max_examples=10)
@@ -61,6 +70,20 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure() -> None:
     """Stop the server that the controlling process started."""
     _RUNNING.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage while a law is tried, or what is marked so: it costs most there and finds next to nothing."""
+    tracer = sys.gettrace() if any(item.get_closest_marker(name) for name in _UNMEASURED) else None
+    # A debugger traces as well, and must stop in a law.
+    if tracer is None or not type(tracer).__module__.startswith("coverage"):
+        return (yield)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.hookimpl(wrapper=True)

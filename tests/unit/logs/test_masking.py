@@ -70,6 +70,7 @@ def test_long_answer_is_cut() -> None:
     assert masked.endswith("...")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("pattern", ["a.", "[", "{", "a@", "\"'", "x", "1-", '{"a":', "é", "' ", "12 ", "://"])
 def test_no_answer_makes_masking_slow(pattern: str) -> None:
     # The processor's time: the clock's is that of a busy machine.
@@ -80,6 +81,7 @@ def test_no_answer_makes_masking_slow(pattern: str) -> None:
     assert time.process_time() - started < 3
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("levels", [400, 900, 5_000, 30_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"sex":', "}]")])
 def test_no_nesting_stops_masking(levels: int, opening: str, closing: str) -> None:

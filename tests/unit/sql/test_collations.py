@@ -21,6 +21,8 @@ from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.schema import child_attendance
 from tests.support.statements import SDR, STAGING, t_sql_statements
 
+pytestmark = pytest.mark.unmeasured
+
 # Tables that a council may have made itself: their texts may have any collation.
 OWN = {STAGING, f"{STAGING}_anon", SDR, "own_list"}
 NUMBERS = re.compile(r"^(INT|BIGINT|DATE|BINARY|VARBINARY)", re.IGNORECASE)

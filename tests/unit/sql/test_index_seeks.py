@@ -18,6 +18,8 @@ from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.statements import SDR, STAGING, t_sql_statements
 
+pytestmark = pytest.mark.unmeasured
+
 TABLE = re.compile(r"CREATE TABLE (\S+) \((.*?)\n\)", re.DOTALL)
 NARROW = re.compile(r"^    (\w+) (?:VARCHAR|CHAR)\(", re.MULTILINE)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Like)

@@ -26,6 +26,8 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.typed import typed_column
 
+pytestmark = pytest.mark.unmeasured
+
 NAMES = Names(Dialect.SQLSERVER)
 ENDPOINTS = load_catalogue().endpoints
 FILES = (
