@@ -14,8 +14,6 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from tests.support.statements import count_of
 
-pytestmark = pytest.mark.unmeasured
-
 DATA = Path(str(files("api_pipeline") / "data"))
 FILES = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*queries.sql"))
 # The one place that hands a driver a statement with parameters.
@@ -39,6 +37,7 @@ def test_every_statement_is_sent_without_a_parameter_that_is_null(name: str, dia
         assert bound.sql.count("NULL") == statement.sql.count("NULL") + count
 
 
+@pytest.mark.unmeasured
 def test_only_the_connection_hands_values_to_a_driver() -> None:
     """Calls of execute and executemany on a cursor or a driver's connection with more than the statement."""
     root = Path(api_pipeline.__file__).parent

@@ -16,8 +16,6 @@ from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import ROOT
 
-pytestmark = pytest.mark.unmeasured
-
 _GUARD = re.compile(r"IF (?P<condition>.+?)\n(?P<body>(?:CREATE|INSERT)\b.*)", re.DOTALL)
 # An index that is there under a name that the catalogue does not show is not an error either.
 _TRIED = re.compile(

@@ -23,8 +23,6 @@ from api_pipeline.staging.preflight.script import COLUMNS, all_rules
 from api_pipeline.staging.tables import SSD_TABLES
 from tests.support.commands import ROOT, invoke_cli
 
-pytestmark = pytest.mark.unmeasured
-
 _SQLGLOT = {Dialect.SQLSERVER: "tsql", Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 _LATER_THAN_2012 = re.compile(
     r"ISJSON|JSON_VALUE|OPENJSON|STRING_AGG|STRING_SPLIT|\bTRIM\s*\(|CONCAT_WS|TRANSLATE|TRY_", re.I
@@ -39,6 +37,7 @@ def parsed_statements(dialect: Dialect) -> list[list[exp.Expr | None]]:
     return [sqlglot.parse(statement, dialect=_SQLGLOT[dialect]) for statement in statements(dialect, "ssd_development")]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("dialect", Dialect)
 def test_every_statement_is_one_select_and_nothing_else(dialect: Dialect) -> None:
     for found in parsed_statements(dialect):
@@ -53,6 +52,7 @@ def test_script_for_sql_server_needs_nothing_newer_than_2012() -> None:
     assert not _LATER_THAN_2012.search(render(Dialect.SQLSERVER))
 
 
+@pytest.mark.unmeasured
 def test_no_column_of_the_result_is_a_reserved_word_of_sql_server() -> None:
     # Those of SQL Server's list of reserved words that a result like this one might be tempted by.
     reserved = {"rule", "check", "column", "table", "key", "order", "percent", "plan", "user", "index", "case", "group"}
@@ -70,6 +70,7 @@ def test_sql_server_script_has_one_batch_for_each_table() -> None:
     assert len([batch for batch in batches if batch.strip()]) == len(SSD_TABLES)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("dialect", Dialect)
 def test_every_table_is_named_with_the_schema(dialect: Dialect) -> None:
     for (parsed,) in parsed_statements(dialect):
