@@ -45,7 +45,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("^payload|delivery.planner|^api_response", "", _DATA),
     ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
     (
-        "odbc_errors|driver_errors|^db|staging_table|outbox.statements|expected_tables|diagnostics.(database|layout)|assembly|journal",
+        "odbc_errors|driver_errors|^db|staging_table|outbox.statements|table_comparison|diagnostics.(database|layout)|assembly|journal",
         "",
         _DATABASE,
     ),

@@ -55,7 +55,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "diagnostics.rights": {"found_elsewhere": 3},
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
     "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
-    "sql.expected_tables": {"compare": 3, "_differences": 3, "_missing": 3},
+    "sql.table_comparison": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "transport.single_request": {"_network_error": None},
     "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from api_pipeline.db import Connection, Row, unless_refused
-from api_pipeline.sql.expected_tables import ExpectedTable, FoundColumn, SchemaFinding, compare
+from api_pipeline.sql.expected_tables import ExpectedTable
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
+from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare
 
 QUERIES = "diagnostics_queries.sql"
 # What a driver calls the types of the columns of a result, for a table that the catalogue does not show.

@@ -17,10 +17,11 @@ from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_slips import malformed
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
-from api_pipeline.sql.expected_tables import Need, SchemaFinding, expected_tables
+from api_pipeline.sql.expected_tables import Need, expected_tables
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
+from api_pipeline.sql.table_comparison import SchemaFinding
 
 _PROBE_S = 3.0
 

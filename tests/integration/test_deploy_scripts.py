@@ -15,9 +15,10 @@ import pyodbc
 import pytest
 
 from api_pipeline.sql import ddl
-from api_pipeline.sql.expected_tables import compare, expected_tables
+from api_pipeline.sql.expected_tables import expected_tables
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
+from api_pipeline.sql.table_comparison import compare
 from tests.support.catalogue import found_columns, index_names
 from tests.support.commands import invoke_cli
 from tests.support.databases import ANON, LIVE, TestDatabase, missing

@@ -6,8 +6,8 @@ import sqlite3
 
 import pyodbc
 
-from api_pipeline.sql.expected_tables import FoundColumn
 from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.table_comparison import FoundColumn
 from tests.support.databases import TestDatabase
 
 
