@@ -211,6 +211,19 @@ SELECT DISTINCT person_id
 FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
 
+-- name: read_senders
+-- Reads of which people records about some children were accepted: a deleted row whose child another person has now is
+-- not to take that person's record away.
+SELECT la_child_id, person_id, answer
+FROM {log}
+WHERE la_child_id {children} AND outcome = 'accepted' AND person_id IS NOT NULL;
+
+-- name: read_ids_of_people
+-- Reads the rows of some people.
+SELECT id
+FROM {table}
+WHERE person_id {people};
+
 -- name: read_held
 -- Reads what the receiver holds of some children, as far as its acceptances tell (0), and of which of them a record was
 -- sent whose answer was never learnt (1): what it holds if it took that record, and the payload's hash.

@@ -19,6 +19,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.succession import succeeded
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
@@ -196,7 +197,20 @@ class Pages:
             baseline = baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)
             if is_due(one.row, baseline) or (self.options.selection.every_row and not one.row.is_deleted):
                 due.append(DueRow(one.row, one.payload, one.findings, baseline, one.draft))
-        return due
+        return self._without_succeeded(due)
+
+    def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
+        """Return due rows without the deleted ones whose child another person has now."""
+        deleted = {one.row.id: one for one in due if one.row.is_deleted and isinstance(one.payload, Payload)}
+        if not (deleted and self.options.control_tables):
+            return due
+        left_out = succeeded(
+            self._store,
+            [one.row for one in deleted.values()],
+            {row_id: one.payload.la_child_id for row_id, one in deleted.items() if isinstance(one.payload, Payload)},
+            {row_id: one.baseline for row_id, one in deleted.items()},
+        )
+        return [one for one in due if one.row.id not in left_out]
 
     def _next_rows(self) -> Sequence[StagedRow]:
         after_id = self._ahead[-1].read.rows[-1].id if self._ahead else self._after_id

@@ -189,7 +189,7 @@ def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_
     if number != newest:
         return f"row {newest} of the same person is newer"
     if state == "deleted":
-        return "the row is deleted, and the receiver holds nothing of the child"
+        return "the row is deleted, and the receiver holds nothing of the child by a record of this person"
     if status in KNOWN_STATUSES:
         return f"its status is {status}"
     return f"its status is {status or 'empty'}, which is none of the known words"

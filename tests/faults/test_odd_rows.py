@@ -197,6 +197,26 @@ def test_words_with_every_kind_of_blank_are_taken(odd_world: World) -> None:
     assert world.server.simulator.stats().records_accepted == len(words) + 1
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("is_new_first", [False, True])
+def test_deleted_person_takes_no_child_away_from_its_new_person(odd_world: World, *, is_new_first: bool) -> None:
+    world = odd_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1", mis_child_id="M2"))])
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    if is_new_first:
+        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert world.server.simulator.held("P1") is not None
+    assert "by the record of person new" in done.text
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'new'")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
+
+
 @pytest.mark.parametrize("word", ["pendign", "", None, "\u00a0", "pen ding"])
 @pytest.mark.parametrize("state", ["New", None])
 def test_unknown_words_are_counted_named_and_make_exit_code_1(

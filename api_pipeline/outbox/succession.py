@@ -1,0 +1,72 @@
+"""Deleted rows whose child has become that of another person: a deletion would take that person's record away.
+
+A council that merges two persons, or gives its ids a new form, leaves a deleted row of the old person and a living one
+of the new, with the same `la_child_id`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from api_pipeline.api_response import last_receipt
+from api_pipeline.model import Baseline, StagedRow
+from api_pipeline.outbox.staged_rows import ROW, staged_row
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.payloads.reading import PayloadError, parse_payload
+
+_LOG = logging.getLogger(__name__)
+_SUCCEEDED = (
+    "row %d of person %s is deleted, but the receiver holds its child by the record of person %s, who is in the table: "
+    "no deletion is sent"
+)
+
+
+def succeeded(
+    store: StagingTable, rows: Sequence[StagedRow], children: Mapping[int, str], baselines: Mapping[int, Baseline]
+) -> set[int]:
+    """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
+
+    `children` and `baselines` are by row id. Errors: DatabaseError.
+    """
+    # What the row's own last answer is about is its own; most rows end here, and the log is not read.
+    foreign = {
+        row.id: (children[row.id], receipt)
+        for row in rows
+        if row.is_deleted
+        and (receipt := baselines[row.id].receipt) is not None
+        and receipt != last_receipt(row.api_response)
+    }
+    if not foreign:
+        return set()
+    senders: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for child, person, answer in store.by_values("read_senders", sorted({child for child, _ in foreign.values()})):
+        senders[str(child), str(answer)].add(str(person))
+    living = _living(store, sorted(set().union(*senders.values())))
+    found = set()
+    for row in rows:
+        if row.id not in foreign:
+            continue
+        others = senders[foreign[row.id]] - {row.person_id}
+        if successor := min((one for one in others if living.get(one) == children[row.id]), default=None):
+            found.add(row.id)
+            _LOG.warning(_SUCCEEDED, row.id, row.person_id, successor)
+    return found
+
+
+def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str]:
+    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted."""
+    newest: dict[str, StagedRow] = {}
+    ids = [int(row[0]) for row in store.by_values("read_ids_of_people", people)]
+    for row in map(staged_row, store.rows_by_id("read_rows", ids, ROW)):
+        if row.person_id not in newest or row.id > newest[row.person_id].id:
+            newest[row.person_id] = row
+    return {person: child for person, row in newest.items() if not row.is_deleted and (child := _child_of(row))}
+
+
+def _child_of(row: StagedRow) -> str:
+    try:
+        return parse_payload(row.json_payload).la_child_id
+    except PayloadError:
+        return ""
