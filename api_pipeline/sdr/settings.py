@@ -114,7 +114,7 @@ def examine_sdr_settings(
     if not only_logging:
         gathered = with_stored_secrets(gathered, secret_store, SECRETS)
     values = Values(gathered.found, list(gathered.errors), table=BY_NAME)
-    connection = connection_string(values, drivers_to_name, is_needed=purpose.needs_database)
+    connection = connection_string(values, drivers_to_name, cwd, is_needed=purpose.needs_database)
     settings = _settings(values, connection)
     for name in ("SDR_API_ENDPOINT", "SDR_TOKEN_ENDPOINT"):
         values.errors.extend(endpoint_errors(name, values.text(name)))

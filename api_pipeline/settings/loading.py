@@ -30,6 +30,7 @@ from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.connection_string import redacted_connection_string
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, STAGING_TABLE, is_anonymised
 from api_pipeline.sql.native import drivers_to_name, installed_drivers
+from api_pipeline.sql.paths import is_folder, is_there
 
 __all__ = [
     "Purpose",
@@ -119,7 +120,7 @@ def examine(
     names = purpose.secrets_needed(testing=testing) if secrets is None else secrets
     gathered = with_stored_secrets(gathered, secret_store, names)
     values = Values(gathered.found, list(gathered.errors))
-    connection = connection_string(values, drivers, is_needed=purpose.needs_database)
+    connection = connection_string(values, drivers, cwd, is_needed=purpose.needs_database)
     _require(values, purpose, testing=testing)
     for name in _ENDPOINTS:
         values.errors.extend(endpoint_errors(name, values.text(name)))
@@ -142,7 +143,7 @@ def near_misses(found: Examined, environ: Mapping[str, str], cwd: Path, executab
 
 def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]:
     """Return the errors and the warnings of settings that are right by themselves and wrong together."""
-    errors = path_errors(settings.api_endpoint, settings.la_code)
+    errors = [*path_errors(settings.api_endpoint, settings.la_code), *_log_file_errors(settings.log_file)]
     warnings: list[str] = []
     distrusted = _distrusted(settings)
     if purpose.needs_receiver(testing=settings.testing_mode) and not settings.testing_mode:
@@ -160,6 +161,14 @@ def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]
     elif purpose in (Purpose.ENDPOINT, Purpose.SMOKE):
         warnings.extend(f"run will refuse: {sentence}" for sentence in interlocks)
     return errors, warnings
+
+
+def _log_file_errors(path: Path | None) -> list[str]:
+    """Return what anybody can see to be wrong with LOG_FILE before it is opened."""
+    reason = "is a folder" if path and is_folder(path) else "its folder does not exist"
+    if path is None or (is_there(path.parent) and not is_folder(path)):
+        return []
+    return [f"LOG_FILE: expected a file in an existing folder that may be written, got {path} ({reason})."]
 
 
 def _require(values: Values, purpose: Purpose, *, testing: bool) -> None:

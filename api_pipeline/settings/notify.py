@@ -114,6 +114,9 @@ def _tellable(url: str) -> tuple[str, ...]:
 
 def _email(values: Values) -> EmailSettings | None:
     names = ("NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", "NOTIFY_EMAIL_SERVER")
+    # A value that cannot be is an error also where nobody gets a mail.
+    security = cast(Security, values.choice("NOTIFY_EMAIL_SECURITY"))
+    port = values.integer("NOTIFY_EMAIL_PORT") if values.given("NOTIFY_EMAIL_PORT") else None
     given = [name for name in names if values.given(name)]
     if not given:
         return None
@@ -124,12 +127,11 @@ def _email(values: Values) -> EmailSettings | None:
     for name, addresses in (("NOTIFY_EMAIL_TO", to), ("NOTIFY_EMAIL_FROM", (sender,))):
         if name in given and not all(map(_ADDRESS.fullmatch, addresses)):
             values.refuse(name, "mail addresses with commas between, for example data.team@council.example")
-    security = cast(Security, values.choice("NOTIFY_EMAIL_SECURITY"))
     server, password = values.text("NOTIFY_EMAIL_SERVER"), values.text("NOTIFY_EMAIL_PASSWORD")
     if password and security == "none" and not is_loopback_host(server):
         values.errors.append(
             "NOTIFY_EMAIL_SECURITY: expected starttls or tls, because a password is never sent without encryption, "
             f"got none (from {values.origin('NOTIFY_EMAIL_SECURITY')})."
         )
-    port = values.integer("NOTIFY_EMAIL_PORT") if values.given("NOTIFY_EMAIL_PORT") else _PORTS[security]
+    port = _PORTS[security] if port is None else port
     return EmailSettings(to, sender, server, port, security, values.text("NOTIFY_EMAIL_USER"), password)

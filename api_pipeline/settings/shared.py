@@ -9,15 +9,15 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.settings.sources import Gathered
 from api_pipeline.settings.values import Values
 from api_pipeline.sql.connection_slips import connection_string_slips
-from api_pipeline.sql.connection_string import trusted_connection_string
+from api_pipeline.sql.connection_string import SQLITE_PREFIX, embedded_path, is_embedded, trusted_connection_string
 
 
-def connection_string(values: Values, drivers: Callable[[], Sequence[str]], *, is_needed: bool) -> str:
+def connection_string(values: Values, drivers: Callable[[], Sequence[str]], cwd: Path, *, is_needed: bool) -> str:
     """Return DB_CONNECTION_STRING, or the one that USER_SERVER and USER_DATABASE mean; "" where there is none.
 
     What is missing is an error only where the command needs the database. `drivers` returns the installed ODBC drivers.
     """
-    given = values.text("DB_CONNECTION_STRING")
+    given = _from_its_folder(values, cwd)
     server, database = values.text("USER_SERVER"), values.text("USER_DATABASE")
     if values.given("DB_CONNECTION_STRING") or not is_needed:
         return given
@@ -57,6 +57,15 @@ def all_errors(errors: Sequence[str], misses: Sequence[str], file: Path | None, 
     if misses:
         lines += ["This may be why:", *(f"  - {miss}" for miss in misses)]
     return SettingsError("\n".join(lines))
+
+
+def _from_its_folder(values: Values, cwd: Path) -> str:
+    """Return DB_CONNECTION_STRING; the path of an embedded database counts from where a relative path counts."""
+    given = values.text("DB_CONNECTION_STRING")
+    found = values.found.get("DB_CONNECTION_STRING")
+    if found is None or found.base == cwd or not is_embedded(given) or not embedded_path(given):
+        return given
+    return f"{SQLITE_PREFIX}{found.base / embedded_path(given)}"
 
 
 def _ignored(values: Values) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class Values:
         text = self._text(name)
         if not _INTEGER.fullmatch(text) or not _is_within(self.table[name], int(text)):
             self.refuse(name)
-            return int(self.table[name].default)
+            return int(self.table[name].default or 0)
         return int(text)
 
     def number(self, name: str) -> float:
@@ -107,7 +107,7 @@ class Values:
         text = self._text(name)
         if not _NUMBER.fullmatch(text) or not _is_within(self.table[name], float(text)):
             self.refuse(name)
-            return float(self.table[name].default)
+            return float(self.table[name].default or 0)
         return float(text)
 
     def choice(self, name: str) -> str:

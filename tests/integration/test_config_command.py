@@ -66,3 +66,21 @@ def test_run_names_the_misspelt_setting_beside_the_missing_one(tmp_path: Path) -
     assert done.code == 2
     assert "DB_CONNECTION_STRING is missing" in done.err
     assert "DB_CONECTION_STRING in .env is not a setting and has no effect; DB_CONNECTION_STRING is one." in done.err
+
+
+@pytest.mark.parametrize(("path", "reason"), [("no/run.log", "its folder does not exist"), (".", "is a folder")])
+def test_config_check_says_that_the_log_file_cannot_be_written(path: str, reason: str, tmp_path: Path) -> None:
+    done = invoke_cli(["config", "check"], {"DB_CONNECTION_STRING": "sqlite:///a.db", "LOG_FILE": path}, tmp_path)
+
+    assert done.code == 2
+    assert "error: LOG_FILE: expected a file in an existing folder that may be written, got " in done.out
+    assert f"({reason})" in done.out
+
+
+def test_port_that_cannot_be_is_an_error_where_nobody_gets_a_mail(tmp_path: Path) -> None:
+    settings = {"DB_CONNECTION_STRING": "sqlite:///a.db", "NOTIFY_EMAIL_PORT": "70000", "NOTIFY_EMAIL_SECURITY": "ssl"}
+    done = invoke_cli(["config", "check"], settings, tmp_path)
+
+    assert done.code == 2
+    assert "NOTIFY_EMAIL_PORT: expected" in done.out
+    assert "NOTIFY_EMAIL_SECURITY: expected" in done.out

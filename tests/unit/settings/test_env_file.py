@@ -162,6 +162,17 @@ def test_relative_paths_start_at_the_settings_file(tmp_path: Path) -> None:
     assert load_settings({}, {}, tmp_path, beside).spool_folder == beside
 
 
+def test_relative_path_of_the_embedded_database_starts_at_the_settings_file(tmp_path: Path) -> None:
+    beside = tmp_path / "program"
+    beside.mkdir()
+    (beside / ".env").write_text("DB_CONNECTION_STRING=sqlite:///a.db\n")
+
+    assert load_settings({}, {}, tmp_path, beside).connection_string == f"sqlite:///{beside / 'a.db'}"
+    assert load_settings({}, {}, beside).connection_string == "sqlite:///a.db"
+    given = {"DB_CONNECTION_STRING": "sqlite:///b.db"}
+    assert load_settings({}, given, tmp_path, beside).connection_string == "sqlite:///b.db"
+
+
 def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "council.pem").write_text("x")
 
