@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
+from functools import cache
 from typing import Any
+
+from api_pipeline.xporter.catalogue import load_catalogue
 
 PAUSED_IS_NEWS_AFTER = timedelta(days=7)
 # Times stand without a zone, in UTC, as the tables keep them.
@@ -88,14 +91,23 @@ def _with(known: Listed, member: str, entry: Mapping[str, Any]) -> Listed:
 
 
 def read_scopes(value: object) -> frozenset[str] | None:
-    """Return scopes from a text with commas between or a list; None where there is neither."""
+    """Return scopes, as the reference spells them, from a text with commas between or a list; None for neither."""
     if isinstance(value, str):
         words: Iterable[str] = value.replace(";", ",").split(",")
     elif isinstance(value, list):
         words = (_scope(item) for item in value)
     else:
         return None
-    return frozenset(word.strip() for word in words if word.strip())
+    named = (word.strip() for word in words)
+    return frozenset(_spellings().get(word.lower(), word) for word in named if word)
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    """Return the published scopes by their names in small letters: in another case they are the same consent."""
+    tables = [table for operation in load_catalogue().operations for table in operation.tables]
+    groups = {group for table in tables for field in table.fields for group in field.scopes.split("&")}
+    return {scope.lower(): scope for group in groups for scope in group.split("|") if scope}
 
 
 def _scope(item: object) -> str:
@@ -123,9 +135,10 @@ def read_time(value: object) -> datetime | None:
         body = f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
     try:
         moment = datetime.fromisoformat(body + ("+00:00" if has_utc else ""))
-    except ValueError:
+        # At the ends of the calendar a zone leads out of it.
+        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def fingerprint(secret: str) -> str:

@@ -58,3 +58,17 @@ def test_old_weeks_are_collected_once_and_a_leaver_is_taken_out_of_them(tmp_path
     assert rehearsal.landed("AttendanceForDateRange", school.estab) == rehearsal.expected(
         "AttendanceForDateRange", school
     )
+
+
+def test_answer_without_its_table_keeps_the_rows_and_says_so(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "missing.db", [school], endpoints=("Students", "SchoolInfo"))
+    rehearsal.collect()
+    before = rehearsal.landed("Students", school.estab)
+    rehearsal.simulator.add_quirk(Quirk("missing_table", endpoint="Students"))
+    summary = rehearsal.collect()
+    assert summary.exit_code == 1
+    assert [problem.text for problem in summary.problems] == [
+        "the answer holds none of its tables; the 3 landed rows are kept as they are"
+    ]
+    assert rehearsal.landed("Students", school.estab) == before

@@ -34,10 +34,12 @@ from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer
+from api_pipeline.xporter.wire.big_json import BadJson
 from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
 
 _LOG = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 2
+_BAD_ROW = "a row of the answer is not JSON"
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
 
 
@@ -142,7 +144,8 @@ class SchoolRound:
                 self._sleep(self._plan.shrink_pause_s)
                 self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
             self._failed_in_a_row = 0
-        except Failed as failure:
+        except (Failed, BadJson) as error:
+            failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
             problem = Problem(round_, failure.outcome, failure.text, is_news=failure.outcome != Outcome.NOT_SUPPORTED)
             self._desk.hand_in(problem)
             if failure.outcome in _WHOLE_SCHOOL:

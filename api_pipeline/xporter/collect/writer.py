@@ -97,8 +97,21 @@ class Writer:
                 self._take_problem(Problem(item.round, SHRANK, text))
                 return Verdict.WRITTEN
             changes.append(TableChange(known, reader, difference, rows))
-        self._write(item, changes)
+        missing = self._missing(item)
+        if missing and not changes:
+            text = f"the answer holds none of its tables; the {sum(missing.values())} landed rows are kept as they are"
+            self._take_problem(Problem(item.round, Outcome.ERROR, text))
+        else:
+            self._write(item, changes, missing)
         return Verdict.WRITTEN
+
+    def _missing(self, item: Collected) -> dict[str, int]:
+        """Return the landed rows of each table that is not in the answer: it is not an empty one."""
+        others = (
+            one for one in landings(load_catalogue().endpoint(item.round.endpoint)) if one.name not in item.tables
+        )
+        counts = {one.name: self._with_retry(partial(self._store.count, one, item.round)) for one in others}
+        return {name: count for name, count in counts.items() if count}
 
     def _compared(
         self, item: Collected, landing: Landing, landed: Mapping[str, str], rows: Rows
@@ -181,8 +194,8 @@ class Writer:
         """Return whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
         return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
 
-    def _write(self, item: Collected, changes: list[TableChange]) -> None:
-        message = _remarks(item, changes)
+    def _write(self, item: Collected, changes: list[TableChange], missing: Mapping[str, int] | None = None) -> None:
+        message = _remarks(item, changes, missing or {})
         entry = RoundEntry(
             params_hash=item.question.params_hash,
             started=item.started,
@@ -210,7 +223,7 @@ class Writer:
         summary.rounds += 1
         summary.dropped += item.dropped
         summary.received_bytes += item.answer.received_bytes
-        if message and "not landed" in message:
+        if message and ("not landed" in message or missing):
             summary.lines.append(f"School {item.round.estab}, {item.round.endpoint}: {message}")
 
     def _take_problem(self, problem: Problem) -> None:
@@ -254,9 +267,9 @@ class Writer:
             self.summary.paused_too_long.add(estab)
 
 
-def _remarks(item: Collected, changes: list[TableChange]) -> str | None:
+def _remarks(item: Collected, changes: list[TableChange], missing: Mapping[str, int]) -> str | None:
     """Say what could not be kept, and which tables were not in the answer; names of tables and counts alone."""
-    said = []
+    said = [f"{name}: not in the answer, its {count} rows are kept as they are" for name, count in missing.items()]
     for change in changes:
         if change.difference.null_keys:
             said.append(f"{change.landing.name}: {change.difference.null_keys} rows without a key were not landed")

@@ -123,7 +123,11 @@ def is_not_ready(body: Mapping[str, Any]) -> bool:
     status = next((members[name] for name in _STATE_MEMBERS if name in members), None)
     if status is None:
         return False
-    return not all(word.lower() == "ok" for word in _status_words(status))
+    words = _status_words(status)
+    if not words:
+        # The members of a status are not published: without a word of it, data that came are what it says.
+        return not members.keys() - _NOT_TABLES
+    return not all(word.lower() == "ok" for word in words)
 
 
 def _status_words(status: Any) -> list[str]:
@@ -158,7 +162,7 @@ def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
     return Answer(
         tables,
         lowered.get("meta"),
-        _page(_first(lowered, "__pagination__", "pagination")),
+        _page(lowered.get("__pagination__") or lowered.get("pagination")),
         _text(changes.get("nextchangedrows")),
         _text(changes.get("previouschangedrows")),
         deleted,
@@ -176,7 +180,14 @@ def _first(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {}
 
 
-def _page(members: Mapping[str, Any]) -> Page | None:
+def _page(entries: Any) -> Page | None:
+    """Return where an answer stands; of several entries, one for each table, that of the longest table says it."""
+    rows = entries if isinstance(entries, list) else [entries]
+    pages = [page for row in rows if isinstance(row, Mapping) and (page := _page_of(_lowered(row))) is not None]
+    return max(pages, key=lambda page: (page.count, page.rows or 0), default=None)
+
+
+def _page_of(members: Mapping[str, Any]) -> Page | None:
     try:
         count = int(members["pagecount"])
         number, rows = members.get("pagenumber"), members.get("rowcount")

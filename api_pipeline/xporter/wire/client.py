@@ -140,7 +140,7 @@ class IdaasClient:
             joined = self._joined(path, query, first)
             if joined is not None:
                 return joined
-            size = self._page_query(first, 1)
+            size = self._page_query(first, _first_number(page))
             with self._asked(path, [*query, *size]) as (body, received):
                 first = read_answer(unwrapped(body), received)
         raise Failed(Outcome.UNAVAILABLE, "the pages of one round did not belong together, three times")
@@ -150,19 +150,21 @@ class IdaasClient:
         tables = {name: list(rows) for name, rows in first.tables.items()}
         deleted = {name: list(rows) for name, rows in first.deleted.items()}
         received = first.received_bytes
-        for number in range(2, first.page.count + 1):
+        for step in range(1, first.page.count):
+            number = _first_number(first.page) + step
             with self._asked(path, [*query, *self._page_query(first, number)]) as (body, size):
                 answer = read_answer(unwrapped(body), size)
                 snapshot = (answer.next_hash, answer.previous_hash)
-                if not _follows(answer.page, first.page, number) or snapshot != (first.next_hash, first.previous_hash):
+                if not _follows(answer.page, first.page, step) or snapshot != (first.next_hash, first.previous_hash):
                     return None
                 received += size
                 for name, rows in answer.tables.items():
                     tables.setdefault(name, []).extend(rows)
                 for name, rows in answer.deleted.items():
                     deleted.setdefault(name, []).extend(rows)
-        longest = max((len(rows) for rows in tables.values()), default=0)
-        if first.page.rows is not None and longest != first.page.rows:
+        lengths = [len(rows) for rows in tables.values()]
+        # One count for several tables may be that of the longest, or of all of them.
+        if first.page.rows not in (None, max(lengths, default=0), sum(lengths)):
             return None
         return replace(first, tables=tables, deleted=deleted, received_bytes=received)
 
@@ -196,8 +198,13 @@ class IdaasClient:
             found.raw.remove_file()
 
 
-def _follows(page: Page | None, first: Page, number: int) -> bool:
-    """Return whether an answer is page `number` of the round that began with `first`, and not the same page again."""
+def _first_number(page: Page) -> int:
+    """Return the number of a round's first page."""
+    return 0 if page.number == 0 else 1
+
+
+def _follows(page: Page | None, first: Page, step: int) -> bool:
+    """Return whether an answer stands `step` pages behind the `first` of its round, and is not the same page again."""
     if page is None or (page.count, page.rows) != (first.count, first.rows):
         return False
-    return page.number is None or first.number is None or page.number - first.number == number - 1
+    return page.number is None or first.number is None or page.number - first.number == step

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error
-from api_pipeline.xporter.wire.big_json import BadJson, read_members
+from api_pipeline.xporter.wire.big_json import BadJson, loads, read_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ def members_in(raw: RawAnswer) -> Mapping[str, Any] | None:
     try:
         if raw.file is not None:
             return read_members(raw.file)
-        found = orjson.loads(raw.body.removeprefix(b"\xef\xbb\xbf"))
-    except (orjson.JSONDecodeError, BadJson):
+        found = loads(raw.body.removeprefix(b"\xef\xbb\xbf"))
+    except BadJson:
         return None
     return found if isinstance(found, dict) else None
 

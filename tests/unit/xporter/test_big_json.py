@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.xporter.wire.big_json import BadJson, FileRows, read_members
+from api_pipeline.xporter.wire.big_json import BadJson, FileRows, loads, read_members
 
 _texts = st.text(alphabet=st.sampled_from('ab"\\{}[]:,é \n'), max_size=6)
 _values = st.recursive(
@@ -71,3 +71,22 @@ def test_value_that_would_take_much_memory_is_not_read(tmp_path: Path, body: byt
     path.write_bytes(body)
     with pytest.raises(BadJson):
         read_members(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (rb'"a\ud83d"', "a\ufffd"),
+        (rb'"\uDE00b"', "\ufffdb"),
+        (rb'["\ud83d\ude00", "\ud83d"]', ["\U0001f600", "\ufffd"]),
+    ],
+)
+def test_half_a_letter_spoils_no_answer(text: bytes, expected: object) -> None:
+    assert loads(text) == expected
+
+
+def test_row_of_a_file_that_is_not_json_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "body.json"
+    path.write_bytes(b'{"Students": [{"Id": 1}, {"Id": }]}')
+    with pytest.raises(BadJson):
+        list(read_members(path)["Students"])

@@ -12,7 +12,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.invented_children import invented_upn
 from api_pipeline.xporter.asking import choices, query_of, questions
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_time
+from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_scopes, read_time
 from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.windows import windows
 from api_pipeline.xporter.wire.answer import ErrorKind, Page, is_not_ready, read_answer, read_error
@@ -203,3 +203,23 @@ def test_a_upn_is_valid_with_its_own_check_letter_alone(rng: object) -> None:
     assert is_valid_upn(upn)
     other = "ABCDEFGHJKLMNPQRTUVWXYZ".replace(upn[0], "")[0]
     assert not is_valid_upn(other + upn[1:])
+
+
+def test_scopes_in_other_letters_are_the_same_consent() -> None:
+    assert read_scopes("studentlite, upn,SENTYPES,Unheard") == frozenset({"StudentLite", "UPN", "SENTypes", "Unheard"})
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+13:00", "9999-12-31T23:59:59-05:00"])
+def test_time_beyond_the_calendar_is_none(text: str) -> None:
+    assert read_time(text) is None
+
+
+def test_of_several_entries_of_pages_the_longest_table_counts() -> None:
+    entries = [{"PageCount": 1, "RowCount": 3, "PageNumber": 1}, {"PageCount": 5, "RowCount": 30, "PageNumber": 1}]
+    assert read_answer({"Students": [], "__pagination__": entries}, 0).page == Page(1, 5, 30)
+
+
+def test_status_of_data_without_a_word_is_judged_by_the_tables() -> None:
+    status = [{"Database": "XodSchoolData", "State": "Queued"}]
+    assert is_not_ready({"__dbstatus__": status, "meta": []})
+    assert not is_not_ready({"__dbstatus__": status, "Students": []})
