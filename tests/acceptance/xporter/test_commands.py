@@ -1,0 +1,140 @@
+"""The collector's other commands and options: check, verify, catalogue, demo, dry run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from api_pipeline.sandbox.simulator.xporter import Quirk, XporterServer, XporterSimulator
+from tests.support.commands import invoke_cli
+from tests.support.xporter import TODAY, make_school
+from tests.support.xporter_council import Council
+
+
+def test_without_landing_tables_the_command_says_how_to_make_them(council: Council) -> None:
+    done = council.run("collect", DB_CONNECTION_STRING=f"sqlite:///{council.folder / 'missing.db'}")
+    assert done.code == 3
+    more = council.run("collect", XPORTER_ENDPOINTS="Students, SEN")
+    assert more.code == 3
+    assert "xporter deploy-schema --apply" in more.err
+
+
+def test_wrong_endpoint_is_a_settings_error(council: Council) -> None:
+    done = council.run("collect", XPORTER_ENDPOINTS="Pupils")
+    assert done.code == 2
+    assert "Pupils" in done.err
+
+
+def test_a_dry_run_writes_nothing(council: Council) -> None:
+    done = council.run("collect", "--dry-run")
+    assert done.code == 0, done.text
+    assert "Would write" in done.out
+    assert council.count("Students", "9990001") == 0
+
+
+def test_all_87_endpoints_can_be_collected_in_either_style_of_options(tmp_path: Path) -> None:
+    from api_pipeline.xporter.catalogue import load_catalogue
+
+    given = {
+        "LinkedDocuments": "+DateFrom=2025-09-01+DateTo=2025-11-30",
+        "StaffLinkedDocuments": "+DateFrom=2025-09-01+DateTo=2025-11-30",
+        "DiscountCodes": "+KeyStage=4",
+        "Students": "+includeLeavers",
+    }
+    names = [entry.name for entry in load_catalogue().endpoints if entry.name != "TestError"]
+    endpoints = ", ".join(name + given.get(name, "") for name in names)
+    with XporterServer(XporterSimulator([make_school(1, pupils=3, weeks=0, today=TODAY)])) as server:
+        council = Council(server, tmp_path, [])
+        council.settings |= {"XPORTER_ENDPOINTS": endpoints, "XPORTER_OPTIONS_STYLE": "flags"}
+        assert council.run("deploy-schema", "--apply").code == 0
+        done = council.run("collect")
+    assert done.code == 0, done.text
+    with sqlite3.connect(council.database) as connection:
+        complete = connection.execute("SELECT COUNT(DISTINCT endpoint) FROM xporter_sync").fetchone()[0]
+    assert complete == 86
+
+
+def test_catalogue_config_and_scripts_of_every_database_are_printed(tmp_path: Path) -> None:
+    shown = invoke_cli(["xporter", "catalogue", "students"], {}, tmp_path)
+    assert shown.code == 0
+    assert "UPN" in shown.out
+    assert "XPORTER_RELYING_PARTY" in invoke_cli(["xporter", "config", "--example"], {}, tmp_path).out
+    for dialect in ("sqlserver", "postgresql", "sqlite"):
+        script = invoke_cli(["xporter", "deploy-schema", "--dialect", dialect], {}, tmp_path)
+        assert script.code == 0, script.text
+        assert "ChildAttendance" in script.out or "childattendance" in script.out
+
+
+def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None:
+    done = invoke_cli(["xporter", "demo", "--folder", str(tmp_path)], {}, tmp_path)
+    assert done.code == 0, done.text
+    assert "has left school" in done.out
+    assert "rows were removed" in done.out
+    assert "P002" in done.out
+
+
+def test_verify_compares_the_data_protection_list_with_the_landed_pupils(council: Council) -> None:
+    school = council.schools[1]
+    council.run("collect")
+    school.withheld_people.add("no pupil of ours")
+    both = "School 9990002: the API lists 1 people for data protection, 0 of whom are among the 4 landed pupils."
+    assert both in council.run("collect", "--verify").out
+    # Whom the roll still names although the list has them is what somebody should look at.
+    school.withheld_people.add(next(iter(school.pupils)))
+    kept = council.run("collect", "--verify", "--endpoint", "SchoolInfo", XPORTER_ENDPOINTS="SchoolInfo")
+    assert "the API lists 2 people for data protection, 1 of whom are among the 4 landed pupils" in kept.out
+
+
+def test_verify_collects_only_the_sets_whose_count_differs(council: Council) -> None:
+    council.run("collect")
+    council.query('DELETE FROM "xporter_Students" WHERE estab = ?', "9990002")
+    council.query('UPDATE "xporter_Students" SET "Surname" = ?', "not asked for")
+
+    done = council.run("collect", "--verify")
+
+    assert done.code == 0, done.text
+    assert "Verified: 8 sets" in done.out
+    assert "School 9990002, Students: 0 rows are landed, the API says 4" in done.out
+    assert council.count("Students", "9990002") == 4
+    asked = council.query('SELECT DISTINCT estab FROM "xporter_Students" WHERE "Surname" <> \'not asked for\'')
+    assert asked == [("9990002",)]
+    assert council.run("collect", "--verify", XPORTER_KEEP_UNMATCHED="false").code == 3
+
+
+@pytest.mark.parametrize(("setting", "landed"), [("extra", 4), ("add", 0), ("ignore", 0)])
+def test_members_that_the_catalogue_does_not_know_are_kept_or_ignored(
+    council: Council, setting: str, landed: int
+) -> None:
+    council.simulator.add_quirk(Quirk("extra_column", "9990001", "Students"))
+    assert council.run("collect", XPORTER_NEW_COLUMNS=setting).code == 0
+    with_more = council.query("SELECT COUNT(*) FROM \"xporter_Students\" WHERE extra LIKE '%BrandNew%'")
+    assert with_more == [(landed,)]
+    assert council.query("SELECT column_name FROM xporter_column WHERE column_name = 'BrandNew'") == [("BrandNew",)]
+
+
+def test_check_walks_to_the_api_step_by_step_before_a_school_is_asked(council: Council) -> None:
+    done = council.run("check", "9990002")
+    assert done.code == 0, done.text
+    way = [line.split(":")[0] for line in done.out.splitlines()[:5]]
+    assert way == ["settings", "DNS", "TCP", "proxy", "TLS"]
+    assert done.out.index("TLS:") < done.out.index("School 9990002: token accepted")
+
+    lost = council.run("check", "9990002", XPORTER_BASE_URL="https://nowhere.invalid")
+    assert lost.code == 5
+    assert "DNS: The name nowhere.invalid was not found.; check its spelling" in lost.out
+    assert "9990002" not in lost.out
+
+    nobody = council.run("check", "--json", "9990002", XPORTER_TOKEN_URL="http://127.0.0.1:9/token")
+    steps = [(step["subject"], step["outcome"]) for step in json.loads(nobody.out)["steps"]]
+    assert (nobody.code, steps[-1]) == (5, ("TCP (token service)", "failed"))
+
+
+def test_check_says_how_many_people_the_api_lists_for_data_protection(council: Council) -> None:
+    council.schools[1].withheld_people.add(next(iter(council.schools[1].pupils)))
+    done = council.run("check", "9990002")
+    assert done.code == 0, done.text
+    assert "GDPRIDs: 1 entries" in done.out
+    assert "the data are 0 days old" in done.out

@@ -1,0 +1,115 @@
+"""What a school consents to, pauses, withdraws or revokes decides what is collected and what stays."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from tests.support.xporter import day
+from tests.support.xporter_council import Council
+
+
+def test_a_revoked_school_is_purged_with_a_line_of_proof(council: Council) -> None:
+    council.run("collect")
+    council.schools[0].revoke(day(20))
+
+    done = council.run("collect")
+
+    assert done.code == 0, done.text
+    assert "School 9990001: consent ended" in done.out
+    assert council.count("Students", "9990001") == 0
+    assert council.count("Students", "9990002") == 4
+    assert "rows were removed" in council.run("status").out
+
+
+def test_a_pupil_whom_the_school_withdraws_is_gone_with_a_line_of_proof(council: Council) -> None:
+    council.run("collect")
+    school = council.schools[0]
+    key = next(str(row["StudentId"]) for row in school.truth("StudentExclusions")["StudentExclusions"])
+    school.withheld_people.add(key)
+
+    done = council.run("collect")
+
+    assert done.code == 0, done.text
+    assert "School 9990001: 1 pupils are no longer on the roll (they left, were withdrawn" in done.out
+    assert council.count("Students", "9990001") == 3
+    for table in ("xporter_StudentExclusions", "xporter_Students"):
+        member = "StudentId" if table.endswith("Exclusions") else "Id"
+        assert council.query(f'SELECT 1 FROM "{table}" WHERE estab = ? AND "{member}" = ?', school.estab, key) == []
+    proof = council.query("SELECT message FROM xporter_run_log WHERE message LIKE '%no longer on the roll%'")
+    assert len(proof) == 1
+    assert key not in proof[0][0]
+
+
+def test_a_paused_school_waits_without_an_error(council: Council) -> None:
+    council.schools[1].is_paused = True
+    done = council.run("collect")
+    assert done.code == 0, done.text
+    assert "paused" in council.run("status").out
+
+
+def test_a_school_that_stays_paused_for_a_week_is_an_error(council: Council) -> None:
+    council.schools[1].is_paused = True
+    council.run("collect")
+    council.query("UPDATE xporter_school SET state_since = '2025-01-01 00:00:00' WHERE estab = ?", "9990002")
+    assert council.run("collect").code == 1
+
+
+def test_a_scope_that_a_school_never_gave_is_no_error(council: Council) -> None:
+    council.schools[0].scopes = council.schools[0].scopes - {"StudentExclusions"}
+    done = council.run("collect")
+    assert done.code == 0, done.text
+    assert council.count("StudentExclusions", "9990001") == 0
+    assert council.count("StudentExclusions", "9990002") > 0
+
+
+def test_a_scope_that_was_there_before_is_news_and_its_rows_are_gone(council: Council) -> None:
+    council.run("collect")
+    school = council.schools[0]
+    school.scopes = school.scopes - {"StudentExclusions"}
+
+    done = council.run("collect")
+
+    assert done.code == 1, done.text
+    assert "took back StudentExclusions" in done.out
+    assert council.count("StudentExclusions", school.estab) == 0
+    assert council.run("collect").code == 0
+
+
+def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None:
+    done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
+    assert done.code == 3
+    assert "SSD_SCHEMA" in done.err
+
+
+def test_check_names_what_consent_does_not_cover(council: Council) -> None:
+    council.schools[0].scopes = frozenset({"School"})
+    done = council.run("check", "9990001")
+    assert done.code == 1
+    assert "StudentExclusions: the school's consent does not cover it" in done.out
+    assert "SchoolInfo: answered" in done.out
+    assert council.run("check", "9990002").code == 0
+
+
+def test_schools_are_listed_and_one_can_be_taken_out(council: Council) -> None:
+    council.run("collect")
+    listed = council.run("schools", "list")
+    assert listed.code == 0, listed.text
+    assert "9990001  authorised" in listed.out
+    assert "scopes: Address" in listed.out
+    assert council.run("schools").out == listed.out
+    assert council.schools[0].secret not in listed.text
+    removed = council.run("schools", "remove", "9990001")
+    assert removed.code == 0, removed.text
+    assert council.count("Students", "9990001") == 0
+
+
+def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(council: Council) -> None:
+    council.run("collect")
+    today = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    council.schools[0].revoke(today - timedelta(days=2))
+
+    waits = council.run("collect", XPORTER_REVOKED_GRACE_DAYS="3")
+    assert "3 days after that" in waits.out
+    assert council.count("Students", "9990001") == 4
+    assert "rows were removed" in council.run("collect", XPORTER_REVOKED_GRACE_DAYS="1").out
+    assert council.count("Students", "9990001") == 0
