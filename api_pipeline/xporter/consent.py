@@ -6,6 +6,7 @@ A school may stand in the list as revoked and as authorised: the later date wins
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -15,6 +16,9 @@ from typing import Any
 
 from api_pipeline.xporter.catalogue import load_catalogue
 
+# What the tables take for the number of a school, and what may stand in an address.
+_ESTAB = re.compile(r"[0-9A-Za-z]{1,7}")
+_MEMBERS = ("Authorised", "Revoked", "PendingAuthorisation")
 PAUSED_IS_NEWS_AFTER = timedelta(days=7)
 # Times stand without a zone, in UTC, as the tables keep them.
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as said
@@ -57,18 +61,31 @@ class Listed:
 
 
 def read_list(answer: Mapping[str, Any]) -> dict[str, Listed]:
-    """Return the schools of a list by estab, from the members Authorised, Revoked and PendingAuthorisation."""
+    """Return the schools of a list by estab, from the members Authorised, Revoked and PendingAuthorisation.
+
+    An entry whose estab is not the number of a school is left out.
+    """
     schools: dict[str, Listed] = {}
-    for member in ("Authorised", "Revoked", "PendingAuthorisation"):
+    for member in _MEMBERS:
         for row in _rows(answer, member):
             entry = {str(name).lower(): value for name, value in row.items()}
-            estab = str(entry.get("estab") or "").strip()
-            if not estab:
+            estab = _estab(entry)
+            if not _ESTAB.fullmatch(estab):
                 continue
             known = schools.get(estab, Listed(estab, None))
-            name = str(entry["schoolname"]) if entry.get("schoolname") else known.name
+            name = str(entry["schoolname"]).replace("\x00", "") if entry.get("schoolname") else known.name
             schools[estab] = _with(replace(known, name=name), member, entry)
     return schools
+
+
+def odd_entries(answer: Mapping[str, Any]) -> int:
+    """Return how many entries of a list have an estab that is not the number of a school."""
+    rows = (row for member in _MEMBERS for row in _rows(answer, member))
+    return sum(not _ESTAB.fullmatch(_estab({str(name).lower(): value for name, value in row.items()})) for row in rows)
+
+
+def _estab(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("estab") or "").strip()
 
 
 def _rows(answer: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:

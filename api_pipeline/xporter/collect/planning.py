@@ -13,7 +13,7 @@ from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
-from api_pipeline.xporter.consent import Listed, read_list
+from api_pipeline.xporter.consent import Listed, odd_entries, read_list
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import Round, SyncState
 from api_pipeline.xporter.minimise import landed_sources
@@ -62,7 +62,7 @@ class Planner:
             return None
         client = self._client("", self._parts.management_secret)
         try:
-            return read_list(client.schools())
+            answer = client.schools()
         except Failed as failure:
             if failure.outcome == Outcome.REFUSED and not self._parts.secrets.estabs():
                 raise AuthenticationRefused(
@@ -75,6 +75,11 @@ class Planner:
             outcome = Outcome.ERROR if failure.outcome == Outcome.REFUSED else Outcome.UNAVAILABLE
             self.summary.problems.append(RoundResult(Round("", "GetXodSchools"), outcome, text, is_news=True))
             return None
+        if odd := odd_entries(answer):
+            self.summary.lines.append(
+                f"The list of schools has {odd} entries whose estab is not the number of a school; they were left out."
+            )
+        return read_list(answer)
 
     def _plan(
         self, estab: str, scopes: frozenset[str] | None, syncs: Mapping[tuple[str, str], SyncState]

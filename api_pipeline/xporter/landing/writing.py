@@ -161,4 +161,4 @@ def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence
         if change.difference.is_empty or change.landing.table is None:
             continue
         for member in change.reader.unknown_seen():
-            write_member(store, change.landing.name, member[:128], round_.estab, now)
+            write_member(store, change.landing.name, member.replace("\x00", "")[:128], round_.estab, now)

@@ -12,7 +12,16 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.invented_children import invented_upn
 from api_pipeline.xporter.asking import choices, query_of, questions
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.consent import Known, SchoolState, fingerprint, judge, read_list, read_scopes, read_time
+from api_pipeline.xporter.consent import (
+    Known,
+    SchoolState,
+    fingerprint,
+    judge,
+    odd_entries,
+    read_list,
+    read_scopes,
+    read_time,
+)
 from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.windows import windows
 from api_pipeline.xporter.wire.answer import ErrorKind, Page, is_not_ready, read_answer, read_error
@@ -223,3 +232,10 @@ def test_status_of_data_without_a_word_is_judged_by_the_tables() -> None:
     status = [{"Database": "XodSchoolData", "State": "Queued"}]
     assert is_not_ready({"__dbstatus__": status, "meta": []})
     assert not is_not_ready({"__dbstatus__": status, "Students": []})
+
+
+def test_entry_of_the_list_that_is_no_school_harms_no_other() -> None:
+    names = ["9990001", "../../x", "999000112345", "", "99900\u0660"]
+    answer = {"Authorised": [{"estab": name, "schoolName": "A\x00B"} for name in names]}
+    assert {estab: one.name for estab, one in read_list(answer).items()} == {"9990001": "AB"}
+    assert odd_entries(answer) == 4
