@@ -1,4 +1,4 @@
-"""One token for many threads: fetched once, kept with its end, renewed before it. Knows no service."""
+"""One token for many threads: fetched once, and renewed before it expires. Knows no service."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Token:
 
 
 class SharedToken:
-    """Give every thread the same token; of many that find it expired, one fetches and the others wait.
+    """Give every thread the same token. If several find it expired, one of them fetches a new one and the others wait.
 
-    `fetch` returns a token and for how many seconds it is used; it is called by one thread at a time, and whatever it
-    raises is raised to those who ask.
+    `fetch` returns a token and for how many seconds to use it. One thread at a time calls it. An error that it raises
+    reaches every thread that asks for the token.
     """
 
     def __init__(self, clock: Callable[[], float], fetch: Callable[[], tuple[str, float]]) -> None:
@@ -51,11 +51,11 @@ class SharedToken:
         return self._fetch_unless_newer(refused)
 
     def note_taken(self, token: Token) -> None:
-        """Take in that the service accepted this token."""
+        """Note that the service accepted this token."""
         self._taken = max(self._taken, token.generation)
 
     def is_untried_renewal(self, token: Token) -> bool:
-        """Return whether this token replaced another and was never accepted, so that a third would fare no better."""
+        """Return whether this token replaced another and was never accepted. Then a third one would not help."""
         return token.generation > self._taken
 
     def _fetch_unless_newer(self, old: Token | None) -> Token:
@@ -69,5 +69,5 @@ class SharedToken:
 
 
 def used_for(lifetime_s: float) -> float:
-    """Return for how many seconds a token is used: until a little before its end."""
+    """Return for how many seconds a token of this lifetime is used: it is renewed a little before it expires."""
     return lifetime_s - min(_RENEW_EARLY_S, lifetime_s * _RENEW_EARLY_SHARE)

@@ -1,4 +1,4 @@
-"""What a token service's answer means (RFC 6749, 5): a token, an error that may pass, or a refusal. Pure."""
+"""What a token service's answer means (RFC 6749, 5): a token, a transient error, or a refusal. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """What a service calls its settings, and the command that tests the way to it, for the sentences of errors."""
+    """The names of a service's settings, and of the command that tests the way to it, for the sentences of errors."""
 
     token_endpoint: str = "TOKEN_ENDPOINT"  # noqa: S105 - the name of a setting
     client_id: str = "CLIENT_ID"
@@ -40,10 +40,10 @@ class SettingNames:
 
 
 def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Transient:
-    """Return the token and its lifetime in seconds, or the error that may pass.
+    """Return the token and its lifetime in seconds, or the transient error.
 
-    An `error` member decides, whatever the status. Errors: AuthenticationRefused (the credentials, the address),
-    ServiceUnavailable (no token in the answer).
+    An answer with an `error` member is an error, whatever its HTTP status. Errors: AuthenticationRefused (the
+    credentials or the address are wrong), ServiceUnavailable (the answer has no token).
     """
     members = _members(answer.body)
     error = members.get("error")

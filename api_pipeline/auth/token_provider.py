@@ -22,9 +22,9 @@ from api_pipeline.transport.single_request import Reach, Request, Transient, ask
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where and as whom a token is asked for. Holds a secret: never logged.
+    """The token service, and the credentials that are sent to it. They hold a secret and are never logged.
 
-    `client_auth` is "form" (id and secret as form fields) or "basic" (as a Basic login). `extra` are further form
+    `client_auth` is "form" (id and secret as form fields) or "basic" (in a Basic login). `extra` are further form
     fields. An empty `scope` is left out.
     """
 
@@ -41,7 +41,7 @@ class Credentials:
 
 
 class TokenProvider(SharedToken):
-    """The token of a service by client credentials. Errors: AuthenticationRefused, ServiceUnavailable, Stopped."""
+    """The token of a service, got by client credentials. Errors: AuthenticationRefused, ServiceUnavailable, Stopped."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class TokenProvider(SharedToken):
         self._logins = _basic_logins(credentials)
 
     def _fetch_or_stop(self) -> tuple[str, float]:
-        """Return a token and for how long it is used; without one the run's other requests stop as well."""
+        """Return a token and for how long it is used. Without a token no other request of the run can start either."""
         if self._limiter.is_stopped:
             raise Stopped
         try:

@@ -1,8 +1,9 @@
-"""Find the records that a service refuses among those of a batch that was refused whole. Pure; knows no service.
+"""Find which records of a rejected batch the service rejects. Pure; knows no service.
 
-A batch whose answer names no record is searched: the pool is halved until a culprit is alone, then the rest is sent
-again in one request, so that k culprits in n records cost about k * (log2(n) + 2) requests. What an answer means, and
-what becomes of a record, is decided by the `Sender` that a service gives.
+Some services reject a whole batch because of one bad record and do not say which. The search halves the batch until a
+bad record (the culprit) is alone, then sends the rest again in one request. To find k culprits among n records takes
+about k * (log2(n) + 2) requests. What an answer means, and what becomes of a record, is decided by the `Sender` of the
+service.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ _Answer = TypeVar("_Answer")
 
 
 class Meaning(Enum):
-    """What an answer to some records leaves open.
+    """What an answer to some records says about them.
 
-    ACCEPTED: nothing, all were taken. SETTLED: nothing otherwise. NAMED: it names the refused records, the others are
-    undecided. CULPRIT: one of the records is the cause, and which is not known. TOO_LARGE: too many, or too large.
+    ACCEPTED: the service took all of them. SETTLED: each has its outcome, though not all were accepted. NAMED: the
+    answer names the rejected records; nothing is known of the others. CULPRIT: one of the records is bad, and the
+    answer does not say which. TOO_LARGE: the request has too many records, or too many bytes.
     """
 
     ACCEPTED = "accepted"
@@ -30,26 +32,26 @@ class Meaning(Enum):
 
 
 class Sender(Protocol[_Record, _Answer]):
-    """What a service does for the search; it keeps the outcome of each record itself."""
+    """What the search needs of a service. The service itself keeps the outcome of each record."""
 
     def post(self, records: Sequence[_Record]) -> _Answer:
         """Send records and return the answer."""
 
     def meaning(self, answer: _Answer) -> Meaning:
-        """Return what an answer leaves open."""
+        """Return what an answer says about the records that were sent."""
 
     def settle(self, records: Sequence[_Record], answer: _Answer) -> None:
-        """Take the answer as the outcome of each record, also of a culprit that is alone."""
+        """Record the answer as the outcome of each of these records; one of them may be a culprit that is alone."""
 
     def take_out(self, records: Sequence[_Record], answer: _Answer) -> list[_Record]:
-        """Take the answer as the outcome of the records that it names; return the others. At least one is named."""
+        """Record the outcome of the records that the answer names, at least one, and return the others."""
 
     def condemn(self, rest: list[_Record]) -> list[_Record]:
-        """Return the rest of a batch after a culprit was found, less what is decided without a further search."""
+        """Return which of the rest still need a search after a culprit was found, and settle the others."""
 
 
 def resolve(sender: Sender[_Record, _Answer], pool: list[_Record], answer: _Answer) -> None:
-    """Send again what the answer to a pool leaves open, until every record of it has its outcome."""
+    """Send the records of a pool again, in smaller parts, until each of them has its outcome."""
     while True:
         match sender.meaning(answer):
             case Meaning.TOO_LARGE if len(pool) > 1:

@@ -1,4 +1,4 @@
-"""The circuit breaker: so many failures in a row, and what fails is not tried any more."""
+"""The circuit breaker: after a number of failures in a row, nothing more is tried."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class CircuitBreaker:
-    """Count failures in a row; any thread may count. It opens at the last of `most`."""
+    """Count failures in a row, from any thread. The breaker opens at failure number `most`."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -14,7 +14,7 @@ class CircuitBreaker:
         self._failed_in_a_row = 0
 
     def count(self, *, failed: bool) -> bool:
-        """Take in how one ended, and return whether the breaker opens with it."""
+        """Count one more result, and return whether the breaker opens with it. A success sets the count back to 0."""
         with self._lock:
             self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
             return self._failed_in_a_row == self.most

@@ -12,5 +12,5 @@ def utc_now() -> datetime:
 
 
 def stored_time(value: object) -> object:
-    """Return a time as a driver gives it, read from its text where the database keeps one; anything else as it is."""
+    """Return a time that was read from the database. SQLite gives it as text; other values are returned as they are."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value

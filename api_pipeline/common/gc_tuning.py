@@ -1,4 +1,4 @@
-"""Fewer looks for dead cycles while masses of records are worked on."""
+"""Run Python's garbage collector less often while masses of records are worked on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Look for cycles of dead objects less often: a record is some hundred objects, none of them in a cycle."""
+    """Run the garbage collector less often inside the block.
+
+    It looks for objects that refer to each other in a circle. A record is some hundred objects and none of them is in a
+    circle, so that each look costs time and finds nothing.
+    """
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
     try:

@@ -1,6 +1,7 @@
-"""The frame of every HTML page that the program writes: one file, no script, nothing from elsewhere. Pure.
+"""The frame of every HTML page that the program writes. Pure.
 
-Each service fills it with its own sections. Every text in it is escaped; `Html` marks what is markup already.
+A page is one file without script, and fetches nothing from elsewhere. Each service fills the frame with its own
+sections. Every text is escaped; `Html` marks a text that is markup already.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Html(str):
 
 
 def document(title: str, about: str, parts: Iterable[str], *, footer: str = "", lang: str = "en-GB") -> str:
-    """Return a whole page as text, to be written as UTF-8; `parts` are its sections, markup, blank ones left out."""
+    """Return a whole page as text, to be written as UTF-8. `parts` are its sections, as markup."""
     style = (files("api_pipeline") / "data" / "report.css").read_text(encoding="utf-8")
     told = f" {footer}" if footer else ""
     head = [
@@ -47,7 +48,7 @@ def section(heading: str, *parts: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", numbers: int = 0) -> str:
-    """Return a table; the last `numbers` columns are aligned as numbers, the first heads its row, None is empty."""
+    """Return a table. The last `numbers` columns are aligned as numbers; a cell of None is empty."""
     first = len(titles) - numbers
     marks = [' class="number"' if place >= first else "" for place in range(len(titles))]
     head = "".join(f'<th scope="col"{mark}>{escape(text)}</th>' for text, mark in zip(titles, marks, strict=True))

@@ -1,6 +1,6 @@
-"""Files and folders that only the account of the program can read: 0600 and 0700 on POSIX, whatever the umask.
+"""Files and folders that only the program's own account can read: modes 0600 and 0700 on POSIX, whatever the umask.
 
-On Windows a file has the rights of its folder, as everywhere there.
+On Windows a file has the rights of its folder.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _FOLDER_MODE = 0o700
 
 
 class NotOwnFileError(OSError):
-    """What stands at a path is a link, no file, or another account's."""
+    """The path is a link, is not an ordinary file, or belongs to another account."""
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open(..., opener=private_opener)`: one that it makes is for this account alone."""
+    """Open a file for `open(..., opener=private_opener)`. If it makes the file, only this account can read it."""
     return os.open(path, flags, _FILE_MODE)
 
 
@@ -42,7 +42,10 @@ def own_opener(path: str, flags: int) -> int:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it where they are missing; one that exists keeps its rights. Errors: OSError."""
+    """Make a folder, and the missing ones above it, for this account alone. Errors: OSError.
+
+    A folder that exists keeps its rights.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
@@ -52,7 +55,7 @@ def make_private_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def private_umask() -> Iterator[None]:
-    """Make every file that anything in the process creates private: a database makes its own files."""
+    """Make every file private that is made inside the block; a database makes its files by itself."""
     if os.name != "posix":
         yield
         return

@@ -11,5 +11,8 @@ _WEIGHTS = range(2, 14)
 
 
 def check_letter(signs: str) -> str:
-    """Return the letter that stands before 12 signs: digits, of which the last may be a letter (a temporary UPN)."""
+    """Return the check letter of a UPN, which stands first, from the 12 characters that follow it.
+
+    These are digits; the last may be a letter, in a temporary UPN.
+    """
     return LETTERS[sum(map(mul, map(_VALUES.__getitem__, signs), _WEIGHTS)) % len(LETTERS)]

@@ -1,7 +1,7 @@
 """Read the receiver's answers: what each status and body means (contract 4). Pure.
 
-`classify` turns one HTTP answer into one of the `Answer` classes; whether to try again, halve or stop is decided by
-those who call.
+`classify` turns one HTTP answer into one of the `Answer` classes. The caller decides whether to try again, to halve the
+batch, or to stop.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Receipts:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A status of success without receipts that can be read: nobody knows what became of the records."""
+    """A status of success, but without receipts that can be read: it is not known what became of the records."""
 
     code: int
     reason: str
@@ -88,7 +88,7 @@ class Forbidden:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """413: too many records, or too many bytes."""
+    """413: the request has too many records, or too many bytes."""
 
     code: int
     reason: str

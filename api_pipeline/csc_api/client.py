@@ -47,8 +47,8 @@ class Endpoint:
 class CscReceiver:
     """Post batches of records. Safe to use from several threads at once.
 
-    `on_request` is called as each request starts, `on_answer` with each answer. `hide` takes our secrets out of a
-    reason, which is stored where more people read than may know them.
+    `on_request` is called as each request starts, `on_answer` with each answer. `hide` takes our secrets out of the
+    reason of a rejection, because the reason is stored in the staging table, which more people can read.
     """
 
     def __init__(

@@ -44,10 +44,10 @@ class _Message:
 
 
 def named_records(body: bytes, records: int, status: int, limit: int) -> dict[int, str]:
-    """Return the reason for each record that an error body names as `[n]`, counted from 0.
+    """Return the reason for each record that an error text names as `[n]`, counted from 0.
 
-    Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3. Positions that the batch of
-    `records` does not have are passed over. A reason has at most `limit` characters.
+    Only the first index of a path counts: `[3].social_care_episodes[0]` is record 3. A position that the batch of
+    `records` records does not have is ignored. A reason has at most `limit` characters.
     """
     found: dict[int, list[str]] = {}
     for message in _messages(body[:_BODY_LIMIT]):

@@ -1,6 +1,6 @@
 """Make the receiver of a live run from the settings.
 
-Another receiver is added here, beside the Children's Social Care API; the run knows only `batch_delivery.Receiver`.
+The factory of another receiver belongs here as well. The run itself knows only the protocol `access_probe.Receiver`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from api_pipeline.transport.single_request import Reach
 
 @dataclass(frozen=True, slots=True)
 class RequestObservers:
-    """What a receiver reports: each request that starts, and each new token (for redaction)."""
+    """What is called while a receiver works: for each request that starts, and for each new token (to redact it)."""
 
     on_request: Callable[[], None] = lambda: None
     on_token: Callable[[str], None] = lambda _token: None
@@ -37,7 +37,7 @@ def make_receiver(settings: Settings, limiter: RateLimiter, observers: RequestOb
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
-    """Return where records go and what travels with them."""
+    """Return where records are sent, with the supplier key that goes with them."""
     return Endpoint(
         url=settings.children_url,
         supplier_key=settings.supplier_key,
@@ -55,12 +55,12 @@ def reach_of(settings: Settings) -> Reach:
 
 
 def token_reach(endpoint: Endpoint) -> Reach:
-    """Return how the token service is reached: as the receiver is, under its own name."""
+    """Return how the token service is reached: as the receiver is, but under its own name in sentences."""
     return replace(endpoint.reach, peer="the token service")
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """Return where and as whom a token is asked for."""
+    """Return the address of the token service and the credentials for it."""
     return Credentials(settings.token_endpoint, settings.client_id, settings.client_secret, settings.scope)
 
 
@@ -75,7 +75,7 @@ def transport_options(settings: Settings) -> TransportOptions:
 
 
 def check_transport(settings: Settings) -> None:
-    """See, before anything is opened, that certificates and proxy login can be used as set. Errors: SettingsError."""
+    """Check certificates and proxy settings before anything is opened. Errors: SettingsError."""
     if settings.testing_mode:
         return
     with make_session(transport_options(settings)) as session:
@@ -91,7 +91,7 @@ def assemble(
     limiter: RateLimiter,
     observers: RequestObservers,
 ) -> CscReceiver:
-    """Return the receiver over a session that is made already."""
+    """Return the receiver that uses this session."""
     endpoint = replace(endpoint, reach=replace(endpoint.reach, is_abandoned=limiter.is_past_grace))
     policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
     redactor = Redactor.for_settings(settings)

@@ -1,4 +1,4 @@
-"""Ask the receiver with an empty array whether it is there for us at all, apart from any record (contract 4)."""
+"""Send the receiver an empty array, to learn whether it answers us at all, apart from any record (contract 4)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from api_pipeline.errors import AuthenticationRefused
 
 
 class Receiver(Protocol):
-    """What a run needs of a receiver: one POST, and a value for whatever came of it."""
+    """What a run needs of a receiver: one POST, whose result is always a value."""
 
     def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
-        """Send the records as one request, with no more tries than `max_attempts`."""
+        """Send the records as one request, with at most `max_attempts` tries."""
 
 
 class AccessProbe:
-    """Know whether this run has access, and whether anything was accepted in it.
+    """Know whether this run has access to the receiver, and how many requests it accepted.
 
-    One for the run, shared by all senders; of many that meet a 403 at once, one probes and the others wait.
+    All senders of a run share one. If several get a 403 at once, one of them probes and the others wait for its result.
     """
 
     def __init__(self, receiver: Receiver) -> None:
@@ -32,14 +32,14 @@ class AccessProbe:
         self.accepted = 0
 
     def note_accepted(self) -> None:
-        """Take in that a request was accepted."""
+        """Note that a request was accepted."""
         self.accepted += 1
         self._has_access = True
 
     def check(self, refused: Forbidden) -> bool:
-        """Probe after a 403 and return whether the run had access before, so that a second try is worth its request.
+        """Probe after a 403; return whether the run had access before the 403, so that a second try makes sense.
 
-        Errors: AuthenticationRefused where the probe is refused with 403 too.
+        Errors: AuthenticationRefused where the receiver answers 403 to the probe as well.
         """
         with self._lock:
             had_access = self._has_access
@@ -51,7 +51,7 @@ class AccessProbe:
             return had_access
 
     def is_answering(self) -> bool:
-        """Return whether the receiver answers an empty array, so that an error follows the records of a batch."""
+        """Return whether the receiver answers an empty array. If it does, the records of a batch cause its error."""
         with self._lock:
             # While nothing is accepted, a receiver that failed to answer is not asked again for each batch.
             if self._failed_after == self.accepted:

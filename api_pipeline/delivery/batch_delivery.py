@@ -1,6 +1,6 @@
-"""Deliver one batch: accepted, refused record by record, or lost to an error of the service (contract 4).
+"""Deliver one batch: its records are accepted, rejected one by one, or not delivered (contract 4).
 
-A refused batch that names no record is searched for its culprits (see `bisect`).
+If the receiver rejects the batch and names no record, the bad records are searched for (see `common.bisect`).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 class Delivery:
-    """The delivery of one batch. `report` is given the outcomes of each POST as soon as they are known.
+    """The delivery of one batch. `report` gets the outcomes of each POST as soon as they are known.
 
-    `pause` waits a moment before a forbidden batch is tried once more.
+    `pause` waits a moment before a batch that got a 403 is tried once more.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Delivery:
         self._reasons: dict[str, Reason] = {}
 
     def run(self, batch: Batch) -> bool:
-        """Deliver the batch and return whether it was lost to errors of the service, with nothing accepted.
+        """Deliver the batch; return whether it was lost to errors of the service with no record accepted.
 
-        Each record's outcome is reported once; what a stopped run or a raised error leaves out was not tried.
-        Errors: AuthenticationRefused, ServiceUnavailable, Stopped.
+        Each record's outcome is reported once. A record without an outcome was not tried, because the run was stopped
+        or an error was raised. Errors: AuthenticationRefused, ServiceUnavailable, Stopped.
         """
         self._division = Division(self._admission, batch.records)
         # From the other end than in the night before, so that neighbours who fail do not stand first every night.
@@ -74,7 +74,7 @@ class Delivery:
         return self._undelivered > 0 and self._accepted == 0
 
     def _first_post(self, records: Sequence[Record]) -> Answer:
-        """Post the whole batch; a 403 to a run that has access may pass, as a firewall's does: try once more."""
+        """Post the whole batch. After a 403 in a run that has access, try once more: a firewall may have caused it."""
         answer = self.post(records)
         if isinstance(answer, Forbidden) and self._admission.check(answer):
             self._pause()
@@ -98,9 +98,10 @@ class Delivery:
                 return Meaning.SETTLED
 
     def condemn(self, rest: list[Record]) -> list[Record]:
-        """Give the rest of a batch the reason that every record so far was refused for; else return it undecided.
+        """Reject the rest of a batch for the one reason that every record so far was rejected for, if there is one.
 
-        Before that a sample spread over the rest is asked one by one: culprits may merely stand side by side.
+        Before that, a sample spread over the rest is sent one by one, because the bad records may only stand side by
+        side. Return the records that are still undecided.
         """
         if self._accepted or not self._lone_reasons or len(rest) <= _SAMPLES:
             return rest
@@ -118,7 +119,7 @@ class Delivery:
         return []
 
     def settle(self, records: Sequence[Record], answer: Answer) -> None:
-        """Report the outcome of records whose answer leaves nothing open."""
+        """Report the outcome of these records, which the answer decides."""
         match answer:
             case Receipts(code=code, receipts=receipts):
                 self._accepted += len(records)
@@ -143,7 +144,7 @@ class Delivery:
                 self._report([self._refused(record, given(text, code)) for record in records])
 
     def _conclude(self) -> None:
-        """Report the records that failed alone and were not decided by a later acceptance."""
+        """Report the records that failed alone and that no later acceptance has decided."""
         causes, others = self._division.conclude()
         self._report_causes(causes)
         self._undelivered += len(others)
@@ -177,7 +178,7 @@ class Delivery:
         return [record for position, record in enumerate(records) if position not in named]
 
     def post(self, records: Sequence[Record]) -> Answer:
-        """Send records and remember whose outcome an unclear answer leaves open."""
+        """Send records. If the answer is unclear, remember that their outcome is open."""
         division = self._division
         if division.end is not None:
             return division.end

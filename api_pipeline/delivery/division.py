@@ -1,9 +1,9 @@
-"""Divide a batch that an error of the service follows though the receiver works: one record, or its size (contract 4).
+"""Halve a batch that keeps failing although the receiver works, to find the record or the size that causes it.
 
-A record that makes the receiver fail with 500, or a size at which the connection is reset, would hold up its batch
-every night. So when the receiver still answers, or accepted others meanwhile, or the batch was lost in an earlier
-night, the batch is halved down to single records: at most four requests a record. What fails alone while others are
-accepted is the cause.
+One record may make the receiver fail with HTTP 500, or a batch may be too large for a gateway that resets the
+connection. Such a batch would fail every night. So it is halved down to single records, with at most four requests a
+record, if the receiver still answers, or accepted other records meanwhile, or the batch failed in an earlier night. A
+record that fails alone while others are accepted is the cause (contract 4).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _ENOUGH_ALONE = 5
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A record that failed alone, and its last answer."""
+    """A record that failed when it was sent alone, and its last answer."""
 
     record: Record
     answer: Transient
 
 
 class Division:
-    """Judges, for one batch, whether errors follow its records, and which records are the cause."""
+    """Decide, for one batch, whether its records cause the errors, and which of them."""
 
     def __init__(self, probe: AccessProbe, records: Sequence[Record]) -> None:
         self._probe = probe
@@ -50,7 +50,7 @@ class Division:
         return self._was_lost_before
 
     def follows_records(self, answer: Transient) -> bool:
-        """Return whether the records that met this error are to be divided."""
+        """Return whether the batch is to be halved after this error."""
         if not is_divisible(answer):
             if self.is_under_way and answer.code is None:
                 self.end = answer
@@ -63,7 +63,7 @@ class Division:
         return self.is_under_way and self.end is None
 
     def suspect(self, record: Record, answer: Transient) -> bool:
-        """Take in that a record failed alone; False where that says nothing about the record."""
+        """Note that a record failed alone. Return False where this says nothing about the record."""
         if not self.is_under_way or self.end is not None or not is_divisible(answer):
             return False
         self._suspects.append(Suspect(record, answer))
@@ -74,12 +74,12 @@ class Division:
         return True
 
     def accept(self) -> list[Suspect]:
-        """Take in that records were accepted; return the suspects, who are the cause of their errors then."""
+        """Note that records were accepted; return the suspects, which are therefore the cause of their errors."""
         self._has_accepted_any = True
         return self._taken()
 
     def conclude(self) -> tuple[list[Suspect], list[Suspect]]:
-        """Return the suspects that are left at the end of the batch: those that are the cause, and the others."""
+        """Return the suspects left at the end of the batch in two lists: those that are the cause, and the others."""
         left = self._taken()
         if not left or self.end is not None or not self._probe.is_answering():
             return [], left
@@ -92,7 +92,7 @@ class Division:
 
 
 def is_divisible(answer: Transient) -> bool:
-    """Return whether an error may come from the records: 5xx, or a connection lost after they were sent."""
+    """Return whether the records may cause this error: a 5xx, or a connection lost after they were sent."""
     if answer.code is None:
         return answer.may_have_arrived
     return answer.code not in THROTTLED

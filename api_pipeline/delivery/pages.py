@@ -1,7 +1,8 @@
-"""Pages of rows with what is known of their children, read before they are planned.
+"""Read pages of rows, with what is known of their children, before the records are planned.
 
-Pages are read ahead in the transactions that write answers back. A thread of its own reads and checks their payloads;
-it knows no database. Two pages are read ahead at most: one is at work while the database is waited for, one is ready.
+Pages are read ahead, inside the transactions that write answers back. A thread of its own parses and checks their
+payloads; it knows no database. At most two pages are read ahead: one is parsed while the database works, and one is
+ready.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ class PlanOptions:
 
 
 class DueRow(NamedTuple):
-    """A due row, its payload or why it cannot be read, what is found in it, and what the receiver holds of its child.
+    """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
-    `draft` is what is next for it, where that was compared while the payload was at hand.
+    `draft` is the record for it, where that was planned while the payload was at hand.
     """
 
     row: StagedRow
@@ -68,7 +69,8 @@ class DueRow(NamedTuple):
 class Page(NamedTuple):
     """The due rows of a page, and the people whose rows would be due but have a blank payload.
 
-    Of the children in `moving` the baselines may say what is true no longer when the rows are planned.
+    A record of each child in `moving` is on its way, so that the baseline read here may be out of date when the row is
+    planned.
     """
 
     due: list[DueRow]
@@ -153,7 +155,7 @@ class Pages:
             self._worker.shutdown(cancel_futures=True)
 
     def note_planned(self, child: str) -> None:
-        """Take in that a record of a child is planned: what was read ahead of it is true no longer."""
+        """Note that a record of this child is planned, so that what was read ahead about the child is out of date."""
         for ahead in self._ahead:
             ahead.read.moving.add(child)
 

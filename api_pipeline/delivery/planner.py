@@ -1,6 +1,6 @@
-"""From rows to steps: what is due, what the receiver holds, what is to be sent next, whether it may be.
+"""From rows to steps: decide for each due row which record is sent next, or that none is needed or allowed.
 
-Lazy: a page of rows is planned once the steps of the page before have been taken (see `pages`).
+The planner is lazy: it plans a page only after the steps of the page before have been taken (see `pages`).
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class Planner:
         self.counts.is_complete = True
 
     def deferred_steps(self) -> Iterator[Step] | None:
-        """Return the first steps of rows that had to wait, as they stand now; None where there are none.
+        """Return the first steps of the rows that had to wait, read anew; None where no row waits.
 
-        Nothing may be under way any more. Errors: DatabaseError.
+        No record may be on its way then. Errors: DatabaseError.
         """
         if not self._deferred:
             return None
@@ -113,7 +113,7 @@ class Planner:
                 left = None if left is None else left - 1
 
     def _step(self, due: DueRow) -> Step | None:
-        """Return a row's next step; None where it has to wait for another record of its child."""
+        """Return a row's next step; None where the row has to wait for another record of its child."""
         if isinstance(due.payload, PayloadError):
             return Invalid(due.row, refused([str(due.payload)]))
         if due.baseline is UNSTORABLE:

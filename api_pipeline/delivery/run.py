@@ -37,7 +37,7 @@ _SETTLED_AT_ONCE = 100
 
 
 class RunProgress(Protocol):
-    """Receives how far the run is."""
+    """What shows how far the run is."""
 
     def update(self, summary: RunSummary) -> None:
         """Show the counts as they stand now."""
@@ -66,7 +66,7 @@ class RunParts:
 
 
 class Run:
-    """One run of the main job. Everything it learns goes into `summary`."""
+    """One run of the main job. All its results go into `summary`."""
 
     def __init__(self, parts: RunParts, summary: RunSummary) -> None:
         self._parts = parts
@@ -145,10 +145,10 @@ class Run:
                 self._wait()
 
     def _send_batch(self) -> None:
-        """Hand the next records to the senders as soon as one has room, those that follow a purge before new ones.
+        """Hand the next records to the senders as soon as one has room; records that follow a purge go first.
 
-        They are marked in doubt in the transaction that writes the answer of one batch back: a batch is one commit.
-        What else has been decided goes with the batches that follow, and before the run waits.
+        The records are marked in doubt in the same transaction that writes the answer of an earlier batch back, so that
+        a batch costs one commit. Other answers are written back with later batches, or before the run waits.
         """
         self._take_in_all()
         while self._senders.is_full:
@@ -180,12 +180,12 @@ class Run:
             self._write_back(0, outcomes)
 
     def _take_in_all(self) -> None:
-        """Take in whatever has happened, without waiting."""
+        """Process every event that has come, without waiting."""
         while event := self._senders.next_event(None):
             self._take_in(event)
 
     def _wait(self) -> None:
-        """Wait for what happens next and take it in, with what came at the same time. Errors: Stopped."""
+        """Wait for the next event, and process it with those that came at the same time. Errors: Stopped."""
         if event := self._senders.next_event(_POLL_S):
             self._take_in(event)
         self._take_in_all()

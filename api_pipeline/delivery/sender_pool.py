@@ -1,4 +1,4 @@
-"""The senders: MAX_IN_FLIGHT threads that deliver batches. They know HTTP alone; the database is the run's own."""
+"""The senders: MAX_IN_FLIGHT threads that deliver batches. They know HTTP alone; only the run uses the database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A batch is through, or was left alone because the run is being stopped."""
+    """A batch is finished, or was left alone because the run is being stopped."""
 
 
 Event: TypeAlias = "Decided | BatchEnded"
@@ -51,9 +51,9 @@ class Sending:
 
 
 class SenderPool:
-    """Threads that deliver batches in the order in which they are submitted, and report what came of them.
+    """Threads that deliver batches in the order in which they are submitted, and report the outcomes.
 
-    As many batches wait as there are senders, so that none idles while the run reads and writes back.
+    Each sender can have one more batch waiting, so that no sender is idle while the run reads and writes back.
     """
 
     def __init__(self, sending: Sending) -> None:
@@ -89,7 +89,7 @@ class SenderPool:
         self._batches.put(batch)
 
     def next_event(self, timeout_s: float | None) -> Event | None:
-        """Return what came of a batch next; None where nothing did in this time, or yet where that is None."""
+        """Return the next event; None where none comes within this time. With None as the time, do not wait."""
         try:
             event = self._events.get_nowait() if timeout_s is None else self._events.get(timeout=timeout_s)
         except queue.Empty:
@@ -98,7 +98,7 @@ class SenderPool:
         return event
 
     def close(self) -> list[Batch]:
-        """Let no further request start, wait for those under way, and return the batches that were not begun."""
+        """Start no further request, wait for those under way, and return the batches that were not begun."""
         self._sending.stop.set()
         left: list[Batch] = []
         while self._batches.qsize():
@@ -131,7 +131,7 @@ class SenderPool:
             self._events.put(BatchEnded())
 
     def _count(self, *, was_lost: bool) -> None:
-        """Take in how a batch ended. Errors: ServiceUnavailable at the last batch that a run bears to lose."""
+        """Count how a batch ended. Errors: ServiceUnavailable at the last of the failures that a run bears."""
         if self._breaker.count(failed=was_lost) and not self._sending.stop.is_set:
             raise ServiceUnavailable(
                 f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "

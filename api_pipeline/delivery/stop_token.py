@@ -1,4 +1,4 @@
-"""Why a run stops: a signal or an error, each with its exit code; all threads of the run know it at once."""
+"""Why a run stops: a signal or an error, each with its exit code. All threads of the run see it at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of an answer, bounded in bytes: what is packed is unpacked piece by piece and never beyond the limit."""
+"""Read the body of an answer, never more than a number of bytes, however much it unpacks to."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class UnusableBody(Exception):
 
 
 def read_body(response: requests.Response, limit: int) -> bytes:
-    """Return the body of an answer that was asked for as a stream, unpacked, at most `limit` bytes of it.
+    """Return the unpacked body of an answer that is read as a stream, if it has at most `limit` bytes.
 
-    Errors: UnusableBody (too many bytes, damaged, an unknown packing), requests.RequestException (lost, too slow).
+    Errors: UnusableBody (too many bytes, damaged, or an unknown packing), requests.RequestException (lost, too slow).
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     unpacked = _UNPACKERS.get(encoding)
@@ -37,9 +37,9 @@ def read_body(response: requests.Response, limit: int) -> bytes:
 
 
 def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -> bytes | Path:
-    """Return the body as `read_body` does, or, where it is larger than `in_memory` bytes, a file that holds it.
+    """Return the body as `read_body` does, but in a file where it is larger than `in_memory` bytes.
 
-    Whoever asked removes the file. Errors: those of `read_body`; then there is no file.
+    The caller removes the file. Errors: those of `read_body`; then there is no file.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     unpacked = _UNPACKERS.get(encoding)
@@ -127,7 +127,7 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:
-    """Yield what packed pieces hold, `most` bytes at a time: a few bytes may stand for a thousand times as many."""
+    """Yield what packed pieces hold, `most` bytes at a time: a few bytes may unpack to a thousand times as many."""
     unpacker = zlib.decompressobj(bits)
     is_empty = True
     for piece in pieces:

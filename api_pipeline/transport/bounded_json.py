@@ -1,4 +1,4 @@
-"""JSON of an answer, read only where it cannot take much more memory than the answer itself. Pure."""
+"""Read the JSON of an answer, unless it would take far more memory than the answer itself. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_VALUES = 400_000
 
 
 class TooManyValues(ValueError):
-    """The JSON holds more values than are read."""
+    """The JSON has more values than the program is willing to read."""
 
 
 def read_json(body: bytes) -> Any:

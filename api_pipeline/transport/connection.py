@@ -1,7 +1,8 @@
-"""Connections that read only the final answer, and end in time whatever drips out of them.
+"""Connections that return only the final answer, and end in time however slowly it comes.
 
-`http.client` limits each wait, not the whole, and takes a 102 or 103 for the answer, so that the real one answers the
-next request. `Deadline` bounds one try, head and body; the classes below obey the deadline that is in force.
+`http.client` limits each wait, but not all of them together. It also takes an interim answer (102, 103) for the final
+one, so that the real answer would be read as that of the next request. `Deadline` limits one whole try, head and body.
+The classes below obey the deadline that is in force.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ _MOST_INTERIM_ANSWERS = 32
 
 
 class Deadline:
-    """The end of one try. One wait is at most `idle_s` seconds, all together at most `whole_s`.
+    """The end of one try: one wait lasts at most `idle_s` seconds, all waits together at most `whole_s`.
 
-    `is_abandoned` says that nobody waits for the answer any more (a run that was stopped a while ago).
+    `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""One exchange with a service: a request, its repetition, a renewed token, and the answer as the service reads it.
+"""One exchange with a service: the request, its repetition, and a new token where the first is refused.
 
-Every service here uses it: the reading of an answer, and what a refused token means, are given by the service.
+Every service uses it. How an answer is read, and what a refused token means, the service says itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Tra
 
 @dataclass(frozen=True, slots=True)
 class Unauthorised:
-    """The service does not take the token: missing, expired or not valid.
+    """The service refuses the token: it is missing, expired or invalid.
 
     `may_renew` is false where the answer shows that another token would not help.
     """
@@ -43,7 +43,7 @@ Read: TypeAlias = "Callable[[RawAnswer], _Answer | Transient | Unauthorised]"
 
 
 class Tokens(Protocol[_Token]):
-    """Where tokens come from: `auth.TokenProvider`, or a service's own."""
+    """Where an exchange gets its tokens: from `auth.TokenProvider`, or from a provider of the service's own."""
 
     def token(self) -> _Token:
         """Return a token that has not expired. Errors: AuthenticationRefused, ServiceUnavailable, Stopped."""
@@ -60,9 +60,9 @@ class Tokens(Protocol[_Token]):
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[_Answer]):
-    """What an exchange came to, a `Transient` where every try met one.
+    """The result of an exchange; its answer is a `Transient` where every try met a transient error.
 
-    `may_have_arrived` is set where an earlier try got no clear answer, and the service may have acted on it.
+    `may_have_arrived` is set where an earlier try got no clear answer, so that the service may have acted on it.
     """
 
     answer: _Answer | Transient
@@ -100,15 +100,15 @@ class Exchange(Generic[_Token]):
         self._on_request = on_request
 
     def log_in(self) -> None:
-        """Get an access token, as the first request does by itself. Errors: those of the tokens."""
+        """Get an access token now, as the first request would do. Errors: those of the tokens."""
         self._tokens.token()
 
     def send(self, request: Request, read: Read[_Answer], max_attempts: int | None = None) -> Answered[_Answer]:
-        """Send a request, again where the error may pass, and return its answer as `read` understands it.
+        """Send a request, again after a transient error, and return its answer as `read` understands it.
 
-        `max_attempts` allows fewer tries than the policy does. A first refusal of the token is met with a new one; a
-        `Retry-After` holds every sender. Errors: those of the tokens, `refused`, ServiceUnavailable
-        (a wait longer than a run waits), Stopped.
+        `max_attempts` allows fewer tries than the policy does. If the token is refused, the request is sent once more
+        with a new one. A `Retry-After` stops the requests of all senders for that time. Errors: those of the tokens,
+        `refused`, ServiceUnavailable (a wait longer than a run waits), Stopped.
         """
         arrived = False
         is_retried = False

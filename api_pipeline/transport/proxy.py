@@ -1,4 +1,7 @@
-"""Which proxy a request goes through: PROXY_URL, else the system's; none to this machine, and none for plain http."""
+"""Which proxy a request goes through: that of PROXY_URL, else the system's.
+
+A request to this machine goes through none, and a request over plain http is refused where it would go through one.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,7 @@ def proxy_headers(proxy: str) -> dict[str, str]:
 def _is_exempt(url: str) -> bool:
     """Return whether NO_PROXY names the URL's host: by name, ending, `*`, address or range, each also with a port.
 
-    Only the environment is asked: PROXY_URL overrides what the system is set to, its exceptions included.
+    Only the environment variable counts: PROXY_URL overrides the system's proxy settings, their exceptions included.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

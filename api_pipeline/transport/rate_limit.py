@@ -1,8 +1,8 @@
-"""When the next request may start: the gap between POSTs, the pause a throttling gateway asked for, the window.
+"""Decide when the next request may start. All senders share one `RateLimiter`.
 
-One `RateLimiter` is shared by all senders. After a gateway throttled, one request goes at a time, and the window opens
-again with each success, so that a slow gateway is met with a slow queue rather than with a burst at the end of each
-pause.
+It keeps the gap between two POSTs, and the pause that a gateway asks for. After such a pause only one request is under
+way at a time; each success allows one more. So a slow gateway meets a slow queue, and not a burst of requests at the
+end of each pause.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TICK_S = 0.5
 
 
 class Stopped(Exception):
-    """The run is being stopped; the request was not made."""
+    """The run is being stopped, so the request was not made."""
 
 
 class RateLimiter:
@@ -68,9 +68,9 @@ class RateLimiter:
                 self._changed.notify_all()
 
     def hold(self, seconds: float) -> bool:
-        """Let no request of any sender start for so long, and then one at a time.
+        """Let no request of any sender start for this long, and after that only one at a time.
 
-        False where that would be more than an hour, in all the pauses of a run together: then nothing is held.
+        Return False, and hold nothing, where all the pauses of the run together would be longer than an hour.
         """
         with self._changed:
             now = self._clock()
@@ -84,13 +84,13 @@ class RateLimiter:
             return True
 
     def widen(self) -> None:
-        """Let one more request be under way, up to the most, because one succeeded."""
+        """Allow one more request to be under way, up to the most, because one succeeded."""
         with self._changed:
             self._width = min(self._most, self._width + 1)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let no further request start, ever; those who wait are told so."""
+        """Let no further request start, ever. Senders that wait for their turn end with `Stopped`."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

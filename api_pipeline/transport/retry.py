@@ -1,4 +1,4 @@
-"""How often and after what waits a request that met a transient error is repeated (contract 4, by tenacity)."""
+"""How often a request is repeated after a transient error, and how long to wait before each try (contract 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """MAX_ATTEMPTS tries of one request; one backoff wait is never longer than `max_wait_s` seconds."""
+    """At most MAX_ATTEMPTS tries for one request, with at most `max_wait_s` seconds between two of them."""
 
     max_attempts: int
     max_wait_s: float
@@ -32,7 +32,7 @@ class RetryPolicy:
 
 
 class TransientError(Exception):
-    """One try met an error that may pass."""
+    """One try met a transient error."""
 
     def __init__(self, transient: Transient) -> None:
         super().__init__(transient.reason)
@@ -40,13 +40,13 @@ class TransientError(Exception):
 
 
 def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], float]) -> float:
-    """Return the wait before the next try after `attempt` (1, 2, ...): full jitter up to a doubling cap, in seconds."""
+    """Return the seconds to wait after try number `attempt` (1, 2, ...): a random time up to a limit that doubles."""
     cap = min(max_wait_s, FIRST_WAIT_S * 2.0 ** min(attempt - 1, 30))
     return jitter(0.0, cap)
 
 
 def obey_wait(limiter: RateLimiter, transient: Transient, peer: str) -> None:
-    """Hold every sender for as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
+    """Make every sender wait as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
     wait_s = transient.retry_after_s
     if wait_s is not None and not limiter.hold(wait_s):
         raise ServiceUnavailable(

@@ -1,4 +1,4 @@
-"""How long a service asks to wait: the `Retry-After` header (RFC 9110, 10.2.3), or the sentence of a gateway. Pure."""
+"""How long a service asks to wait: in its `Retry-After` header (RFC 9110, 10.2.3), or in a gateway's sentence. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
 
 
 def wait_in_sentence(body: bytes) -> float | None:
-    """Return the seconds of a gateway's sentence ("Try again in 30 seconds."), None where there is none."""
+    """Return the seconds in a sentence such as "Try again in 30 seconds.", None where there is no such sentence."""
     found = _SENTENCE.search(body[:_TEXT_LIMIT].decode("utf-8", "replace"))
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The HTTP session that every request of ours goes through: trust, proxy, no redirects, no stray credentials."""
+"""The HTTP session of every request: it checks certificates, uses the proxy, and follows no redirect."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class DirectSession(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return no target: to find one out, requests would read the whole body first, however large."""
+        """Return no target. To look for one, requests would first read the whole body, however large."""
 
 
 class _TrustingAdapter(HTTPAdapter):
-    """Check certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE would have instead."""
+    """Check certificates with one given context, whatever a call or REQUESTS_CA_BUNDLE says."""
 
     def __init__(self, context: ssl.SSLContext, connections: int, *, is_integrated: bool) -> None:
         self._context = context
@@ -123,9 +123,9 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def trusted_by_environment() -> str | None:
-    """Return the file or folder of SSL_CERT_FILE or SSL_CERT_DIR where it takes the system's trust store's place.
+    """Return the file or folder of SSL_CERT_FILE or SSL_CERT_DIR, which then replaces the system's trust store.
 
-    None where neither is set, and on Windows and macOS, whose stores are not OpenSSL's.
+    Return None where neither is set, and on Windows and macOS, which have trust stores of their own.
     """
     if sys.platform in ("win32", "darwin"):
         return None

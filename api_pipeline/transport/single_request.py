@@ -1,4 +1,4 @@
-"""One HTTP request and the raw answer to it, bounded in bytes and in time. Repeats nothing and knows no service."""
+"""One HTTP request and its raw answer, limited in bytes and in time. It repeats nothing and knows no service."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NOT_PASSED_ON = frozenset({425, 429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How a service is reached: `timeouts` are those of connecting and of one wait for the answer, in seconds.
+    """How a service is reached. `timeouts` are those of connecting and of one wait for the answer, in seconds.
 
-    `peer` names the service in sentences. `is_abandoned` says that answers are not waited for any more.
+    `peer` names the service in sentences. `is_abandoned` says that nobody waits for answers any more.
     """
 
     timeouts: tuple[float, float]
@@ -39,10 +39,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `headers` may hold secrets, `url` too: neither is ever logged; `label` stands in the log instead.
+    """One request. The log shows `label` and never `headers` or `url`, because these may hold secrets.
 
-    `max_bytes` bounds the answer after unpacking. `whole_s` is the time for the whole try in seconds; without it, twice
-    the wait for the answer. An answer of more than `file_from_bytes` bytes comes as a file, which the asker removes.
+    `max_bytes` limits the answer after unpacking. `whole_s` is the time for the whole try in seconds; without it, it is
+    twice the wait for the answer. An answer of more than `file_from_bytes` bytes comes in a file, which the caller
+    removes.
     """
 
     method: str
@@ -77,9 +78,9 @@ class RawAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """An error that may pass. `retry_after_s` is the wait that the answer asked for in seconds, or None.
+    """A transient error. `retry_after_s` is how long the answer asks to wait in seconds, or None.
 
-    `may_have_arrived` is set where the service may have done what was asked all the same.
+    `may_have_arrived` is set where the service may have done what was asked in spite of the error.
     """
 
     code: int | None
@@ -101,7 +102,7 @@ class _ExplicitHeaders(AuthBase):
 
 
 def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer | Transient:
-    """Send one request and return the whole answer, or what kept it from coming."""
+    """Send one request and return the whole answer, or the transient error that came instead."""
     began = time.monotonic()
     wait_s = reach.timeouts[1]
     deadline = Deadline(wait_s, request.whole_s or 2 * wait_s, reach.is_abandoned)
@@ -141,9 +142,9 @@ def _body(response: requests.Response, request: Request) -> bytes | Path:
 
 
 def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Transient | None:
-    """Return the error that may pass where the status says so (408, 425, 429, 5xx), else None.
+    """Return the transient error where the status is one (408, 425, 429, 5xx), else None.
 
-    `now` (with a zone) is what a `Retry-After` date is measured against.
+    A date in `Retry-After` is compared with `now` (with a zone).
     """
     if answer.status not in THROTTLED and answer.status < 500:
         return None
