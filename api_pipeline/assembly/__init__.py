@@ -1,6 +1,6 @@
-"""The composition root: a run is put together from the settings here, and taken apart again.
+"""The composition root: put a run together from the settings, and take it apart at its end.
 
-It alone chooses the real receiver or the simulated one. It may use every room below it, and holds no rule of its own.
-Start reading at `run`: `checks` looks at the tables before anything is sent, `parts` makes what a run consists of.
+Only this room chooses the real receiver or the simulated one. It may use every room below it, and holds no rule of its
+own. Start reading at `run`: `checks` looks at the tables before anything is sent, `parts` makes what a run consists of.
 `sdr` does the same for the Single Data Return.
 """

@@ -1,4 +1,4 @@
-"""What a run looks at before it begins: the tables, other runs, and the table as a whole."""
+"""What a run checks before it begins: the tables, other runs, and the words in the whole table."""
 
 from __future__ import annotations
 

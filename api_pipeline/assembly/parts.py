@@ -1,4 +1,4 @@
-"""What a run consists of: the receiver on the wire or in this process, senders, planner, write-back, recovery."""
+"""Make the parts of a run: receiver, senders, planner, write-back, recovery."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run that was called for: `signal` is set to stop it, and what it does goes into `summary`."""
+    """One call of a run. `signal` is set to stop it; its results go into `summary`."""
 
     settings: Settings
     request: RunRequest
@@ -51,9 +51,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class AtHand:
-    """The open tables, under the run lock; `control_tables` is whether those are there.
+    """The open tables, under the run lock. `control_tables` says whether the control tables are there.
 
-    `db` repeats work on them while the database is away, and takes the lock again.
+    `db` repeats work on them while the database is away, and takes the run lock again.
     """
 
     store: StagingTable
@@ -62,7 +62,7 @@ class AtHand:
 
 
 def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
-    """Return what writes outcomes back, and what first writes the receipts of earlier runs."""
+    """Return what writes outcomes back, and what writes the receipts of earlier runs first."""
     settings, store, db = call.settings, at_hand.store, at_hand.db
     to = Destination(
         run_id=call.summary.run_id,
@@ -79,7 +79,7 @@ def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
 
 @contextmanager
 def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: ReliableWriteBack) -> Iterator[RunParts]:
-    """Hand out the parts of the run; behind it the connections to the receiver are closed."""
+    """Yield the parts of the run; at the end of the block the connections to the receiver are closed."""
     settings = call.settings
     under_way: set[str] = set()
     pages = Pages(at_hand.store, options, Checker(), at_hand.db, under_way=under_way.copy)

@@ -1,4 +1,4 @@
-"""What is asked for by one call, and what the settings say of it in the words of the rooms below."""
+"""What one call of a run asks for, and what the settings say of it in the terms of the rooms below."""
 
 from __future__ import annotations
 

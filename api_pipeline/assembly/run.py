@@ -98,7 +98,7 @@ def _execute(call: Call, at_hand: AtHand) -> None:
 
 
 def _not_come_to(store: StagingTable, options: PlanOptions, counts: PlanCounts) -> int:
-    """Return how many due rows a run that ended early has not even read, as far as the database still tells."""
+    """Return how many due rows a run that ended early has not even read, as far as the database can say."""
     if counts.is_complete or counts.last_id is None or options.selection.every_row or options.limit is not None:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""Put together what a command of the Single Data Return works with, and choose the real TEC or the simulated one."""
+"""Put together what a command of the Single Data Return needs, and choose the real TEC or the simulated one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 
 @dataclass(frozen=True, slots=True)
 class SdrObservers:
-    """What a command is told of: secrets as they come to be known, whether a signal asks it to stop, the run's id."""
+    """What a command gets while it works: new secrets, whether a signal asks it to stop, and the run's id."""
 
     on_secret: Callable[[str], None] = lambda _secret: None
     stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one

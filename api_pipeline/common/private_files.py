@@ -29,7 +29,7 @@ def private_opener(path: str, flags: int) -> int:
 
 
 def own_opener(path: str, flags: int) -> int:
-    """Open a file likewise, but only an ordinary one of this account, and no link in its place. Errors: OSError."""
+    """Open a file as `private_opener` does: an ordinary file of this account, and never a link. Errors: OSError."""
     descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), _FILE_MODE)
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):

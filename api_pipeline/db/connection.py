@@ -153,12 +153,12 @@ class Connection:
         self._end(commit=True)
 
     def read_together(self, reads: Callable[[], _Result]) -> _Result:
-        """Return what `reads` returns, whose statements are one transaction: reads, or what may be done twice.
+        """Return what `reads` returns. Its statements run in one transaction; they read, or may be done twice.
 
-        PostgreSQL's driver takes three transactions for each statement with parameters. Where the database refuses one
-        of the statements, even one whose error `reads` expects, each is done by itself, as on SQLite, where a
-        transaction keeps others from writing.
-        Errors: those of `reads`, DatabaseError.
+        One transaction is cheaper: PostgreSQL's driver takes three for each statement with parameters. If the database
+        refuses one of the statements, even one whose error `reads` expects, they run again without a common
+        transaction. On SQLite they always do, because a transaction there keeps others from writing. Errors: those of
+        `reads`, DatabaseError.
         """
         if self.dialect is Dialect.SQLITE or self.is_pooled or self._is_in_transaction:
             return reads()
@@ -235,7 +235,7 @@ class Connection:
             return self._statements.run(self._raw, bound, lengths)
 
     def _is_gone(self) -> bool:
-        """Return whether the connection is lost, for an error that does not say so: then any question fails."""
+        """Return whether the connection is lost, after an error that does not say so: then any statement fails."""
         try:
             self._raw.execute(load()["probe"].sql).close()
         except Exception as error:

@@ -1,4 +1,4 @@
-"""The entry of a run in a journal: an error in it never stops a run. Every service's journal is written by it."""
+"""Write the entry of a run in a journal. An error in it never stops the run. The journals of all services use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def write_entry(connection: Connection, write: Callable[[], object], *, is_end: bool) -> None:
-    """Write an entry by `write`; at a run's end, on a connection that was lost, once more after opening it anew."""
+    """Write an entry by `write`. At a run's end, if the connection is lost, open it again and write once more."""
     if is_end:
         # The entry is this run's own, so it is written beside a run that has taken the lock, and is the last.
         connection.guard = None

@@ -1,4 +1,4 @@
-"""Put the rows of an INSERT together, as many as one statement takes: a round trip is then paid once. Pure."""
+"""Put as many rows into one INSERT as a statement takes, so that they cost one round trip. Pure."""
 
 from __future__ import annotations
 

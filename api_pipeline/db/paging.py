@@ -1,4 +1,4 @@
-"""What reading a table page by page by its ids rests on."""
+"""Read a table page by page by its ids, and check that its ids allow that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""See whether a pooler gives the server's session to other programs between two transactions (PgBouncer, say)."""
+"""Find out whether a pooler, such as PgBouncer, gives the server's session to other programs between transactions."""
 
 from __future__ import annotations
 

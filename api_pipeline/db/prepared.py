@@ -1,4 +1,4 @@
-"""Run statements on a driver's connection; those with parameters are kept prepared for when they run again."""
+"""Run statements on a driver's connection, and keep those with parameters prepared for the next time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeats work on the database that went away or was busy, on a new connection where needed, within a bounded time."""
+"""Repeat work on a database that is away or busy, on a new connection where needed, within a limited time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """How long a database that is away is waited for, in seconds; `clock` is monotonic."""
+    """How many seconds to wait for a database that is away; `clock` is monotonic."""
 
     seconds: float
     clock: Callable[[], float]

@@ -141,7 +141,7 @@ class LockKeeper:
 
 @contextlib.contextmanager
 def locked(connection: Connection, table: str, shard: tuple[int, int] | None) -> Iterator[LockKeeper]:
-    """Hold the run lock of `table` (as it stands in SQL) until the end of the block. Errors: as `take`."""
+    """Hold the run lock of `table` (its name as it stands in SQL) until the end of the block. Errors: as `take`."""
     keeper = LockKeeper(connection, table, shard)
     keeper.take()
     try:
@@ -189,7 +189,7 @@ def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str)
 
 
 def _table_number(connection: Connection, table: str) -> str:
-    """Return one name for the table however it is written."""
+    """Return one name for the table, however it is written."""
     if connection.dialect is Dialect.SQLITE:
         files = {str(row[1]): str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql)}
         # `main.` before a name says no more than the name alone.

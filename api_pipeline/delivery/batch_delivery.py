@@ -162,7 +162,7 @@ class Delivery:
             )
 
     def _refused(self, record: Record, reason: Reason) -> Rejected:
-        """Return the refusal of a record that an earlier, lost answer may have accepted all the same."""
+        """Return the rejection of a record. An earlier request without an answer may still have been accepted."""
         return Rejected(record, reason, may_have_arrived=record.la_child_id in self._uncertain)
 
     def _refuse(self, records: Sequence[Record], reason: Reason) -> None:

@@ -132,7 +132,7 @@ class Run:
             self._stop.check()
 
     def _send_rest(self) -> None:
-        """Send what is left, and wait for all answers. What follows a purge alone is gathered until nothing comes."""
+        """Send what is left and wait for all answers. Records that follow a purge are sent once nothing else comes."""
         while self._ready:
             self._send_batch()
         while True:

@@ -13,9 +13,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class StopToken:
-    """One for a run: once it is set, no request begins any more, and who waits to begin one is woken.
+    """The one stop token of a run. Once it is set, no request starts, and no sender waits for its turn any more.
 
-    `signal` is set by a signal. The reasons go into `summary`, whose exit code follows from them.
+    A signal sets the event `signal`. The reasons go into `summary`, which knows the exit code that follows.
     """
 
     def __init__(self, signal: threading.Event, limiter: RateLimiter, summary: RunSummary) -> None:

@@ -1,4 +1,4 @@
-"""The columns of a table as its database describes them, with no more rights than the table itself asks for."""
+"""Read the columns of a table from its database, with no more rights than the table itself needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""See, before a run, whether the staging table has a layout that a run can work on."""
+"""Check before a run that the staging table has a layout that a run can work on."""
 
 from __future__ import annotations
 

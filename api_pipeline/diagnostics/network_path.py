@@ -1,4 +1,4 @@
-"""The way to a server, step by step: DNS, TCP, proxy, TLS. Only a request for a tunnel is sent."""
+"""Try the way to a server step by step: DNS, TCP, proxy, TLS. Nothing is sent but the request for a tunnel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def walk_to_all(
     addresses: Sequence[tuple[str, str]],
     timeout_s: float,
 ) -> None:
-    """Take the steps to each server once. `addresses` have what it is called here and its URL. Errors: StepFailed."""
+    """Try the way to each server once; `addresses` pairs a server's name here with its URL. Errors: StepFailed."""
     seen: set[tuple[str, int]] = set()
     for label, url in addresses:
         target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
@@ -31,7 +31,7 @@ def walk_to_all(
 
 
 def walk_to(walk: StepWalk, target: Target, options: TransportOptions, timeout_s: float) -> None:
-    """Take the steps to one server. Errors: StepFailed."""
+    """Try the way to one server. Errors: StepFailed."""
     with walk.step(_named("DNS", target)) as finding:
         finding.detail = resolve(target)
     with walk.step(_named("TCP", target)) as finding:

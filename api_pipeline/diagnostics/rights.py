@@ -1,4 +1,4 @@
-"""Whether the login may do what a run does, and whether a table of the same name stands in another schema."""
+"""Check whether the login has the rights of a run, and whether another schema has a table of the same name."""
 
 from __future__ import annotations
 

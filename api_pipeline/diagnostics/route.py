@@ -1,4 +1,4 @@
-"""How a server is reached: name lookup, connection, and a tunnel opened through the proxy as a run opens it."""
+"""Reach a server: look its name up, connect, and open a tunnel through the proxy, all as a run does it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def first_label(self) -> str:
-        """Return what is connected to, in words."""
+        """Return what this machine connects to, in words."""
         host, port = self.first
         return f"{'the proxy ' if self.proxy else ''}{host}:{port}"
 

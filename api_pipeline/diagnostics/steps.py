@@ -1,4 +1,4 @@
-"""What a test of the surroundings found: steps, each with a time, and one exit code; as lines and for machines."""
+"""The result of a test: its steps, each with a time, and one exit code; as lines and as JSON."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StepResult:
 
 @dataclass(slots=True)
 class StepWalk:
-    """Take the steps of a test one after the other, with times; after one that fails no other is tried."""
+    """Do the steps of a test one after the other and time each; after one that fails no other is done."""
 
     test: str
     clock: Callable[[], float] = time.perf_counter

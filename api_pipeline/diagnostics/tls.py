@@ -1,4 +1,4 @@
-"""The TLS handshake with a server: protocol and certificate, and what it usually means where it fails."""
+"""The TLS handshake with a server: protocol and certificate and, where it fails, the usual cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of one child: rows, baseline, records sent and planned. `story` finds it, `page` shows it."""
+"""What `explain` shows of one child: rows, baseline, records sent and records planned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class RowStory:
 class KnownBaseline:
     """What the receiver holds of the child.
 
-    `state` is known, in doubt (a later record may have arrived as well) or unknown. `source` says how it is known.
+    `state` is known, in doubt (a later record may have arrived as well) or unknown. `source` says where the program
+    knows it from.
     """
 
     state: str
@@ -60,7 +61,7 @@ class PlannedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Tonight:
-    """What the next run would do with the person's rows: `records` in their order, and a sentence."""
+    """What the next run would do with the person's rows: `records` in their order, and one sentence."""
 
     records: tuple[PlannedRecord, ...]
     sentence: str

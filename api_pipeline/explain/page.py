@@ -1,4 +1,4 @@
-"""The story of one child as plain lines, and as what JSON is made of. Values stand in the lines only if asked for."""
+"""The story of one child as plain lines, or as JSON. The lines show values only if they are asked for."""
 
 from __future__ import annotations
 

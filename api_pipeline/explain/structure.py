@@ -1,4 +1,4 @@
-"""What a payload is made of, and how two differ, as paths: ids and names by default, values only if asked for. Pure."""
+"""The parts of a payload, and how two payloads differ, as paths; values are shown only on demand. Pure."""
 
 from __future__ import annotations
 

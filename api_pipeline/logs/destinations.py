@@ -1,4 +1,4 @@
-"""Where the log goes besides the console: a file that rotates, syslog, the Windows Event Log."""
+"""Where the log goes besides the console: a file that rotates, syslog, or the Windows Event Log."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _mask_text(text: str, own: frozenset[str]) -> str:
 
 
 def _undone(text: str) -> str:
-    """Return `text` as a reader sees it: entities, escapes and tags undone, until nothing changes any more."""
+    """Return `text` as a reader sees it: with entities, escapes and tags decoded, until nothing changes any more."""
     # It takes 2 milliseconds, and most runs mask nothing.
     import html
 

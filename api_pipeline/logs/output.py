@@ -22,7 +22,7 @@ _redactors: list[Redactor] = []
 
 
 def redact_output(redactor: Redactor) -> None:
-    """Let the two streams hide what `redactor` knows, now and later, until `guarded_streams` ends."""
+    """Let both streams hide the secrets that `redactor` knows, until `guarded_streams` ends."""
     _redactors.append(redactor)
 
 
@@ -33,7 +33,7 @@ def _redacted(text: str) -> str:
 
 
 class GuardedStream(io.TextIOBase):
-    """A text stream in front of another one (None: there is none) that never fails."""
+    """A text stream that passes everything to another stream (None: there is none) and never fails."""
 
     def __init__(self, stream: TextIO | None, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def guarded_streams() -> Iterator[None]:
 
 
 def _open_missing_files() -> None:
-    """Fill the places of standard streams that were closed: a database must never get the number of one of them."""
+    """Open something in the place of each closed standard stream, so that a database never gets its number."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -117,7 +117,7 @@ def _open_missing_files() -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    """Lead the file behind a stream to nowhere, so that its buffer cannot fail at the program's end either."""
+    """Connect the file behind a stream to nothing, so that its buffer cannot fail at the program's end either."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

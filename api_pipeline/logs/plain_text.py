@@ -1,4 +1,4 @@
-"""One filter for every text that is echoed: no sign in it can steer a terminal, a log reader or a page."""
+"""One filter for every text that is echoed: nothing in it can control a terminal, a log reader or a page."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", 
 
 
 def harmless(text: str) -> str:
-    """Return `text` without escape sequences and without signs that are not seen but obeyed."""
+    """Return `text` without escape sequences and other characters that a reader does not see and a terminal obeys."""
     if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         return text
     return _compiled(_STEERING).sub("", _compiled(_SEQUENCE).sub("", text))
 
 
 def harmless_on_screen(text: str) -> str:
-    """Return `text` likewise, but with the colours and cursor moves that our own screens use."""
+    """Return `text` as `harmless` does, but with the colours and cursor moves of our own screens."""
     pieces = []
     position = 0
     for own in _compiled(_OWN_SEQUENCE).finditer(text):
@@ -48,6 +48,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def safe_cells(cells: Iterable[object]) -> list[str]:
-    """Return the cells of a CSV line: no sign that steers, and none that a spreadsheet takes for a formula."""
+    """Return the cells of a CSV line: no control characters, and nothing that a spreadsheet takes for a formula."""
     texts = ("" if cell is None else harmless(str(cell)) for cell in cells)
     return [f"'{text}" if text.lstrip(" \n\xa0").startswith(_FORMULA_SIGNS) else text for text in texts]

@@ -1,4 +1,4 @@
-"""How far a command is: one line that is redrawn on a terminal, a line now and then otherwise."""
+"""Show how far a command is: one line that is redrawn on a terminal, or a new line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REDRAW_EVERY_S = 0.2
 
 
 class ProgressLine:
-    """A line about work under way, not more often than an eye or a log needs; nothing when `quiet`."""
+    """A line about work under way, shown not more often than a person or a log needs; nothing when `quiet`."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream

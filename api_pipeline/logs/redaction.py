@@ -1,4 +1,4 @@
-"""Take secrets out of texts; nothing else does."""
+"""Take secrets out of texts. Nothing else in the program does that."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ class Redactor:
                 self._add_all(found.strip() for found in _PASSWORD.findall(value))
 
     def follow(self, other: Redactor) -> None:
-        """Know what `other` knows, now and from now on."""
+        """Know also the secrets that `other` knows, now and later."""
         self._add_all(other._secrets)
         other._followers.append(self)
 
     def forget(self) -> None:
-        """Know nothing any more."""
+        """Forget every secret."""
         self._secrets, self._literals, self._disguised = set(), None, {}
 
     def hide_known(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The channels that the settings name, and how a message goes to all of them at once, within a bound of time."""
+"""The channels of notifications that the settings name; a message goes to all of them at once, in a limited time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One way to tell somebody: `setting` names it, `send` returns what went wrong ("" for nothing)."""
+    """One channel: `setting` names it, and `send` returns what went wrong ("" for nothing)."""
 
     setting: str
     send: Callable[[], str] = field(repr=False)
@@ -48,7 +48,7 @@ def messages(notify: NotifySettings, route: Route, ending: Ending) -> list[Chann
 
 
 class MessagesUnderWay:
-    """Messages under way, each on a thread of its own; `wait` ends after the bound whatever a server does."""
+    """Messages that are being sent, each in a thread; `wait` ends after a limited time, whatever a server does."""
 
     def __init__(self, channels: Sequence[Channel], time_s: float = TIME_S) -> None:
         self._time_s = time_s
@@ -62,7 +62,7 @@ class MessagesUnderWay:
             thread.start()
 
     def wait(self) -> list[tuple[Channel, str]]:
-        """Return each channel with what went wrong, after at most the bound for all of them together."""
+        """Return each channel with what went wrong, after at most the time that is allowed for all of them together."""
         until = time.monotonic() + self._time_s
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))

@@ -1,4 +1,4 @@
-"""How a run ended, as far as others are told: never a child, never a reason in the receiver's or the table's words."""
+"""How a run ended, as notifications say it: never a child, and never a reason in the words of receiver or table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ending:
 
     @property
     def is_failure(self) -> bool:
-        """Return whether somebody has to look."""
+        """Return whether somebody has to look at the run."""
         return self.exit_code not in _NO_FAILURE
 
     @property
@@ -73,7 +73,7 @@ class Ending:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """Return what is told, by name, in the order in which it is shown."""
+        """Return what a notification says, by name, in the order in which it is shown."""
         facts = [
             ("Exit code", f"{self.exit_code}: {self.meaning}"),
             ("Machine", platform.node()),
@@ -87,7 +87,7 @@ class Ending:
 
     @property
     def document(self) -> dict[str, object]:
-        """Return the ending as what JSON is made of: `data/schemas/notification.json`."""
+        """Return the ending as a JSON document, as `data/schemas/notification.schema.json` describes it."""
         return {
             "program": "d2i-csc-api",
             "command": self.job.name,
@@ -107,5 +107,5 @@ class Ending:
 
 
 def counts_of(summary: RunSummary) -> dict[str, int]:
-    """Return the counts that are told, by name."""
+    """Return the counts that notifications contain, by name."""
     return {name: int(getattr(summary, name)) for name in LABELS}

@@ -1,4 +1,4 @@
-"""The commands that others are told of: how each is called, what its counts and exit codes mean, where to read on."""
+"""The commands whose runs are notified: how each is called, and what its counts and exit codes mean."""
 
 from __future__ import annotations
 

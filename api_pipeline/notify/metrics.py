@@ -91,7 +91,7 @@ def _of_run(ending: Ending, labels: Mapping[str, str], oldest_due_age: float | N
 
 
 def oldest_due_age_s(settings: Settings) -> float | None:
-    """Return for how many seconds the oldest due row has waited, 0.0 where none waits; None where nobody knows."""
+    """Return for how many seconds the oldest due row has waited: 0.0 where none waits, None where it is unknown."""
     if settings.metrics_file is None:
         return None
     try:
@@ -142,7 +142,7 @@ def _last_success(path: Path, job: Job) -> float | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a file in the place of another at once, so that no reader ever sees half of one. Errors: OSError."""
+    """Replace a file at once, so that no reader ever sees half of one. Errors: OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:

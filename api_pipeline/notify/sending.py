@@ -1,4 +1,4 @@
-"""One message on its way: an HTTP request or a mail. Each returns what went wrong, "" where nothing did."""
+"""Send one notification: an HTTP request or a mail. Each function returns what went wrong, "" where nothing did."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANSWER_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the outside is reached."""
+    """How the outside is reached: proxy and certificate authorities."""
 
     ca_bundle: Path | None
     proxy_url: str

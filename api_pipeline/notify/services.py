@@ -1,4 +1,4 @@
-"""The runs of the three services, as others are told of them."""
+"""The runs of the three services that are notified, each described for `watch`."""
 
 from __future__ import annotations
 

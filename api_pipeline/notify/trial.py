@@ -1,4 +1,4 @@
-"""A test message to everybody whom the settings name."""
+"""Send a test message by every channel that the settings name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run as others see it: a ping when it begins; messages, ping and metrics when it ends, however it ends."""
+"""Notify others of one run: a ping when it begins; messages, a ping and metrics when it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Watched:
 
 
 class RunWatch:
-    """What others are told of one run; `ended` takes what it came to when that is known."""
+    """What is notified of one run. `ended` takes its result as soon as that is known."""
 
     def __init__(self, run: Watched) -> None:
         self._run = run
@@ -54,7 +54,7 @@ class RunWatch:
         self._came_to = (exit_code, counts)
 
     def tell(self, exit_code: int | None = None) -> None:
-        """Tell those who are to be told, and write the metrics. `exit_code` is that of a run without a result."""
+        """Send the notifications and write the metrics. `exit_code` is that of a run without a result."""
         run = self._run
         ending = self._ending(exit_code)
         if run.metrics_file is not None:
@@ -84,7 +84,7 @@ class RunWatch:
 
 @contextmanager
 def watched(run: Watched) -> Iterator[RunWatch]:
-    """Tell others of the run inside, however it ends. What it raises goes on its way."""
+    """Notify others of the run inside the block, however it ends. Its exceptions are passed on."""
     watch = RunWatch(run)
     try:
         yield watch

@@ -1,4 +1,4 @@
-"""What a table of today's tool says was sent, adopted as baselines (contract 3)."""
+"""Adoption: make baselines of what the staging table itself says another tool has sent (contract 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_he
 
 
 class Adopted(NamedTuple):
-    """What the receiver holds by a row's own account, and of which child; "" where no `la_child_id` was sent."""
+    """What the receiver holds according to the row itself, and of which child; "" where no `la_child_id` was sent."""
 
     child: str
     baseline: Baseline

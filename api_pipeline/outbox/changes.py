@@ -1,4 +1,4 @@
-"""What the outcomes of one POST change in the tables, by statement. Pure: `write_back` applies what is collected."""
+"""Collect what the outcomes of one POST change in the tables, statement by statement. Pure: `write_back` applies it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class RowNow:
-    """A row as it stands at its write-back. `version` is its hash, or its payload where it has none."""
+    """A row as it stands when its outcome is written. `version` is its hash, or its payload where it has no hash."""
 
     person_id: str
     row_state: str
@@ -79,7 +79,7 @@ class RowNow:
         return cls(as_text(row[1]), word(row[2]), word(row[3]), UNREADABLE if unreadable else version)
 
     def is_still(self, row: StagedRow) -> bool:
-        """Return whether the row is as it was read; leaving or rejoining the cohort is a change as well."""
+        """Return whether the row is as the run read it; a child who left or rejoined the cohort changes it as well."""
         if self is GONE:
             return False
         read: object = row.current_hash if row.current_hash is not None else row.json_payload
@@ -133,14 +133,14 @@ class Changes:
             self.close(row.person_id, row.id, row.supersedes, rows_now)
 
     def close(self, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, RowNow]) -> None:
-        """Close those of a person's older rows that are still open and still this person's."""
+        """Mark as superseded those of a person's older rows that are still open and still belong to this person."""
         for row_id in ids:
             now = rows_now.get(row_id, GONE)
             if now.person_id == person and now.submission_status in DUE_STATUSES:
                 self._mark("mark_superseded", row_id, superseded(newest))
 
     def add_to_log(self, outcome: Outcome) -> None:
-        """Add the line of the submission log, where anything was sent."""
+        """Add the outcome's line of the submission log, if anything was sent."""
         code: int | None
         match outcome:
             case Accepted(record=record):

@@ -1,4 +1,4 @@
-"""The retention of the submission log: old lines go in small steps, so that nobody waits for a long transaction."""
+"""Delete old lines of the submission log, in small steps, so that nobody waits for a long transaction."""
 
 from __future__ import annotations
 

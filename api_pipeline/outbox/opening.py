@@ -1,4 +1,4 @@
-"""Open the staging table of the settings: every command that works on it does so here, on every kind of database."""
+"""Open the staging table that the settings name. Every command that works on the table opens it here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts that an earlier run had to keep in a file: written back before anything else is sent (contract 3)."""
+"""Write back the receipts that an earlier run had to keep in a file, before anything else is sent (contract 3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _Known(NamedTuple):
-    """What the database says of saved receipts: the rows, and by child the baseline and the last run in doubt."""
+    """What the database knows about saved receipts: their rows and, by child, baseline and last run in doubt."""
 
     rows: dict[int, StagedRow]
     baselines: dict[str, Baseline]
@@ -181,14 +181,14 @@ def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Acce
 
 
 def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | None) -> Accepted | None:
-    """Return the outcome of a saved purge that is planned of its row now as it was sent; else None."""
+    """Return the outcome of a saved purge, if the purge planned of its row now is the one that was sent; else None."""
     if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
         return None
     return _accepted(replace(planned, row=row), receipt)
 
 
 def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:
-    """Return the outcome of a saved purge for the log alone."""
+    """Return the outcome of a saved purge that is only logged."""
     record = Record(row, receipt.la_child_id, RecordKind.PURGE, b"", None, known_hash=receipt.sent_hash)
     return _accepted(record, receipt)
 

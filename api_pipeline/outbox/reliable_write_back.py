@@ -1,4 +1,4 @@
-"""Write-back that outlives the database: tried again on a new connection, and in the last resort spooled to a file."""
+"""Write back in spite of database failures: try again on a new connection, or keep the receipts in a file."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class ReliableWriteBack:
     def _pass_over(
         self, batch: int, outcomes: Sequence[Outcome], unwritten: Sequence[Outcome], error: DatabaseError | None
     ) -> Sequence[Outcome]:
-        """Keep the receipts that the database refuses: the rest of the table is not to wait, tonight or later.
+        """Keep the receipts that the database refuses in the file, and go on: the other rows must not wait for these.
 
-        Return the outcomes that count. Errors: DatabaseError, where it refused another whole batch before.
+        Return the outcomes that count. Errors: DatabaseError, if it refused another whole batch before.
         """
         is_open = self._breaker.count(failed=error is not None and len(unwritten) == len(outcomes))
         if error is None:
@@ -147,7 +147,7 @@ class ReliableWriteBack:
         return self._db.run(partial(self._write_back.close_superseded, groups)) if groups else 0
 
     def forget(self, records: Sequence[Record]) -> None:
-        """Remove what was stored of records before their POST, where they were never sent; what stays does no harm."""
+        """Take the marks "in doubt" off records that were never sent. A mark that stays does no harm."""
         children = [record.la_child_id for record in records if not record.was_in_doubt]
         if not self._marks or not children or self._has_failed:
             return
@@ -182,9 +182,9 @@ def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:
-    """Return an outcome that is in the file alone: what follows a purge meets the child in doubt then.
+    """Return an outcome whose receipt is in the file alone, so that the record after its purge starts in doubt.
 
-    Its rejection must not clear that: the recorded baseline still has what the purge took.
+    If that record is rejected, the child must stay in doubt: the recorded baseline still has what the purge removed.
     """
     if not isinstance(outcome, Accepted) or outcome.record.then is None:
         return outcome

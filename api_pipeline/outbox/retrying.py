@@ -1,4 +1,4 @@
-"""Work on the database that is repeated while it is away or busy, told apart from work that the database refuses."""
+"""Repeat work on the database while it is away or busy, and tell work apart that the database refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class Retrying:
-    """Repeats work on one connection within a budget; `retake_lock` takes the run lock on a new connection."""
+    """Repeat work on one connection within a time. `retake_lock` takes the run lock again on a new connection."""
 
     def __init__(
         self, connection: Connection, budget: RetryBudget, retake_lock: Callable[[], None] = lambda: None
@@ -33,9 +33,9 @@ class Retrying:
         return with_retry(self._connection, work, self._budget, self._retake_lock)
 
     def attempt(self, what: str, work: Callable[[], object]) -> DatabaseError | None:
-        """Do `work`, and return why the database refuses it, where it does; `what` names it in the log.
+        """Do `work`. Return the error where the database refuses it, else None; `what` names the work in the log.
 
-        Errors: DatabaseError where the database is away or busy or the lock is lost.
+        Errors: DatabaseError where the database is away or busy, or the lock is lost.
         """
         try:
             self.run(work)
@@ -49,9 +49,9 @@ class Retrying:
     def write_what_can_be(
         self, write_back: WriteBack, batch: int, outcomes: Sequence[Outcome]
     ) -> tuple[list[Outcome], DatabaseError | None]:
-        """Write outcomes together, or else each alone; return those that the database refuses, and why.
+        """Write outcomes together or, if that is refused, each alone; return the refused ones and the reason.
 
-        Errors: those of `attempt`, program errors.
+        Errors: those of `attempt`, and program errors.
         """
         error = self._write(write_back, batch, outcomes) if outcomes else None
         if error is None or len(outcomes) == 1:

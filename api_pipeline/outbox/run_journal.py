@@ -1,4 +1,4 @@
-"""The journal: one entry a run in the table of runs, begun when it starts and closed with its counts when it ends."""
+"""The run journal: one row in the table of runs for each run, opened at its start and closed with its counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunJournal:
-    """The entry of a run, where the table of runs is there; an error in it never stops a run.
+    """The journal entry of one run, if the table of runs is there. An error in it never stops the run.
 
     `shard` is (I, N) for run I of N, or None for the whole table.
     """

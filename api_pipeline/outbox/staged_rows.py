@@ -1,4 +1,4 @@
-"""What a row of the staging table says: its words as they are compared, which rows a run takes, which are due. Pure."""
+"""What a row of the staging table says: its status words, and whether it is due. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Selection:
     odd_states: tuple[str, ...] = ()
 
     def is_ours(self, row_id: int, person_id: str) -> bool:
-        """Return whether a row is of this run's share: all rows of a person are, one without a person by its id."""
+        """Return whether a row belongs to this run's shard: by its person, or by its id where it has no person."""
         if self.shard is None:
             return True
         key = word(person_id) or str(row_id)
@@ -52,7 +52,7 @@ class Selection:
 
 
 def may_be_due(row: StagedRow) -> bool:
-    """Return whether the row's own words make it due; of a deleted row what the receiver holds decides (`is_due`)."""
+    """Return whether the row's own words make it due. For a deleted row the baseline decides as well (see `is_due`)."""
     return row.is_deleted or row.submission_status in DUE_STATUSES
 
 
@@ -84,7 +84,7 @@ def _word(text: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a value as text, "" for null and for what cannot be read."""
+    """Return a value as text; null, and a value that cannot be read, become ""."""
     return "" if value is None or value is UNREADABLE else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The staging table as the pipeline reads it: page by page, by id, and what else the table and its control tables tell.
+"""Read the staging table page by page, by id, and ask it and its control tables what a run needs to know.
 
 What rows say is in `staged_rows`, what the receiver holds in `baselines`, what is written back in `write_back`.
 """

@@ -1,4 +1,4 @@
-"""The statements of `data/queries.sql` on one table and its control tables, for many values in one statement."""
+"""Run the statements of `data/queries.sql` on one staging table and its control tables, for many values at once."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Statements:
     def by_values(
         self, name: str, values: Sequence[object], shared: Parameters = (), *, times: int = 1, **pieces: str
     ) -> list[Row]:
-        """Return the rows of a statement that asks for ids, people or children, a hundred in one statement.
+        """Return the rows of a statement that looks up ids, people or children, a hundred values in one statement.
 
-        `shared` are the parameters that come before those for the values; a statement that has both several times says
-        so by `times`. `pieces` are other parts of its SQL.
+        `shared` are the parameters that stand before those of the values. If the statement has both several times,
+        `times` says how often. `pieces` are other parts of its SQL.
         """
         rows: list[Row] = []
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
@@ -145,7 +145,7 @@ class Statements:
             self.connection.execute(self.sql(name, rows=table, ids=among, delta=self._delta()), [*given, *ids])
 
     def _delta(self) -> str:
-        """Return the SQL for a delta as the column of deltas takes it."""
+        """Return the SQL that turns a delta into the type of its column."""
         if self._delta_as is None:
             kind = ""
             if self.connection.dialect is Dialect.POSTGRESQL:

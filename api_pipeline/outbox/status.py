@@ -1,4 +1,4 @@
-"""The state of the table at a glance, and rows put back: what `status` and `requeue` do."""
+"""What `status` and `requeue` do: show the state of the table, and put rows in error back to pending."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The table at a glance. `oldest_pending` is the `last_updated` of the row that waits longest, as text.
+    """The state of the table. `oldest_pending` is the `last_updated` of the row that has waited longest, as text.
 
-    `remarks` say what no run takes, and which children a receiver holds who have no row.
+    `remarks` name rows that no run takes, and children whom a receiver holds without a row.
     """
 
     counts: list[StateCount]
@@ -147,7 +147,7 @@ def _due_rows(store: StagingTable) -> tuple[str | None, bool]:
 
 
 def _times(store: StagingTable, statement: str) -> Row | None:
-    """Return a statement's row, None where it cannot be asked: a table of one's own making may lack last_updated."""
+    """Return a statement's row, None where the database refuses it: a council's own table may lack `last_updated`."""
     rows = unless_refused(lambda: store.connection.query(store.sql(statement)))
     return rows[0] if rows else None
 
@@ -176,7 +176,7 @@ def _past_run(row: tuple[object, ...]) -> PastRun:
 
 
 def _literal(text: str) -> str:
-    """Return a text for LIKE in which no character has a meaning of its own, on any of the databases."""
+    """Return a text for LIKE in which no character is a wildcard, on any of the databases."""
     for character in "!%_[":
         text = text.replace(character, f"!{character}")
     return text

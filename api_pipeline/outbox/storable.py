@@ -1,7 +1,7 @@
-"""Values as the database can hold them: the one place through which every value of a write-back goes.
+"""Make values storable: every value of a write-back passes here.
 
-A receiver may answer with half a character or a time of the year 1, and a database may know neither the letter nor the
-time. Such a value is stored as near as can be (contract 3). Pure, apart from the clock that stands in for a time.
+A receiver may answer with half a character or with a time in the year 1, which a database cannot store. Such a value is
+stored as nearly as possible (contract 3). Pure, apart from the clock that replaces a time.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def are_storable(rows: Collection[Sequence[object]]) -> bool:
 
 
 def nearest(value: object, now: datetime) -> object:
-    """Return what stands in for a value that a database refused: a text in ASCII alone, and `now` for any time.
+    """Return a replacement for a value that a database refused: the text in ASCII alone, or `now` for any time.
 
-    Other letters are written as JSON writes them, so that a payload means the same as before.
+    Other letters are written as JSON escapes them, so that a payload means the same as before.
     """
     if isinstance(value, str):
         # A null character is ASCII, and no database takes it.

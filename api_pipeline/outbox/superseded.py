@@ -1,6 +1,6 @@
-"""Several rows of one person, as older builds of the staging SQL leave them: one more for each change.
+"""Rows of people with more than one row, as some versions of the staging SQL leave them: one for each change.
 
-Only the newest is due (contract 3). The older ones that would be due are closed once the newest is accepted.
+Only the newest row is due (contract 3). The older rows that would be due are closed once the newest is accepted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _rows_of(rows: Sequence[tuple[int, str]]) -> RowsOfPerson:
 
 
 def newest_only(rows: Sequence[StagedRow], people: Mapping[str, RowsOfPerson]) -> list[StagedRow]:
-    """Return the rows without those that are superseded; the others know their person's older rows."""
+    """Return the rows that are not superseded; each knows the older rows of its person."""
     kept = []
     for row in rows:
         several = people.get(row.person_id)

@@ -1,6 +1,6 @@
-"""What a staging table says as a whole, looked at once before a run: ids, status words, whether changes are kept.
+"""Look at the whole staging table once before a run: ids, status words, and whether changes are kept.
 
-No due row is passed over in silence (contract 3): what no run will ever take is counted and named here.
+A row that no run will ever take must not be passed over in silence (contract 3). It is counted and named here.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def people_without_payload(store: StagingTable) -> list[str]:
 
 
 def children_without_row(store: StagingTable, receiver: str) -> list[str]:
-    """Return the children whom `receiver` holds and who have no row in the table; none where that cannot be asked.
+    """Return the children whom `receiver` holds and who have no row; none where the database refuses the question.
 
     Errors: DatabaseError where the database is away or busy.
     """
@@ -201,13 +201,13 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 
 
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
-    """Return whether a quick look by indexes leaves it open; ids of another type are compared as text by others."""
+    """Return whether a quick look leaves it open that a child has no row; it compares ids by their indexes alone."""
     sql = store.sql("has_held_without_row", page=store.connection.page(1)["page"])
     rows = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
     return rows is None or bool(rows)
 
 
 def _odd(stored: Iterable[object], meant: Collection[str]) -> tuple[str, ...]:
-    """Return the words that mean one of these and that SQL's own comparison misses."""
+    """Return the stored words that mean one of these, but that SQL's own comparison would miss."""
     words = {text for text in stored if isinstance(text, str)}
     return tuple(sorted(text for text in words if word(text) in meant and text.strip(" ").lower() not in meant))

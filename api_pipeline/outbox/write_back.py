@@ -90,7 +90,7 @@ class WriteBack:
         return count
 
     def _is_written(self, batch: int, outcomes: Sequence[Outcome]) -> bool:
-        """Return whether an earlier try of this, whose answer was lost, is in the log, and so in the database."""
+        """Return whether an earlier try, whose commit got no answer, is in the log, and so in the database."""
         if not self._to.control_tables or self._to.testing:
             return False
         ours = {(line[0], line[3]) for lines in self._lines_of(outcomes).log.values() for line in lines}
@@ -124,7 +124,7 @@ class WriteBack:
         return changes
 
     def _leave_recorded(self, changes: Changes) -> None:
-        """Replace what is recorded by what was sent, but not by what was only adopted: that is never newer."""
+        """Leave a recorded baseline where the outcome only adopts one, because an adopted one is never newer."""
         recorded = self._baselines.read(list(changes.adopted))
         for child in changes.adopted:
             if child in recorded and recorded[child].held is not None:
@@ -132,7 +132,7 @@ class WriteBack:
         changes.replaced.update(changes.held)
 
     def _read_again(self, ids: Sequence[int]) -> dict[int, RowNow]:
-        """Return rows as they stand now, and keep them still until the end of the transaction."""
+        """Return rows as they stand now, and lock them until the end of the transaction."""
         found = {int(row[0]): RowNow.read(row) for row in self._store.rows_by_id("read_versions", ids, VERSION)}
         # A policy on updates hides rows from a statement that locks them, and they look as if they had been removed.
         missing = [row_id for row_id in ids if row_id not in found]

@@ -1,9 +1,9 @@
-"""The returns' own rules that one payload can be held against, and the firewall's: warnings, never refusals.
+"""Rules of DfE's returns, and of the receiver's firewall, that one payload can break: warnings, never refusals.
 
-`RULES` is the table: names, sentences, and the part of a payload that each is about. Every payload of every night is
-held against all of them, so for each part there is one function that looks at it once and lists what is broken: to add
-a rule, write its line and its condition. Specification 6 and 7; the names are those of the CIN census and the SSDA903
-return.
+`RULES` is the table: for each rule its name, a sentence, and the part of the payload that it is about. Every payload of
+every night is checked against all of them. So each part of a payload has one function, which looks at the part once and
+lists the rules that it breaks. To add a rule, write its line in the table and its condition in that function. See
+specification 6 and 7; the names are those of the CIN census and the SSDA903 return.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ RULES: tuple[Rule, ...] = (
 def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
     """Return what a payload breaks of the returns' rules, in the table's order.
 
-    `data` has parts only of the types that the schema says, and no dates that are none: see `schema.sound_parts`.
+    `data` has parts only of the types that the schema says, and no dates that are none: see `schema_check.sound_parts`.
     """
     broken: _Broken = []
     if details := data.get(_DETAILS):

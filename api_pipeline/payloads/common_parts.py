@@ -1,6 +1,6 @@
-"""Two payloads of a child without what they have word for word in common: most of them, from night to night. Pure.
+"""Find where two payloads of a child differ, without reading the parts that are the same text in both. Pure.
 
-A part that is the same text in both is neither read nor compared.
+From one night to the next most parts are the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a check of a payload found."""
+"""One thing that a check finds wrong in a payload."""
 
 from __future__ import annotations
 

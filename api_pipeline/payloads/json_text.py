@@ -1,4 +1,4 @@
-"""What is wrong with a text that is not, or not safely, a JSON object: where and what, quoting no value. Pure."""
+"""Say what is wrong with a text that is not a JSON object, or not safely one: where and what, without a value. Pure."""
 
 from __future__ import annotations
 

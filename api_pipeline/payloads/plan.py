@@ -1,7 +1,7 @@
-"""What is sent for a row: full, delta, purge and deletion records, from what is staged and its baseline (contract 4).
+"""What is sent for a row: a full record, a delta, a purge or a deletion (contract 4). Pure.
 
-Pure. A purge that must be accepted first carries what follows it (`Record.then`), planned from what is held then; so a
-run that stops in between is finished by the next.
+`plan` compares what is staged with the baseline. A purge that must be accepted first carries the record that follows it
+(`Record.then`). If a run stops between the two, the next run plans from what is held then, and finishes.
 """
 
 from __future__ import annotations

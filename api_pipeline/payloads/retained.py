@@ -1,7 +1,7 @@
-"""Parts of a record that left the payload because they left the time window of `stage`, not because they were deleted.
+"""Parts of a record that left the payload only because they left the time window of `stage`.
 
-Unless PURGE_LEFT_WINDOW says otherwise they stay at the receiver: what is sent never purges them, and what is held goes
-on to name them, so that they can be purged once they vanish from the SSD as well. Pure.
+Unless PURGE_LEFT_WINDOW is set, such retained parts stay at the receiver: no record purges them. The baseline goes on
+naming them, so that they are purged once they vanish from the SSD as well. Pure.
 """
 
 from __future__ import annotations

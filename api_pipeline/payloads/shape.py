@@ -1,6 +1,6 @@
-"""What a payload is made of: which arrays are keyed by what, which parts can be purged, which are plain.
+"""The structure of a payload: which arrays have keys, which parts can be purged, which parts are plain values.
 
-Derived from the packaged schema in one place; nothing else names the members of a payload for this purpose.
+It is derived from the packaged schema here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Values that a check takes and a receiver reads otherwise, or that a database made up: warnings, never refusals.
 
-Nearly every payload has none: its text is searched once, and its values only where the search finds something. Pure.
+Example: the date 1900-01-01, which a database writes where it has none. Nearly every payload has no such value. So the
+text is searched once, and the values are looked at only where the search finds something. Pure.
 """
 
 from __future__ import annotations

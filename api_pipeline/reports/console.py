@@ -1,4 +1,4 @@
-"""What the operator sees of a run: progress while it lasts, the summary at its end. Plain text off a terminal."""
+"""What the operator sees of a run on the console: progress while it lasts, and the summary at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the last 90 nights did, gathered from journal, submission log and staging table, for the folder's first page."""
+"""What the last 90 nights did, read from run journal, submission log and staging table, for the index page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RuleHistory:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A person whose record is in error now: since when its records have come back, and the rules that it breaks."""
+    """A person whose record is in error now: since when its records were rejected, and which rules it breaks."""
 
     person: str
     since: datetime

@@ -1,4 +1,4 @@
-"""Report pages as files in a folder: one for each run, and a first page that lists the last nights."""
+"""Write report pages as files in a folder: one for each run, and an index page that lists the last nights."""
 
 from __future__ import annotations
 

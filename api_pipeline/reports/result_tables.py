@@ -1,4 +1,4 @@
-"""The rows that the Python interface gives, and how they show as a table in a notebook or on a console."""
+"""The rows that the Python interface returns, and how a notebook or a console shows them as a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api_pipeline.run_summary import LABELS, RunSummary
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One step of a look at the surroundings. `status` is ok, remark, failed or skipped; `seconds` how long it took."""
+    """One step of a test. `status` is ok, remark, failed or skipped; `seconds` is how long the step took."""
 
     test: str
     step: str

@@ -1,4 +1,4 @@
-"""What one run did, gathered from journal, submission log and staging table, for the report page."""
+"""Gather what one run did, from run journal, submission log and staging table, for its report page."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _last_to_show(runs: list[PastRun]) -> str | None:
 
 
 def has_nothing(run: PastRun) -> bool:
-    """Return whether a run ended well and found nothing due: a page about it would say no more than that."""
+    """Return whether a run ended well and found nothing due; a page about it would say no more than that."""
     return run.exit_code == 0 and not run.due
 
 

@@ -1,4 +1,4 @@
-"""How a run is told in words, on its own page and in the list of all nights. Pure."""
+"""The words in which a run is described, on its own page and in the list of all nights. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs that come along when a value is copied out of Word, Teams or a PDF, and that are never meant."""
+"""Characters that come along when a value is copied out of Word, Teams or a PDF, such as an invisible space."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
 
 def copied_sign(text: str) -> str:
-    """Return the first sign of `text` that copying leaves, in words such as "an invisible sign (U+200B)"; "" for none.
+    """Return the first such character in words, such as "an invisible sign (U+200B)"; "" where there is none.
 
-    Letters of any language are none; a blank at the beginning or end is taken off before and is none either.
+    Letters of any language are allowed. So is a blank at the beginning or the end, which is taken off before.
     """
     for letter in text:
         kind = _kind(letter)
@@ -21,7 +21,7 @@ def copied_sign(text: str) -> str:
 
 
 def without_invisible_signs(text: str) -> str:
-    """Return `text` without the signs that nobody sees."""
+    """Return `text` without its invisible characters."""
     return "".join(letter for letter in text if not _is_invisible(letter))
 
 

@@ -170,7 +170,7 @@ def platform_backend() -> KeyringBackend:
 
 
 def _within(seconds: float, work: Callable[[], _Result]) -> _Result:
-    """Return the result of `work`, or raise its error; TimeoutError when it takes longer, and it is left to itself."""
+    """Return the result of `work`, or raise its error. Errors: TimeoutError when it takes longer; it is not stopped."""
     done: queue.Queue[tuple[_Result | None, BaseException | None]] = queue.Queue()
 
     def run() -> None:

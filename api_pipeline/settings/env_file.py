@@ -163,7 +163,7 @@ def _add_second_value(name: str, file_name: str, errors: list[str], warnings: li
 
 
 def _odd_name(name: str, line: int, file_name: str) -> str:
-    """Return a sentence where a name would be a setting's but for signs that nobody sees."""
+    """Return a sentence where a name would be that of a setting without its invisible characters."""
     plain = without_invisible_signs(name)
     if plain == name or canonical_name(plain) is None:
         return ""

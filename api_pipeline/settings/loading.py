@@ -1,6 +1,7 @@
-"""Settings: read from option, environment, credential store and `.env` file, checked, all errors reported at once.
+"""Load the settings: read them from option, environment, credential store and `.env` file, and check them all.
 
-Contract 2. Nothing is opened here, and the environment of the process is never changed.
+All errors are reported at once (contract 2). Nothing is opened here, and the environment of the process is never
+changed.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def near_misses(found: Examined, environ: Mapping[str, str], cwd: Path, executab
 
 
 def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]:
-    """Return the errors and the warnings of settings that are right by themselves and wrong together."""
+    """Return the errors and warnings of settings that are right one by one and do not go together."""
     errors = [*path_errors(settings.api_endpoint, settings.la_code), *_log_file_errors(settings.log_file)]
     warnings: list[str] = []
     distrusted = _distrusted(settings)
@@ -164,7 +165,7 @@ def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]
 
 
 def _log_file_errors(path: Path | None) -> list[str]:
-    """Return what anybody can see to be wrong with LOG_FILE before it is opened."""
+    """Return what is wrong with LOG_FILE, as far as that shows before it is opened."""
     reason = "is a folder" if path and is_folder(path) else "its folder does not exist"
     if path is None or (is_there(path.parent) and not is_folder(path)):
         return []

@@ -1,4 +1,4 @@
-"""The settings as one object, built once by `config.load_settings` and passed down."""
+"""The settings as one object, built once by `loading.load_settings` and passed down."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whose file is it? On POSIX a file that decides where records go must be this account's (or root's), and its alone.
+"""Check who owns a file. On POSIX a file that decides where records go must belong to this account (or root) alone.
 
-Windows keeps such rights in access lists, which these modes do not show: there nothing is judged.
+Windows keeps such rights in access lists, which file modes do not show. There nothing is checked.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def foreign_hands(path: Path) -> str:
-    """Return why others than this account could have written `path` ("" for no reason, and where nothing is known).
+    """Return why another account could have written `path`, "" where none could or where it is unknown.
 
-    A folder in which only owners may rename (the sticky bit of /tmp) counts as this account's.
+    A folder in which only owners may rename (with the sticky bit, as /tmp) counts as this account's.
     """
     if os.name != "posix":
         return ""

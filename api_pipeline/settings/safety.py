@@ -1,4 +1,4 @@
-"""The interlocks of contract 2: what must never be sent where. Each check returns the sentences of its errors."""
+"""The safety checks of contract 2: what must never be sent where. Each returns the sentences of its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings of every service have in common: the connection string, the warnings, all errors in one text."""
+"""What the settings of all services share: the connection string, the warnings, and one text of all errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def all_errors(errors: Sequence[str], misses: Sequence[str], file: Path | None, 
 
 
 def _from_its_folder(values: Values, cwd: Path) -> str:
-    """Return DB_CONNECTION_STRING; the path of an embedded database counts from where a relative path counts."""
+    """Return DB_CONNECTION_STRING; a relative path of an embedded database counts from the folder of its source."""
     given = values.text("DB_CONNECTION_STRING")
     found = values.found.get("DB_CONNECTION_STRING")
     if found is None or found.base == cwd or not is_embedded(given) or not embedded_path(given):

@@ -1,4 +1,4 @@
-"""Slips in an ODBC connection string: what is not as ODBC's rules have it. No sentence quotes a value."""
+"""Find mistakes in an ODBC connection string, by ODBC's rules. No sentence quotes a value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BRACES = "a value with ; { or } in it stands in braces, and } is doubled there:
 
 
 def connection_string_slips(text: str) -> list[str]:
-    """Return a sentence for each slip in an ODBC connection string; some drivers overlook one or the other."""
+    """Return a sentence for each mistake in an ODBC connection string; some drivers tolerate some of them."""
     if not text or is_embedded(text):
         return []
     sentences = structural_slips(text)
@@ -36,7 +36,7 @@ def connection_string_slips(text: str) -> list[str]:
 
 
 def structural_slips(text: str) -> list[str]:
-    """Return a sentence for each slip in how the string is put together: quotes, keywords, semicolons and braces."""
+    """Return a sentence for each mistake in how the string is written: quotes, keywords, semicolons and braces."""
     if text[0] in "'\"" or text[-1] in "'\"":
         return [f"{_NAME} begins or ends with a quote; write it without quotes around it."]
     found = list(pairs(text))
@@ -79,9 +79,10 @@ def _brace_slips(text: str) -> list[str]:
 
 
 def _keyword_alike(keyword: str) -> str | None:
-    """Return the keyword that an unknown one resembles; None for a known one, and for one that resembles none.
+    """Return the keyword that an unknown one resembles; None for a known one, and where it resembles none.
 
-    An unknown keyword that resembles none may be part of a password that should stand in braces: it is not named.
+    An unknown keyword that resembles none is never named, because it may be part of a password that should stand in
+    braces.
     """
     import difflib
 

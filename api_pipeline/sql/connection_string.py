@@ -101,7 +101,7 @@ def names_driver_of(text: str, word: str) -> bool:
 
 
 def in_braces(value: str) -> str:
-    """`value` as it may stand in a connection string: in braces where ODBC's rules ask for it."""
+    """Return `value` as it may stand in a connection string: in braces where ODBC's rules ask for it."""
     if re.search(r"[;{}]|^\s|\s$", value):
         return "{" + value.replace("}", "}}") + "}"
     return value
@@ -152,8 +152,10 @@ def redacted_url(text: str) -> str:
 
 
 def trusted_connection_string(server: str, database: str, drivers: Sequence[str]) -> str | None:
-    """Return a connection string for the current Windows user on the newest SQL Server driver; None where there is "
-    "none."""
+    """Return a connection string for the current Windows user on the newest SQL Server driver.
+
+    Return None where no such driver is installed.
+    """
     numbered = [(int(match[1]), name) for name in drivers if (match := NUMBERED_DRIVER.fullmatch(name))]
     if numbered:
         driver = max(numbered)[1]

@@ -77,7 +77,7 @@ class UnstorableText(DatabaseError):
 
 
 class RowsMissed(DatabaseError):
-    """A statement touched other rows than it was meant to, or another number of them."""
+    """A statement changed other rows than it was meant to, or another number of them."""
 
 
 def is_driver_error(error: BaseException) -> bool:
@@ -121,7 +121,7 @@ def connection_lost(error: BaseException, sql: str = "") -> ConnectionLost:
 
 
 def _told(state: str, text: str, sql: str) -> str:
-    """Return what stands behind the word SQLSTATE: state, the server's number, and the statement if it is named."""
+    """Return what stands behind the word SQLSTATE: the state, the server's number, and the statement's name."""
     told = _numbered(state, text)
     return f"{told}, {_name_of(sql)}" if getattr(sql, "name", "") else told
 
