@@ -15,7 +15,7 @@ import click
 
 from api_pipeline.sandbox.simulator import LA_CODE
 from benchmarks import by_turns, stage
-from benchmarks.by_turns import Turn, server_state
+from benchmarks.by_turns import Turn, server_state, without_autovacuum
 from benchmarks.cases import FLOOR, OTHER_PROGRAMS, PARTS, SETS, Case
 from benchmarks.data import TABLE, PostgresShop, Shop, SqliteShop, Staging, dataset_of
 from benchmarks.measure import (
@@ -75,10 +75,11 @@ class Bench:
     def turn(self, case: Case) -> Turn:
         """Measure one run, and the server meanwhile. Errors: BenchmarkFailed as in `run`."""
         with self._shops[case.database].staging(dataset_of(case)) as staging:
-            with receiver(self._port, case.latency_ms, self._folder):
-                before = server_state(staging.connection_string)
+            text = staging.connection_string
+            with receiver(self._port, case.latency_ms, self._folder), without_autovacuum(text):
+                before = server_state(text)
                 cost = cost_of(_commands(case), self._settings(case, staging), self._folder)
-                after = server_state(staging.connection_string)
+                after = server_state(text)
             sent = staging.count("submission_status = 'sent'")
         if sent != case.rows:
             raise BenchmarkFailed(f"{sent} of {case.rows} rows were sent")

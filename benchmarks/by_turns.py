@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def server_state(connection_string: str) -> ServerState:
     finally:
         connection.close()
     return ServerState(_cpu_of_family(postmaster), int(commits), int(wal))
+
+
+@contextmanager
+def without_autovacuum(connection_string: str) -> Iterator[None]:
+    """Let the server do no work of its own on tables that grow: its commits would count as those of the program."""
+    connection = pyodbc.connect(connection_string, autocommit=True)
+    try:
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
+        connection.execute("SELECT pg_reload_conf()")
+        yield
+        connection.execute("ALTER SYSTEM RESET autovacuum")
+        connection.execute("SELECT pg_reload_conf()")
+    finally:
+        connection.close()
 
 
 def _fields(pid: int) -> list[str]:
