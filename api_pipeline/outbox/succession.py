@@ -18,8 +18,8 @@ from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 _LOG = logging.getLogger(__name__)
 _SUCCEEDED = (
-    "row %d of person %s is deleted, but the receiver holds its child by the record of person %s, who is in the table: "
-    "no deletion is sent"
+    "row %d of person %s is deleted, but the receiver holds its child by a later record of person %s: no deletion is "
+    "sent"
 )
 
 
@@ -48,10 +48,12 @@ def succeeded(
     for row in rows:
         if row.id not in foreign:
             continue
-        others = senders[foreign[row.id]] - {row.person_id}
-        if successor := min((one for one in others if living.get(one) == children[row.id]), default=None):
+        people = senders[foreign[row.id]]
+        successor = min((one for one in people - {row.person_id} if living.get(one) == children[row.id]), default=None)
+        # LOG_KEEP_DAYS may have deleted the line; a row that was deleted at the receiver has nothing to delete again.
+        if successor is not None or not (people or row.has_previous):
             found.add(row.id)
-            _LOG.warning(_SUCCEEDED, row.id, row.person_id, successor)
+            _LOG.warning(_SUCCEEDED, row.id, row.person_id, successor or "(not in the submission log)")
     return found
 
 
