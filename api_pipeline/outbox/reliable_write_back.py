@@ -95,7 +95,10 @@ class ReliableWriteBack:
             return outcomes
         if is_open:
             raise type(error)(f"{error}{self._kept(batch, unwritten)}")
-        sentence = f"{error}{self._saved(batch, unwritten)}"
+        try:
+            sentence = f"{error}{self._saved(batch, unwritten)}"
+        except DatabaseError as nowhere:
+            raise type(error)(f"{error} {nowhere}") from None
         if sentence not in map(str, self._summary.errors):
             self._summary.errors.append(DatabaseError(sentence))
         if self._to.testing:
@@ -159,7 +162,11 @@ class ReliableWriteBack:
     def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         """Keep receipts in the file, as those of all later batches will be; return the sentence that says so."""
         self._has_failed = self._has_failed or bool(outcomes)
-        return self._saved(batch, outcomes)
+        try:
+            return self._saved(batch, outcomes)
+        except DatabaseError as error:
+            # Why the database did not take them is said as well.
+            return f" {error}"
 
     def _saved(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         saved = self._save(batch, outcomes)

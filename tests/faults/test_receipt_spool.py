@@ -170,6 +170,7 @@ def test_unwritable_spool_is_reported_and_rows_stay_due(world: World) -> None:
     allow_writes(world.database)
     assert done.code == 3, done.text
     assert "neither to the database nor to" in done.text
+    assert "(SQLSTATE" in done.text
     world.check(dict.fromkeys(persons, "untouched"))
     assert world.run().code == 0
     world.check(dict.fromkeys(persons, "sent"))
