@@ -253,7 +253,7 @@ def _validation_of(content: Mapping[str, Any]) -> Validation:
         return Validation(str(content.get("status") or ("Rejected" if errors else "Processed"))[:_LONGEST_CODE])
     return Validation(
         str(content.get("status") or "")[:_LONGEST_CODE],
-        str(content.get("dateReceived") or "")[:_LONGEST_CODE],
+        str(content.get("dateReceived") or "").replace("\x00", "")[:_LONGEST_CODE],
         returns.whole(content.get("errorCount")),
         returns.whole(content.get("warningCount")),
     )
@@ -266,7 +266,8 @@ def _is_token(value: object) -> bool:
 def _finding(number: int, entry: Mapping[str, Any]) -> TecFinding:
     def text(name: str, most: int = _LONGEST_NAME) -> str:
         value = entry.get(name)
-        return "" if value is None else str(value)[:most]
+        # PostgreSQL takes no such letter.
+        return "" if value is None else str(value).replace("\x00", "")[:most]
 
     return TecFinding(
         number,

@@ -58,6 +58,7 @@ class Submission:
         with self._line:
             while True:
                 try:
+                    self._session.begin_pass()
                     self._pass()
                 except TokenIsGone:
                     # What was held under the same token is skipped by its hash; under another all of it is in doubt.
@@ -69,7 +70,9 @@ class Submission:
                         self._write_outcomes()
                     raise
                 else:
-                    return
+                    # A token that was renewed on the way may not hold what was sent before it.
+                    if self._summary.stopped_at_limit or self._session.ends_whole():
+                        return
 
     def _pass(self) -> None:
         self._conclude_it = None

@@ -58,6 +58,7 @@ class Session:
         self.period = period
         self.rules = rules
         self.may_reset = True
+        self._has_doubted = False
         self._now = now
         self._token: SubmissionToken | None = None
         self._renew_at: datetime | None = None
@@ -88,6 +89,22 @@ class Session:
             _LOG.info("the submission token is about to expire; asking for it again")
             self._take(self.receiver.token(self.scope.return_id))
         return self._token.value
+
+    def begin_pass(self) -> None:
+        """Take note that all that is due is looked for from here on."""
+        self._has_doubted = False
+
+    def ends_whole(self) -> bool:
+        """Return whether nothing was put in doubt since `begin_pass`. Errors: ServiceUnavailable after too often."""
+        if not self._has_doubted:
+            return True
+        self._replacements += 1
+        if self._replacements > _MOST_REPLACEMENTS:
+            raise ServiceUnavailable(
+                "TEC gave another submission token again and again before everything was sent; what is in doubt stays "
+                "due. Should TEC say that it keeps the data under another token, set SDR_ON_NEW_TOKEN=continue."
+            )
+        return False
 
     def was_taken(self) -> None:
         """Take note that TEC took a request with the token."""
@@ -158,9 +175,11 @@ class Session:
             self.store.store_token(self.scope, token)
         elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset:
             token = self._reset(token)
+            self._has_doubted = True
         else:
             _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
             self.store.mark_period_in_doubt(self.scope, token)
+            self._has_doubted = True
         self._set(token)
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:

@@ -15,6 +15,7 @@ from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr import opening
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.receiver import TecReceiver
+from api_pipeline.sdr.session import OnNewToken, Rules, Session
 from tests.support.tec import TecWorld, tec_world
 
 
@@ -122,3 +123,32 @@ def test_journal_is_closed_on_a_connection_that_was_lost(tmp_path: Path, monkeyp
         monkeypatch.setattr(store.connection, "reopen", open_anew)
         opening.close_journal(store, "run-1", (1, 0, 0, 0, 0, 1), 3, "what happened")
         assert [row[-1] for row in store.runs(world.scope)] == [3]
+
+
+@pytest.mark.parametrize("keeps_data", [True, False])
+@pytest.mark.parametrize("rule", [OnNewToken.REUPLOAD, OnNewToken.RESET])
+def test_token_renewed_on_the_way_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps_data: bool, rule: OnNewToken
+) -> None:
+    conditions = TecConditions(batch_limit=2, keeps_data=keeps_data, same_token=False)
+    with tec_world(tmp_path, conditions) as world:
+        world.rules = Rules(rule, first_wait_s=1.0)
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        due: list[bool] = []
+        # Looked at by the run, and by the session when it is asked for the token.
+        monkeypatch.setattr(Session, "is_about_to_renew", property(lambda _: due.pop() if due else False))
+        _looking(world, lambda call: due.extend([True, True]) if call == 2 else None)
+        assert world.submit().exit_code == 0
+        assert world.held() == world.staged
+        assert None not in world.baseline().values()
+
+
+def test_token_renewed_again_and_again_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=2, same_token=False)) as world:
+        for number in range(4):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        monkeypatch.setattr(Session, "is_about_to_renew", property(lambda _: True))
+        summary = world.submit()
+        assert summary.exit_code == 5
+        assert "set SDR_ON_NEW_TOKEN=continue" in str(summary.error)
