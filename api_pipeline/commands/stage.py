@@ -21,10 +21,26 @@ if TYPE_CHECKING:
     from api_pipeline.staging.session import StageCall
 
 
+# No window around a day in these years leaves the calendar, whatever the settings.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2900
+
+
+def _in_the_calendar(_context: click.Context, _option: click.Parameter, day: datetime | None) -> datetime | None:
+    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise click.BadParameter(f"expected a day of the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return day
+
+
 @click.command("stage")
 @pass_common
 @table_option
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Stage as if today were this day.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    callback=_in_the_calendar,
+    help="Stage as if today were this day.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; list who would change, and why.")
 @click.option(
     "--issues-csv",

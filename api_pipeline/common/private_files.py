@@ -24,8 +24,14 @@ class NotOwnFileError(OSError):
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open(..., opener=private_opener)`. If it makes the file, only this account can read it."""
-    return os.open(path, flags, _FILE_MODE)
+    """Open a file for `open(..., opener=private_opener)`. If it makes the file, only this account can read it.
+
+    Errors: OSError, also for a pipe that nobody reads, whose opening would otherwise never end.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), _FILE_MODE)
+    if os.name == "posix":
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def own_opener(path: str, flags: int) -> int:

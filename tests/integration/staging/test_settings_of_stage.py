@@ -85,6 +85,14 @@ def test_every_decision_about_a_value_is_listed_without_the_value(ssd: CouncilSs
 
 
 @EMBEDDED
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_day_at_the_end_of_the_calendar_ends_with_code_2(ssd: CouncilSsd, day: str) -> None:
+    done = ssd.stage("--as-of", day)
+    assert done.code == 2
+    assert "expected a day of the years 1900 to 2900" in done.err
+
+
+@EMBEDDED
 def test_unwritable_issue_list_ends_with_code_2(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     done = ssd.stage("--issues-csv", str(ssd.folder / "nowhere" / "issues.csv"))

@@ -124,3 +124,17 @@ def test_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(sign: str) -> None
 def test_cell_has_no_sign_that_steers_and_hides_no_formula_behind_one() -> None:
     assert safe_cells(["\x1b[31ma\u202eb\x00", "a\nb"]) == ["ab", "a\nb"]
     assert safe_cells(["\ufeff=1", " =1", "\uff1d1"]) == ["'=1", "' =1", "'\uff1d1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX alone has named pipes")
+def test_pipe_that_nobody_reads_is_an_error_and_not_an_endless_wait(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(OSError, match="No such device"), open(pipe, "w", opener=private_opener):
+        pass
+
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with open(pipe, "w", opener=private_opener) as file:
+        assert os.get_blocking(file.fileno())
+    os.close(reader)
