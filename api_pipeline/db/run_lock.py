@@ -243,9 +243,14 @@ def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:
         file.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
         if shared:
             file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         file.close()
-        return False
+        if "locked" in str(error):
+            return False
+        raise DatabaseError(
+            f"The lock file {path} cannot be used ({error}); see that the disk has room and that the account may write "
+            "in the database's folder, then try again."
+        ) from None
     lock.files.append(file)
     return True
 

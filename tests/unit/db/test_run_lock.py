@@ -130,6 +130,13 @@ def test_lock_file_that_cannot_be_made_is_named(runs: Runs) -> None:
         run_lock.take(connection, TABLE, None)
 
 
+def test_lock_file_that_cannot_be_locked_does_not_count_as_another_run(runs: Runs) -> None:
+    connection = runs.another()
+    (runs.path.parent / f"{runs.path.name}.{TABLE}.run-lock").write_text("not a database, and longer than none " * 9)
+    with pytest.raises(DatabaseError, match=r"The lock file .*run-lock cannot be used .*; see that the disk has room"):
+        run_lock.take(connection, TABLE, (1, 2))
+
+
 def test_lock_of_the_session_needs_no_check_of_a_transaction(runs: Runs) -> None:
     lock = run_lock.take(runs.another(), TABLE, None)
     lock.check()
