@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import logging
 import threading
@@ -88,15 +89,28 @@ def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
         yield lambda _issue: None
         return
     try:
-        file = open(path, "w", encoding="utf-8", newline="", opener=private_opener)  # noqa: SIM115 - closed below
+        # Lines that are at once in the file: its disk may be full, which only a write says in time.
+        file = open(path, "w", encoding="utf-8", newline="", buffering=1, opener=private_opener)  # noqa: SIM115
     except OSError as error:
-        raise SettingsError(
-            f"The file {path} cannot be written ({error.strerror}); name another with --issues-csv."
-        ) from None
-    with file:
-        lines = csv.writer(file)
-        lines.writerow(ISSUE_COLUMNS)
-        yield lambda issue: lines.writerow(safe_cells((issue.rule.value, issue.person_id, issue.field, issue.where)))
+        raise _unwritable(path, error) from None
+    lines = csv.writer(file)
+
+    def write(*cells: str) -> None:
+        try:
+            lines.writerow(safe_cells(cells))
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    try:
+        write(*ISSUE_COLUMNS)
+        yield lambda issue: write(issue.rule.value, issue.person_id, issue.field, issue.where)
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def _unwritable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"The file {path} cannot be written ({error.strerror}); name another with --issues-csv.")
 
 
 def _request(staging: StagingSettings, call: StageCall) -> StageRequest:

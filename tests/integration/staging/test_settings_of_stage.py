@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,15 @@ def test_unwritable_issue_list_ends_with_code_2(ssd: CouncilSsd) -> None:
     done = ssd.stage("--issues-csv", str(ssd.folder / "nowhere" / "issues.csv"))
     assert done.code == 2
     assert ssd.rows() == {}
+
+
+@EMBEDDED
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_issue_list_on_a_full_disk_ends_with_code_2(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    done = ssd.stage("--issues-csv", "/dev/full")
+    assert done.code == 2
+    assert "The file /dev/full cannot be written (No space left on device)" in done.err
 
 
 @EMBEDDED
