@@ -18,6 +18,7 @@ from tests.support import databases
 from tests.support.databases import TestDatabase, missing
 from tests.support.effort import IS_FAST, IS_LONG, examples
 from tests.support.postgres import PostgresServer, ServerMissing, running_server
+from tests.support.prepared import Made
 from tests.support.strict import strict_database
 from tests.support.world import World
 
@@ -174,18 +175,24 @@ def postgres_server(postgres_or_reason: PostgresServer | str) -> PostgresServer:
 
 @pytest.fixture(params=_KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDatabase]:
-    """Yield an empty database of each kind. A test for some kinds names them: `parametrize(..., indirect=True)`."""
+    """Yield an empty database of each kind. A test for some kinds names them: `parametrize(..., indirect=True)`.
+
+    Where a test asks for tables as well (`deployed`, `ssd`), the database may have them already.
+    """
+    made = Made.NOTHING
+    if "deployed" in request.fixturenames:
+        made = Made.SSD if "ssd" in request.fixturenames else Made.DEPLOYED
     with ExitStack() as stack:
         match request.param:
             case "sqlite":
-                yield stack.enter_context(databases.sqlite_database(tmp_path))
+                yield stack.enter_context(databases.sqlite_database(tmp_path, made))
             case "sqlite-odbc":
                 yield stack.enter_context(databases.sqlite_odbc_database(tmp_path))
             case "strict":
                 yield stack.enter_context(strict_database(tmp_path))
             case "postgresql-odbc":
                 server = request.getfixturevalue("postgres_server")
-                yield stack.enter_context(databases.postgresql_database(server))
+                yield stack.enter_context(databases.postgresql_database(server, made))
             case _:
                 yield stack.enter_context(databases.external_database(os.environ[databases.EXTERNAL]))
 
@@ -194,7 +201,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestDat
 def deployed(database: TestDatabase) -> TestDatabase:
     """Return a database of each kind with the staging table and its control tables, as the script makes them; no row in
     the live table, the sample rows in its anonymised copy."""
-    return database.deploy()
+    return database.deploy() if database.made is Made.NOTHING else database
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -20,6 +21,7 @@ from api_pipeline.sql.binding import bind
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.effort import IS_LONG
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import LIVE, Made, Pool, make
 
 SQLITE_DRIVER = "SQLite3"
 EXTERNAL = "TEST_DB_CONNECTION_STRING"
@@ -29,7 +31,6 @@ EXTERNAL_KIND = ["external"] if os.environ.get(EXTERNAL) else []
 one_kind = pytest.mark.parametrize(
     "database", ["sqlite", *(["sqlite-odbc", "postgresql-odbc"] if IS_LONG else []), *EXTERNAL_KIND], indirect=True
 )
-LIVE = "ssd_api_data_staging"
 ANON = "ssd_api_data_staging_anon"
 
 # No pool: a connection that a test closed must really be gone, or its database cannot be dropped.
@@ -38,9 +39,10 @@ pyodbc.pooling = False
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """An empty database. `connection_string` goes into DB_CONNECTION_STRING, `table` into TABLE_NAME.
+    """A database. `connection_string` goes into DB_CONNECTION_STRING, `table` into TABLE_NAME.
 
-    `schema` is set where the tables must live in a schema of the test's own, because the database itself is shared.
+    `made` is what was in it when the test got it. `schema` is set where the tables must live in a schema of the test's
+    own, because the database itself is shared.
     """
 
     __test__: ClassVar[bool] = False
@@ -50,6 +52,7 @@ class TestDatabase:
     dialect: Dialect
     connection: Any = field(repr=False)
     schema: str | None = None
+    made: Made = Made.NOTHING
 
     @property
     def table(self) -> str:
@@ -137,11 +140,11 @@ def missing(reason: str) -> NoReturn:
 
 
 @contextmanager
-def sqlite_database(folder: Path) -> Iterator[TestDatabase]:
+def sqlite_database(folder: Path, made: Made = Made.NOTHING) -> Iterator[TestDatabase]:
     """Yield a new database file, which the product opens with Python's own sqlite3."""
     path = folder / "staging.db"
-    with _own_sqlite(path) as connection:
-        yield TestDatabase("sqlite", f"sqlite:///{path}", Dialect.SQLITE, connection)
+    with _own_sqlite(path, made) as connection:
+        yield TestDatabase("sqlite", f"sqlite:///{path}", Dialect.SQLITE, connection, made=made)
 
 
 @contextmanager
@@ -156,56 +159,19 @@ def sqlite_odbc_database(folder: Path) -> Iterator[TestDatabase]:
 
 
 @contextmanager
-def postgresql_database(server: PostgresServer) -> Iterator[TestDatabase]:
-    """Yield an empty database on the tests' own server: a new one, or one that an earlier test left and is emptied."""
-    ready = _EMPTIED.setdefault(server, [])
-    name, uses = ready.pop() if ready else (server.create_database(), 0)
-    text = server.connection_string(name)
-    connection = pyodbc.connect(text, autocommit=True)
-    database = TestDatabase("postgresql-odbc", text, Dialect.POSTGRESQL, connection)
+def postgresql_database(server: PostgresServer, made: Made = Made.NOTHING) -> Iterator[TestDatabase]:
+    """Yield a database on the tests' own server: a new one, or one that an earlier test left and is as new."""
+    pool = _POOLS.setdefault(server, Pool(server))
+    given = pool.take(made)
+    text = server.connection_string(given.name)
     try:
-        yield database
+        yield TestDatabase("postgresql-odbc", text, Dialect.POSTGRESQL, given.connection, made=made)
     finally:
-        is_empty = uses < _MOST_USES and _is_emptied(database, name)
-        connection.close()
-        if is_empty:
-            ready.append((name, uses + 1))
-        else:
-            server.drop_database(name)
+        pool.give_back(given)
 
 
-# A new database costs a quarter of a second and an emptied one a tenth of that. Emptied databases of each server, with
-# how many tests used them: after some, the dead rows in their catalogues would cost more than a new database.
-_EMPTIED: dict[PostgresServer, list[tuple[str, int]]] = {}
-_MOST_USES = 30
-_ALTERED = """
-    SELECT 1 FROM pg_database WHERE datname = current_database() AND (NOT datallowconn OR datacl IS NOT NULL)
-    UNION ALL SELECT 1 FROM pg_db_role_setting JOIN pg_database ON oid = setdatabase WHERE datname = current_database()
-    UNION ALL SELECT 1 FROM pg_default_acl
-    UNION ALL SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql'
-    UNION ALL SELECT 1 FROM pg_event_trigger
-"""
-_OWN_SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-
-
-def _is_emptied(database: TestDatabase, name: str) -> bool:
-    """Empty a database that a test is done with. Return False where it must be dropped instead."""
-    try:
-        if database.rows(_ALTERED):
-            return False
-        # With a limit the function waits until the connection is gone, and its locks with it (PostgreSQL 14 and later).
-        others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = ? AND pid <> ?"
-        (own,) = database.rows("SELECT pg_backend_pid()")
-        if not all(is_gone for (is_gone,) in database.rows(others, [name, own[0]])):
-            return False
-        for (schema,) in database.rows(_OWN_SCHEMAS):
-            database.execute(f'DROP SCHEMA "{schema}" CASCADE')
-        # As a new database has it (PostgreSQL 15).
-        database.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
-        database.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
-    except pyodbc.Error:
-        return False
-    return True
+# What each server has ready: a new database costs a quarter of a second, and the tables of the package an eighth.
+_POOLS: dict[PostgresServer, Pool] = {}
 
 
 @contextmanager
@@ -260,15 +226,25 @@ def _quoted(database: TestDatabase, name: str) -> str:
 
 
 @contextmanager
-def _own_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+def _own_sqlite(path: Path, made: Made = Made.NOTHING) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     try:
+        if made is not Made.NOTHING:
+            _prepared_sqlite(made).backup(connection)
         connection.execute("PRAGMA synchronous = OFF")
         # The file must be there before the product opens it: an empty one is no bytes long otherwise.
         connection.execute("PRAGMA user_version = 1")
         yield connection
     finally:
         connection.close()
+
+
+@cache
+def _prepared_sqlite(made: Made) -> sqlite3.Connection:
+    """Return a database in memory with tables in it: a copy is faster than the scripts that make them."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    make(connection.execute, Dialect.SQLITE, made)
+    return connection
 
 
 def as_moment(value: object) -> datetime | None:

@@ -31,6 +31,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _LARGEST_REQUEST = 1 << 20
 # What the interpreter reads when it starts, so that a fork cannot be given another value.
 _READ_AT_START = ("PYTHON", "LANG", "LC_", "LD_", "COVERAGE_")
+# A library reads it when the program first asks for a secret.
+_READ_LATER = "PYTHON_KEYRING_BACKEND"
 
 
 class WarmProgram:
@@ -155,7 +157,7 @@ def _text(descriptor: int) -> IO[str]:
 
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
+    return {name: value for name, value in env.items() if name.startswith(_READ_AT_START) and name != _READ_LATER}
 
 
 def _line(connection: socket.socket, timeout_s: float | None) -> bytes:

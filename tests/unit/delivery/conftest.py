@@ -11,6 +11,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from tests.support.databases import TestDatabase, postgresql_database
 from tests.support.nights import Night
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import Made
 
 
 @pytest.fixture
@@ -22,5 +23,5 @@ def night(store: StagingTable, tmp_path: Path) -> Night:
 @pytest.fixture
 def postgres(postgres_server: PostgresServer) -> Iterator[TestDatabase]:
     """Yield a staging table and its control tables on PostgreSQL."""
-    with postgresql_database(postgres_server) as database:
-        yield database.deploy()
+    with postgresql_database(postgres_server, Made.DEPLOYED) as database:
+        yield database
