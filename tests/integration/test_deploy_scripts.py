@@ -21,9 +21,10 @@ from api_pipeline.sql.statements import load
 from api_pipeline.sql.table_comparison import compare
 from tests.support.catalogue import found_columns, index_names
 from tests.support.commands import invoke_cli
-from tests.support.databases import ANON, LIVE, TestDatabase, missing
+from tests.support.databases import ANON, TestDatabase, missing
 from tests.support.layouts import LAYOUTS, make_table
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import LIVE
 from tests.support.staging import child, fill, staged, table_rows
 
 CONTROL_TABLES = (

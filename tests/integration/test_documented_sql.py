@@ -15,8 +15,9 @@ from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import invoke_cli
-from tests.support.databases import LIVE, TestDatabase, as_moment
+from tests.support.databases import TestDatabase, as_moment
 from tests.support.documents import DOCS, blocks
+from tests.support.prepared import LIVE
 from tests.support.staging import change, child, fill, hash_of, staged, text_of
 from tests.support.world import live_settings
 

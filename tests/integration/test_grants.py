@@ -18,8 +18,9 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
 from tests.support.council_ssd import council
-from tests.support.databases import ANON, LIVE, TestDatabase
+from tests.support.databases import ANON, TestDatabase
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import LIVE
 from tests.support.staging import fill, staged
 
 
