@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from api_pipeline.anonymise.fields import drawn_codes, kept_codes
 from api_pipeline.anonymise.keyed import RunKey, shuffled
-from api_pipeline.anonymise.values import FOREIGN_VOWELS, SCORES, date_on, day_of, letters_and_digits, normalised
+from api_pipeline.anonymise.values import FOREIGN_VOWELS, SCORES, date_on, day_of, small_letters
 from api_pipeline.sandbox.invented_children import invented_upn
 
 LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
@@ -28,7 +28,7 @@ class Child:
     def __init__(self, key: RunKey, la_child_id: str, original: str) -> None:
         self._key = key
         self._child = la_child_id
-        self._original = letters_and_digits(original)
+        self._original = small_letters(original)
         self._images: dict[str, Mapping[str, str]] = {}
         self._scores: list[int] = []
         # Backwards only, so that nothing comes to lie in the future that did not lie there.
@@ -101,11 +101,11 @@ class Child:
     def _fresh(self, make: Callable[[int], str], kind: str, value: str) -> str:
         """Return the first invention for `value` that is not in the original; `make` makes one of a number."""
         attempt = 0
-        while normalised(made := make(self._key.short_number(self._child, kind, value, attempt))).encode() in (
-            self._original
-        ):
+        while True:
+            made = make(self._key.short_number(self._child, kind, value, attempt))
+            if small_letters(made) not in self._original:
+                return made
             attempt += 1
-        return made
 
 
 def _unused(order: Sequence[str], number: int, used: Collection[str]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import repeat
 from typing import Any, TypeAlias
-
-import orjson
 
 from api_pipeline.anonymise.fields import (
     Field,
@@ -16,94 +15,81 @@ from api_pipeline.anonymise.fields import (
     Leaf,
     Members,
     has_arrays_of_objects,
-    leaf_kinds,
     record_fields,
 )
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER
 
-# An invented value, and the original's at its place, None where the original has none there.
-Pair: TypeAlias = "tuple[Any, Any]"
+# The path of a value within a payload, the invented value, and the original's at its place, None where none is there.
+Pair: TypeAlias = "tuple[str, Any, Any]"
 _Walk: TypeAlias = "Callable[[Any, Any, Pairs], None]"
+_COLUMNS = ("texts", "dates", "codes", "scores", "flags")
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The values of two payloads, or of a row's four: by their kind's place in `leaf_kinds`, then by their path.
+    """The values of payloads and their originals, by what they are; texts are identifiers, names and postcodes.
 
-    Flags that are the same are left out, and so are large objects that were here before. `unpaired` are values of the
-    original, of any structure, that have none beside them; `misplaced` the paths at which the invented payload has a
-    structure that the schema has not.
+    `unpaired` are values of the original, of any structure, that have none beside them; `misplaced` the paths at which
+    the invented payload has a structure that the schema has not. Large objects are looked at once: `seen` are those of
+    both payloads of a row so far.
     """
 
-    columns: list[list[Pair]]
+    columns: dict[str, list[Pair]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
     unpaired: list[Any] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
-    seen: set[tuple[bytes, bytes]] = field(default_factory=set)
+    seen: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def once(self, column: str) -> list[Pair]:
+        """Return each pair of a column once."""
+        pairs = self.columns[column]
+        try:
+            return list(set(pairs))
+        except TypeError:
+            # An array or object where a value should stand has no hash.
+            return pairs
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value stands: its path within a payload, and its kind's place in `leaf_kinds`."""
-
-    path: str
-    kind: int
+# Every other kind of value is a text.
+_COLUMN_OF = {FieldKind.DATE: "dates", FieldKind.CODE: "codes", FieldKind.SCORE: "scores", FieldKind.FLAG: "flags"}
 
 
-def by_kind(*payloads: Pair) -> Pairs:
-    """Return the values of invented payloads and their originals by kind."""
-    found = Pairs([[] for _ in leaf_kinds()])
+def pairs_of(*payloads: tuple[Any, Any]) -> Pairs:
+    """Return the values of invented payloads, each beside the original's."""
+    found = Pairs()
     for invented, original in payloads:
-        _by_kind()(invented, original, found)
+        _schema_walk()[0](invented, original, found)
     return found
 
 
-def by_place(invented: Any, original: Any) -> Pairs:
-    """Return the values of an invented payload and its original by their place in `places`."""
-    found = Pairs([[] for _ in places()])
-    _by_place()[0](invented, original, found)
-    return found
-
-
-def places() -> list[Place]:
-    """Return every place of the schema where a value stands."""
-    return _by_place()[1]
+def leaves_by_path() -> Mapping[str, Leaf]:
+    """Return what stands at each path of the schema."""
+    return _schema_walk()[1]
 
 
 @cache
-def _by_kind() -> _Walk:
-    return _members(record_fields(), "", lambda _path, kind: kind)
+def _schema_walk() -> tuple[_Walk, dict[str, Leaf]]:
+    leaves: dict[str, Leaf] = {}
+    return _members(record_fields(), "", leaves), leaves
 
 
-@cache
-def _by_place() -> tuple[_Walk, list[Place]]:
-    found: list[Place] = []
-
-    def number(path: str, kind: int) -> int:
-        found.append(Place(path, kind))
-        return len(found) - 1
-
-    return _members(record_fields(), "", number), found
-
-
-_Number: TypeAlias = "Callable[[str, int], int]"
-
-
-def _walk(known: Field, path: str, number: _Number) -> _Walk:
+def _walk(known: Field, path: str, leaves: dict[str, Leaf]) -> _Walk:
     if isinstance(known, Members):
-        return _members(known, path, number)
-    return _items(known, path, number) if isinstance(known, Items) else _value(known, path, number)
+        return _members(known, path, leaves)
+    if isinstance(known, Items):
+        return _items(known, path, leaves)
+    column = _column(known, path, leaves)
+    return lambda value, original, into: into.columns[column].append((path, value, original))
 
 
-def _value(leaf: Leaf, path: str, number: _Number) -> _Walk:
-    column = number(path, leaf_kinds().index(leaf))
-    return lambda value, original, into: into.columns[column].append((value, original))
+def _column(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> str:
+    leaves[path] = leaf
+    return _COLUMN_OF.get(leaf.kind, "texts")
 
 
-def _members(known: Members, path: str, number: _Number) -> _Walk:
-    leaves = {name: one for name, one in known.by_name.items() if isinstance(one, Leaf)}
-    numbers = {name: number(f"{path}.{name}", leaf_kinds().index(leaf)) for name, leaf in leaves.items()}
-    flags = {name for name, leaf in leaves.items() if leaf.kind is FieldKind.FLAG}
-    walks = {name: _walk(one, f"{path}.{name}", number) for name, one in known.by_name.items() if name not in leaves}
+def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
+    inner = {name: f"{path}.{name}" for name in known.by_name}
+    columns = {name: _column(one, inner[name], leaves) for name, one in known.by_name.items() if isinstance(one, Leaf)}
+    walks = {name: _walk(one, inner[name], leaves) for name, one in known.by_name.items() if name not in columns}
 
     def walk(value: Any, original: Any, into: Pairs) -> None:
         if not isinstance(original, dict):
@@ -113,28 +99,25 @@ def _members(known: Members, path: str, number: _Number) -> _Walk:
             into.misplaced.append(path)
             into.unpaired.append(original)
             return
-        columns = into.columns
+        values = into.columns
         for name, member in value.items():
-            old = original.get(name)
             # Most members: without a call for each.
-            if name in numbers:
-                if member is not old or name not in flags or type(member) is not bool:
-                    columns[numbers[name]].append((member, old))
+            if name in columns:
+                values[columns[name]].append((inner[name], member, original.get(name)))
             elif name in walks:
-                walks[name](member, old, into)
+                walks[name](member, original.get(name), into)
             else:
                 into.misplaced.append(f"{path}.{UNKNOWN_MEMBER}")
-                into.unpaired.append(old)
+                into.unpaired.append(original.get(name))
         if original.keys() != value.keys():
             into.unpaired.extend(member for name, member in original.items() if name not in value)
 
     return walk
 
 
-def _items(known: Items, path: str, number: _Number) -> _Walk:
-    inner = _walk(known.each, f"{path}[]", number)
-    if isinstance(known.each, Members) and has_arrays_of_objects(known.each):
-        inner = _seen_once(inner)
+def _items(known: Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
+    each = known.each
+    inside = _codes(each, f"{path}[]", leaves) if isinstance(each, Leaf) else _objects(each, f"{path}[]", leaves)
 
     def walk(value: Any, original: Any, into: Pairs) -> None:
         if not isinstance(original, list):
@@ -144,21 +127,36 @@ def _items(known: Items, path: str, number: _Number) -> _Walk:
             into.misplaced.append(path)
             into.unpaired.append(original)
             return
-        missing = len(value) - len(original)
-        for member, old in zip(value, original + [None] * missing if missing > 0 else original, strict=False):
-            inner(member, old, into)
-        into.unpaired.extend(original[len(value) :])
+        if len(value) != len(original):
+            into.unpaired.extend(original[len(value) :])
+            original = original + [None] * (len(value) - len(original))
+        inside(value, original, into)
 
     return walk
 
 
-def _seen_once(inner: _Walk) -> _Walk:
-    """Return a walk that looks at two large objects once: most stand in both payloads of a row."""
+def _codes(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> _Walk:
+    column = _column(leaf, path, leaves)
+    return lambda values, originals, into: into.columns[column].extend(
+        zip(repeat(path), values, originals, strict=False)
+    )
 
-    def walk(value: Any, original: Any, into: Pairs) -> None:
-        texts = (orjson.dumps(value), orjson.dumps(original))
-        if texts not in into.seen:
-            into.seen.add(texts)
-            inner(value, original, into)
+
+def _objects(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
+    inner = _members(known, path, leaves)
+    if not has_arrays_of_objects(known):
+
+        def walk_each(values: Any, originals: Any, into: Pairs) -> None:
+            for value, original in zip(values, originals, strict=False):
+                inner(value, original, into)
+
+        return walk_each
+
+    def walk(values: Any, originals: Any, into: Pairs) -> None:
+        for pair in zip(values, originals, strict=False):
+            # Most large objects stand in both payloads of a row. That 1 equals true here says nothing of a child.
+            if pair not in into.seen:
+                into.seen.append(pair)
+                inner(*pair, into)
 
     return walk

@@ -18,6 +18,7 @@ _FIRST_DAY = date.min.toordinal()
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOT_A_SIGN = re.compile(r"[\W_]+")
 _LINE = "\n"
+_SMALL = bytes(range(256)).lower()
 _ASCII_SIGNS = bytes(set(range(128)) - set((string.ascii_letters + string.digits + _LINE).encode()))
 
 
@@ -32,20 +33,16 @@ def all_normalised(values: Iterable[object]) -> set[str]:
     texts = list(map(str, values))
     plain = [text for text in texts if text.isascii() and _LINE not in text]
     # All at once: a fifth of the time that one by one takes.
-    found = set(_LINE.join(plain).lower().encode().translate(None, _ASCII_SIGNS).decode().split(_LINE))
+    found = set(_LINE.join(plain).encode().translate(_SMALL, _ASCII_SIGNS).decode().split(_LINE))
     if len(plain) < len(texts):
         found.update(normalised(text) for text in texts if not text.isascii() or _LINE in text)
     found.discard("")
     return found
 
 
-def letters_and_digits(text: str) -> bytes:
-    """Return a long text in UTF-8 without ASCII's other signs, in lower case: its values nearly as they are compared.
-
-    Of the other letters only those that an invented name can have are made small: to fold all of them takes three times
-    as long, and whether an invention stands in the text is all that is asked.
-    """
-    found = text.encode("utf-8", "replace").lower().translate(None, _ASCII_SIGNS)
+def small_letters(text: str) -> bytes:
+    """Return a text in UTF-8 with those letters made small that an invented name can have."""
+    found = text.encode("utf-8", "replace").lower()
     for small in FOREIGN_VOWELS if not text.isascii() else ():
         found = found.replace(small.upper().encode(), small.encode())
     return found

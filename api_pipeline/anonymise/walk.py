@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
-import orjson
-
 from api_pipeline.anonymise.child import Child
 from api_pipeline.anonymise.fields import (
     Field,
@@ -37,8 +35,8 @@ class Walk:
         self.left_out = 0
         # What texts became, by the place of their kind in `leaf_kinds`.
         self.texts = [known.copy() for known in _known_at_first()]
-        # What large objects became, by their JSON: most stand in both payloads of a row.
-        self.objects: dict[bytes, Any] = {}
+        # What large objects became: most stand in both payloads of a row.
+        self.objects: list[tuple[Any, Any]] = []
 
     def identifier(self, value: str | None) -> str | None:
         """Return what stands for an id in a column of the row."""
@@ -150,13 +148,14 @@ def _made_once(each: Members) -> _Maker:
     maker = _members(each)
 
     def make(walk: Walk, value: Any) -> Any:
+        for same, made in walk.objects:
+            # 1 equals true here: the flag that is made of it says nothing of a child.
+            if same == value:
+                return made
         before = walk.left_out
-        text = orjson.dumps(value)
-        made = walk.objects.get(text)
-        if made is None:
-            made = maker(walk, value)
-            if walk.left_out == before:
-                walk.objects[text] = made
+        made = maker(walk, value)
+        if walk.left_out == before:
+            walk.objects.append((value, made))
         return made
 
     return make

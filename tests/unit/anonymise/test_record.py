@@ -15,7 +15,7 @@ from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome, RowList
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.record import LiveRecord, anonymise
 from api_pipeline.anonymise.tables import pair_of
-from api_pipeline.anonymise.values import letters_and_digits
+from api_pipeline.anonymise.values import small_letters
 from api_pipeline.commands.anonymise import sentences
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
@@ -62,9 +62,16 @@ def test_each_child_of_a_run_keeps_one_of_many_tables_of_a_list() -> None:
     assert RunKey(b"other").table("code_ethnicity", codes, "C7") != tables[7]
 
 
-def test_invented_letters_are_found_in_a_text_whatever_its_case_and_signs() -> None:
-    assert letters_and_digits("JOS\u00c9 \u00d3-\u0174yn 12") == "jos\u00e9\u00f3\u0175yn12".encode()
-    assert letters_and_digits("A-b_C\n1") == b"abc\n1"
+def test_invented_letters_are_found_in_a_text_whatever_its_case() -> None:
+    assert small_letters("JOS\u00c9 \u00d3-\u0174yn 12") == "jos\u00e9 \u00f3-\u0175yn 12".encode()
+
+
+def test_a_name_is_invented_anew_where_the_row_has_it() -> None:
+    name = invented_of(child_details={"surname": "Quillfeather"})["child_details"]["surname"]
+    text = json.dumps({"la_child_id": "1", "child_details": {"surname": "Quillfeather"}, "note": name.upper()})
+    live = LiveRecord(1, name.upper(), None, text, None, "new")
+
+    assert json.loads(anonymise(live, KEY).json_payload)["child_details"]["surname"] != name
 
 
 def test_each_kind_is_found_where_it_belongs() -> None:
