@@ -176,10 +176,12 @@ class ConsentStep:
         """Keep a school's entry and, in the same transaction, empty what its scopes no longer let out."""
         scopes = listed.scopes or frozenset()
         lost = lost_scopes(known.scopes if known else None, scopes)
+        # What was landed while nobody knew the scopes may be more than they let out.
+        must_empty = bool(lost) or (known is not None and known.scopes is None)
 
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
-                done = withdraw(self._store, estab, scopes) if lost else (0, 0)
+                done = withdraw(self._store, estab, scopes) if must_empty else (0, 0)
                 self._store.save_school(_values(known, listed, scopes, now))
             return done
 

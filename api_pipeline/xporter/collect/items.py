@@ -109,6 +109,7 @@ class HandIn(Protocol):
 class SchoolPlan:
     """What one school is asked. `scopes` None: not known. `closed` are windows landed already, with their parameters.
 
+    `last_scopes` are those that were known last, for a night that cannot learn them.
     `landed_ids` has the values of landed columns that requests or minimisation need. `cohort` None: all pupils.
     """
 
@@ -128,3 +129,4 @@ class SchoolPlan:
     changes: ChangeSets | None = None
     verifies: bool = False
     keeps_unknown: bool = True
+    last_scopes: frozenset[str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -53,7 +54,8 @@ class Planner:
         plans = []
         for estab, scopes in sorted(asked.items()):
             syncs = self._with_retry(partial(self._store.school_syncs, estab))
-            plans.append(self._plan(estab, scopes, syncs))
+            plan = self._plan(estab, scopes, syncs)
+            plans.append(replace(plan, last_scopes=known[estab].scopes) if estab in known else plan)
         return plans
 
     def _listed(self) -> dict[str, Listed] | None:

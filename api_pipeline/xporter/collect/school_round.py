@@ -97,7 +97,11 @@ class SchoolRound:
             self._desk.hand_in(PeopleListed(self._plan.estab, people))
 
     def _find_scopes(self, first: Choice) -> Problem | None:
-        """Ask what the school's consent covers; return the problem that ends the school's part."""
+        """Ask what the school's consent covers; return the problem that ends the school's part.
+
+        Where nobody says it tonight, it covers what it did when it was known last.
+        """
+        self._plan = replace(self._plan, scopes=self._plan.last_scopes)
         try:
             scopes = self._client.scopes()
         except Failed as failure:
@@ -223,7 +227,10 @@ class SchoolRound:
 
     def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> Verdict:
         choice = asked.choice
-        found = self._sorting.by_landing(choice, answer)
+        found = {
+            name: (landing, [] if landing.table and landing.table.is_withheld(self._plan.scopes) else rows)
+            for name, (landing, rows) in self._sorting.by_landing(choice, answer).items()
+        }
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
         tables = self._sorting.minimised(choice, found)
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
