@@ -130,14 +130,17 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
     """Do the main job as the settings say: in testing mode, or live where they have `TESTING_MODE=false`.
 
     An interrupt (Ctrl-C, a notebook's stop button) lets what is in flight be written back first.
-    Errors: DatabaseError, AlreadyRunning; errors in mid-run are in the result.
+    Errors: DatabaseError, AlreadyRunning, SettingsError where `limit` or `person_id` would take no row; errors in
+    mid-run are in the result.
     """
+    _check_selection(limit, person_id)
     from api_pipeline.assembly.request import RunObservers, RunRequest
     from api_pipeline.assembly.run import run as run_once
 
     run_id = str(uuid.uuid4())
     with _logged(settings, run_id) as add_secret, _interruptible() as stop:
-        request = RunRequest(run_id, limit, person_id=person_id)
+        # An id that looks like a number comes as one out of a notebook's table.
+        request = RunRequest(run_id, limit, person_id=None if person_id is None else str(person_id))
         summary = run_once(settings, request, RunObservers(on_token=add_secret), stop)
     return run_result(summary)
 
@@ -160,6 +163,14 @@ def make_trial_database(path: str | Path, children: int = 200) -> str:
     from api_pipeline.sandbox.sample_table import make_trial_table
 
     return make_trial_table(Path(path), children)
+
+
+def _check_selection(limit: object, person_id: object) -> None:
+    """Raise a SettingsError where a run would take no row, and so end as if nothing had been due."""
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise SettingsError("limit: expected a whole number from 1; leave it out to take every due row.")
+    if person_id is not None and not str(person_id).strip():
+        raise SettingsError("person_id is given without a text; give it one, or leave it out to take every due row.")
 
 
 def _as_text(value: str | int | float | bool) -> str:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,15 @@ def test_diagnostics_say_what_is_wrong_and_that_no_receiver_is_set() -> None:
     by_test = {row.test: row for row in rows}
     assert by_test["test-db-connection"].status == "failed"
     assert by_test["test-endpoint"].status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("selection", "named"), [({"limit": 0}, "limit: "), ({"limit": "3"}, "limit: "), ({"person_id": " "}, "person_id ")]
+)
+def test_selection_that_would_take_no_row_is_an_error(selection: dict[str, Any], named: str, tmp_path: Path) -> None:
+    settings = load_settings(DB_CONNECTION_STRING=make_trial_database(tmp_path / "trial.db", 3))
+    with pytest.raises(SettingsError, match=f"^{named}"):
+        rehearse(settings, **selection)
 
 
 def test_unknown_setting_name_is_reported() -> None:
