@@ -222,6 +222,17 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(odd_world: World
     assert world.server.simulator.held("P1") is None
 
 
+def test_deletion_goes_from_a_table_filled_anew_after_log_retention(odd_world: World) -> None:
+    world = odd_world
+    world.fill([staged("P1")])
+    assert world.run().code == 0
+    world.database.execute(f"DELETE FROM {world.database.table}")
+    world.database.execute("DELETE FROM ssd_api_submission_log")
+    world.fill([staged("P1", state="Deleted")])
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
+
+
 @pytest.mark.parametrize("word", ["pendign", "", None, "\u00a0", "pen ding"])
 @pytest.mark.parametrize("state", ["New", None])
 def test_unknown_words_are_counted_named_and_make_exit_code_1(
