@@ -7,6 +7,7 @@ it becomes a list. Types come from TEC's OpenAPI file where there is one; else e
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -90,10 +91,17 @@ def records(
     """
     seen: set[str] = set()
     for row in _rows(path):
+        cells = {name: value for name, value in row.items() if name is not None}
         if not assumed.columns:
-            _assume(list(row), collection, properties, assumed)
+            _assume(list(cells), collection, properties, assumed)
         assumed.rows += 1
-        record = _record(row, properties)
+        if any(row.get(None) or ()):
+            # A comma too many moves cells under other titles.
+            raise SettingsError(
+                f"The file {path.name} has more cells than titles in row {assumed.rows + 1}; nothing was loaded. Put "
+                "double quotes around a cell with a comma in it."
+            )
+        record = _record(cells, properties)
         local_id = "|".join(_text(record.get(name)) for name in assumed.key)
         problem = id_error(local_id.replace("|", "") and local_id)
         if local_id in seen:
@@ -105,7 +113,8 @@ def records(
         yield local_id, record
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows(path: Path) -> Iterator[dict[str | None, Any]]:
+    """Yield the cells of each row by title; under None those beyond the last title."""
     for encoding in ("utf-8-sig", "cp1252"):
         try:
             with path.open(encoding=encoding, newline="") as file:
@@ -113,8 +122,13 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
                 for _ in file:
                     continue
             with path.open(encoding=encoding, newline="") as file:
-                for row in csv.DictReader(file):
-                    yield {str(name): value or "" for name, value in row.items() if name is not None}
+                reader = csv.DictReader(file)
+                if not reader.fieldnames:
+                    raise SettingsError(
+                        f"The file {path.name} is empty: expected at least its titles; nothing was loaded."
+                    )
+                for row in reader:
+                    yield {name: value if name is None else value or "" for name, value in row.items()}
                 return
         except UnicodeDecodeError:
             continue
@@ -173,7 +187,7 @@ def _typed(text: str, kind: str) -> Any:
         match kind:
             case "whole number":
                 return int(text)
-            case "number":
+            case "number" if math.isfinite(float(text)):
                 return float(text)
             case "true or false" if text.lower() in ("true", "y", "yes", "1", "false", "n", "no", "0"):
                 return text.lower() in ("true", "y", "yes", "1")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import product
 from typing import Any
 
 import orjson
 
+# A reader that does not tell small letters from capitals takes each of these for the id.
+_OTHER_IDS = frozenset(map("".join, product(*((one.lower(), one.upper()) for one in "localid")))) - {"localId"}
 # What is written of JSON here; more is read.
 _MOST_LEVELS = 250
 
@@ -36,6 +39,8 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
         raise NotSendable("json_payload is not a JSON object")
     if raw.count(b"[") + raw.count(b"{") > _MOST_LEVELS:
         _check_depth(record)
+    if not _OTHER_IDS.isdisjoint(record):
+        raise NotSendable("the payload's localId is written in other letters")
     own = record.get("localId")
     if own is not None and own != local_id:
         raise NotSendable("the payload's localId differs from local_id")

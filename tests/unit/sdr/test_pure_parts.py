@@ -35,7 +35,7 @@ def test_another_order_of_members_is_no_change(record: dict[str, Any]) -> None:
     assert orjson.loads(first) == {"localId": "a", **record}
 
 
-@pytest.mark.parametrize("payload", ["", "[]", "{", '{"localId": "b"}', "null"])
+@pytest.mark.parametrize("payload", ["", "[]", "{", '{"localId": "b"}', '{"LocalID": "a"}', "null"])
 def test_what_cannot_be_sent_is_said_without_its_values(payload: str) -> None:
     with pytest.raises(NotSendable, match=r"^(json_payload is not|the payload's localId)"):
         body_of("a", payload)
@@ -147,3 +147,24 @@ def test_a_file_without_the_key_columns_is_refused(tmp_path: Path) -> None:
     path.write_text("Course Code\nc1\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="has no column for studentIdentificationCode"):
         list(records(path, Collection.COURSE_ENROLMENTS, {}, Assumed()))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty: expected at least its titles"),
+        ("Student Identification Code,Gender\ns1,F\ns2,F,Wiremu, Ngata\n", "more cells than titles in row 3"),
+    ],
+)
+def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=words):
+        list(records(path, Collection.LEARNERS, {}, Assumed()))
+
+
+def test_number_that_is_none_stays_text(tmp_path: Path) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.write_text("Student Identification Code,Fee\ns1,NaN\n", encoding="utf-8")
+    found = list(records(path, Collection.LEARNERS, {"fee": {"type": "number"}}, Assumed()))
+    assert found == [("s1", {"studentIdentificationCode": "s1", "fee": "NaN"})]
