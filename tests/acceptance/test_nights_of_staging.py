@@ -30,9 +30,13 @@ from tests.support.databases import TestDatabase
 from tests.support.effort import IS_LONG, examples
 from tests.support.world import World
 
-NIGHTS = examples(5, 10)
+NIGHTS = examples(3, 10)
 # Those that end early come every third night, and those that are finished every second.
-BAD_NIGHTS = examples(6, 10)
+BAD_NIGHTS = examples(4, 10)
+# A child of each case and some more. The cases of what happens to a child come first, and those of single values last:
+# these are seen in the whole town alone.
+WHOLE_TOWN = len(ALL_CASES) + 40
+FEW = WHOLE_TOWN if IS_LONG else 120
 TODAY = date.today()  # noqa: DTZ011 - the council's own day, for the runs as well
 WINDOW, OPTIONS = window_for(TODAY), StageOptions()
 # A small town loses more than a twentieth of its children in a night, if a tenth of them changes.
@@ -49,10 +53,17 @@ class Council:
     """A synthetic SSD in memory and in the database, the staging table, and what the receiver must hold."""
 
     def __init__(
-        self, database: TestDatabase, server: SimulatorServer, folder: Path, seed: str, *, purges: bool = False
+        self,
+        database: TestDatabase,
+        server: SimulatorServer,
+        folder: Path,
+        seed: str,
+        *,
+        people: int = WHOLE_TOWN,
+        purges: bool = False,
     ) -> None:
         self.purges = purges
-        self.ssd = SyntheticSsd(len(ALL_CASES) + 40, TODAY)
+        self.ssd = SyntheticSsd(people, TODAY)
         self.rng = random.Random(seed)
         self.world = World(database, server, folder)
         council(database, folder)
@@ -135,7 +146,8 @@ def _ids(element: dict[str, Any]) -> set[Any]:
 def test_receiver_holds_the_cohort_after_each_of_many_stagings(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, purges: bool
 ) -> None:
-    town = Council(deployed, server, tmp_path, f"{deployed.name} {purges}", purges=purges)
+    people = WHOLE_TOWN if purges else FEW
+    town = Council(deployed, server, tmp_path, f"{deployed.name} {purges}", people=people, purges=purges)
     for _ in range(NIGHTS):
         assert town.night().code == 0
         town.compare()
@@ -144,7 +156,7 @@ def test_receiver_holds_the_cohort_after_each_of_many_stagings(
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_next_run_completes_failed_nights(deployed: TestDatabase, server: SimulatorServer, tmp_path: Path) -> None:
-    town = Council(deployed, server, tmp_path, "bad nights")
+    town = Council(deployed, server, tmp_path, "bad nights", people=FEW)
     for night in range(BAD_NIGHTS):
         first = town.rng.randrange(1, 4)
         when = town.rng.choice([When.BEFORE_ACCEPTING, When.AFTER_ACCEPTING])
@@ -161,7 +173,7 @@ def test_next_run_completes_failed_nights(deployed: TestDatabase, server: Simula
 def test_a_staging_that_is_refused_sends_nothing(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
-    town = Council(deployed, server, tmp_path, "refused")
+    town = Council(deployed, server, tmp_path, "refused", people=FEW)
     assert town.night("--limit", "5").code == 0
     before = server.simulator.stats().requests
     deployed.execute("DELETE FROM ssd_person")
