@@ -20,7 +20,8 @@ from api_pipeline.sandbox.simulator import (
 )
 from tests.properties.model import content
 from tests.support.commands import invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
+from tests.support.effort import IS_LONG
 from tests.support.staging import change, fill, row_of, staged, table_rows
 from tests.support.world import live_settings
 
@@ -117,8 +118,16 @@ def compare(database: TestDatabase, server: SimulatorServer) -> None:
             assert content(json.loads(noted[person])) == content(held)
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
-@pytest.mark.parametrize("mode", ["--deltas", "--full"])
+@pytest.mark.parametrize(
+    ("database", "mode"),
+    # Each mode on one of them.
+    [
+        ("sqlite", "--deltas"),
+        ("postgresql-odbc", "--full"),
+        *([("sqlite", "--full"), ("postgresql-odbc", "--deltas")] if IS_LONG else []),
+    ],
+    indirect=["database"],
+)
 def test_receiver_holds_the_newest_version_after_each_of_ten_nights(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, mode: str
 ) -> None:
@@ -142,7 +151,7 @@ def test_receiver_holds_the_newest_version_after_each_of_ten_nights(
     assert "nothing was due" in invoke_cli(["run", mode], settings, tmp_path).out
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@one_kind
 @pytest.mark.parametrize("mode", ["--deltas", "--full"])
 def test_adopted_table_is_not_sent_again(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, mode: str

@@ -85,6 +85,15 @@ class TestDatabase:
         finally:
             cursor.close()
 
+    def records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Return all rows of a query, each with its values by column, whose names are in lower case."""
+        cursor = self._run(sql, parameters)
+        try:
+            names = [str(column[0]).lower() for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        finally:
+            cursor.close()
+
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns in lower case, in their order."""
         cursor = self._run(f"SELECT * FROM {table} WHERE 1 = 0", ())

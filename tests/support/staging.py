@@ -121,15 +121,13 @@ def fill(database: TestDatabase, table: str, rows: Iterable[Staged]) -> None:
 
 def table_rows(database: TestDatabase, table: str, order_by: str = "id") -> list[dict[str, Any]]:
     """Return every column of every row by its name in lower case; times as datetime, hashes as bytes."""
-    names = database.columns(table)
-    found = database.rows(f"SELECT * FROM {table} ORDER BY {order_by}")
-    return [{name: _normal(name, value) for name, value in zip(names, row, strict=True)} for row in found]
+    return [_whole(record) for record in database.records(f"SELECT * FROM {table} ORDER BY {order_by}")]
 
 
 def row_of(database: TestDatabase, table: str, person: str) -> dict[str, Any]:
     """Return the one row of a person; fails where there is none or more than one."""
-    (row,) = [row for row in table_rows(database, table) if row["person_id"] == person]
-    return row
+    (record,) = database.records(f"SELECT * FROM {table} WHERE person_id = ?", [person])
+    return _whole(record)
 
 
 def change(database: TestDatabase, table: str, person: str, **columns: object) -> None:
@@ -143,6 +141,10 @@ def _bound(database: TestDatabase, value: object) -> object:
     if isinstance(value, datetime) and database.dialect is Dialect.SQLITE:
         return value.isoformat(" ", "milliseconds")
     return value
+
+
+def _whole(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: _normal(name, value) for name, value in record.items()}
 
 
 def _normal(name: str, value: object) -> object:
