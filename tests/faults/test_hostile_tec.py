@@ -100,7 +100,7 @@ class Left:
     worked_s: float
     most_mb: float
     sent: int
-    waited_s: float = 0.0
+    waited_s: float
 
     def is_bounded(self, timeout_s: float = 3.0) -> bool:
         """Return whether neither memory nor time was taken beyond what they are bounded to."""
@@ -161,7 +161,7 @@ def run_all(folder: Path, cases: Sequence[Case]) -> tuple[list[Left], str]:
     text = done.stdout + done.stderr
     assert (folder / "left.json").exists(), text[-3000:]
     left = json.loads((folder / "left.json").read_text())
-    return [Left(*left[name], waited_s=waited_s(receiver, name)) for name in calls], text
+    return [Left(*[*left[name], waited_s(receiver, name)]) for name in calls], text
 
 
 def waited_s(receiver: HostileReceiver, name: str) -> float:
