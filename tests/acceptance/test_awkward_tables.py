@@ -65,6 +65,7 @@ def test_only_the_newest_row_of_a_person_is_sent(world: World, deltas: str) -> N
     assert newest_row["submission_status"] == "sent"
 
 
+@one_kind
 def test_older_rows_stay_as_they_are_until_the_newest_is_accepted(world: World) -> None:
     world.fill([staged("1", child("1", mis_child_id="M1")), staged("1")])
     world.server.simulator.add_fault(Fault(status=422))
@@ -85,6 +86,7 @@ def test_rows_without_a_person_stand_for_themselves(world: World) -> None:
     assert world.server.simulator.held("B")
 
 
+@one_kind
 def test_adopted_baseline_never_replaces_a_later_one(world: World) -> None:
     one = child("1", social_care_episodes=[EPISODE])
     two = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
@@ -165,6 +167,7 @@ def test_without_purging_a_payload_goes_even_where_something_only_vanished(world
     assert "NOT SENT" not in row_of(world.database, world.database.table, "1")["api_response"]
 
 
+@one_kind
 def test_without_purging_a_lost_answer_leaves_the_baseline_in_doubt(world: World) -> None:
     first, second = child("1", mis_child_id="M1"), child("1", mis_child_id="M2", social_care_episodes=[EPISODE])
     world.fill([staged("1", first)])
@@ -259,6 +262,7 @@ def test_what_stands_under_an_old_id_is_found_and_deleted_as_the_page_says(world
     assert world.database.rows(found) == []
 
 
+@one_kind
 @pytest.mark.parametrize("deltas", ["false", "true"])
 @pytest.mark.parametrize("gone", ["closure", "identifier"])
 def test_retained_part_is_sent_again_after_a_purge_of_its_parent(world: World, deltas: str, gone: str) -> None:

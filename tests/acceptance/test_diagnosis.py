@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,19 +46,19 @@ def installed(args: list[str], settings: dict[str, str], folder: Path) -> Comple
 
 
 @pytest.mark.parametrize(
-    ("command", "last"),
+    ("command", "last", "start"),
     [
-        ("test-db-connection", "test-db-connection: passed"),
-        ("test-schema", "test-schema: passed"),
-        ("test-endpoint", "test-endpoint: passed"),
-        ("smoke", "smoke: all passed"),
-        ("run-smoke", "smoke: all passed"),
+        ("test-db-connection", "test-db-connection: passed", run_cli),
+        ("test-schema", "test-schema: passed", run_cli),
+        ("test-endpoint", "test-endpoint: passed", run_cli),
+        ("smoke", "smoke: all passed", run_cli),
+        ("run-smoke", "smoke: all passed", installed),
     ],
 )
 def test_installed_command_passes_where_all_is_well(
-    command: str, last: str, settings: dict[str, str], tmp_path: Path
+    command: str, last: str, start: Callable[..., Completed], settings: dict[str, str], tmp_path: Path
 ) -> None:
-    done = installed([command], settings, tmp_path)
+    done = start([command], settings, tmp_path)
 
     assert (done.code, done.err) == (0, ""), done.text
     assert done.out.splitlines()[-1] == last
@@ -65,7 +66,7 @@ def test_installed_command_passes_where_all_is_well(
 
 
 def test_smoke_runs_all_three_and_sums_up(settings: dict[str, str], tmp_path: Path) -> None:
-    lines = installed(["smoke"], settings, tmp_path).out.splitlines()
+    lines = run_cli(["smoke"], settings, tmp_path).out.splitlines()
 
     assert [line for line in lines if line.startswith("test-") and ":" not in line] == [
         *("test-db-connection", "test-schema", "test-endpoint")
@@ -109,7 +110,7 @@ def test_smoke_continues_after_an_error_and_returns_its_code(
 
 def test_smoke_json_contains_all_three(settings: dict[str, str], tmp_path: Path) -> None:
     closed = {**settings, "API_ENDPOINT": f"https://127.0.0.1:{closed_port()}"}
-    done = installed(["smoke", "--json"], closed, tmp_path)
+    done = run_cli(["smoke", "--json"], closed, tmp_path)
 
     document = json.loads(done.out)
     assert (done.code, document["exit_code"], document["ok"]) == (5, 5, False)

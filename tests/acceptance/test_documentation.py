@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,14 +34,17 @@ _LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
 _OF_OTHERS = {"REQUIRE_ALL", "STRICT_DATABASE", "PYTHONHASHSEED"}
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.name))
-def test_a_table_head_has_words_over_each_column_or_over_none(page: Path) -> None:
-    lines = page.read_text(encoding="utf-8").splitlines()
-    heads = [head for head, rule in itertools.pairwise(lines) if re.fullmatch(r"\|(?: *:?-+:? *\|)+", rule)]
-    for head in heads:
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", head)[1:-1]]
-        # The style hides a head without any word.
-        assert all(cells) or not any(cells), head
+def test_a_table_head_has_words_over_each_column_or_over_none() -> None:
+    partly = []
+    for page in pages():
+        lines = page.read_text(encoding="utf-8").splitlines()
+        heads = [head for head, rule in itertools.pairwise(lines) if re.fullmatch(r"\|(?: *:?-+:? *\|)+", rule)]
+        for head in heads:
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", head)[1:-1]]
+            # The style hides a head without any word.
+            if any(cells) and not all(cells):
+                partly.append((page.name, head))
+    assert partly == []
 
 
 def test_colours_of_the_site_can_be_read_on_its_backgrounds() -> None:
@@ -80,25 +84,25 @@ def every_command(group: click.Group, context: click.Context) -> Iterator[tuple[
 COMMANDS = dict(every_command(cli, click.Context(cli, info_name="d2i-csc-api")))
 
 
-@pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_and_every_option_says_what_it_is_for(path: str) -> None:
-    command = COMMANDS[path]
-    assert len((command.help or "").split()) >= 4, f"{path} has no help"
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert parameter.help, f"{path} {parameter.opts}"
+def test_every_command_and_every_option_says_what_it_is_for() -> None:
+    assert [path for path, command in COMMANDS.items() if len((command.help or "").split()) < 4] == []
+    options = [(path, one) for path, command in COMMANDS.items() for one in command.params]
+    assert [(path, one.opts) for path, one in options if isinstance(one, click.Option) and not one.help] == []
 
 
-@pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)])
-def test_every_command_and_every_option_is_in_the_reference(path: str) -> None:
+def test_every_command_and_every_option_is_in_the_reference() -> None:
     text = text_of("reference/cli.md")
-    section = text.partition(f"\n## {path}\n")[2].partition("\n## ")[0]
     everywhere = text.partition("## Options that every command has")[2].partition("\n## ")[0]
-    assert section
-    for parameter in COMMANDS[path].params:
-        for name in (*parameter.opts, *parameter.secondary_opts):
-            if isinstance(parameter, click.Option) and name != "--help":
-                assert f"`{name}`" in section + everywhere, name
+    absent = []
+    for path, command in COMMANDS.items():
+        if isinstance(command, click.Group):
+            continue
+        section = text.partition(f"\n## {path}\n")[2].partition("\n## ")[0]
+        names = [name for one in command.params if isinstance(one, click.Option) for name in one.opts]
+        names += [name for one in command.params if isinstance(one, click.Option) for name in one.secondary_opts]
+        absent += [(path, name) for name in names if f"`{name}`" not in section + everywhere and name != "--help"]
+        absent += [] if section else [(path, "the command itself")]
+    assert absent == []
 
 
 def test_every_setting_is_in_the_reference() -> None:
@@ -124,27 +128,31 @@ def text_of(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_setting_that_a_page_names_exists(path: Path) -> None:
-    in_files = [line for block in blocks(path) if block.language == "ini" for line in block.text.splitlines()]
-    names = {line.partition("=")[0].strip() for line in in_files if "=" in line and not line.startswith("#")}
-    names |= {name for name in re.findall(r"`([A-Z][A-Z0-9_]{3,})=[^`]*`", prose(path)) if name not in _OF_OTHERS}
-    assert [name for name in sorted(names) if canonical_name(name) is None and name not in SDR_SETTINGS] == []
+def test_every_setting_that_a_page_names_exists() -> None:
+    unknown = []
+    for path in pages():
+        in_files = [line for block in blocks(path) if block.language == "ini" for line in block.text.splitlines()]
+        names = {line.partition("=")[0].strip() for line in in_files if "=" in line and not line.startswith("#")}
+        names |= {name for name in re.findall(r"`([A-Z][A-Z0-9_]{3,})=[^`]*`", prose(path)) if name not in _OF_OTHERS}
+        of_no_setting = (name for name in sorted(names) if canonical_name(name) is None and name not in SDR_SETTINGS)
+        unknown += [(path.name, name) for name in of_no_setting]
+    assert unknown == []
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_to_an_existing_file_and_heading(path: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_heading() -> None:
     wrong = []
-    for link in _LINK.findall(prose(path)):
-        target, _, anchor = link.partition("#")
-        if "://" in target or target.startswith("mailto:"):
-            continue
-        file = (path.parent / target).resolve() if target else path
-        if not file.exists() or (anchor and anchor not in anchors(file)):
-            wrong.append(link)
+    for path in pages():
+        for link in _LINK.findall(prose(path)):
+            target, _, anchor = link.partition("#")
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            file = (path.parent / target).resolve() if target else path
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                wrong.append((path.name, link))
     assert wrong == []
 
 
+@cache
 def anchors(path: Path) -> set[str]:
     """Return the places that can be linked to: the site's and GitHub's way of naming a heading agree on these pages."""
     text = path.read_text(encoding="utf-8")

@@ -52,9 +52,14 @@ def parse(command: click.Command, name: str, words: list[str]) -> None:
         pass  # --help and --version end at once
 
 
-@pytest.mark.parametrize("shown", DISTINCT.values(), ids=lambda shown: f"{shown.page}: {shown.line}")
-def test_the_program_takes_every_command_that_is_shown(shown: Shown) -> None:
-    parse(cli, "d2i-csc-api", list(shown.words))
+def test_the_program_takes_every_command_that_is_shown() -> None:
+    refused = []
+    for shown in DISTINCT.values():
+        try:
+            parse(cli, "d2i-csc-api", list(shown.words))
+        except (click.ClickException, AssertionError) as error:
+            refused.append((shown.page, shown.line, str(error)))
+    assert refused == []
 
 
 def test_the_pages_show_every_command() -> None:

@@ -14,6 +14,7 @@ from api_pipeline.sandbox.simulator import CLIENT_SECRET, SimulatorServer
 from api_pipeline.sandbox.simulator.answer import Answer
 from tests.support.commands import invoke_cli, run_cli
 from tests.support.databases import TestDatabase, one_kind
+from tests.support.effort import IS_LONG
 from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
 from tests.support.world import live_settings
 
@@ -67,10 +68,11 @@ def is_readable(text: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get("la_child_id"), str)
 
 
-def test_5000_rows_of_every_state_are_sent_once_and_written_back(
+def test_rows_of_every_state_are_sent_once_and_written_back(
     deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
 ) -> None:
-    fill(deployed, deployed.table, mixed_rows(5000))
+    # As many as a council has on one kind of database, and some batches on the others.
+    fill(deployed, deployed.table, mixed_rows(5000 if IS_LONG or deployed.name == "sqlite" else 700))
     before = {row["id"]: row for row in table_rows(deployed, deployed.table)}
     done = invoke_cli(["run", "--max-in-flight", "3"], live(deployed, server), tmp_path)
     assert done.code == 1, done.text

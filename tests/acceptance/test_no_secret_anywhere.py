@@ -13,6 +13,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -378,6 +379,7 @@ def acts() -> list[tuple[str, int]]:
     ]
 
 
+@cache
 def forms(value: str) -> set[str]:
     """Return the ways in which a value can be written down, in lower case."""
     in_json = json.dumps(value)[1:-1]
@@ -386,6 +388,7 @@ def forms(value: str) -> set[str]:
     return {form.lower() for form in written}
 
 
+@cache
 def encoded(value: str) -> set[str]:
     """Return the ways in which base64 can carry a value: alone, and behind a user as basic authentication writes it."""
     pairs = [value, f"operator:{value}"]

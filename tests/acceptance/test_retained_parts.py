@@ -15,6 +15,7 @@ from tests.properties.model import content
 from tests.support.commands import Completed
 from tests.support.council_ssd import CouncilSsd, child_rows, council
 from tests.support.databases import TestDatabase
+from tests.support.effort import IS_LONG
 from tests.support.ssd import cin_plan
 from tests.support.world import World, recorded
 
@@ -63,8 +64,16 @@ def town(deployed: TestDatabase, tmp_path: Path) -> Iterator[Town]:
         yield Town(deployed, server, tmp_path)
 
 
-@pytest.mark.strict
-@pytest.mark.parametrize("mode", ["--full", "--deltas"])
+@pytest.mark.parametrize(
+    ("database", "mode"),
+    # Each mode on the embedded database and on another.
+    [
+        *(("sqlite", mode) for mode in ("--full", "--deltas")),
+        *(("postgresql-odbc", mode) for mode in ("--deltas", *(["--full"] if IS_LONG else []))),
+        *(("strict", mode) for mode in ("--full", *(["--deltas"] if IS_LONG else []))),
+    ],
+    indirect=["database"],
+)
 def test_retained_part_leaves_the_payload_and_stays_at_the_receiver(town: Town, mode: str) -> None:
     town.night(BEFORE, mode)
     assert town.staged_plans() == town.held_plans() == ["OLD", "OPEN"]

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from api_pipeline import errors
-from tests.support.commands import ROOT, clean_environment
+from tests.support.commands import ROOT, Completed, run_cli
 from tests.support.databases import TestDatabase, missing
 from tests.support.schedulers import KNOWN, NAMESPACE
 from tests.support.staging import fill, staged
@@ -76,7 +76,7 @@ def test_scheduled_command_is_silent_and_leaves_log_and_report(
     (folder / ".env").write_text("\n".join(f"{name}={value}" for name, value in deployed.settings.items()), "utf-8")
     (folder / ".env").chmod(0o600)
     done = start(command(folder), folder)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "", "")
     assert (folder / "run.log").read_text(encoding="utf-8").strip()
     (report,) = (folder / "reports").glob("csc-api-run-*.html")
     assert (folder / "reports" / "index.html").is_file()
@@ -88,21 +88,13 @@ def test_scheduled_command_reports_an_error_by_code_and_message(
     tmp_path: Path, command: Callable[[Path], list[str]]
 ) -> None:
     done = start(command(tmp_path), tmp_path)
-    assert done.returncode == 2
-    assert "DB_CONNECTION_STRING" in done.stderr
+    assert done.code == 2
+    assert "DB_CONNECTION_STRING" in done.err
 
 
-def start(arguments: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def start(arguments: list[str], folder: Path) -> Completed:
     """Start the program as a scheduler does: in the folder, without a terminal, with next to no environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "api_pipeline", *arguments],
-        cwd=folder,
-        env=clean_environment({}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
+    return run_cli(arguments, {}, folder)
 
 
 def test_the_task_has_only_elements_that_task_scheduler_knows() -> None:

@@ -145,8 +145,8 @@ def test_receipts_survive_a_database_that_refuses_logins(postgres_world: World) 
 @pytest.mark.parametrize("number", range(25, 37, 1 if IS_LONG else 3))
 def test_spool_is_named_whichever_connection_is_lost_first(relayed: tuple[World, Relay], number: int) -> None:
     world, relay = relayed
-    world.stage(MANY)
-    world.server.simulator.change(latency_s=0.1)
+    world.stage(2 * MANY)
+    world.server.simulator.change(latency_s=0.03)
     relay.lose_answers(b"COMMIT\x00", {number}, for_good=True)
     done = world.run(**MID_RUN, DB_RETRY_S=0)
     relay.restore()
@@ -263,7 +263,7 @@ def test_commit_reported_as_done_is_durable_when_the_connection_dies(
     """The driver calls some commits done that died with the connection: about one in thirty, cut as this test does."""
     postgres.execute("CREATE TABLE done (attempt INT, number INT)")
     chance = random.Random(1)
-    for attempt in range(150):
+    for attempt in range(150 if IS_LONG else 60):
         connection = connect(postgres.connection_string)
         (pid,) = connection.query("SELECT pg_backend_pid()")[0]
         cut = threading.Timer(chance.random() * 0.004, postgres.execute, ("SELECT pg_terminate_backend(?)", [pid]))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import clean_environment
+from tests.support.effort import IS_LONG
 from tests.support.hostile_answers import FAST, SLOW, TOKENS, receipts_twice, saying
 from tests.support.hostile_receiver import HostileReceiver
 from tests.support.staging import staged
@@ -127,7 +128,7 @@ def test_token_answer_is_bounded_and_read_or_refused(embedded_world: World, name
 
 
 @on_linux
-@pytest.mark.parametrize("command", ["run", "test-endpoint"])
+@pytest.mark.parametrize("command", ["run", *(["test-endpoint"] if IS_LONG else [])])
 def test_token_answer_of_a_gigabyte_takes_little_memory(embedded_world: World, command: str) -> None:
     embedded_world.stage(1)
     with HostileReceiver(token=TOKENS["gigabyte"][1]) as receiver:

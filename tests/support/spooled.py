@@ -12,7 +12,7 @@ from api_pipeline.sandbox.simulator import Fault, FaultKind
 from tests.support.world import World
 
 MID_RUN = {"BATCH_SIZE": 2, "MAX_IN_FLIGHT": 4}
-MANY = 120
+MANY = 60
 KEPT = {*SpooledReceipt.__dataclass_fields__}
 
 
