@@ -23,6 +23,7 @@ from tests.support.databases import (
     sqlite_database,
 )
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import Made
 from tests.support.strict import strict_database
 from tests.support.world import World
 
@@ -30,13 +31,13 @@ from tests.support.world import World
 @pytest.fixture(params=["sqlite", *EXTERNAL_KIND])
 def world(request: pytest.FixtureRequest, server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
     with _database(request.param, tmp_path) as database:
-        yield World(database.deploy(), server, tmp_path)
+        yield World(database if database.made is Made.DEPLOYED else database.deploy(), server, tmp_path)
 
 
 def _database(kind: str, folder: Path) -> AbstractContextManager[TestDatabase]:
     if kind in EXTERNAL_KIND:
         return external_database(os.environ[EXTERNAL])
-    return strict_database(folder) if kind == "strict" else sqlite_database(folder)
+    return strict_database(folder) if kind == "strict" else sqlite_database(folder, Made.DEPLOYED)
 
 
 @pytest.fixture
@@ -47,14 +48,14 @@ def deployed_world(deployed: TestDatabase, server: SimulatorServer, tmp_path: Pa
 
 @pytest.fixture
 def embedded_world(server: SimulatorServer, tmp_path: Path) -> Iterator[World]:
-    with sqlite_database(tmp_path) as database:
-        yield World(database.deploy(), server, tmp_path)
+    with sqlite_database(tmp_path, Made.DEPLOYED) as database:
+        yield World(database, server, tmp_path)
 
 
 @pytest.fixture
 def postgres(postgres_server: PostgresServer) -> Iterator[TestDatabase]:
-    with postgresql_database(postgres_server) as database:
-        yield database.deploy()
+    with postgresql_database(postgres_server, Made.DEPLOYED) as database:
+        yield database
 
 
 @pytest.fixture
