@@ -51,7 +51,8 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
         if path == read or not is_there(path):
             continue
         if read is None:
-            sentences.append(not_read(path))
+            another = f"The file {path} is not read, because another one was asked for."
+            sentences.append(another if path.name in FILE_NAMES else not_read(path))
         else:
             sentences.append(f"The file {path} is not read, because {read} is; keep the settings in one of them.")
     return sentences

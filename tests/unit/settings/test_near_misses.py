@@ -77,7 +77,9 @@ def test_settings_files_that_are_not_read_are_named(tmp_path: Path) -> None:
     for name in ("env.txt", ".env.txt"):
         (tmp_path / name).write_text("")
     read = tmp_path / ".env"
-    assert len(unread_files(None, tmp_path, None)) == 2
+    another, misnamed = unread_files(None, tmp_path, None)
+    assert "env.txt is not read, because another one was asked for" in another
+    assert "rename it to .env" in misnamed
     assert [sentence.split()[2] for sentence in unread_files(read, tmp_path, tmp_path)] == [
         str(tmp_path / "env.txt"),
         str(tmp_path / ".env.txt"),
