@@ -31,7 +31,7 @@ from tests.support.effort import examples
 MARK = "ZZ0X"
 TODAY = date(2026, 11, 21)
 Path = tuple[str | int, ...]
-many = settings(max_examples=examples(50, 250), deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(25, 300), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 
@@ -346,7 +346,7 @@ def test_check_finds_every_value_put_back_in_the_previous_payload(seed: int) -> 
             assert all(not place.startswith("json_payload") for place in found)
 
 
-@settings(max_examples=examples(40, 250))
+@settings(max_examples=examples(20, 300))
 @given(st.lists(st.one_of(st.text(max_size=12), st.integers(), st.dates().map(str), st.floats()), max_size=8))
 @example(["St. John\nO'Brien", "\u0130stanbul", "\u00df-\u2019", "_", ""])
 def test_values_are_compared_alike_one_by_one_and_together(values: list[object]) -> None:

@@ -24,7 +24,7 @@ from tests.support.effort import examples
 from tests.support.staging import child, staged
 from tests.support.world import World, normal
 
-HISTORIES = int(os.environ.get("GATEWAY_HISTORIES", examples(6, 300)))
+HISTORIES = int(os.environ.get("GATEWAY_HISTORIES", examples(4, 300)))
 ATTEMPTS = 2
 # Those that make a try wait for its end come seldom: each costs a second.
 SLOW = (Trick.DRIPPING_HEAD, Trick.DRIPPING_BODY)

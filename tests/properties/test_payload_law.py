@@ -19,7 +19,7 @@ from tests.support.effort import examples
 
 ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)
 MOST_STEPS = 2
-many = settings(max_examples=examples(200, 2500), deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(80, 2500), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 
@@ -217,7 +217,7 @@ def test_run_after_a_kill_behind_a_purge_sends_a_child_known_by_id_alone(
     assert (record.kind, record.body.decode(), record.held_after) == (RecordKind.FULL, bare.text, bare.text)
 
 
-@settings(max_examples=examples(150, 500), deadline=None)
+@settings(max_examples=examples(60, 500), deadline=None)
 @given(seed=seeds)
 def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> None:
     maker = Maker(seed, doubtful=False)

@@ -25,7 +25,7 @@ from tests.support.effort import IS_LONG, examples
 from tests.support.tec import PERIOD, Killed, TecWorld, record, tec_world
 
 # The fewest that the law is worth: 200 with every change, 1,500 once a night.
-_HISTORIES = examples(50, 1500)
+_HISTORIES = examples(25, 1500)
 _BAD, _REFUSED = "BAD", "REFUSED"
 
 _READINGS = st.builds(

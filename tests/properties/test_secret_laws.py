@@ -86,7 +86,7 @@ def test_no_connection_string_at_all_shows_its_password(text: str) -> None:
     assert "geheim" not in shown or text.lower().startswith("sqlite:///")
 
 
-@settings(max_examples=examples(50, 200))
+@settings(max_examples=examples(25, 300))
 @given(long_passwords, st.sampled_from(["plain", "url", "json", "basic", "connection", "argument"]))
 def test_known_password_is_never_logged(password: str, form: str) -> None:
     written = {

@@ -24,7 +24,7 @@ from api_pipeline.staging.window import Window
 from tests.support.effort import examples
 from tests.support.ssd import RUN_DATE, WINDOW
 
-many = settings(max_examples=examples(150, 600), deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(60, 600), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 CHECKER = Checker(RUN_DATE)
 

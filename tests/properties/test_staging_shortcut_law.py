@@ -51,7 +51,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"UASC_VALUES": "nobody"},
 )
 few = settings(max_examples=examples(3, 5), deadline=None, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=examples(60, 100), deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(25, 200), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 

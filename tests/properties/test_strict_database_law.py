@@ -24,7 +24,7 @@ from tests.support.staging import child, staged
 from tests.support.strict import Mishap, StrictServer, strict_database
 from tests.support.world import World, normal
 
-HISTORIES = int(os.environ.get("STRICT_HISTORIES", examples(8, 500)))
+HISTORIES = int(os.environ.get("STRICT_HISTORIES", examples(5, 500)))
 QUIET: dict[int, Mishap] = {}
 mishaps = st.dictionaries(st.integers(1, 60), st.sampled_from(Mishap), max_size=4)
 seeds = st.integers(0, 2**16)

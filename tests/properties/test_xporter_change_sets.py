@@ -52,7 +52,7 @@ _LEFT_AND_CAME = [
 
 @example(_LEFT_AND_CAME, "lie", 100_011)
 @example(_LEFT_AND_CAME, "full", 2)
-@settings(max_examples=examples(6, 200), phases=_PHASES, deadline=None)
+@settings(max_examples=examples(4, 200), phases=_PHASES, deadline=None)
 @given(
     st.lists(_nights, min_size=1, max_size=4), st.sampled_from(("error", "full", "lie")), st.sampled_from((100_011, 2))
 )

@@ -44,7 +44,7 @@ _REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1
 
 @example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False, False)
 @example([Night((), (("extra_column", 0, "Students", 4),), None)], False, True)
-@settings(max_examples=examples(6, 200), phases=_PHASES)
+@settings(max_examples=examples(4, 200), phases=_PHASES)
 @given(st.lists(NIGHTS, min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
     nights: list[Night], minimised: bool, adds_columns: bool
@@ -69,7 +69,7 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
         rehearsal.connection.close()
 
 
-@settings(max_examples=examples(6, 200), phases=_PHASES)
+@settings(max_examples=examples(4, 200), phases=_PHASES)
 @given(NIGHTS, st.lists(st.sampled_from(QUIRKS), max_size=6))
 def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night: Night, quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def test_nothing_of_a_school_that_revoked_remains_whatever_else_goes_wrong(night
         rehearsal.connection.close()
 
 
-@settings(max_examples=examples(6, 200), phases=_PHASES)
+@settings(max_examples=examples(4, 200), phases=_PHASES)
 @given(st.sets(st.sampled_from(SCOPES), min_size=1), st.lists(st.sampled_from(QUIRKS), max_size=4))
 def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: set[str], quirks: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +113,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
         rehearsal.connection.close()
 
 
-@settings(max_examples=examples(5, 200), phases=_PHASES)
+@settings(max_examples=examples(4, 200), phases=_PHASES)
 @given(st.lists(st.sampled_from(QUIRKS), min_size=1, max_size=5), st.booleans())
 def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str], refused: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str],
         rehearsal.connection.close()
 
 
-@settings(max_examples=examples(5, 200), phases=_PHASES)
+@settings(max_examples=examples(4, 200), phases=_PHASES)
 @given(st.lists(st.sampled_from((*QUIRKS, "shrunk")), min_size=1, max_size=6), st.sampled_from(ESTABS))
 def test_no_log_holds_a_secret_a_name_a_upn_or_a_date_of_birth(quirks: list[str], paused: str) -> None:
     records: list[str] = []

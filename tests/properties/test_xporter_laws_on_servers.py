@@ -50,7 +50,7 @@ def _rehearsal(database: TestDatabase, folder: Path, **options: object) -> Itera
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-@settings(max_examples=examples(3, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
+@settings(max_examples=examples(2, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
 @given(st.lists(NIGHTS, min_size=1, max_size=2))
 def test_one_calm_collection_after_anything_lands_the_schools_on_a_server(
     database: TestDatabase, tmp_path: Path, nights: list[Night]
@@ -85,7 +85,7 @@ def _seen(connection: Connection, sql: str) -> frozenset[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
-@settings(max_examples=examples(3, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
+@settings(max_examples=examples(2, 200), phases=_PHASES, deadline=None, suppress_health_check=_SUPPRESSED)
 @given(st.lists(st.lists(_WITHIN_SCOPES, min_size=1, max_size=4), min_size=2, max_size=4))
 def test_a_reader_always_sees_one_snapshot_of_each_schools_endpoint(
     database: TestDatabase, tmp_path: Path, nights: list[list[tuple[str, int, int, str]]]

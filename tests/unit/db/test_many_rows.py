@@ -17,7 +17,7 @@ from tests.support.statements import count_of
 VALUES = st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=3)
 
 
-@settings(max_examples=examples(40, 200))
+@settings(max_examples=examples(20, 200))
 @given(st.integers(1, 60).flatmap(lambda width: st.lists(st.tuples(*[VALUES] * width), max_size=50)))
 def test_every_row_is_sent_once_in_order_and_within_limits(rows: list[tuple[object, ...]]) -> None:
     sql = f"INSERT INTO t (a) VALUES ({', '.join('?' * len(rows[0]))})" if rows else "INSERT INTO t (a) VALUES (?)"

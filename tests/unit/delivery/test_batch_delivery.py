@@ -30,6 +30,7 @@ from api_pipeline.model import (
     Rejected,
     StagedRow,
 )
+from tests.support.effort import examples
 
 
 def record(number: int) -> Record:
@@ -105,7 +106,7 @@ def test_named_records_are_taken_out_and_the_rest_is_sent_again_at_once() -> Non
 
 
 # No deadline: a busy machine's pause is not a fault of the search.
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60, 600))
 @given(st.sets(st.integers(0, 99), max_size=30), st.integers(1, 100), st.sampled_from([400, 403]))
 def test_unnamed_rejections_are_found_within_the_request_limit(culprits: set[int], size: int, refusal: int) -> None:
     """k culprits in n records cost at most k * (ceil(log2 n) + 2) + 1 requests, and one more for a 403's second try,

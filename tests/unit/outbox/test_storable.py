@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.outbox.storable import are_storable, nearest, storable
+from tests.support.effort import examples
 
 NOW = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - database times have no zone
 EMOJI = "\U0001f600"
@@ -82,7 +83,7 @@ def test_nearest_text_holds_no_null_character_even_where_all_else_is_ascii() -> 
     assert nearest("An\0 is odd", NOW) == "An\\ufffd is odd"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60, 600))
 @given(
     st.lists(
         st.tuples(

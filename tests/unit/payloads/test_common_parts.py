@@ -18,7 +18,7 @@ from tests.properties.model import Json, Maker
 from tests.support.effort import examples
 
 SHAPE = record_shape()
-many = settings(max_examples=examples(200, 2000), deadline=None)
+many = settings(max_examples=examples(80, 2000), deadline=None)
 seeds = st.integers(0, 2**32)
 EPISODE = {"social_care_episode_id": "E1", "referral_date": "2024-01-02"}
 PLAN = {"child_in_need_plan_id": "P1", "start_date": "2024-02-03"}
