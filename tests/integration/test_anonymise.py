@@ -19,7 +19,7 @@ from api_pipeline.anonymise.record import InventedRecord, LiveRecord, anonymise
 from api_pipeline.anonymise.tables import PAGE_SIZE, pair_of
 from api_pipeline.db import connect
 from tests.support.commands import Completed, clean_environment, invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, no_server
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.layouts import make_table
 from tests.support.staging import child, fill, staged, table_rows
@@ -76,6 +76,7 @@ def test_every_row_gets_an_anonymised_copy_that_is_pending(deployed: TestDatabas
     assert table_rows(deployed, deployed.table) == live
 
 
+@no_server
 def test_a_delta_remains_a_delta(deployed: TestDatabase, tmp_path: Path) -> None:
     before = child("1", social_care_episodes=[episode("E1")])
     fill(deployed, deployed.table, [staged("1", {**before, "mis_child_id": "M9"}, previous=before)])
@@ -88,6 +89,7 @@ def test_a_delta_remains_a_delta(deployed: TestDatabase, tmp_path: Path) -> None
     assert now == previous
 
 
+@no_server
 def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
     deployed: TestDatabase, tmp_path: Path
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_child_keeps_one_identity_in_a_run_and_gets_another_in_the_next(
     assert not set(first) & set(second)
 
 
+@no_server
 def test_copy_table_with_rows_is_refused_and_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     before = copied_rows(deployed)
@@ -114,6 +117,7 @@ def test_copy_table_with_rows_is_refused_and_unchanged(deployed: TestDatabase, t
     assert copied_rows(deployed) == before
 
 
+@no_server
 def test_empty_copy_table_needs_no_replace_option(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute(f"DELETE FROM {deployed.anon_table}")
     count = 2 * PAGE_SIZE + 3
@@ -136,6 +140,7 @@ def test_a_limit_is_kept_to_the_record(deployed: TestDatabase, tmp_path: Path, l
     assert deployed.count(deployed.anon_table) == limit
 
 
+@no_server
 def test_a_dry_run_counts_and_writes_nothing(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     before = copied_rows(deployed)
@@ -148,6 +153,7 @@ def test_a_dry_run_counts_and_writes_nothing(deployed: TestDatabase, tmp_path: P
     assert copied_rows(deployed) == before
 
 
+@no_server
 def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, tmp_path: Path) -> None:
     broken = [staged("1", '{"la_child_id": "Quillfeather"'), staged("2", " "), staged("3", '{"surname": "Q"}')]
     fill(deployed, deployed.table, [*broken, staged("4", previous='{"surname": "Quillfeather')])
@@ -164,6 +170,7 @@ def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, 
     assert "Quillfeather" not in done.text
 
 
+@no_server
 def test_table_without_readable_rows_leaves_the_copy_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1", "{")])
     before = copied_rows(deployed)
@@ -261,6 +268,7 @@ def test_copy_table_is_found_from_either_table_name(deployed: TestDatabase, tmp_
     assert deployed.count(deployed.anon_table) == 1
 
 
+@no_server
 def test_tables_without_legacy_id_work(database: TestDatabase, tmp_path: Path) -> None:
     for table in (database.table, database.anon_table):
         make_table(database, table, "older")
@@ -272,6 +280,7 @@ def test_tables_without_legacy_id_work(database: TestDatabase, tmp_path: Path) -
     assert len(copied_rows(database)) == 1
 
 
+@no_server
 def test_missing_copy_table_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
 
@@ -281,6 +290,7 @@ def test_missing_copy_table_is_named(deployed: TestDatabase, tmp_path: Path) -> 
     assert "rehearsal_anon" in done.err
 
 
+@no_server
 @pytest.mark.parametrize("option", ["--source", "--target"])
 def test_missing_table_is_reported_with_its_option(deployed: TestDatabase, tmp_path: Path, option: str) -> None:
     name = deployed.named("nosuch" if option == "--source" else "nosuch_anon")

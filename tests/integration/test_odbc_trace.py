@@ -24,7 +24,7 @@ from api_pipeline.sandbox.simulator.xporter import XporterServer, XporterSimulat
 from tests.integration.sdr.conftest import Provider
 from tests.support.commands import clean_environment, invoke_cli
 from tests.support.council_ssd import AS_OF, council
-from tests.support.databases import TestDatabase, missing
+from tests.support.databases import TestDatabase, missing, over_odbc
 from tests.support.staging import change, child, staged
 from tests.support.world import World
 from tests.support.xporter import TODAY
@@ -51,8 +51,6 @@ SYSTEM_DRIVERS = (
 BOUND = re.compile(r"SQL Type = (-?\d+).*\n\s*Col Def = (\d+)")
 LONG = {"first_name": "x" * 5000, "surname": "Sample", "date_of_birth": "2014-03-09", "sex": "F"}
 OLD = (pyodbc.SQL_WLONGVARCHAR, pyodbc.SQL_LONGVARCHAR)
-
-over_odbc = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc"], indirect=True)
 
 
 def traced(folder: Path, program: str, env: dict[str, str]) -> tuple[str, str]:

@@ -14,8 +14,9 @@ import pytest
 from api_pipeline.logs.output import GuardedStream, guarded_streams, redact_output
 from api_pipeline.logs.plain_text import harmless, harmless_on_screen
 from api_pipeline.logs.redaction import Redactor
-from tests.support.commands import clean_environment
+from tests.support.commands import clean_environment, run_cli
 from tests.support.databases import TestDatabase
+from tests.support.effort import IS_LONG
 from tests.support.staging import fill, row_of, staged
 
 pytestmark = [
@@ -37,13 +38,11 @@ def shell(line: str, database: TestDatabase, folder: Path) -> int:
 @pytest.mark.parametrize(
     "wiring",
     [
-        "| true; exit ${PIPESTATUS[0]}",
         "2>&1 | true; exit ${PIPESTATUS[0]}",
         ">&-",
-        "2>&-",
         "<&- >&- 2>&-",
-        ">/dev/full",
         ">/dev/full 2>/dev/full",
+        *(["| true; exit ${PIPESTATUS[0]}", "2>&-", ">/dev/full"] if IS_LONG else []),
     ],
 )
 def test_run_ends_with_its_own_code_whatever_becomes_of_its_output(
@@ -59,18 +58,11 @@ def test_run_ends_with_its_own_code_whatever_becomes_of_its_output(
 @only_sqlite
 def test_id_that_steers_a_terminal_is_shown_without_its_signs(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged(HOSTILE, "{", "Error", response=f"HTTP 400: {HOSTILE} is wrong")])
-    environment = clean_environment({**deployed.settings, "TABLE_NAME": deployed.table})
+    environment = {**deployed.settings, "TABLE_NAME": deployed.table}
     folder = tmp_path / "reports"
     for arguments in (["status"], ["status", "--json"], ["validate"], ["report", "--folder", str(folder)]):
-        done = subprocess.run(
-            [sys.executable, "-m", "api_pipeline", *arguments],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert not set(done.stdout + done.stderr) & set("\x1b\x07\x9b\u202e"), arguments
+        done = run_cli(arguments, environment, tmp_path)
+        assert not set(done.text) & set("\x1b\x07\x9b\u202e"), arguments
     pages = [path.read_text("utf-8") for path in folder.glob("*.html")]
     assert pages
     assert not any(set(page) & set("\x1b\x07\x9b\u202e") for page in pages)

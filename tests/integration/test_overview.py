@@ -12,7 +12,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
 from tests.support.commands import Completed, invoke_cli, run_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, no_server
 from tests.support.staging import fill, row_of, staged, table_rows
 from tests.support.stores import store_of
 
@@ -76,10 +76,12 @@ def test_oldest_pending_row_ignores_rows_that_are_not_due(deployed: TestDatabase
     assert oldest.startswith("2026-10-01 23:59:00")
 
 
+@no_server
 def test_an_empty_table_has_no_oldest_row_no_errors_and_no_counts(deployed: TestDatabase) -> None:
     assert overview_of(deployed) == Overview(counts=[], oldest_pending=None, errors=[], runs=[])
 
 
+@no_server
 def test_errors_are_grouped_without_values_most_frequent_first(deployed: TestDatabase) -> None:
     answers = [
         "HTTP 400: surname: 'Featherstonehaugh' is too long",
@@ -97,6 +99,7 @@ def test_errors_are_grouped_without_values_most_frequent_first(deployed: TestDat
     }
 
 
+@no_server
 def test_the_answers_of_rows_that_are_not_in_error_are_left_out(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [refused("1", "HTTP 400: x", status="pending"), refused("2", "a receipt", "sent")])
     assert overview_of(deployed).errors == []
@@ -158,6 +161,7 @@ def test_requeue_puts_all_errors_back_and_touches_nothing_else(deployed: TestDat
         assert {**after, "submission_status": None} == {**row, "submission_status": None}
 
 
+@no_server
 def test_requeue_can_be_limited_to_a_person(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [refused("1", "x"), refused("12", "x"), refused("1", "x", "sent")])
     assert requeued(deployed, person_id="1") == 1
@@ -182,18 +186,21 @@ def test_sql_wildcards_are_taken_literally(deployed: TestDatabase) -> None:
         assert statuses(deployed) == {"1": "pending", "2": "error"}, sign
 
 
+@no_server
 def test_both_limits_must_hold(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [refused("1", "x"), refused("1", "y"), refused("2", "x")])
     assert requeued(deployed, person_id="1", matching="x") == 1
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "error"]
 
 
+@no_server
 def test_requeue_with_nothing_to_do_reports_none(deployed: TestDatabase, tmp_path: Path) -> None:
     done = command(deployed, tmp_path, "requeue")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"0 rows were put back to pending in {deployed.table}.\n"
 
 
+@no_server
 def test_the_commands_say_what_they_did(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [refused("1", "HTTP 400: surname: 'Featherstonehaugh' is too long"), staged("2")])
     shown = command(deployed, tmp_path, "status")
@@ -205,6 +212,7 @@ def test_the_commands_say_what_they_did(deployed: TestDatabase, tmp_path: Path) 
     assert command(deployed, tmp_path, "requeue", "--quiet").out == ""
 
 
+@no_server
 def test_status_prints_the_same_for_machines(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [refused("1", "HTTP 503: unavailable"), staged("2", last_updated=SOME)])
     journal(deployed, "run-a", "2026-11-03 02:00:00")

@@ -15,7 +15,7 @@ from api_pipeline.reports.report_file import write_report
 from api_pipeline.reports.run_report import RuleErrors, RunReport, gather
 from api_pipeline.run_summary import RunSummary
 from tests.support.commands import Completed, invoke_cli
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, one_kind
 from tests.support.staging import fill, staged
 from tests.support.stores import store_of
 
@@ -100,6 +100,7 @@ def test_errors_come_from_the_runs_log_and_from_rows_in_error(deployed: TestData
     ]
 
 
+@one_kind
 def test_the_last_run_is_reported_unless_another_is_named(deployed: TestDatabase) -> None:
     for nights_ago in (3, 1, 2):
         journal(deployed, f"run-{nights_ago}", nights_ago, due=nights_ago)
@@ -128,6 +129,7 @@ def test_last_run_that_found_nothing_due_gives_way_to_one_with_something(
     assert (named.run_id if named else None) == "empty"
 
 
+@one_kind
 def test_a_run_older_than_the_chart_can_still_be_reported(deployed: TestDatabase) -> None:
     for nights_ago in range(35):
         journal(deployed, f"run-{nights_ago}", nights_ago)
@@ -168,6 +170,7 @@ def test_nights_are_read_with_their_errors_and_since_when_they_last(deployed: Te
     ]
 
 
+@one_kind
 def test_folder_gets_a_first_page_that_leads_to_the_runs_page(deployed: TestDatabase, tmp_path: Path) -> None:
     journal(deployed, "0a1b2c3d-run")
     journal(deployed, "ffffffff-run", 1)
@@ -180,17 +183,20 @@ def test_folder_gets_a_first_page_that_leads_to_the_runs_page(deployed: TestData
     assert 'href="csc-api-run-2026-11-20-020004-0a1b2c3d.html"' in index
 
 
+@one_kind
 def test_run_missing_from_the_journal_is_refused(deployed: TestDatabase) -> None:
     with pytest.raises(SettingsError, match="The journal knows no run nothing"):
         report_of(deployed, run_id="nothing")
 
 
+@one_kind
 def test_a_run_on_another_table_is_refused_and_that_table_named(deployed: TestDatabase) -> None:
     journal(deployed, "run-a", staging_table=deployed.anon_table)
     with pytest.raises(SettingsError, match=re.escape(f"--table {deployed.anon_table}")):
         report_of(deployed, run_id="run-a")
 
 
+@one_kind
 def test_a_run_that_has_just_ended_is_reported_without_a_journal(deployed: TestDatabase) -> None:
     deployed.execute(f"DROP TABLE {deployed.named('ssd_api_runs')}")
     summary = RunSummary(
@@ -233,6 +239,7 @@ def test_command_works_without_control_tables(deployed: TestDatabase, tmp_path: 
     assert "HTTP 400: sex: is missing" in page
 
 
+@one_kind
 def test_a_run_in_testing_mode_leaves_a_report_that_says_testing(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2", '{"la_child_id": "2", "child_details": "Wilhelmina"}')])
     done = command(deployed, tmp_path, "run", "--testing", "--report", "pages")
@@ -246,6 +253,7 @@ def test_a_run_in_testing_mode_leaves_a_report_that_says_testing(deployed: TestD
     assert "Wilhelmina" not in page
 
 
+@one_kind
 def test_unwritable_report_does_not_change_the_exit_code(deployed: TestDatabase, tmp_path: Path) -> None:
     (tmp_path / "pages").write_text("a file where a folder is expected", encoding="utf-8")
     fill(deployed, deployed.table, [staged("1")])

@@ -21,7 +21,7 @@ AS_OF = date(2026, 8, 10)
 
 
 def test_tables_are_made_filled_and_changed_on_every_database(database: TestDatabase) -> None:
-    ssd, rng = SyntheticSsd(len(ALL_CASES) + 40, AS_OF), random.Random(7)
+    ssd, rng = SyntheticSsd(len(ALL_CASES) + 10, AS_OF), random.Random(7)
     connection = connect(database.connection_string)
     try:
         create_tables(connection.execute, connection.dialect, database.schema)
@@ -29,7 +29,7 @@ def test_tables_are_made_filled_and_changed_on_every_database(database: TestData
         assert count == sum(database.count(database.named(table.name)) for table in SSD_TABLES)
         assert database.count(database.named("ssd_person")) == ssd.people
         _compare(database, ssd)
-        for _ in range(3):
+        for _ in range(2):
             write_night(connection, ssd.next_night(rng, 0.1), database.schema)
         _compare(database, ssd)
     finally:

@@ -15,7 +15,7 @@ from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.added import addable
 from api_pipeline.xporter.landing.new_columns import add_column_sql
 from api_pipeline.xporter.layout import Landing, Names, landings
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, over_odbc
 from tests.support.xporter import TODAY, Rehearsal, make_school
 
 MORE = "House_Name"
@@ -35,7 +35,7 @@ def houses(rehearsal: Rehearsal) -> list[Any]:
     return [(house, str(extra)) for house, extra in rehearsal.connection.query(sql)]
 
 
-@pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc"], indirect=True)
+@over_odbc
 def test_a_new_member_becomes_a_column_that_is_kept_in_step(database: TestDatabase, tmp_path: Path) -> None:
     connection = connect(database.connection_string)
     rehearsal = rehearsal_with_more(tmp_path, connection)

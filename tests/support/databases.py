@@ -31,6 +31,17 @@ EXTERNAL_KIND = ["external"] if os.environ.get(EXTERNAL) else []
 one_kind = pytest.mark.parametrize(
     "database", ["sqlite", *(["sqlite-odbc", "postgresql-odbc"] if IS_LONG else []), *EXTERNAL_KIND], indirect=True
 )
+# For a test of what goes over ODBC: a server's driver, and in `scripts/test --long` the embedded database's as well.
+over_odbc = pytest.mark.parametrize(
+    "database", [*(["sqlite-odbc"] if IS_LONG else []), "postgresql-odbc"], indirect=True
+)
+# For a test of what a table holds after a command, where others of its module are tried on the server: the embedded one
+# and the strict one, and in `scripts/test --long` each of them.
+no_server = pytest.mark.parametrize(
+    "database",
+    ["sqlite", *(["sqlite-odbc", "postgresql-odbc"] if IS_LONG else []), "strict", *EXTERNAL_KIND],
+    indirect=True,
+)
 ANON = "ssd_api_data_staging_anon"
 
 # No pool: a connection that a test closed must really be gone, or its database cannot be dropped.

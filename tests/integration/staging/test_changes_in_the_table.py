@@ -11,13 +11,14 @@ from api_pipeline.settings.loading import Purpose, load_settings
 from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
 from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, no_server
 from tests.support.staging import change, fill, staged
 
 pytestmark = pytest.mark.strict
 WRITTEN_BY_RUN = ("previous_json_payload", "previous_hash", "submission_timestamp")
 
 
+@no_server
 def test_the_receiver_named_here_is_that_of_the_settings(ssd: CouncilSsd) -> None:
     settings = load_settings({}, {**ssd.settings, **TO}, ssd.folder, purpose=Purpose.STAGE)
     assert settings.receiver == RECEIVER
@@ -36,6 +37,7 @@ def test_a_child_without_a_row_gets_one_that_is_pending_and_new(ssd: CouncilSsd)
     assert {name: row[name] for name in empty} == dict.fromkeys(empty)
 
 
+@no_server
 def test_the_id_in_other_systems_goes_into_its_column(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_legacy_id = 'M77'")
@@ -61,6 +63,7 @@ def test_changed_payload_is_pending_and_keeps_the_previous_one(ssd: CouncilSsd) 
     assert {name: row[name] for name in WRITTEN_BY_RUN} == {name: before[name] for name in WRITTEN_BY_RUN}
 
 
+@no_server
 def test_a_payload_that_changes_before_anything_was_accepted_stays_new(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     ssd.staged()
@@ -73,6 +76,7 @@ def test_a_payload_that_changes_before_anything_was_accepted_stays_new(ssd: Coun
     assert (first_name(row), row["api_response"]) == ("Other", None)
 
 
+@no_server
 @pytest.mark.parametrize("status", ["sent", "pending", "error", "testing"])
 def test_a_payload_that_did_not_change_leaves_its_row_untouched(ssd: CouncilSsd, status: str) -> None:
     ssd.children("1001")
@@ -84,6 +88,7 @@ def test_a_payload_that_did_not_change_leaves_its_row_untouched(ssd: CouncilSsd,
     assert ssd.staged(**TO) == before
 
 
+@no_server
 def test_renumbered_ids_alone_leave_the_row_untouched(ssd: CouncilSsd) -> None:
     ssd.put(with_plan("1001", "P1"))
     ssd.staged()
@@ -95,6 +100,7 @@ def test_renumbered_ids_alone_leave_the_row_untouched(ssd: CouncilSsd) -> None:
     assert ssd.staged(**TO) == before
 
 
+@no_server
 def test_the_new_ids_go_with_the_next_real_change(ssd: CouncilSsd) -> None:
     ssd.put(with_plan("1001", "P1"))
     ssd.staged()
@@ -114,6 +120,7 @@ def test_a_child_that_left_is_deleted_and_due_and_keeps_its_payload(ssd: Council
     assert {name: row[name] for name in unchanged} == {name: before[name] for name in unchanged}
 
 
+@no_server
 def test_a_deleted_row_is_dated_once(ssd: CouncilSsd) -> None:
     leave(ssd)
     before = ssd.rows()
@@ -121,6 +128,7 @@ def test_a_deleted_row_is_dated_once(ssd: CouncilSsd) -> None:
     assert ssd.staged(**TO) == before
 
 
+@no_server
 def test_a_child_that_left_before_anything_was_accepted_needs_no_deletion(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
     ssd.staged()
@@ -133,6 +141,7 @@ def test_a_child_that_left_before_anything_was_accepted_needs_no_deletion(ssd: C
     assert row["previous_hash"] is None
 
 
+@no_server
 def test_a_child_that_left_by_the_window_is_deleted_too(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
     ssd.staged()
@@ -142,6 +151,7 @@ def test_a_child_that_left_by_the_window_is_deleted_too(ssd: CouncilSsd) -> None
     assert ssd.staged("--allow-deletions")["1001"]["row_state"] == "deleted"
 
 
+@no_server
 def test_a_child_that_left_by_the_window_is_kept_where_that_is_set(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002", "1003")
     before = ssd.staged()
@@ -156,6 +166,7 @@ def test_a_child_that_left_by_the_window_is_kept_where_that_is_set(ssd: CouncilS
     assert "1 people left the cohort and are kept" in done.out
 
 
+@no_server
 def test_baseline_of_another_receiver_counts_only_with_its_row(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
     ssd.staged()
@@ -168,6 +179,7 @@ def test_baseline_of_another_receiver_counts_only_with_its_row(ssd: CouncilSsd) 
     assert words(row) == ("new", "pending")
 
 
+@no_server
 def test_a_record_that_cannot_be_sent_keeps_its_row_as_it_was(ssd: CouncilSsd) -> None:
     ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
     before = ssd.staged()
@@ -177,6 +189,7 @@ def test_a_record_that_cannot_be_sent_keeps_its_row_as_it_was(ssd: CouncilSsd) -
     assert ssd.staged() == before
 
 
+@no_server
 class TestATableOfTodaysTool:
     """The first night on a table that was filled by SQL: its hashes were made in another way, and its words differ."""
 

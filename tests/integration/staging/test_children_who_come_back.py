@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accepted import RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan
+from tests.support.databases import no_server
 from tests.support.staging import change
 
 pytestmark = pytest.mark.strict
@@ -24,6 +25,7 @@ def purge(ssd: CouncilSsd, person_id: str) -> None:
     ssd.database.execute(f"DELETE FROM {ssd.database.named('ssd_api_held')} WHERE la_child_id = ?", [person_id])
 
 
+@no_server
 def test_a_child_back_after_its_purge_was_accepted_is_new_again(ssd: CouncilSsd) -> None:
     leave(ssd)
     purge(ssd, "1001")
@@ -35,6 +37,7 @@ def test_a_child_back_after_its_purge_was_accepted_is_new_again(ssd: CouncilSsd)
     assert first_name(row) == "Given 1001"
 
 
+@no_server
 def test_a_child_back_before_its_purge_as_it_is_held_is_sent_and_unchanged(ssd: CouncilSsd) -> None:
     ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
     ssd.staged()
@@ -61,6 +64,7 @@ def test_a_child_back_before_its_purge_with_a_change_is_updated(ssd: CouncilSsd)
     assert first_name(row) == "Other"
 
 
+@no_server
 def test_a_child_back_whose_purge_may_have_arrived_is_sent_anew(ssd: CouncilSsd) -> None:
     leave(ssd)
     unconfirmed = ssd.database.named("ssd_api_unconfirmed")

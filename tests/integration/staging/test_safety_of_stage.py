@@ -16,6 +16,7 @@ from api_pipeline.staging import first_look
 from api_pipeline.staging.tables import ADDRESS, CIN_PLAN, SSD_TABLES
 from tests.support.commands import started_cli
 from tests.support.council_ssd import AS_OF, CouncilSsd, with_plan
+from tests.support.effort import IS_LONG
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.marks import EMBEDDED
 from tests.support.ssd import address
@@ -38,7 +39,7 @@ def locked(ssd: CouncilSsd) -> Iterator[None]:
 
 @pytest.mark.strict
 def test_a_staging_that_would_delete_too_many_changes_nothing(ssd: CouncilSsd) -> None:
-    ssd.children(*MANY)
+    ssd.many_children(MANY)
     before = ssd.staged()
     for gone in MANY[:3]:
         ssd.remove(gone)
@@ -55,7 +56,7 @@ def test_a_staging_that_would_delete_too_many_changes_nothing(ssd: CouncilSsd) -
 
 @EMBEDDED
 def test_deletions_up_to_the_share_go_through(ssd: CouncilSsd) -> None:
-    ssd.children(*MANY)
+    ssd.many_children(MANY)
     ssd.staged()
     for gone in MANY[:2]:
         ssd.remove(gone)
@@ -65,7 +66,7 @@ def test_deletions_up_to_the_share_go_through(ssd: CouncilSsd) -> None:
 
 @EMBEDDED
 def test_the_share_is_a_setting_and_deleted_rows_do_not_count(ssd: CouncilSsd) -> None:
-    ssd.children(*MANY)
+    ssd.many_children(MANY)
     ssd.staged()
     for gone in MANY[:20]:
         ssd.remove(gone)
@@ -81,7 +82,7 @@ def test_the_share_is_a_setting_and_deleted_rows_do_not_count(ssd: CouncilSsd) -
 
 @pytest.mark.strict
 def test_an_empty_ssd_marks_nobody_deleted(ssd: CouncilSsd) -> None:
-    ssd.children(*MANY)
+    ssd.many_children(MANY)
     before = ssd.staged()
     for table in SSD_TABLES:
         ssd.empty(table)
@@ -168,7 +169,7 @@ def test_run_and_staging_exclude_each_other(ssd: CouncilSsd) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("database", ["postgresql-odbc", *(["sqlite"] if IS_LONG else [])], indirect=True)
 def test_a_staging_killed_half_way_is_completed_by_the_next(ssd: CouncilSsd) -> None:
     children = [f"{number:05}" for number in range(PEOPLE)]
     ssd.many_children(children)

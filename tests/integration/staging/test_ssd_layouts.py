@@ -8,7 +8,7 @@ from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.tables import SSD_TABLES
 from tests.support.council_ssd import CouncilSsd, council, fill_synthetic
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, over_odbc
 from tests.support.ssd import RUN_DATE
 
 
@@ -101,6 +101,7 @@ def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) ->
 
 
 @pytest.mark.slow
+@over_odbc
 def test_the_staged_rows_are_the_same_byte_for_byte_from_every_database(ssd: CouncilSsd) -> None:
     synthetic = SyntheticSsd(len(ALL_CASES) + 60, RUN_DATE)
     fill_synthetic(ssd.database, synthetic)
