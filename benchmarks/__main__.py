@@ -180,13 +180,13 @@ def _measure_start(bench: Bench) -> None:
             click.echo(f"start to first request, {database}, 10,000 rows due: {statistics.median(seconds):.2f} s")
 
 
-def _measure_help(folder: Path) -> None:
+def _measure_help(folder: Path, starts: int) -> None:
     programs = {"as a package": [sys.executable, "-m", "api_pipeline"], "as an executable": [str(_EXECUTABLE)]}
     for name, command in programs.items():
         if name == "as an executable" and not _EXECUTABLE.is_file():
             click.echo("No executable: scripts/build-exe makes it.", err=True)
             continue
-        seconds = [cost_of([[*command, "--help"]], {}, folder).seconds for _ in range(_STARTS)]
+        seconds = [cost_of([[*command, "--help"]], {}, folder).seconds for _ in range(starts)]
         click.echo(f"--help, {name}: {statistics.median(seconds):.2f} s")
 
 
@@ -238,7 +238,7 @@ def main(
             if "start" in names:
                 _measure_start(bench)
             if smoke or "help" in names:
-                _measure_help(folder)
+                _measure_help(folder, 1 if smoke else _STARTS)
             if smoke or "stage" in names:
                 stage.measure(stage.SMOKE if smoke else stage.CASES, folder, stack, repeat)
         except BenchmarkFailed as failure:

@@ -48,11 +48,16 @@ class Case:
         return 1000 * 100 * self.in_flight * self.shards / self.latency_ms if self.latency_ms else None
 
 
+# Each program, each database and each mode, but not each with each: what counts is that measuring works.
 SMOKE = tuple(
     Case(rows=300, database=database, mode=mode, program=program, in_flight=2)
-    for database, programs in (("sqlite", ("ours", "reference")), ("postgresql", ("ours", "reference", UPSTREAM)))
-    for mode in ("full", "deltas")
-    for program in programs
+    for database, mode, program in (
+        ("sqlite", "full", "ours"),
+        ("sqlite", "deltas", "reference"),
+        ("postgresql", "deltas", "ours"),
+        ("postgresql", "full", "reference"),
+        ("postgresql", "full", UPSTREAM),
+    )
 )
 
 _BASE = Case(rows=10_000)

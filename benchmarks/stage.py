@@ -58,7 +58,7 @@ class StageCase:
         return self.database if self.has_indexes else f"{self.database}, no indexes"
 
 
-SMOKE = (StageCase(400, "sqlite"), StageCase(400))
+SMOKE = (StageCase(200, "sqlite"), StageCase(200))
 CASES = (
     StageCase(10_000, "sqlite"),
     StageCase(10_000),
@@ -242,7 +242,7 @@ def _line(case: StageCase, night: str, rows: int, cost: Cost) -> str:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--smoke", is_flag=True, help="A small one: 400 people, every database that is there.")
+@click.option("--smoke", is_flag=True, help="A small one: 200 people, every database that is there.")
 @click.option("--people", multiple=True, type=click.IntRange(1, 1_000_000), help="A case of your own, with the rest:")
 @click.option("--database", type=click.Choice(["postgresql", "sqlite"]), default="postgresql", show_default=True)
 @click.option("--share", type=click.FloatRange(0, 1), default=0.03, show_default=True, help="Changed before night two.")
