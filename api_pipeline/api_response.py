@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 OWN_REFUSAL = "Payload refused before sending: "
 """The beginning of an answer that is not the receiver's but our own check's, which quotes no value."""
@@ -36,8 +36,7 @@ class Source(str, Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a record was not sent or not accepted.
 
     `text` is the sentence that the table keeps. `rules` are the rules that were broken, in the words of the `source`,
@@ -62,7 +61,7 @@ class Reason:
 
     def but(self, remark: str) -> Reason:
         """Return the reason with a remark behind its sentence."""
-        return replace(self, text=f"{self.text} ({remark})")
+        return self._replace(text=f"{self.text} ({remark})")
 
 
 def refused(rules: Sequence[str]) -> Reason:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
 from api_pipeline.auth.token_provider import Credentials
@@ -38,8 +38,7 @@ from api_pipeline.transport.session import DirectSession
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of a run. `signal` is set to stop it; its results go into `summary`."""
 
     settings: Settings
@@ -49,8 +48,7 @@ class Call:
     summary: RunSummary
 
 
-@dataclass(frozen=True, slots=True)
-class AtHand:
+class AtHand(NamedTuple):
     """The open tables, under the run lock. `control_tables` says whether the control tables are there.
 
     `db` repeats work on them while the database is away, and takes the run lock again.
@@ -140,7 +138,7 @@ def _simulated(settings: Settings, limiter: RateLimiter, observers: RequestObser
     endpoint = Endpoint(
         url=invented.CHILDREN_URL,
         supplier_key=invented.SUPPLIER_KEY,
-        reach=replace(reach_of(settings), proxy_url=None),
+        reach=reach_of(settings)._replace(proxy_url=None),
     )
     credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
     return assemble(settings, session, endpoint, credentials, limiter, observers)

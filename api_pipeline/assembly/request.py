@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from api_pipeline.db.retry import RetryBudget
 from api_pipeline.delivery.run import NoProgress, RunProgress
@@ -15,8 +16,7 @@ _LEAST_BUSY_WAIT_S = 5
 _MOST_BUSY_WAIT_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """What one call adds to the settings: the most rows, and whether to purge and send whole (`resync`).
 
     `run_id` names the run in every log line and in the tables.

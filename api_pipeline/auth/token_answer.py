@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
@@ -28,8 +27,7 @@ _LASTING = frozenset(
 _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
 
 
-@dataclass(frozen=True, slots=True)
-class SettingNames:
+class SettingNames(NamedTuple):
     """The names of a service's settings, and of the command that tests the way to it, for the sentences of errors."""
 
     token_endpoint: str = "TOKEN_ENDPOINT"  # noqa: S105 - the name of a setting

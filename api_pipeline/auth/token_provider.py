@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import quote_plus, urlencode
 
 import requests
@@ -97,7 +97,7 @@ class TokenProvider(SharedToken):
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network error: ")
             known = "the token service could not be reached"
-            raise TransientError(replace(answer, reason=what if what.startswith(known) else f"{known} ({what})"))
+            raise TransientError(answer._replace(reason=what if what.startswith(known) else f"{known} ({what})"))
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):
             obey_wait(self._limiter, read, self._reach.peer)

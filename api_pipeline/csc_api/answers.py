@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from api_pipeline.model import Receipt
 from api_pipeline.transport.exchange import Unauthorised
@@ -44,24 +44,21 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Receipts:
+class Receipts(NamedTuple):
     """The records were accepted: one receipt for each, in order."""
 
     code: int
     receipts: tuple[Receipt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A status of success, but without receipts that can be read: it is not known what became of the records."""
 
     code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(NamedTuple):
     """400 or 422: one record or more is refused. `named` gives the reason by position, empty where none is named.
 
     `may_have_arrived`, here and in the classes below, is set where an earlier try of the request got no clear answer.
@@ -69,12 +66,11 @@ class Malformed:
 
     code: int
     reason: str
-    named: Mapping[int, str] = field(default_factory=dict)
+    named: Mapping[int, str] = MappingProxyType({})
     may_have_arrived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Forbidden:
+class Forbidden(NamedTuple):
     """403: key, scope, LA code or a quota; or a firewall that refuses one record.
 
     `retry_after_s` is what the answer asked for, in seconds, or None.
@@ -86,8 +82,7 @@ class Forbidden:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TooLarge:
+class TooLarge(NamedTuple):
     """413: the request has too many records, or too many bytes."""
 
     code: int
@@ -95,8 +90,7 @@ class TooLarge:
     may_have_arrived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PermanentError:
+class PermanentError(NamedTuple):
     """204, a redirect or another 4xx: the batch is refused and trying again would not help."""
 
     code: int

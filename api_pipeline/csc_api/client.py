@@ -7,7 +7,7 @@ for everything that the network can do wrong; only errors that end the run are r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 
@@ -101,7 +101,7 @@ class CscReceiver:
         answered: Answered[Answer] = self._exchange.send(request, read, max_attempts)
         answer = answered.answer
         if answered.may_have_arrived and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
-            return replace(answer, may_have_arrived=True)
+            return answer._replace(may_have_arrived=True)
         return answer
 
     def close(self) -> None:
@@ -112,8 +112,8 @@ class CscReceiver:
         if isinstance(answer, Receipts):
             return answer
         if isinstance(answer, Malformed):
-            answer = replace(answer, named={place: self._hide(reason) for place, reason in answer.named.items()})
-        return replace(answer, reason=self._hide(answer.reason))
+            answer = answer._replace(named={place: self._hide(reason) for place, reason in answer.named.items()})
+        return answer._replace(reason=self._hide(answer.reason))
 
 
 def _refused_token(limiter: RateLimiter, answer: Unauthorised) -> AuthenticationRefused:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import requests
 
@@ -22,8 +23,7 @@ from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
 
 
-@dataclass(frozen=True, slots=True)
-class RequestObservers:
+class RequestObservers(NamedTuple):
     """What is called while a receiver works: for each request that starts, and for each new token (to redact it)."""
 
     on_request: Callable[[], None] = lambda: None
@@ -56,7 +56,7 @@ def reach_of(settings: Settings) -> Reach:
 
 def token_reach(endpoint: Endpoint) -> Reach:
     """Return how the token service is reached: as the receiver is, but under its own name in sentences."""
-    return replace(endpoint.reach, peer="the token service")
+    return endpoint.reach._replace(peer="the token service")
 
 
 def credentials_of(settings: Settings) -> Credentials:
@@ -92,7 +92,7 @@ def assemble(
     observers: RequestObservers,
 ) -> CscReceiver:
     """Return the receiver that uses this session."""
-    endpoint = replace(endpoint, reach=replace(endpoint.reach, is_abandoned=limiter.is_past_grace))
+    endpoint = replace(endpoint, reach=endpoint.reach._replace(is_abandoned=limiter.is_past_grace))
     policy = RetryPolicy(settings.max_attempts, settings.retry_max_wait_s)
     redactor = Redactor.for_settings(settings)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from api_pipeline.db.connection import Connection
 from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy
@@ -15,8 +14,7 @@ _LONGEST_WAIT_S = 5.0
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
+class RetryBudget(NamedTuple):
     """How many seconds to wait for a database that is away; `clock` is monotonic."""
 
     seconds: float

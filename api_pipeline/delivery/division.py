@@ -9,7 +9,7 @@ record that fails alone while others are accepted is the cause (contract 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from api_pipeline.api_response import read
 from api_pipeline.csc_api.answers import Transient
@@ -23,8 +23,7 @@ _PROBE_EVERY = 3
 _ENOUGH_ALONE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(NamedTuple):
     """A record that failed when it was sent alone, and its last answer."""
 
     record: Record

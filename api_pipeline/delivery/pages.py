@@ -92,8 +92,7 @@ class _LookedAt(NamedTuple):
         return self.payload.la_child_id if isinstance(self.payload, Payload) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """Rows as they were read in one go, and the baselines of the children who were `asked` for.
 
     `moving` are those of `Page`. On another `opening` of the connection none of it may be true: meanwhile another run

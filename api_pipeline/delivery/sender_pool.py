@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
@@ -20,8 +20,7 @@ from api_pipeline.transport.rate_limit import Stopped
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """Outcomes of one POST, to be written back."""
 
     batch: int
@@ -36,8 +35,7 @@ class BatchEnded:
 Event: TypeAlias = "Decided | BatchEnded"
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """How batches are sent: `senders` at once, `give_up_after` lost in a row. `pause` is before a second try of a 403.
 
     `stop` ends the sending, for a reason that may come from anywhere in the run.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
@@ -37,7 +36,7 @@ def adopt(
     sure = {row_id: one for row_id, one in adopted.items() if one.child and counts[one.child] == 1}
     if is_recording and sure:
         record_adopted(store, receiver, {one.child: one.baseline for one in sure.values()})
-        adopted |= {row_id: Adopted(child, replace(one, is_recorded=True)) for row_id, (child, one) in sure.items()}
+        adopted |= {row_id: Adopted(child, one._replace(is_recorded=True)) for row_id, (child, one) in sure.items()}
     return {row_id: one.baseline for row_id, one in adopted.items() if one.child == children[row_id]}
 
 

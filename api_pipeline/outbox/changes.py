@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt, rehearsed, superseded, up_to_date
 from api_pipeline.common.clock import utc_now
@@ -48,8 +49,7 @@ _STATUS_AFTER = {**dict.fromkeys(_SENT, "sent"), "mark_failed": "error", "mark_t
 LOG_LINE: tuple[type, ...] = (int, str, str, str, str)
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
 
     `control_tables` is whether baselines and log are kept; `testing` writes simulated answers only (contract 3).
@@ -62,8 +62,7 @@ class Destination:
     testing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RowNow:
+class RowNow(NamedTuple):
     """A row as it stands when its outcome is written. `version` is its hash, or its payload where it has no hash."""
 
     person_id: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -93,7 +92,7 @@ class Recovery:
         return sum(map(len, batches.values())) + len(purges) - len(refused), refused
 
     def _write_back(self, run_id: str) -> WriteBack:
-        return WriteBack(self._store, replace(self._to, run_id=run_id), self._mask)
+        return WriteBack(self._store, self._to._replace(run_id=run_id), self._mask)
 
     def _accepted_of(
         self, receipts: Sequence[SpooledReceipt]
@@ -184,7 +183,7 @@ def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | N
     """Return the outcome of a saved purge, if the purge planned of its row now is the one that was sent; else None."""
     if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
         return None
-    return _accepted(replace(planned, row=row), receipt)
+    return _accepted(planned._replace(row=row), receipt)
 
 
 def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:

@@ -195,5 +195,5 @@ def _not_recorded(outcome: Outcome) -> Outcome:
     """
     if not isinstance(outcome, Accepted) or outcome.record.then is None:
         return outcome
-    then = replace(outcome.record.then, was_in_doubt=True, intent_hash=outcome.record.intent_hash)
-    return replace(outcome, record=replace(outcome.record, then=then))
+    then = outcome.record.then._replace(was_in_doubt=True, intent_hash=outcome.record.intent_hash)
+    return replace(outcome, record=outcome.record._replace(then=then))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
@@ -27,8 +27,7 @@ _BLANKS = r"[\s\x00\u200b-\u200d\u2060\ufeff]+"
 _OUTER_BLANKS = re.compile(rf"^{_BLANKS}|{_BLANKS}$")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Which rows of the table a run works on.
 
     `every_row` reads all rows with a payload instead of the due ones, `person_id` one person's, `shard` (I, N) the

@@ -6,7 +6,6 @@ What rows say is in `staged_rows`, what the receiver holds in `baselines`, what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from api_pipeline.db import Connection, Row, UnreadableText, check_ids_grow
@@ -156,7 +155,7 @@ class StagingTable(Statements):
 
     def _with_retained(self, rows: list[StagedRow]) -> list[StagedRow]:
         left = self.retained([row.person_id for row in rows])
-        return [replace(row, retained=left[row.person_id]) if row.person_id in left else row for row in rows]
+        return [row._replace(retained=left[row.person_id]) if row.person_id in left else row for row in rows]
 
     def payloads_of(self, ids: Sequence[int]) -> dict[int, str]:
         """Return the payloads of some rows, as far as they can be read: they only help to mask what is shown."""

@@ -6,7 +6,7 @@ Only the newest row is due (contract 3). The older rows that would be due are cl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from api_pipeline.db import UnreadableText
 from api_pipeline.model import StagedRow
@@ -14,8 +14,7 @@ from api_pipeline.outbox.staged_rows import DUE_STATUSES, Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
 
 
-@dataclass(frozen=True, slots=True)
-class RowsOfPerson:
+class RowsOfPerson(NamedTuple):
     """The rows of a person who has several: the newest's id, whether it is `sent`, and the older ones still open.
 
     `sent_before` is the id of the newest older row that is `sent`.
@@ -63,7 +62,7 @@ def newest_only(rows: Sequence[StagedRow], people: Mapping[str, RowsOfPerson]) -
         if several is None or row.id > several.newest:
             kept.append(row)
         elif row.id == several.newest:
-            kept.append(replace(row, supersedes=several.open_ids, sent_before=several.sent_before))
+            kept.append(row._replace(supersedes=several.open_ids, sent_before=several.sent_before))
     return kept
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from api_pipeline.common.upn import check_letter
 from api_pipeline.payloads.finding import Finding
@@ -48,8 +47,7 @@ NOT_WHOLE = "whole number"
 CONTROL_SIGN = "control character"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: its name in the return, what it says, and the part of the payload that it is about."""
 
     name: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -33,8 +32,7 @@ from api_pipeline.payloads.shape import record_shape
 _PURGES = re.compile(r'"purge"\s*:\s*true')
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What kind of records to send.
 
     `deltas` instead of full payloads; `purge_vanished` adds purges to full records (PURGE_VANISHED); `resync` purges
@@ -80,8 +78,7 @@ class _Known(NamedTuple):
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Goal:
+class _Goal(NamedTuple):
     """What is to be reached for a row: `payload` is what a full record says, `after` what the receiver holds then.
 
     They differ in the parts that left the time window. `baseline` is what the receiver may hold before, and `intent` is
@@ -101,7 +98,7 @@ class _Goal:
         data = self.payload.data
         for state in map(_read, states):
             data = with_kept(data, state or {}, self.row.retained)
-        return replace(self, after=self.payload.of_data(data))
+        return self._replace(after=self.payload.of_data(data))
 
 
 def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | NothingToSend:
@@ -234,7 +231,7 @@ def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToS
         return NothingToSend(states[0] or "")
     # What an earlier record added, if it arrived, this one leaves there.
     after = orjson.dumps(merged(held, now, shape)).decode()
-    return replace(record, held_after=after, known_held_hash="", stays_in_doubt=is_in_doubt)
+    return record._replace(held_after=after, known_held_hash="", stays_in_doubt=is_in_doubt)
 
 
 def _deletion(row: StagedRow, payload: Payload, baseline: Baseline) -> Record:

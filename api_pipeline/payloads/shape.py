@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 SCHEMA_FILE = "csc_payload.schema.json"
 
@@ -35,8 +35,7 @@ class ObjectShape:
         return tuple((name, shape) for name, shape in found if shape.members)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedShape:
+class KeyedShape(NamedTuple):
     """An array whose elements are told apart by the member `key`."""
 
     key: str

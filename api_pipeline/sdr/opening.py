@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import requests
 
@@ -67,11 +67,11 @@ def make_receiver(
 ) -> TecReceiver:
     """Return a receiver whose requests go one at a time; `sleep` waits in the place of the real clock."""
     limiter = RateLimiter(1, way.min_gap_s, clock, is_asked_to_stop)
-    reach = replace(way.reach, is_abandoned=limiter.is_past_grace)
+    reach = way.reach._replace(is_abandoned=limiter.is_past_grace)
     tokens = TokenProvider(
         session,
         way.credentials,
-        replace(reach, peer="the token service"),
+        reach._replace(peer="the token service"),
         policy=way.policy,
         limiter=limiter,
         clock=clock,

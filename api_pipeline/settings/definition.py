@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 CheckLevel: TypeAlias = Literal["reject", "warn", "off"]
 """What happens to a record that breaks a check: not sent, sent and logged, or not checked."""
@@ -55,8 +54,7 @@ class Needed(Enum):
     LIVE = "needed when live"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its name, what it means, and what is accepted.
 
     `default` is written as it would stand in `.env` ("" for none); `default_note` says in words what holds

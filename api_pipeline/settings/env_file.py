@@ -7,9 +7,9 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
@@ -31,8 +31,7 @@ _QUOTED_PATH = re.compile(rf"""^(\s*(?:export\s+)?(?:{_PATH_NAMES})\s*=\s*)(["']
 _QUOTED_VALUE = re.compile(r"""^(\s*(?:export\s+)?[A-Za-z_]\w*[ \t]*=[ \t]*)(["'])(.*)$""", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(NamedTuple):
     """The names and values of a `.env` file as written, and what is wrong with it.
 
     `errors` are sentences that end a command, `warnings` sentences that do not. Neither quotes a value.

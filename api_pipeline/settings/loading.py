@@ -7,8 +7,9 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import Needed
@@ -62,8 +63,7 @@ def working_folder() -> Path:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """The settings as far as they can be used, the values as found, and every sentence about what is wrong.
 
     `file` is the settings file, None where there is none. With `errors` the settings hold defaults in place of what

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
@@ -37,8 +38,7 @@ class Origin(Enum):
     DEFAULT = "the default"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The text of a setting as found, stripped; `base` is the folder from which a relative path counts."""
 
     text: str

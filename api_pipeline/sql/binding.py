@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import NamedTuple
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
@@ -50,8 +50,7 @@ _ALWAYS_CAST = {
 MARKERS = frozenset({"", "number", "text", "time", "bytes"})
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A statement with the values that are bound, in order, and which of these are declared as texts without limit."""
 
     sql: str

@@ -7,8 +7,8 @@ table that another tool made may have less than the script would give it; what i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from api_pipeline.sql.ddl import render, script_name
 from api_pipeline.sql.identifiers import Dialect, table_names
@@ -38,8 +38,7 @@ class Need(str, Enum):
     RECOMMENDED = "recommended"
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedColumn:
+class ExpectedColumn(NamedTuple):
     """A column the pipeline looks for.
 
     `kinds` are the kinds that do, the best first; another than the first gets a remark. `min_length` is in characters
@@ -56,8 +55,7 @@ class ExpectedColumn:
     must_accept_null: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedTable:
+class ExpectedTable(NamedTuple):
     """A table the pipeline looks for, its name as it stands in SQL, and the packaged script that makes it."""
 
     name: str
@@ -67,8 +65,7 @@ class ExpectedTable:
     columns: tuple[ExpectedColumn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What is asked of one column of the staging table, where that is less or more than the script gives it."""
 
     need: Need = Need.REQUIRED

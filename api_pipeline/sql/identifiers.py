@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from api_pipeline.errors import SettingsError
 
@@ -58,8 +59,7 @@ class Dialect(str, Enum):
     SQLITE = "sqlite"
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(NamedTuple):
     """One part of a table's name; `is_quoted` where it was written in brackets, so that its case is to be kept."""
 
     text: str
@@ -78,8 +78,7 @@ class Identifier:
         return f'"{self.text.lower() if folded else self.text}"'
 
 
-@dataclass(frozen=True, slots=True)
-class QualifiedName:
+class QualifiedName(NamedTuple):
     """A table's name, with its schema where it was given one."""
 
     schema: Identifier | None
@@ -92,7 +91,7 @@ class QualifiedName:
 
     def beside(self, name: str) -> QualifiedName:
         """Return the name of another table in the same schema."""
-        return replace(self, table=Identifier(name))
+        return self._replace(table=Identifier(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ A statement begins at a line `-- name: xyz`; the comment lines that follow say w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 _NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 
@@ -31,8 +31,7 @@ class NamedSql(str):
         return NamedSql(super().format(*pieces, **named), self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A named SQL statement: `purpose` is a sentence for the database administrator, `sql` still has placeholders."""
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from api_pipeline.sql.expected_tables import SIZE, UNLIMITED, ColumnKind, ExpectedColumn, ExpectedTable, Need, kind_of
 
@@ -21,8 +22,7 @@ class FoundColumn:
     is_nullable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFinding:
+class SchemaFinding(NamedTuple):
     """One difference: what it is (`message`) and what to do about it (`remedy`).
 
     `column` is None where it is about the whole table.

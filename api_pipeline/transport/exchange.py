@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import requests
 
@@ -17,8 +17,7 @@ from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait,
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
 
 
-@dataclass(frozen=True, slots=True)
-class Unauthorised:
+class Unauthorised(NamedTuple):
     """The service refuses the token: it is missing, expired or invalid.
 
     `may_renew` is false where the answer shows that another token would not help.
@@ -126,7 +125,7 @@ class Exchange(Generic[_Token]):
         try:
             return Answered(retrying(self._policy.at_most(max_attempts), self._limiter)(attempt), arrived)
         except TransientError as error:
-            return Answered(replace(error.transient, may_have_arrived=arrived), arrived)
+            return Answered(error.transient._replace(may_have_arrived=arrived), arrived)
 
     def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
         token = self._tokens.token()

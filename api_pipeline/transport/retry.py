@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt
 
@@ -18,8 +17,7 @@ FIRST_WAIT_S = 1.0
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """At most MAX_ATTEMPTS tries for one request, with at most `max_wait_s` seconds between two of them."""
 
     max_attempts: int
@@ -28,7 +26,7 @@ class RetryPolicy:
 
     def at_most(self, attempts: int | None) -> RetryPolicy:
         """Return the policy with no more tries than `attempts` (None: as many as now)."""
-        return self if attempts is None else replace(self, max_attempts=min(attempts, self.max_attempts))
+        return self if attempts is None else self._replace(max_attempts=min(attempts, self.max_attempts))
 
 
 class TransientError(Exception):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ssl
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,8 +18,7 @@ from api_pipeline.transport.connection import POOLS
 from api_pipeline.transport.proxy import proxy_headers, refuse_plain
 
 
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
+class TransportOptions(NamedTuple):
     """How to reach the outside: PEM file or None for the system's trust store, proxy URL or None for the system's.
 
     `connections` is how many are kept alive; `proxy_auth` is "basic" or "integrated" (as the current user).

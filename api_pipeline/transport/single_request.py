@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import requests
 from requests.auth import AuthBase
@@ -23,8 +24,7 @@ THROTTLED = frozenset({408, 425, 429})
 _NOT_PASSED_ON = frozenset({425, 429, 503})
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """How a service is reached. `timeouts` are those of connecting and of one wait for the answer, in seconds.
 
     `peer` names the service in sentences. `is_abandoned` says that nobody waits for answers any more.
@@ -76,8 +76,7 @@ class RawAnswer:
             self.file.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Transient:
+class Transient(NamedTuple):
     """A transient error. `retry_after_s` is how long the answer asks to wait in seconds, or None.
 
     `may_have_arrived` is set where the service may have done what was asked in spite of the error.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -207,7 +206,7 @@ def test_run_after_a_kill_behind_a_purge_sends_a_child_known_by_id_alone(
     policy: Policy,
 ) -> None:
     bare = parse_payload('{"la_child_id":"P1"}')
-    purge = plan(ROW, bare, Baseline.known(bare.text), replace(policy, resync=True))
+    purge = plan(ROW, bare, Baseline.known(bare.text), policy._replace(resync=True))
     assert isinstance(purge, Record)
 
     killed = Baseline((State(purge.held_after), State(None, sent_of=bare.digest)))

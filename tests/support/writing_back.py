@@ -29,7 +29,7 @@ def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any
     """Return the record of a row."""
     held = None if kind is RecordKind.DELETION else row.json_payload
     record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
-    return replace(record, **changes)
+    return record._replace(**changes)
 
 
 def accepted(record: Record) -> Accepted:

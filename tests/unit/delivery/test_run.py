@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,8 +192,8 @@ def outcome_of(kind: str) -> Outcome:
     record = Record(row, "A", RecordKind.FULL, b"{}", "{}")
     outcomes: dict[str, Outcome] = {
         "accepted": Accepted(record, Receipt("r", None), 200),
-        "deletion": Accepted(replace(record, kind=RecordKind.DELETION), Receipt("r", None), 200),
-        "purge": Accepted(replace(record, kind=RecordKind.PURGE, then=record), Receipt("r", None), 200),
+        "deletion": Accepted(record._replace(kind=RecordKind.DELETION), Receipt("r", None), 200),
+        "purge": Accepted(record._replace(kind=RecordKind.PURGE, then=record), Receipt("r", None), 200),
         "held": UpToDate(row, "A", "{}", None, is_recorded=True),
         "invalid": Invalid(row, refused(["no child"])),
         "refused": Rejected(record, given("HTTP 400", 400)),

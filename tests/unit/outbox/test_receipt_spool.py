@@ -140,7 +140,7 @@ def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetim
 
 def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
     whole = accepted(1)
-    purge = replace(whole, record=replace(whole.record, kind=RecordKind.PURGE, then=whole.record))
+    purge = replace(whole, record=whole.record._replace(kind=RecordKind.PURGE, then=whole.record))
     lost = DeliveryFailed(accepted(2).record, given("HTTP 503", 503), may_have_arrived=True)
 
     assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 3

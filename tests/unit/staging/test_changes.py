@@ -72,7 +72,7 @@ def test_a_child_back_as_it_is_held_takes_the_text_that_is_held() -> None:
 
 
 def test_where_no_receipt_is_recorded_the_answer_of_the_row_stays() -> None:
-    change = present(replace(row("deleted"), api_response="answer"), NOW, replace(SAME, receipt=None), meaning)
+    change = present(row("deleted")._replace(api_response="answer"), NOW, replace(SAME, receipt=None), meaning)
     assert isinstance(change, Restore)
     assert change.receipt == "answer"
 

@@ -128,7 +128,7 @@ def test_service_that_is_not_there_got_nothing(session: requests.Session) -> Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/"
-        failure = a_failure(ask(session, replace(REACH, peer="the token service"), Request("GET", address, "page")))
+        failure = a_failure(ask(session, REACH._replace(peer="the token service"), Request("GET", address, "page")))
     assert failure == Transient(
         None, "network error: the token service could not be reached", None, may_have_arrived=False
     )
@@ -154,7 +154,7 @@ def test_service_without_tls_got_nothing(session: requests.Session) -> None:
 
 
 def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
-    failure = a_failure(ask(session, replace(REACH, timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
+    failure = a_failure(ask(session, REACH._replace(timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
     assert failure.reason == "network error: no answer within READ_TIMEOUT_S"
     assert failure.may_have_arrived
     assert server.heard[0].took_s < 1.0
@@ -173,7 +173,7 @@ def test_answer_that_drips_is_cut_off_as_a_whole(server: HostileReceiver, sessio
 
 def test_answer_is_not_waited_for_once_it_is_abandoned(server: HostileReceiver, session: requests.Session) -> None:
     began = time.monotonic()
-    reach = replace(REACH, timeouts=(2.0, 30.0), is_abandoned=lambda: True)
+    reach = REACH._replace(timeouts=(2.0, 30.0), is_abandoned=lambda: True)
     assert a_failure(ask(session, reach, asking(server, Talk.wait_until_gone))).may_have_arrived
     assert time.monotonic() - began < 2.0
 
