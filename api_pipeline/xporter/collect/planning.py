@@ -72,8 +72,12 @@ class Planner:
                     "XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."
                 ) from None
             text = f"The list of schools could not be read ({failure.text}); consent is as it was last known."
+            if failure.outcome == Outcome.REFUSED:
+                text = (
+                    "The management secret is refused, so the list of schools could not be read and consent is as it "
+                    "was last known; correct XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."
+                )
             _LOG.warning("%s", text)
-            self.summary.lines.append(text)
             outcome = Outcome.ERROR if failure.outcome == Outcome.REFUSED else Outcome.UNAVAILABLE
             self.summary.problems.append(RoundResult(Round("", "GetXodSchools"), outcome, text, is_news=True))
             return None

@@ -250,7 +250,8 @@ class Writer:
         if self._options.is_dry_run:
             return
         estab = plan.estab
-        outcomes = {problem.outcome: problem for problem in self.summary.problems if problem.round.estab == estab}
+        found = [problem for problem in self.summary.problems if problem.round.estab == estab]
+        outcomes = {problem.outcome for problem in found}
         state = SchoolState.AUTHORISED
         if Outcome.REFUSED in outcomes:
             state = SchoolState.REFUSED
@@ -258,7 +259,7 @@ class Writer:
             state = SchoolState.PAUSED
         elif estab not in self._asked_well:
             return
-        problem = next((found.text for found in outcomes.values() if found.is_news), None)
+        problem = next((one.text for one in found if one.is_news), None)
         secret = self._parts.secrets.get(estab)
         step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None

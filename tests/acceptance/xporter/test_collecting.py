@@ -155,11 +155,14 @@ def test_every_school_refused_ends_with_code_4_and_one_with_code_1(council: Coun
     done = council.run("collect", **wrong)
     assert done.code == 4, done.text
     assert "mistyped-secret" not in done.text
+    kept = council.query("SELECT state, problem FROM xporter_school")
+    assert {(state, problem[:17]) for state, problem in kept} == {("refused", "the token service")}
 
 
 def test_a_refused_management_secret_stops_only_a_run_without_schools(council: Council) -> None:
     done = council.run("collect", XPORTER_MANAGEMENT_SECRET="mistyped")
     assert done.code == 1, done.text
+    assert done.out.count("The management secret is refused") == 1
     assert council.count("Students", "9990001") == 4
     council.settings = {name: value for name, value in council.settings.items() if "XPORTER_SECRET" not in name}
     alone = council.run("collect", XPORTER_MANAGEMENT_SECRET="mistyped")
