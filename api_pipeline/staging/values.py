@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import repeat
 from math import isfinite
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.staging.tables import SsdColumn, SsdKind, SsdTable
@@ -21,6 +21,7 @@ _TEXTS = frozenset({str, _NONE})
 _DATES = frozenset({datetime, _NONE})
 _zone = attrgetter("tzinfo")
 _new: Any = tuple.__new__
+_NO_DATE: Final = "not a date"
 _DATE_AS_TEXT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII | re.IGNORECASE
 )
@@ -29,12 +30,12 @@ _DATE_AS_TEXT = re.compile(
 def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
     """Return the rows of an SSD table as named tuples; a row's own id is never None, but "" where it is null.
 
-    Errors: DatabaseError naming the column where it holds a date that is none.
+    Errors: DatabaseError naming column and row where a date is none.
     """
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))
-    found = [_typed(values, column) for values, column in zip(columns, table.columns, strict=True)]
+    found = [_typed(values, column, columns[0], table) for values, column in zip(columns, table.columns, strict=True)]
     if None in found[0]:
         found[0] = ["" if key is None else key for key in found[0]]
     is_as_read = all(typed is values for typed, values in zip(found, columns, strict=True))
@@ -49,13 +50,19 @@ def text_of(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
 
 
-def _typed(values: Sequence[Any], column: SsdColumn) -> Sequence[Any]:
+def _typed(values: Sequence[Any], column: SsdColumn, keys: Sequence[Any], table: SsdTable) -> Sequence[Any]:
     # Most columns come as wanted already: one look at the types of a whole column is quicker than one at each value.
     kinds = set(map(type, values))
     if column.kind is SsdKind.DATE:
         if kinds <= _DATES and not any(map(_zone, filter(None, values))):
             return values
-        moments = {value: _moment(value, column) for value in set(values)}
+        moments = {value: _moment(value) for value in set(values)}
+        if _NO_DATE in moments.values():
+            key = text_of(next(key for key, value in zip(keys, values, strict=True) if moments[value] is _NO_DATE))
+            raise DatabaseError(
+                f"The SSD column {column.name} holds something that is not a date, for example in the row of "
+                f"{table.name} with the id {key}; make it a date column, or correct it."
+            )
         return list(map(moments.__getitem__, values))
     if kinds <= _TEXTS or (column.kind is SsdKind.INTEGER and kinds <= _TEXTS | {int}):
         return values
@@ -68,7 +75,7 @@ def _plain(value: object, column: SsdColumn) -> str | int:
     return value if isinstance(value, str) else text_of(value)
 
 
-def _moment(value: object, column: SsdColumn) -> datetime | None:
+def _moment(value: object) -> datetime | str | None:
     if value is None:
         return None
     if isinstance(value, datetime):
@@ -79,9 +86,7 @@ def _moment(value: object, column: SsdColumn) -> datetime | None:
     try:
         return _from_text(text) if text else None
     except ValueError:
-        raise DatabaseError(
-            f"The SSD column {column.name} holds something that is not a date; make it a date column, or correct it."
-        ) from None
+        return _NO_DATE
 
 
 @lru_cache(maxsize=20_000)

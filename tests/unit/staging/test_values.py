@@ -46,8 +46,8 @@ def test_a_date_is_a_moment_without_a_zone(given: Any, wanted: datetime | None) 
 
 
 @pytest.mark.parametrize("given", ["yesterday", "01/05/2026", 7.5])
-def test_something_that_is_no_date_names_its_column_and_not_its_value(given: Any) -> None:
-    with pytest.raises(DatabaseError, match="cine_referral_date") as refused:
+def test_something_that_is_no_date_names_its_column_and_row_and_not_its_value(given: Any) -> None:
+    with pytest.raises(DatabaseError, match=r"cine_referral_date .* with the id R1;") as refused:
         referral(day=given)
     assert str(given) not in str(refused.value)
 
