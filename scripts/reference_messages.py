@@ -132,22 +132,32 @@ def sdr_messages() -> tuple[Message, ...]:
 
 
 def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
-    trees = _trees()
-    reader = Reader(_constants(trees.values()), {**_exit_codes(trees), **_HELPERS})
     told: dict[str, Message] = {}
-    for module, tree in trees.items():
+    for module, tree in _trees().items():
         if not is_meant(module):
             continue
-        for message in reader.messages_of(module, tree):
+        for message in _reader().messages_of(module, tree):
             told.setdefault(message.text, message)
     advice = {message.advice for message in told.values()}
     return tuple(message for message in told.values() if message.text not in advice)
 
 
 @cache
+def _reader() -> Reader:
+    trees = _trees()
+    return Reader(_constants(trees.values()), {**_exit_codes(trees), **_HELPERS})
+
+
+@cache
 def _trees() -> Mapping[str, ast.Module]:
     """Return the syntax tree of every module of the package, by name."""
     return {_module(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def _nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of a module: to walk a tree costs as much as to parse it, and several readers look at each."""
+    return tuple(ast.walk(tree))
 
 
 def shown(text: str) -> str:
@@ -164,7 +174,7 @@ def _exit_codes(trees: Mapping[str, ast.Module]) -> dict[str, int]:
     """Return the exit code of every class of error in the package, by name."""
     kinds: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
     codes = {kind.__name__: kind.exit_code for kind in kinds}
-    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees.values() for node in _nodes(tree) if isinstance(node, ast.ClassDef)]
     known = 0
     while known < len(codes):
         known = len(codes)
@@ -198,7 +208,7 @@ class Reader:
 
     def messages_of(self, module: str, tree: ast.Module) -> Iterator[Message]:
         """Yield the messages of one module."""
-        for node in ast.walk(tree):
+        for node in _nodes(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = _name(node.func)
@@ -225,7 +235,7 @@ class Reader:
         """Yield the texts of several words in a function, or that a constant holds."""
         places = [
             node
-            for node in ast.walk(tree)
+            for node in _nodes(tree)
             if (isinstance(node, ast.FunctionDef) and node.name == name)
             or (isinstance(node, ast.Assign) and any(_name(target) == name for target in node.targets))
         ]

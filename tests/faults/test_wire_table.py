@@ -378,11 +378,11 @@ def test_ten_unnamed_rejections_among_2000_cost_few_requests(world: World) -> No
 
 @pytest.mark.parametrize("status", [400, 403])
 def test_rejecting_everything_costs_less_than_two_requests_a_record(world: World, status: int) -> None:
-    persons = world.stage(400)
+    persons = world.stage(200)
     refusal = Refusal(frozenset(persons), status=status, is_named=False)
     world.server.simulator.change(refusals=(refusal,))
     done = world.run(BATCH_SIZE=100)
     assert done.code == 1, done.text
     world.check(dict.fromkeys(persons, f"error: ^HTTP {status}"))
-    assert world.requests() <= 4 * 40
-    print(f"400 records, all refused with {status}: {world.requests()} requests")
+    assert world.requests() <= 2 * 40
+    print(f"200 records, all refused with {status}: {world.requests()} requests")
