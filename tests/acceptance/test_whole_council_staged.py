@@ -20,7 +20,7 @@ from api_pipeline.staging.session import StageCall, stage
 from tests.support.effort import examples
 
 TABLE = "ssd_api_data_staging"
-PEOPLE = examples(2_500, 10_000)
+PEOPLE = examples(1_000, 10_000)
 AS_OF = date(2026, 8, 10)
 
 

@@ -48,8 +48,11 @@ def locked_file(world: World) -> Iterator[threading.Event]:
 def test_commit_that_met_a_reader_can_be_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "council.db"
     reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("PRAGMA synchronous = OFF")
     reader.execute("CREATE TABLE line (number INTEGER)")
+    reader.execute("BEGIN")
     reader.executemany("INSERT INTO line VALUES (?)", [(number,) for number in range(1000)])
+    reader.execute("COMMIT")
     reading = reader.execute("SELECT number FROM line")
     reading.fetchone()
     connection = connect(f"sqlite:///{path}", busy_wait_s=0.1)
@@ -71,7 +74,7 @@ def test_file_that_is_locked_for_a_while_is_waited_for(embedded_world: World) ->
     persons = world.stage(MANY)
     world.server.simulator.change(latency_s=0.02)
     with locked_file(world) as release:
-        threading.Timer(2.0, release.set).start()
+        threading.Timer(1.0, release.set).start()
         done = world.run(**MID_RUN)
     assert done.code == 0, done.text
     world.check(dict.fromkeys(persons, "sent"))
