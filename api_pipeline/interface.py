@@ -89,12 +89,15 @@ def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:
     """
     from api_pipeline.diagnostics.database import check_connection, check_schema
     from api_pipeline.diagnostics.endpoint import check_endpoint
+    from api_pipeline.diagnostics.steps import endpoint_not_set
     from api_pipeline.logs.redaction import Redactor
 
     redactor = Redactor.for_settings(settings)
     reports = [check_connection(settings), check_schema(settings)]
     if settings.api_endpoint and settings.token_endpoint:
         reports.append(check_endpoint(settings, redactor.add))
+    else:
+        reports.append(endpoint_not_set())
     return diagnoses(reports, redactor)
 
 

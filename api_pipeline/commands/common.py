@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ from api_pipeline.commands import hints
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
     from api_pipeline.settings.model import Purpose, Settings
@@ -104,8 +105,8 @@ def session(
     import uuid
     from dataclasses import replace
 
-    from api_pipeline.errors import AlreadyRunning, PipelineError, SettingsError
-    from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
@@ -129,16 +130,28 @@ def session(
     if not (logs.debug or common.quiet):
         # A console shows progress and summary; the file keeps every event.
         logs = replace(logs, console_level=logging.WARNING)
+    with logged(logs, redactor, settings.warnings):
+        yield Session(settings, redactor, run_id)
+
+
+@contextmanager
+def logged(logs: LogOptions, redactor: Redactor, warnings: Iterable[str]) -> Iterator[None]:
+    """Keep the logs of a command open. Log these warnings first, and the error that ends the command."""
+    import logging
+
+    from api_pipeline.errors import AlreadyRunning, PipelineError
+    from api_pipeline.logs.handlers import set_up_logging
+
     with set_up_logging(logs, sys.stderr, redactor, advice=hints.as_called):
-        for warning in settings.warnings:
-            logging.getLogger(__name__).warning("%s", warning)
+        log = logging.getLogger(__name__)
+        for warning in warnings:
+            log.warning("%s", warning)
         try:
-            yield Session(settings, redactor, run_id)
+            yield
         except PipelineError as error:
             # The command's end prints this on the console; the log must say it too.
             level = logging.INFO if error.exit_code == AlreadyRunning.exit_code else logging.ERROR
-            text = "ended with exit code %d: %s"
-            logging.getLogger(__name__).log(level, text, error.exit_code, error, extra={"is_printed": True})
+            log.log(level, "ended with exit code %d: %s", error.exit_code, error, extra={"is_printed": True})
             raise
 
 

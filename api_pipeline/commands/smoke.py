@@ -52,7 +52,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
 def _endpoint_report(common: Common, options: dict[str, str | None], started: Session) -> Report:
     """Test the endpoint with settings of its own, so that what is missing there stops no other test."""
     from api_pipeline.diagnostics.endpoint import check_endpoint
-    from api_pipeline.diagnostics.steps import settings_report, skipped_report
+    from api_pipeline.diagnostics.steps import endpoint_not_set, settings_report
     from api_pipeline.errors import SettingsError
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.loading import load_settings, working_folder
@@ -60,8 +60,7 @@ def _endpoint_report(common: Common, options: dict[str, str | None], started: Se
 
     known = started.settings
     if known.testing_mode and not (known.api_endpoint or known.token_endpoint):
-        detail = "API_ENDPOINT and TOKEN_ENDPOINT are not set; testing mode needs neither"
-        return skipped_report("test-endpoint", "settings", detail)
+        return endpoint_not_set()
     try:
         folder, program = working_folder(), executable_folder()
         store, purpose = CredentialStore(), Purpose.ENDPOINT

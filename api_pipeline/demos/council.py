@@ -15,9 +15,8 @@ from pathlib import Path
 
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
-from api_pipeline.common.private_files import make_private_folder
-from api_pipeline.db import Connection, connect
-from api_pipeline.errors import SettingsError
+from api_pipeline.db import Connection
+from api_pipeline.demos.database import open_new
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sandbox.sample_table import BROKEN_EVERY, SEED, UNKNOWN_MEMBER
@@ -34,9 +33,7 @@ from api_pipeline.staging.session import StageCall, stage
 from api_pipeline.staging.tables import SSD_TABLES
 
 _CHANGED_SHARE = 0.08
-# SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
 _MARK = b"CSCD"
-_MARK_AT = 68
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +54,10 @@ def demo(folder: Path, children: int, echo: Callable[[str], None], stop: threadi
     `children` is the number of people in the council's own tables (SSD). Return the exit code: 0 when nothing is due
     at the end. Errors: PipelineError.
     """
-    path = _new_database(folder)
+    path = folder / "demo.db"
+    connection = open_new(path, _MARK)
     echo(f"Demo in {folder.resolve()}: an invented council, an embedded database, an embedded receiver.")
-    connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
     try:
-        connection.execute(f"PRAGMA application_id = {int.from_bytes(_MARK, 'big')}")
         ddl.apply(connection.execute, connection.dialect, STAGING_TABLE)
         create_tables(connection.execute, connection.dialect)
         today = date.today()  # noqa: DTZ011 - the council's own day
@@ -131,33 +127,6 @@ def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:
     for line in summary_lines(summary):
         council.echo(f"  {line}")
     return summary
-
-
-def _new_database(folder: Path) -> Path:
-    path = folder / "demo.db"
-    try:
-        make_private_folder(folder)
-        if path.exists() and not _is_of_a_demo(path):
-            raise SettingsError(
-                f"The file {path} is there already and was not made by this demo, so it stays as it is; name another "
-                "folder with --folder, or move the file away."
-            )
-        for ending in ("", "-journal", "-wal", "-shm"):
-            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"The folder {folder} cannot be written to ({type(error).__name__}); name another with --folder."
-        ) from None
-    return path
-
-
-def _is_of_a_demo(path: Path) -> bool:
-    """Return whether a file is a demo's database: it has the mark, or is empty, as an interrupted demo leaves it."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(_MARK_AT + len(_MARK))
-    return not head or (head.startswith(b"SQLite format 3\x00") and head[_MARK_AT:] == _MARK)
 
 
 def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> Settings:

@@ -10,8 +10,9 @@ from pathlib import Path
 import orjson
 
 from api_pipeline.auth.token_provider import Credentials
-from api_pipeline.db import Connection, connect
-from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.db import Connection
+from api_pipeline.demos.database import open_new
+from api_pipeline.errors import PipelineError
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator
 from api_pipeline.sdr import flows, opening, schema
 from api_pipeline.sdr.nouns import Collection
@@ -21,7 +22,6 @@ from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Pace, Verdict
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
@@ -31,7 +31,6 @@ _SEED = 20260801
 _COURSES = 12
 # Whose enrolments name a course that is not in the register, and whose gender is not a code: what validation finds.
 _WRONG_COURSE_EVERY, _WRONG_GENDER_EVERY = 60, 100
-# SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
 _MARK = b"TECD"
 _FILE = "sdr-demo.db"
 _STUDENT = "studentIdentificationCode"
@@ -42,11 +41,9 @@ def demo(folder: Path, learners: int, echo: Callable[[str], None]) -> int:
 
     Return the exit code: 0 where the second validation passed. Errors: PipelineError.
     """
-    path = _new_database(folder)
-    connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
+    connection = open_new(folder / _FILE, _MARK)
     simulator = TecSimulator(TecOptions(conditions=TecConditions(batch_limit=100)))
     try:
-        connection.execute(f"PRAGMA application_id = {int.from_bytes(_MARK, 'big')}")
         schema.apply(connection.execute, connection.dialect, TABLE)
         with TecServer(simulator) as server:
             return _play(_Provider(connection, server, echo), folder, learners)
@@ -185,21 +182,3 @@ def _correct(store: Store, collection: Collection) -> int:
             record["courseCode"] = local_id.rpartition("|")[2]
         store.execute("update_staged", [orjson.dumps(record).decode(), row_id])
     return len(found)
-
-
-def _new_database(folder: Path) -> Path:
-    """Return the path of a database that is not there yet; one of an earlier demo is replaced, no other file is."""
-    path = folder / _FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            with path.open("rb") as file:
-                file.seek(68)
-                if file.read(4) != _MARK:
-                    raise SettingsError(f"{path} is not a database of this demo; name another folder with --folder.")
-            path.unlink()
-    except OSError as error:
-        raise SettingsError(
-            f"The folder {folder} cannot be used ({type(error).__name__}); name another with --folder."
-        ) from None
-    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from api_pipeline.commands.common import Common, executable_folder
+from api_pipeline.commands.common import Common, executable_folder, logged
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ def sdr_session(
     """
     import logging
 
-    from api_pipeline.errors import PipelineError
-    from api_pipeline.logs.handlers import LogOptions, set_up_logging
+    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import examine_sdr_settings
@@ -83,14 +81,8 @@ def sdr_session(
         log_format=settings.log_format,
         log_to=settings.log_to,
     )
-    with set_up_logging(logs, sys.stderr, redactor):
-        for warning in settings.warnings:
-            logging.getLogger(__name__).warning("%s", warning)
-        try:
-            yield SdrSession(settings, redactor, run_id)
-        except PipelineError as error:
-            logging.getLogger(__name__).info("ended with exit code %d: %s", error.exit_code, error)
-            raise
+    with logged(logs, redactor, settings.warnings):
+        yield SdrSession(settings, redactor, run_id)
 
 
 @contextmanager

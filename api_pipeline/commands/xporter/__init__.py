@@ -1,6 +1,7 @@
 """`xporter`: school data collected, kept in step, and removed when consent ends.
 
-One file for each command, as in `commands`; what they share is in `common.py`. Start reading at `collect.py`.
+One file for each command, as in `commands`; what all commands use is in `commands/common.py`. Start reading at
+`collect.py`.
 """
 
 from __future__ import annotations
