@@ -18,8 +18,8 @@ from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 _LOG = logging.getLogger(__name__)
 _SUCCEEDED = (
-    "row %d of person %s is deleted, but the receiver holds its child by a later record of person %s: no deletion is "
-    "sent"
+    "no deletion is sent for %d deleted rows, because the receiver holds their children by later records of other "
+    "persons: for example row %d of person %s, and now person %s"
 )
 
 
@@ -44,19 +44,18 @@ def succeeded(
     for child, person, answer in store.by_values("read_senders", sorted({child for child, _ in foreign.values()})):
         senders[str(child), str(answer)].add(str(person))
     living = _living(store, sorted(set().union(*senders.values())))
-    found = set()
+    found: dict[int, tuple[int, str, str]] = {}
     for row in rows:
         if row.id not in foreign:
             continue
         people = senders[foreign[row.id]]
         successor = min((one for one in people - {row.person_id} if living.get(one) == children[row.id]), default=None)
-        # LOG_KEEP_DAYS may have deleted the line. A row whose own deletion was accepted has nothing to delete again;
-        # one without an answer, in a table that was filled anew, says nothing of the kind.
-        is_deleted_there = last_receipt(row.api_response) is not None and not row.has_previous
-        if successor is not None or (is_deleted_there and not people):
-            found.add(row.id)
-            _LOG.warning(_SUCCEEDED, row.id, row.person_id, successor or "(not in the submission log)")
-    return found
+        # LOG_KEEP_DAYS may have deleted the line; a row that was deleted at the receiver has nothing to delete again.
+        if successor is not None or not (people or row.has_previous):
+            found[row.id] = (row.id, row.person_id, successor or "(not in the submission log)")
+    if found:
+        _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
+    return set(found)
 
 
 def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str]:

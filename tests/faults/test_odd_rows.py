@@ -211,7 +211,7 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(odd_world: World
         done = world.run()
         assert done.code == 0, done.text
         assert world.server.simulator.held("P1") is not None
-    assert "by a later record of person new" in done.text
+    assert "row 1 of person old, and now person new" in done.text
     if not is_new_first:
         # As LOG_KEEP_DAYS would. The old row itself says that its deletion was accepted.
         world.database.execute("DELETE FROM ssd_api_submission_log")
