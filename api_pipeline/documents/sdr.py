@@ -108,7 +108,7 @@ def submitted(outcome: Outcome, mode: str, results: ResultPage | None, report: S
             for name, one in summary.collections.items()
         },
         "checks": [
-            {"collection": name.value, "rule": rule, "text": text, "count": count}
+            {"collection": name, "rule": rule, "text": text, "count": count}
             for (name, rule, text), count in outcome.check_errors.items()
         ],
         "requests": summary.requests,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -88,6 +88,20 @@ class Known:
     courses: set[str] = field(default_factory=set)
     learners: Keys = field(default_factory=Keys)
     enrolments: Keys = field(default_factory=Keys)
+
+
+def misplaced(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many staged records stand under a word that is none of the five collections, by the word."""
+    known = {one.value for one in Collection}
+    return {name: count for name, count in counts.items() if name not in known}
+
+
+def misplaced_text(words: Mapping[str, int]) -> str:
+    """Return the sentence about records under other words."""
+    return (
+        f"{sum(words.values()):,} staged records are in no collection of a return and are not sent; expected "
+        f"{', '.join(one.value for one in Collection)}"
+    )
 
 
 def id_error(local_id: str) -> str:

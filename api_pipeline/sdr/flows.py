@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.errors import Interrupted, PipelineError, ReceiverDeclined
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
-from api_pipeline.sdr.checks import SchemaCheck, check_all
+from api_pipeline.sdr.checks import SchemaCheck, check_all, misplaced, misplaced_text
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod, State, state_of
 from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
@@ -58,7 +59,7 @@ class Outcome:
 
     period: ReturnPeriod
     summary: Summary
-    check_errors: dict[tuple[Collection, str, str], int] = field(default_factory=dict)
+    check_errors: dict[tuple[str, str, str], int] = field(default_factory=dict)
     verdict: Verdict | None = None
 
     @property
@@ -100,6 +101,7 @@ def submit(
         journal(desk.store, desk.run_id, scope, desk.mode, "submit")
         try:
             _note_status(desk, scope, period)
+            _look_for_misplaced(desk, outcome)
             options = _checked(desk, outcome, options)
             session = _session(desk, period)
             if reupload:
@@ -113,6 +115,9 @@ def submit(
                 follower = Follower(session, desk.pace, desk.clock, desk.sleep)
                 if begun := follower.start_after(send):
                     outcome.verdict = follower.follow(begun)
+        except ReceiverDeclined as error:
+            desk.store.set_declined(scope, error.code or "declined", error.reason)
+            outcome.summary.error = error
         except PipelineError as error:
             outcome.summary.error = error
         except Stopped:
@@ -191,6 +196,14 @@ def _session(desk: Desk, period: ReturnPeriod) -> Session:
     return session
 
 
+def _look_for_misplaced(desk: Desk, outcome: Outcome) -> None:
+    """Count the staged records that no collection is: nobody would miss them."""
+    words = misplaced(desk.store.count_staged())
+    for word, count in words.items():
+        outcome.check_errors[harmless(word), "collection", misplaced_text({word: count})] = count
+    outcome.summary.misplaced = sum(words.values())
+
+
 def _checked(desk: Desk, outcome: Outcome, options: Options) -> Options:
     """Return the options with the records that the checks keep back."""
     if desk.check == "off":
@@ -198,7 +211,7 @@ def _checked(desk: Desk, outcome: Outcome, options: Options) -> Options:
     withheld: set[tuple[Collection, str]] = set()
     collections = tuple(options.collections)
     for error in check_all(desk.store, collections, indicative=outcome.period.is_indicative, schema=desk.schema):
-        key = (error.collection, error.rule, error.text)
+        key = (error.collection.value, error.rule, error.text)
         outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
         if desk.check == "reject" and error.local_id:
             withheld.add((error.collection, error.local_id))

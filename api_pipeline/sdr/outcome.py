@@ -39,11 +39,15 @@ class Counts:
 
 @dataclass(slots=True)
 class Summary:
-    """What a submission did. `kept` counts the deletes that TEC refused, `error` is what ended the run early."""
+    """What a submission did. `kept` counts the deletes that TEC refused, `error` is what ended the run early.
+
+    `misplaced` counts staged records that are in no collection.
+    """
 
     run_id: str
     collections: dict[Collection, Counts] = field(default_factory=lambda: {one: Counts() for one in Collection})
     requests: int = 0
+    misplaced: int = 0
     in_doubt: int = 0
     stopped_at_limit: bool = False
     error: PipelineError | None = None
@@ -57,7 +61,7 @@ class Summary:
         """Return the exit code: that of the error, else 1 where a record was refused, else 0."""
         if self.error is not None:
             return self.error.exit_code
-        return 1 if self.total("refused") + self.total("withheld") + self.total("kept") else 0
+        return 1 if self.misplaced + self.total("refused") + self.total("withheld") + self.total("kept") else 0
 
 
 class NothingTaken(PipelineError):

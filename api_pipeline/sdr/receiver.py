@@ -86,7 +86,7 @@ class TecReceiver:
             case Blocked(problem=problem):
                 raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
-                raise _declined(other, "declined the submission token; nothing was sent", tells=True)
+                raise _declined(other, "declined the submission token; nothing was sent under it", tells=True)
 
     def _token_of(self, content: Mapping[str, Any], return_id: int, asked: datetime) -> SubmissionToken:
         value = str(content["submissionToken"])

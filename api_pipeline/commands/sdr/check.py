@@ -22,7 +22,8 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
     """Check the staged records here and list what is wrong; send nothing. Exit code 1 if a record is wrong."""
     from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
-    from api_pipeline.sdr.checks import check_all
+    from api_pipeline.logs.plain_text import harmless
+    from api_pipeline.sdr.checks import check_all, misplaced, misplaced_text
     from api_pipeline.sdr.openapi import schema_check
     from api_pipeline.sdr.settings import Purpose
 
@@ -38,7 +39,12 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
                     listed.append(error)
                     if not as_json:
                         click.echo(f"{error.collection.value} {error.local_id or '-'}: {error.text}")
-            staged = sum(store.count_staged().values())
+            by_word = store.count_staged()
+            staged = sum(by_word.values())
+    if words := misplaced(by_word):
+        counts.update({(harmless(word), "collection"): count for word, count in words.items()})
+        if not as_json:
+            click.echo(misplaced_text(words))
     if as_json:
         print_json(documents.checked(listed, counts, staged, 1 if counts else 0))
         raise SystemExit(1 if counts else 0)

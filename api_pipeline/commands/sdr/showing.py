@@ -45,7 +45,7 @@ def show_outcome(desk: Desk, outcome: Outcome, *, quiet: bool) -> None:
         if kept:
             click.echo(f"TEC refused to delete {kept:,} records; the next run tries again.")
         for (found_in, rule, text), count in outcome.check_errors.items():
-            click.echo(f"Check {rule}: {count:,} in {found_in.value}: {text}")
+            click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
         click.echo(f"{summary.requests:,} requests with records were made.")

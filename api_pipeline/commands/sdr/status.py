@@ -25,6 +25,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
     from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
+    from api_pipeline.sdr.checks import misplaced, misplaced_text
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.statements import Scope
 
@@ -39,6 +40,8 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
             shown = [documents.return_status(store, Scope(receiver, one.return_id), one) for one in wanted]
             print_json(documents.status(shown, staged))
             return
+        if words := misplaced(staged):
+            click.echo(misplaced_text(words))
         if not wanted:
             click.echo(f"{sum(staged.values()):,} records are staged; no return was begun yet.")
         for one in wanted:

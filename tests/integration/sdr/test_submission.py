@@ -312,3 +312,32 @@ def test_limit_counts_what_tec_took_where_the_pass_starts_over(provider: Provide
     provider.stage_learners(9)
     assert provider.sdr("submit", PERIOD, "--limit", "4").code == 0
     assert len(provider.held()) == 4
+
+
+@EMBEDDED
+def test_record_of_no_collection_is_named_and_the_others_are_sent(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("Learners", "s9", gender="F")
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 1
+    assert "Check collection: 1 in Learners: 1 staged records are in no collection of a return" in done.out
+    assert set(provider.held()) == {"s0"}
+    for command in (["check"], ["status"]):
+        assert "in no collection of a return" in provider.sdr(*command).out
+    checked = json.loads(provider.sdr("check", "--json").out)
+    assert {"collection": "Learners", "rule": "collection", "count": 1} in checked["rules"]
+
+
+@EMBEDDED
+def test_window_that_closes_in_mid_run_is_told_and_shown(provider: Provider) -> None:
+    provider.simulator.change(batch_limit=1)
+    provider.stage_learners(3)
+    gone = Fault(target="records", status=400, body='{"errorCode": "SC1"}', first=2, last=2)
+    closed = Fault(target="calls", status=400, body='{"errorCode": "R1", "title": "Closed"}', first=3, last=3)
+    provider.simulator.add_fault(gone, closed)
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 6, done.text
+    assert "nothing was sent under it (R1: Closed)" in done.err
+    assert "TEC declined the last token request: R1" in provider.sdr("status", PERIOD).out
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert len(provider.held()) == 3
