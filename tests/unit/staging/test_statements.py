@@ -56,6 +56,7 @@ def parsed(statement: Statement, dialect: str = "tsql") -> exp.Expr:
     return found
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=list(STATEMENTS))
 def test_every_statement_is_t_sql_and_says_what_it_is_for(statement: Statement) -> None:
     tree = parsed(statement)
@@ -73,6 +74,7 @@ def test_a_table_is_read_with_the_columns_in_their_order(table: SsdTable) -> Non
     assert (source.name, source.db) == (table.name, "ssd")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=list(STATEMENTS))
 def test_nothing_but_plain_columns_comparisons_and_casts_is_read(statement: Statement) -> None:
     if statement.name in WRITING:
@@ -96,6 +98,7 @@ def test_every_reading_statement_takes_the_ends_of_a_chunk_in_pairs() -> None:
             assert statement.sql.count("?") == 2 * len(pairs), statement.name
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_the_statements_are_sql_of_the_other_databases_as_well(dialect: str) -> None:
     plain = {**PIECES, "ssd": "ssd.", "filter_table": "own", "table": "staging", "left_window": "left_window"}
