@@ -214,6 +214,10 @@ class Connection:
     def close(self) -> None:
         """Close the connection; a connection that is gone already is not an error."""
         self._is_in_transaction = False
+        if self.dialect is Dialect.SQLITE:
+            # Its driver keeps the file open, and what it has read of it, while a statement is prepared.
+            with suppress(Exception):
+                self._statements.close()
         try:
             self._raw.close()
         except Exception as error:  # a driver may raise anything on a dead connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from api_pipeline.errors import DatabaseError
 from tests.support.databases import TestDatabase
 
 MOST = 24
+OPEN_FILES = Path("/proc/self/fd")
 on_postgresql = pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 
 
@@ -38,6 +40,18 @@ def test_values_of_every_size_go_through_one_statement(connection: Connection) -
         connection.execute("INSERT INTO kept (id, words) VALUES (?number, ?)", row)
     found = [connection.query("SELECT id, words FROM kept WHERE id = ?", [row[0]]) for row in rows]
     assert found == [[row] for row in rows]
+
+
+@pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc"], indirect=True)
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="only Linux lists a process's open files")
+def test_a_closed_connection_leaves_nothing_open(database: TestDatabase) -> None:
+    counts = []
+    for _ in range(3):
+        opened = connect(database.connection_string)
+        opened.query("SELECT 1 WHERE ?number = 1", [1])
+        opened.close()
+        counts.append(len(list(OPEN_FILES.iterdir())))
+    assert len(set(counts)) == 1
 
 
 @on_postgresql
