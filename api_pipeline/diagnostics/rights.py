@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from api_pipeline.db import Connection
 from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
@@ -28,8 +31,13 @@ _SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     """Try each right that a run needs by a statement that changes no row. Errors: StepFailed."""
     if connection.dialect is Dialect.SQLITE:
-        walk.add("rights", Status.SKIPPED, "the database is a file: whoever may write the file may do all")
-        return
+        unwritable = _unwritable(connection)
+        if unwritable is None:
+            walk.add("rights", Status.SKIPPED, "the database is a file: whoever may write the file may do all")
+            return
+        with walk.step("rights"):
+            advice = "let the account that runs the command write the database file and its folder."
+            raise StepFailed(f"this account may not write {unwritable}", advice, DatabaseError.exit_code)
     store = StagingTable(connection, table_names(settings.table_name, connection.dialect))
     with walk.step("rights") as finding:
         try:
@@ -60,6 +68,13 @@ def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] 
         f"There is no table {table_name} where this login looks for it, but there is {' and '.join(names)}.",
         f"set TABLE_NAME={names[0]}, if that is the staging table, instead of making a second one.",
     )
+
+
+def _unwritable(connection: Connection) -> Path | None:
+    """Return the database file, or its folder, where a run could not write it or its lock file."""
+    rows = connection.query(load()["lock_name_sqlite"].sql)
+    file = Path(next(str(row[2]) for row in rows if row[1] == "main"))
+    return next((path for path in (file, file.parent) if not os.access(path, os.W_OK)), None)
 
 
 def _try_control_tables(store: StagingTable) -> None:

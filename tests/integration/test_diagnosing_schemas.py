@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
 from tests.support.layouts import LAYOUTS, make_table
+from tests.support.marks import EMBEDDED
 from tests.support.staging import fill, staged
 
 CONTROL_TABLES = (
@@ -41,6 +43,19 @@ def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Pa
     assert "has no rows" in found.steps["rows"]["detail"]
     assert named(found, "ssd_api_data_staging")["detail"] == "13 expected columns are there (required)"
     assert len(found.steps) == 12
+
+
+@EMBEDDED
+def test_database_file_that_may_not_be_written_fails(
+    deployed: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
+    found = check(deployed, tmp_path)
+
+    assert found.code == 3
+    assert "this account may not write " in found.steps["rights"]["detail"]
+    assert "write the database file and its folder" in found.steps["rights"]["advice"]
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:
