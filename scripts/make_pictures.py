@@ -6,7 +6,6 @@ council, because it takes a month of nights to fill its chart.
 
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from api_pipeline.reports.report_file import write_report
 from tests.support.browser import browser_page
-from tests.support.commands import ROOT, clean_environment, started_cli
+from tests.support.commands import ROOT, run_cli, started_cli
 from tests.support.reports import report
 from tests.support.tls import authority, secured_server
 from tests.support.world import live_settings
@@ -66,19 +65,10 @@ def picture_of_command(name: str, command: str, settings: dict[str, str], codes:
 
 def printed(command: str, settings: dict[str, str], codes: tuple[int, ...] = (0, 1)) -> str:
     """Return what a command prints, of `demo` the lines that tell the story."""
-    done = subprocess.run(
-        [sys.executable, "-m", "api_pipeline", command],
-        check=False,
-        cwd=FOLDER,
-        env=clean_environment(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    if done.returncode not in codes:
-        raise SystemExit(f"{command} ended with {done.returncode}, and no picture was made:\n{done.stdout}")
-    return shortened(done.stdout) if command == "demo" else done.stdout
+    done = run_cli([command], settings, FOLDER)
+    if done.code not in codes:
+        raise SystemExit(f"{command} ended with {done.code}, and no picture was made:\n{done.text}")
+    return shortened(done.text) if command == "demo" else done.text
 
 
 def shortened(output: str) -> str:
@@ -102,8 +92,7 @@ def surroundings(name: str) -> Iterator[dict[str, str]]:
         yield {}
         return
     if not (FOLDER / DATABASE).exists():
-        command = [sys.executable, "-m", "api_pipeline", "demo", "--quiet"]
-        subprocess.run(command, cwd=FOLDER, env=clean_environment({}), check=True)
+        run_cli(["demo", "--quiet"], {}, FOLDER)
     settings = {"DB_CONNECTION_STRING": f"sqlite:///{FOLDER / DATABASE}", "TABLE_NAME": "ssd_api_data_staging"}
     with started_cli(["simulate-api", "--port", "0"], {}, FOLDER) as receiver:
         assert receiver.stdout is not None

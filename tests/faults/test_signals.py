@@ -17,7 +17,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent in the manner of POSIX")
 
-MANY = 120
+MANY = 60
 # Longer than any test lasts: what is held up so long is answered when the test says so, by `simulator.interrupt`.
 HELD_UP_S = 50.0
 
