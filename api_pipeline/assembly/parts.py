@@ -48,7 +48,7 @@ class Call(NamedTuple):
     summary: RunSummary
 
 
-class AtHand(NamedTuple):
+class OpenTables(NamedTuple):
     """The open tables, under the run lock. `control_tables` says whether the control tables are there.
 
     `db` repeats work on them while the database is away, and takes the run lock again.
@@ -59,14 +59,14 @@ class AtHand(NamedTuple):
     control_tables: bool
 
 
-def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
+def writing(call: Call, opened: OpenTables) -> tuple[ReliableWriteBack, Recovery]:
     """Return what writes outcomes back, and what writes the receipts of earlier runs first."""
-    settings, store, db = call.settings, at_hand.store, at_hand.db
+    settings, store, db = call.settings, opened.store, opened.db
     to = Destination(
         run_id=call.summary.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
-        control_tables=at_hand.control_tables,
+        control_tables=opened.control_tables,
         testing=settings.testing_mode,
     )
     database = database_named_by(settings.connection_string)
@@ -76,11 +76,13 @@ def writing(call: Call, at_hand: AtHand) -> tuple[ReliableWriteBack, Recovery]:
 
 
 @contextmanager
-def run_parts(call: Call, at_hand: AtHand, options: PlanOptions, write_back: ReliableWriteBack) -> Iterator[RunParts]:
+def run_parts(
+    call: Call, opened: OpenTables, options: PlanOptions, write_back: ReliableWriteBack
+) -> Iterator[RunParts]:
     """Yield the parts of the run; at the end of the block the connections to the receiver are closed."""
     settings = call.settings
     under_way: set[str] = set()
-    pages = Pages(at_hand.store, options, Checker(), at_hand.db, under_way=under_way.copy)
+    pages = Pages(opened.store, options, Checker(), opened.db, under_way=under_way.copy)
     limiter = _limiter(call)
     with closing(_receiver(call, limiter)) as receiver:
         yield RunParts(

@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
-from api_pipeline.assembly.parts import AtHand, Call, run_parts, writing
+from api_pipeline.assembly.parts import Call, OpenTables, run_parts, writing
 from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of, retry_budget_of
 from api_pipeline.common.clock import utc_now
 from api_pipeline.common.gc_tuning import seldom_collected
@@ -54,19 +54,19 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
     ):
         db = Retrying(store.connection, retry_budget_of(settings), lock.retake)
-        _journalled(call, AtHand(store, db, check_tables(store, settings, request)))
+        _journalled(call, OpenTables(store, db, check_tables(store, settings, request)))
     return summary
 
 
-def _journalled(call: Call, at_hand: AtHand) -> None:
+def _journalled(call: Call, opened: OpenTables) -> None:
     """Do the work of a run between the two halves of its entry in the journal. Errors: AlreadyRunning."""
     settings, summary = call.settings, call.summary
-    journal = RunJournal(at_hand.store, summary, shard_of(settings))
+    journal = RunJournal(opened.store, summary, shard_of(settings))
     journal.begin()
     _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     ending: AlreadyRunning | None = None
     try:
-        _execute(call, at_hand)
+        _execute(call, opened)
     except PipelineError as error:
         summary.errors.append(error)
         ending = error if isinstance(error, AlreadyRunning) else None
@@ -76,24 +76,24 @@ def _journalled(call: Call, at_hand: AtHand) -> None:
         raise ending
 
 
-def _execute(call: Call, at_hand: AtHand) -> None:
-    settings, request, summary, store = call.settings, call.request, call.summary, at_hand.store
-    write_back, recovery = writing(call, at_hand)
+def _execute(call: Call, opened: OpenTables) -> None:
+    settings, request, summary, store = call.settings, call.request, call.summary, opened.store
+    write_back, recovery = writing(call, opened)
     check_one_division(settings, store)
     summary.receipts_recovered = recovery.run()
-    options, found = plan_options(settings, request, store, at_hand.db, control_tables=at_hand.control_tables)
+    options, found = plan_options(settings, request, store, opened.db, control_tables=opened.control_tables)
     if request.person_id is None:
-        at_hand.db.run(lambda: count_what_no_run_takes(store, found, summary))
+        opened.db.run(lambda: count_what_no_run_takes(store, found, summary))
     if not request.resync:
         summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
-    call.observers.on_due(at_hand.db.run(lambda: store.count(options.selection)))
-    with run_parts(call, at_hand, options, write_back) as parts:
+    call.observers.on_due(opened.db.run(lambda: store.count(options.selection)))
+    with run_parts(call, opened, options, write_back) as parts:
         Run(parts, summary).execute()
     summary.due += _not_come_to(store, options, parts.planner.counts)
     # The last answer may have been waited for so long that the session is gone.
-    summary.is_table_empty = not (summary.due or summary.errors) and at_hand.db.run(store.is_empty)
-    if at_hand.control_tables and request.person_id is None and not summary.errors:
-        at_hand.db.run(lambda: count_children_without_row(store, settings.receiver, summary))
+    summary.is_table_empty = not (summary.due or summary.errors) and opened.db.run(store.is_empty)
+    if opened.control_tables and request.person_id is None and not summary.errors:
+        opened.db.run(lambda: count_children_without_row(store, settings.receiver, summary))
         _delete_old_log(call, store)
 
 
