@@ -93,7 +93,10 @@ def _rank(choice: Choice, sources: set[str]) -> int:
 
 def _choice(catalogue: Catalogue, text: str) -> Choice:
     name, *extras = (part.strip() for part in text.split("+"))
-    endpoint = catalogue.endpoint(name)
+    try:
+        endpoint = catalogue.endpoint(name)
+    except SettingsError as error:
+        raise SettingsError(f"XPORTER_ENDPOINTS: {error}") from None
     options: list[str] = []
     parameters: list[tuple[str, str]] = []
     for extra in extras:

@@ -29,6 +29,7 @@ from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
 from api_pipeline.xporter.write_back.reading import Waits
 
+_TABLE_MAKER = "d2i-csc-api xporter deploy-schema --apply"
 _BUSY_WAIT_S = 30.0
 
 
@@ -68,7 +69,9 @@ class StoredSecrets:
 @contextmanager
 def open_landing(settings: Settings, run_id: str = "", *, create: bool = False) -> Iterator[LandingStore]:
     """Open the database and give its landing tables. Errors: DatabaseError, SettingsError."""
-    connection: Connection = connect(settings.connection_string, create=create, busy_wait_s=_BUSY_WAIT_S)
+    connection: Connection = connect(
+        settings.connection_string, create=create, busy_wait_s=_BUSY_WAIT_S, maker=_TABLE_MAKER
+    )
     try:
         yield LandingStore(connection, Names(connection.dialect, settings.xporter.schema), run_id)
     finally:
