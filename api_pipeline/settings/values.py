@@ -15,7 +15,7 @@ from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.settings.text_checks import is_one_line, is_text_of
 from api_pipeline.sql.connection_string import HIDDEN, redacted_url
-from api_pipeline.sql.paths import is_folder, is_there
+from api_pipeline.sql.paths import is_readable_kind, is_there
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
@@ -132,7 +132,7 @@ class Values:
             # An account without a home (a service, a container with a number for its user) has nothing for ~.
             self.refuse(name, "a path without ~, because no home folder is known for it")
             return None
-        if self.table[name].kind is SettingKind.FILE and (is_folder(path) or not is_there(path)):
+        if self.table[name].kind is SettingKind.FILE and not (is_there(path) and is_readable_kind(path)):
             self.refuse(name)
             return None
         return path

@@ -27,3 +27,12 @@ def is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def is_readable_kind(path: Path) -> bool:
+    """Return whether what stands there is no folder and no endless pipe, as far as this account may see."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return True
+    return not (stat.S_ISDIR(mode) or stat.S_ISFIFO(mode))

@@ -79,6 +79,14 @@ class Reader:
     def person_ids(self) -> list[str]:
         """Return the ids of all people to be looked at, in the database's order and spelling, each once."""
         found = self._listed() if self._source.person_ids else self._query("person_ids", filter=self._filter())
+        if not found and not self._source.person_ids:
+            among = (
+                f" that {self._source.filter_table} (COHORT_FILTER_TABLE) names" if self._source.filter_table else ""
+            )
+            _LOG.warning(
+                "%sssd_person holds nobody%s; see whether the SSD is loaded%s",
+                *(self._names["ssd"], among, ", and how that table writes the ids" if among else ""),
+            )
         self._bounds = {text_of(row[0]): row[0] for row in found if not isinstance(row[0], str)}
         return list(dict.fromkeys(text_of(row[0]) for row in found))
 

@@ -47,6 +47,18 @@ def test_listed_people_are_taken_as_the_ssd_spells_them_and_those_it_lacks_are_n
 
 
 @EMBEDDED
+def test_an_ssd_without_people_and_a_list_that_names_none_of_them_are_said(ssd: CouncilSsd) -> None:
+    assert "ssd_person holds nobody; see whether the SSD is loaded" in ssd.stage().err
+    ssd.children("1001")
+    ssd.database.execute("CREATE TABLE own (person_id REAL)")
+    ssd.database.execute("INSERT INTO own VALUES (1001)")
+
+    done = ssd.stage(COHORT_FILTER_TABLE="own")
+
+    assert "ssd_person holds nobody that own (COHORT_FILTER_TABLE) names; see whether the SSD is loaded" in done.err
+
+
+@EMBEDDED
 def test_one_block_per_child_and_the_values_for_uasc_are_settings(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     ssd.database.execute("INSERT INTO ssd_immigration_status VALUES ('I1', '1001', 'Seeking', '2025-01-01', NULL)")

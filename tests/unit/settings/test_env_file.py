@@ -179,6 +179,14 @@ def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> N
     assert load(tmp_path, DATABASE + "CA_BUNDLE='council.pem'\n").ca_bundle == tmp_path / "council.pem"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX alone has named pipes")
+def test_pipe_in_place_of_a_certificate_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "council.pem")
+
+    with pytest.raises(SettingsError, match="CA_BUNDLE: expected the path of a file"):
+        load(tmp_path, DATABASE + "CA_BUNDLE='council.pem'\n")
+
+
 def test_folder_given_as_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"given by --env-file is a folder; name a file in it"):
         load_settings({}, {}, tmp_path, env_file=tmp_path)
