@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import dataclass
 
 from api_pipeline.db import Connection, connect, unless_refused
 from api_pipeline.diagnostics.database import refuse_second_table
+from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.identifiers import STAGING_TABLE, Dialect
 from api_pipeline.sql.statements import load
+
+_LOG = logging.getLogger(__name__)
+_INDEX = re.compile(r"CREATE INDEX IF NOT EXISTS (\S+) ON (\S+)")
 
 
 def script_of(dialect: str, table: str | None) -> str:
@@ -47,11 +53,25 @@ def make_tables(connection_string: str, table: str) -> Deployed:
     try:
         refuse_second_table(connection, table)
         found = _tables_there(connection, table)
-        ddl.apply(connection.execute, connection.dialect, table)
+        ddl.apply(lambda statement: _execute(connection, statement), connection.dialect, table)
         made = [name for name in _tables_there(connection, table) if name not in found]
         return Deployed(connection.dialect.value, tuple(made), tuple(found))
     finally:
         connection.close()
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """Run a statement; an index that a view, or a table of somebody else, cannot have is passed over.
+
+    The scripts for SQL Server see to that by themselves.
+    """
+    try:
+        connection.execute(statement)
+    except DatabaseError as error:
+        index = _INDEX.match(statement)
+        if index is None or type(error) is not DatabaseError:
+            raise
+        _LOG.warning("the index %s of %s was not made; everything works without it, but slower: %s", *index.groups(), error)
 
 
 def _tables_there(connection: Connection, table: str) -> list[str]:

@@ -84,6 +84,19 @@ def test_apply_lists_what_it_made_and_what_it_found(database: TestDatabase, tmp_
     assert "Found and left as it was: ssd_api" in again.out.replace(f"{database.schema}.", "")
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_view_as_staging_table_goes_without_its_indexes(database: TestDatabase, tmp_path: Path) -> None:
+    database.deploy()
+    database.execute(f"ALTER TABLE {database.table} RENAME TO base")
+    database.execute(f"CREATE VIEW {database.table} AS SELECT * FROM base")
+    for table, column in ((LIVE, "due"), (LIVE, "person"), ("ssd_api_submission_log", "person")):
+        database.execute(f"DROP INDEX ix_{table}_{column}")
+    done = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
+    assert done.code == 0, done.text
+    assert f"of {database.table} was not made" in done.text
+    assert "ix_ssd_api_submission_log_person" in index_names(database)
+
+
 def test_script_cut_off_anywhere_is_completed_by_the_next(database: TestDatabase) -> None:
     for statement in ddl.statements(database.dialect, database.table):
         database.execute(statement)
