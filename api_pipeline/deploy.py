@@ -71,7 +71,9 @@ def _execute(connection: Connection, statement: str) -> None:
         index = _INDEX.match(statement)
         if index is None or type(error) is not DatabaseError:
             raise
-        _LOG.warning("the index %s of %s was not made; everything works without it, but slower: %s", *index.groups(), error)
+        _LOG.warning(
+            "the index %s of %s was not made; everything works without it, but slower: %s", *index.groups(), error
+        )
 
 
 def _tables_there(connection: Connection, table: str) -> list[str]:
