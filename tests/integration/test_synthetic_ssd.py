@@ -20,6 +20,7 @@ from tests.support.databases import TestDatabase
 AS_OF = date(2026, 8, 10)
 
 
+@pytest.mark.slow
 def test_tables_are_made_filled_and_changed_on_every_database(database: TestDatabase) -> None:
     ssd, rng = SyntheticSsd(len(ALL_CASES) + 10, AS_OF), random.Random(7)
     connection = connect(database.connection_string)

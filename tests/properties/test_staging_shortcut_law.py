@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -126,6 +127,7 @@ def _accept(connection: Connection, row_id: int, person: str, text: str, *, is_d
     )
 
 
+@pytest.mark.slow
 @few
 @given(seeds)
 def test_nights_with_and_without_the_shortcut_leave_the_same_table(tmp_path_factory: Any, seed: int) -> None:

@@ -56,6 +56,7 @@ _LEFT_AND_CAME = [
 @given(
     st.lists(_nights, min_size=1, max_size=4), st.sampled_from(("error", "full", "lie")), st.sampled_from((100_011, 2))
 )
+@pytest.mark.slow
 def test_change_sets_land_what_comparing_whole_sets_lands(nights: list[Night], unknown: str, most_rows: int) -> None:
     conditions = SchoolConditions(unknown_snapshot=unknown, most_rows=most_rows)
     with tempfile.TemporaryDirectory() as folder:

@@ -42,6 +42,7 @@ def _cohort(schools: list[School], minimised: bool) -> frozenset[str] | None:
 _REVOKED_AND_KILLED_BEFORE_THE_PURGE = [Night((), (), None), Night((("revoke", 1, 0, "UPN"),), (), 36)]
 
 
+@pytest.mark.slow
 @example(_REVOKED_AND_KILLED_BEFORE_THE_PURGE, False, False)
 @example([Night((), (("extra_column", 0, "Students", 4),), None)], False, True)
 @settings(max_examples=examples(4, 200), phases=_PHASES)

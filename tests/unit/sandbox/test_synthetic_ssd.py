@@ -156,6 +156,7 @@ def test_the_first_people_are_one_case_each() -> None:
     assert {case.section.split(".")[0] for case in ALL_CASES} == set("124567")
 
 
+@pytest.mark.slow
 def test_a_large_ssd_has_as_few_odd_people_as_a_council() -> None:
     named = Counter(person.case is None for person in SyntheticSsd(400, AS_OF, all_cases_first=False).persons())
 
@@ -200,6 +201,7 @@ def test_every_row_fits_its_table() -> None:
                         assert value is None or isinstance(value, datetime)
 
 
+@pytest.mark.slow
 def test_keys_stay_unique_over_many_nights() -> None:
     ssd, rng = SyntheticSsd(SMALL, AS_OF), random.Random(4)
     for _ in range(5):
@@ -211,6 +213,7 @@ def test_keys_stay_unique_over_many_nights() -> None:
         assert len(keys) == len(set(keys)), table.name
 
 
+@pytest.mark.slow
 def test_every_kind_of_change_happens_and_changes_what_it_says() -> None:
     ssd, rng = SyntheticSsd(400, AS_OF, all_cases_first=False), random.Random(2)
     steps = [step for _ in range(8) for step in ssd.next_night(rng, 0.1).steps]
@@ -227,6 +230,7 @@ def test_every_kind_of_change_happens_and_changes_what_it_says() -> None:
             assert step.before.tables != step.after.tables
 
 
+@pytest.mark.slow
 def test_renumbering_changes_ids_and_nothing_else() -> None:
     ssd, rng = SyntheticSsd(400, AS_OF, all_cases_first=False), random.Random(2)
     steps = [step for _ in range(8) for step in ssd.next_night(rng, 0.1).steps if step.change is NightChange.RENUMBERED]
