@@ -50,8 +50,10 @@ def succeeded(
             continue
         people = senders[foreign[row.id]]
         successor = min((one for one in people - {row.person_id} if living.get(one) == children[row.id]), default=None)
-        # LOG_KEEP_DAYS may have deleted the line; a row that was deleted at the receiver has nothing to delete again.
-        if successor is not None or not (people or row.has_previous):
+        # LOG_KEEP_DAYS may have deleted the line. A row whose own deletion was accepted has nothing to delete again;
+        # one without an answer, in a table that was filled anew, says nothing of the kind.
+        is_deleted_there = last_receipt(row.api_response) is not None and not row.has_previous
+        if successor is not None or (is_deleted_there and not people):
             found[row.id] = (row.id, row.person_id, successor or "(not in the submission log)")
     if found:
         _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
