@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY
 from tests.support.commands import clean_environment
@@ -22,6 +21,17 @@ _BYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 class BenchmarkFailed(Exception):
     """A run that was to be measured did not do its work; the text says what it said."""
+
+
+# Linux counts the memory of the process that starts another to the peak of the other, so a small one starts them.
+_STARTER = """
+import os, subprocess, sys
+started = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(started.pid, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +46,26 @@ class Cost:
 def cost_of(commands: Sequence[Sequence[str]], env: Mapping[str, str], folder: Path) -> Cost:
     """Run programs side by side and return what they cost. Errors: BenchmarkFailed where one does not exit 0."""
     began = time.perf_counter()
-    with TemporaryFile() as output:
+    with TemporaryFile() as output, TemporaryDirectory() as usages:
+        files = [Path(usages) / str(place) for place in range(len(commands))]
         running = [
             subprocess.Popen(
-                command, env=clean_environment(env), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                [sys.executable, "-I", "-S", "-c", _STARTER, str(file), *command],
+                env=clean_environment(env),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
-            for command in commands
+            for command, file in zip(commands, files, strict=True)
         ]
-        cpu, peak, codes = 0.0, 0.0, []
-        for process in running:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            codes.append(process.returncode)
-            cpu += usage.ru_utime + usage.ru_stime
-            peak = max(peak, usage.ru_maxrss * _BYTES_IN_MAXRSS / 1e6)
+        codes = [process.wait() for process in running]
         seconds = time.perf_counter() - began
         if any(codes):
             output.seek(0)
             raise BenchmarkFailed(f"exit codes {codes}:\n{output.read().decode(errors='replace')[-4000:]}")
-    return Cost(seconds, cpu, peak)
+        used = [tuple(map(float, file.read_text().split())) for file in files]
+    return Cost(seconds, sum(cpu for cpu, _ in used), max(peak for _, peak in used) * _BYTES_IN_MAXRSS / 1e6)
 
 
 def seconds_to_first_request(command: Sequence[str], env: Mapping[str, str], folder: Path, port: int) -> float:
