@@ -10,7 +10,14 @@ from api_pipeline.db import connect
 from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
-from api_pipeline.sql.connection_string import NUMBERED_DRIVER, SQLITE_PREFIX, in_braces, trusted_connection_string
+from api_pipeline.sql.connection_string import (
+    NUMBERED_DRIVER,
+    SQLITE_PREFIX,
+    embedded_path,
+    in_braces,
+    is_embedded,
+    trusted_connection_string,
+)
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import NEWEST_DRIVER
 from api_pipeline.sql.statements import load
@@ -48,6 +55,16 @@ def connection_string(kind: str, answers: dict[str, str], drivers: Sequence[str]
         return _pairs({"Driver": _newest(drivers), "Server": server, "Database": database, **login})
     driver = next((name for name in drivers if name.startswith("PostgreSQL Unicode")), "PostgreSQL Unicode")
     return _pairs({"Driver": driver, "Server": host, "Port": port or "5432", "Database": database, **login})
+
+
+def with_whole_path(text: str) -> str:
+    """Return a connection string as it may be written in any folder: a relative path of a SQLite file made absolute.
+
+    In a settings file such a path counts from the file's folder, which need not be the one where it was tried.
+    """
+    if not is_embedded(text) or not embedded_path(text):
+        return text
+    return f"{SQLITE_PREFIX}{Path(embedded_path(text)).absolute().as_posix()}"
 
 
 def settings_for(text: str, table: str, folder: Path, **others: str) -> Settings:

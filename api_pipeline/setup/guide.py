@@ -20,7 +20,7 @@ from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.settings.values import Found, Origin, Values
-from api_pipeline.setup.databases import KINDS, connection_string, settings_for, staging_tables
+from api_pipeline.setup.databases import KINDS, connection_string, settings_for, staging_tables, with_whole_path
 from api_pipeline.setup.dialogue import Dialogue
 from api_pipeline.setup.env_writer import write_env
 from api_pipeline.sql import ddl
@@ -103,7 +103,7 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
         path = tools.path.parent / _SAMPLE
         return make_trial_table(path.absolute(), 200) if not path.exists() else f"sqlite:///{path.absolute()}"
     if kind == "string":
-        return dialogue.text("connection_string", "Connection string", is_secret=True)
+        return with_whole_path(dialogue.text("connection_string", "Connection string", is_secret=True))
     if kind == "sqlite":
         file = dialogue.text("file", "Path of the database file", "csc-api.db")
         answers = {"file": file}

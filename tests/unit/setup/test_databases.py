@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from api_pipeline.setup.databases import connection_string
+from api_pipeline.setup.databases import connection_string, with_whole_path
 
 LOGIN = {"database": "council", "user": "analyst", "password": "p"}
 
@@ -28,3 +30,12 @@ def test_postgresql_takes_a_port_behind_the_name(server: str, parts: str) -> Non
 )
 def test_sql_server_takes_its_port_behind_a_comma(server: str, part: str) -> None:
     assert part in connection_string("sqlserver-login", {"server": server, **LOGIN}, ())
+
+
+def test_own_connection_string_to_a_file_means_the_same_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert with_whole_path("sqlite:///staging.db") == f"sqlite:///{(tmp_path / 'staging.db').as_posix()}"
+    for text in ("Driver={x};Server=s", "sqlite:///", f"sqlite:///{tmp_path.as_posix()}/s.db"):
+        assert with_whole_path(text) == text
