@@ -50,7 +50,9 @@ class Listed:
     @property
     def is_revoked(self) -> bool:
         """Return whether the consent has ended."""
-        return self.revoked_at is not None and (self.authorised_at or _EPOCH) <= self.revoked_at
+        if self.revoked_at is None or self.authorised_at is None:
+            return self.revoked_at is not None
+        return self.authorised_at <= self.revoked_at
 
     @property
     def state(self) -> SchoolState:

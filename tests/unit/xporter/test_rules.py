@@ -105,6 +105,13 @@ def test_the_later_of_two_entries_decides_and_a_tie_is_revoked() -> None:
     assert listed("2025-10-03T00:00:00", "no date")
 
 
+@pytest.mark.parametrize("revoked", ["2025-10-02T00:00:00", "no date", "0001-01-01T00:00:00", "1969-12-31T00:00:00Z"])
+def test_school_that_stands_as_revoked_alone_is_revoked(revoked: str) -> None:
+    entry = read_list({"Revoked": [{"estab": "9990001", "dateRevoked": revoked}]})["9990001"]
+    assert entry.state is SchoolState.REVOKED
+    assert judge(_known(SchoolState.AUTHORISED, "old", _day(1)), entry, "old").must_purge
+
+
 def test_consent_renewed_unseen_purges_and_forgets_the_old_secret() -> None:
     again = read_list(
         {
