@@ -86,11 +86,20 @@ class Follower:
         """
         is_whole = not self._session.ensure_life(self._pace.timeout_s) or submit()
         while is_whole:
+            self._session.begin_pass()
+            token = self._session.token()
+            if not self._session.ends_whole():
+                # The token was renewed in this moment.
+                is_whole = submit()
+                continue
             try:
-                return self.ask(self._session.token())
+                begun = self.ask(token)
             except TokenIsGone:
                 self._session.replace()
                 is_whole = submit()
+            else:
+                self._session.was_taken()
+                return begun
         return None
 
     def ask(self, token: str) -> Validation:

@@ -6,6 +6,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault
 from api_pipeline.sandbox.simulator.tec import BlockedAnswer
+from api_pipeline.sdr.session import Session
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
@@ -114,6 +115,25 @@ def test_what_is_sent_is_sent_again_where_validation_needs_another_token(provide
     assert done.code == 0, done.text
     assert len(provider.held()) == 3
     assert provider.database.rows("SELECT COUNT(*) FROM sdr_held WHERE payload_hash IS NULL") == [(0,)]
+
+
+@EMBEDDED
+def test_token_renewed_just_before_validation_leaves_nothing_behind(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+
+    def is_due(_: Session) -> bool:
+        looked.extend([True] * (len(provider.held()) == 3))
+        return len(looked) == 2
+
+    provider.simulator.change(same_token=False, keeps_data=False, token_lifetime_s=9000)
+    monkeypatch.setattr(Session, "is_about_to_renew", property(is_due))
+    provider.stage_learners(3)
+    done = provider.sdr("submit", PERIOD, "--validate")
+    assert done.code == 0, done.text
+    assert len(looked) > 2
+    assert len(provider.held()) == 3
 
 
 @EMBEDDED
