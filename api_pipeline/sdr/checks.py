@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -20,8 +21,8 @@ from api_pipeline.sdr.nouns import INDICATIVE, Collection
 LONGEST_ID = 100
 _PIECES = 256
 _DATE_NAME = re.compile(r"(Date|OfBirth)$")
-_MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T00:00(:00(\.0+)?)?(Z|[+-]00:?00)$")
-_DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T")
+_MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T00:00(:00(\.0+)?)?(Z|[+-]00:?00)\Z", re.ASCII)
+_DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T", re.ASCII)
 _STUDENT = "studentIdentificationCode"
 _COURSE = "courseCode"
 
@@ -160,8 +161,11 @@ def _check(
 
 def _of_record(collection: Collection, record: dict[str, Any], known: Known) -> Iterator[tuple[str, str]]:
     for name, value in record.items():
-        if isinstance(value, str) and _is_date(name) and _DATE_TIME.match(value) and not _is_midnight(value):
-            yield "date", f"{name} is not midnight UTC (...T00:00:00Z), so TEC may store the day before or after"
+        if isinstance(value, str) and _is_date(name) and not _is_midnight(value):
+            if _DATE_TIME.match(value) and _is_day(value[:10]):
+                yield "date", f"{name} is not midnight UTC (...T00:00:00Z), so TEC may store the day before or after"
+            else:
+                yield "date", f"{name} is not a day with a time; write it as midnight UTC (2001-11-30T00:00:00Z)"
     student, course = str(record.get(_STUDENT) or ""), str(record.get(_COURSE) or "")
     match collection:
         case Collection.COURSES:
@@ -194,4 +198,12 @@ def _is_date(name: str) -> bool:
 
 
 def _is_midnight(value: str) -> bool:
-    return _MIDNIGHT_UTC.match(value) is not None
+    return _MIDNIGHT_UTC.match(value) is not None and _is_day(value[:10])
+
+
+@lru_cache(4096)
+def _is_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False

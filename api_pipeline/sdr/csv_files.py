@@ -6,12 +6,15 @@ it becomes a list. Types come from TEC's OpenAPI file where there is one; else e
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +46,15 @@ _KEYS: Mapping[Collection, tuple[str, ...]] = {
 # It has no member: it is the EDUMIS number, which travels as a header.
 _LEFT_OUT = frozenset({"providerCode"})
 _IS_DATE = re.compile(r"(Date|OfBirth)$")
+# A day, alone or with the midnight that databases and spreadsheets write behind it.
+_MIDNIGHT = r"(?:[T ](?:0?0:00(?::00(?:\.0+)?)?Z?|12:00(?::00)? ?[aA]\.?[mM]\.?))?"
 _DATES = (
-    re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"),
-    re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})"),
+    re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})" + _MIDNIGHT, re.ASCII),
+    re.compile(r"(?P<d>\d{1,2})[/-](?P<m>\d{1,2})[/-](?P<y>\d{4})" + _MIDNIGHT, re.ASCII),
 )
+# Not more digits than a whole number of JSON has everywhere.
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(slots=True)
@@ -90,18 +98,21 @@ def records(
     SettingsError for a file that cannot be read.
     """
     seen: set[str] = set()
-    for row in _rows(path):
-        cells = {name: value for name, value in row.items() if name is not None}
-        if not assumed.columns:
-            _assume(list(cells), collection, properties, assumed)
+    rows = _rows(path)
+    titles = next(rows, [])
+    if not any(titles):
+        raise SettingsError(f"The file {path.name} is empty: expected at least its titles; nothing was loaded.")
+    names = _names(path, titles)
+    _assume(titles, names, collection, properties, assumed)
+    for cells in filter(None, rows):
         assumed.rows += 1
-        if any(row.get(None) or ()):
+        if any(cells[len(names) :]) or any(cell.strip() for name, cell in zip(names, cells, strict=False) if not name):
             # A comma too many moves cells under other titles.
             raise SettingsError(
                 f"The file {path.name} has more cells than titles in row {assumed.rows + 1}; nothing was loaded. Put "
                 "double quotes around a cell with a comma in it."
             )
-        record = _record(cells, properties)
+        record = _record(dict(zip(names, cells, strict=False)), properties)
         local_id = "|".join(_text(record.get(name)) for name in assumed.key)
         problem = id_error(local_id.replace("|", "") and local_id)
         if local_id in seen:
@@ -113,32 +124,53 @@ def records(
         yield local_id, record
 
 
-def _rows(path: Path) -> Iterator[dict[str | None, Any]]:
-    """Yield the cells of each row by title; under None those beyond the last title."""
-    for encoding in ("utf-8-sig", "cp1252"):
-        try:
-            with path.open(encoding=encoding, newline="") as file:
-                # Read to the end once, so that a letter of another encoding is met before a row is used.
-                for _ in file:
-                    continue
-            with path.open(encoding=encoding, newline="") as file:
-                reader = csv.DictReader(file)
-                if not reader.fieldnames:
-                    raise SettingsError(
-                        f"The file {path.name} is empty: expected at least its titles; nothing was loaded."
-                    )
-                for row in reader:
-                    yield {name: value if name is None else value or "" for name, value in row.items()}
-                return
-        except UnicodeDecodeError:
-            continue
-        except (OSError, csv.Error) as error:
-            raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Yield the cells of each line, the titles first."""
+    try:
+        with path.open(encoding=_encoding_of(path), newline="") as file:
+            # Strict: a quote that is never closed would swallow every row behind it.
+            yield from csv.reader(file, strict=True)
+    except csv.Error as error:
+        raise SettingsError(
+            f"The file {path.name} cannot be read as CSV ({error}); nothing was loaded. Double each quote that stands "
+            "within a cell, and close each that opens one."
+        ) from None
+    except OSError as error:
+        raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
 
 
-def _assume(titles: list[str], collection: Collection, properties: Mapping[str, Any], assumed: Assumed) -> None:
+def _encoding_of(path: Path) -> str:
+    """Return the encoding in which the whole file can be read. Errors: SettingsError where there is none, OSError."""
+    with path.open("rb") as raw:
+        is_utf_16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    for encoding in ("utf-16",) if is_utf_16 else ("utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError), path.open(encoding=encoding, newline="") as file:
+            # To the end, so that a letter of another encoding is met before a row is used.
+            for _ in file:
+                continue
+            return encoding
+    raise SettingsError(
+        f"The file {path.name} is neither UTF-8 nor Windows-1252 text throughout; nothing was loaded. Save it as CSV "
+        "UTF-8."
+    )
+
+
+def _names(path: Path, titles: list[str]) -> list[str]:
+    """Return the member name of each column, "" of one without a title. Errors: SettingsError where two are one."""
     names = [camel_case(title) for title in titles]
-    for name in names:
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise SettingsError(
+            f"The file {path.name} has more than one column for {', '.join(twice)}; nothing was loaded. Leave one of "
+            "them."
+        )
+    return names
+
+
+def _assume(
+    titles: list[str], names: list[str], collection: Collection, properties: Mapping[str, Any], assumed: Assumed
+) -> None:
+    for name in filter(None, names):
         if name in _LEFT_OUT:
             assumed.left_out.append(name)
         elif name in properties:
@@ -156,8 +188,8 @@ def _assume(titles: list[str], collection: Collection, properties: Mapping[str, 
 
 def _record(row: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for title, cell in row.items():
-        name, text = camel_case(title), cell.strip()
+    for name, cell in row.items():
+        text = cell.strip()
         if name in _LEFT_OUT or not text:
             continue
         kind = _type_of(properties[name]) if name in properties else "date" if _IS_DATE.search(name) else "text"
@@ -183,27 +215,24 @@ def _type_of(schema: Any) -> str:
 
 
 def _typed(text: str, kind: str) -> Any:
-    try:
-        match kind:
-            case "whole number":
-                return int(text)
-            case "number" if math.isfinite(float(text)):
-                return float(text)
-            case "true or false" if text.lower() in ("true", "y", "yes", "1", "false", "n", "no", "0"):
-                return text.lower() in ("true", "y", "yes", "1")
-            case "date":
-                return _date(text)
-    except ValueError:
-        return text
+    match kind:
+        case "whole number" if _WHOLE.fullmatch(text):
+            return int(text)
+        case "number" if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+            return float(text)
+        case "true or false" if text.lower() in ("true", "y", "yes", "1", "false", "n", "no", "0"):
+            return text.lower() in ("true", "y", "yes", "1")
+        case "date":
+            return _date(text)
     return text
 
 
 def _date(text: str) -> str:
-    """Return a day as midnight UTC: any other zone could make the day before of it at TEC."""
+    """Return a day as midnight UTC: any other zone could make the day before of it at TEC. What is not one stays."""
     for pattern in _DATES:
-        found = pattern.fullmatch(text)
-        if found:
-            return f"{found['y']}-{int(found['m']):02d}-{int(found['d']):02d}T00:00:00Z"
+        if found := pattern.fullmatch(text):
+            with suppress(ValueError):
+                return f"{date(int(found['y']), int(found['m']), int(found['d'])).isoformat()}T00:00:00Z"
     return text
 
 

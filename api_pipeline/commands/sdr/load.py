@@ -41,12 +41,18 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
 
     if collection and len(files) > 1:
         raise SettingsError("--collection names what one file holds; give one file with it.")
+    # Looked at before the first is loaded: of two files of a collection, the second would take out the first one's.
+    kinds = [Collection(collection) if collection else collection_of(path) for path in files]
+    if twice := [kind.value for kind in Collection if kinds.count(kind) > 1 and not keep]:
+        raise SettingsError(
+            f"Two files hold {', '.join(twice)}, and a file holds the whole of its collection; nothing was loaded. "
+            "Make one file of them, or give --keep."
+        )
     with sdr_session(common, Purpose.TABLES) as started:
         types = schemas(started.settings.schema) if started.settings.schema else {}
         with store_alone(started.settings) as (store, _):
             done = []
-            for path in files:
-                kind = Collection(collection) if collection else collection_of(path)
+            for path, kind in zip(files, kinds, strict=True):
                 properties: dict[str, Any] = types.get(kind, {}).get("properties", {})
                 done.append(load(store, path, kind, properties, keeps=keep))
                 if not as_json:

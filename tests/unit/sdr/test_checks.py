@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,21 @@ def test_each_rule_finds_its_record() -> None:
     assert _found(Collection.LEARNERS, "x ", {}) == [("x ", "unsendable")]
     assert _found(Collection.LEARNERS, "x", "[]") == [("x", "unsendable")]
     assert _found(Collection.LEARNERS, "x" * 101, {}) == [("x" * 101, "unsendable")]
+
+
+@pytest.mark.parametrize(
+    ("day", "is_found"),
+    [
+        ("1999-03-12T00:00:00.000+00:00", False),
+        ("1999-03-12", True),
+        ("12/03/1999", True),
+        ("1999-03-12T00:00:00", True),
+        ("1999-02-30T00:00:00Z", True),
+    ],
+)
+def test_only_a_day_at_midnight_utc_passes_for_a_date(day: str, is_found: bool) -> None:
+    record = {"studentIdentificationCode": "s2", "enrolmentDate": day, "sinceDate": None, "updated": day}
+    assert _found(Collection.LEARNERS, "x", record) == [("x", "date")] * is_found
 
 
 def test_completions_do_not_go_into_an_indicative_return() -> None:

@@ -154,11 +154,16 @@ def test_a_file_without_the_key_columns_is_refused(tmp_path: Path) -> None:
     [
         ("", "is empty: expected at least its titles"),
         ("Student Identification Code,Gender\ns1,F\ns2,F,Wiremu, Ngata\n", "more cells than titles in row 3"),
+        ("Student Identification Code,Gender,\ns1,F,\ns2,Ngata,F\n", "more cells than titles in row 3"),
+        ('Student Identification Code,Name\ns1,"Ngata\ns2,Ria\n', "cannot be read as CSV .*; nothing was loaded"),
+        ("Student Identification Code,Name,name\ns1,Ria,\n", "more than one column for name"),
+        ("Gender\n", "has no column for studentIdentificationCode"),
+        ("Student Identification Code,Name,Town\ns1,M\xc4\x81ria,Br\xfbl\xe9\n", "neither UTF-8 nor Windows-1252"),
     ],
 )
 def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "LEAR.csv"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(SettingsError, match=words):
         list(records(path, Collection.LEARNERS, {}, Assumed()))
 
@@ -168,3 +173,29 @@ def test_number_that_is_none_stays_text(tmp_path: Path) -> None:
     path.write_text("Student Identification Code,Fee\ns1,NaN\n", encoding="utf-8")
     found = list(records(path, Collection.LEARNERS, {"fee": {"type": "number"}}, Assumed()))
     assert found == [("s1", {"studentIdentificationCode": "s1", "fee": "NaN"})]
+
+
+@pytest.mark.parametrize(("kind", "text"), [("integer", "1_000"), ("integer", "9" * 30), ("number", "1_0")])
+def test_number_as_json_has_none_stays_text(tmp_path: Path, kind: str, text: str) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.write_text(f"Student Identification Code,Fee\ns1,{text}\n", encoding="utf-16")
+    found = list(records(path, Collection.LEARNERS, {"fee": {"type": kind}}, Assumed()))
+    assert found == [("s1", {"studentIdentificationCode": "s1", "fee": text})]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2001-11-30 00:00:00.000", "2001-11-30T00:00:00Z"),
+        ("30/11/2001 12:00:00 a.m.", "2001-11-30T00:00:00Z"),
+        ("30-11-2001", "2001-11-30T00:00:00Z"),
+        ("2001-11-30 13:30:00", "2001-11-30 13:30:00"),
+        ("11/30/2001", "11/30/2001"),
+        ("31/02/2001", "31/02/2001"),
+    ],
+)
+def test_day_becomes_midnight_utc_and_what_is_none_stays(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.write_text(f"Student Identification Code,Date Of Birth\ns1,{text}\n", encoding="utf-8")
+    (found,) = records(path, Collection.LEARNERS, {}, Assumed())
+    assert found[1]["dateOfBirth"] == expected
