@@ -49,7 +49,9 @@ def succeeded(
         if row.id not in foreign:
             continue
         people = senders[foreign[row.id]]
-        successor = min((one for one in people - {row.person_id} if living.get(one) == children[row.id]), default=None)
+        # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
+        others = (one for one in people - {row.person_id} if living.get(one, "") in (children[row.id], None))
+        successor = min(others, default=None)
         # LOG_KEEP_DAYS may have deleted the line. A row whose own deletion was accepted has nothing to delete again;
         # one without an answer, in a table that was filled anew, says nothing of the kind.
         is_deleted_there = last_receipt(row.api_response) is not None and not row.has_previous
@@ -60,18 +62,21 @@ def succeeded(
     return set(found)
 
 
-def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str]:
-    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted."""
+def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str | None]:
+    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted.
+
+    It is None where the row's payload cannot be read.
+    """
     newest: dict[str, StagedRow] = {}
     ids = [int(row[0]) for row in store.by_values("read_ids_of_people", people)]
     for row in map(staged_row, store.rows_by_id("read_rows", ids, ROW)):
         if row.person_id not in newest or row.id > newest[row.person_id].id:
             newest[row.person_id] = row
-    return {person: child for person, row in newest.items() if not row.is_deleted and (child := _child_of(row))}
+    return {person: _child_of(row) for person, row in newest.items() if not row.is_deleted}
 
 
-def _child_of(row: StagedRow) -> str:
+def _child_of(row: StagedRow) -> str | None:
     try:
         return parse_payload(row.json_payload).la_child_id
     except PayloadError:
-        return ""
+        return None

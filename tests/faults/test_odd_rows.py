@@ -222,6 +222,19 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(odd_world: World
     assert world.server.simulator.held("P1") is None
 
 
+def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(odd_world: World) -> None:
+    world = odd_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    assert world.run().code == 0
+    broken = "SET json_payload = '{', submission_status = 'pending' WHERE person_id = 'new'"
+    world.database.execute(f"UPDATE {world.database.table} {broken}")
+    assert world.run().code == 1
+    assert world.server.simulator.held("P1") is not None
+
+
 def test_deletion_goes_from_a_table_filled_anew_after_log_retention(odd_world: World) -> None:
     world = odd_world
     world.fill([staged("P1")])
