@@ -115,7 +115,7 @@ class IdaasClient:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
                 self._caller.limiter.sleep(self._access.ready_poll_s)
             body, size = found
-            yield self._all_pages(path, query, read_answer(unwrapped(body), size))
+            yield self._all_pages(path, query, read_answer(unwrapped(body), size), is_numbered=bool(first))
 
     def _ready(
         self, opened: ExitStack, path: str, query: list[tuple[str, str]], max_attempts: int | None
@@ -129,33 +129,43 @@ class IdaasClient:
             raise
         return None if is_not_ready(body) else (body, size)
 
-    def _all_pages(self, path: str, query: list[tuple[str, str]], first: Answer) -> Answer:
-        """Return an answer with the rows of every page; a round whose pages disagree begins again."""
+    def _all_pages(self, path: str, query: list[tuple[str, str]], first: Answer, *, is_numbered: bool) -> Answer:
+        """Return an answer with the rows of every page; a round whose pages disagree begins again.
+
+        `is_numbered` is whether the first page was asked for as page 1.
+        """
+        # Asked for without a number, a page that says 0 may be page 0, or a page 1 that is counted from 0.
+        is_open = not is_numbered and first.page is not None and first.page.number == 0
+        number = 0 if is_open else 1
         for _ in range(_MOST_ROUNDS):
             page = first.page
-            if page is None or page.count <= 1:
-                return first
-            if page.count > _MOST_PAGES:
-                break
-            joined = self._joined(path, query, first)
-            if joined is not None:
-                return joined
-            size = self._page_query(first, _first_number(page))
-            with self._asked(path, [*query, *size]) as (body, received):
+            if not is_open or (page is not None and page.number == 0):
+                if page is None or page.count <= 1:
+                    return first
+                if page.count > _MOST_PAGES:
+                    break
+                joined = self._joined(path, query, first, page, number)
+                if joined is not None:
+                    return joined
+            number = 1 - number if is_open else number
+            with self._asked(path, [*query, *self._page_query(first, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)
         raise Failed(Outcome.UNAVAILABLE, "the pages of one round did not belong together, three times")
 
-    def _joined(self, path: str, query: list[tuple[str, str]], first: Answer) -> Answer | None:
-        assert first.page is not None  # noqa: S101 - the caller looked
+    def _joined(
+        self, path: str, query: list[tuple[str, str]], first: Answer, page: Page, first_number: int
+    ) -> Answer | None:
         tables = {name: list(rows) for name, rows in first.tables.items()}
         deleted = {name: list(rows) for name, rows in first.deleted.items()}
         received = first.received_bytes
-        for step in range(1, first.page.count):
-            number = _first_number(first.page) + step
-            with self._asked(path, [*query, *self._page_query(first, number)]) as (body, size):
+        for step in range(1, page.count):
+            with self._asked(path, [*query, *self._page_query(first, first_number + step)]) as (body, size):
                 answer = read_answer(unwrapped(body), size)
                 snapshot = (answer.next_hash, answer.previous_hash)
-                if not _follows(answer.page, first.page, step) or snapshot != (first.next_hash, first.previous_hash):
+                if not _follows(answer.page, page, step) or snapshot != (first.next_hash, first.previous_hash):
+                    return None
+                if page.rows is None and not any(answer.tables.values()) and not any(answer.deleted.values()):
+                    # Without a count of rows, a page behind the last is all that tells of one that was passed over.
                     return None
                 received += size
                 for name, rows in answer.tables.items():
@@ -164,7 +174,7 @@ class IdaasClient:
                     deleted.setdefault(name, []).extend(rows)
         lengths = [len(rows) for rows in tables.values()]
         # One count for several tables may be that of the longest, or of all of them.
-        if first.page.rows not in (None, max(lengths, default=0), sum(lengths)):
+        if page.rows not in (None, max(lengths, default=0), sum(lengths)):
             return None
         return replace(first, tables=tables, deleted=deleted, received_bytes=received)
 
@@ -196,11 +206,6 @@ class IdaasClient:
             yield found.members, found.raw.size
         finally:
             found.raw.remove_file()
-
-
-def _first_number(page: Page) -> int:
-    """Return the number of a round's first page."""
-    return 0 if page.number == 0 else 1
 
 
 def _follows(page: Page | None, first: Page, step: int) -> bool:

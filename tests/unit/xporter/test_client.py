@@ -8,7 +8,7 @@ import time
 import pytest
 
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.xporter.wire.access import Access, Caller
+from api_pipeline.xporter.wire.access import Access, Caller, Failed
 from api_pipeline.xporter.wire.client import IdaasClient
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver
@@ -37,3 +37,39 @@ def test_pages_of_several_tables_are_joined_however_they_count(first: int, rows:
         with client.data(_PATH, []) as answer:
             found = {name: [row["Id"] for row in table] for name, table in answer.tables.items()}
     assert found == {"Groups": [1, 2], "StudentMembers": [1, 2, 3, 4, 5]}
+
+
+def _students(number: int | None, ids: list[int], rows: int | None) -> bytes:
+    page = {"PageNumber": number, "PageCount": 3, "RowCount": rows}
+    return json.dumps({"Students": [{"Id": one} for one in ids], "__pagination__": [page]}).encode()
+
+
+def _read(*, size: int, asked_from: int, told_from: int | None, rows: int | None) -> list[int]:
+    """Read three pages from a server that is asked for them from one number and tells of them from another."""
+    pages = [[1, 2], [3, 4], [5]]
+    with HostileReceiver() as server, scripted.session() as session:
+        origin = server.settings["TOKEN_ENDPOINT"].rpartition("/")[0]
+        server.pages["/GetToken"] = says(200, b'{"token": "an-invented-token", "expires": null}')
+        server.pages[_PATH] = says(200, _students(told_from, pages[0], rows))
+        for number in range(6):
+            place = max(0, number - asked_from)
+            told = None if told_from is None else place + told_from
+            body = _students(told, pages[place] if place < len(pages) else [], rows)
+            server.pages[f"{_PATH}?pagesize=2&page={number}"] = says(200, body)
+        access = Access(origin, f"{origin}/GetToken", "app", "test", (2.0, 2.0), max_attempts=1, page_size=size)
+        limiter = RateLimiter(1, 0.0, time.monotonic)
+        client = IdaasClient(Caller(session, access, "9990001", "invented", limiter, time.monotonic))
+        with client.data(_PATH, []) as answer:
+            return [row["Id"] for row in answer.tables["Students"]]
+
+
+@pytest.mark.parametrize("size", [0, 2])
+@pytest.mark.parametrize("rows", [5, None])
+def test_pages_asked_for_from_1_may_be_told_from_0(size: int, rows: int | None) -> None:
+    assert _read(size=size, asked_from=1, told_from=0, rows=rows) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("size", "told_from"), [(2, 0), (2, 1), (2, None), (0, 1), (0, None)])
+def test_page_that_was_passed_over_is_missed_without_a_count(size: int, told_from: int | None) -> None:
+    with pytest.raises(Failed, match="did not belong together"):
+        _read(size=size, asked_from=0, told_from=told_from, rows=None)
