@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -157,12 +157,15 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty
         return Unreadable(f"HTTP {status} with something that is not a JSON object, as from a proxy")
     found = content.get("content")
     entries = found if keys and isinstance(found, list) else []
+    ids = [_id_of(entry) for entry in entries]
+    # Where each record has its entry, one whose id is not ours is about the record in its place, unless another is.
+    in_place = set(keys).difference(ids) if len(entries) == len(keys) else set()
     refused: dict[str, str] = {}
     for place, entry in enumerate(entries):
         errors = entry.get("errors") if isinstance(entry, dict) else None
         if errors:
             reason = "; ".join(_texts(errors))[:_LONGEST_TEXT] or "refused without a reason"
-            key = _key_of(entry.get("localId"), place, len(entries), keys)
+            key = _key_of(ids[place], place, in_place, keys)
             if key is None:
                 # One of them was not taken, and TEC does not say which: halved, it is found.
                 return Malformed(Problem(status, text=reason))
@@ -170,12 +173,16 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty
     return Acknowledged(refused, content)
 
 
-def _key_of(local_id: object, place: int, count: int, keys: Sequence[str]) -> str | None:
+def _id_of(entry: object) -> str | None:
+    own = entry.get("localId") if isinstance(entry, dict) else None
+    return str(own) if isinstance(own, (str, int)) else None
+
+
+def _key_of(own: str | None, place: int, in_place: Set[str], keys: Sequence[str]) -> str | None:
     """Return the record that an entry of an answer is about: by its id, else by its place; None where it may be any."""
-    own = str(local_id) if isinstance(local_id, (str, int)) else None
     if own in keys:
         return own
-    if count == len(keys):
+    if place < len(keys) and keys[place] in in_place:
         return keys[place]
     return keys[0] if len(keys) == 1 else None
 

@@ -87,6 +87,11 @@ def test_a_refusal_without_an_id_of_ours_is_found_by_its_place(entry: dict[str, 
     assert answer.refused == {"2": "no"}
 
 
+def test_place_of_record_that_has_an_entry_of_its_own_is_not_taken_for_another() -> None:
+    body = b'{"content": [{"localId": "b", "errors": []}, {"localId": "?", "errors": ["no"]}]}'
+    assert isinstance(classify(200, body, ["a", "b"]), Malformed)
+
+
 def test_a_refusal_that_may_be_of_any_record_is_searched_for() -> None:
     body = b'{"content": [{"localId": null, "errors": ["no"]}]}'
     assert isinstance(classify(200, body, ["a", "b"]), Malformed)
