@@ -16,7 +16,8 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
     """Return what `ask` returns, or None where the database refuses the query that it runs.
 
     The database refuses a query whose table or column is missing or may not be read, and one that compares types which
-    it cannot compare. Errors: every other DatabaseError, such as ConnectionLost: it says nothing about the tables.
+    it cannot compare; a statement that a time limit of the server ends counts as refused too. Errors: DatabaseErrors of
+    every other class, such as ConnectionLost: they say nothing about the tables.
     """
     try:
         return ask()

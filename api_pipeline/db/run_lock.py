@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api_pipeline.db.connection import Connection
-from api_pipeline.errors import AlreadyRunning, DatabaseError
+from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -178,11 +178,15 @@ def take_part(connection: Connection, table: str, part: str, what: str) -> RunLo
 def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str) -> RunLock:
     lock = RunLock(connection)
     asked = lock.hold_in_transaction() if connection.is_pooled else connection
-    for resource, shared in needed:
-        if not _try(asked, lock, resource, shared=shared):
-            lock.release()
-            raise AlreadyRunning(f"Another run is working on {what}; nothing was done, let it finish first.")
-        lock.resources.append(resource)
+    try:
+        for resource, shared in needed:
+            if not _try(asked, lock, resource, shared=shared):
+                raise AlreadyRunning(f"Another run is working on {what}; nothing was done, let it finish first.")
+            lock.resources.append(resource)
+    except PipelineError:
+        # A program that goes on, such as a notebook, would keep the part that was taken.
+        lock.release()
+        raise
     if connection.is_pooled:
         connection.guard = lock.check
     return lock

@@ -103,8 +103,8 @@ def settings_report(test: str, error: PipelineError) -> Report:
 
 
 def endpoint_not_set() -> Report:
-    """Return the report of `test-endpoint` where the settings name no endpoint and need none."""
-    detail = "API_ENDPOINT and TOKEN_ENDPOINT are not set; testing mode needs neither"
+    """Return the report of `test-endpoint` where the settings lack an address of it and need none."""
+    detail = "API_ENDPOINT and TOKEN_ENDPOINT are not both set; testing mode needs neither"
     return Report("test-endpoint", (Step("settings", Status.SKIPPED, detail),), 0)
 
 

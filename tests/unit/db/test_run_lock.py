@@ -153,3 +153,10 @@ def test_answer_of_sql_server_says_whether_the_lock_was_taken(answer: int, is_ta
 def test_another_answer_of_sql_server_is_no_run_that_has_the_lock(answer: int) -> None:
     with pytest.raises(DatabaseError, match=f"sp_getapplock answers {answer}"):
         run_lock._is_taken(answer)
+
+
+def test_shard_whose_lock_file_cannot_be_used_keeps_nothing_locked(runs: Runs) -> None:
+    (runs.path.parent / f"{runs.path.name}.{TABLE}.shard-1-of-2.run-lock").mkdir()
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        run_lock.take(runs.another(), TABLE, (1, 2))
+    assert is_free(runs)
