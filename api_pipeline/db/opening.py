@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from api_pipeline.db.connection import Connection, translated
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
+from api_pipeline.db.prepared import MOST_PREPARED
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.connection_string import (
     embedded_path,
@@ -85,7 +86,13 @@ def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool, maker: str)
 
     def opener() -> sqlite3.Connection:
         with translated():
-            raw = sqlite3.connect(path, timeout=busy_wait_s, isolation_level=None, check_same_thread=False)
+            raw = sqlite3.connect(
+                path,
+                timeout=busy_wait_s,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=MOST_PREPARED,
+            )
             raw.execute("SELECT 1 FROM sqlite_master WHERE 1 = 0")
             return raw
 

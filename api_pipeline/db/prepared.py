@@ -12,8 +12,8 @@ from api_pipeline.sql.native import odbc
 Row: TypeAlias = "tuple[Any, ...]"
 
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
-# where its rows differ in their nulls.
-_MOST_PREPARED = 24
+# where its rows differ in their nulls. Each holds on to the values that it ran with last, payloads too.
+MOST_PREPARED = 24
 # At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a
 # table that the run fills may still be empty: later it would read it from end to end for each batch (decision 18).
 PLANNED_ANEW = frozenset(2**power for power in range(4, 32))
@@ -47,7 +47,7 @@ class PreparedStatements:
             raise
         if self._is_odbc and bound.values:
             self._prepared[key] = text, cursor
-            self.close(_MOST_PREPARED)
+            self.close(MOST_PREPARED)
         else:
             cursor.close()
         return found
