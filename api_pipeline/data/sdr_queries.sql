@@ -90,10 +90,11 @@ UPDATE {held} SET payload_hash = NULL, updated_at = ? WHERE receiver = ? AND ret
 DELETE FROM {held} WHERE receiver = ? AND return_id = ?;
 
 -- name: mark_staged
--- Writes for people what became of these staged records; what is due is decided by the hashes alone.
+-- Writes for people what became of these staged records; what is due is decided by the hashes alone. A table that is
+-- filled anew may give an id to another record, so the record's own key must be right too.
 UPDATE {staging}
 SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id = ?
-WHERE id {ids};
+WHERE id {ids} AND collection = ? AND local_id {keys};
 
 -- name: log_records
 -- Adds to the audit trail the records of one request that got the same answer.
@@ -163,8 +164,8 @@ ORDER BY number;
 
 -- name: read_validation_runs
 -- Lists the validations of a period whose results are stored, the oldest first, with the counts of errors and warnings.
-SELECT run, SUM(CASE WHEN error_type = 'Error' THEN 1 ELSE 0 END),
-       SUM(CASE WHEN error_type = 'Warning' THEN 1 ELSE 0 END)
+SELECT run, SUM(CASE WHEN LOWER(error_type) = 'error' THEN 1 ELSE 0 END),
+       SUM(CASE WHEN LOWER(error_type) = 'error' THEN 0 ELSE 1 END)
 FROM {validation}
 WHERE receiver = ? AND return_id = ?
 GROUP BY run
@@ -173,7 +174,8 @@ ORDER BY run;
 -- name: clear_validation_marks
 -- Clears the marks of an earlier validation in the staging table.
 UPDATE {staging}
-SET validation_errors = NULL, validation_warnings = NULL
+SET validation_errors = NULL, validation_warnings = NULL,
+    api_response = CASE WHEN api_response LIKE 'validation: %' THEN NULL ELSE api_response END
 WHERE validation_errors IS NOT NULL OR validation_warnings IS NOT NULL;
 
 -- name: mark_validated

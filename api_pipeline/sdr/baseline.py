@@ -35,11 +35,14 @@ class RunLog:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Records of a collection that TEC took: their hashes by local id, their rows, and what goes to the audit trail."""
+    """Records of a collection that TEC took: their hashes by local id, their rows, and what goes to the audit trail.
+
+    A row is its id in the staging table and its record's.
+    """
 
     collection: Collection
     digests: Mapping[str, bytes]
-    rows: Sequence[int]
+    rows: Sequence[tuple[int, str]]
     run: RunLog
 
 
@@ -92,22 +95,27 @@ class Baseline(Statements):
             self._forget(scope, outcome.collection, list(outcome.digests))
             for part in in_parts(list(outcome.digests.items()), 2):
                 self._with_rows("insert_held", [*scope.key, outcome.collection.value, now], (str, bytes), part)
-            self._mark(outcome.rows, outcome.run.word, "", scope, now)
+            self._mark(outcome.collection, outcome.rows, outcome.run.word, "", scope, now)
             sent = [(local_id, digest.hex()) for local_id, digest in outcome.digests.items()]
             self._log_alike(scope, outcome.collection, outcome.run, ("accepted", ""), sent, now)
         else:
             self._forget(scope, outcome.collection, outcome.keys)
             self._log(scope, outcome.collection, outcome.run, now)
 
-    def refuse(self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str]], run: RunLog) -> None:
-        """Mark rows that were refused, each with its reason, and add to the audit trail. They stay in doubt."""
+    def refuse(
+        self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str, str]], run: RunLog
+    ) -> None:
+        """Mark rows that were refused, each by its id and its record's with a reason, and add to the audit trail.
+
+        They stay in doubt.
+        """
         now = utc_now()
-        by_reason: dict[str, list[int]] = {}
-        for row_id, reason in refused:
-            by_reason.setdefault(reason, []).append(row_id)
+        by_reason: dict[str, list[tuple[int, str]]] = {}
+        for row_id, local_id, reason in refused:
+            by_reason.setdefault(reason, []).append((row_id, local_id))
         with self.connection.transaction():
-            for reason, ids in by_reason.items():
-                self._mark(ids, "error", reason, scope, now)
+            for reason, rows in by_reason.items():
+                self._mark(collection, rows, "error", reason, scope, now)
             self._log(scope, collection, run, now)
 
     def log(self, scope: Scope, collection: Collection, run: RunLog) -> None:
@@ -120,10 +128,20 @@ class Baseline(Statements):
             among, given = given_texts(self.connection.dialect, part)
             self.execute("forget_held", [*scope.key, collection.value, *given], keys=among)
 
-    def _mark(self, ids: Sequence[int], word: str, answer: str, scope: Scope, now: datetime) -> None:
-        for part in in_parts(ids, 1):
-            among, given = given_numbers(self.connection.dialect, part)
-            self.execute("mark_staged", [word, now, answer or None, scope.return_id, *given], ids=among)
+    def _mark(
+        self,
+        collection: Collection,
+        rows: Sequence[tuple[int, str]],
+        word: str,
+        answer: str,
+        scope: Scope,
+        now: datetime,
+    ) -> None:
+        for part in in_parts(rows, 2):
+            ids, numbers = given_numbers(self.connection.dialect, [row_id for row_id, _ in part])
+            keys, texts = given_texts(self.connection.dialect, [local_id for _, local_id in part])
+            values = [word, now, answer or None, scope.return_id, *numbers, collection.value, *texts]
+            self.execute("mark_staged", values, ids=ids, keys=keys)
 
     def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
         alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}

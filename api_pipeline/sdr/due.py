@@ -11,8 +11,8 @@ from api_pipeline.sdr.outcome import Counts, Options
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import PageRow, Store
 
-# A row of the staging table that is not sent, and why.
-Withheld = tuple[int, str]
+# A row of the staging table that is not sent: its id, its record's, and why.
+Withheld = tuple[int, str, str]
 
 
 class Due:
@@ -74,7 +74,7 @@ class Due:
             except NotSendable as error:
                 body, digest, reason = b"", b"", reason or str(error)
             if reason:
-                withheld.append((row.row_id, f"NOT SENT: {reason}"))
+                withheld.append((row.row_id, row.local_id, f"NOT SENT: {reason}"))
             elif row.held_hash == digest:
                 unchanged += 1
             elif self._may_take():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from api_pipeline.errors import Interrupted, PipelineError, ReceiverDeclined
@@ -132,6 +132,7 @@ def dry_run(
 ) -> tuple[ReturnPeriod, dict[Collection, Plan]]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
     period = find_period(desk, wanted, indicative=indicative)
+    options = _checked(desk, Outcome(period, Summary(desk.run_id)), options)
     return period, plan(desk.store, desk.scope(period), options)
 
 
@@ -205,25 +206,20 @@ def _look_for_misplaced(desk: Desk, outcome: Outcome) -> None:
 
 
 def _checked(desk: Desk, outcome: Outcome, options: Options) -> Options:
-    """Return the options with the records that the checks keep back."""
-    if desk.check == "off":
-        return options
+    """Return the options with the collections that the return takes, and the records that the checks keep back."""
+    is_indicative = outcome.period.is_indicative
     withheld: set[tuple[Collection, str]] = set()
-    collections = tuple(options.collections)
-    for error in check_all(desk.store, collections, indicative=outcome.period.is_indicative, schema=desk.schema):
-        key = (error.collection.value, error.rule, error.text)
-        outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
-        if desk.check == "reject" and error.local_id:
-            withheld.add((error.collection, error.local_id))
-    if outcome.period.is_indicative:
-        collections = tuple(one for one in collections if one in INDICATIVE)
-    return Options(
-        collections,
-        options.limit,
-        options.allow_deletes,
-        options.max_deleted_share,
-        frozenset(withheld),
-        "testing" if desk.is_testing else "sent",
+    if desk.check != "off":
+        for error in check_all(desk.store, options.collections, indicative=is_indicative, schema=desk.schema):
+            key = (error.collection.value, error.rule, error.text)
+            outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
+            if desk.check == "reject" and error.local_id:
+                withheld.add((error.collection, error.local_id))
+    return replace(
+        options,
+        collections=tuple(one for one in options.collections if one in INDICATIVE or not is_indicative),
+        withheld=frozenset(withheld),
+        word="testing" if desk.is_testing else "sent",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from api_pipeline.errors import ReceiverDeclined, SettingsError
+from api_pipeline.errors import PipelineError, ReceiverDeclined, SettingsError
 from api_pipeline.sdr.nouns import ReturnPeriod
 
 _PERIOD = re.compile(r"(\d{4})-?(\d{2})")
@@ -98,6 +98,22 @@ def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = Fal
     raise ReceiverDeclined(
         f"TEC lists no return {text}; nothing was sent. It lists: {listed} (see: d2i-csc-api sdr returns)."
     )
+
+
+def find_begun(wanted: str, periods: Iterable[ReturnPeriod]) -> ReturnPeriod:
+    """Return the period that the command line names among those that the tables know, which keep no kind of return.
+
+    Errors: SettingsError for what is not a period or may be two; PipelineError for one that was never begun.
+    """
+    periods = list(periods)
+    try:
+        return find(wanted, periods)
+    except ReceiverDeclined:
+        begun = ", ".join(str(one.return_id) for one in periods) or "none"
+        raise PipelineError(
+            f"The return {wanted.strip()} was not begun with these tables yet, so nothing is known of it here (begun: "
+            f"{begun}). Begin it: d2i-csc-api sdr submit {wanted.strip()}"
+        ) from None
 
 
 def time_of(value: object) -> datetime | None:

@@ -190,7 +190,8 @@ class Submission:
             self._summary.collections[collection].accepted += len(taken)
             # Written with what the next request puts in doubt.
             digests = {one.local_id: one.digest for one in taken}
-            self._unwritten.append(Taken(collection, digests, [one.row_id for one in taken], self._log("put", ())))
+            rows = [(one.row_id, one.local_id) for one in taken]
+            self._unwritten.append(Taken(collection, digests, rows, self._log("put", ())))
         if refused:
             self._refused(collection, refused)
 
@@ -203,7 +204,8 @@ class Submission:
             "put",
             [LogEntry(one.local_id, one.digest, "refused", masked(why, one.body)) for one, why in refused],
         )
-        self._store.refuse(self._scope, collection, [(one.row_id, why) for one, why in refused], log)
+        rows = [(one.row_id, one.local_id, why) for one, why in refused]
+        self._store.refuse(self._scope, collection, rows, log)
 
     def _delete(self, collection: Collection) -> None:
         send = self._session.receiver.delete

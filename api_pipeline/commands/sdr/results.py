@@ -26,7 +26,7 @@ from api_pipeline.commands.sdr.showing import results_page, selected
 def command(
     common: Common,
     period: str,
-    indicative: bool,
+    indicative: bool,  # noqa: ARG001 - the tables keep no kind of return
     testing: bool | None,
     as_csv: bool,
     report: str | None,
@@ -51,10 +51,13 @@ def command(
         sdr_session(common, Purpose.TABLES, mode_settings(testing)) as started,
         store_alone(started.settings) as (store, receiver),
     ):
-        found = returns.find(period, store.periods(receiver), indicative=indicative)
+        found = returns.find_begun(period, store.periods(receiver))
         page = results_page(store, Scope(receiver, found.return_id), found)
-    chosen = selected(list(page.findings), errors_only=errors_only, code=code)
-    page = replace(page, findings=chosen)
+    page = replace(
+        page,
+        findings=selected(page.findings, errors_only=errors_only, code=code),
+        before=page.before and selected(page.before, errors_only=errors_only, code=code),
+    )
     written = pages.write(Path(report), page, with_record_text=with_record_text) if report else ()
     if as_json:
         print_json(documents.validated(found, page, written, 0))

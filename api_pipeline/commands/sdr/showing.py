@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,6 @@ def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str, 
     click.echo(f"The report is in {page}, the list in {table}.")
 
 
-def selected(findings: list[TecFinding], *, errors_only: bool, code: str | None) -> list[TecFinding]:
+def selected(findings: Sequence[TecFinding], *, errors_only: bool, code: str | None) -> list[TecFinding]:
     """Return the findings that an option asks for."""
     return [one for one in findings if (one.is_error or not errors_only) and (code is None or one.code == code)]

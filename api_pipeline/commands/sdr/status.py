@@ -34,7 +34,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
         store_alone(started.settings) as (store, receiver),
     ):
         begun = store.periods(receiver)
-        wanted = [returns.find(period, begun)] if period else begun
+        wanted = [returns.find_begun(period, begun)] if period else begun
         staged = store.count_staged()
         if as_json:
             shown = [documents.return_status(store, Scope(receiver, one.return_id), one) for one in wanted]

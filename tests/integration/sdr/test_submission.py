@@ -215,10 +215,11 @@ def test_limit_stops_early_and_deletes_nothing(provider: Provider) -> None:
 
 
 @EMBEDDED
-def test_testing_mode_reaches_nobody(provider: Provider) -> None:
+@pytest.mark.parametrize("check", ["warn", "off"])
+def test_testing_mode_reaches_nobody(provider: Provider, check: str) -> None:
     provider.stage_learners(2)
     year_end = json.loads(provider.sdr("returns", "--testing", "--json").out)[-1]["return_id"]
-    done = provider.sdr("submit", str(year_end), "--testing", "--validate")
+    done = provider.sdr("submit", str(year_end), "--testing", "--validate", SDR_CHECK=check)
     assert done.code == 0, done.text
     assert provider.simulator.counts()["requests"] == 0
     rows = provider.database.rows("SELECT DISTINCT submission_status FROM sdr_staging")
@@ -341,3 +342,36 @@ def test_window_that_closes_in_mid_run_is_told_and_shown(provider: Provider) -> 
     assert "TEC declined the last token request: R1" in provider.sdr("status", PERIOD).out
     assert provider.sdr("submit", PERIOD).code == 0
     assert len(provider.held()) == 3
+
+
+@EMBEDDED
+@pytest.mark.parametrize("check", ["reject", "off"])
+def test_indicative_return_gets_its_three_collections_alone(provider: Provider, check: str) -> None:
+    provider.stage_learners(2)
+    provider.stage("learners", "s2", studentIdentificationCode="s2", gender="F", dateOfBirth="1999-03-12")
+    provider.stage("qualification-completions", "q1", studentIdentificationCode="s0")
+    planned = json.loads(provider.sdr("submit", "202603", "--dry-run", "--json", SDR_CHECK=check).out)
+    counts = {name: (one["put"], one["withheld"]) for name, one in planned["collections"].items()}
+    sent = (2, 1) if check == "reject" else (3, 0)
+    assert counts == {"courses": (0, 0), "learners": sent, "course-enrolments": (0, 0)}
+    provider.sdr("submit", "202603", SDR_CHECK=check)
+    held = provider.simulator.held(202603)
+    assert (len(held["learners"]), len(held["qualification-completions"])) == (sent[0], 0)
+
+
+@EMBEDDED
+def test_status_word_goes_to_no_other_record_of_a_table_filled_anew(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.database.execute(
+        "CREATE TRIGGER refilled AFTER INSERT ON sdr_held BEGIN "
+        "UPDATE sdr_staging SET local_id = 'other' WHERE local_id = 's0'; END"
+    )
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert provider.database.rows("SELECT local_id, submission_status FROM sdr_staging") == [("other", None)]
+
+
+@EMBEDDED
+def test_return_that_was_not_begun_is_no_word_of_tec(provider: Provider) -> None:
+    for command in ("status", "results"):
+        done = provider.sdr(command, "202604")
+        assert (done.code, "was not begun with these tables" in done.err) == (1, True), done.text

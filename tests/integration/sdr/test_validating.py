@@ -166,3 +166,17 @@ def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> 
     provider.simulator.add_fault(Fault(target="calls", status=200, body=body, first=calls + 3, last=calls + 3))
     done = provider.sdr("validate", PERIOD)
     assert "TEC counts 5 errors and 1 warnings, and listed 0 and 0" in done.err, done.text
+
+
+@EMBEDDED
+def test_results_are_compared_with_those_of_their_kind_before(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage("courses", "c1", courseCode="c1", courseTitle="")
+    assert provider.sdr("submit", "202603", "--validate").code == 1
+    provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
+    assert provider.sdr("submit", "202603", "--validate").code == 0
+    done = provider.sdr("results", "2026-03", "--indicative", "--errors-only")
+    assert "0 new, 0 still, 1 gone" in done.out, "the warning that is still there is not gone"
+    marks = provider.database.rows("SELECT local_id FROM sdr_staging WHERE api_response IS NOT NULL")
+    assert [row[0] for row in marks] == ["c1"], "the mark of the validation before is gone"
