@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from api_pipeline.db import Connection, in_chunks, unless_refused
@@ -138,12 +139,13 @@ class Reader:
 
     def _sees_numbers_and_texts(self) -> bool:
         """Return whether some tables hold the ids of people as numbers and others as texts: each sorts its own way."""
-        kinds = set()
+        kinds: set[bool] = set()
         for table in SSD_TABLES:
             for column in table.column_names:
                 if column.endswith("_person_id"):
-                    ((first,),) = self._query("first_id", column=column, ssd_table=table.name)
-                    kinds.add(None if first is None else isinstance(first, str))
+                    # Some types have no least value, such as PostgreSQL's uuid: neither numbers nor texts.
+                    first = unless_refused(partial(self._query, "first_id", column=column, ssd_table=table.name))
+                    kinds.update(isinstance(one, str) for (one,) in first or () if one is not None)
         return {True, False} <= kinds
 
     def _see(self, table: SsdTable) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
@@ -90,6 +92,19 @@ def test_view_whose_ids_are_numbers_and_which_repeats_rows_reads_like_a_table(
         deployed.execute(f"CREATE VIEW {table} AS {one} UNION ALL {one}")
 
     assert {person: row["json_payload"] for person, row in ssd.staged().items()} == usual
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_ids_of_people_may_be_of_a_type_without_a_least_value(database: TestDatabase, ssd: CouncilSsd) -> None:
+    for table in SSD_TABLES:
+        for column in (name for name in table.column_names if name.endswith("_person_id")):
+            database.execute(f"ALTER TABLE {table.name} ALTER COLUMN {column} TYPE uuid USING {column}::uuid")
+    ssd.children("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+
+    done = ssd.stage()
+
+    assert done.code == 0, done.text
+    assert re.search(r"the cohort +1\b", done.out)
 
 
 def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) -> None:
