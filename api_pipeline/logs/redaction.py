@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs, secrets_in_path
 
@@ -79,10 +79,11 @@ class Redactor:
         self._add_all((secret,))
 
     def add_credentials(self, user: str, password: str) -> None:
-        """Make a password known, and the form in which basic authentication writes it with its user."""
+        """Make a password known, and the forms in which a Basic login has it with its user: as it is, and encoded."""
         if password:
-            basic = base64.b64encode(f"{user}:{password}".encode(errors="replace")).decode("ascii")
-            self._add_all((password, basic))
+            encoded = f"{quote_plus(user, errors='replace')}:{quote_plus(password, errors='replace')}"
+            logins = (f"{user}:{password}", encoded)
+            self._add_all((password, *(base64.b64encode(one.encode(errors="replace")).decode() for one in logins)))
 
     def add_connection_string(self, text: str) -> None:
         """Make the passwords of an ODBC connection string known."""

@@ -32,6 +32,7 @@ SECRET = "tr/ea s=u&re%}\"'\\ß"
         SECRET.replace("}", "}}"),
         base64.b64encode(SECRET.encode()).decode(),
         base64.b64encode(f"job:{SECRET}".encode()).decode(),
+        base64.b64encode(f"job:{quote_plus(SECRET)}".encode()).decode(),
     ],
 )
 def test_known_secret_is_hidden_in_every_form(written: str) -> None:
