@@ -94,13 +94,13 @@ def proposals(people: Iterable[Person], pupils: Iterable[Pupil]) -> list[Proposa
     for person in everybody:
         if person.needs_upn:
             if person.name and namesakes[person.name] == 1:
-                found.extend(_only(person, MISSING, by_name[person.name]))
+                found.extend(_only(person, MISSING, by_name.get(person.name, [])))
             continue
         if person.upn not in by_upn:
-            found.extend(_only(person, CHANGED, by_former[person.upn]))
+            found.extend(_only(person, CHANGED, by_former.get(person.upn, [])))
             if roll and person.upn not in by_former:
                 found.append(Proposal(person.person_id, ON_NO_ROLL, "", "", None, None, is_valid_upn(person.upn)))
-        found.extend(_care(person, by_upn[person.upn]))
+        found.extend(_care(person, by_upn.get(person.upn, [])))
     return found
 
 

@@ -207,6 +207,13 @@ def test_proposals_name_only_exact_matches_and_two_candidates_give_none(
             assert not [pupil for pupil in roll if person.upn in (pupil.upn, pupil.former_upn)]
 
 
+def test_upns_on_no_roll_and_changed_upns_of_namesake_records_are_proposed() -> None:
+    people = [Person(key, upn, "", "", "", is_in_care=False) for key, upn in (("1", "A"), ("2", "B"), ("3", "B"))]
+    roll = [Pupil("9990001", "7", "C", "B", frozenset(), "", None)]
+    found = {(one.person_id, one.kind, one.upn) for one in proposals(people, roll)}
+    assert found == {("1", ON_NO_ROLL, None), ("2", CHANGED, "C"), ("3", CHANGED, "C")}
+
+
 def test_names_match_if_only_case_accents_and_signs_differ() -> None:
     assert name_key("O'Neill", "ZOË", "2012-01-02T00:00:00") == name_key("ONEILL", "zoe", "2012-01-02")
     assert name_key("Neill", "Zoe", "2012-01-02") != name_key("Neil", "Zoe", "2012-01-02")
