@@ -96,7 +96,8 @@ def _kind(message: str, http_code: int) -> ErrorKind:
         return ErrorKind.NOT_SUPPORTED
     if "not ready" in message or "not available yet" in message or "being retrieved" in message:
         return ErrorKind.NOT_READY
-    if http_code == 401 or "token" in message:
+    # A JSON reader says "unexpected token" of a letter.
+    if http_code == 401 or "token" in message.replace("unexpected token", ""):
         return ErrorKind.TOKEN
     if http_code == 403:
         return ErrorKind.SCOPE

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from api_pipeline.auth.shared_token import Token
 from api_pipeline.errors import ServiceUnavailable
-from api_pipeline.transport.exchange import Answered, Exchange
-from api_pipeline.transport.single_request import Request, Transient
+from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
+from api_pipeline.transport.single_request import RawAnswer, Request, Transient
 from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_ready, read_answer, unwrapped
@@ -90,9 +90,19 @@ class IdaasClient:
             body=body,
             whole_s=_WHOLE_WAITS * self._access.timeouts[1],
         )
+        unclear: list[Transient] = []
+
+        def reading(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
+            answer = read_posted(raw)
+            unclear.extend([answer] if isinstance(answer, Transient) and answer.may_have_arrived else ())
+            return answer
+
         try:
-            sent: Answered[Posted | ApiError] = self._exchange.send(request, read_posted, max_attempts=1)
+            sent: Answered[Posted | ApiError] = self._exchange.send(request, reading, max_attempts=1)
         except ServiceUnavailable as error:
+            # A wait longer than a run waits, asked for by the token service or before anything was written.
+            if not unclear:
+                raise Failed(Outcome.UNAVAILABLE, str(error).rstrip(".")) from None
             return Posted(Taken.UNKNOWN, str(error))
         answer = sent.answer
         if isinstance(answer, Transient):

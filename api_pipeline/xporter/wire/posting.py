@@ -56,7 +56,9 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
     members = members_in(raw)
     if members is None and raw.status not in (401, 403, 404):
         text = f"the answer (HTTP {raw.status}) is not the API's JSON"
-        return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
+        passing = transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
+        # A gateway that waited in vain may answer 503 with a page of its own while the API is still writing.
+        return passing._replace(may_have_arrived=passing.may_have_arrived or raw.status == 503)
     error = read_error(members or {}, raw.status)
     if error is None:
         if raw.status >= 300:
@@ -67,9 +69,11 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
     word = _validation(members or {})
     if word or (error.kind is ErrorKind.OTHER and raw.status in _REFUSING_CODES):
         return Posted(Taken.REFUSED, f"The API refused it: {word or said(error)}.", student_id=_named(members or {}))
-    if error.kind is ErrorKind.TOKEN:
+    # An error of the API's own may speak of a token or a scope after it has written.
+    is_own = raw.status >= 500 and error.kind in (ErrorKind.TOKEN, ErrorKind.SCOPE)
+    if error.kind is ErrorKind.TOKEN and not is_own:
         return Unauthorised(raw.status, said(error))
-    if error.kind in (ErrorKind.OTHER, ErrorKind.NOT_READY):
+    if is_own or error.kind in (ErrorKind.OTHER, ErrorKind.NOT_READY):
         text = f"the API stated an error ({said(error)})"
         return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
     return error

@@ -137,10 +137,9 @@ def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str
 
     One record may have all its pupils (SIMS) or one each (Bromcom). Where the API named its ids, these decide.
     """
-    parents, links = _conduct_rows(row, seen)
     if row.actual_ids:
-        there = row.actual_ids & set(parents)
-        return there or None
+        return _named_records(row, seen)
+    parents, links = _conduct_rows(row, seen)
     free: list[set[str]] = []
     for pupil in people_of(row):
         ids = {parent for parent in _parents_of(pupil, links) if parent in parents}
@@ -157,6 +156,17 @@ def look_alike(row: OutboxRow, seen: Seen, not_these: Set[str]) -> frozenset[str
             return None
         taken.add(min(left))
     return frozenset(taken)
+
+
+def _named_records(row: OutboxRow, seen: Seen) -> frozenset[str] | None:
+    """Return the ids of the records that the API named; None where one is missing. Their texts may differ from ours:
+    a school's system may cut a note, or write its line ends in another way."""
+    known: dict[str, str] = {}
+    for entry in seen.tables.get(_shape(row).table, ()):
+        key = str(member_of(entry, "id")).strip()
+        # An incident has a second id, and it is not published which one the API names.
+        known |= {str(member_of(entry, "conductid")).strip(): key, key: key}
+    return frozenset(known[one] for one in row.actual_ids) if row.actual_ids <= known.keys() else None
 
 
 def looks_taken(row: OutboxRow, seen: Seen) -> frozenset[str]:

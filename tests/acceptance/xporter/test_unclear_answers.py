@@ -101,6 +101,18 @@ def test_an_equal_record_that_was_there_before_is_not_taken_for_ours(writer: Wri
     assert len(writer.achievements()) == 2
 
 
+def test_a_long_wait_asked_for_before_writing_leaves_rows_pending(writer: Writer) -> None:
+    writer.merit(writer.pupils()[:1])
+    writer.mark(writer.pupils()[0])
+    writer.simulator.add_fault(Fault(target="write", status=429, retry_after_s=90_000, times=None))
+
+    out = writer.write_back(5)
+
+    assert writer.states() == ["pending", "pending"]
+    assert "asks to wait 25.0 hours (HTTP 429)" in out
+    assert writer.posts() == 1
+
+
 def test_a_detention_without_a_clear_answer_is_never_entered_twice(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
     writer.simulator.add_fault(_LOST)

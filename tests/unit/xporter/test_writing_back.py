@@ -1,0 +1,52 @@
+"""What an answer to a write-back leaves open, and what reading again proves."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from api_pipeline.transport.single_request import RawAnswer, Transient
+from api_pipeline.xporter.wire.posting import read_posted
+from api_pipeline.xporter.write_back.reading import Seen, look_alike
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+
+_DAY = date(2025, 11, 26).isoformat()
+
+
+def _row(*actual_ids: str) -> OutboxRow:
+    conduct = {"IncidentType": "Ach", "EntryDate": _DAY, "Note": "It is a\nlonger note"}
+    people = [{"StudentId": "1", "Points": 5}, {"StudentId": "2", "Points": 5}]
+    body = {"Conduct": conduct, "Participants": people}
+    return OutboxRow(7, "9990001", Kind.CONDUCT, _DAY, body, Status.SUBMITTED, actual_ids=frozenset(actual_ids))
+
+
+def _seen(*records: tuple[str, str]) -> Seen:
+    rows = [{"Id": key, "ConductId": second, "Date": _DAY, "Description": "It is a"} for key, second in records]
+    return Seen({"achievements": rows, "studentachievements": []}, None)
+
+
+def test_a_record_that_the_api_named_is_ours_though_the_school_cut_its_note() -> None:
+    assert look_alike(_row("4000"), _seen(("4000", "Ach.4000")), set()) == {"4000"}
+    assert look_alike(_row("Ach.4000"), _seen(("4000", "Ach.4000")), set()) == {"4000"}
+
+
+def test_a_row_is_confirmed_once_every_record_that_the_api_named_is_there() -> None:
+    assert look_alike(_row("B1", "B2"), _seen(("B1", "")), set()) is None
+    assert look_alike(_row("B1", "B2"), _seen(("B1", ""), ("B2", "")), set()) == {"B1", "B2"}
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (503, b"<html>the server behind did not answer</html>"),
+        (500, json.dumps({"ExceptionMessage": "The token expired"}).encode()),
+        (500, json.dumps({"ExceptionMessage": "The scope was disposed"}).encode()),
+        (200, json.dumps({"ExceptionMessage": "Unexpected token < in JSON at position 0"}).encode()),
+    ],
+)
+def test_an_error_after_which_all_may_be_written_is_unclear(code: int, body: bytes) -> None:
+    answer = read_posted(RawAnswer(code, {}, body))
+    assert isinstance(answer, Transient)
+    assert answer.may_have_arrived
