@@ -105,7 +105,7 @@ class SchoolRound:
         try:
             scopes = self._client.scopes()
         except Failed as failure:
-            if failure.outcome not in _WHOLE_SCHOOL:
+            if failure.outcome not in _WHOLE_SCHOOL and not failure.ends_school:
                 return None
             problem = Problem(Round(self._plan.estab, first.endpoint.name), failure.outcome, failure.text)
             self._desk.hand_in(problem)
@@ -152,7 +152,7 @@ class SchoolRound:
             failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
             problem = Problem(round_, failure.outcome, failure.text, is_news=failure.outcome != Outcome.NOT_SUPPORTED)
             self._desk.hand_in(problem)
-            if failure.outcome in _WHOLE_SCHOOL:
+            if failure.outcome in _WHOLE_SCHOOL or failure.ends_school:
                 return problem
             self._failed_in_a_row = self._failed_in_a_row + 1 if failure.outcome == Outcome.UNAVAILABLE else 0
             if self._failed_in_a_row >= _GIVE_UP_AFTER:
@@ -197,7 +197,7 @@ class SchoolRound:
                     change = Change(since.key, True, deleted, self._whole_rows(path, query))
                 return self._hand_in(asked, answer, change)
         except Failed as failure:
-            if since.may_be_unknown(failure.outcome):
+            if since.may_be_unknown(failure.outcome) and not failure.ends_school:
                 return Verdict.DOUBTFUL
             raise
 

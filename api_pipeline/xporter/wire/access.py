@@ -30,12 +30,16 @@ class Outcome:
 
 
 class Failed(PipelineError):
-    """A question got no data. `outcome` is a word of Outcome; the text holds nothing that the answer quoted."""
+    """A question got no data. `outcome` is a word of Outcome; the text holds nothing that the answer quoted.
 
-    def __init__(self, outcome: str, text: str) -> None:
+    With `ends_school` the school is asked nothing more in this run.
+    """
+
+    def __init__(self, outcome: str, text: str, *, ends_school: bool = False) -> None:
         super().__init__(text)
         self.outcome = outcome
         self.text = text
+        self.ends_school = ends_school
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ class IdaasClient:
             sent: Answered[Found | ApiError] = self._exchange.send(request, read, max_attempts)
             found = sent.answer
         except ServiceUnavailable as error:
-            raise Failed(Outcome.UNAVAILABLE, str(error)) from None
+            raise Failed(Outcome.UNAVAILABLE, str(error), ends_school=True) from None
         if isinstance(found, Transient):
             raise Failed(Outcome.UNAVAILABLE, found.reason)
         if isinstance(found, ApiError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -23,18 +25,20 @@ def _row(*actual_ids: str) -> OutboxRow:
 
 
 def _seen(*records: tuple[str, str]) -> Seen:
-    rows = [{"Id": key, "ConductId": second, "Date": _DAY, "Description": "It is a"} for key, second in records]
+    rows: list[Mapping[str, Any]] = [
+        {"Id": key, "ConductId": second, "Date": _DAY, "Description": "It is a"} for key, second in records
+    ]
     return Seen({"achievements": rows, "studentachievements": []}, None)
 
 
 def test_a_record_that_the_api_named_is_ours_though_the_school_cut_its_note() -> None:
-    assert look_alike(_row("4000"), _seen(("4000", "Ach.4000")), set()) == {"4000"}
-    assert look_alike(_row("Ach.4000"), _seen(("4000", "Ach.4000")), set()) == {"4000"}
+    assert look_alike(_row("4000"), _seen(("4000", "Ach.4000")), set()) == frozenset({"4000"})
+    assert look_alike(_row("Ach.4000"), _seen(("4000", "Ach.4000")), set()) == frozenset({"4000"})
 
 
 def test_a_row_is_confirmed_once_every_record_that_the_api_named_is_there() -> None:
     assert look_alike(_row("B1", "B2"), _seen(("B1", "")), set()) is None
-    assert look_alike(_row("B1", "B2"), _seen(("B1", ""), ("B2", "")), set()) == {"B1", "B2"}
+    assert look_alike(_row("B1", "B2"), _seen(("B1", ""), ("B2", "")), set()) == frozenset({"B1", "B2"})
 
 
 @pytest.mark.parametrize(
