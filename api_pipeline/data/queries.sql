@@ -567,6 +567,10 @@ SELECT set_config('d2i.transaction_number', ?, TRUE);
 -- PostgreSQL: reads, before the commit, which transaction this is.
 SELECT current_setting('d2i.transaction_number'), 1;
 
+-- name: busy_wait_sqlite
+-- SQLite: lets a statement wait so long for another program that has locked the file, from now on.
+PRAGMA busy_timeout = {milliseconds};
+
 -- name: transaction_mark_sqlite
 -- SQLite through ODBC: makes this connection's own mark, a table that is not a part of the file.
 CREATE TEMPORARY TABLE d2i_transaction AS SELECT 0 AS number;

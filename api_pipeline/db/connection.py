@@ -32,6 +32,7 @@ _Result = TypeVar("_Result")
 
 # What errors call the ends of a transaction.
 _BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
+_BRIEFLY_MS = 500
 _UNDONE = (
     "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
     "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
@@ -210,6 +211,14 @@ class Connection:
     def another(self) -> Connection:
         """Return a second connection to the same database. Errors: DatabaseError."""
         return Connection(self._opener, self.dialect, self.driver, self._each_transaction)
+
+    def wait_briefly(self) -> None:
+        """Let no statement wait longer than a moment for a file that another program has locked (SQLite alone).
+
+        Errors: DatabaseError.
+        """
+        if self.dialect is Dialect.SQLITE:
+            self.query(load()["busy_wait_sqlite"].sql.format(milliseconds=_BRIEFLY_MS))
 
     def close(self) -> None:
         """Close the connection; a connection that is gone already is not an error."""

@@ -37,11 +37,13 @@ _LONGEST_TEXT = 2**30
 _OPENING = {
     Dialect.SQLSERVER: ("row_counts_sqlserver", "lock_timeout_sqlserver", "transaction_mark_sqlserver"),
     Dialect.POSTGRESQL: ("session_settings_postgresql",),
-    Dialect.SQLITE: ("transaction_mark_sqlite",),
+    Dialect.SQLITE: ("busy_wait_sqlite", "transaction_mark_sqlite"),
 }
-# The driver of PostgreSQL sets and takes back a savepoint around each statement of a transaction, unless it is told
-# that an error ends the transaction, as it does elsewhere.
-_WITHOUT_SAVEPOINTS = "Protocol=7.4-0"
+# What drivers are told beside the council's connection string. That of PostgreSQL sets and takes back a savepoint around
+# each statement of a transaction, unless it is told that an error ends the transaction, as it does elsewhere. That of
+# SQLite waits 100 seconds for what another program has locked, until SQLite itself is told how long to wait.
+_OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
+_WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -104,20 +106,20 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     named = with_program(connection_string, _PROGRAM.get())
     # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
     api.pooling = False
-    is_named = names_driver_of(named, "postgres")
-    raw = _open_odbc(with_options(named, _WITHOUT_SAVEPOINTS) if is_named else named, timeout_s)
+    guess = next((dialect for dialect, word in _WORDS_OF_DRIVERS.items() if names_driver_of(named, word)), None)
+    raw = _open_odbc(_told(named, guess), timeout_s)
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
     first = [raw]
-    opening = _statements(_OPENING.get(dialect, ()), busy_wait_s)
+    # SQLite's driver has a statement wait twice: once to prepare it, and once to run it.
+    opening = _statements(_OPENING.get(dialect, ()), busy_wait_s / 2 if dialect is Dialect.SQLITE else busy_wait_s)
     each_transaction: tuple[str, ...] = ()
-    if dialect is Dialect.POSTGRESQL:
-        named = with_options(named, _WITHOUT_SAVEPOINTS)
-        if not is_named:
-            first = [_open_odbc(named, timeout_s)]
-            raw.close()
-            raw = first[0]
+    named = _told(named, dialect)
+    if dialect in _OPTIONS and guess is not dialect:
+        first = [_open_odbc(named, timeout_s)]
+        raw.close()
+        raw = first[0]
     if dialect is Dialect.POSTGRESQL and is_behind_pooler(raw, connection_string, lambda: _open_odbc(named, timeout_s)):
         opening, each_transaction = (), _statements(_EACH_TRANSACTION_OF_A_POOL, busy_wait_s)
         named = with_options(named, WITHOUT_PREPARED_STATEMENTS)
@@ -134,6 +136,11 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
         return opened
 
     return Connection(opener, dialect, driver, each_transaction)
+
+
+def _told(connection_string: str, dialect: Dialect | None) -> str:
+    """Return the connection string with what the driver of this database is told; None where it is not known."""
+    return connection_string if dialect not in _OPTIONS else with_options(connection_string, _OPTIONS[dialect])
 
 
 def _statements(names: Sequence[str], busy_wait_s: float) -> tuple[str, ...]:

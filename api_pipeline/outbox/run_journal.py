@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
+from api_pipeline.db import DatabaseBusy
 from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.errors import AlreadyRunning
 from api_pipeline.outbox.staging_table import StagingTable
@@ -24,6 +25,7 @@ class RunJournal:
         self._summary = summary
         self._shard = shard
         self._is_kept = store.has_journal()
+        self._was_busy = False
 
     def begin(self) -> None:
         """Open the entry, and says so in the log."""
@@ -77,7 +79,10 @@ class RunJournal:
             with connection.transaction():
                 connection.execute(self._store.sql(statement), parameters)
 
-        write_entry(connection, write, is_end=statement == "finish_run")
+        is_end = statement == "finish_run"
+        was_busy = self._was_busy or any(isinstance(error, DatabaseBusy) for error in self._summary.errors)
+        error = write_entry(connection, write, is_end=is_end, was_busy=is_end and was_busy)
+        self._was_busy = isinstance(error, DatabaseBusy)
 
 
 def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:

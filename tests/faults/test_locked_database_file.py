@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import DatabaseBusy, connect
+from api_pipeline.db.journal_entry import write_entry
 from tests.faults.outages import before_answer
+from tests.support.databases import SQLITE_DRIVER
 from tests.support.spooled import MANY, MID_RUN, check_spooled_and_recovered
 from tests.support.world import World
 
@@ -67,6 +69,42 @@ def test_commit_that_met_a_reader_can_be_tried_again(tmp_path: Path) -> None:
     finally:
         connection.close()
         reader.close()
+
+
+@contextmanager
+def locked_for_writing(folder: Path) -> Iterator[Path]:
+    """Yield a file with one table, in which somebody has a transaction open."""
+    path = folder / "council.db"
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("CREATE TABLE line (number INTEGER)")
+    writer.execute("BEGIN IMMEDIATE")
+    yield path
+    writer.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite:///", f"Driver={{{SQLITE_DRIVER}}};Database="])
+def test_statement_waits_for_a_lock_as_long_as_it_is_told(tmp_path: Path, kind: str) -> None:
+    with locked_for_writing(tmp_path) as path:
+        connection = connect(f"{kind}{path}", busy_wait_s=0.2)
+        began = time.monotonic()
+        with pytest.raises(DatabaseBusy), connection.transaction():
+            pass
+        connection.close()
+    assert 0.2 <= time.monotonic() - began < 5
+
+
+def test_journal_entry_of_a_run_that_met_a_lock_hardly_waits_again(tmp_path: Path) -> None:
+    def write() -> None:
+        with connection.transaction():
+            pass
+
+    with locked_for_writing(tmp_path) as path:
+        connection = connect(f"sqlite:///{path}", busy_wait_s=20)
+        began = time.monotonic()
+        error = write_entry(connection, write, is_end=True, was_busy=True)
+        connection.close()
+    assert isinstance(error, DatabaseBusy)
+    assert time.monotonic() - began < 5
 
 
 def test_file_that_is_locked_for_a_while_is_waited_for(embedded_world: World) -> None:
