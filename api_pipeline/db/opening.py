@@ -39,9 +39,9 @@ _OPENING = {
     Dialect.POSTGRESQL: ("session_settings_postgresql",),
     Dialect.SQLITE: ("busy_wait_sqlite", "transaction_mark_sqlite"),
 }
-# What drivers are told beside the council's connection string. That of PostgreSQL sets and takes back a savepoint around
-# each statement of a transaction, unless it is told that an error ends the transaction, as it does elsewhere. That of
-# SQLite waits 100 seconds for what another program has locked, until SQLite itself is told how long to wait.
+# What drivers are told beside the council's connection string. That of PostgreSQL sets and takes back a savepoint
+# around each statement of a transaction, unless it is told that an error ends the transaction, as it does elsewhere.
+# That of SQLite waits 100 seconds for what another program has locked, until SQLite itself is told how long to wait.
 _OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
 _WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
