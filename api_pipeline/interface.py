@@ -17,8 +17,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 from types import FrameType
+from typing import SupportsIndex
 
 from api_pipeline.errors import PipelineError, SettingsError
 from api_pipeline.outbox.status import ErrorCount, Overview, PastRun, StateCount
@@ -142,8 +144,9 @@ def run(settings: Settings, *, limit: int | None = None, person_id: str | None =
 
     run_id = str(uuid.uuid4())
     with _logged(settings, run_id) as add_secret, _interruptible() as stop:
-        # An id that looks like a number comes as one out of a notebook's table.
-        request = RunRequest(run_id, limit, person_id=None if person_id is None else str(person_id))
+        # Out of a notebook's table a number is of a kind of its own, and an id that looks like a number comes as one.
+        most = None if limit is None else index(limit)
+        request = RunRequest(run_id, most, person_id=None if person_id is None else str(person_id))
         summary = run_once(settings, request, RunObservers(on_token=add_secret), stop)
     return run_result(summary)
 
@@ -170,7 +173,7 @@ def make_trial_database(path: str | Path, children: int = 200) -> str:
 
 def _check_selection(limit: object, person_id: object) -> None:
     """Raise a SettingsError where a run would take no row, and so end as if nothing had been due."""
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (not isinstance(limit, SupportsIndex) or index(limit) < 1):
         raise SettingsError("limit: expected a whole number from 1; leave it out to take every due row.")
     if person_id is not None and not str(person_id).strip():
         raise SettingsError("person_id is given without a text; give it one, or leave it out to take every due row.")

@@ -152,6 +152,16 @@ def test_diagnostics_say_what_is_wrong_and_that_no_receiver_is_set() -> None:
     assert by_test["test-endpoint"].status == "skipped"
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_limit_may_be_a_whole_number_of_another_library(deployed: TestDatabase) -> None:
+    class Number:
+        def __index__(self) -> int:
+            return 2
+
+    fill(deployed, deployed.table, [staged("P1"), staged("P2"), staged("P3")])
+    assert rehearse(load_settings(**deployed.settings), limit=Number()).accepted == 2  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("selection", "named"), [({"limit": 0}, "limit: "), ({"limit": "3"}, "limit: "), ({"person_id": " "}, "person_id ")]
 )
