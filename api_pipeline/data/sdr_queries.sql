@@ -31,8 +31,17 @@ WHERE collection = ? {after}
 ORDER BY id {page};
 
 -- name: count_staged
--- Counts the staged records of each collection.
-SELECT collection, COUNT(*) FROM {staging} GROUP BY collection;
+-- Counts the staged records of each collection, by the name that the database takes the stored word for: SQL Server
+-- passes over trailing blanks.
+SELECT CASE collection
+           WHEN 'courses' THEN 'courses'
+           WHEN 'learners' THEN 'learners'
+           WHEN 'course-enrolments' THEN 'course-enrolments'
+           WHEN 'course-completions' THEN 'course-completions'
+           WHEN 'qualification-completions' THEN 'qualification-completions'
+           ELSE collection
+       END, COUNT(*)
+FROM {staging} GROUP BY collection;
 
 -- name: count_held
 -- Counts for each collection what TEC holds for this period, and how much of it is in doubt.

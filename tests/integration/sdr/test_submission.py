@@ -375,3 +375,14 @@ def test_return_that_was_not_begun_is_no_word_of_tec(provider: Provider) -> None
     for command in ("status", "results"):
         done = provider.sdr(command, "202604")
         assert (done.code, "was not begun with these tables" in done.err) == (1, True), done.text
+
+
+@EMBEDDED
+def test_collection_that_the_database_takes_for_one_of_the_five_is_one(provider: Provider) -> None:
+    create = provider.database.rows("SELECT sql FROM sqlite_master WHERE name = 'sdr_staging'")[0][0]
+    provider.database.execute("DROP TABLE sdr_staging")
+    provider.database.execute(create.replace("collection TEXT", "collection TEXT COLLATE RTRIM"))
+    provider.stage("learners  ", "s1", studentIdentificationCode="s1", gender="F")
+    done = provider.sdr("submit", PERIOD, "--validate")
+    assert done.code == 0, done.text
+    assert set(provider.held()) == {"s1"}
