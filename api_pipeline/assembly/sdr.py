@@ -59,7 +59,7 @@ def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
                 settings.testing_mode,
                 receiver.sleep,
                 settings.check,
-                schema_check(settings.schema) if settings.schema else None,
+                schema_check(settings.schema, settings.paths) if settings.schema else None,
                 run_id=observers.run_id or opening.new_run_id(),
             )
     finally:

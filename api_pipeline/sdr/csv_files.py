@@ -194,7 +194,9 @@ def _record(row: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, 
             continue
         kind = _type_of(properties[name]) if name in properties else "date" if _IS_DATE.search(name) else "text"
         if kind == "list" or (kind == "text" and ";" in text):
-            record[name] = [part.strip() for part in text.split(";") if part.strip()]
+            parts = (part.strip() for part in text.split(";"))
+            element = _type_of(properties[name].get("items")) if name in properties else "text"
+            record[name] = [_typed(part, element) for part in parts if part]
         else:
             record[name] = _typed(text, kind)
     return record

@@ -16,8 +16,11 @@ from api_pipeline.sdr.nouns import Collection
 _MOST_RULES = 5
 
 
-def schemas(path: Path) -> dict[Collection, dict[str, Any]]:
-    """Return the schema of one record for each collection that the file describes a PUT of. Errors: SettingsError."""
+def schemas(path: Path, paths: Mapping[Collection, str]) -> dict[Collection, dict[str, Any]]:
+    """Return the schema of one record for each collection that the file describes a PUT of, by the path of each.
+
+    Errors: SettingsError.
+    """
     try:
         document = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
@@ -25,13 +28,15 @@ def schemas(path: Path) -> dict[Collection, dict[str, Any]]:
             f"SDR_SCHEMA: expected TEC's OpenAPI file as JSON, got {path}, which cannot be read as JSON."
         ) from None
     found: dict[Collection, dict[str, Any]] = {}
-    paths = document.get("paths") if isinstance(document, dict) else None
-    for name, item in (paths or {}).items():
-        collection = next((one for one in Collection if name.rstrip("/").endswith(f"/{one.value}")), None)
+    described = document.get("paths") if isinstance(document, dict) else None
+    for name, item in (described or {}).items():
+        collection = next((one for one in Collection if f"/{name.strip('/')}".endswith(f"/{paths[one]}")), None)
         record = _record_schema(document, item) if collection else None
         if collection is not None and record is not None:
             components = document.get("components", {})
-            found[collection] = {**_resolved(document, record), "components": _plain(components)}
+            schema = _resolved(document, record)
+            members = {name: _member(document, one) for name, one in (schema.get("properties") or {}).items()}
+            found[collection] = {**schema, "properties": members, "components": _plain(components)}
     if not found:
         raise SettingsError(
             f"SDR_SCHEMA: {path} describes no upload (PUT) of the five collections; download the OpenAPI file of the "
@@ -40,9 +45,11 @@ def schemas(path: Path) -> dict[Collection, dict[str, Any]]:
     return found
 
 
-def schema_check(path: Path) -> SchemaCheck:
-    """Return a check of records against the file. Errors: SettingsError."""
-    validators = {one: jsonschema_rs.Draft202012Validator(_plain(schema)) for one, schema in schemas(path).items()}
+def schema_check(path: Path, paths: Mapping[Collection, str]) -> SchemaCheck:
+    """Return a check of records against the file, by the path of each collection. Errors: SettingsError."""
+    validators = {
+        one: jsonschema_rs.Draft202012Validator(_plain(schema)) for one, schema in schemas(path, paths).items()
+    }
 
     def check(collection: Collection, record: dict[str, Any]) -> list[str]:
         validator = validators.get(collection)
@@ -70,6 +77,19 @@ def _record_schema(document: Mapping[str, Any], item: Any) -> dict[str, Any] | N
     array = _resolved(document, envelope.get("properties", {}).get("content", {}))
     record = array.get("items")
     return record if isinstance(record, dict) else None
+
+
+def _member(document: Mapping[str, Any], schema: Any) -> Any:
+    """Return the schema of a member with what it refers to in its place: its type, and that of its elements."""
+    if not isinstance(schema, dict):
+        return schema
+    parts = schema.get("allOf")
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], dict):
+        # So a reference is written that may be null.
+        schema = {**_resolved(document, parts[0]), **{name: one for name, one in schema.items() if name != "allOf"}}
+    member = _resolved(document, schema)
+    elements = member.get("items")
+    return {**member, "items": _resolved(document, elements)} if isinstance(elements, dict) else member
 
 
 def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
     counts: Counter[tuple[str, str]] = Counter()
     listed = []
     with sdr_session(common, Purpose.TABLES) as started:
-        schema = schema_check(started.settings.schema) if started.settings.schema else None
+        settings = started.settings
+        schema = schema_check(settings.schema, settings.paths) if settings.schema else None
         with store_alone(started.settings) as (store, _):
             for error in check_all(store, chosen(collections), indicative=indicative, schema=schema):
                 key = (error.collection.value, error.rule)

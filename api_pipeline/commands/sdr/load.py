@@ -49,7 +49,8 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
             "Make one file of them, or give --keep."
         )
     with sdr_session(common, Purpose.TABLES) as started:
-        types = schemas(started.settings.schema) if started.settings.schema else {}
+        settings = started.settings
+        types = schemas(settings.schema, settings.paths) if settings.schema else {}
         with store_alone(started.settings) as (store, _):
             done = []
             for path, kind in zip(files, kinds, strict=True):
