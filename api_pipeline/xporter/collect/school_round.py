@@ -192,7 +192,7 @@ class SchoolRound:
                 path, [*query, ("changedRows", since.asks)], max_attempts=None if since.is_whole else 1
             ) as answer:
                 change = Change(since.key)
-                if not since.is_whole and answer.previous_hash == since.asks:
+                if not since.is_whole and (answer.previous_hash or "").lower() == since.asks.lower():
                     deleted = self._sorting.deleted_by_landing(asked.choice, answer)
                     change = Change(since.key, True, deleted, self._whole_rows(path, query))
                 return self._hand_in(asked, answer, change)

@@ -15,6 +15,7 @@ from api_pipeline.xporter.wire.big_json import FileRows
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")
 _DELETED = "_deleted"
+_OTHER_TOKENS = ("unexpected token", "snapshot", "changedrows", "changed rows")
 _NOT_TABLES = frozenset(
     {
         *("__changedrows__", "changedrows", "__pagination__", "pagination", "meta", "__meta__", *_STATE_MEMBERS),
@@ -96,8 +97,9 @@ def _kind(message: str, http_code: int) -> ErrorKind:
         return ErrorKind.NOT_SUPPORTED
     if "not ready" in message or "not available yet" in message or "being retrieved" in message:
         return ErrorKind.NOT_READY
-    # A JSON reader says "unexpected token" of a letter.
-    if http_code == 401 or "token" in message.replace("unexpected token", ""):
+    # A JSON reader says "unexpected token" of a letter, and a snapshot may be called the token of a change set.
+    is_access = "token" in message and not any(word in message for word in _OTHER_TOKENS)
+    if http_code == 401 or is_access:
         return ErrorKind.TOKEN
     if http_code == 403:
         return ErrorKind.SCOPE

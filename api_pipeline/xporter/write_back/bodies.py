@@ -25,6 +25,7 @@ _DETENTION_MORE = ("StartTime", "EndTime", "AssignedStaffId", "RecordedDate", "R
 _DETENTION_STUDENT_MORE = (
     *("ReasonId", "AttendedId", "NonAttendanceReason", "BehaviourId", "AddedByStaffId", "Comments"),
 )
+_IDS = ("StudentId", "StaffId", "InstanceId", "UpdateId", "Mark")
 _MEDIA = ("MediaDateTime", "Description", "MediaType", "FileName", "MediaBase64")
 
 
@@ -43,14 +44,19 @@ def read_body(kind: Kind, text: str) -> tuple[dict[str, Any], str]:
     match kind:
         case Kind.ATTENDANCE:
             _check_members(body, "body", (*_MARK, "Session"), _SESSION_MORE)
-            return body, _checked_session(body)
+            return _stripped(body), _checked_session(body)
         case Kind.LESSON:
             _check_members(body, "body", (*_MARK, "InstanceId"), ())
-            return body, _day(body, "Date")
+            return _stripped(body), _day(body, "Date")
         case Kind.CONDUCT:
             return body, _checked_conduct(body)
         case Kind.DETENTION:
             return body, _checked_detention(body)
+
+
+def _stripped(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mark's body without the blanks around its texts, with which it would not be known again."""
+    return {name: value.strip() if isinstance(value, str) else value for name, value in body.items()}
 
 
 def _checked_session(body: Mapping[str, Any]) -> str:
@@ -141,6 +147,9 @@ def _check_members(body: Mapping[str, Any], place: str, needed: Iterable[str], m
     missing = [name for name in needed if body.get(name) is None or str(body[name]).strip() == ""]
     if missing:
         raise WrongBody(f"{place}: expected {', '.join(missing)}.")
+    for name, value in body.items():
+        if name in _IDS and (isinstance(value, bool) or not isinstance(value, (str, int))):
+            raise WrongBody(f"{place}: expected {name} to be a text or a whole number.")
     known = {*needed, *more}
     unknown = sum(name not in known for name in body)
     if unknown:

@@ -9,6 +9,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.meta import as_of
+from api_pipeline.xporter.wire.access import Failed
 from api_pipeline.xporter.write_back.reading import Seen, Settled, settle
 from api_pipeline.xporter.write_back.records import shape_of
 from api_pipeline.xporter.write_back.rows import OutboxRow, Status
@@ -50,8 +51,15 @@ class Reader:
             part = "" if shape is None else f"{shape.endpoint} {row.makes_record}"
             groups.setdefault((row.kind.value, row.day, part), []).append(row)
         again: list[OutboxRow] = []
-        for group in groups.values():
-            again.extend(self._settle_group(group, may_repeat=may_repeat))
+        unread = list(groups.values())
+        try:
+            while unread:
+                again.extend(self._settle_group(unread[0], may_repeat=may_repeat))
+                del unread[0]
+        except Failed:
+            self._parts.summary.count_open(row for group in unread for row in group)
+            self._parts.summary.waiting += len(again)
+            raise
         return again
 
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
@@ -63,8 +71,7 @@ class Reader:
         for row in group:
             found = settle(row, seen, claimed, utc_now(), self._parts.options.waits)
             if found is None or (not may_repeat and found.status is not Status.CONFIRMED):
-                self._parts.summary.unclear += row.status is Status.UNKNOWN
-                self._parts.summary.became["submitted"] += row.status is Status.SUBMITTED
+                self._parts.summary.count_open([row])
                 continue
             claimed |= found.ids
             if found.status is Status.PENDING:

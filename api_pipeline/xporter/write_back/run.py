@@ -146,7 +146,11 @@ class _WriteBack:
         pending, sent = self._without_superseded(rows)
         parts = SchoolParts(client, self._outbox, self._options, self._with_retry, self.summary)
         reader = Reader(parts)
-        again = reader.settle([row for row in sent if row.status is not Status.PENDING])
+        try:
+            again = reader.settle(sent)
+        except Failed:
+            self.summary.waiting += len(pending)
+            raise
         to_send = sorted([*pending, *again], key=lambda row: row.id)
         if self._options.is_dry_run:
             self.summary.waiting += len(to_send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -37,19 +37,28 @@ class Sending:
 
     def send(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Send rows and return those that the API took or may have taken. Errors: Failed, Stopped, DatabaseError."""
-        for batch in batches(rows, self._parts.options.batch_size):
-            seen = self._seen_before(batch)
-            marked = self._parts.with_retry(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
-            sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
-            try:
-                if sent:
-                    resolve(self, sent, self.post(sent))
-            except Failed as failure:
-                # Secret, consent, address: nothing of what is still open was written.
-                left = [row for row in sent if row.id not in self._settled]
-                self.settle(left, Posted(Taken.NOT_SENT, f"Not sent: {failure.text}."))
-                raise
+        waiting = batches(rows, self._parts.options.batch_size)
+        try:
+            while waiting:
+                seen = self._seen_before(waiting[0])
+                self._send_batch(waiting.pop(0), seen)
+        except Failed:
+            self._parts.summary.count_open(self._taken)
+            self._parts.summary.waiting += sum(len(batch) for batch in waiting)
+            raise
         return self._taken
+
+    def _send_batch(self, batch: list[OutboxRow], seen: Mapping[int, frozenset[str]]) -> None:
+        marked = self._parts.with_retry(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
+        sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
+        try:
+            if sent:
+                resolve(self, sent, self.post(sent))
+        except Failed as failure:
+            # Secret, consent, address: nothing of what is still open was written.
+            left = [row for row in sent if row.id not in self._settled]
+            self.settle(left, Posted(Taken.NOT_SENT, f"Not sent: {failure.text}."))
+            raise
 
     def _seen_before(self, batch: list[OutboxRow]) -> dict[int, frozenset[str]]:
         """Return the records that look like rows of a batch before it is sent; they are not ours."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from api_pipeline.errors import PipelineError, first_exit_code
 from api_pipeline.xporter.wire.access import Outcome
+from api_pipeline.xporter.write_back.rows import OutboxRow, Status
 
 
 @dataclass(slots=True)
@@ -21,6 +23,12 @@ class WriteBackSummary:
     unclear: int = 0
     lines: list[str] = field(default_factory=list)
     errors: list[PipelineError] = field(default_factory=list)
+
+    def count_open(self, rows: Iterable[OutboxRow]) -> None:
+        """Count rows that were sent and are not done."""
+        for row in rows:
+            self.unclear += row.status is Status.UNKNOWN
+            self.became["submitted"] += row.status is Status.SUBMITTED
 
     @property
     def told(self) -> dict[str, int]:

@@ -113,6 +113,30 @@ def test_a_long_wait_asked_for_before_writing_leaves_rows_pending(writer: Writer
     assert writer.posts() == 1
 
 
+def test_an_unclear_answer_counts_though_nothing_can_be_read_after_it(writer: Writer) -> None:
+    writer.mark(writer.pupils()[0])
+    writer.simulator.add_fault(_LOST, Fault(FaultKind.DROP, "data", times=None))
+
+    out = writer.write_back(5)
+    assert "1 without a clear answer" in out
+    assert "1 without a clear answer" in writer.write_back(5)
+    writer.mark(writer.pupils()[1])
+    assert "1 without a clear answer, 0 refused, 0 to look at, 1 waiting" in writer.write_back(5)
+
+
+def test_what_was_taken_before_the_school_refused_is_counted(writer: Writer) -> None:
+    for pupil in writer.pupils()[:2]:
+        writer.mark(pupil)
+    writer.merit(writer.pupils()[:1])
+    writer.simulator.add_fault(Fault(target="write", status=404, first=2, times=None))
+
+    out = writer.write_back(1)
+
+    assert "2 submitted" in out
+    assert "1 waiting" in out
+    assert writer.states() == ["submitted", "submitted", "pending"]
+
+
 def test_a_detention_without_a_clear_answer_is_never_entered_twice(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
     writer.simulator.add_fault(_LOST)

@@ -141,6 +141,16 @@ def test_times_are_read_in_every_spelling_of_the_reference(text: str | None, rea
     assert (found.isoformat() if found else None) == read
 
 
+def test_an_unknown_snapshot_is_not_a_refused_token() -> None:
+    for text in ("Unknown changedRows token", "The snapshot token is not known", "Unexpected token <"):
+        error = read_error({"ExceptionMessage": text}, 200)
+        assert error is not None
+        assert error.kind is ErrorKind.OTHER
+    error = read_error({"ExceptionMessage": "The token has expired"}, 200)
+    assert error is not None
+    assert error.kind is ErrorKind.TOKEN
+
+
 def test_an_error_in_the_body_beats_a_code_that_says_all_is_well() -> None:
     error = read_error({"ExceptionMessage": "Relying Party not found for estab or secret not correct"}, 200)
     assert error is not None

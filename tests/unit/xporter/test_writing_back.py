@@ -11,6 +11,7 @@ import pytest
 
 from api_pipeline.transport.single_request import RawAnswer, Transient
 from api_pipeline.xporter.wire.posting import read_posted
+from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
 from api_pipeline.xporter.write_back.reading import Seen, look_alike
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 
@@ -39,6 +40,15 @@ def test_a_record_that_the_api_named_is_ours_though_the_school_cut_its_note() ->
 def test_a_row_is_confirmed_once_every_record_that_the_api_named_is_there() -> None:
     assert look_alike(_row("B1", "B2"), _seen(("B1", "")), set()) is None
     assert look_alike(_row("B1", "B2"), _seen(("B1", ""), ("B2", "")), set()) == frozenset({"B1", "B2"})
+
+
+def test_blanks_around_a_mark_and_ids_that_are_neither_text_nor_number_do_no_harm() -> None:
+    mark = {"StudentId": " 9919 ", "Date": _DAY, "Session": "AM", "Mark": "L "}
+    body, day = read_body(Kind.ATTENDANCE, json.dumps(mark))
+    assert (body["StudentId"], body["Mark"], day) == ("9919", "L", _DAY)
+    for wrong in (["9919"], 9919.5, True):
+        with pytest.raises(WrongBody, match="StudentId to be a text or a whole number"):
+            read_body(Kind.ATTENDANCE, json.dumps({**mark, "StudentId": wrong}))
 
 
 @pytest.mark.parametrize(
