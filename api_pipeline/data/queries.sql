@@ -218,6 +218,12 @@ SELECT la_child_id, person_id, answer
 FROM {log}
 WHERE la_child_id {children} AND outcome = 'accepted' AND person_id IS NOT NULL;
 
+-- name: read_accepted_of_people
+-- Reads which records of some people were accepted: a payload that is held by a record of another person alone is sent.
+SELECT la_child_id, person_id, answer
+FROM {log}
+WHERE person_id {people} AND outcome = 'accepted';
+
 -- name: read_ids_of_people
 -- Reads the rows of some people.
 SELECT id

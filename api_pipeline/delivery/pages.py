@@ -20,7 +20,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import succeeded
+from api_pipeline.outbox.succession import held_for_others, succeeded
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
@@ -56,7 +56,8 @@ class PlanOptions:
 class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
-    `draft` is the record for it, where that was planned while the payload was at hand.
+    `draft` is the record for it, where that was planned while the payload was at hand. `is_anothers` says that the
+    receiver holds the child by the record of another person.
     """
 
     row: StagedRow
@@ -64,6 +65,7 @@ class DueRow(NamedTuple):
     findings: Sequence[Finding]
     baseline: Baseline
     draft: Record | NothingToSend | None
+    is_anothers: bool = False
 
 
 class Page(NamedTuple):
@@ -198,7 +200,7 @@ class Pages:
             baseline = baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)
             if is_due(one.row, baseline) or (self.options.selection.every_row and not one.row.is_deleted):
                 due.append(DueRow(one.row, one.payload, one.findings, baseline, one.draft))
-        return self._without_succeeded(due)
+        return self._with_own_records(self._without_succeeded(due))
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
@@ -212,6 +214,19 @@ class Pages:
             {row_id: one.baseline for row_id, one in deleted.items()},
         )
         return [one for one in due if one.row.id not in left_out]
+
+    def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
+        """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
+        if not self.options.control_tables:
+            return due
+        children = {
+            one.row.id: one.payload.la_child_id
+            for one in due
+            if isinstance(one.payload, Payload) and not isinstance(one.draft, Record) and one.baseline.held is not None
+        }
+        rows = [one.row for one in due if one.row.id in children]
+        found = held_for_others(self._store, rows, children, {one.row.id: one.baseline for one in due})
+        return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
 
     def _next_rows(self) -> Sequence[StagedRow]:
         after_id = self._ahead[-1].read.rows[-1].id if self._ahead else self._after_id

@@ -131,7 +131,11 @@ class Planner:
             return None
         self._moving.add(child)
         self.pages.note_planned(child)
-        record = due.draft or plan(row, payload, baseline, self._options.policy)
+        policy = self._options.policy
+        if due.is_anothers:
+            # Sent all the same, so that a deletion of that person finds whose the child is.
+            policy = policy._replace(deltas=False, even_if_held=True)
+        record = due.draft or plan(row, payload, baseline, policy)
         if isinstance(record, NothingToSend):
             return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
         self.counts.nulls_removed += 0 if row.is_deleted else payload.nulls_removed

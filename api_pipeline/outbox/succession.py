@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from api_pipeline.api_response import last_receipt
+from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, staged_row
 from api_pipeline.outbox.staging_table import StagingTable
@@ -40,9 +41,7 @@ def succeeded(
     }
     if not foreign:
         return set()
-    senders: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for child, person, answer in store.by_values("read_senders", sorted({child for child, _ in foreign.values()})):
-        senders[str(child), str(answer)].add(str(person))
+    senders = _senders(store.by_values("read_senders", sorted({child for child, _ in foreign.values()})))
     living = _living(store, sorted(set().union(*senders.values())))
     found: dict[int, tuple[int, str, str]] = {}
     for row in rows:
@@ -62,17 +61,63 @@ def succeeded(
     return set(found)
 
 
-def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str | None]:
-    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted.
+def held_for_others(
+    store: StagingTable, rows: Sequence[StagedRow], children: Mapping[int, str], baselines: Mapping[int, Baseline]
+) -> set[int]:
+    """Return the ids of living rows whose child the receiver holds by the record of another person alone.
 
-    It is None where the row's payload cannot be read.
+    That person must have a row: its deletion would take the child away. `children` and `baselines` are by row id.
+    Errors: DatabaseError.
     """
+    foreign = {
+        row.id: (children[row.id], receipt)
+        for row in rows
+        if not row.is_deleted
+        and row.person_id.strip()
+        and (receipt := baselines[row.id].receipt) is not None
+        and receipt != last_receipt(row.api_response)
+    }
+    if not foreign:
+        return set()
+    # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is
+    # read by person first, for which it has an index.
+    people = sorted({row.person_id for row in rows if row.id in foreign})
+    own = _senders(store.by_values("read_accepted_of_people", people))
+    foreign = {
+        row.id: foreign[row.id] for row in rows if row.id in foreign and row.person_id not in own[foreign[row.id]]
+    }
+    if not foreign:
+        return set()
+    senders = _senders(store.by_values("read_senders", sorted({child for child, _ in foreign.values()})))
+    others = {row.id: senders[foreign[row.id]] - {row.person_id} for row in rows if row.id in foreign}
+    known = _newest(store, sorted(set().union(*others.values())))
+    return {row_id for row_id, people in others.items() if not people.isdisjoint(known)}
+
+
+def _senders(lines: Sequence[Row]) -> dict[tuple[str, str], set[str]]:
+    """Return, by child and receipt, of which people the records were, from lines of the submission log."""
+    senders: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for child, person, answer in lines:
+        senders[str(child), str(answer)].add(str(person))
+    return senders
+
+
+def _newest(store: StagingTable, people: Sequence[str]) -> dict[str, StagedRow]:
+    """Return the newest rows of these people, by person."""
     newest: dict[str, StagedRow] = {}
     ids = [int(row[0]) for row in store.by_values("read_ids_of_people", people)]
     for row in map(staged_row, store.rows_by_id("read_rows", ids, ROW)):
         if row.person_id not in newest or row.id > newest[row.person_id].id:
             newest[row.person_id] = row
-    return {person: _child_of(row) for person, row in newest.items() if not row.is_deleted}
+    return newest
+
+
+def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str | None]:
+    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted.
+
+    It is None where the row's payload cannot be read.
+    """
+    return {person: _child_of(row) for person, row in _newest(store, people).items() if not row.is_deleted}
 
 
 def _child_of(row: StagedRow) -> str | None:

@@ -36,12 +36,13 @@ class Policy(NamedTuple):
     """What kind of records to send.
 
     `deltas` instead of full payloads; `purge_vanished` adds purges to full records (PURGE_VANISHED); `resync` purges
-    the child first and sends it whole.
+    the child first and sends it whole; `even_if_held` sends a full record also where the receiver holds just that.
     """
 
     deltas: bool
     purge_vanished: bool = True
     resync: bool = False
+    even_if_held: bool = False
 
 
 def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
@@ -58,8 +59,8 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
         return _purge_whole(_Goal(row, payload, payload, baseline, intent=""), policy)
     goal = _Goal(row, payload, payload, baseline, baseline.intent(payload.digest))
     if not (policy.deltas or policy.purge_vanished):
-        return _as_staged(goal, states)
-    if states == (payload.text,):
+        return _as_staged(goal, states, policy)
+    if states == (payload.text,) and not policy.even_if_held:
         return NothingToSend(held_text(payload))
     return _from(states, goal.keeping(states), policy)
 
@@ -111,7 +112,7 @@ def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record |
         return _full(goal, {})
     shape, after = record_shape(), goal.after.data
     differences = [_difference(state, after) for state in known]
-    if not any(differences) and not goal.payload.is_purge:
+    if not (any(differences) or goal.payload.is_purge or policy.even_if_held):
         return NothingToSend(held_text(goal.after))
     is_in_doubt = len(known) > 1
     is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
@@ -215,7 +216,7 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     )
 
 
-def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToSend:
+def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Record | NothingToSend:
     """Return the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
     It goes even where only something vanished: a receiver that replaces forgets that by it.
@@ -227,7 +228,7 @@ def _as_staged(goal: _Goal, states: Sequence[str | None]) -> Record | NothingToS
     if record.held_after is None or not (held or len(states) > 1):
         return record
     is_in_doubt = len(states) > 1
-    if not is_in_doubt and not compare(held, now, shape, is_full=False):
+    if not (is_in_doubt or policy.even_if_held or compare(held, now, shape, is_full=False)):
         return NothingToSend(states[0] or "")
     # What an earlier record added, if it arrived, this one leaves there.
     after = orjson.dumps(merged(held, now, shape)).decode()

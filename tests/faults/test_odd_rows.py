@@ -222,6 +222,27 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(odd_world: World
     assert world.server.simulator.held("P1") is None
 
 
+@pytest.mark.parametrize("is_same_night", [False, True])
+def test_deleted_person_takes_no_child_away_that_a_new_person_has_unchanged(
+    odd_world: World, *, is_same_night: bool
+) -> None:
+    world = odd_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    if is_same_night:
+        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+    else:
+        assert world.run("--deltas").code == 0
+        assert world.rows()["new"]["api_response"] != world.rows()["old"]["api_response"]
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert world.server.simulator.held("P1") is not None
+    assert "row 1 of person old, and now person new" in done.text
+
+
 def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(odd_world: World) -> None:
     world = odd_world
     world.fill([staged("old", child("P1"))])

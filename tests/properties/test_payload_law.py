@@ -87,6 +87,19 @@ def test_unchanged_parts_survive_a_change_of_another(seed: int, deltas: bool) ->
     check(before, now, deltas=deltas, reading="merge")
 
 
+@pytest.mark.parametrize("reading", ["merge", "replace"])
+@many
+@given(seed=seeds, purge_vanished=st.booleans())
+def test_payload_that_is_held_can_be_sent_again(seed: int, purge_vanished: bool, reading: str) -> None:
+    now = Maker(seed, doubtful=purge_vanished).payload()
+    policy = Policy(deltas=False, purge_vanished=purge_vanished, even_if_held=True)
+    record = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(now)), policy)
+    assert isinstance(record, Record)
+    records = [record, *([record.then] if record.then else [])]
+    assert records[-1].kind is RecordKind.FULL
+    assert content(receive(apply(None, now), records, reading)) == content(now)
+
+
 @many
 @given(seed=seeds)
 def test_no_delta_is_larger_than_the_full_record(seed: int) -> None:

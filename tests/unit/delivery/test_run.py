@@ -87,9 +87,10 @@ def test_second_row_of_a_child_is_sent_after_the_first_was_written_back(table: T
 
     summary = night.run()
 
-    assert len(night.receiver.posts) == 2
+    # The third is sent although it is held: by a record of B, whose deletion would take the child away from C.
+    assert len(night.receiver.posts) == 3
     assert b"legal_status" not in night.receiver.posts[0][0]
-    assert (summary.due, summary.accepted, summary.unchanged) == (3, 2, 1)
+    assert (summary.due, summary.accepted, summary.unchanged) == (3, 3, 0)
 
 
 def test_what_follows_a_purge_is_sent_once_that_is_accepted(
