@@ -165,16 +165,17 @@ INSERT INTO {validation}
 VALUES {tuples};
 
 -- name: read_results
--- Reads the results of one validation in TEC's order.
+-- Reads the results of one validation in TEC's order. The row 0 of one that found nothing is not a result.
 SELECT number, collection, local_id, error_code, error_type, description, student_id, course_code, record_text
 FROM {validation}
-WHERE receiver = ? AND return_id = ? AND run = ?
+WHERE receiver = ? AND return_id = ? AND run = ? AND number > 0
 ORDER BY number;
 
 -- name: read_validation_runs
 -- Lists the validations of a period whose results are stored, the oldest first, with the counts of errors and warnings.
+-- One that found nothing is there with its row 0.
 SELECT run, SUM(CASE WHEN LOWER(error_type) = 'error' THEN 1 ELSE 0 END),
-       SUM(CASE WHEN LOWER(error_type) = 'error' THEN 0 ELSE 1 END)
+       SUM(CASE WHEN number = 0 OR LOWER(error_type) = 'error' THEN 0 ELSE 1 END)
 FROM {validation}
 WHERE receiver = ? AND return_id = ?
 GROUP BY run

@@ -83,7 +83,9 @@ class ReturnPeriod:
         return self.kind.strip().lower() == "indicative"
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether data may be sent now, as far as the window's dates say."""
+        """Return whether data may be sent now, as far as the window's dates and TEC's word say."""
+        if state_of(self.status) in (State.CLOSED, State.SUBMITTED):
+            return False
         return not (self.opens and now < self.opens) and not (self.closes and now > self.closes)
 
     @property

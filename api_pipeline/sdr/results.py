@@ -15,9 +15,14 @@ from api_pipeline.sdr.statements import Scope, Statements
 class Results(Statements):
     """The stored results of validations."""
 
-    def store_findings(self, scope: Scope, run: str, findings: Sequence[TecFinding]) -> None:
-        """Store the results of a validation whole, and mark the staged records that they name."""
-        rows = [
+    def store_findings(
+        self, scope: Scope, run: str, findings: Sequence[TecFinding], *, has_passed: bool = False
+    ) -> None:
+        """Store the results of a validation whole, and mark the staged records that they name.
+
+        One that passed and found nothing leaves a row too, for the next to be compared with.
+        """
+        rows: list[tuple[object, ...]] = [
             (
                 *scope.key,
                 run,
@@ -33,6 +38,8 @@ class Results(Statements):
             )
             for one in findings
         ]
+        if has_passed and not rows:
+            rows.append((*scope.key, run, 0, None, None, "", "", "", "", "", ""))
         errors = sum(one.is_error for one in findings)
         with self.connection.transaction():
             self.execute("delete_results", [*scope.key, run])

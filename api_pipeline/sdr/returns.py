@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from api_pipeline.errors import PipelineError, ReceiverDeclined, SettingsError
@@ -13,6 +13,7 @@ from api_pipeline.sdr.nouns import ReturnPeriod
 _PERIOD = re.compile(r"(\d{4})-?(\d{2})")
 _LONGEST_WORD = 50
 _MOST_PAGES = 10_000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -68,8 +69,15 @@ def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:
         str(entry.get("returnStatus") or "")[:_LONGEST_WORD],
         str(entry.get("returnType") or ""),
         time_of(entry.get("openWindowDate")),
-        time_of(entry.get("closeWindowDate")),
+        _end_of(entry.get("closeWindowDate")),
     )
+
+
+def _end_of(value: object) -> datetime | None:
+    """Return the time at which a window closes; one that is a day closes with its end, and not before it begins."""
+    moment = time_of(value)
+    is_day = isinstance(value, str) and _DAY.fullmatch(value.strip()) is not None
+    return moment + timedelta(days=1, seconds=-1) if moment and is_day else moment
 
 
 def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = False) -> ReturnPeriod:

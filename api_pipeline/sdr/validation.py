@@ -175,7 +175,7 @@ class Follower:
             _warn_of_counts(ended, findings)
         run = ended.received or session.store.utc_text()
         tied = tie(session.store, findings)
-        session.store.store_findings(session.scope, run, tied)
+        session.store.store_findings(session.scope, run, tied, has_passed=ended.state is State.PASSED)
         return Verdict(ended, tied)
 
 

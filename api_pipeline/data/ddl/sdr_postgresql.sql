@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS {validation} (
     receiver VARCHAR(100) NOT NULL,
     return_id BIGINT NOT NULL,
     run VARCHAR(50) NOT NULL,  -- dateReceived of the validation, as TEC writes it
-    number INTEGER NOT NULL,  -- the place in the list, from 1
+    number INTEGER NOT NULL,  -- the place in the list, from 1; 0: the validation passed and found nothing
     collection VARCHAR(30) NULL,  -- null where TEC names none that is known
     local_id VARCHAR(100) NULL,  -- null where the result could not be tied to a record
     error_code VARCHAR(50) NULL,

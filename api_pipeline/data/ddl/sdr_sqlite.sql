@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS {validation} (
     receiver TEXT NOT NULL,
     return_id INTEGER NOT NULL,
     run TEXT NOT NULL,  -- dateReceived of the validation, as TEC writes it
-    number INTEGER NOT NULL,  -- the place in the list, from 1
+    number INTEGER NOT NULL,  -- the place in the list, from 1; 0: the validation passed and found nothing
     collection TEXT NULL,  -- null where TEC names none that is known
     local_id TEXT NULL,  -- null where the result could not be tied to a record
     error_code TEXT NULL,

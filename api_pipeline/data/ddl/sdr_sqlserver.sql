@@ -66,7 +66,7 @@ CREATE TABLE {validation} (
     receiver NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
     return_id BIGINT NOT NULL,
     run NVARCHAR(50) NOT NULL,  -- dateReceived of the validation, as TEC writes it
-    number INT NOT NULL,  -- the place in the list, from 1
+    number INT NOT NULL,  -- the place in the list, from 1; 0: the validation passed and found nothing
     collection NVARCHAR(30) COLLATE Latin1_General_BIN2 NULL,  -- null where TEC names none that is known
     local_id NVARCHAR(100) COLLATE Latin1_General_BIN2 NULL,  -- null where the result could not be tied to a record
     error_code NVARCHAR(50) NULL,

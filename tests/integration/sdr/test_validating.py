@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault
@@ -180,3 +182,16 @@ def test_results_are_compared_with_those_of_their_kind_before(provider: Provider
     assert "0 new, 0 still, 1 gone" in done.out, "the warning that is still there is not gone"
     marks = provider.database.rows("SELECT local_id FROM sdr_staging WHERE api_response IS NOT NULL")
     assert [row[0] for row in marks] == ["c1"], "the mark of the validation before is gone"
+
+
+@EMBEDDED
+def test_validation_that_found_nothing_is_one_to_compare_with(provider: Provider) -> None:
+    for learner in ("nobody", "s0", "nobody"):
+        provider.stage_learners(1)
+        provider.stage("courses", "c1", courseCode="c1", courseTitle="Weaving")
+        provider.stage("course-enrolments", "e1", studentIdentificationCode=learner, courseCode="c1")
+        done = provider.sdr("submit", "202603", "--validate", "--report", "reports")
+    assert "1 new, 0 still, 0 gone" in done.out
+    page = max((provider.folder / "reports").glob("*.html")).read_text(encoding="utf-8")
+    counts = re.findall(r"<td[^>]*>(\d+)</td>\s*<td[^>]*>(\d+)</td>", page)
+    assert counts[-3:] == [("1", "0"), ("0", "0"), ("1", "0")]

@@ -98,6 +98,26 @@ def test_times_are_utc_unless_they_say_otherwise(text: object, expected: datetim
     assert returns.time_of(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("closes", "is_open"),
+    [
+        ("2026-08-31", True),
+        ("2026-08-31T00:00:00", True),
+        ("2026-08-31T00:00:00Z", False),
+        ("2026-08-30", False),
+    ],
+)
+def test_window_is_open_to_the_end_of_its_last_day(closes: str, is_open: bool) -> None:
+    period = returns.period_of({"returnId": 202608, "closeWindowDate": closes})
+    assert period is not None
+    assert period.is_open(datetime(2026, 8, 31, 23, 0, tzinfo=timezone.utc)) is is_open
+
+
+@pytest.mark.parametrize("word", ["Closed", "Submitted"])
+def test_return_that_takes_nothing_is_not_open_within_its_window(word: str) -> None:
+    assert not ReturnPeriod(202608, 2026, 8, word).is_open(datetime(2026, 8, 1, tzinfo=timezone.utc))
+
+
 def test_words_of_tec_have_a_state_and_others_are_unknown() -> None:
     assert state_of("InProgress") is State.VALIDATING
     assert state_of("rejected ") is State.FAILED
