@@ -71,6 +71,7 @@ def sql_page() -> str:
         "| `{moment}` | `DATETIME2(3)`; PostgreSQL and SQLite: `TIMESTAMP` |\n",
         "| `{version}` | SQLite: the number that `user_version` has already |\n",
         "| `{any_table}`, `{ssd_table}`, `{filter_table}` | a table's name, checked to be nothing else |\n",
+        "| `{listed}` | `person_id`, or `CAST(person_id AS BIGINT)` where it is a FLOAT |\n",
         "| `{catalogue}` | the SSD's database with a dot behind it, or nothing |\n",
         "| `{names}` | one `?` for each table that is asked about |\n",
     ]

@@ -51,7 +51,12 @@ WHERE pers_person_id = ? {filter};
 
 -- name: only_listed
 -- Condition: the person is in the council's own table of people to be taken (COHORT_FILTER_TABLE).
-AND CAST(pers_person_id AS VARCHAR(100)){usual} IN (SELECT CAST(person_id AS VARCHAR(100)) FROM {filter_table});
+AND CAST(pers_person_id AS VARCHAR(100)){usual} IN (SELECT CAST({listed} AS VARCHAR(100)) FROM {filter_table});
+
+-- name: first_listed
+-- Reads one id from the council's own table of people: a table that was imported from Excel holds them as FLOAT, which
+-- SQL Server writes as 1.23457e+008. Such an id is made a whole number before it is compared as text.
+SELECT MIN(person_id) FROM {filter_table};
 
 -- name: ssd_person
 -- Reads the people of a chunk.

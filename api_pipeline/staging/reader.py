@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -57,6 +58,7 @@ class Reader:
         }
         self._types = ColumnTypes()
         self._orders_differ = False
+        self._listed = "person_id"
         # The ids that the database gives as something else than texts, by their text.
         self._bounds: dict[str, object] = {}
         self._professionals: dict[str, Professional] | None = None
@@ -72,6 +74,8 @@ class Reader:
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
                 "person_id; correct the setting, or make the table."
             )
+        if self._source.filter_table:
+            self._see_listed()
 
     def empty_tables(self) -> list[str]:
         """Return the names of the SSD tables without a row. Errors: DatabaseError."""
@@ -79,7 +83,7 @@ class Reader:
 
     def person_ids(self) -> list[str]:
         """Return the ids of all people to be looked at, in the database's order and spelling, each once."""
-        found = self._listed() if self._source.person_ids else self._query("person_ids", filter=self._filter())
+        found = self._asked_for() if self._source.person_ids else self._query("person_ids", filter=self._filter())
         if not found and not self._source.person_ids:
             among = (
                 f" that {self._source.filter_table} (COHORT_FILTER_TABLE) names" if self._source.filter_table else ""
@@ -123,7 +127,7 @@ class Reader:
             self._professionals = {id_key(row.professional_id): row for row in sorted(rows, key=repr)}
         return self._professionals
 
-    def _listed(self) -> list[tuple[Any, ...]]:
+    def _asked_for(self) -> list[tuple[Any, ...]]:
         """Return the ids of COHORT_PERSON_IDS as the SSD spells them; say which it does not have."""
         sql = load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names)
         asked = list(dict.fromkeys(self._source.person_ids))
@@ -176,6 +180,11 @@ class Reader:
         sql = load("queries.sql")["table_exists"].sql.format(columns="person_id", any_table=self._filter_name())
         return unless_refused(lambda: self._connection.query(sql)) is not None
 
+    def _see_listed(self) -> None:
+        first = unless_refused(partial(self._query, "first_listed", filter_table=self._filter_name()))
+        if first and isinstance(first[0][0], (float, Decimal)):
+            self._listed = "CAST(person_id AS BIGINT)"
+
     def _unusable(self, table: SsdTable) -> DatabaseError:
         missing = [column.name for column in table.columns if not self._has(table, column.name)]
         name = f"{self._names['ssd']}{table.name}"
@@ -193,7 +202,8 @@ class Reader:
         if not self._source.filter_table:
             return ""
         usual = self._connection.page(0)["usual"]
-        return load(FILE)["only_listed"].sql.format(filter_table=self._filter_name(), usual=usual)
+        sql = load(FILE)["only_listed"].sql
+        return sql.format(filter_table=self._filter_name(), listed=self._listed, usual=usual)
 
     def _filter_name(self) -> str:
         return parse_table_name(self._source.filter_table).sql(self._connection.dialect)

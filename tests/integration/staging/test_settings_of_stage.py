@@ -50,12 +50,25 @@ def test_listed_people_are_taken_as_the_ssd_spells_them_and_those_it_lacks_are_n
 def test_an_ssd_without_people_and_a_list_that_names_none_of_them_are_said(ssd: CouncilSsd) -> None:
     assert "ssd_person holds nobody; see whether the SSD is loaded" in ssd.stage().err
     ssd.children("1001")
-    ssd.database.execute("CREATE TABLE own (person_id REAL)")
-    ssd.database.execute("INSERT INTO own VALUES (1001)")
+    ssd.database.execute("CREATE TABLE own (person_id TEXT)")
+    ssd.database.execute("INSERT INTO own VALUES ('M1001')")
 
     done = ssd.stage(COHORT_FILTER_TABLE="own")
 
     assert "ssd_person holds nobody that own (COHORT_FILTER_TABLE) names; see whether the SSD is loaded" in done.err
+
+
+@EMBEDDED
+@pytest.mark.parametrize("ids", ["1234567", "NULL", None])
+def test_list_from_excel_holds_the_same_ids_as_the_ssd(ssd: CouncilSsd, ids: str | None) -> None:
+    ssd.children("1001", "1234567")
+    ssd.database.execute("CREATE TABLE own (person_id REAL)")
+    if ids:
+        ssd.database.execute(f"INSERT INTO own VALUES ({ids})")
+
+    ssd.stage(COHORT_FILTER_TABLE="own")
+
+    assert list(ssd.rows()) == ([ids] if ids == "1234567" else [])
 
 
 @EMBEDDED

@@ -25,6 +25,7 @@ PIECES = {
     "cin_plan_id": "cinp_cin_plan_id",
     "filter": "",
     "filter_table": "[dbo].[own]",
+    "listed": "CAST(person_id AS BIGINT)",
     "usual": "",
     "alike": "",
     "catalogue": "",
