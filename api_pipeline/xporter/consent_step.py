@@ -175,13 +175,14 @@ class ConsentStep:
     def _keep(self, estab: str, known: Known | None, listed: Listed, now: datetime) -> None:
         """Keep a school's entry and, in the same transaction, empty what its scopes no longer let out."""
         scopes = listed.scopes or frozenset()
-        lost = lost_scopes(known.scopes if known else None, scopes)
+        before = known.scopes if known else None
+        lost = lost_scopes(before, scopes)
         # What was landed while nobody knew the scopes may be more than they let out.
         must_empty = bool(lost) or (known is not None and known.scopes is None)
 
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
-                done = withdraw(self._store, estab, scopes) if must_empty else (0, 0)
+                done = withdraw(self._store, estab, scopes, before) if must_empty else (0, 0)
                 self._store.save_school(_values(known, listed, scopes, now))
             return done
 

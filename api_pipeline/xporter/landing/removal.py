@@ -35,8 +35,8 @@ def purge_school(
     return removed
 
 
-def withdraw(store: LandingStore, estab: str, scopes: frozenset[str]) -> tuple[int, int]:
-    """Empty the columns and tables that a school's scopes no longer let out. Return how many of each.
+def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
+    """Empty the columns and tables that a school's scopes do not let out. Return how many of each `before` let out.
 
     Runs inside the caller's transaction, which also keeps the new scopes.
     """
@@ -44,24 +44,26 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str]) -> tuple[i
     touched: set[str] = set()
     for landing in store.existing():
         table = store.names.table(landing.name)
-        if load_catalogue().endpoint(landing.endpoint).is_withheld(scopes):
+        endpoint = load_catalogue().endpoint(landing.endpoint)
+        was_withheld = endpoint.is_withheld(before) or (landing.table is not None and landing.table.is_withheld(before))
+        if endpoint.is_withheld(scopes):
             store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
-            tables += 1
+            tables += not was_withheld
             continue
         if landing.table is None:
             continue
         withheld = landing.table.withheld(scopes)
         if landing.table.is_withheld(scopes):
             store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
-            tables += 1
+            tables += not was_withheld
             touched.add(landing.endpoint)
         elif withheld:
             # Which scope lets an added column out is not published, so it is emptied as `extra` is.
             emptied = (*withheld, *landing.added)
             sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
             store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
-            columns += len(withheld)
+            columns += len(set(withheld) - set(landing.table.withheld(before)))
     for endpoint in sorted(touched):
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))

@@ -56,6 +56,9 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
     members = members_in(raw)
     if members is None and raw.status not in (401, 403, 404):
         text = f"the answer (HTTP {raw.status}) is not the API's JSON"
+        if raw.status == 413:
+            # A gateway lets nothing of it through.
+            return Posted(Taken.REFUSED, "The request is too large (HTTP 413).")
         passing = transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
         # A gateway that waited in vain may answer 503 with a page of its own while the API is still writing.
         return passing._replace(may_have_arrived=passing.may_have_arrived or raw.status == 503)

@@ -58,16 +58,24 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
             return Settled(Status.CONFIRMED, "Read again in the school's data.")
         if row.body["Mark"] == "N" and found not in _NO_MARK:
             return Settled(Status.REFUSED, "The school has a mark of its own there, which N does not replace.")
-    return _not_there(row, seen, now, waits)
+    # Some pupils of the row may have their record already: sent again, they would have two.
+    is_partly_there = row.makes_record and bool(looks_taken(row, seen) - claimed - row.seen_before)
+    return _not_there(row, seen, now, waits, is_partly_there=is_partly_there)
 
 
-def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits) -> Settled | None:
+def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits, *, is_partly_there: bool) -> Settled | None:
     sent = row.sent_at or now
     hours = f"{waits.confirm.total_seconds() / 3600:g} hours"
-    if row.status is Status.UNKNOWN and _may_send_again(row, seen, sent, now, waits):
+    if row.status is Status.UNKNOWN and not is_partly_there and _may_send_again(row, seen, sent, now, waits):
         return Settled(Status.PENDING, "No clear answer came, and the school's data do not show it; it is sent again.")
     if now - sent < waits.confirm:
         return None
+    if is_partly_there:
+        return Settled(
+            Status.ERROR,
+            f"After {hours} the school's data show it for some of its pupils only. Look in the school's system; "
+            "add a row for the others.",
+        )
     if row.status is Status.UNKNOWN:
         return Settled(
             Status.ERROR,

@@ -70,9 +70,18 @@ def test_a_scope_that_was_there_before_is_news_and_its_rows_are_gone(council: Co
     done = council.run("collect")
 
     assert done.code == 1, done.text
-    assert "took back StudentExclusions" in done.out
+    assert "took back StudentExclusions: 0 columns and 5 tables were emptied" in done.out
     assert council.count("StudentExclusions", school.estab) == 0
     assert council.run("collect").code == 0
+
+
+def test_only_columns_that_were_let_out_before_count_as_emptied(council: Council) -> None:
+    school = council.schools[0]
+    school.scopes = school.scopes - {"StudentFamily"}
+    council.run("collect")
+    school.scopes = school.scopes - {"UPN"}
+
+    assert "took back UPN: 2 columns and 0 tables were emptied" in council.run("collect").out
 
 
 def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from api_pipeline.transport.single_request import RawAnswer, Transient
-from api_pipeline.xporter.wire.posting import read_posted
+from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
-from api_pipeline.xporter.write_back.reading import Seen, look_alike
+from api_pipeline.xporter.write_back.reading import Seen, Waits, look_alike, settle
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 
 _DAY = date(2025, 11, 26).isoformat()
@@ -64,3 +65,26 @@ def test_an_error_after_which_all_may_be_written_is_unclear(code: int, body: byt
     answer = read_posted(RawAnswer(code, {}, body))
     assert isinstance(answer, Transient)
     assert answer.may_have_arrived
+
+
+def test_a_row_that_is_there_for_some_pupils_only_is_never_sent_again() -> None:
+    sent = datetime(2025, 11, 26, 12)  # noqa: DTZ001 - as the database gives it
+    row = replace(_row(), status=Status.UNKNOWN, sent_at=sent, attempts=1)
+    waits = Waits(timedelta(minutes=75), timedelta(hours=48))
+    record = {"Id": "B1", "Date": _DAY, "Description": "It is a\nlonger note"}
+    link = {"AchievementId": "B1", "StudentId": "1", "Points": 5}
+    seen = Seen({"achievements": [record], "studentachievements": [link]}, sent + timedelta(hours=3))
+
+    assert settle(row, seen, set(), sent + timedelta(hours=3), waits) is None
+    late = settle(row, seen, set(), sent + timedelta(hours=49), waits)
+    assert late is not None
+    assert late.status is Status.ERROR
+    again = settle(row, seen, {"B1"}, sent + timedelta(hours=3), waits)
+    assert again is not None
+    assert again.status is Status.PENDING
+
+
+def test_a_gateways_413_refuses_the_request_so_that_it_is_halved() -> None:
+    answer = read_posted(RawAnswer(413, {}, b"<html>too large</html>"))
+    assert isinstance(answer, Posted)
+    assert answer.taken is Taken.REFUSED
