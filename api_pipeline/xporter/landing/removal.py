@@ -44,9 +44,9 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
     touched: set[str] = set()
     for landing in store.existing():
         table = store.names.table(landing.name)
-        endpoint = load_catalogue().endpoint(landing.endpoint)
-        was_withheld = endpoint.is_withheld(before) or (landing.table is not None and landing.table.is_withheld(before))
-        if endpoint.is_withheld(scopes):
+        call = load_catalogue().endpoint(landing.endpoint)
+        was_withheld = call.is_withheld(before) or (landing.table is not None and landing.table.is_withheld(before))
+        if call.is_withheld(scopes):
             store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
             tables += not was_withheld
