@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.xporter.estab import checked_estab
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.summary import CollectSummary
@@ -61,7 +62,7 @@ def command(
         options = options_of(settings, today(), chosen(settings, endpoints))
         options = replace(
             options,
-            only=frozenset(estabs) or options.only,
+            only=frozenset(map(checked_estab, estabs)) or options.only,
             is_full=is_full,
             accepts_shrink=accept_shrink,
             verifies=verifies,

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.xporter.estab import checked_estab
 from api_pipeline.errors import SettingsError
 
 
@@ -76,7 +77,7 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
 
     if (estab is None) == (path is None):
         raise click.UsageError("Give a school's seven digits, or --file with many.")
-    given = _from_file(path) if path else {_checked(estab or ""): _asked(estab or "")}
+    given = _from_file(path) if path else {checked_estab(estab or ""): _asked(estab or "")}
     store = CredentialStore()
     for school, secret in given.items():
         store.set_school(school, secret)
@@ -105,15 +106,7 @@ def _from_file(path: Path) -> dict[str, str]:
         raise SettingsError(
             f"The file {path} needs a first line with the columns estab and secret, and a line a school."
         )
-    return {_checked(str(row["estab"]).strip()): str(row["secret"] or "").strip() for row in rows}
-
-
-def _checked(estab: str) -> str:
-    from api_pipeline.settings.definitions.xporter import is_estab
-
-    if not is_estab(estab):
-        raise SettingsError(f'ESTAB: expected seven digits (LA code and school number), got "{estab[:20]}".')
-    return estab
+    return {checked_estab(str(row["estab"]).strip()): str(row["secret"] or "").strip() for row in rows}
 
 
 @command.command("remove")
@@ -128,7 +121,7 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
     from api_pipeline.xporter.opening import open_landing
     from api_pipeline.xporter.removal import remove_school
 
-    _checked(estab)
+    checked_estab(estab)
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         removed = remove_school(store, estab)
         is_in_settings = estab in started.settings.xporter.school_secrets

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.xporter.estab import checked_estab
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.write_back import WriteBackSummary
@@ -44,7 +45,9 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
         settings = started.settings
         is_testing = settings.testing_mode and not is_loopback(settings.xporter.base_url)
         options = write_back_options(settings)
-        options = replace(options, only=frozenset(estabs) or options.only, is_dry_run=dry_run or is_testing)
+        options = replace(
+            options, only=frozenset(map(checked_estab, estabs)) or options.only, is_dry_run=dry_run or is_testing
+        )
         with ExitStack() as stack:
             watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
             store = stack.enter_context(open_landing(settings, started.run_id))

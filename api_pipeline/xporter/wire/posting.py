@@ -24,6 +24,7 @@ _VALIDATIONS = (
     *("invalid achievement outcomeid", "invalid behaviour outcomeid", "you must provide an updateid"),
     *("you have assigned the same", "you have defined the same conduct"),
 )
+_UNSUPPORTED = "writeback is not supported for"
 _NAMED = re.compile(r"invalid studentid:?\s*([\w.-]+)", re.IGNORECASE)
 _REFUSING_CODES = (400, 409, 413, 422)
 
@@ -62,12 +63,12 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
         passing = transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
         # A gateway that waited in vain may answer 503 with a page of its own while the API is still writing.
         return passing._replace(may_have_arrived=passing.may_have_arrived or raw.status == 503)
-    error = read_error(members or {}, raw.status)
+    error = read_error(members or {}, raw.status) or _unsaid(members or {}, raw.status)
     if error is None:
         if raw.status >= 300:
-            return Transient(
-                raw.status, f"the answer is a redirection (HTTP {raw.status})", None, may_have_arrived=False
-            )
+            # 303 sends to the result of what was done.
+            text = f"the answer is a redirection (HTTP {raw.status})"
+            return Transient(raw.status, text, None, may_have_arrived=raw.status == 303)
         return _submitted(members or {})
     word = _validation(members or {})
     if word or (error.kind is ErrorKind.OTHER and raw.status in _REFUSING_CODES):
@@ -82,10 +83,22 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
     return error
 
 
+def _unsaid(members: Mapping[str, Any], status: int) -> ApiError | None:
+    """Return the error of an answer that says in its message alone that nothing was written."""
+    if any(_UNSUPPORTED in text for text in _texts(members)):
+        return ApiError(ErrorKind.NOT_SUPPORTED, "", status)
+    return ApiError(ErrorKind.OTHER, "", status) if _validation(members) else None
+
+
+def _texts(members: Mapping[str, Any]) -> list[str]:
+    """Return the messages of an answer, in lower case."""
+    named = [*members.items(), *unwrapped(members).items()]
+    return [str(value).lower() for name, value in named if str(name).lower() in ("exceptionmessage", "message")]
+
+
 def _validation(members: Mapping[str, Any]) -> str:
     """Return the published words of a validation error, without the value that follows them; "" where it is none."""
-    texts = [str(value).lower() for name, value in members.items() if name.lower() in ("exceptionmessage", "message")]
-    return next((word for word in _VALIDATIONS for text in texts if word in text), "")
+    return next((word for word in _VALIDATIONS for text in _texts(members) if word in text), "")
 
 
 def _named(members: Mapping[str, Any]) -> str | None:

@@ -139,3 +139,10 @@ def test_check_says_how_many_people_the_api_lists_for_data_protection(council: C
     assert done.code == 0, done.text
     assert "GDPRIDs: 1 entries" in done.out
     assert "the data are 0 days old" in done.out
+
+
+@pytest.mark.parametrize("command", ["collect", "write-back"])
+def test_a_school_that_cannot_be_one_is_a_usage_error(council: Council, command: str) -> None:
+    done = council.run(command, "--estab", "999", XPORTER_WRITE_BACK="attendance")
+    assert done.code == 2
+    assert 'ESTAB: expected seven digits (LA code and school number), got "999".' in done.text

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.transport.single_request import RawAnswer, Transient
+from api_pipeline.xporter.wire.answer import ApiError, ErrorKind
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
 from api_pipeline.xporter.write_back.reading import Seen, Waits, look_alike, settle
@@ -88,3 +89,19 @@ def test_a_gateways_413_refuses_the_request_so_that_it_is_halved() -> None:
     answer = read_posted(RawAnswer(413, {}, b"<html>too large</html>"))
     assert isinstance(answer, Posted)
     assert answer.taken is Taken.REFUSED
+
+
+@pytest.mark.parametrize(
+    "members", [{"Message": "Invalid Mark: Z"}, {"DataSet": {"ExceptionMessage": "Invalid Mark: Z"}}]
+)
+def test_a_validation_error_refuses_wherever_the_answer_says_it(members: dict[str, Any]) -> None:
+    answer = read_posted(RawAnswer(200, {}, json.dumps({"TrackingId": "x", **members}).encode()))
+    assert isinstance(answer, Posted)
+    assert (answer.taken, answer.text) == (Taken.REFUSED, "The API refused it: invalid mark.")
+
+
+def test_a_system_that_cannot_be_written_to_is_named_though_the_code_says_all_is_well() -> None:
+    message = {"TrackingId": "x", "Message": "Attendance writeback is not supported for Invented"}
+    answer = read_posted(RawAnswer(200, {}, json.dumps(message).encode()))
+    assert isinstance(answer, ApiError)
+    assert answer.kind is ErrorKind.NOT_SUPPORTED
