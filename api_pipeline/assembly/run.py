@@ -9,7 +9,7 @@ from datetime import timedelta
 from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
 from api_pipeline.assembly.parts import Call, OpenTables, run_parts, writing
 from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of, retry_budget_of
-from api_pipeline.common.clock import utc_now
+from api_pipeline.common.clock import Stopwatch, utc_now
 from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.csc_api.factory import check_transport
 from api_pipeline.db import working_as
@@ -37,13 +37,14 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
     check_transport(settings)
+    stopwatch = Stopwatch()
     summary = RunSummary(
         run_id=request.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
         is_testing=settings.testing_mode,
         is_deltas=settings.use_partial_payload,
-        started_at=utc_now(),
+        started_at=stopwatch.started_at,
     )
     call = Call(settings, request, observers, stop, summary)
     program = working_as(f"d2i-csc-api run {request.run_id}")
@@ -54,11 +55,11 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
     ):
         db = Retrying(store.connection, retry_budget_of(settings), lock.retake)
-        _journalled(call, OpenTables(store, db, check_tables(store, settings, request)))
+        _journalled(call, OpenTables(store, db, check_tables(store, settings, request)), stopwatch)
     return summary
 
 
-def _journalled(call: Call, opened: OpenTables) -> None:
+def _journalled(call: Call, opened: OpenTables, stopwatch: Stopwatch) -> None:
     """Do the work of a run between the two halves of its entry in the journal. Errors: AlreadyRunning."""
     settings, summary = call.settings, call.summary
     journal = RunJournal(opened.store, summary, shard_of(settings))
@@ -70,7 +71,8 @@ def _journalled(call: Call, opened: OpenTables) -> None:
     except PipelineError as error:
         summary.errors.append(error)
         ending = error if isinstance(error, AlreadyRunning) else None
-    summary.finished_at = utc_now()
+    # Not the clock's own time: it may have been put right meanwhile, even to before the run began.
+    summary.finished_at = stopwatch.now()
     journal.finish(ending.exit_code if ending else None)
     if ending:
         raise ending

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 
 
 def utc_now() -> datetime:
     """Return the time in UTC, without a zone, to the millisecond that DATETIME keeps."""
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Stopwatch:
+    """The time in UTC when something began, and how it goes on from there whatever is done to the machine's clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.started_at = utc_now()
+        self._clock = clock
+        self._began = clock()
+
+    def now(self) -> datetime:
+        """Return the time at the beginning and what has passed since, to the millisecond."""
+        return self.started_at + timedelta(milliseconds=round((self._clock() - self._began) * 1000))
 
 
 def stored_time(value: object) -> object:

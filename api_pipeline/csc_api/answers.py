@@ -106,7 +106,8 @@ Answer: TypeAlias = (
 def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
     """Return the meaning of one HTTP answer to a POST of `records` records.
 
-    `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against.
+    `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against
+    where the answer itself has no date.
     """
     if status in ACCEPTING:
         return _read_receipts(status, body, records)

@@ -46,14 +46,21 @@ def wait_in_sentence(body: bytes) -> float | None:
     return wait if wait <= _MOST_S else None
 
 
+def date_of(value: str | None) -> datetime | None:
+    """Return the moment that an HTTP date names, with a zone; None where it is not one."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
 def _one(item: str, now: datetime) -> float | None:
     if _SECONDS.fullmatch(item):
         wait = max(0.0, float(item))
     else:
-        try:
-            moment = parsedate_to_datetime(item)
-            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-            wait = max(0.0, (aware - now).total_seconds())
-        except (TypeError, ValueError, IndexError, OverflowError):
+        moment = date_of(item)
+        if moment is None:
             return None
+        wait = max(0.0, (moment - now).total_seconds())
     return wait if wait <= _MOST_S else None

@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body, read_body_to_file
 from api_pipeline.transport.connection import Deadline, in_force
 from api_pipeline.transport.proxy import proxies_for
-from api_pipeline.transport.retry_after import retry_after_seconds, wait_in_sentence
+from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
 
 _LOG = logging.getLogger(__name__)
 THROTTLED = frozenset({408, 425, 429})
@@ -143,7 +143,7 @@ def _body(response: requests.Response, request: Request) -> bytes | Path:
 def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Transient | None:
     """Return the transient error where the status is one (408, 425, 429, 5xx), else None.
 
-    A date in `Retry-After` is compared with `now` (with a zone).
+    A date in `Retry-After` is compared with the answer's own, or with `now` (with a zone).
     """
     if answer.status not in THROTTLED and answer.status < 500:
         return None
@@ -153,8 +153,12 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
 
 
 def asked_wait_s(answer: RawAnswer, now: datetime | None = None) -> float | None:
-    """Return the seconds that an answer asks to wait, in its header or else in its text; None where it asks nothing."""
-    wait = retry_after_seconds(answer.headers.get("retry-after"), now or datetime.now(timezone.utc))
+    """Return the seconds that an answer asks to wait, in its header or else in its text; None where it asks nothing.
+
+    A date is compared with the answer's own, so that a wrong clock on this machine does not matter.
+    """
+    moment = date_of(answer.headers.get("date")) or now or datetime.now(timezone.utc)
+    wait = retry_after_seconds(answer.headers.get("retry-after"), moment)
     return wait if wait is not None else wait_in_sentence(answer.body)
 
 

@@ -247,3 +247,10 @@ def test_header_is_asked_for_a_wait_before_the_text(
     now = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
     assert asked_wait_s(RawAnswer(503, headers, body), now) == seconds
     assert transient(RawAnswer(503, headers, body), "", now) == Transient(503, "", seconds, may_have_arrived=False)
+
+
+@pytest.mark.parametrize("date", ["Fri, 27 Nov 2026 02:00:00 GMT", None])
+def test_date_to_wait_for_is_compared_with_that_of_the_answer(date: str | None) -> None:
+    headers = {"retry-after": "Fri, 27 Nov 2026 02:00:30 GMT", **({"date": date} if date else {})}
+    wrong_clock = datetime(2026, 11, 27, 1, 0, tzinfo=timezone.utc)
+    assert asked_wait_s(RawAnswer(503, headers, b""), wrong_clock) == (30.0 if date else 3630.0)
