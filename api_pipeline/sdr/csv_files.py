@@ -43,6 +43,8 @@ _KEYS: Mapping[Collection, tuple[str, ...]] = {
     Collection.COURSE_COMPLETIONS: (_STUDENT, _COURSE, "courseStartDate"),
     Collection.QUALIFICATION_COMPLETIONS: (_STUDENT, _QUALIFICATION, "yearRequirementsMet"),
 }
+# A column with the records' own ids is taken at its word.
+_OWN_ID = "localId"
 # It has no member: it is the EDUMIS number, which travels as a header.
 _LEFT_OUT = frozenset({"providerCode"})
 _IS_DATE = re.compile(r"(Date|OfBirth)$")
@@ -112,8 +114,10 @@ def records(
                 f"The file {path.name} has more cells than titles in row {assumed.rows + 1}; nothing was loaded. Put "
                 "double quotes around a cell with a comma in it."
             )
-        record = _record(dict(zip(names, cells, strict=False)), properties)
-        local_id = "|".join(_text(record.get(name)) for name in assumed.key)
+        row = dict(zip(names, cells, strict=False))
+        record = _record(row, properties)
+        own = row.get(_OWN_ID)
+        local_id = own.strip() if own is not None else "|".join(_text(record.get(name)) for name in assumed.key)
         problem = id_error(local_id.replace("|", "") and local_id)
         if local_id in seen:
             problem = "its key stands in an earlier row too"
@@ -171,12 +175,16 @@ def _assume(
     titles: list[str], names: list[str], collection: Collection, properties: Mapping[str, Any], assumed: Assumed
 ) -> None:
     for name in filter(None, names):
-        if name in _LEFT_OUT:
+        if name == _OWN_ID:
+            assumed.key = (_OWN_ID,)
+        elif name in _LEFT_OUT:
             assumed.left_out.append(name)
         elif name in properties:
             assumed.columns[name] = _type_of(properties[name])
         else:
             assumed.columns[name] = "date" if _IS_DATE.search(name) else "text"
+    if assumed.key:
+        return
     missing = [name for name in _KEYS[collection][:2] if name not in names]
     if missing:
         raise SettingsError(
@@ -190,7 +198,7 @@ def _record(row: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, 
     record: dict[str, Any] = {}
     for name, cell in row.items():
         text = cell.strip()
-        if name in _LEFT_OUT or not text:
+        if name in (*_LEFT_OUT, _OWN_ID) or not text:
             continue
         kind = _type_of(properties[name]) if name in properties else "date" if _IS_DATE.search(name) else "text"
         if kind == "list" or (kind == "text" and ";" in text):

@@ -243,7 +243,7 @@ def wait_for_validation(
         if clock() + wait > until:
             raise AlreadyRunning(
                 f"TEC is validating the return {period.name}, which blocks every change until it has ended; nothing "
-                "was sent. Look with d2i-csc-api sdr validate --resume, and run again afterwards."
+                f"was sent. Look with d2i-csc-api sdr validate {period.return_id} --resume, and run again afterwards."
             )
         sleep(wait)
         wait = min(wait * 1.5, _LONGEST_WAIT_S)

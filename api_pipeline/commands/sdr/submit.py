@@ -79,6 +79,11 @@ def command(
                 print_json(outcome_document(opened, outcome, report))
                 raise SystemExit(outcome.exit_code)
             show_outcome(opened, outcome, quiet=common.quiet)
+            if validates and not outcome.verdict and not outcome.summary.error:
+                click.echo(
+                    "TEC was not asked to validate, because not every record was accepted. To have the rest validated: "
+                    f"d2i-csc-api sdr validate {outcome.period.return_id}"
+                )
             if report and outcome.verdict:
                 write_report(opened.store, opened.scope(outcome.period), outcome.period, report)
     raise SystemExit(outcome.exit_code)

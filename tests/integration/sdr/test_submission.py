@@ -386,3 +386,22 @@ def test_collection_that_the_database_takes_for_one_of_the_five_is_one(provider:
     done = provider.sdr("submit", PERIOD, "--validate")
     assert done.code == 0, done.text
     assert set(provider.held()) == {"s1"}
+
+
+@EMBEDDED
+def test_validation_that_is_not_asked_for_is_told(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("learners", "s1", studentIdentificationCode="s1", localId="other")
+    done = provider.sdr("submit", PERIOD, "--validate", "--report", "reports")
+    assert (done.code, "was not asked to validate" in done.out) == (1, True), done.text
+    assert "was not asked" not in provider.sdr("submit", PERIOD).out
+
+
+@EMBEDDED
+def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: Provider) -> None:
+    for learner in ("s1", "s2"):
+        provider.database.execute("DELETE FROM sdr_staging")
+        provider.stage("learners", learner, studentIdentificationCode=learner, gender="F")
+        done = provider.sdr("submit", "202612", "--testing", "--json")
+        learners = json.loads(done.out)["collections"]["learners"]
+        assert (done.code, learners["accepted"], learners["deleted"], done.err) == (0, 1, 0, "")

@@ -219,3 +219,11 @@ def test_day_becomes_midnight_utc_and_what_is_none_stays(tmp_path: Path, text: s
     path.write_text(f"Student Identification Code,Date Of Birth\ns1,{text}\n", encoding="utf-8")
     (found,) = records(path, Collection.LEARNERS, {}, Assumed())
     assert found[1]["dateOfBirth"] == expected
+
+
+def test_column_of_own_ids_is_the_key_and_no_member(tmp_path: Path) -> None:
+    path = tmp_path / "ENRL.csv"
+    path.write_text("Local Id,Course Code\na;b,c1\n,c2\n", encoding="utf-8")
+    assumed = Assumed()
+    assert list(records(path, Collection.COURSE_ENROLMENTS, {}, assumed)) == [("a;b", {"courseCode": "c1"})]
+    assert (assumed.key, dict(assumed.unusable)) == (("localId",), {"local_id is empty": 1})
