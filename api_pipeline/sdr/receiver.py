@@ -168,7 +168,8 @@ class TecReceiver:
             if content is not None and "results" not in content:
                 raise SettingsError(
                     f"SDR_PATH_RESULTS: TEC's answer at {public(path)} holds no validation results; set the path that "
-                    "TEC's API documentation gives for them, then look again with d2i-csc-api sdr validate PERIOD --resume."
+                    "TEC's API documentation gives for them, then look again with d2i-csc-api sdr validate PERIOD "
+                    "--resume."
                 )
             return content
 

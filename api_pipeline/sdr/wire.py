@@ -116,7 +116,7 @@ class Wire:
                     raise SettingsError(
                         f"SDR_PATH_RESULTS: TEC has nothing at {public(path)} ({problem.code}); set the path that "
                         "TEC's API documentation gives for the results, then look again with d2i-csc-api sdr validate "
-                        "--resume."
+                        "PERIOD --resume."
                     )
                 raise SettingsError(
                     f"{setting}: TEC has nothing at {public(path)} ({problem.code}); check {setting}"
