@@ -245,16 +245,16 @@ SELECT id FROM {outbox} WHERE 1 = 0;
 -- name: outbox_open
 -- The rows of a school that are not done, the oldest first.
 SELECT id, kind, body, status, sent_at, attempts, seen_before, actual_ids FROM {outbox}
-WHERE estab = ? AND status IN ('pending', 'unknown', 'submitted') ORDER BY id;
+WHERE estab = ? AND LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY id;
 
 -- name: outbox_schools
 -- The schools that have rows that are not done.
-SELECT DISTINCT estab FROM {outbox} WHERE status IN ('pending', 'unknown', 'submitted') ORDER BY estab;
+SELECT DISTINCT estab FROM {outbox} WHERE LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY estab;
 
 -- name: outbox_claims
 -- The records of a school and day that rows of the outbox are already.
 SELECT actual_ids FROM {outbox}
-WHERE estab = ? AND kind = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
+WHERE estab = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
 
 -- name: outbox_counts
 -- How many rows stand where, by school.
@@ -264,7 +264,7 @@ SELECT estab, status, COUNT(*) FROM {outbox} GROUP BY estab, status ORDER BY est
 -- Marks a row before it is sent: whatever happens then, it is read before it is sent again.
 UPDATE {outbox} SET status = 'unknown', group_key = ?, sent_at = ?, attempts = COALESCE(attempts, 0) + 1,
     seen_before = ?, answer = ?, updated_at = ?
-WHERE id = ? AND status = 'pending';
+WHERE id = ? AND LOWER(LTRIM(RTRIM(status))) = 'pending';
 
 -- name: outbox_answer
 -- What the answer to a request says of a row.

@@ -108,7 +108,7 @@ def _row(estab: str, kind: Kind, found: Sequence[object]) -> OutboxRow:
         kind=kind,
         day=day,
         body=body,
-        status=Status(str(found[3]).strip()),
+        status=Status(str(found[3]).strip().lower()),
         sent_at=read_time(found[4]),
         attempts=int(str(found[5] or 0)),
         seen_before=_ids(found[6]),

@@ -225,3 +225,10 @@ def test_without_the_outbox_the_command_says_how_to_make_it(writer: Writer) -> N
     assert done.code == 3
     assert "deploy-schema --apply" in done.err
     assert writer.run("collect").code == 0
+
+
+def test_a_status_in_other_letters_is_known(writer: Writer) -> None:
+    writer.mark(writer.pupils()[0])
+    writer.query("UPDATE xporter_outbox SET status = 'PENDING ', kind = ' Attendance'")
+    writer.write_back(0)
+    assert writer.states() == ["confirmed"]
