@@ -23,7 +23,12 @@ from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, sh
 @collection_option
 @click.option("--validate", "validates", is_flag=True, help="Then let TEC validate, and wait for the results.")
 @click.option("--dry-run", is_flag=True, help="Count what would be sent and deleted; send nothing.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Upload at most this many records; delete none.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Upload at most this many records; if more are due, delete none.",
+)
 @click.option("--reupload", is_flag=True, help="Send everything again, whatever TEC is known to hold.")
 @click.option("--allow-deletes", is_flag=True, help="Delete however many records have vanished.")
 @click.option(
