@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from itertools import product
 from typing import Any
@@ -44,7 +45,21 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
     own = record.get("localId")
     if own is not None and own != local_id:
         raise NotSendable("the payload's localId differs from local_id")
+    if own is not None and raw.count(b'"localId"') > 1 and _outermost_names(raw).count("localId") > 1:
+        # A reader that takes the first of them would replace another record.
+        raise NotSendable("the payload's localId stands in it more than once")
     return raw, record
+
+
+def _outermost_names(raw: bytes) -> list[str]:
+    names: list[str] = []
+
+    def take(pairs: list[tuple[str, Any]]) -> None:
+        # The object around all others ends last.
+        names[:] = [name for name, _ in pairs]
+
+    json.loads(raw, object_pairs_hook=take)
+    return names
 
 
 def _check_depth(record: dict[str, Any]) -> None:

@@ -35,10 +35,17 @@ def test_another_order_of_members_is_no_change(record: dict[str, Any]) -> None:
     assert orjson.loads(first) == {"localId": "a", **record}
 
 
-@pytest.mark.parametrize("payload", ["", "[]", "{", '{"localId": "b"}', '{"LocalID": "a"}', "null"])
+@pytest.mark.parametrize(
+    "payload", ["", "[]", "{", '{"localId": "b"}', '{"LocalID": "a"}', "null", '{"localId": "b", "localId": "a"}']
+)
 def test_what_cannot_be_sent_is_said_without_its_values(payload: str) -> None:
     with pytest.raises(NotSendable, match=r"^(json_payload is not|the payload's localId)"):
         body_of("a", payload)
+
+
+def test_local_id_of_an_inner_object_is_no_second_one() -> None:
+    payload = '{"x": {"localId": "b"}, "localId": "a"}'
+    assert body_of("a", payload)[0] == payload.encode()
 
 
 def test_a_payload_that_is_nested_too_deeply_is_not_sendable() -> None:
