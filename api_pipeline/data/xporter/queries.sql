@@ -72,6 +72,10 @@ DELETE FROM {sync} WHERE estab = ?;
 -- Forgets the state of an endpoint that a school's consent covers no longer; with its rows.
 DELETE FROM {sync} WHERE estab = ? AND endpoint = ?;
 
+-- name: reopen_windows
+-- Lets closed weeks be requested again: they were landed without a pupil who is one of the council's children now.
+UPDATE {sync} SET params_hash = '' WHERE estab = ? AND time_window <> '';
+
 -- name: sync_windows
 -- The windows of a school and endpoint that have a state.
 SELECT time_window FROM {sync} WHERE estab = ? AND endpoint = ? AND row_count IS NOT NULL;

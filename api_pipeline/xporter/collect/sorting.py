@@ -60,6 +60,12 @@ class Sorting:
         matched = matched_pupils(found["Students"][1], self._plan.cohort)
         return {str(member_of(row, "id")).strip() for row in matched}
 
+    @property
+    def has_new_pupils(self) -> bool:
+        """Return whether tonight's answer has a pupil to be landed who is not landed yet."""
+        landed = self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
+        return self._students is not None and not self._students <= landed
+
     def _pupils(self) -> Set[str]:
         """Return the Ids of the matched pupils: of tonight's answer, or those that are landed."""
         if self._students is not None:

@@ -29,12 +29,18 @@ def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChang
             _write_table(store, round_, change, entry.ended)
         counts.pupils_gone, counts.rows_gone = remove_withdrawn(store, round_, changes)
         counts.deleted += counts.rows_gone
+        if _has_new_pupils(changes) and entry.dropped:
+            store.connection.execute(store.sql("reopen_windows"), [round_.estab])
         _write_sync(store, round_, changes, entry)
         outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"
         said = "; ".join(text for text in (entry.message, counts.proof) if text) or None
         _log(store, round_, outcome, counts, replace(entry, message=said))
         _write_unknown_members(store, round_, changes, entry.ended)
     return counts
+
+
+def _has_new_pupils(changes: Sequence[TableChange]) -> bool:
+    return any(change.landing.name == "Students" and change.difference.added for change in changes)
 
 
 def write_problem(store: LandingStore, round_: Round, outcome: str, message: str, now: datetime) -> None:
