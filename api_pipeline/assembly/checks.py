@@ -89,6 +89,9 @@ def plan_options(
         return survey(store), people_with_several_rows(store, request.person_id)
 
     found, people = db.run(lambda: store.connection.read_together(look))
+    person = request.person_id
+    if person is not None and not db.run(lambda: store.by_values("read_ids_of_people", [person])):
+        _LOG.warning("%s has no row with person_id %s; give the id as the table has it", settings.table_name, person)
     options = PlanOptions(
         selection=Selection(
             every_row=request.resync,

@@ -256,6 +256,15 @@ def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(odd_world:
     assert world.server.simulator.held("P1") is not None
 
 
+def test_run_for_a_person_without_a_row_says_so(odd_world: World) -> None:
+    world = odd_world
+    world.fill([staged("P1")])
+    assert "no row with person_id" not in world.run("--person-id", "P1").text
+    done = world.run("--person-id", "P9")
+    assert done.code == 0
+    assert "has no row with person_id P9; give the id as the table has it" in done.text
+
+
 def test_deletion_goes_from_a_table_filled_anew_after_log_retention(odd_world: World) -> None:
     world = odd_world
     world.fill([staged("P1")])
