@@ -49,9 +49,12 @@ SELECT SCHEMA_NAME();
 SELECT * FROM {any_table} WHERE 1 = 0;
 
 -- name: columns_postgresql
--- Name, type (with its length) and nullability of the columns of a table, looked for where a statement would.
-SELECT attname, format_type(atttypid, atttypmod), NULL, CASE WHEN attnotnull THEN 0 ELSE 1 END
+-- Name, type (with its length) and nullability of the columns of a table, looked for where a statement would. Of a domain
+-- it is the type that the domain is made of.
+SELECT attname, CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod)
+                     ELSE format_type(atttypid, atttypmod) END, NULL, CASE WHEN attnotnull THEN 0 ELSE 1 END
 FROM pg_attribute
+JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = to_regclass(CAST(? AS TEXT)) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum;
 

@@ -172,6 +172,17 @@ def test_column_that_is_too_short_is_an_error(deployed: TestDatabase, tmp_path: 
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize(("base", "code"), [("VARCHAR(48)", 0), ("VARCHAR(8)", 3)])
+def test_column_of_a_domain_counts_as_what_the_domain_is_made_of(
+    deployed: TestDatabase, tmp_path: Path, base: str, code: int
+) -> None:
+    deployed.execute(f"CREATE DOMAIN council_words AS {base}")
+    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN row_state DROP DEFAULT")
+    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN row_state TYPE council_words")
+    assert check(deployed, tmp_path).code == code
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 def test_table_in_a_schema_of_its_own_is_looked_for_there(database: TestDatabase, tmp_path: Path) -> None:
     database.execute('CREATE SCHEMA "Ssd"')
     database.deploy("[Ssd].ssd_api_data_staging")
