@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
 
 from api_pipeline.errors import SettingsError
@@ -119,6 +119,9 @@ class ConsentStep:
 
     def _carry_out(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
         if self._options.is_dry_run:
+            waits = _is_before(now, verdict.ended_at, self._options.revoked_grace)
+            if verdict.must_purge and known is not None and not waits:
+                self._summary.lines.append(f"School {estab}: its consent ended; a collection would remove its rows.")
             return
         if verdict.must_purge:
             self._purge(estab, known, listed, verdict, now)
@@ -156,7 +159,9 @@ class ConsentStep:
             return
         values = _values(known, listed, None, now)
         removed = self._with_retry(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
-        ended = verdict.ended_at.isoformat(sep=" ", timespec="minutes") if verdict.ended_at else "an unknown time"
+        # A date that cannot be read stands as the last of all calendars.
+        is_known = verdict.ended_at is not None and verdict.ended_at.year < MAXYEAR
+        ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if is_known else "an unknown time"
         text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)
         _LOG.info("%s", text)

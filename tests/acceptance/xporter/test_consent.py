@@ -122,3 +122,15 @@ def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(counc
     assert council.count("Students", "9990001") == 4
     assert "rows were removed" in council.run("collect", XPORTER_REVOKED_GRACE_DAYS="1").out
     assert council.count("Students", "9990001") == 0
+
+
+def test_a_dry_run_says_which_rows_would_go_and_removes_none(council: Council) -> None:
+    council.run("collect")
+    council.schools[0].revoke(datetime(9999, 1, 1))  # noqa: DTZ001 - as the list gives it
+
+    said = council.run("collect", "--dry-run")
+
+    assert "School 9990001: its consent ended; a collection would remove its rows." in said.out
+    assert council.count("Students", "9990001") > 0
+    assert "School 9990001: consent ended at an unknown time; " in council.run("collect").out
+    assert council.count("Students", "9990001") == 0
