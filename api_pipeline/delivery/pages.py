@@ -224,6 +224,8 @@ class Pages:
             for one in due
             if isinstance(one.payload, Payload) and not isinstance(one.draft, Record) and one.baseline.held is not None
         }
+        if not children:
+            return due
         rows = [one.row for one in due if one.row.id in children]
         found = held_for_others(self._store, rows, children, {one.row.id: one.baseline for one in due})
         return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
