@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
@@ -68,26 +68,26 @@ def read_list(answer: Mapping[str, Any]) -> dict[str, Listed]:
     An entry whose estab is not the number of a school is left out.
     """
     schools: dict[str, Listed] = {}
-    for member in _MEMBERS:
-        for row in _rows(answer, member):
-            entry = {str(name).lower(): value for name, value in row.items()}
-            estab = _estab(entry)
-            if not _ESTAB.fullmatch(estab):
-                continue
-            known = schools.get(estab, Listed(estab, None))
-            name = str(entry["schoolname"]).replace("\x00", "") if entry.get("schoolname") else known.name
-            schools[estab] = _with(replace(known, name=name), member, entry)
+    for member, estab, entry in _entries(answer):
+        if not _ESTAB.fullmatch(estab):
+            continue
+        known = schools.get(estab, Listed(estab, None))
+        name = str(entry["schoolname"]).replace("\x00", "") if entry.get("schoolname") else known.name
+        schools[estab] = _with(replace(known, name=name), member, entry)
     return schools
 
 
 def odd_entries(answer: Mapping[str, Any]) -> int:
     """Return how many entries of a list have an estab that is not the number of a school."""
-    rows = (row for member in _MEMBERS for row in _rows(answer, member))
-    return sum(not _ESTAB.fullmatch(_estab({str(name).lower(): value for name, value in row.items()})) for row in rows)
+    return sum(not _ESTAB.fullmatch(estab) for _, estab, _ in _entries(answer))
 
 
-def _estab(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("estab") or "").strip()
+def _entries(answer: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield each entry of a list: the member that it stands in, its estab, and its own members by lower-case names."""
+    for member in _MEMBERS:
+        for row in _rows(answer, member):
+            entry = {str(name).lower(): value for name, value in row.items()}
+            yield member, str(entry.get("estab") or "").strip(), entry
 
 
 def _rows(answer: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
