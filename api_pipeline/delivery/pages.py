@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import held_for_others, succeeded
+from api_pipeline.outbox.succession import Claim, held_for_others, succeeded
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
@@ -200,34 +200,20 @@ class Pages:
             baseline = baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)
             if is_due(one.row, baseline) or (self.options.selection.every_row and not one.row.is_deleted):
                 due.append(DueRow(one.row, one.payload, one.findings, baseline, one.draft))
+        if not self.options.control_tables:
+            return due
         return self._with_own_records(self._without_succeeded(due))
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
-        deleted = {one.row.id: one for one in due if one.row.is_deleted and isinstance(one.payload, Payload)}
-        if not (deleted and self.options.control_tables):
-            return due
-        left_out = succeeded(
-            self._store,
-            [one.row for one in deleted.values()],
-            {row_id: one.payload.la_child_id for row_id, one in deleted.items() if isinstance(one.payload, Payload)},
-            {row_id: one.baseline for row_id, one in deleted.items()},
-        )
-        return [one for one in due if one.row.id not in left_out]
+        claims = _claims(one for one in due if one.row.is_deleted)
+        left_out = succeeded(self._store, claims) if claims else ()
+        return [one for one in due if one.row.id not in left_out] if left_out else due
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
-        if not self.options.control_tables:
-            return due
-        children = {
-            one.row.id: one.payload.la_child_id
-            for one in due
-            if isinstance(one.payload, Payload) and not isinstance(one.draft, Record) and one.baseline.held is not None
-        }
-        if not children:
-            return due
-        rows = [one.row for one in due if one.row.id in children]
-        found = held_for_others(self._store, rows, children, {one.row.id: one.baseline for one in due})
+        claims = _claims(one for one in due if not isinstance(one.draft, Record) and one.baseline.held is not None)
+        found = held_for_others(self._store, claims) if claims else ()
         return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
 
     def _next_rows(self) -> Sequence[StagedRow]:
@@ -268,6 +254,10 @@ class Pages:
             draft = plan(row, payload, baseline, options.policy)
         payload.put_aside()
         return _LookedAt(row, payload, findings, draft)
+
+
+def _claims(due: Iterable[DueRow]) -> list[Claim]:
+    return [Claim(one.row, one.payload.la_child_id, one.baseline) for one in due if isinstance(one.payload, Payload)]
 
 
 def _would_be_due(row: StagedRow) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
@@ -24,32 +25,43 @@ _SUCCEEDED = (
 )
 
 
-def succeeded(
-    store: StagingTable, rows: Sequence[StagedRow], children: Mapping[int, str], baselines: Mapping[int, Baseline]
-) -> set[int]:
+class Claim(NamedTuple):
+    """A due row, the child of its payload, and what the receiver holds of that child."""
+
+    row: StagedRow
+    child: str
+    baseline: Baseline
+
+    @property
+    def acceptance(self) -> tuple[str, str]:
+        """Return the child and the receipt by which the receiver holds it, as `_senders` has them."""
+        return self.child, self.baseline.receipt or ""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Return whether the receiver holds the child by another receipt than that in the row's own last answer.
+
+        Most rows have their own, so that the log need not be read.
+        """
+        receipt = self.baseline.receipt
+        return receipt is not None and receipt != last_receipt(self.row.api_response)
+
+
+def succeeded(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
-    `children` and `baselines` are by row id. Errors: DatabaseError.
+    Errors: DatabaseError.
     """
-    # What the row's own last answer is about is its own; most rows end here, and the log is not read.
-    foreign = {
-        row.id: (children[row.id], receipt)
-        for row in rows
-        if row.is_deleted
-        and (receipt := baselines[row.id].receipt) is not None
-        and receipt != last_receipt(row.api_response)
-    }
+    foreign = [one for one in claims if one.row.is_deleted and one.is_foreign]
     if not foreign:
         return set()
-    senders = _senders(store.by_values("read_senders", sorted({child for child, _ in foreign.values()})))
+    senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
     living = _living(store, sorted(set().union(*senders.values())))
     found: dict[int, tuple[int, str, str]] = {}
-    for row in rows:
-        if row.id not in foreign:
-            continue
-        people = senders[foreign[row.id]]
+    for one in foreign:
+        row, people = one.row, senders[one.acceptance]
         # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-        others = (one for one in people - {row.person_id} if living.get(one, "") in (children[row.id], None))
+        others = (person for person in people - {row.person_id} if living.get(person, "") in (one.child, None))
         successor = min(others, default=None)
         # LOG_KEEP_DAYS may have deleted the line. A row whose own deletion was accepted has nothing to delete again;
         # one without an answer, in a table that was filled anew, says nothing of the kind.
@@ -61,35 +73,22 @@ def succeeded(
     return set(found)
 
 
-def held_for_others(
-    store: StagingTable, rows: Sequence[StagedRow], children: Mapping[int, str], baselines: Mapping[int, Baseline]
-) -> set[int]:
+def held_for_others(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
     """Return the ids of living rows whose child the receiver holds by the record of another person alone.
 
-    That person must have a row: its deletion would take the child away. `children` and `baselines` are by row id.
-    Errors: DatabaseError.
+    That person must have a row: its deletion would take the child away. Errors: DatabaseError.
     """
-    foreign = {
-        row.id: (children[row.id], receipt)
-        for row in rows
-        if not row.is_deleted
-        and row.person_id.strip()
-        and (receipt := baselines[row.id].receipt) is not None
-        and receipt != last_receipt(row.api_response)
-    }
+    foreign = [one for one in claims if not one.row.is_deleted and one.row.person_id.strip() and one.is_foreign]
     if not foreign:
         return set()
     # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is
     # read by person first, for which it has an index.
-    people = sorted({row.person_id for row in rows if row.id in foreign})
-    own = _senders(store.by_values("read_accepted_of_people", people))
-    foreign = {
-        row.id: foreign[row.id] for row in rows if row.id in foreign and row.person_id not in own[foreign[row.id]]
-    }
+    own = _senders(store.by_values("read_accepted_of_people", sorted({one.row.person_id for one in foreign})))
+    foreign = [one for one in foreign if one.row.person_id not in own[one.acceptance]]
     if not foreign:
         return set()
-    senders = _senders(store.by_values("read_senders", sorted({child for child, _ in foreign.values()})))
-    others = {row.id: senders[foreign[row.id]] - {row.person_id} for row in rows if row.id in foreign}
+    senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
+    others = {one.row.id: senders[one.acceptance] - {one.row.person_id} for one in foreign}
     known = _newest(store, sorted(set().union(*others.values())))
     return {row_id for row_id, people in others.items() if not people.isdisjoint(known)}
 
