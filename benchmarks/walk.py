@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PACKAGE = str(Path(sys.modules["api_pipeline"].__file__ or "").parent)
-_OF_A_RUN = ("MainThread", "planner", "sender-")
+_OF_A_RUN = ("MainThread", "sender-")
 
 
 class Walk:

@@ -1,16 +1,13 @@
 """Read pages of rows, with what is known of their children, before the records are planned.
 
-Pages are read ahead, inside the transactions that write answers back. A thread of its own parses and checks their
-payloads; it knows no database. At most two pages are read ahead: one is parsed while the database works, and one is
-ready.
+The next page is read ahead, inside the transaction that writes answers back. Its payloads are read and checked after
+that, with no transaction open.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +27,6 @@ from api_pipeline.payloads.schema_check import Checker, identity_findings
 # Whose payload a text seems to be: its baseline is read before the text is parsed.
 _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
 
-_MOST_AHEAD = 2
 _UNKNOWN = Baseline()
 
 
@@ -108,11 +104,6 @@ class _Read(NamedTuple):
     moving: set[str]
 
 
-class _Ahead(NamedTuple):
-    read: _Read
-    looked_at: Future[list[_LookedAt]]
-
-
 class Pages:
     """Read the rows of a selection page by page, in the order of their ids, with their payloads read and checked.
 
@@ -136,52 +127,39 @@ class Pages:
         self._under_way = under_way
         self._after_id: int | None = None
         self._has_ended = False
-        self._ahead: deque[_Ahead] = deque()
-        self._worker: ThreadPoolExecutor | None = None
+        self._ahead: _Read | None = None
 
     def read_ahead(self) -> None:
-        """Read what is missing of the pages ahead, within the transaction that is open. Errors: DatabaseError.
+        """Read the next page if that is not done yet, within the transaction that is open. Errors: DatabaseError.
 
-        They cost no transaction of their own then, and their payloads are read and checked while the database works.
+        So the page costs no transaction of its own.
         """
-        while len(self._ahead) < _MOST_AHEAD and not self._is_read_to_its_end():
-            read = self._read(self._next_rows())
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, "planner")
-            self._ahead.append(_Ahead(read, self._worker.submit(self._look_at_all, read)))
-
-    def close(self) -> None:
-        """End the thread that reads and checks payloads."""
-        if self._worker is not None:
-            self._worker.shutdown(cancel_futures=True)
+        if self._ahead is None and not self._has_ended:
+            self._ahead = self._read_next()
 
     def note_planned(self, child: str) -> None:
         """Note that a record of this child is planned, so that what was read ahead about the child is out of date."""
-        for ahead in self._ahead:
-            ahead.read.moving.add(child)
+        if self._ahead is not None:
+            self._ahead.moving.add(child)
 
     def next_page(self) -> Page | None:
         """Return the next page, None behind the last. Errors: DatabaseError."""
-        read: _Read | None = None
-        if self._ahead:
-            read, result = self._ahead.popleft()
-            looked_at = result.result()
+        read, self._ahead = self._ahead, None
         if read is None or read.opening != self._store.connection.openings:
-            self._ahead.clear()
-            read = self._db.run(lambda: self._store.connection.read_together(lambda: self._read(self._next_rows())))
-            looked_at = self._look_at_all(read)
+            read = self._db.run(lambda: self._store.connection.read_together(self._read_next))
         self._has_ended = not read.rows
         if self._has_ended:
             return None
         self._after_id = read.rows[-1].id
-        return self._page(read, looked_at)
+        return self._page(read)
 
     def page_of(self, ids: Sequence[int]) -> Page:
         """Return some rows as they stand now. Errors: DatabaseError."""
         read = self._db.run(lambda: self._read(sorted(self._store.read_rows(ids), key=lambda row: row.id)))
-        return self._page(read, self._look_at_all(read))
+        return self._page(read)
 
-    def _page(self, read: _Read, looked_at: Sequence[_LookedAt]) -> Page:
+    def _page(self, read: _Read) -> Page:
+        looked_at = [self._look_at(row, read.baselines) for row in newest_only(read.rows, self.options.people)]
         blank = [one.row.person_id for one in looked_at if one.row.is_blank and _would_be_due(one.row)]
         rows = [one for one in looked_at if not one.row.is_blank]
         return Page(self._db.run(lambda: self._due(read, rows)), blank, read.moving)
@@ -216,12 +194,8 @@ class Pages:
         found = held_for_others(self._store, claims) if claims else ()
         return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
 
-    def _next_rows(self) -> Sequence[StagedRow]:
-        after_id = self._ahead[-1].read.rows[-1].id if self._ahead else self._after_id
-        return self._store.read_page(self.options.selection, after_id)
-
-    def _is_read_to_its_end(self) -> bool:
-        return not self._ahead[-1].read.rows if self._ahead else self._has_ended
+    def _read_next(self) -> _Read:
+        return self._read(self._store.read_page(self.options.selection, self._after_id))
 
     def _read(self, rows: Sequence[StagedRow]) -> _Read:
         moving = self._under_way()
@@ -230,9 +204,6 @@ class Pages:
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
         return self._baselines.read(list(children)) if children and self.options.control_tables else {}
-
-    def _look_at_all(self, read: _Read) -> list[_LookedAt]:
-        return [self._look_at(row, read.baselines) for row in newest_only(read.rows, self.options.people)]
 
     def _look_at(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> _LookedAt:
         """Read and check a row's payload in one go, and compare it, while its value is at hand. Pure: no database.

@@ -97,7 +97,6 @@ class Run:
             )
         finally:
             not_begun = self._senders.close()
-            parts.planner.pages.close()
         # The senders may have seen the signal first, and have come to their end before it was looked at here.
         self._stop.obey_signal()
         self._take_in_all()

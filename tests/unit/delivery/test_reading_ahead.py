@@ -1,8 +1,7 @@
-"""Pages that a run reads ahead: in which transaction, and which thread checks their payloads."""
+"""The page that a run reads ahead: in which transaction, and what happens where it cannot be read or checked."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,25 +47,7 @@ def test_later_pages_are_read_in_the_transaction_of_a_write_back(
     monkeypatch.setattr(StagingTable, "read_page", seen)
 
     assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE + 1
-    assert pages == [False, True, True, True], "all but the first; the last is the empty one behind the rows"
-
-
-def test_payloads_of_a_page_read_ahead_are_checked_by_a_thread_that_ends(
-    table: TestDatabase, store: StagingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE)])
-    before = set(threading.enumerate())
-    threads: list[str] = []
-
-    def seen(*args: Any) -> Payload:
-        threads.append(threading.current_thread().name)
-        return read_payload(*args)
-
-    monkeypatch.setattr(pages, "read_payload", seen)
-
-    assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE
-    assert threads == ["MainThread"] * PAGE_SIZE + ["planner_0"] * PAGE_SIZE
-    assert not set(threading.enumerate()) - before
+    assert pages == [False, True, True, False], "all but the first, and the empty one behind the rows"
 
 
 def test_program_error_while_checking_a_page_ends_the_run_in_a_sentence(
