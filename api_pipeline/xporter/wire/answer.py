@@ -5,6 +5,7 @@ The API may answer an error with code 200, so that the body is looked at before 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -48,11 +49,15 @@ class ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where an answer stands among the pages of its round; `number` is None where it does not say."""
+    """Where an answer stands among the pages of its round; each but `count` is None where the answer does not say.
+
+    `rows` counts the rows of all pages, `size` those of a full page.
+    """
 
     number: int | None
     count: int
     rows: int | None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +196,21 @@ def _page(entries: Any) -> Page | None:
 
 
 def _page_of(members: Mapping[str, Any]) -> Page | None:
+    count, rows = _number(members.get("pagecount")), _number(members.get("rowcount"))
+    size = _number(members.get("pagesize"))
+    if count is None and rows is not None and size:
+        count = -(-rows // size)
+    if count is None and members.get("nextpage"):
+        # There are more pages, and nobody knows how many: such an answer is never a whole one.
+        count = sys.maxsize
+    return None if count is None else Page(_number(members.get("pagenumber")), count, rows, size)
+
+
+def _number(value: Any) -> int | None:
+    """Return a whole number, also from a text; None where the value is not one."""
     try:
-        count = int(members["pagecount"])
-        number, rows = members.get("pagenumber"), members.get("rowcount")
-        return Page(None if number in (None, "") else int(number), count, None if rows is None else int(rows))
-    except (KeyError, TypeError, ValueError):
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

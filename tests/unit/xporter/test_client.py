@@ -73,3 +73,41 @@ def test_pages_asked_for_from_1_may_be_told_from_0(size: int, rows: int | None) 
 def test_page_that_was_passed_over_is_missed_without_a_count(size: int, told_from: int | None) -> None:
     with pytest.raises(Failed, match="did not belong together"):
         _read(size=size, asked_from=0, told_from=told_from, rows=None)
+
+
+def _collected(first: bytes, second: bytes) -> list[int]:
+    """Read an endpoint whose first answer and whose second page of two rows are given."""
+    with HostileReceiver() as server, scripted.session() as session:
+        origin = server.settings["TOKEN_ENDPOINT"].rpartition("/")[0]
+        server.pages["/GetToken"] = says(200, b'{"token": "an-invented-token", "expires": null}')
+        server.pages[_PATH] = server.pages[f"{_PATH}?pagesize=2&page=1"] = says(200, first)
+        server.pages[f"{_PATH}?pagesize=2&page=2"] = says(200, second)
+        access = Access(origin, f"{origin}/GetToken", "app", "test", (2.0, 2.0), max_attempts=1)
+        limiter = RateLimiter(1, 0.0, time.monotonic)
+        client = IdaasClient(Caller(session, access, "9990001", "invented", limiter, time.monotonic))
+        with client.data(_PATH, []) as answer:
+            return [row["Id"] for row in answer.tables["Students"]]
+
+
+def _two_pages(number: int, **page: object) -> bytes:
+    ids = [1, 2] if number == 1 else [3]
+    return json.dumps({"Students": [{"Id": one} for one in ids], "__pagination__": [page]}).encode()
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"PageCount": 2, "RowCount": ""},
+        {"PageCount": "2.0", "RowCount": "3"},
+        {"PageSize": 2, "RowCount": 3},
+        {"PageCount": 2, "PageNumber": "first"},
+    ],
+)
+def test_pages_are_joined_whatever_their_frame_leaves_out(stated: dict[str, object]) -> None:
+    assert _collected(_two_pages(1, **stated), _two_pages(2, **stated)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("stated", [{"PageCount": 1, "RowCount": 40}, {"NextPage": "/next"}])
+def test_answer_that_says_itself_that_rows_are_missing_is_not_whole(stated: dict[str, object]) -> None:
+    with pytest.raises(Failed, match="fewer rows than they count"):
+        _collected(_two_pages(1, **stated), _two_pages(1, **stated))
