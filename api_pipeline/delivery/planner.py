@@ -69,11 +69,19 @@ class Planner:
 
         A row of a child of whom another record is on its way is left for `deferred_steps`.
         """
-        for one in self._due_rows():
-            self.counts.due += 1
-            self.counts.last_id = one.row.id
-            if (step := self._step(one)) is not None:
-                yield step
+        limit = self._options.limit
+        while not self.counts.was_limited and (page := self.pages.next_page()) is not None:
+            self._moving = page.moving
+            self.counts.blank += len(page.blank)
+            self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
+            for one in page.due:
+                if self.counts.due == limit:
+                    self.counts.was_limited = True
+                    break
+                self.counts.due += 1
+                self.counts.last_id = one.row.id
+                if (step := self._step(one)) is not None:
+                    yield step
         self.counts.is_complete = True
 
     def deferred_steps(self) -> Iterator[Step] | None:
@@ -96,21 +104,6 @@ class Planner:
             for one in page.due:
                 if (step := self._step(one)) is not None:
                     yield step
-
-    def _due_rows(self) -> Iterator[DueRow]:
-        """Return the due rows with what is known of them, page by page and up to the limit."""
-        left = self._options.limit
-        while (page := self.pages.next_page()) is not None:
-            self._moving = page.moving
-            self.counts.blank += len(page.blank)
-            self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
-            page.due.reverse()
-            while page.due:
-                if left is not None and left <= 0:
-                    self.counts.was_limited = True
-                    return
-                yield page.due.pop()
-                left = None if left is None else left - 1
 
     def _step(self, due: DueRow) -> Step | None:
         """Return a row's next step; None where the row has to wait for another record of its child."""

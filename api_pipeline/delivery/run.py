@@ -14,7 +14,7 @@ from typing import Protocol
 
 from api_pipeline.api_response import Reason
 from api_pipeline.delivery.planner import Planner, Step
-from api_pipeline.delivery.sender_pool import Decided, Event, SenderPool, Sending
+from api_pipeline.delivery.sender_pool import Decided, SenderPool, Sending
 from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.model import (
     Accepted,
@@ -99,7 +99,7 @@ class Run:
             not_begun = self._senders.close()
         # The senders may have seen the signal first, and have come to their end before it was looked at here.
         self._stop.obey_signal()
-        self._take_in_all()
+        self._decided += self._senders.take_decided()
         self._write_decided()
         parts.write_back.forget([record for batch in not_begun for record in batch.records])
         self._sum_up()
@@ -149,7 +149,7 @@ class Run:
         The records are marked in doubt in the same transaction that writes the answer of an earlier batch back, so that
         a batch costs one commit. Other answers are written back with later batches, or before the run waits.
         """
-        self._take_in_all()
+        self._decided += self._senders.take_decided()
         while self._senders.is_full:
             self._write_decided()
             self._wait()
@@ -172,27 +172,16 @@ class Run:
 
     def _write_all(self) -> None:
         """Write back what has been decided up to now, and what needs no request."""
-        self._take_in_all()
+        self._decided += self._senders.take_decided()
         self._write_decided()
         if self._settled:
             outcomes, self._settled = self._settled, []
             self._write_back(0, outcomes)
 
-    def _take_in_all(self) -> None:
-        """Process every event that has come, without waiting."""
-        while event := self._senders.next_event(None):
-            self._take_in(event)
-
     def _wait(self) -> None:
-        """Wait for the next event, and process it with those that came at the same time. Errors: Stopped."""
-        if event := self._senders.next_event(_POLL_S):
-            self._take_in(event)
-        self._take_in_all()
+        """Wait until something is decided or a batch ends. Errors: Stopped."""
+        self._decided += self._senders.take_decided(_POLL_S)
         self._stop.check()
-
-    def _take_in(self, event: Event) -> None:
-        if isinstance(event, Decided):
-            self._decided.append(event)
 
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts

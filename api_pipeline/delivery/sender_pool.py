@@ -6,8 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
@@ -25,14 +24,6 @@ class Decided(NamedTuple):
 
     batch: int
     outcomes: Sequence[Outcome]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchEnded:
-    """A batch is finished, or was left alone because the run is being stopped."""
-
-
-Event: TypeAlias = "Decided | BatchEnded"
 
 
 class Sending(NamedTuple):
@@ -59,7 +50,8 @@ class SenderPool:
         self._probe = AccessProbe(sending.receiver)
         self._breaker = CircuitBreaker(sending.give_up_after)
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        # None says that a batch is finished, or was left alone because the run is being stopped.
+        self._events: queue.SimpleQueue[Decided | None] = queue.SimpleQueue()
         self._under_way = 0
         self._threads = [
             threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
@@ -78,7 +70,7 @@ class SenderPool:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether every batch has ended and every event was taken."""
+        """Return whether every batch has ended and what was decided of it was taken."""
         return self._under_way == 0
 
     def submit(self, batch: Batch) -> None:
@@ -86,14 +78,19 @@ class SenderPool:
         self._under_way += 1
         self._batches.put(batch)
 
-    def next_event(self, timeout_s: float | None) -> Event | None:
-        """Return the next event; None where none comes within this time. With None as the time, do not wait."""
+    def take_decided(self, wait_s: float | None = None) -> list[Decided]:
+        """Return what has been decided up to now. Where nothing new has happened, wait so long for something."""
+        found: list[Decided] = []
         try:
-            event = self._events.get_nowait() if timeout_s is None else self._events.get(timeout=timeout_s)
+            event = self._events.get_nowait() if wait_s is None else self._events.get(timeout=wait_s)
+            while True:
+                if event is None:
+                    self._under_way -= 1
+                else:
+                    found.append(event)
+                event = self._events.get_nowait()
         except queue.Empty:
-            return None
-        self._under_way -= isinstance(event, BatchEnded)
-        return event
+            return found
 
     def close(self) -> list[Batch]:
         """Start no further request, wait for those under way, and return the batches that were not begun."""
@@ -126,7 +123,7 @@ class SenderPool:
                 _LOG.debug("sending failed", exc_info=True)
                 sentence = f"The program failed unexpectedly while sending ({type(fault).__name__}); report it."
                 stop.set(PipelineError(sentence))
-            self._events.put(BatchEnded())
+            self._events.put(None)
 
     def _count(self, *, was_lost: bool) -> None:
         """Count how a batch ended. Errors: ServiceUnavailable at the last of the failures that a run bears."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.csc_api.answers import Answer, Receipts, Transient
-from api_pipeline.delivery.sender_pool import BatchEnded, Decided, Event, SenderPool, Sending
+from api_pipeline.delivery.sender_pool import Decided, SenderPool, Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.model import Accepted, Batch, Receipt, Record, RecordKind, StagedRow
@@ -73,24 +73,27 @@ def working(receiver: Receiver, *, senders: int = 1, give_up_after: int = 3) -> 
         pool.close()
 
 
-def events(pool: SenderPool, count: int) -> list[Event]:
-    found = [pool.next_event(WAIT_S) for _ in range(count)]
-    return [event for event in found if event is not None]
+def until_idle(pool: SenderPool) -> list[Decided]:
+    """Return what is decided until every batch has ended."""
+    found: list[Decided] = []
+    until = time.monotonic() + WAIT_S
+    while not pool.is_idle and time.monotonic() < until:
+        found += pool.take_decided(WAIT_S)
+    assert pool.is_idle
+    return found
 
 
-def test_outcomes_are_reported_with_the_batchs_number_before_its_end() -> None:
+def test_outcomes_are_reported_with_the_batchs_number() -> None:
     receiver = Receiver()
     receiver.go_on.set()
     with working(receiver) as (pool, _):
         pool.submit(batch(7))
-        decided, ended = events(pool, 2)
+        (decided,) = until_idle(pool)
 
-    assert isinstance(decided, Decided)
     assert decided.batch == 7
     (outcome,) = decided.outcomes
     assert isinstance(outcome, Accepted)
     assert (outcome.record.row.id, outcome.receipt.id) == (7, "receipt-7")
-    assert isinstance(ended, BatchEnded)
 
 
 def test_one_sender_delivers_batches_in_the_order_of_their_submission() -> None:
@@ -99,7 +102,7 @@ def test_one_sender_delivers_batches_in_the_order_of_their_submission() -> None:
         for number in (3, 1, 2):
             pool.submit(batch(number))
         receiver.go_on.set()
-        events(pool, 6)
+        until_idle(pool)
 
     assert receiver.posts == [[b"receipt-3"], [b"receipt-1"], [b"receipt-2"]]
 
@@ -118,7 +121,7 @@ def test_several_senders_post_at_the_same_time() -> None:
         for number in (1, 2, 3):
             pool.submit(batch(number))
 
-        assert [type(event) for event in events(pool, 6)].count(BatchEnded) == 3
+        assert len(until_idle(pool)) == 3
 
 
 def test_pool_is_full_with_one_batch_for_each_sender_and_one_more_waiting() -> None:
@@ -136,18 +139,16 @@ def test_pool_is_idle_once_the_end_of_each_batch_was_taken() -> None:
     with working(receiver) as (pool, _):
         assert pool.is_idle
         pool.submit(batch(1))
-        events(pool, 1)
         assert not pool.is_idle
-        events(pool, 1)
-        assert pool.is_idle
+        assert len(until_idle(pool)) == 1
 
 
-def test_without_an_event_nothing_is_waited_for_or_only_so_long() -> None:
+def test_where_nothing_happens_nothing_is_waited_for_or_only_so_long() -> None:
     with working(Receiver()) as (pool, _):
         pool.submit(batch(1))
 
-        assert pool.next_event(None) is None
-        assert pool.next_event(0.01) is None
+        assert pool.take_decided() == []
+        assert pool.take_decided(0.01) == []
 
 
 def test_error_of_the_pipeline_ends_its_batch_and_stops_all_senders() -> None:
@@ -157,7 +158,7 @@ def test_error_of_the_pipeline_ends_its_batch_and_stops_all_senders() -> None:
     with working(receiver) as (pool, stop):
         pool.submit(batch(1))
 
-        assert [type(event) for event in events(pool, 1)] == [BatchEnded]
+        assert until_idle(pool) == []
         assert stop.errors == [refusal]
         assert stop.is_set
 
@@ -167,7 +168,7 @@ def test_program_error_while_sending_is_told_without_its_text() -> None:
     receiver.go_on.set()
     with working(receiver) as (pool, stop):
         pool.submit(batch(1))
-        events(pool, 1)
+        until_idle(pool)
         (error,) = stop.errors
 
         assert str(error) == "The program failed unexpectedly while sending (KeyError); report it."
@@ -179,10 +180,10 @@ def test_run_is_given_up_after_so_many_batches_lost_in_a_row() -> None:
     receiver.go_on.set()
     with working(receiver, give_up_after=2) as (pool, stop):
         pool.submit(batch(1))
-        events(pool, 2)
+        until_idle(pool)
         assert not stop.is_set
         pool.submit(batch(2))
-        events(pool, 2)
+        until_idle(pool)
 
     (error,) = stop.errors
     assert isinstance(error, ServiceUnavailable)
@@ -209,8 +210,7 @@ def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> Non
 
         assert [one.number for one in left] == [2, 3]
         assert stop.is_set
-        assert [type(event) for event in events(pool, 2)] == [Decided, BatchEnded]
-        assert pool.is_idle
+        assert [one.batch for one in until_idle(pool)] == [1]
 
 
 def test_only_batches_lost_in_a_row_are_counted() -> None:
@@ -220,7 +220,7 @@ def test_only_batches_lost_in_a_row_are_counted() -> None:
         for number, answer in enumerate((UNAVAILABLE, None, UNAVAILABLE, None, UNAVAILABLE)):
             receiver.answer = answer
             pool.submit(batch(number))
-            events(pool, 2)
+            until_idle(pool)
         assert not stop.is_set
 
 
@@ -230,6 +230,6 @@ def test_batch_lost_while_the_run_is_being_stopped_is_not_the_reason() -> None:
         pool.submit(batch(1))
         stop.set(AuthenticationRefused("The receiver forbids access."))
         receiver.go_on.set()
-        events(pool, 2)
+        until_idle(pool)
 
     assert [type(error) for error in stop.errors] == [AuthenticationRefused]
