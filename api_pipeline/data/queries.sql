@@ -4,8 +4,9 @@
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its control tables. {ids},
 -- {children} and {people} are IN and a list of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?),
 -- (?, ?) ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text.
--- PostgreSQL takes a list, or a column of a table, as one parameter, an array. {page}, {lock_rows}, {locked}, {rows} and
--- {delta} are other places where SQL Server, PostgreSQL and SQLite differ; what they become is said in db/pieces.py.
+-- PostgreSQL takes a list, or a column of a table, as one parameter, an array (sql/binding.py). {page}, {lock_rows},
+-- {locked} and {delta} are other places where SQL Server, PostgreSQL and SQLite differ; what they become is said in
+-- db/pieces.py.
 -- {exact} and {usual} name a collation on SQL Server, where a column of a control table is compared with one that has
 -- another. {columns} are those of the row that are asked for.
 --

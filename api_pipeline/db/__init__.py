@@ -12,9 +12,10 @@ from api_pipeline.db.connection import Connection, Parameters
 from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
-from api_pipeline.db.pieces import dialect_pieces, given_numbers, given_rows, given_texts, given_values, rows_as_table
+from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.db.prepared import Row
 from api_pipeline.db.probing import unless_refused
+from api_pipeline.sql.binding import Rows, given_numbers, given_rows, given_texts, given_values, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
@@ -32,6 +33,7 @@ __all__ = [
     "KeyTaken",
     "Parameters",
     "Row",
+    "Rows",
     "RowsMissed",
     "TransactionLost",
     "UnreadableText",

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from api_pipeline.sql.binding import MOST_PARAMETERS
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
 
 _Row = TypeVar("_Row")
-# SQL Server takes 2,100 parameters in a statement, some of them its driver's own, and 1,000 rows after VALUES.
-MOST_PARAMETERS = 2000
+# SQL Server takes so many rows after VALUES.
 MOST_ROWS = 1000
 _ONE_ROW = re.compile(r"^\s*INSERT\s.*\bVALUES\s*(\((?:[^()]|\([^()]*\))*\))\s*$", re.IGNORECASE | re.DOTALL)
 

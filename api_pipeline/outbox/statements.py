@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from api_pipeline.db import (
     Connection,
     Parameters,
     Row,
+    Rows,
     UnreadableText,
     UnstorableText,
-    given_rows,
-    given_values,
-    in_chunks,
     unless_refused,
 )
 from api_pipeline.errors import DatabaseError
@@ -31,22 +29,26 @@ class Statements:
     def __init__(self, connection: Connection, tables: TableNames) -> None:
         self.connection = connection
         self.tables = tables
-        self._names = {
-            **connection.page(0),
-            "table": tables.staging,
-            "held": tables.held,
-            "log": tables.log,
-            "unconfirmed": tables.unconfirmed,
-            "runs": tables.runs,
-            "left_window": tables.left_window,
-        }
+        names = _Names(
+            connection.page(0),
+            table=tables.staging,
+            held=tables.held,
+            log=tables.log,
+            unconfirmed=tables.unconfirmed,
+            runs=tables.runs,
+            left_window=tables.left_window,
+            rows="?rows",
+            **dict.fromkeys(("ids", "people", "children"), "?among"),
+        )
         # How long a page is says each statement that reads one.
-        del self._names["page"]
+        del names["page"]
+        self._texts = {name: NamedSql(one.sql.format_map(names), name) for name, one in load().items()}
         self._delta_as: str | None = None
 
     def sql(self, name: str, **pieces: str) -> str:
         """Return a named statement of `queries.sql` with the table names, the database's own words and `pieces` in."""
-        return load()[name].sql.format(**{**self._names, **pieces})
+        text = self._texts[name]
+        return text.format(**pieces) if pieces else text
 
     def by_values(
         self, name: str, values: Sequence[object], shared: Parameters = (), *, times: int = 1, **pieces: str
@@ -57,9 +59,9 @@ class Statements:
         `times` says how often. `pieces` are other parts of its SQL.
         """
         rows: list[Row] = []
-        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
-            sql, given = self._among(name, part, **pieces)
-            rows += self.connection.query(sql, [*shared, *given] * times)
+        sql = self.sql(name, **pieces)
+        for part in _hundreds(values):
+            rows += self.connection.query(sql, [*shared, part] * times)
         return rows
 
     def readable_by_values(
@@ -77,7 +79,7 @@ class Statements:
         Errors: UnstorableText for these where there is no `left_out`.
         """
         rows: list[Row] = []
-        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
+        for part in _hundreds(values):
             try:
                 rows += self.by_values(name, part, shared, times=times)
             except (UnreadableText, UnstorableText):
@@ -116,14 +118,8 @@ class Statements:
 
     def change_by_values(self, name: str, values: Sequence[object], shared: Parameters = ()) -> None:
         """Run a statement that changes rows of these ids, people or children; `shared` as in `by_values`."""
-        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
-            sql, given = self._among(name, part)
-            self.connection.execute(sql, [*shared, *given])
-
-    def _among(self, name: str, values: Sequence[object], **pieces: str) -> tuple[str, Parameters]:
-        """Return a statement that asks for these ids, people or children, and the parameters for them."""
-        among, given = given_values(self.connection.dialect, values)
-        return self.sql(name, ids=among, people=among, children=among, **pieces), given
+        for part in _hundreds(values):
+            self.connection.execute(self.sql(name), [*shared, part])
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> int:
         """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
@@ -132,17 +128,15 @@ class Statements:
         less than that of `rows` where the database does not say it.
         """
         count = 0
-        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            table, given = given_rows(self.connection.dialect, types, part)
-            count += self.connection.execute(self.sql(name, rows=table), [*shared, *given])
+        for part in _hundreds(rows):
+            count += self.connection.execute(self.sql(name), [*shared, Rows(types, part)])
         return count
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
-        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            table, given = given_rows(self.connection.dialect, types, part)
-            among, ids = given_values(self.connection.dialect, [row[0] for row in part])
-            self.connection.execute(self.sql(name, rows=table, ids=among, delta=self._delta()), [*given, *ids])
+        sql = self.sql(name, delta=self._delta()) if name == "mark_delta_sent" else self.sql(name)
+        for part in _hundreds(rows):
+            self.connection.execute(sql, [Rows(types, part), [row[0] for row in part]])
 
     def _delta(self) -> str:
         """Return the SQL that turns a delta into the type of its column."""
@@ -162,3 +156,16 @@ class Statements:
         seen = load()["table_exists"]
         parts = [seen.sql.format(columns=named, any_table=table) for table, named in columns.items()]
         return self.connection.query(NamedSql(" UNION ALL ".join(parts), seen.name))
+
+
+class _Names(dict[str, str]):
+    """What stands for the names in braces in a statement; those that are not here are left for later."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+def _hundreds(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Yield values in the parts that go in one statement, in order."""
+    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
+        yield values[start : start + _ROWS_IN_A_STATEMENT]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.db.many_rows import MOST_PARAMETERS, MOST_ROWS, parts_of, put_together
+from api_pipeline.db.many_rows import MOST_ROWS, parts_of, put_together
+from api_pipeline.sql.binding import MOST_PARAMETERS
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql
 from tests.support.effort import examples

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, bind, declared_lengths
+from api_pipeline.sql.binding import LONGEST_PLAIN_TEXT, Rows, bind, declared_lengths
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from tests.support.statements import count_of
@@ -138,3 +138,33 @@ def test_wrong_number_of_values_names_the_statement_and_no_value() -> None:
 def test_every_marker_of_every_statement_is_understood(name: str) -> None:
     for statement in load(name).values():
         assert count_of(statement.sql) == statement.sql.count("?")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected", "values"),
+    [
+        (
+            Dialect.SQLSERVER,
+            "SELECT ? FROM (VALUES (?, ?), (?, CAST(NULL AS NVARCHAR(MAX)))) AS given (column1, column2) "
+            "WHERE id IN (?, ?) AND a = ?",
+            ["x", 1, "a", 2, 1, 2, "y"],
+        ),
+        (
+            Dialect.POSTGRESQL,
+            "SELECT ? FROM UNNEST(CAST(? AS BIGINT[]), CAST(? AS TEXT[])) AS given (column1, column2) "
+            "WHERE id = ANY (CAST(? AS BIGINT[])) AND a = ?",
+            ["x", "{1,2}", '{"a",null}', "{1,2}", "y"],
+        ),
+        (
+            Dialect.SQLITE,
+            "SELECT ? FROM (VALUES (?, ?), (?, NULL)) AS given WHERE id IN (?, ?) AND a = ?",
+            ["x", 1, "a", 2, 1, 2, "y"],
+        ),
+    ],
+)
+def test_lists_and_tables_are_written_in_their_places(dialect: Dialect, expected: str, values: list[object]) -> None:
+    rows = Rows((int, str), [(1, "a"), (2, None)])
+
+    bound = bind("SELECT ? FROM ?rows WHERE id ?among AND a = ?", ["x", rows, [1, 2], "y"], dialect)
+
+    assert (bound.sql, bound.values) == (expected, values)
