@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.common.null_characters import without_nulls
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.schema import ID_LENGTH, KEY_LENGTH
 
@@ -17,6 +18,10 @@ _RULES = b"1"
 LOOSE = "sha:"
 """What the key of a row without an Id begins with, in a table whose columns are not published."""
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+class TooDeep(ValueError):
+    """A row is nested more deeply than it can be written as JSON again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,14 @@ class RowReader:
         if all(texts):
             return self._prefixed(row, "|".join(_escaped(text) for text in texts))
         if self._has_loose_key:
-            return self._prefixed(row, LOOSE + hashlib.sha256(orjson.dumps(row, option=_SORTED)).hexdigest()[:32])
+            return self._prefixed(row, LOOSE + hashlib.sha256(_dumped(row)).hexdigest()[:32])
         return None
 
     def sha(self, row: Mapping[str, Any]) -> str:
         """Return the hash by which a row is compared with the landed one, in whatever order its members come."""
         if not self._keeps_unknown and (unknown := self._plan(row).extra):
             row = {member: value for member, value in row.items() if member not in unknown}
-        return hashlib.sha256(self._salt + orjson.dumps(row, option=_SORTED)).hexdigest()[:32]
+        return hashlib.sha256(self._salt + _dumped(row)).hexdigest()[:32]
 
     def values(self, row: Mapping[str, Any]) -> list[str | None]:
         """Return the values of the table's columns and of `extra`, as texts."""
@@ -81,7 +86,7 @@ class RowReader:
                 values[place] = value[:ID_LENGTH]
         kept = plan.extra if self._keeps_unknown else ()
         extra = {member: row[member] for member in kept if row[member] is not None} if kept else None
-        values.append(_clean(orjson.dumps(extra, option=_SORTED).decode()) if extra else None)
+        values.append(without_nulls(_dumped(extra).decode()) if extra else None)
         return values
 
     def unknown_seen(self) -> list[str]:
@@ -127,17 +132,19 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return value.replace("\x00", "") if "\x00" in value else value
+        return without_nulls(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, (int, float)):
         return repr(value)
-    return _clean(orjson.dumps(value).decode())
+    return without_nulls(_dumped(value, 0).decode())
 
 
-def _clean(text: str) -> str:
-    # PostgreSQL takes no such letter, and no other database shows it.
-    return text.replace("\x00", "") if "\x00" in text else text
+def _dumped(value: Any, option: int = _SORTED) -> bytes:
+    try:
+        return orjson.dumps(value, option=option)
+    except orjson.JSONEncodeError:
+        raise TooDeep from None
 
 
 def _escaped(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sandbox.simulator.xporter import SchoolConditions
+from api_pipeline.sandbox.simulator.answer import Answer, json_answer
+from api_pipeline.sandbox.simulator.xporter import SchoolConditions, data
 from tests.support.xporter import TODAY, Rehearsal, make_school
 from tests.support.xporter_moves import Killed
 
@@ -95,3 +97,26 @@ def test_a_write_back_that_is_killed_at_any_change_writes_each_row_once(tmp_path
     assert [row[0] for row in connection.query("SELECT status FROM xporter_outbox")] == ["confirmed"] * 2
     assert len(school.data["AchievementForDateRange"]["Achievements"]) == 2
     connection.close()
+
+
+def test_row_that_is_nested_too_deeply_harms_its_own_endpoint_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schools = [make_school(number, pupils=3, weeks=1, today=TODAY) for number in (1, 2)]
+    rehearsal = Rehearsal(tmp_path / "deep.db", schools, endpoints=("Students", "SchoolInfo"))
+    schools[0].change(next(iter(schools[0].pupils)), Notes="nested here")
+
+    def nested(status: int, value: Any) -> Answer:
+        answer = json_answer(status, value)
+        return replace(answer, body=answer.body.replace(b'"nested here"', b"[" * 300 + b"]" * 300))
+
+    monkeypatch.setattr(data, "json_answer", nested)
+
+    summary = rehearsal.collect()
+
+    assert summary.exit_code == 1
+    assert "nested too deeply" in summary.problems[0].text
+    assert rehearsal.landed("Students", schools[0].estab) == {}
+    assert rehearsal.landed("SchoolInfo", schools[0].estab)
+    assert rehearsal.landed("Students", schools[1].estab) == rehearsal.expected("Students", schools[1])
+    rehearsal.connection.close()

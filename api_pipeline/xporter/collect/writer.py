@@ -30,7 +30,7 @@ from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
 from api_pipeline.xporter.layout import Landing, landings
 from api_pipeline.xporter.meta import as_of, meta_text
-from api_pipeline.xporter.rows import LOOSE, RowReader
+from api_pipeline.xporter.rows import LOOSE, RowReader, TooDeep
 from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
 from api_pipeline.xporter.wire.access import Outcome
 
@@ -75,7 +75,12 @@ class Writer:
         if isinstance(item, PeopleListed):
             self._take_people(item)
             return Verdict.WRITTEN
-        verdict = self._take_answer(item)
+        try:
+            verdict = self._take_answer(item)
+        except TooDeep:
+            text = "a row of the answer is nested too deeply to be kept; what is landed is kept as it is"
+            self._take_problem(Problem(item.round, Outcome.ERROR, text))
+            verdict = Verdict.WRITTEN
         self._parts.progress(self.summary)
         return verdict
 

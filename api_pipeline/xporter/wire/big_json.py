@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import re
 from array import array
@@ -17,6 +18,8 @@ from api_pipeline.transport.bounded_json import read_json
 _HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+_DIGITS = 18
+_LONG_NUMBER = re.compile(rb":\s?-?[0-9]{19}")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _WRAPPER = "dataset"
 # What stands in an answer beside its rows, and each row, is read whole; the places of all rows are kept.
@@ -53,12 +56,21 @@ class FileRows:
 def loads(text: bytes) -> Any:
     """Return the value of a JSON text; half a letter in it becomes a sign of replacement. Errors: BadJson."""
     try:
-        return orjson.loads(text)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass
+        text = _HALF.sub(rb"\\ufffd", text)
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise BadJson from None
+    return _with_long_numbers(text) if _LONG_NUMBER.search(text) else found
+
+
+def _with_long_numbers(text: bytes) -> Any:
+    """Return the value of a JSON text with whole numbers beyond 64 bits as texts: as fractions two ids would be one."""
     try:
-        return orjson.loads(_HALF.sub(rb"\\ufffd", text))
-    except orjson.JSONDecodeError:
+        return json.loads(text, parse_int=lambda digits: digits if len(digits) > _DIGITS else int(digits))
+    except RecursionError:
         raise BadJson from None
 
 

@@ -90,3 +90,11 @@ def test_row_of_a_file_that_is_not_json_is_told_as_that(tmp_path: Path) -> None:
     path.write_bytes(b'{"Students": [{"Id": 1}, {"Id": }]}')
     with pytest.raises(BadJson):
         list(read_members(path)["Students"])
+
+
+def test_two_long_ids_stay_two() -> None:
+    found = loads(b'[{"Id": 100000000000000000001, "Points": 3, "Share": 0.5}, {"Id": 100000000000000000002}]')
+    assert found == [
+        {"Id": "100000000000000000001", "Points": 3, "Share": 0.5},
+        {"Id": "100000000000000000002"},
+    ]

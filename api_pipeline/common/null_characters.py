@@ -1,0 +1,8 @@
+"""Texts that come from outside, as every database takes them. Pure."""
+
+from __future__ import annotations
+
+
+def without_nulls(text: str) -> str:
+    """Return a text without null characters: PostgreSQL takes none, and the other databases show none."""
+    return text.replace("\x00", "") if "\x00" in text else text
