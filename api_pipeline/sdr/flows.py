@@ -95,9 +95,9 @@ def submit(
     """
     period = find_period(desk, wanted, indicative=indicative)
     scope = desk.scope(period)
-    desk.store.begin(scope, period)
     outcome = Outcome(period, Summary(desk.run_id))
     with locked(desk.store, scope):
+        desk.store.begin(scope, period)
         journal(desk.store, desk.run_id, scope, desk.mode, "submit")
         try:
             if desk.is_testing:
@@ -145,8 +145,8 @@ def validate(
     """Ask for a validation (or go on with the one at work), wait for it and store its results; None without waiting."""
     period = find_period(desk, wanted, indicative=indicative)
     scope = desk.scope(period)
-    desk.store.begin(scope, period)
     with locked(desk.store, scope), _journalled(desk, scope, "validate") as entry:
+        desk.store.begin(scope, period)
         _note_status(desk, scope, period)
         is_at_work = state_of(period.status) is State.VALIDATING
         session = Session(desk.receiver, desk.store, scope, period, desk.rules, desk.now)
@@ -168,22 +168,21 @@ def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Delete the submission of a period at TEC, and forget what is held of it."""
     period = find_period(desk, wanted, indicative=indicative)
     scope = desk.scope(period)
-    stored = desk.store.begin(scope, period)
     with locked(desk.store, scope), _journalled(desk, scope, "reset"):
-        try:
-            # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
-            token = stored.token if _is_validating(period) else desk.receiver.token(period.return_id)
-        except ReceiverDeclined as error:
-            desk.store.set_declined(scope, error.code or "declined", error.reason)
-            raise
+        stored = desk.store.begin(scope, period)
+        # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
+        token = stored.token if _is_validating(period) else desk.receiver.token(period.return_id)
         if token is None:
             raise ReceiverDeclined(
                 f"TEC is validating the return {period.name} and no submission token of it is known here; nothing was "
                 "reset. Run again when the validation has ended."
             )
+        desk.receiver.learn(token.value)
         # Should the answer be lost, nothing may count as held any more.
         desk.store.mark_period_in_doubt(scope, token)
-        desk.receiver.reset(token.value)
+        if not desk.receiver.reset(token.value) and token is stored.token:
+            # It expired, and the data are there, or it was deleted and the answer lost: a new token tells.
+            desk.receiver.reset(desk.receiver.token(period.return_id).value)
         desk.store.forget_period(scope)
     return period
 

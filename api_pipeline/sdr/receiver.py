@@ -193,12 +193,12 @@ class TecReceiver:
 
         return asked
 
-    def reset(self, token: str) -> None:
-        """Delete the submission of a token; one that is gone already is deleted. Errors: those of every call."""
+    def reset(self, token: str) -> bool:
+        """Delete the submission of a token; return False where TEC does not find it. Errors: those of every call."""
         path = f"/token/{_part(token)}/delete"
         match self._wire.ask("DELETE", path, "SDR_API_ENDPOINT", may_be_empty=True):
-            case Acknowledged() | TokenGone():
-                return
+            case Acknowledged() | TokenGone() as answer:
+                return isinstance(answer, Acknowledged)
             case Blocked(problem=problem):
                 raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault
 from api_pipeline.sandbox.simulator.tec import BlockedAnswer
+from api_pipeline.sdr.nouns import Collection, TecFinding
 from api_pipeline.sdr.session import Session
+from api_pipeline.sdr.validation import tie
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
+from tests.support.tec import tec_world
 
 pytestmark = pytest.mark.strict
 
@@ -195,3 +199,38 @@ def test_validation_that_found_nothing_is_one_to_compare_with(provider: Provider
     page = max((provider.folder / "reports").glob("*.html")).read_text(encoding="utf-8")
     counts = re.findall(r"<td[^>]*>(\d+)</td>\s*<td[^>]*>(\d+)</td>", page)
     assert counts[-3:] == [("1", "0"), ("0", "0"), ("1", "0")]
+
+
+@EMBEDDED
+def test_reset_under_a_token_that_expired_while_validating_forgets_nothing(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(status_words=("InProgress",) * 1000)
+    provider.sdr("validate", PERIOD, "--no-wait")
+    token = provider.simulator.submission(int(PERIOD)).token
+    provider.simulator.expire_submission_tokens()
+    done = provider.sdr("reset", PERIOD, "--yes", "--verbose")
+    assert done.code == 75, done.text
+    assert token not in done.text
+    assert len(provider.held()) == 2
+    assert provider.database.rows("SELECT COUNT(*) FROM sdr_held")[0][0] == 2
+    provider.simulator.submission(int(PERIOD)).polls_left = []
+    assert provider.sdr("reset", PERIOD, "--yes").code == 0
+    assert not provider.held()
+
+
+def test_finding_without_an_id_is_tied_by_what_it_names(tmp_path: Path) -> None:
+    with tec_world(tmp_path) as world:
+        world.stage(Collection.COURSES, "c1", {"courseCode": "W1"})
+        for number, course in enumerate(("W1", "W2", "W2")):
+            enrolment = {"studentIdentificationCode": f"s{number % 2}", "courseCode": course}
+            world.stage(Collection.COURSE_ENROLMENTS, f"e{number}", enrolment)
+
+        def tied(collection: Collection, student: str, course: str) -> str | None:
+            return tie(world.store, [TecFinding(1, collection, None, "101", "Error", "", student, course)])[0].local_id
+
+        assert tied(Collection.COURSES, "", "W1") == "c1"
+        assert tied(Collection.COURSE_ENROLMENTS, "", "W1") == "e0"
+        assert tied(Collection.COURSE_ENROLMENTS, "s1", "") == "e1"
+        assert tied(Collection.COURSE_ENROLMENTS, "s0", "W2") == "e2"
+        assert tied(Collection.COURSE_ENROLMENTS, "s0", "") is None, "it may be about either of two"
