@@ -47,6 +47,8 @@ class Submission:
         self._progress = progress
         self._due = Due(self._store, self._scope, options, progress)
         self._suspicion = ""
+        self._taken = 0
+        self._starts_counted = session.fresh_starts
         self._line: Line[Verdict] = Line()
         # Takes in the answer to the request that is under way; what is not written down yet of those before it.
         self._conclude_it: Callable[[], None] | None = None
@@ -76,7 +78,8 @@ class Submission:
 
     def _pass(self) -> None:
         self._conclude_it = None
-        self._due.begin(self._summary.total("accepted"))
+        self._due.begin(self._taken)
+        self._count_anew()
         for counts in self._summary.collections.values():
             counts.refused = counts.withheld = counts.unchanged = counts.kept = 0
         for collection in Collection:
@@ -89,6 +92,13 @@ class Submission:
             if collection in self._options.collections:
                 self._delete(collection)
 
+    def _count_anew(self) -> None:
+        """Count as accepted only what was accepted since another token put all of it in doubt: it is sent again."""
+        if self._starts_counted != self._session.fresh_starts:
+            self._starts_counted = self._session.fresh_starts
+            for counts in self._summary.collections.values():
+                counts.accepted = 0
+
     def _upload(self, collection: Collection) -> None:
         send = self._session.receiver.put
         delivery = Delivery(
@@ -99,6 +109,7 @@ class Submission:
             was_any_taken=self._was_any_taken(collection),
         )
         counts = self._summary.collections[collection]
+        accepted = counts.accepted
         try:
             for batch in self._due.batches(collection, counts, self._size, partial(self._withhold, collection)):
                 self._doubt(collection, batch)
@@ -106,6 +117,8 @@ class Submission:
             self._conclude()
         except AllAlike as found:
             self._give_up(collection, found.reason)
+        # What an earlier pass of this run sent is no record without a change.
+        counts.unchanged = max(0, counts.unchanged - accepted)
         self._write_outcomes()
 
     def _give_up(self, collection: Collection, reason: str) -> None:
@@ -123,6 +136,8 @@ class Submission:
         return 1 if self._suspicion else self._session.limit
 
     def _withhold(self, collection: Collection, rows: Sequence[Withheld]) -> None:
+        # In doubt as what TEC refuses: put back to the form that TEC holds, it is sent and its mark goes.
+        self._store.doubt(self._scope, collection, [local_id for _, local_id, _ in rows], [])
         self._store.refuse(self._scope, collection, rows, self._log("put", ()))
 
     def _doubt(self, collection: Collection, batch: Sequence[StagedRecord]) -> None:
@@ -187,6 +202,8 @@ class Submission:
         refused = [(one, answer.refused[one.local_id]) for one in batch if one.local_id in answer.refused]
         if taken:
             self._suspicion = ""
+            self._taken += len(taken)
+            self._count_anew()
             self._summary.collections[collection].accepted += len(taken)
             # Written with what the next request puts in doubt.
             digests = {one.local_id: one.digest for one in taken}

@@ -58,7 +58,9 @@ class Session:
         self.period = period
         self.rules = rules
         self.may_reset = True
-        self._has_doubted = False
+        # How often another token put in doubt, or deleted, what was sent before.
+        self.fresh_starts = 0
+        self._starts_before_pass = 0
         self._now = now
         self._token: SubmissionToken | None = None
         self._renew_at: datetime | None = None
@@ -92,11 +94,11 @@ class Session:
 
     def begin_pass(self) -> None:
         """Take note that all that is due is looked for from here on."""
-        self._has_doubted = False
+        self._starts_before_pass = self.fresh_starts
 
     def ends_whole(self) -> bool:
         """Return whether nothing was put in doubt since `begin_pass`. Errors: ServiceUnavailable after too often."""
-        if not self._has_doubted:
+        if self.fresh_starts == self._starts_before_pass:
             return True
         self._replacements += 1
         if self._replacements > _MOST_REPLACEMENTS:
@@ -175,11 +177,11 @@ class Session:
             self.store.store_token(self.scope, token)
         elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset:
             token = self._reset(token)
-            self._has_doubted = True
+            self.fresh_starts += 1
         else:
             _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
             self.store.mark_period_in_doubt(self.scope, token)
-            self._has_doubted = True
+            self.fresh_starts += 1
         self._set(token)
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
@@ -201,7 +203,8 @@ class Session:
             self._renew_at = None
             return
         span = token.expiry - token.received
-        self._renew_at = token.received + span * _RENEW_AT_SHARE
+        # A token that is new and expired is not: this machine's clock is wrong, and TEC says when it is over.
+        self._renew_at = token.received + span * _RENEW_AT_SHARE if span > timedelta() else None
 
 
 def status_now(receiver: TecReceiver, period: ReturnPeriod) -> str:

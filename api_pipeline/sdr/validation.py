@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
@@ -16,6 +16,7 @@ from api_pipeline.sdr.store import Store
 _LOG = logging.getLogger(__name__)
 _LONGEST_WAIT_S = 60.0
 _Answer = TypeVar("_Answer")
+_RecordKey: TypeAlias = "tuple[Collection | None, str, str]"
 _OVER = (State.PASSED, State.FAILED, State.BROKEN, State.SUBMITTED, State.CANCELLED, State.CLOSED)
 # What TEC's first pass looks at; where it finds something, the full rules are not run (knowledge base KA-02972).
 FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
@@ -195,24 +196,23 @@ def _warn_of_counts(ended: Validation, findings: Sequence[TecFinding]) -> None:
 
 
 def tie(store: Store, findings: Sequence[TecFinding]) -> list[TecFinding]:
-    """Return the findings with a record where TEC names one: by localId, else by student and course of the collection.
+    """Return the findings with a record where TEC names one: by localId, else by the student and course it names.
 
     A finding that could be about several records is tied to none: never to a wrong one.
     """
-    loose = [one for one in findings if one.local_id is None and one.collection is not None and one.student_id]
+    loose = [one for one in findings if one.local_id is None and one.collection is not None and any(_key(one)[1:])]
     if not loose:
         return list(findings)
     found = _records_of(store, loose)
     return [replace(one, local_id=found.get(_key(one))) if one.local_id is None else one for one in findings]
 
 
-def _records_of(store: Store, loose: Sequence[TecFinding]) -> dict[tuple[Collection | None, str, str], str | None]:
+def _records_of(store: Store, loose: Sequence[TecFinding]) -> dict[_RecordKey, str | None]:
     import orjson
 
     wanted = {_key(one) for one in loose}
-    found: dict[tuple[Collection | None, str, str], str | None] = {}
+    found: dict[_RecordKey, str | None] = {}
     for collection in {one.collection for one in loose if one.collection}:
-        with_course = collection in (Collection.COURSE_ENROLMENTS, Collection.COURSE_COMPLETIONS)
         for local_id, payload in store.staged(collection):
             try:
                 record = orjson.loads(payload)
@@ -220,17 +220,18 @@ def _records_of(store: Store, loose: Sequence[TecFinding]) -> dict[tuple[Collect
                 continue
             if not isinstance(record, dict):
                 continue
-            student = str(record.get("studentIdentificationCode") or "")
-            course = str(record.get("courseCode") or "") if with_course else ""
-            key = (collection, student, course)
-            if key in wanted:
+            student, course = (str(record.get(name) or "") for name in ("studentIdentificationCode", "courseCode"))
+            # A finding may name the student, the course or both.
+            for key in {(collection, student, course), (collection, student, ""), (collection, "", course)} & wanted:
                 found[key] = None if key in found else local_id
     return found
 
 
-def _key(finding: TecFinding) -> tuple[Collection | None, str, str]:
-    with_course = finding.collection in (Collection.COURSE_ENROLMENTS, Collection.COURSE_COMPLETIONS)
-    return finding.collection, finding.student_id, finding.course_code if with_course else ""
+def _key(finding: TecFinding) -> _RecordKey:
+    """Return collection, student and course of the record that a finding is about, "" for what tells nothing of it."""
+    has_student = finding.collection is not Collection.COURSES
+    has_course = finding.collection not in (Collection.LEARNERS, Collection.QUALIFICATION_COMPLETIONS)
+    return finding.collection, finding.student_id if has_student else "", finding.course_code if has_course else ""
 
 
 def hint(state: State, findings: Sequence[TecFinding]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -405,3 +406,39 @@ def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: 
         done = provider.sdr("submit", "202612", "--testing", "--json")
         learners = json.loads(done.out)["collections"]["learners"]
         assert (done.code, learners["accepted"], learners["deleted"], done.err) == (0, 1, 0, "")
+
+
+@EMBEDDED
+def test_record_put_back_to_what_tec_holds_loses_its_mark(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    payload = provider.database.rows("SELECT json_payload FROM sdr_staging")[0][0]
+    provider.database.execute("UPDATE sdr_staging SET json_payload = 'nonsense'")
+    assert provider.sdr("submit", PERIOD).code == 1
+    provider.database.execute("UPDATE sdr_staging SET json_payload = ?", [payload])
+    assert provider.sdr("submit", PERIOD).code == 0
+    rows = provider.database.rows("SELECT submission_status, api_response FROM sdr_staging")
+    assert [tuple(row) for row in rows] == [("sent", None)]
+    assert "may be older" not in provider.sdr("status", PERIOD).out
+
+
+@EMBEDDED
+@pytest.mark.parametrize("same_token", [True, False])
+def test_record_counts_once_where_the_pass_starts_over(provider: Provider, same_token: bool) -> None:
+    provider.simulator.change(batch_limit=2, same_token=same_token)
+    gone = Fault(target="records", status=400, body='{"errorCode": "SC1"}', first=3, last=3)
+    provider.simulator.add_fault(gone)
+    provider.stage_learners(8)
+    done = json.loads(provider.sdr("submit", PERIOD, "--json").out)
+    counts = done["collections"]["learners"]
+    assert (counts["accepted"], counts["unchanged"], done["requests"]) == (8, 0, 5 if same_token else 7)
+
+
+@EMBEDDED
+def test_machine_whose_clock_is_ahead_of_every_token_sends_all(provider: Provider) -> None:
+    provider.simulator.change(batch_limit=2, same_token=False, token_lifetime_s=3600.0)
+    provider.simulator._submissions._now = lambda: datetime.now(timezone.utc) - timedelta(hours=2)
+    provider.stage_learners(8)
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 0, done.text
+    assert len(provider.held()) == 8
