@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -143,16 +144,13 @@ def _is_about_key(headers: Mapping[str, str], body: bytes) -> bool:
 def parse_receipt(text: str) -> Receipt | None:
     """Return the receipt in one token (`2026-01-31_02:03:04.05_<uuid>.json`, or the UUID alone), None if it is none."""
     found = _TOKEN.match(text.strip())
-    if not found:
+    if found is None:
         return None
-    day, time, fraction, uuid = found.groups()
+    day, time, fraction, uuid = found.groups("")
     received_at = None
     if day:
-        micro = int((fraction or "0")[:6].ljust(6, "0"))
-        try:
-            received_at = datetime.fromisoformat(f"{day} {time}").replace(microsecond=micro)
-        except ValueError:
-            received_at = None
+        with suppress(ValueError):
+            received_at = datetime.fromisoformat(f"{day} {time}.{fraction[:6]:0<6}")
     return Receipt(uuid.lower(), received_at)
 
 

@@ -86,7 +86,9 @@ class CscReceiver:
         ServiceUnavailable (the token service, or a wait beyond an hour), Stopped.
         """
         headers = {"SupplierKey": self._endpoint.supplier_key, "Content-Type": "application/json"}
-        body = b"[" + b",".join(records) + b"]"
+        # In one go: each further step would copy the whole batch again.
+        parts = [part for record in records for part in (b",", record)]
+        body = b"".join([b"[", *parts[1:], b"]"])
         request = Request("POST", self._endpoint.url, f"POST of {len(records)} records", headers, body)
 
         def read(raw: RawAnswer) -> Answer:

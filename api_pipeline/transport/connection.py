@@ -22,6 +22,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 _TICK_S = 0.5
 _PIECE = 65_536
+# Each piece costs three system calls; TLS and the kernel take of it what they can.
+_SENT_AT_ONCE = 1024 * 1024
 _MOST_INTERIM_ANSWERS = 32
 
 
@@ -41,7 +43,9 @@ class Deadline:
         self._idle_s = idle_s
         self._is_abandoned = is_abandoned
         self._clock = clock
-        self._until = clock() + whole_s
+        now = clock()
+        self._until = now + whole_s
+        self._look_at = now + _TICK_S
 
     def idle_until(self) -> float:
         """Return the moment at which a wait that begins now ends without success."""
@@ -49,10 +53,16 @@ class Deadline:
 
     def next_wait(self, until: float) -> float:
         """Return the seconds to wait before `until` is looked at again. Errors: TimeoutError where it is past."""
-        left = until - self._clock()
-        if left <= 0 or self._is_abandoned():
+        now = self._clock()
+        if until <= now or self._is_abandoned_at(now):
             raise TimeoutError("no answer in time")
-        return max(0.001, min(left, _TICK_S))
+        return max(0.001, min(until - now, _TICK_S))
+
+    def _is_abandoned_at(self, now: float) -> bool:
+        if now < self._look_at:
+            return False
+        self._look_at = now + _TICK_S
+        return self._is_abandoned()
 
 
 _IN_FORCE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
@@ -86,7 +96,7 @@ class _TimedReader(io.RawIOBase):
             return 0
         until = self._deadline.idle_until()
         while True:
-            self._connection.settimeout(self._deadline.next_wait(until))
+            _set_timeout(self._connection, self._deadline.next_wait(until))
             with contextlib.suppress(TimeoutError):
                 return int(self._connection.recv_into(buffer))
 
@@ -117,6 +127,12 @@ class _AnswerReader(io.BufferedReader):
                 if self.peek(1) or _has_pending(self._connection):
                     self._connection.shutdown(socket.SHUT_RDWR)
         super().close()
+
+
+def _set_timeout(connection: Any, seconds: float) -> None:
+    # To set what is set already would be a system call for nothing.
+    if connection.gettimeout() != seconds:
+        connection.settimeout(seconds)
 
 
 def _has_pending(connection: Any) -> bool:
@@ -165,9 +181,9 @@ class _Timed:
         view = memoryview(data)
         until = deadline.idle_until()
         while view:
-            self.sock.settimeout(deadline.next_wait(until))
+            _set_timeout(self.sock, deadline.next_wait(until))
             with contextlib.suppress(TimeoutError):
-                view = view[self.sock.send(view[:_PIECE]) :]
+                view = view[self.sock.send(view[:_SENT_AT_ONCE]) :]
 
 
 class PlainConnection(_Timed, HTTPConnection):
