@@ -1,7 +1,9 @@
 """`python -m benchmarks.walk`: which modules one due row passes on its way, and how often it moves between them.
 
 A run of one row is traced: from reading the table to the write-back, in every thread of the run. A move is a call from
-a function of one module to a function of another, counted by what was called last of ours in the same thread.
+a function of one module to a function of another, counted by what was called last of ours in the same thread. A run
+does much once, whatever its number of rows; so a run of two rows is traced beside it, and what it does more is what one
+more row of a batch costs.
 """
 
 from __future__ import annotations
@@ -33,14 +35,20 @@ class Walk:
     """Count, while it is on, the modules entered, the functions called and the moves between modules."""
 
     def __init__(self) -> None:
-        self.functions: set[tuple[str, str]] = set()
+        self.calls: Counter[tuple[str, str]] = Counter()
         self.moves: Counter[tuple[str, str]] = Counter()
         self.threads: set[str] = set()
 
     @property
     def modules(self) -> set[str]:
         """Return the modules that were entered."""
-        return {module for module, _ in self.functions}
+        return {module for module, _ in self.calls}
+
+    def beyond(self, other: Walk) -> Walk:
+        """Return what this walk did more than another."""
+        more = Walk()
+        more.calls, more.moves = self.calls - other.calls, self.moves - other.moves
+        return more
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -60,7 +68,7 @@ class Walk:
             return
         self.threads.add(thread)
         # Before Python 3.11 code knows its bare name alone.
-        self.functions.add((module, getattr(frame.f_code, "co_qualname", frame.f_code.co_name)))
+        self.calls[module, getattr(frame.f_code, "co_qualname", frame.f_code.co_name)] += 1
         caller = frame.f_back
         while caller is not None and _module_of(caller) is None:
             caller = caller.f_back
@@ -73,8 +81,8 @@ def _module_of(frame: FrameType) -> str | None:
     return name[len(_PACKAGE) + 1 :].removesuffix(".py") if name.startswith(_PACKAGE) else None
 
 
-def walk_of_one_row(folder: Path) -> Walk:
-    """Return the traced run of one due row on SQLite. Errors: BenchmarkFailed where the row is not sent."""
+def walk_of(rows: int) -> Walk:
+    """Return the traced run of so many due rows on SQLite. Errors: BenchmarkFailed where a row is not sent."""
     walk = Walk()
     execute = Run.execute
 
@@ -82,7 +90,11 @@ def walk_of_one_row(folder: Path) -> Walk:
         with walk.on():
             execute(self)
 
-    with SimulatorServer() as server, SqliteShop(folder, "").staging(dataset_of(Case(rows=1))) as staging:
+    with (
+        tempfile.TemporaryDirectory(prefix="d2i-csc-api-walk-") as folder,
+        SimulatorServer() as server,
+        SqliteShop(Path(folder), "").staging(dataset_of(Case(rows=rows))) as staging,
+    ):
         settings = load_settings(
             DB_CONNECTION_STRING=staging.connection_string,
             TABLE_NAME=TABLE,
@@ -100,19 +112,21 @@ def walk_of_one_row(folder: Path) -> Walk:
             run(settings)
         finally:
             Run.execute = execute  # type: ignore[method-assign]
-        if staging.count("submission_status = 'sent'") != 1:
-            raise BenchmarkFailed("the row was not sent")
+        if staging.count("submission_status = 'sent'") != rows:
+            raise BenchmarkFailed("a row was not sent")
     return walk
 
 
 def main() -> None:
     """Print the figures, and the moves by pair of modules."""
-    with tempfile.TemporaryDirectory(prefix="d2i-csc-api-walk-") as folder:
-        walk = walk_of_one_row(Path(folder))
-    sys.stdout.write(
-        f"one due row: {len(walk.modules)} modules, {len(walk.functions)} functions, {walk.moves.total()} moves "
-        f"between modules, {len(walk.threads)} threads\n"
-    )
+    one, two = walk_of(1), walk_of(2)
+    _print("a run of one due row", one)
+    _print("each further row", two.beyond(one))
+
+
+def _print(what: str, walk: Walk) -> None:
+    modules, moves = len(walk.modules), walk.moves.total()
+    sys.stdout.write(f"{what}: {modules} modules, {len(walk.calls)} functions, {moves} moves between modules\n")
     for (before, after), count in walk.moves.most_common():
         sys.stdout.write(f"{count:5} {before} -> {after}\n")
 
