@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
+from api_pipeline.db import Retrying
 from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.diagnostics.layout import check_layout
 from api_pipeline.errors import AlreadyRunning, SettingsError
 from api_pipeline.outbox.opening import open_store, shard_of
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable

@@ -13,6 +13,7 @@ from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
 from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, make_receiver, reach_of
+from api_pipeline.db import Retrying
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import RunParts
@@ -24,7 +25,6 @@ from api_pipeline.outbox.opening import shard_of
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker

@@ -12,7 +12,7 @@ from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of
 from api_pipeline.common.clock import Stopwatch, utc_now
 from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.csc_api.factory import check_transport
-from api_pipeline.db import working_as
+from api_pipeline.db import Retrying, working_as
 from api_pipeline.db.run_lock import locked
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.delivery.planner import PlanCounts
@@ -20,7 +20,6 @@ from api_pipeline.delivery.run import Run
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.opening import open_store, shard_of
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import superseded_before

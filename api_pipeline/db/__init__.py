@@ -14,7 +14,7 @@ from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
 from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.db.prepared import Row
-from api_pipeline.db.probing import unless_refused
+from api_pipeline.db.retry import LockLost, Retrying, unless_refused
 from api_pipeline.sql.binding import Rows, given_numbers, given_rows, given_texts, given_values, rows_as_table
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
@@ -31,7 +31,9 @@ __all__ = [
     "ConnectionLost",
     "DatabaseBusy",
     "KeyTaken",
+    "LockLost",
     "Parameters",
+    "Retrying",
     "Row",
     "Rows",
     "RowsMissed",

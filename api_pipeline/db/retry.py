@@ -1,17 +1,24 @@
-"""Repeat work on a database that is away or busy, on a new connection where needed, within a limited time."""
+"""Work on a database that is away or busy, which is repeated within a limited time, and work that it refuses."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from api_pipeline.db.connection import Connection
+from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy
 
+_LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 
 _Result = TypeVar("_Result")
+
+
+class LockLost(DatabaseError):
+    """The run lock was lost with its connection, and another run has it now."""
 
 
 class RetryBudget(NamedTuple):
@@ -22,29 +29,70 @@ class RetryBudget(NamedTuple):
     sleep: Callable[[float], None]
 
 
-def with_retry(
-    connection: Connection,
-    work: Callable[[], _Result],
-    retry_budget: RetryBudget,
-    after_reopen: Callable[[], None] = lambda: None,
-) -> _Result:
-    """Return what `work` gives, repeating it while the database is away or busy. `work` must be safe to repeat.
+class Retrying:
+    """Repeat work on one connection within a time; the work must be safe to repeat.
 
-    `after_reopen` prepares a new connection (it takes the run lock again). Errors: DatabaseError of the last try.
+    `after_reopen` prepares a new connection (it takes the run lock again).
     """
-    until = retry_budget.clock() + retry_budget.seconds
-    wait = _FIRST_WAIT_S
-    must_reopen = False
-    while True:
+
+    def __init__(
+        self, connection: Connection, budget: RetryBudget, after_reopen: Callable[[], None] = lambda: None
+    ) -> None:
+        self._connection = connection
+        self._budget = budget
+        self._after_reopen = after_reopen
+
+    def run(self, work: Callable[[], _Result]) -> _Result:
+        """Return what `work` gives; repeat it while the database is away or busy, on a new connection where needed.
+
+        Errors: DatabaseError of the last try.
+        """
+        budget = self._budget
+        until = budget.clock() + budget.seconds
+        wait = _FIRST_WAIT_S
+        must_reopen = False
+        while True:
+            try:
+                if must_reopen:
+                    self._connection.reopen()
+                    self._after_reopen()
+                    must_reopen = False
+                return work()
+            except (ConnectionLost, DatabaseBusy) as error:
+                if budget.clock() + wait > until:
+                    raise
+                must_reopen = must_reopen or isinstance(error, ConnectionLost)
+            budget.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_S)
+
+    def attempt(self, what: str, work: Callable[[], object]) -> DatabaseError | None:
+        """Do `work`. Return the error where the database refuses it, else None; `what` names the work in the log.
+
+        Errors: DatabaseError where the database is away or busy, or the lock is lost.
+        """
         try:
-            if must_reopen:
-                connection.reopen()
-                after_reopen()
-                must_reopen = False
-            return work()
-        except (ConnectionLost, DatabaseBusy) as error:
-            if retry_budget.clock() + wait > until:
-                raise
-            must_reopen = must_reopen or isinstance(error, ConnectionLost)
-        retry_budget.sleep(wait)
-        wait = min(wait * 2, _LONGEST_WAIT_S)
+            self.run(work)
+        except (ConnectionLost, DatabaseBusy, LockLost):
+            raise
+        except DatabaseError as error:
+            _LOG.debug("the database refused %s: %s", what, error)
+            return error
+        return None
+
+
+def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
+    """Return what `ask` returns, or None where the database refuses the query that it runs.
+
+    It may ask for something that is not there: a table of a later version, a column that is optional. The database
+    refuses a query whose table or column is missing or may not be read, and one that compares types which it cannot
+    compare; a statement that a time limit of the server ends counts as refused too. Errors: DatabaseErrors of every
+    other class, such as ConnectionLost: they say nothing about the tables.
+    """
+    try:
+        return ask()
+    except DatabaseError as error:
+        # Every other error has a class of its own (`sql.driver_errors`).
+        if type(error) is not DatabaseError:
+            raise
+        _LOG.debug("the database refused a query that it may refuse: %s", error)
+        return None

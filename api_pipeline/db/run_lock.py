@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api_pipeline.db.connection import Connection
+from api_pipeline.db.retry import LockLost
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
@@ -32,10 +33,6 @@ _PREFIX = "d2i-csc-api"
 # in the call by -999, and raises it as well.
 _NOT_TRIED = (-2, -3)
 _FAR_BEHIND_THE_DATA = 1 << 61
-
-
-class LockLost(DatabaseError):
-    """The run lock was lost with its connection, and another run has it now."""
 
 
 class RunLock:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from api_pipeline.db import Retrying
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.model import Invalid, Outcome, Record, RecordKind
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api_pipeline.db import Retrying
 from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
 from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.succession import Claim, held_for_others, succeeded

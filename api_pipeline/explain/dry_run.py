@@ -6,10 +6,10 @@ from typing import Any
 
 from api_pipeline.assembly.checks import check_control_tables, plan_options
 from api_pipeline.assembly.request import RunRequest, retry_budget_of
+from api_pipeline.db import Retrying
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings

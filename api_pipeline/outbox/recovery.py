@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from api_pipeline.db import Retrying
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import DUE_STATUSES
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
@@ -83,7 +83,7 @@ class Recovery:
         batches, purges = self._db.run(partial(self._accepted_of, receipts))
         refused: set[int] = set()
         for (run_id, batch), outcomes in batches.items():
-            unwritten, _ = self._db.write_what_can_be(self._write_back(run_id), batch, outcomes)
+            unwritten, _ = self._write_back(run_id).write_what_can_be(self._db, batch, outcomes)
             refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
         for receipt, purge in purges:
             log = partial(self._write_back(receipt.run_id).log, receipt.batch, [purge])

@@ -8,14 +8,13 @@ from dataclasses import replace
 from functools import partial
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
-from api_pipeline.db import KeyTaken
+from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Outcome, Record
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
@@ -69,7 +68,7 @@ class ReliableWriteBack:
             if (about_to_send or read_ahead) and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
                 self._breaker.count(failed=False)
                 return outcomes
-            unwritten, error = self._db.write_what_can_be(self._write_back, batch, outcomes)
+            unwritten, error = self._write_back.write_what_can_be(self._db, batch, outcomes)
         except DatabaseError as lost:
             raise type(lost)(f"{lost}{self._kept(batch, outcomes)}") from None
         except Exception as unforeseen:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from api_pipeline.api_response import UUID
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import KeyTaken
+from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Outcome
@@ -61,6 +62,29 @@ class WriteBack:
             # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
             self._write(batch, outcomes, also, is_repeated=True)
         self._is_in_doubt = False
+
+    def write_what_can_be(
+        self, db: Retrying, batch: int, outcomes: Sequence[Outcome]
+    ) -> tuple[list[Outcome], DatabaseError | None]:
+        """Write outcomes together or, if that is refused, each alone; return the refused ones and the reason.
+
+        Errors: those of `Retrying.attempt`, and program errors.
+        """
+        error = self._try(db, batch, outcomes) if outcomes else None
+        if error is None or len(outcomes) == 1:
+            return ([], None) if error is None else (list(outcomes), error)
+        unwritten = []
+        for outcome in outcomes:
+            if refusal := self._try(db, batch, [outcome]):
+                unwritten.append(outcome)
+                error = refusal
+        return (unwritten, error) if unwritten else ([], None)
+
+    def _try(self, db: Retrying, batch: int, outcomes: Sequence[Outcome]) -> DatabaseError | None:
+        """Write outcomes as they are, or else as near to that as every database can hold; return why it failed."""
+        write = partial(self.write, batch, outcomes)
+        what = f"the answers of {len(outcomes)} rows"
+        return db.attempt(what, write) and db.attempt(what, partial(write, as_near_as_can_be=True))
 
     def log(self, batch: int, outcomes: Sequence[Outcome]) -> None:
         """Log outcomes whose effect is recorded already, unless they are in the log. Errors: DatabaseError."""

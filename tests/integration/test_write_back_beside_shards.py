@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.db import Retrying
 from api_pipeline.model import Record, State, UpToDate
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.run_summary import RunSummary

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from api_pipeline.csc_api.answers import Answer, Receipts
-from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import NoProgress, Run, RunParts
@@ -20,7 +20,6 @@ from api_pipeline.model import Receipt
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding

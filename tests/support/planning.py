@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding

@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.changes import Destination
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.journal_entry import write_entry
-from api_pipeline.db.retry import with_retry
+from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import LockKeeper, locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
@@ -116,7 +116,7 @@ class Collection:
         write_entry(self._store.connection, lambda: self._store.finish_run(values), is_end=True)
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
-        return with_retry(self._store.connection, work, self._parts.budget, self._lock.retake)
+        return Retrying(self._store.connection, self._parts.budget, self._lock.retake).run(work)
 
     def _client(self, estab: str, secret: str) -> IdaasClient:
         limiter = RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._stop.is_set)

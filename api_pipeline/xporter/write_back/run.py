@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db.retry import with_retry
+from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import take
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
@@ -88,7 +88,7 @@ class _WriteBack:
         return summary
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
-        return with_retry(self._parts.store.connection, work, self._parts.budget, self._lost)
+        return Retrying(self._parts.store.connection, self._parts.budget, self._lost).run(work)
 
     def _lost(self) -> None:
         # The lock hung on the connection that was lost; another write-back may have begun.

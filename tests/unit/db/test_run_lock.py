@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.db import Connection, connect, run_lock
+from api_pipeline.db import Connection, LockLost, connect, run_lock
 from api_pipeline.errors import AlreadyRunning, DatabaseError
 
 TABLE = "staging"
@@ -57,7 +57,7 @@ def test_run_that_lost_its_lock_to_another_changes_nothing_any_more(runs: Runs) 
     keeper.take()
     keeper.release()  # as the database does when the connection is lost
     other = run_lock.take(runs.another(), TABLE, None)
-    with pytest.raises(run_lock.LockLost, match="another run was at work"):
+    with pytest.raises(LockLost, match="another run was at work"):
         keeper.retake()
     other.release()
     for change in (
@@ -65,7 +65,7 @@ def test_run_that_lost_its_lock_to_another_changes_nothing_any_more(runs: Runs) 
         lambda: connection.execute("CREATE TABLE t (a INT)"),
         connection.transaction().__enter__,
     ):
-        with pytest.raises(run_lock.LockLost):
+        with pytest.raises(LockLost):
             change()
     assert connection.query("SELECT COUNT(*) FROM sqlite_master") == [(0,)]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.db.retry import RetryBudget
+from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.model import Accepted, Receipt, Record, RecordKind, StagedRow
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery, last_of_each, recovered
-from api_pipeline.outbox.retrying import Retrying
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.plan import Policy
