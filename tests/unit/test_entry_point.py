@@ -1,0 +1,23 @@
+"""The program's start: what it leaves the interpreter to do at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_PROGRAM = """
+import atexit, gc
+import api_pipeline.cli
+from api_pipeline.entry_point import main
+def say():
+    left = gc.get_objects()
+    print(len(left) < gc.get_freeze_count())
+atexit.register(say)
+main()
+"""
+
+
+def test_ending_program_leaves_no_object_to_look_through() -> None:
+    # With the interpreter's own looks at every object a run of one row took a sixth more CPU.
+    done = subprocess.run([sys.executable, "-c", _PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
