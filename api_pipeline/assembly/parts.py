@@ -31,8 +31,8 @@ from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_string import database_named_by
+from api_pipeline.transport.exchange import FIRST_WAIT_S
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import FIRST_WAIT_S
 from api_pipeline.transport.session import DirectSession
 
 _LOG = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from api_pipeline.sdr.settings import SdrSettings
 from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import Pace
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
 

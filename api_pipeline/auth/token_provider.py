@@ -1,10 +1,12 @@
-"""OAuth 2.0 client-credentials tokens: fetched once, kept with their expiry, renewed before they expire (contract 4).
+"""Access tokens: fetched once for all threads, kept with their expiry, renewed before they expire (contract 4).
 
-Start reading at `TokenProvider`, which all senders of a service share; `Credentials` says where and as whom.
+Start reading at `TokenProvider`, which gets them by OAuth 2.0 client credentials and which all senders of a service
+share; `Credentials` says where and as whom. `SharedToken` knows no service: each provider of tokens is one.
 """
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +14,77 @@ from urllib.parse import quote_plus, urlencode
 
 import requests
 
-from api_pipeline.auth.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
 from api_pipeline.auth.token_answer import SettingNames, read_token
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
+from api_pipeline.transport.exchange import RetryPolicy, obey_wait, repeated
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
-from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait, retrying
 from api_pipeline.transport.single_request import Reach, Request, Transient, ask
+
+MAX_TOKEN_BYTES = 64 * 1024
+"""The most bytes of a token service's answer (contract 4)."""
+
+_RENEW_EARLY_S = 300.0
+_RENEW_EARLY_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and the monotonic second from which it is renewed. `generation` counts the fetches of a run."""
+
+    value: str
+    renew_at: float
+    generation: int
+
+    def __repr__(self) -> str:
+        return f"Token(generation={self.generation})"
+
+
+class SharedToken:
+    """Give every thread the same token. If several find it expired, one of them fetches a new one and the others wait.
+
+    `fetch` returns a token and for how many seconds to use it. One thread at a time calls it. An error that it raises
+    reaches every thread that asks for the token.
+    """
+
+    def __init__(self, clock: Callable[[], float], fetch: Callable[[], tuple[str, float]]) -> None:
+        self._clock = clock
+        self._fetch_token = fetch
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._taken = 1
+
+    def token(self) -> Token:
+        """Return a token that has not expired. Errors: those of `fetch`."""
+        token = self._token
+        if token is not None and self._clock() < token.renew_at:
+            return token
+        return self._fetch_unless_newer(token)
+
+    def renew(self, refused: Token) -> Token:
+        """Return a token other than the one that was refused; fetch it unless another thread has already."""
+        return self._fetch_unless_newer(refused)
+
+    def note_taken(self, token: Token) -> None:
+        """Note that the service accepted this token."""
+        self._taken = max(self._taken, token.generation)
+
+    def is_untried_renewal(self, token: Token) -> bool:
+        """Return whether this token replaced another and was never accepted. Then a third one would not help."""
+        return token.generation > self._taken
+
+    def _fetch_unless_newer(self, old: Token | None) -> Token:
+        with self._lock:
+            current = self._token
+            if current is not None and current is not old:
+                return current
+            value, used_s = self._fetch_token()
+            self._token = Token(value, self._clock() + used_s, current.generation + 1 if current else 1)
+            return self._token
+
+
+def used_for(lifetime_s: float) -> float:
+    """Return for how many seconds a token of this lifetime is used: it is renewed a little before it expires."""
+    return lifetime_s - min(_RENEW_EARLY_S, lifetime_s * _RENEW_EARLY_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +135,21 @@ class TokenProvider(SharedToken):
         if self._limiter.is_stopped:
             raise Stopped
         try:
-            value, lifetime_s = retrying(self._policy, self._limiter)(self._fetch)
+            found = repeated(self._policy, self._limiter, self._fetch)
         except (AuthenticationRefused, ServiceUnavailable):
             # No request can do without a token: those who wait for it here must not ask again.
             self._limiter.stop()
             raise
-        except TransientError as error:
+        if isinstance(found, Transient):
             self._limiter.stop()
             raise ServiceUnavailable(
-                f"Could not get an access token: {error.transient.reason}. Nothing was sent that needs one; run again "
+                f"Could not get an access token: {found.reason}. Nothing was sent that needs one; run again "
                 f"when the token service answers (d2i-csc-api {self._credentials.names.test} shows the way to it)."
-            ) from None
+            )
+        value, lifetime_s = found
         return value, used_for(lifetime_s)
 
-    def _fetch(self) -> tuple[str, float]:
+    def _fetch(self) -> tuple[str, float] | Transient:
         try:
             found = self._fetch_as(self._logins[0])
         except AuthenticationRefused:
@@ -89,20 +157,21 @@ class TokenProvider(SharedToken):
                 raise
             self._logins = self._logins[1:]
             found = self._fetch_as(self._logins[0])
-        self._logins = self._logins[:1]
+        if not isinstance(found, Transient):
+            self._logins = self._logins[:1]
         return found
 
-    def _fetch_as(self, login: str) -> tuple[str, float]:
+    def _fetch_as(self, login: str) -> tuple[str, float] | Transient:
         answer = ask(self._session, self._reach, _token_request(self._credentials, login))
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network error: ")
             known = "the token service could not be reached"
-            raise TransientError(answer._replace(reason=what if what.startswith(known) else f"{known} ({what})"))
+            return answer._replace(reason=what if what.startswith(known) else f"{known} ({what})")
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):
             obey_wait(self._limiter, read, self._reach.peer)
-            raise TransientError(read)
-        self._on_token(read[0])
+        else:
+            self._on_token(read[0])
         return read
 
 

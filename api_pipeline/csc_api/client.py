@@ -13,8 +13,7 @@ from functools import partial
 
 import requests
 
-from api_pipeline.auth.shared_token import Token
-from api_pipeline.auth.token_provider import TokenProvider
+from api_pipeline.auth.token_provider import Token, TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
     Forbidden,
@@ -26,9 +25,8 @@ from api_pipeline.csc_api.answers import (
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.transport.exchange import Answered, Exchange
+from api_pipeline.transport.exchange import Answered, Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request
 
 

@@ -16,9 +16,9 @@ from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.loading import Settings
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
 

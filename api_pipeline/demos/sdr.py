@@ -22,7 +22,7 @@ from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Pace, Verdict
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
 

@@ -29,9 +29,9 @@ from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, Setti
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.session import make_session, trusted_by_environment
 from api_pipeline.transport.single_request import RawAnswer
 

@@ -19,9 +19,8 @@ from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, Manners, refused_token
-from api_pipeline.transport.exchange import Exchange
+from api_pipeline.transport.exchange import Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
 _LONGEST_RECEIVER = 100

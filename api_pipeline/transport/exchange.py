@@ -1,20 +1,71 @@
-"""One exchange with a service: the request, its repetition, and a new token where the first is refused.
+"""One exchange with a service: the request, its repetition, and a new token where the first is refused (contract 4).
 
 Every service uses it. How an answer is read, and what a refused token means, the service says itself.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import requests
 
-from api_pipeline.errors import PipelineError
+from api_pipeline.errors import PipelineError, ServiceUnavailable
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy, TransientError, obey_wait, retrying
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
+
+FIRST_WAIT_S = 1.0
+
+_Result = TypeVar("_Result")
+
+
+class RetryPolicy(NamedTuple):
+    """At most MAX_ATTEMPTS tries for one request, with at most `max_wait_s` seconds between two of them."""
+
+    max_attempts: int
+    max_wait_s: float
+    jitter: Callable[[float, float], float] = random.uniform
+
+    def at_most(self, attempts: int | None) -> RetryPolicy:
+        """Return the policy with no more tries than `attempts` (None: as many as now)."""
+        return self if attempts is None else self._replace(max_attempts=min(attempts, self.max_attempts))
+
+
+def backoff_s(attempt: int, max_wait_s: float, jitter: Callable[[float, float], float]) -> float:
+    """Return the seconds to wait after try number `attempt` (1, 2, ...): a random time up to a limit that doubles."""
+    cap = min(max_wait_s, FIRST_WAIT_S * 2.0 ** min(attempt - 1, 30))
+    return jitter(0.0, cap)
+
+
+def repeated(
+    policy: RetryPolicy, limiter: RateLimiter, attempt: Callable[[], _Result | Transient]
+) -> _Result | Transient:
+    """Return what `attempt` returns; call it again after a wait while that is transient and tries are left.
+
+    Errors: Stopped, and those of `attempt`.
+    """
+    tries = 1
+    while isinstance(result := attempt(), Transient) and tries < policy.max_attempts:
+        limiter.sleep(backoff_s(tries, policy.max_wait_s, policy.jitter))
+        tries += 1
+    return result
+
+
+def obey_wait(limiter: RateLimiter, transient: Transient, peer: str) -> None:
+    """Make every sender wait as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
+    wait_s = transient.retry_after_s
+    if wait_s is not None and not limiter.hold(wait_s):
+        raise ServiceUnavailable(
+            f"{peer[:1].upper()}{peer[1:]} asks to wait {wait_words(wait_s)} (HTTP {transient.code}), longer than a "
+            "run waits, which is an hour in all; run again after that."
+        )
+
+
+def wait_words(seconds: float) -> str:
+    """Return a wait in the unit that suits it."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds:.0f} seconds"
 
 
 class Unauthorised(NamedTuple):
@@ -112,20 +163,20 @@ class Exchange(Generic[_Token]):
         arrived = False
         is_retried = False
 
-        def attempt() -> _Answer:
+        def attempt() -> _Answer | Transient:
             nonlocal arrived, is_retried
             answer = self._with_token(request, read, retried=is_retried)
             is_retried = True
             if isinstance(answer, Transient):
                 arrived = arrived or answer.may_have_arrived
-                raise TransientError(answer)
-            self._limiter.widen()
+            else:
+                self._limiter.widen()
             return answer
 
-        try:
-            return Answered(retrying(self._policy.at_most(max_attempts), self._limiter)(attempt), arrived)
-        except TransientError as error:
-            return Answered(error.transient._replace(may_have_arrived=arrived), arrived)
+        answer = repeated(self._policy.at_most(max_attempts), self._limiter, attempt)
+        if isinstance(answer, Transient):
+            answer = answer._replace(may_have_arrived=arrived)
+        return Answered(answer, arrived)
 
     def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
         token = self._tokens.token()

@@ -29,7 +29,7 @@ from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, w
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
 PERIOD = 202608

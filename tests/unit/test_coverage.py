@@ -17,7 +17,7 @@ OUTSIDE = frozenset(
     {
         *("click", "concurrent", "ctypes", "dotenv", "http", "keyring", "os", "pyodbc"),
         *("queue", "requests", "shutil", "signal", "smtplib", "socket", "sqlite3", "ssl"),
-        *("subprocess", "tempfile", "tenacity", "threading", "time", "truststore", "urllib3"),
+        *("subprocess", "tempfile", "threading", "time", "truststore", "urllib3"),
     }
 )
 # Judged by other tests than those that `scripts/test --coverage` runs, and why.

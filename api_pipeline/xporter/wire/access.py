@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import requests
 
 from api_pipeline.errors import PipelineError
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
 IN_MEMORY_BYTES = 32 * 1024 * 1024

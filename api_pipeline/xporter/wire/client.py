@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from api_pipeline.auth.shared_token import Token
+from api_pipeline.auth.token_provider import Token
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
-from api_pipeline.auth.shared_token import MAX_TOKEN_BYTES, SharedToken, used_for
-from api_pipeline.transport.retry import TransientError, retrying
+from api_pipeline.auth.token_provider import MAX_TOKEN_BYTES, SharedToken, used_for
+from api_pipeline.transport.exchange import repeated
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
@@ -28,15 +28,16 @@ class IdaasTokens(SharedToken):
         self._caller = caller
 
     def _fetch_or_fail(self) -> tuple[str, float]:
-        try:
-            found = retrying(self._caller.policy, self._caller.limiter)(self._fetch)
-        except TransientError as error:
-            raise Failed(Outcome.UNAVAILABLE, f"no token: {error.transient.reason}") from None
+        found: tuple[str, float] | ApiError | Transient = repeated(
+            self._caller.policy, self._caller.limiter, self._fetch
+        )
+        if isinstance(found, Transient):
+            raise Failed(Outcome.UNAVAILABLE, f"no token: {found.reason}")
         if isinstance(found, ApiError):
             raise failed(found)
         return found
 
-    def _fetch(self) -> tuple[str, float] | ApiError:
+    def _fetch(self) -> tuple[str, float] | ApiError | Transient:
         caller = self._caller
         members = {
             **{"estab": caller.estab, "relyingParty": caller.access.relying_party},
@@ -51,11 +52,9 @@ class IdaasTokens(SharedToken):
         with caller.limiter.passage():
             caller.observers.on_request()
             raw = ask(caller.session, caller.reach, request)
-        if isinstance(raw, Transient):
-            raise TransientError(raw)
-        return self._read(raw)
+        return raw if isinstance(raw, Transient) else self._read(raw)
 
-    def _read(self, raw: RawAnswer) -> tuple[str, float] | ApiError:
+    def _read(self, raw: RawAnswer) -> tuple[str, float] | ApiError | Transient:
         passing = transient(raw, f"the token service answered HTTP {raw.status}")
         answer = members_in(raw)
         named = {name.lower(): value for name, value in (answer or {}).items()}
@@ -68,10 +67,10 @@ class IdaasTokens(SharedToken):
         error = read_error(answer, raw.status) if answer is not None else None
         is_ours = error is not None and error.kind in (ErrorKind.SECRET, ErrorKind.PAUSED)
         if passing is not None and not is_ours:
-            raise TransientError(passing)
+            return passing
         if error is None or (error.kind is ErrorKind.OTHER and raw.status < 400):
             said = f"the token service's answer (HTTP {raw.status}) holds no token"
-            raise TransientError(Transient(raw.status, said, None, may_have_arrived=False))
+            return Transient(raw.status, said, None, may_have_arrived=False)
         return error if is_ours else replace(error, kind=ErrorKind.SECRET)
 
 

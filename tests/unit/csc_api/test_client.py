@@ -15,8 +15,8 @@ from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.csc_api.answers import Forbidden, Malformed, PermanentError, Receipts, TooLarge, Transient
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import RawAnswer, Reach
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver, Reply, honest

@@ -13,7 +13,7 @@ from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.opening import Way, make_receiver
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.wire import Address, Manners
-from api_pipeline.transport.retry import RetryPolicy
+from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver

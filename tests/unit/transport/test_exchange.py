@@ -8,12 +8,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from api_pipeline.auth.shared_token import Token
-from api_pipeline.auth.token_provider import Credentials, TokenProvider
+from api_pipeline.auth.token_provider import Credentials, Token, TokenProvider
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
+from api_pipeline.transport.exchange import Answered, Exchange, RetryPolicy, Unauthorised
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
-from api_pipeline.transport.retry import RetryPolicy
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, transient
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver, Reply
