@@ -25,6 +25,15 @@ _SENT_BEFORE = re.compile(r" \(sent before: [^)]*\)$")
 _TIME = r"\d{4}-\d{2}-\d{2}[_T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?Z?_"
 _RECEIPT = re.compile(rf"(?:^|\(sent before: )(?:{_TIME})?({UUID}[^)]*)", re.I)
 _LONGEST_RECEIPT = 100
+# What this program itself says of a row that got no answer, and the receipts alone: no value of a record can be in it.
+_ID = rf"{UUID}(?:\.json)?"
+_OWN = re.compile(
+    rf"(?:{_ID}|NOT SENT: superseded by row -?\d+"
+    rf"|NOT SENT: the receiver holds exactly this payload(?: \(receipt {_ID}\))?"
+    rf"|TESTING: (?:simulated receipt {UUID}|nothing would be sent, the receiver holds this payload))"
+    rf"(?: \(sent before: {_ID}\))?",
+    re.I,
+)
 
 
 class Source(str, Enum):
@@ -109,6 +118,11 @@ def rehearsed(text: str, before: str | None) -> str:
     That may be the only sign of what the receiver holds (docs/decisions/0016).
     """
     return f"{text} (sent before: {before[:_LONGEST_RECEIPT]})" if before else text
+
+
+def is_own(answer: str) -> bool:
+    """Return whether an answer is a receipt or this program's own sentence, so that it quotes nothing."""
+    return _OWN.fullmatch(answer.strip()) is not None
 
 
 def last_receipt(answer: str | None) -> str | None:

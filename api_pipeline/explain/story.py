@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from api_pipeline.api_response import is_own
 from api_pipeline.assembly.request import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
@@ -29,7 +29,6 @@ from api_pipeline.sql.statements import load
 
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
-_RECEIPT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 @dataclass(slots=True)
@@ -176,7 +175,7 @@ def _row_story(row: Any, due: set[int], newest: int, mask: Mask) -> RowStory:
 
 
 def _answer(text: str, payload: str, mask: Mask) -> str:
-    return text if _RECEIPT.fullmatch(text.strip()) else mask(text, payload)
+    return text if is_own(text) else mask(text, payload)
 
 
 def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_due: bool) -> str:

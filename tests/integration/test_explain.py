@@ -75,6 +75,20 @@ def test_older_rows_and_sent_rows_say_why_they_are_not_due(
 
 
 @ONE
+def test_own_answers_of_rows_are_shown_whole(deployed: TestDatabase, settings: dict[str, str], tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("P1"), staged("P1", child("P1", mis_child_id="M1"))])
+    rehearsal = invoke_cli(["run", "--testing", "--table", deployed.table, "--json"], settings, tmp_path)
+    assert json.loads(rehearsal.out)["superseded"] == 0
+    (newest, _) = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)["rows"]
+    assert newest["answer"].startswith("TESTING: simulated receipt ")
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+
+    story = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+
+    assert story["rows"][1]["answer"] == f"NOT SENT: superseded by row {newest['id']}"
+
+
+@ONE
 def test_invalid_payload_shows_its_findings_and_that_nothing_would_be_sent(
     deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
 ) -> None:

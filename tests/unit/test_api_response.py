@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from api_pipeline.api_response import Source, given, last_receipt, read, refused, rehearsed, superseded, up_to_date
+from api_pipeline.api_response import (
+    Source,
+    given,
+    is_own,
+    last_receipt,
+    read,
+    refused,
+    rehearsed,
+    superseded,
+    up_to_date,
+)
 
 RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 RULES = st.lists(
@@ -78,3 +88,32 @@ def test_receipt_before_a_rehearsal_is_not_part_of_a_rule() -> None:
 @pytest.mark.parametrize("answer", [None, "", "HTTP 400: x", up_to_date(RECEIPT), superseded(7), f"was {RECEIPT}"])
 def test_answer_that_only_speaks_of_a_receipt_is_none(answer: str | None) -> None:
     assert last_receipt(answer) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(RECEIPT, f"{RECEIPT}.json ", superseded(123456), superseded(-7), up_to_date(None), up_to_date(RECEIPT)),
+        *(f"TESTING: simulated receipt {RECEIPT}", rehearsed(f"TESTING: simulated receipt {RECEIPT}", RECEIPT)),
+    ],
+)
+def test_own_answer_that_quotes_nothing_is_known(answer: str) -> None:
+    assert is_own(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            "",
+            "HTTP 400: x",
+            f"{RECEIPT} Smith",
+            f"{superseded(7)} Smith",
+            f"NOT SENT: {RECEIPT}",
+            "TESTING: HTTP 400: x",
+        ),
+        f"{superseded(7)} (sent before: Smith)",
+    ],
+)
+def test_answer_that_may_quote_a_value_is_not_an_own_one(answer: str) -> None:
+    assert not is_own(answer)

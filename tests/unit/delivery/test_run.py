@@ -168,12 +168,25 @@ def outcome_of(kind: str) -> Outcome:
     ],
 )
 def test_outcome_is_added_to_its_own_counts_alone(kind: str, counts: dict[str, int]) -> None:
-    summary = RunSummary(
-        run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
-    )
+    summary = empty_summary(is_testing=False)
 
     count(summary, outcome_of(kind))
 
     assert {name: value for name, value in summary.by_json_name.items() if value} == {
         {"rejected": "invalid", "refused": "rejected"}.get(name, name): value for name, value in counts.items()
     }
+
+
+@pytest.mark.parametrize("kind", ["accepted", "held"])
+def test_rehearsal_closes_no_older_row(kind: str) -> None:
+    summary = empty_summary(is_testing=True)
+
+    count(summary, outcome_of(kind))
+
+    assert summary.superseded == 0
+
+
+def empty_summary(*, is_testing: bool) -> RunSummary:
+    return RunSummary(
+        run_id="run-1", table="staging", receiver=HERE, is_testing=is_testing, is_deltas=False, started_at=AT
+    )
