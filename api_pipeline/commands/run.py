@@ -84,6 +84,7 @@ def execute(
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
+    from api_pipeline.assembly import libraries  # noqa: F401 - first of all, as its text says
     from api_pipeline.assembly.request import RunObservers, RunRequest
     from api_pipeline.assembly.run import run
     from api_pipeline.notify.ending import counts_of

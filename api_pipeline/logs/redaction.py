@@ -56,9 +56,10 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: frozenset[str] = frozenset()
         self._followers: list[Redactor] = []
-        self._literals: re.Pattern[str] | None = None
+        # The pattern of the secrets beside it: one that was compiled of fewer than are known now is not used.
+        self._literals: tuple[frozenset[str], re.Pattern[str] | None] = (self._secrets, None)
         self._disguised: dict[str, re.Pattern[str]] = {}
         self._add_all(secrets)
 
@@ -103,19 +104,20 @@ class Redactor:
 
     def forget(self) -> None:
         """Forget every secret."""
-        self._secrets, self._literals, self._disguised = set(), None, {}
+        self._secrets, self._disguised = frozenset(), {}
 
     def hide_known(self, text: str) -> str:
         """Return `text` with the known secrets replaced by ***, and nothing else changed."""
-        if self._literals is None:
+        secrets = self._secrets
+        if not secrets:
             return text
-        text = self._literals.sub(HIDDEN, text)
+        text = self._pattern_of(secrets).sub(HIDDEN, text)
         if not _MAY_DISGUISE.search(text):
             return text
         # 15 ms for each secret: the start of a command need not pay them before there is a text that asks for it, and a
         # new token need not pay them for the secrets that were known before.
         patterns = self._disguised
-        for secret in self._secrets - patterns.keys():
+        for secret in secrets - patterns.keys():
             patterns[secret] = _one_of(_forms_of(secret))
         for secret in sorted(patterns, key=len, reverse=True):
             text = patterns[secret].sub(HIDDEN, text)
@@ -132,9 +134,15 @@ class Redactor:
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         for follower in self._followers:
             follower._add_all(known)
-        if not known <= self._secrets:
-            self._secrets |= known
-            self._literals = _one_of({form for secret in self._secrets for form in _literals_of(secret)})
+        self._secrets |= known
+
+    def _pattern_of(self, secrets: frozenset[str]) -> re.Pattern[str]:
+        """Return the pattern that finds these secrets; it is compiled for the first text behind a new one."""
+        known, pattern = self._literals
+        if pattern is None or known != secrets:
+            pattern = _one_of({form for secret in secrets for form in _literals_of(secret)})
+            self._literals = (secrets, pattern)
+        return pattern
 
 
 def _one_of(forms: Iterable[str]) -> re.Pattern[str]:
