@@ -15,14 +15,14 @@ from api_pipeline.db import connect
 from api_pipeline.diagnostics.steps import Report
 from api_pipeline.diagnostics.tec import check_tec
 from api_pipeline.sdr import opening
-from api_pipeline.sdr.flows import Desk
+from api_pipeline.sdr.flows import Context
 from api_pipeline.sdr.openapi import schema_check
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.settings import SdrSettings
 from api_pipeline.sdr.store import TABLE_MAKER, Store
-from api_pipeline.sdr.validation import Pace
-from api_pipeline.sdr.wire import Address, Manners
+from api_pipeline.sdr.validation import PollTiming
+from api_pipeline.sdr.wire import Address, RequestOptions
 from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
@@ -34,7 +34,7 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 
 @dataclass(frozen=True, slots=True)
 class SdrObservers:
-    """What a command gets while it works: new secrets, whether a signal asks it to stop, and the run's id."""
+    """What a command is given: who is told of new secrets, the event that asks it to stop, and the run's id."""
 
     on_secret: Callable[[str], None] = lambda _secret: None
     stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one
@@ -42,20 +42,20 @@ class SdrObservers:
 
 
 @contextmanager
-def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
-    """Open the tables and the way to TEC. Errors: SettingsError, DatabaseError."""
+def open_context(settings: SdrSettings, observers: SdrObservers) -> Iterator[Context]:
+    """Open the tables and the receiver. Errors: SettingsError, DatabaseError."""
     connection = connect(settings.connection_string, maker=TABLE_MAKER)
     try:
         store = opening.make_store(connection, settings.table_name)
-        way, session = _way(settings)
+        access, session = _access(settings)
         with session:
-            receiver = _receiver(session, way, observers)
-            yield Desk(
+            receiver = _receiver(session, access, observers)
+            yield Context(
                 store,
                 receiver,
-                opening.receiver_key(way.address.base, way.address.eid),
+                opening.receiver_key(access.address.base, access.address.eid),
                 Rules(settings.on_new_token, settings.batch_size, settings.wait_blocked_s, settings.poll_s),
-                Pace(settings.poll_s, settings.validation_timeout_s),
+                PollTiming(settings.poll_s, settings.validation_timeout_s),
                 settings.testing_mode,
                 receiver.sleep,
                 settings.check,
@@ -68,18 +68,18 @@ def desk(settings: SdrSettings, observers: SdrObservers) -> Iterator[Desk]:
 
 @contextmanager
 def receiver_alone(settings: SdrSettings, observers: SdrObservers) -> Iterator[TecReceiver]:
-    """Open the way to TEC without a database. Errors: SettingsError."""
-    way, session = _way(settings)
+    """Open the receiver without a database. Errors: SettingsError."""
+    access, session = _access(settings)
     with session:
-        yield _receiver(session, way, observers)
+        yield _receiver(session, access, observers)
 
 
 def endpoint_report(settings: SdrSettings, observers: SdrObservers) -> Report:
-    """Return how the whole way to TEC is, step by step; each request is made once. Errors: SettingsError."""
-    way, session = _way(settings)
-    addresses = (("", way.address.base), ("ESL", settings.token_endpoint))
+    """Test every step on the way to TEC; each request is made once. Errors: SettingsError."""
+    access, session = _access(settings)
+    addresses = (("", access.address.base), ("ESL", settings.token_endpoint))
     with session:
-        receiver = _receiver(session, replace(way, policy=RetryPolicy(1, 0.0)), observers)
+        receiver = _receiver(session, replace(access, policy=RetryPolicy(1, 0.0)), observers)
         return check_tec(receiver, session, _transport(settings), addresses, settings.connect_timeout_s)
 
 
@@ -94,8 +94,8 @@ def store_alone(settings: SdrSettings) -> Iterator[tuple[Store, str]]:
         connection.close()
 
 
-def _receiver(session: requests.Session, way: opening.Way, observers: SdrObservers) -> TecReceiver:
-    return opening.make_receiver(session, way, is_asked_to_stop=observers.stop.is_set, on_secret=observers.on_secret)
+def _receiver(session: requests.Session, access: opening.Access, observers: SdrObservers) -> TecReceiver:
+    return opening.make_receiver(session, access, is_asked_to_stop=observers.stop.is_set, on_secret=observers.on_secret)
 
 
 def _base_and_eid(settings: SdrSettings) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def _base_and_eid(settings: SdrSettings) -> tuple[str, str]:
     return opening.base_url(settings.api_endpoint), settings.eid
 
 
-def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
+def _access(settings: SdrSettings) -> tuple[opening.Access, requests.Session]:
     base, eid = _base_and_eid(settings)
     credentials = Credentials(
         settings.token_endpoint,
@@ -120,7 +120,7 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
         credentials, eid = _simulated(session)
     else:
         session = make_session(_transport(settings))
-    way = opening.Way(
+    access = opening.Access(
         credentials,
         Address(base, eid, settings.paths, settings.results_path, settings.auth_header),
         Reach(
@@ -130,10 +130,10 @@ def _way(settings: SdrSettings) -> tuple[opening.Way, requests.Session]:
             "TEC",
         ),
         RetryPolicy(settings.max_attempts, settings.retry_max_wait_s),
-        Manners(settings.wait_blocked_s, settings.read_timeout_s, settings.gzip),
+        RequestOptions(settings.wait_blocked_s, settings.read_timeout_s, settings.gzip),
         settings.min_post_gap_ms / 1000,
     )
-    return way, session
+    return access, session
 
 
 def _transport(settings: SdrSettings) -> TransportOptions:

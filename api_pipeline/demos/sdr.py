@@ -20,8 +20,8 @@ from api_pipeline.sdr.outcome import Options
 from api_pipeline.sdr.report import ResultPage, lines, write
 from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
-from api_pipeline.sdr.validation import Pace, Verdict
-from api_pipeline.sdr.wire import Address, Manners
+from api_pipeline.sdr.validation import PollTiming, Verdict
+from api_pipeline.sdr.wire import Address, RequestOptions
 from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
@@ -63,17 +63,17 @@ class _Provider:
 
     def submit(self) -> flows.Outcome:
         """Send what differs. Errors: what ended the run."""
-        with self._desk() as desk:
-            outcome = flows.submit(desk, self.period, Options())
+        with self._context() as context:
+            outcome = flows.submit(context, self.period, Options())
         if outcome.summary.error:
             raise outcome.summary.error
         return outcome
 
     def validate(self) -> tuple[Verdict, ResultPage]:
         """Let TEC validate, and return what it found."""
-        with self._desk() as desk:
-            found, verdict = flows.validate(desk, self.period, indicative=False, waits=True, resumes=False)
-            scope = desk.scope(found)
+        with self._context() as context:
+            found, verdict = flows.validate(context, self.period, indicative=False, waits=True, resumes=False)
+            scope = context.scope(found)
         if verdict is None:
             raise PipelineError("The demo's validation did not end; run the demo again.")
         history = self.store.validations(scope)
@@ -83,7 +83,7 @@ class _Provider:
         return verdict, ResultPage(found.name, run, verdict.state, verdict.findings, before, history)
 
     @contextmanager
-    def _desk(self) -> Iterator[flows.Desk]:
+    def _context(self) -> Iterator[flows.Context]:
         options = self.server.simulator.options
         login = Credentials(
             self.server.token_url,
@@ -94,14 +94,14 @@ class _Provider:
             extra={"org_id": options.eid},
         )
         base = opening.base_url(self.server.origin)
-        way = opening.Way(
-            login, Address(base, options.eid), Reach((5.0, 30.0), peer="TEC"), RetryPolicy(3, 1.0), Manners()
+        access = opening.Access(
+            login, Address(base, options.eid), Reach((5.0, 30.0), peer="TEC"), RetryPolicy(3, 1.0), RequestOptions()
         )
         with make_session(TransportOptions()) as session:
-            receiver = opening.make_receiver(session, way)
+            receiver = opening.make_receiver(session, access)
             key = opening.receiver_key(base, options.eid)
-            yield flows.Desk(
-                self.store, receiver, key, Rules(first_wait_s=0.1), Pace(0.05, 60.0), False, receiver.sleep, "off"
+            yield flows.Context(
+                self.store, receiver, key, Rules(first_wait_s=0.1), PollTiming(0.05, 60.0), False, receiver.sleep, "off"
             )
 
 

@@ -58,7 +58,7 @@ class Gone:
 class Baseline(Statements):
     """What is written before and after each request, each time in one transaction."""
 
-    def doubt(
+    def put_in_doubt(
         self,
         scope: Scope,
         collection: Collection,

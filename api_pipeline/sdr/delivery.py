@@ -1,4 +1,4 @@
-"""See the batches of a collection through: each record is accepted, or refused by itself.
+"""Find the outcome of each record of a batch: accepted, or refused alone.
 
 The search for the culprits of a refused batch is `bisect`'s; here stands what TEC's answers mean for it, and when a
 collection is given up because every record of it is refused alike.
@@ -78,7 +78,7 @@ class Delivery(Generic[One]):
         self.conclude(batch, self._ask(batch))
 
     def conclude(self, batch: Sequence[One], answer: Verdict) -> None:
-        """See a batch through from its answer. Errors: as `run`."""
+        """Find the outcome of each record of a batch from its answer. Errors: as `run`."""
         bisect.resolve(self, list(batch), self._took_in(batch, answer))
 
     def post(self, records: Sequence[One]) -> Verdict:

@@ -16,7 +16,7 @@ Withheld = tuple[int, str, str]
 
 
 class Due:
-    """Read what is due, up to the limit of the run. `progress` is told of each record that has nothing to send."""
+    """Reads the records that are due, up to the limit of the run. `progress` is told how many are unchanged."""
 
     def __init__(self, store: Store, scope: Scope, options: Options, progress: Callable[[int], None]) -> None:
         self._store = store

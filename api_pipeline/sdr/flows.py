@@ -1,4 +1,4 @@
-"""What each command does with a period, in order: find it, take its lock, work, close the journal."""
+"""The steps of each command: find the period, take its lock, do the work, close the journal."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import Rules, Session, require_open, wait_for_validation, zoned_now
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
-from api_pipeline.sdr.validation import Follower, Pace, Verdict
+from api_pipeline.sdr.validation import Follower, PollTiming, Verdict
 from api_pipeline.settings.definition import CheckLevel
 from api_pipeline.transport.rate_limit import Stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What a command works with. `receiver_key` is by what the tables know TEC; `sleep` waits and may raise Stopped."""
+class Context:
+    """What a command needs. `receiver_key` is the key of TEC in the tables; `sleep` waits and may raise Stopped."""
 
     store: Store
     receiver: TecReceiver
     receiver_key: str
     rules: Rules
-    pace: Pace
+    timing: PollTiming
     is_testing: bool
     sleep: Callable[[float], None]
     check: CheckLevel = "warn"
@@ -44,18 +44,18 @@ class Desk:
     run_id: str = field(default_factory=new_run_id)
 
     def scope(self, period: ReturnPeriod) -> Scope:
-        """Return what the tables know a period's submission by."""
+        """Return the key of a period's submission in the tables."""
         return Scope(self.receiver_key, period.return_id)
 
     @property
     def mode(self) -> str:
-        """Return the mode as the journal has it."""
+        """Return the mode in the journal's word."""
         return "testing" if self.is_testing else "live"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a submission came to; `check_errors` counts by rule what the checks found, `verdict` is the validation's."""
+    """The result of a submission; `check_errors` counts what the checks found, `verdict` is the validation's."""
 
     period: ReturnPeriod
     summary: Summary
@@ -64,7 +64,7 @@ class Outcome:
 
     @property
     def told(self) -> dict[str, int]:
-        """Return the counts that others may be told: numbers alone."""
+        """Return the counts for notifications and metrics: numbers only."""
         names = ("accepted", "deleted", "refused", "withheld", "kept", "unchanged")
         return {**{name: self.summary.total(name) for name in names}, "requests": self.summary.requests}
 
@@ -74,13 +74,13 @@ class Outcome:
         return self.summary.exit_code or (self.verdict.exit_code if self.verdict else 0)
 
 
-def find_period(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
+def find_period(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Return the period that the command line names, as TEC lists it."""
-    return returns.find(wanted, desk.receiver.returns(), indicative=indicative)
+    return returns.find(wanted, context.receiver.returns(), indicative=indicative)
 
 
 def submit(
-    desk: Desk,
+    context: Context,
     wanted: str,
     options: Options,
     *,
@@ -93,64 +93,64 @@ def submit(
 
     What ends the run stands in the outcome's summary. Errors: those before the lock is taken.
     """
-    period = find_period(desk, wanted, indicative=indicative)
-    scope = desk.scope(period)
-    outcome = Outcome(period, Summary(desk.run_id))
-    with locked(desk.store, scope):
-        desk.store.begin(scope, period)
-        journal(desk.store, desk.run_id, scope, desk.mode, "submit")
+    period = find_period(context, wanted, indicative=indicative)
+    scope = context.scope(period)
+    outcome = Outcome(period, Summary(context.run_id))
+    with locked(context.store, scope):
+        context.store.begin(scope, period)
+        journal(context.store, context.run_id, scope, context.mode, "submit")
         try:
-            if desk.is_testing:
+            if context.is_testing:
                 # The simulated TEC of an earlier command forgot everything: nothing of it is held, or may be deleted.
-                desk.store.forget_period(scope)
-            _note_status(desk, scope, period)
-            _look_for_misplaced(desk, outcome)
-            options = _checked(desk, outcome, options)
-            session = _session(desk, period)
+                context.store.forget_period(scope)
+            _store_status(context, scope, period)
+            _look_for_misplaced(context, outcome)
+            options = _checked(context, outcome, options)
+            session = _session(context, period)
             if reupload:
-                session.doubt_everything()
+                session.put_all_in_doubt()
 
             def send() -> bool:
                 Submission(session, options, outcome.summary, progress).run()
                 return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
 
             if send() and validates:
-                follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+                follower = Follower(session, context.timing, context.clock, context.sleep)
                 if begun := follower.start_after(send):
                     outcome.verdict = follower.follow(begun)
         except ReceiverDeclined as error:
-            desk.store.set_declined(scope, error.code or "declined", error.reason)
+            context.store.set_declined(scope, error.code or "declined", error.reason)
             outcome.summary.error = error
         except PipelineError as error:
             outcome.summary.error = error
         except Stopped:
             outcome.summary.error = _stopped()
         finally:
-            _close(desk, outcome)
+            _close(context, outcome)
     return outcome
 
 
 def dry_run(
-    desk: Desk, wanted: str, options: Options, *, indicative: bool
+    context: Context, wanted: str, options: Options, *, indicative: bool
 ) -> tuple[ReturnPeriod, dict[Collection, Plan]]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
-    period = find_period(desk, wanted, indicative=indicative)
-    options = _checked(desk, Outcome(period, Summary(desk.run_id)), options)
-    return period, plan(desk.store, desk.scope(period), options)
+    period = find_period(context, wanted, indicative=indicative)
+    options = _checked(context, Outcome(period, Summary(context.run_id)), options)
+    return period, plan(context.store, context.scope(period), options)
 
 
 def validate(
-    desk: Desk, wanted: str, *, indicative: bool, waits: bool, resumes: bool
+    context: Context, wanted: str, *, indicative: bool, waits: bool, resumes: bool
 ) -> tuple[ReturnPeriod, Verdict | None]:
     """Ask for a validation (or go on with the one at work), wait for it and store its results; None without waiting."""
-    period = find_period(desk, wanted, indicative=indicative)
-    scope = desk.scope(period)
-    with locked(desk.store, scope), _journalled(desk, scope, "validate") as entry:
-        desk.store.begin(scope, period)
-        _note_status(desk, scope, period)
+    period = find_period(context, wanted, indicative=indicative)
+    scope = context.scope(period)
+    with locked(context.store, scope), _journalled(context, scope, "validate") as entry:
+        context.store.begin(scope, period)
+        _store_status(context, scope, period)
         is_at_work = state_of(period.status) is State.VALIDATING
-        session = Session(desk.receiver, desk.store, scope, period, desk.rules, desk.now)
-        follower = Follower(session, desk.pace, desk.clock, desk.sleep)
+        session = Session(context.receiver, context.store, scope, period, context.rules, context.now)
+        follower = Follower(session, context.timing, context.clock, context.sleep)
         if is_at_work or resumes or session.has_living_token():
             # Another token may begin an empty submission: the one under which the data were sent does as well.
             session.resume()
@@ -164,26 +164,26 @@ def validate(
         return period, verdict
 
 
-def reset(desk: Desk, wanted: str, *, indicative: bool) -> ReturnPeriod:
+def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Delete the submission of a period at TEC, and forget what is held of it."""
-    period = find_period(desk, wanted, indicative=indicative)
-    scope = desk.scope(period)
-    with locked(desk.store, scope), _journalled(desk, scope, "reset"):
-        stored = desk.store.begin(scope, period)
+    period = find_period(context, wanted, indicative=indicative)
+    scope = context.scope(period)
+    with locked(context.store, scope), _journalled(context, scope, "reset"):
+        stored = context.store.begin(scope, period)
         # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
-        token = stored.token if _is_validating(period) else desk.receiver.token(period.return_id)
+        token = stored.token if _is_validating(period) else context.receiver.token(period.return_id)
         if token is None:
             raise ReceiverDeclined(
                 f"TEC is validating the return {period.name} and no submission token of it is known here; nothing was "
                 "reset. Run again when the validation has ended."
             )
-        desk.receiver.learn(token.value)
+        context.receiver.learn(token.value)
         # Should the answer be lost, nothing may count as held any more.
-        desk.store.mark_period_in_doubt(scope, token)
-        if not desk.receiver.reset(token.value) and token is stored.token:
+        context.store.mark_period_in_doubt(scope, token)
+        if not context.receiver.reset(token.value) and token is stored.token:
             # It expired, and the data are there, or it was deleted and the answer lost: a new token tells.
-            desk.receiver.reset(desk.receiver.token(period.return_id).value)
-        desk.store.forget_period(scope)
+            context.receiver.reset(context.receiver.token(period.return_id).value)
+        context.store.forget_period(scope)
     return period
 
 
@@ -191,70 +191,70 @@ def _is_validating(period: ReturnPeriod) -> bool:
     return state_of(period.status) is State.VALIDATING
 
 
-def _session(desk: Desk, period: ReturnPeriod) -> Session:
-    require_open(period, desk.now())
-    period = wait_for_validation(desk.receiver, period, desk.rules, desk.clock, desk.sleep)
-    session = Session(desk.receiver, desk.store, desk.scope(period), period, desk.rules, desk.now)
+def _session(context: Context, period: ReturnPeriod) -> Session:
+    require_open(period, context.now())
+    period = wait_for_validation(context.receiver, period, context.rules, context.clock, context.sleep)
+    session = Session(context.receiver, context.store, context.scope(period), period, context.rules, context.now)
     session.open()
     return session
 
 
-def _look_for_misplaced(desk: Desk, outcome: Outcome) -> None:
-    """Count the staged records that no collection is: nobody would miss them."""
-    words = misplaced(desk.store.count_staged())
+def _look_for_misplaced(context: Context, outcome: Outcome) -> None:
+    """Count the staged records whose word is no collection: without it nobody would miss them."""
+    words = misplaced(context.store.count_staged())
     for word, count in words.items():
         outcome.check_errors[harmless(word), "collection", misplaced_text({word: count})] = count
     outcome.summary.misplaced = sum(words.values())
 
 
-def _checked(desk: Desk, outcome: Outcome, options: Options) -> Options:
+def _checked(context: Context, outcome: Outcome, options: Options) -> Options:
     """Return the options with the collections that the return takes, and the records that the checks keep back."""
     is_indicative = outcome.period.is_indicative
     withheld: set[tuple[Collection, str]] = set()
-    if desk.check != "off":
-        for error in check_all(desk.store, options.collections, indicative=is_indicative, schema=desk.schema):
+    if context.check != "off":
+        for error in check_all(context.store, options.collections, indicative=is_indicative, schema=context.schema):
             key = (error.collection.value, error.rule, error.text)
             outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
-            if desk.check == "reject" and error.local_id:
+            if context.check == "reject" and error.local_id:
                 withheld.add((error.collection, error.local_id))
     return replace(
         options,
         collections=tuple(one for one in options.collections if one in INDICATIVE or not is_indicative),
         withheld=frozenset(withheld),
-        word="testing" if desk.is_testing else "sent",
+        word="testing" if context.is_testing else "sent",
     )
 
 
-def _note_status(desk: Desk, scope: Scope, period: ReturnPeriod) -> None:
-    desk.store.set_state(scope, state_of(period.status), period.status)
+def _store_status(context: Context, scope: Scope, period: ReturnPeriod) -> None:
+    context.store.set_state(scope, state_of(period.status), period.status)
 
 
-def _close(desk: Desk, outcome: Outcome) -> None:
+def _close(context: Context, outcome: Outcome) -> None:
     summary = outcome.summary
     counts = tuple(summary.total(name) for name in ("accepted", "deleted"))
     refused = summary.total("refused") + summary.total("withheld") + summary.total("kept")
     message = str(summary.error) if summary.error else None
     numbers = (*counts, refused, 0, summary.total("unchanged"), summary.requests)
-    close_journal(desk.store, desk.run_id, numbers, outcome.exit_code, message)
+    close_journal(context.store, context.run_id, numbers, outcome.exit_code, message)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What the journal gets of a run that ends by itself."""
+    """The exit code that the journal gets of a run without an error."""
 
     exit_code: int = 0
 
 
 @contextmanager
-def _journalled(desk: Desk, scope: Scope, command: str) -> Iterator[_Entry]:
-    journal(desk.store, desk.run_id, scope, desk.mode, command)
+def _journalled(context: Context, scope: Scope, command: str) -> Iterator[_Entry]:
+    journal(context.store, context.run_id, scope, context.mode, command)
     entry = _Entry()
     code, message = 0, None
     try:
         yield entry
         code = entry.exit_code
     except ReceiverDeclined as error:
-        desk.store.set_declined(scope, error.code or "declined", error.reason)
+        context.store.set_declined(scope, error.code or "declined", error.reason)
         code, message = error.exit_code, str(error)
         raise
     except PipelineError as error:
@@ -265,7 +265,7 @@ def _journalled(desk: Desk, scope: Scope, command: str) -> Iterator[_Entry]:
         code, message = stopped.exit_code, str(stopped)
         raise stopped from None
     finally:
-        close_journal(desk.store, desk.run_id, (0, 0, 0, 0, 0, 0), code, message)
+        close_journal(context.store, context.run_id, (0, 0, 0, 0, 0, 0), code, message)
 
 
 def _stopped() -> PipelineError:

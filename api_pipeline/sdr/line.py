@@ -1,4 +1,4 @@
-"""The one request that is on its way to TEC, carried by a thread of its own while the work beside it goes on.
+"""Send one request to TEC in a thread of its own, while the caller writes the last outcome and prepares the next.
 
 TEC answers 429 to a second request at the same time, so there is never more than one.
 """
@@ -16,7 +16,7 @@ _TICK_S = 0.25
 
 
 class Line(Generic[_Answer]):
-    """A line on which one request goes at a time. Leaving its `with` block waits for the request under way."""
+    """Sends one request at a time. The end of its `with` block waits for the request under way."""
 
     def __init__(self) -> None:
         self._carrier = ThreadPoolExecutor(1, thread_name_prefix="tec")
@@ -34,15 +34,15 @@ class Line(Generic[_Answer]):
         self._carrier.shutdown()
 
     def send(self, request: Callable[[], _Answer]) -> None:
-        """Let a request go; its answer is asked for before the next one goes."""
+        """Send a request; call `answer` before the next one."""
         if self._under_way is not None:
-            raise AssertionError("a second request would go beside the first")
+            raise AssertionError("a second request was sent before the answer to the first")
         self._under_way = self._carrier.submit(request)
 
     def answer(self) -> _Answer:
         """Wait for the answer to the request that was sent. Errors: those of the request."""
         if self._under_way is None:
-            raise AssertionError("an answer is waited for that nobody asked for")
+            raise AssertionError("no request was sent")
         sent, self._under_way = self._under_way, None
         _await(sent)
         return sent.result()

@@ -1,4 +1,4 @@
-"""The nouns of the Single Data Return: collections, return periods, submission tokens, records, validations."""
+"""The data types of the Single Data Return: collections, return periods, submission tokens, records, validations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open what a command of the Single Data Return works with: store, receiver, lock and journal."""
+"""Make what a command of the Single Data Return needs: store, receiver, lock and journal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
-from api_pipeline.sdr.wire import Address, Manners, refused_token
+from api_pipeline.sdr.wire import Address, RequestOptions, refused_token
 from api_pipeline.transport.exchange import Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import Reach
@@ -27,18 +27,18 @@ _LONGEST_RECEIVER = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How TEC is reached: login, address, reach, pace. Holds a secret: never logged."""
+class Access:
+    """How TEC is reached: login, address, network options and retries. Holds a secret: never logged."""
 
     credentials: Credentials
     address: Address
     reach: Reach
     policy: RetryPolicy
-    manners: Manners
+    request_options: RequestOptions
     min_gap_s: float = 0.0
 
     def __repr__(self) -> str:
-        return f"Way(base={self.address.base!r})"
+        return f"Access(base={self.address.base!r})"
 
 
 def base_url(endpoint: str) -> str:
@@ -48,7 +48,7 @@ def base_url(endpoint: str) -> str:
 
 
 def receiver_key(base: str, eid: str) -> str:
-    """Return by what the tables know a receiver and an organisation, short enough for a key."""
+    """Return the key of a receiver and an organisation in the tables."""
     key = f"{base.partition('://')[2]} {eid}"
     if len(key) <= _LONGEST_RECEIVER:
         return key
@@ -57,7 +57,7 @@ def receiver_key(base: str, eid: str) -> str:
 
 def make_receiver(
     session: requests.Session,
-    way: Way,
+    access: Access,
     *,
     is_asked_to_stop: Callable[[], bool] = lambda: False,
     on_secret: Callable[[str], None] = lambda _secret: None,
@@ -65,13 +65,13 @@ def make_receiver(
     sleep: Callable[[float], None] | None = None,
 ) -> TecReceiver:
     """Return a receiver whose requests go one at a time; `sleep` waits in the place of the real clock."""
-    limiter = RateLimiter(1, way.min_gap_s, clock, is_asked_to_stop)
-    reach = way.reach._replace(is_abandoned=limiter.is_past_grace)
+    limiter = RateLimiter(1, access.min_gap_s, clock, is_asked_to_stop)
+    reach = access.reach._replace(is_abandoned=limiter.is_past_grace)
     tokens = TokenProvider(
         session,
-        way.credentials,
+        access.credentials,
         reach._replace(peer="the token service"),
-        policy=way.policy,
+        policy=access.policy,
         limiter=limiter,
         clock=clock,
         on_token=on_secret,
@@ -80,13 +80,13 @@ def make_receiver(
         session,
         reach,
         tokens,
-        policy=way.policy,
+        policy=access.policy,
         limiter=limiter,
         refused=refused_token,
-        header=way.address.auth_header,
+        header=access.address.auth_header,
     )
     return TecReceiver(
-        exchange, way.address, way.manners, clock=clock, sleep=sleep or limiter.sleep, on_secret=on_secret
+        exchange, access.address, access.request_options, clock=clock, sleep=sleep or limiter.sleep, on_secret=on_secret
     )
 
 
@@ -115,10 +115,10 @@ def new_run_id() -> str:
 
 
 def journal(store: Store, run_id: str, scope: Scope, mode: str, command: str) -> None:
-    """Open a run's entry; an error in it never stops a run."""
+    """Write the start of a run to the journal; an error of the journal never stops the run."""
     write_entry(store.connection, lambda: store.insert_run(run_id, scope, mode, command), is_end=False)
 
 
 def close_journal(store: Store, run_id: str, counts: tuple[int, ...], exit_code: int, message: str | None) -> None:
-    """Close a run's entry; an error in it never changes what became of the run."""
+    """Write the end of a run to the journal; an error of the journal never changes the outcome."""
     write_entry(store.connection, lambda: store.finish_run(run_id, counts, exit_code, message), is_end=True)

@@ -1,4 +1,4 @@
-"""What is asked of a submission, and what it came to."""
+"""The options of a submission, and its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api_pipeline.sdr.nouns import Collection
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked of a submission. `limit` is the most records to upload, None for all.
+    """The options of a submission. `limit` is the most records to upload, None for all.
 
     `max_deleted_share` is the share of what TEC holds that may be deleted in one run. `withheld` are the records that
     the checks keep back, by collection and localId. `word` is written to accepted rows: sent, testing.
@@ -48,7 +48,6 @@ class Summary:
     collections: dict[Collection, Counts] = field(default_factory=lambda: {one: Counts() for one in Collection})
     requests: int = 0
     misplaced: int = 0
-    in_doubt: int = 0
     stopped_at_limit: bool = False
     error: PipelineError | None = None
 

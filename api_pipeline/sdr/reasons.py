@@ -1,4 +1,4 @@
-"""What may be kept and said of a reason for which TEC refused something. Pure."""
+"""TEC's reasons for a refusal without personal data, for the audit trail and messages. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TEC on the wire: one method for each call, and a value or a sentence for whatever comes back (facts 1 to 8).
+"""The calls of TEC's API, one method each: an answer becomes a value or an error with a sentence (facts 1 to 8).
 
 Requests go one at a time. A refused access token, an error that may pass and a `Retry-After` are `transport.exchange`'s
 to meet; what is met here is the answer that says that another request is at work.
@@ -20,7 +20,7 @@ from api_pipeline.sdr.answers import Acknowledged, Answer, Blocked, Malformed, P
 from api_pipeline.sdr.delivery import Verdict
 from api_pipeline.sdr.difference import envelope
 from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, SubmissionToken, TecFinding, Validation
-from api_pipeline.sdr.wire import Address, Manners, Wire, public
+from api_pipeline.sdr.wire import Address, RequestOptions, Wire, public
 from api_pipeline.transport.exchange import Exchange
 
 BASE = "/submissions/v1.0"
@@ -49,7 +49,7 @@ class TecReceiver:
         self,
         exchange: Exchange[Any],
         address: Address,
-        manners: Manners,
+        request_options: RequestOptions,
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -59,7 +59,7 @@ class TecReceiver:
         self._address = address
         self.sleep = sleep
         self._on_secret = on_secret
-        self._wire = Wire(exchange, address, manners, clock, sleep)
+        self._wire = Wire(exchange, address, request_options, clock, sleep)
 
     def log_in(self) -> None:
         """Get an access token from ESL, as the first call does by itself. Errors: those of the login."""

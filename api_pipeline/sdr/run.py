@@ -112,7 +112,7 @@ class Submission:
         accepted = counts.accepted
         try:
             for batch in self._due.batches(collection, counts, self._size, partial(self._withhold, collection)):
-                self._doubt(collection, batch)
+                self._put_in_doubt(collection, batch)
                 self._send(send, collection, delivery, batch)
             self._conclude()
         except AllAlike as found:
@@ -122,7 +122,7 @@ class Submission:
         self._write_outcomes()
 
     def _give_up(self, collection: Collection, reason: str) -> None:
-        """Go on to a lone record of the next collection; refused alike, the records are not the cause."""
+        """Stop this collection and try one record of the next. Errors: NothingTaken where that is refused alike too."""
         if self._suspicion:
             raise NothingTaken(
                 f"TEC refuses every record of several collections alike ({status_of(reason)}); the run stopped, and "
@@ -137,13 +137,13 @@ class Submission:
 
     def _withhold(self, collection: Collection, rows: Sequence[Withheld]) -> None:
         # In doubt as what TEC refuses: put back to the form that TEC holds, it is sent and its mark goes.
-        self._store.doubt(self._scope, collection, [local_id for _, local_id, _ in rows], [])
+        self._store.put_in_doubt(self._scope, collection, [local_id for _, local_id, _ in rows], [])
         self._store.refuse(self._scope, collection, rows, self._log("put", ()))
 
-    def _doubt(self, collection: Collection, batch: Sequence[StagedRecord]) -> None:
+    def _put_in_doubt(self, collection: Collection, batch: Sequence[StagedRecord]) -> None:
         held = [one.local_id for one in batch if one.is_held]
         new = [one.local_id for one in batch if not one.is_held]
-        self._store.doubt(self._scope, collection, held, new, self._unwritten)
+        self._store.put_in_doubt(self._scope, collection, held, new, self._unwritten)
         self._unwritten = []
 
     def _write_outcomes(self) -> None:
@@ -152,7 +152,7 @@ class Submission:
             self._unwritten = []
 
     def _send(self, send: _Send, collection: Collection, delivery: Delivery[_One], batch: Sequence[_One]) -> None:
-        """Let a batch go once the one before it has its outcome, in parts where TEC turned out to take fewer."""
+        """Send a batch after the outcome of the one before, in parts where TEC takes fewer records than it said."""
         while batch:
             self._conclude()
             self._renew()
@@ -168,7 +168,7 @@ class Submission:
             self._session.token()
 
     def _conclude(self) -> None:
-        """Wait for the request under way, where there is one, and see its records through."""
+        """Wait for the request under way, if there is one, and record the outcome of its records."""
         conclude, self._conclude_it = self._conclude_it, None
         if conclude is not None:
             conclude()
@@ -238,7 +238,9 @@ class Submission:
                 waiting = [VanishedRecord(local_id, delete_body(local_id)) for local_id in page]
                 while waiting:
                     batch, waiting = waiting[: self._session.limit], waiting[self._session.limit :]
-                    self._store.doubt(self._scope, collection, [one.local_id for one in batch], [], self._unwritten)
+                    self._store.put_in_doubt(
+                        self._scope, collection, [one.local_id for one in batch], [], self._unwritten
+                    )
                     self._unwritten = []
                     self._send(send, collection, delivery, batch)
             self._conclude()

@@ -1,4 +1,4 @@
-"""A submission session: the period is open, the submission token lives, and another token is taken for what it is."""
+"""A submission session: it gets, renews and replaces the submission token, and says what another token means."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Session:
         return self._token.value
 
     def begin_pass(self) -> None:
-        """Take note that all that is due is looked for from here on."""
+        """Mark the start of a pass over all records."""
         self._starts_before_pass = self.fresh_starts
 
     def ends_whole(self) -> bool:
@@ -109,7 +109,7 @@ class Session:
         return False
 
     def was_taken(self) -> None:
-        """Take note that TEC took a request with the token."""
+        """Remember that TEC accepted the token with a request."""
         self._is_fresh = False
 
     def replace(self) -> None:
@@ -118,7 +118,7 @@ class Session:
         if self._is_fresh or self._replacements > _MOST_REPLACEMENTS:
             raise ServiceUnavailable(
                 "TEC does not find the submission token that it has just given; what was not taken stays due, so run "
-                "again later, and ring TEC if it goes on."
+                "again later, and call TEC if it goes on."
             )
         _LOG.warning("TEC does not find the submission token any more; asking for another")
         self._take(self.receiver.token(self.scope.return_id))
@@ -145,7 +145,7 @@ class Session:
             raise
 
     def resume(self) -> None:
-        """Go on under the stored token, as while a validation runs: then TEC gives none. Errors: as `open`."""
+        """Use the stored token: while a validation runs TEC gives no other. Errors: as `open`."""
         stored = self.store.begin(self.scope, self.period)
         if stored.token is None:
             self.open()
@@ -159,7 +159,7 @@ class Session:
         stored = self.store.begin(self.scope, self.period)
         return stored.token is not None and (stored.token.expiry is None or stored.token.expiry > self._now())
 
-    def doubt_everything(self) -> None:
+    def put_all_in_doubt(self) -> None:
         """Send everything again, whatever the tables say TEC holds."""
         if self._token is not None:
             self.store.mark_period_in_doubt(self.scope, self._token)

@@ -23,8 +23,8 @@ FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How a validation is followed: the first wait and the time after which it is not, in seconds."""
+class PollTiming:
+    """How a validation is polled: the first wait and the time limit, in seconds."""
 
     poll_s: float = 5.0
     timeout_s: float = 3600.0
@@ -32,7 +32,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a validation came to."""
+    """The result of a validation."""
 
     validation: Validation
     findings: Sequence[TecFinding]
@@ -66,10 +66,10 @@ class Follower:
     """Follows the validation of an open session. `clock` gives monotonic seconds, `sleep` waits."""
 
     def __init__(
-        self, session: Session, pace: Pace, clock: Callable[[], float], sleep: Callable[[float], None]
+        self, session: Session, timing: PollTiming, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         self._session = session
-        self._pace = pace
+        self._timing = timing
         self._clock = clock
         self._sleep = sleep
         # What is at TEC is validated, so another token is no reason to delete it now.
@@ -77,7 +77,7 @@ class Follower:
 
     def start(self) -> Validation:
         """Ask TEC to validate. Errors: ReceiverDeclined and those of every call."""
-        self._session.ensure_life(self._pace.timeout_s)
+        self._session.ensure_life(self._timing.timeout_s)
         return self._under_a_token(self.ask)
 
     def start_after(self, submit: Callable[[], bool]) -> Validation | None:
@@ -85,7 +85,7 @@ class Follower:
 
         `submit` sends it and returns whether all of it was sent; None where it was not. Errors: as `start`.
         """
-        is_whole = not self._session.ensure_life(self._pace.timeout_s) or submit()
+        is_whole = not self._session.ensure_life(self._timing.timeout_s) or submit()
         while is_whole:
             self._session.begin_pass()
             token = self._session.token()
@@ -140,8 +140,8 @@ class Follower:
         return self._finish(ended)
 
     def _wait(self, known: Validation | None) -> Validation:
-        until = self._clock() + self._pace.timeout_s
-        wait = self._pace.poll_s
+        until = self._clock() + self._timing.timeout_s
+        wait = self._timing.poll_s
         last = known or Validation("")
         while last.state not in _OVER:
             if self._clock() + wait > until:
@@ -239,7 +239,7 @@ def hint(state: State, findings: Sequence[TecFinding]) -> str:
     if state is State.PASSED:
         return "The data passed. Now a person goes on in Ngā Kete: course differences, summary reports, signatures."
     if state is State.BROKEN:
-        return "TEC's validation failed by itself, twice. Ring TEC's service desk; the data need no change for it."
+        return "TEC's validation failed by itself, twice. Call TEC's service desk; the data need no change for it."
     codes = {one.code for one in findings}
     if codes and codes <= FIRST_PASS_CODES and all(one.is_error for one in findings):
         return (

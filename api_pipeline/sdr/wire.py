@@ -1,4 +1,4 @@
-"""One call of TEC's on the wire: sent again while another request is at work, and every answer read as one of ours."""
+"""Send one request to TEC, again while TEC is busy, and return the meaning of its answer."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
-    """How long a blocked request is waited for, in seconds, and whether bodies are compressed.
+class RequestOptions:
+    """How long to wait in seconds while TEC is busy, and whether bodies are compressed.
 
     `read_timeout_s` is the time in which an earlier request of ours, whose answer was lost, may still be at work.
     """
@@ -59,7 +59,7 @@ class Manners:
 
 
 class Wire:
-    """The wire to TEC for one organisation. `clock` gives monotonic seconds, `sleep` waits and may raise Stopped.
+    """Sends one organisation's requests to TEC. `clock` gives monotonic seconds, `sleep` waits and may raise Stopped.
 
     `received` are the bytes of all answers so far.
     """
@@ -68,16 +68,16 @@ class Wire:
         self,
         exchange: Exchange[Any],
         address: Address,
-        manners: Manners,
+        request_options: RequestOptions,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._exchange = exchange
         self._address = address
-        self._manners = manners
+        self._options = request_options
         self._clock = clock
         self._sleep = sleep
-        self._gzip = manners.gzip
+        self._gzip = request_options.gzip
         self._has_taken = False
         self.received = 0
 
@@ -91,10 +91,10 @@ class Wire:
         *,
         may_be_empty: bool = False,
     ) -> Answer:
-        """Send one request and wait while another is at work; raise what no caller can go on from."""
+        """Send one request, again while TEC is busy. Errors: whatever no caller can handle."""
         waited_from = self._clock()
         wait = _FIRST_WAIT_S
-        most = max(self._manners.wait_blocked_s, self._manners.read_timeout_s)
+        most = max(self._options.wait_blocked_s, self._options.read_timeout_s)
         while True:
             answer = self._send(method, path, body, keys, may_be_empty=may_be_empty)
             if isinstance(answer, NotUnderstood) and self._gzip:

@@ -71,7 +71,7 @@ class Histories(RuleBasedStateMachine):
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         self.world = self._stack.enter_context(tec_world(Path(folder), reading))
         self.world.rules = Rules(on_new_token, 10, first_wait_s=1.0)
-        self.world.manners = replace(self.world.manners, gzip=True)
+        self.world.request_options = replace(self.world.request_options, gzip=True)
         self.versions: dict[tuple[Collection, str], list[object]] = {}
         type(self).adapt(self.world)
 
@@ -205,10 +205,12 @@ def _believes_another_token(world: TecWorld) -> None:
 def _doubts_nothing(world: TecWorld) -> None:
     store = world.store
 
-    def doubt(scope: object, collection: Collection, held: object, new: list[str], outcomes: object = ()) -> None:
+    def put_in_doubt(
+        scope: object, collection: Collection, held: object, new: list[str], outcomes: object = ()
+    ) -> None:
         write(scope, outcomes)
         known = {local_id for name, local_id in world.baseline() if name is collection}
-        Store.doubt(store, scope, collection, [], [one for one in new if one not in known])  # type: ignore[arg-type] # of the store
+        Store.put_in_doubt(store, scope, collection, [], [one for one in new if one not in known])  # type: ignore[arg-type] # of the store
         for local_id in new:
             world.store.connection.execute(
                 "DELETE FROM sdr_held WHERE local_id = ? AND payload_hash IS NULL", [local_id]
@@ -217,7 +219,7 @@ def _doubts_nothing(world: TecWorld) -> None:
     def write(scope: object, outcomes: object) -> None:
         Store.write(store, scope, outcomes)  # type: ignore[arg-type] # of the store
 
-    store.doubt = doubt  # type: ignore[method-assign,assignment] # wrong on purpose
+    store.put_in_doubt = put_in_doubt  # type: ignore[method-assign,assignment] # wrong on purpose
     store.write = write  # type: ignore[method-assign] # wrong on purpose
 
 

@@ -21,14 +21,14 @@ from api_pipeline.sdr import returns as returns_module
 from api_pipeline.sdr import schema
 from api_pipeline.sdr.difference import digest_of
 from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.opening import Way, base_url, make_receiver, make_store, receiver_key
+from api_pipeline.sdr.opening import Access, base_url, make_receiver, make_store, receiver_key
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
-from api_pipeline.sdr.wire import Address, Manners
+from api_pipeline.sdr.wire import Address, RequestOptions
 from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 
@@ -108,7 +108,9 @@ class TecWorld:
     submission: type[Submission] = Submission
     adapt: Callable[[TecReceiver], None] = lambda _receiver: None
     rules: Rules = field(default_factory=lambda: Rules(first_wait_s=1.0))
-    manners: Manners = field(default_factory=lambda: Manners(wait_blocked_s=120.0, read_timeout_s=60.0))
+    request_options: RequestOptions = field(
+        default_factory=lambda: RequestOptions(wait_blocked_s=120.0, read_timeout_s=60.0)
+    )
     attempts: int = 3
     dies_at: int | None = None
     dies_after: bool = False
@@ -150,7 +152,7 @@ class TecWorld:
         session.trust_env = False
         session.mount("https://", DyingAdapter(self.simulator, self))
         options = self.simulator.options
-        way = Way(
+        access = Access(
             Credentials(
                 f"{_ORIGIN}/oauth2/access_token",
                 options.client_id,
@@ -162,9 +164,9 @@ class TecWorld:
             Address(base_url(_ORIGIN), options.eid),
             Reach((1.0, 1.0)),
             RetryPolicy(self.attempts, 0.0, lambda _low, _high: 0.0),
-            self.manners,
+            self.request_options,
         )
-        made = make_receiver(session, way, clock=self.clock, sleep=self.clock.sleep)
+        made = make_receiver(session, access, clock=self.clock, sleep=self.clock.sleep)
         self.adapt(made)
         return made
 

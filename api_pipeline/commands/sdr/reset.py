@@ -18,7 +18,7 @@ from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_
 @json_option
 def command(common: Common, period: str, indicative: bool, testing: bool | None, is_sure: bool, as_json: bool) -> None:
     """Delete the submission of PERIOD at TEC and forget what it holds; the next submit sends everything."""
-    from api_pipeline.assembly.sdr import desk
+    from api_pipeline.assembly.sdr import open_context
     from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr import flows
@@ -33,7 +33,7 @@ def command(common: Common, period: str, indicative: bool, testing: bool | None,
             raise SettingsError("The period was not typed the same again; nothing was reset.")
     with (
         sdr_session(common, Purpose.SUBMIT, mode_settings(testing)) as started,
-        desk(started.settings, started.observers()) as opened,
+        open_context(started.settings, started.observers()) as opened,
     ):
         found = flows.reset(opened, period, indicative=indicative)
     if as_json:

@@ -11,7 +11,7 @@ import click
 from api_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from api_pipeline.sdr.flows import Desk, Outcome
+    from api_pipeline.sdr.flows import Context, Outcome
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, TecFinding
     from api_pipeline.sdr.plan import Plan
     from api_pipeline.sdr.report import ResultPage
@@ -29,11 +29,11 @@ def show_plan(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> None:
         )
 
 
-def show_outcome(desk: Desk, outcome: Outcome, *, quiet: bool) -> None:
+def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
     """Print what a submission did, and the results of the validation behind it."""
     summary = outcome.summary
     if not quiet:
-        mode = " (testing: nothing left this machine)" if desk.is_testing else ""
+        mode = " (testing: nothing left this machine)" if context.is_testing else ""
         click.echo(f"Return {outcome.period.name}{mode}:")
         for collection, counts in summary.collections.items():
             if any((counts.accepted, counts.deleted, counts.refused, counts.withheld, counts.kept, counts.unchanged)):
@@ -50,7 +50,7 @@ def show_outcome(desk: Desk, outcome: Outcome, *, quiet: bool) -> None:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
         click.echo(f"{summary.requests:,} requests with records were made.")
     if outcome.verdict:
-        show_results(desk.store, desk.scope(outcome.period), outcome.period, outcome.verdict.state)
+        show_results(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)
     if summary.error:
         click.echo(f"Error: {summary.error}", err=True)
 
@@ -80,16 +80,16 @@ def show_results(store: Store, scope: Scope, period: ReturnPeriod, state: State 
         click.echo(line)
 
 
-def outcome_document(desk: Desk, outcome: Outcome, report: str | None) -> dict[str, Any]:
+def outcome_document(context: Context, outcome: Outcome, report: str | None) -> dict[str, Any]:
     """Return what a submission did for programs; errors are printed beside it. The report is written where asked."""
     from api_pipeline.documents import sdr as documents
 
     page = None
     if outcome.verdict:
-        page = results_page(desk.store, desk.scope(outcome.period), outcome.period, outcome.verdict.state)
+        page = results_page(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)
     if outcome.summary.error:
         click.echo(f"Error: {outcome.summary.error}", err=True)
-    return documents.submitted(outcome, desk.mode, page, written_report(page, report))
+    return documents.submitted(outcome, context.mode, page, written_report(page, report))
 
 
 def written_report(page: ResultPage | None, folder: str | None) -> tuple[Path, ...]:

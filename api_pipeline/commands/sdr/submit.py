@@ -53,7 +53,7 @@ def command(
 
     Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
     """
-    from api_pipeline.assembly.sdr import desk
+    from api_pipeline.assembly.sdr import open_context
     from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_SUBMIT
     from api_pipeline.sdr import flows
@@ -67,7 +67,7 @@ def command(
             allow_deletes=allow_deletes,
             max_deleted_share=started.settings.max_deleted_share,
         )
-        with desk(started.settings, started.observers()) as opened:
+        with open_context(started.settings, started.observers()) as opened:
             if dry_run:
                 found, plans = flows.dry_run(opened, period, options, indicative=indicative)
                 if as_json:

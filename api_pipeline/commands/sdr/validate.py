@@ -35,7 +35,7 @@ def command(
 
     Exit code 0 if it passed, 1 if errors were found, 5 if it is still running at the time-out.
     """
-    from api_pipeline.assembly.sdr import desk
+    from api_pipeline.assembly.sdr import open_context
     from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_VALIDATE
     from api_pipeline.sdr import flows
@@ -43,7 +43,7 @@ def command(
     options = {**mode_settings(testing), "SDR_VALIDATION_TIMEOUT_S": str(timeout) if timeout else None}
     with (
         watched_session(common, options, SDR_VALIDATE, period, indicative=indicative) as (started, watch),
-        desk(started.settings, started.observers()) as opened,
+        open_context(started.settings, started.observers()) as opened,
     ):
         found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
         if watch:

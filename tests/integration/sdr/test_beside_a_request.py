@@ -71,20 +71,20 @@ def test_database_that_fails_beside_a_request_leaves_its_records_due(tmp_path: P
     with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
         for number in range(6):
             world.stage(Collection.LEARNERS, f"s{number}")
-        doubt = world.store.doubt
+        put_in_doubt = world.store.put_in_doubt
         arrived: list[int] = []
 
         def fail(*call: object) -> None:
             if len(arrived) == 1:
                 raise DatabaseError("The connection to the database was lost.")
             arrived.append(1)
-            doubt(*call)  # type: ignore[arg-type] # as it was called
+            put_in_doubt(*call)  # type: ignore[arg-type] # as it was called
 
-        world.store.doubt = fail  # type: ignore[method-assign,assignment] # wrong on purpose
+        world.store.put_in_doubt = fail  # type: ignore[method-assign,assignment] # wrong on purpose
         assert world.submit().exit_code == 3
         assert len(world.held()) == 2, "the request that was under way ended before the run did"
         world.check_baseline()
-        world.store.doubt = doubt  # type: ignore[method-assign] # as before
+        world.store.put_in_doubt = put_in_doubt  # type: ignore[method-assign] # as before
         assert world.submit().exit_code == 0
         assert world.held() == world.staged
 

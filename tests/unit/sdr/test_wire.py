@@ -10,9 +10,9 @@ import pytest
 from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.opening import Way, make_receiver
+from api_pipeline.sdr.opening import Access, make_receiver
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.sdr.wire import Address, Manners
+from api_pipeline.sdr.wire import Address, RequestOptions
 from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.single_request import Reach
 from tests.support import scripted
@@ -24,15 +24,15 @@ from tests.support.scripted import in_turn, says
 def _tec(server: HostileReceiver, slept: list[float]) -> Iterator[TecReceiver]:
     """Yield a receiver whose clock stands still but for its sleeps."""
     endpoint = server.settings["TOKEN_ENDPOINT"]
-    way = Way(
+    access = Access(
         Credentials(endpoint, "invented", "invented-secret", "invented", client_auth="basic"),
         Address(endpoint.rpartition("/")[0], "9999"),
         Reach((2.0, 2.0), peer="TEC"),
         RetryPolicy(1, 0.0),
-        Manners(wait_blocked_s=60.0, read_timeout_s=2.0),
+        RequestOptions(wait_blocked_s=60.0, read_timeout_s=2.0),
     )
     with scripted.session() as session:
-        yield make_receiver(session, way, clock=lambda: sum(slept), sleep=slept.append)
+        yield make_receiver(session, access, clock=lambda: sum(slept), sleep=slept.append)
 
 
 @pytest.mark.parametrize(
