@@ -59,8 +59,13 @@ class Table:
         return tuple(field.name for field in self.fields if not field.is_allowed(scopes))
 
     def is_withheld(self, scopes: frozenset[str] | None) -> bool:
-        """Return whether none of its columns is let out. A table without published columns never is."""
-        return bool(self.fields) and len(self.withheld(scopes)) == len(self.fields)
+        """Return whether `scopes` let out none of the columns that have a published scope; never without such columns.
+
+        An Id of which the reference names no scope is let out with the rest of its row, and not alone.
+        """
+        return bool(self.withheld(scopes)) and not any(
+            field.scopes and field.is_allowed(scopes or frozenset()) for field in self.fields
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api_pipeline.sandbox.simulator.xporter import School, data
 from api_pipeline.sandbox.simulator.xporter import school as simulated
 from api_pipeline.sandbox.simulator.xporter.core import XporterSimulator
+from api_pipeline.xporter.cohort import write_proposals
+from api_pipeline.xporter.match import CHANGED, Proposal
 from tests.support.xporter import TODAY, Rehearsal, make_school, total
 
 _PROVISION = "SEN_StudentSENProvisionHistory"
 _TYPES = "SEN_StudentSENTypeHistory"
+_MARKS = "AttendanceForDateRange_AttendMarks"
 
 
 def _rehearsal(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: set[str]) -> Rehearsal:
@@ -54,3 +61,67 @@ def test_what_was_landed_before_the_scopes_were_known_is_taken_out(
     assert total(rehearsal, _TYPES, "9990001") > 0
     assert rehearsal.collect().exit_code == 0
     assert total(rehearsal, _TYPES, "9990001") == 0
+
+
+_OTHER = "Students_Other"
+
+
+def _with_hobbies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Rehearsal, dict[str, list[dict[str, Any]]]]:
+    """Return a council and one school, whose answers have tables of pupils that nobody published."""
+    more: dict[str, list[dict[str, Any]]] = {"Hobbies": [{"Id": 1, "StudentId": 9001, "Hobby": "chess"}]}
+    original = data.tables_of
+
+    def with_more(school: School, endpoint: str, query: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        return original(school, endpoint, query) | (more if endpoint == "Students" else {})
+
+    monkeypatch.setattr("api_pipeline.sandbox.simulator.xporter.core.tables_of", with_more)
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(folder / "hobbies.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    assert total(rehearsal, _OTHER, "9990001") == 1
+    return rehearsal, more
+
+
+def test_empty_table_that_nobody_published_is_landed_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal, more = _with_hobbies(tmp_path, monkeypatch)
+    more["Hobbies"] = []
+    rehearsal.collect()
+    assert total(rehearsal, _OTHER, "9990001") == 0
+
+
+def test_table_that_nobody_published_goes_with_a_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal, more = _with_hobbies(tmp_path, monkeypatch)
+    more.clear()
+    rehearsal.simulator.schools["9990001"].scopes -= {"StudentExtended"}
+    rehearsal.collect()
+    assert total(rehearsal, _OTHER, "9990001") == 0
+
+
+def test_marks_go_with_their_only_scope_and_come_back_with_it(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=3, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "marks.db", [school], endpoints=("Students", "AttendanceForDateRange"))
+    weeks = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=3)}
+    rehearsal.collect(**weeks)
+    landed = total(rehearsal, _MARKS, "9990001")
+    assert landed > 0
+    school.scopes -= {"Attendance"}
+    rehearsal.collect(**weeks)
+    assert total(rehearsal, _MARKS, "9990001") == 0
+    school.scopes |= {"Attendance"}
+    rehearsal.collect(**weeks)
+    assert total(rehearsal, _MARKS, "9990001") == landed
+
+
+def test_proposals_go_with_the_pupil_and_with_the_scope(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "match.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    store = rehearsal.store()
+    found = [Proposal(f"p{key}", CHANGED, "9990001", key, "an invented UPN", None, False) for key in school.pupils]
+    write_proposals(store, found, datetime(2025, 11, 26))  # noqa: DTZ001 - as the tables keep it
+    school.withheld_people.add(found[0].student_id)
+    rehearsal.collect()
+    assert [row[3] for row in rehearsal.connection.query(store.sql("matches"))] == [found[1].student_id]
+    school.scopes -= {"UPN"}
+    rehearsal.collect()
+    assert rehearsal.connection.query(store.sql("matches")) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator.xporter import Quirk
-from tests.support.xporter import TODAY, Rehearsal, make_school
+from tests.support.xporter import TODAY, Rehearsal, make_school, total
 
 _MARKS = "SELECT COUNT(*) FROM xporter_AttendanceForDateRange_AttendMarks WHERE StudentId = ?"
 
@@ -33,3 +33,44 @@ def test_closed_weeks_are_asked_again_for_a_new_child(tmp_path: Path, fails_firs
     assert counts[0] == counts[1] > 10
     requests = rehearsal.collect(**weeks).requests
     assert requests < 6
+
+
+@pytest.mark.parametrize("is_minimised", [True, False])
+def test_pupil_who_comes_back_is_landed_whole(tmp_path: Path, is_minimised: bool) -> None:
+    school = make_school(1, pupils=2, weeks=3, today=TODAY)
+    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()} if is_minimised else None
+    rehearsal = Rehearsal(
+        tmp_path / "back.db", [school], endpoints=("Students", "AttendanceForDateRange"), cohort=cohort
+    )
+    weeks = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=3)}
+    rehearsal.collect(**weeks)
+    pupil = next(iter(school.pupils))
+    school.withheld_people.add(pupil)
+    rehearsal.collect(**weeks)
+    assert rehearsal.connection.query(_MARKS, [pupil])[0][0] == 0
+    school.withheld_people.clear()
+    rehearsal.simulator.add_quirk(Quirk("unavailable", endpoint="AttendanceForDateRange", times=6))
+    rehearsal.collect(**weeks)
+
+    rehearsal.collect(**weeks)
+
+    assert rehearsal.landed("AttendanceForDateRange", school.estab) == rehearsal.expected(
+        "AttendanceForDateRange", school
+    )
+
+
+def test_contacts_of_the_last_child_go_in_the_same_night(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    pupil = next(iter(school.pupils))
+    school.data["StudentContacts"] = {"StudentContacts": {"1": {"Id": 1, "StudentId": pupil, "ContactId": 7}}}
+    school.data["Contacts"] = {"Contacts": {"7": {"Id": 7, "Surname": "Invented"}}}
+    endpoints = ("Students", "StudentContacts", "Contacts")
+    cohort = {str(school.pupils[pupil]["UPN"])}
+    rehearsal = Rehearsal(tmp_path / "contacts.db", [school], endpoints=endpoints, cohort=cohort)
+    rehearsal.collect()
+    assert total(rehearsal, "Contacts", school.estab) == 1
+    rehearsal.cohort = {"nobody"}
+
+    rehearsal.collect()
+
+    assert total(rehearsal, "Contacts", school.estab) == 0

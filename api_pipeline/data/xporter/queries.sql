@@ -73,7 +73,7 @@ DELETE FROM {sync} WHERE estab = ?;
 DELETE FROM {sync} WHERE estab = ? AND endpoint = ?;
 
 -- name: reopen_windows
--- Lets closed weeks be requested again: they were landed without a pupil who is one of the council's children now.
+-- Lets closed weeks be requested again: they were landed without a pupil who is new, or back, on the landed roll.
 UPDATE {sync} SET params_hash = '' WHERE estab = ? AND time_window <> '';
 
 -- name: sync_windows
@@ -130,6 +130,10 @@ DELETE FROM {match};
 -- name: delete_school_matches
 -- Forgets the proposals that rest on a school whose consent ended.
 DELETE FROM {match} WHERE estab = ?;
+
+-- name: delete_pupil_matches
+-- Forgets the proposals that rest on a pupil who is no longer on the roll.
+DELETE FROM {match} WHERE estab = ? AND student_id = ?;
 
 -- name: insert_match
 -- One proposal for a worker to look at; never written to the SSD or a payload.

@@ -14,6 +14,7 @@ from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
+from api_pipeline.xporter.collect.sorting import ROLL
 from api_pipeline.xporter.consent import Listed, odd_entries, read_list
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import Round, SyncState
@@ -121,8 +122,8 @@ class Planner:
     def _landed_ids(self, estab: str) -> dict[tuple[str, str, str], Set[str]]:
         sources = {source for choice in self._options.choices for source in sources_of(choice)}
         sources |= {source for choice in self._options.choices for source in landed_sources(choice.endpoint)}
-        if self._parts.cohort is not None:
-            sources.add(("Students", "Students", "Id"))
+        if self._parts.cohort is not None or any(choice.is_for_each_window for choice in self._options.choices):
+            sources.add(ROLL)
         found: dict[tuple[str, str, str], Set[str]] = {}
         for landing in self._store.existing():
             for endpoint, table, column in sources:

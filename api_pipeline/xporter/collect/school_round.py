@@ -131,7 +131,7 @@ class SchoolRound:
             self._skip(name, "the endpoint that its ids come from has none", is_news=False)
         for question in asked:
             is_landed = self._plan.closed.get((name, question.window)) == question.params_hash
-            # A closed week was landed without the rows of a pupil who is new among the council's children.
+            # A closed week was landed without the rows of a pupil who is new on the roll, or on it again.
             if question.is_closed and is_landed and not self._plan.verifies and not self._sorting.has_new_pupils:
                 continue
             problem = self._question(choice, question)

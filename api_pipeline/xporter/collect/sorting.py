@@ -11,6 +11,9 @@ from api_pipeline.xporter.layout import Landing, landings
 from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows
 from api_pipeline.xporter.wire.answer import Answer
 
+ROLL = ("Students", "Students", "Id")
+"""The column that holds the Ids of a school's landed pupils."""
+
 
 class Sorting:
     """Know which of a school's rows are about the council's children."""
@@ -19,21 +22,23 @@ class Sorting:
         self._plan = plan
         self._ids: dict[tuple[str, str, str], set[str]] = {}
         self._students: set[str] | None = None
+        self._has_new_pupils = False
 
     def by_landing(self, choice: Choice, answer: Answer) -> dict[str, tuple[Landing, Rows]]:
         """Return the rows by the landing table they go to; those of unknown tables name theirs in source_table."""
         by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
         other = landings(choice.endpoint)[-1]
         found: dict[str, tuple[Landing, Rows]] = {}
-        unknown: list[Mapping[str, Any]] = []
+        unknown: list[Mapping[str, Any]] | None = None
         for name, rows in answer.tables.items():
             table = choice.endpoint.table_named(name)
             if table is None:
-                unknown.extend({**row, "source_table": name} for row in rows)
+                unknown = [*(unknown or ()), *({**row, "source_table": name} for row in rows)]
             else:
                 landing = by_table[table.name]
                 found[landing.name] = (landing, rows)
-        if unknown and self._plan.keeps_unknown:
+        # An unknown table without rows is an empty one, as a known table is.
+        if unknown is not None and self._plan.keeps_unknown:
             found[other.name] = (other, unknown)
         return found
 
@@ -63,17 +68,19 @@ class Sorting:
     @property
     def has_new_pupils(self) -> bool:
         """Return whether tonight's answer has a pupil to be landed who is not landed yet."""
-        landed = self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
-        return self._students is not None and not self._students <= landed
+        return self._has_new_pupils
 
     def _pupils(self) -> Set[str]:
         """Return the Ids of the matched pupils: of tonight's answer, or those that are landed."""
         if self._students is not None:
             return self._students
-        return self._plan.landed_ids.get(("Students", "Students", "Id"), frozenset())
+        return self._plan.landed_ids.get(ROLL, frozenset())
 
     def remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]], *, is_whole: bool = True) -> None:
-        """Keep the columns that later questions take their ids from."""
+        """Keep the columns that later questions take their ids from, and whether a pupil is new."""
+        if "Students" in tables and choice.endpoint.name == ROLL[0]:
+            pupils = {str(member_of(row, "id")).strip() for row in tables["Students"][1]}
+            self._has_new_pupils = not pupils <= self._plan.landed_ids.get(ROLL, frozenset())
         for source in self._sources():
             if source[0] != choice.endpoint.name:
                 continue
@@ -89,7 +96,8 @@ class Sorting:
         return sources | {source for choice in self._plan.choices for source in landed_sources(choice.endpoint)}
 
     def _values(self, source: tuple[str, str, str]) -> Set[str]:
-        return self._ids.get(source) or self._plan.landed_ids.get(source, frozenset())
+        found = self._ids.get(source)
+        return self._plan.landed_ids.get(source, frozenset()) if found is None else found
 
     def deleted_by_landing(self, choice: Choice, answer: Answer) -> dict[str, Rows]:
         """Return the rows that a change set says are gone, by the landing table that they are in."""

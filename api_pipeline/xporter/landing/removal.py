@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.catalogue import Endpoint, load_catalogue
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing, landings
@@ -51,7 +51,11 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
             tables += not was_withheld
             continue
-        if landing.table is None:
+        if landing.table is None or not landing.table.fields:
+            if _has_lost(call, scopes, before):
+                # Which scope lets out columns that are not published is not known.
+                store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+                touched.add(landing.endpoint)
             continue
         withheld = landing.table.withheld(scopes)
         if landing.table.is_withheld(scopes):
@@ -64,10 +68,18 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
             store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
             columns += len(set(withheld) - set(landing.table.withheld(before)))
+    # A proposal holds UPNs of the landed pupils, and says that a name or the care of a child is the same.
+    if _has_lost(load_catalogue().endpoint("Students"), scopes, before):
+        store.connection.execute(store.sql("delete_school_matches"), [estab])
     for endpoint in sorted(touched):
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))
     return columns, tables
+
+
+def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str] | None) -> bool:
+    """Return whether `scopes` let out less of an endpoint than `before`."""
+    return any(set(table.withheld(scopes)) - set(table.withheld(before)) for table in endpoint.tables)
 
 
 def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[TableChange]) -> tuple[int, int]:
@@ -85,6 +97,7 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
     removed = 0
     if not gone:
         return 0, 0
+    store.connection.execute_many(store.sql("delete_pupil_matches"), [[round_.estab, student] for student in gone])
     for landing in store.existing():
         owner = landing.owner
         if owner is None or owner.table or landing.endpoint == "Students" or owner.column not in landing.columns:

@@ -30,7 +30,7 @@ def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChang
             _write_table(store, round_, change, entry.ended)
         counts.pupils_gone, counts.rows_gone = remove_withdrawn(store, round_, changes)
         counts.deleted += counts.rows_gone
-        if _has_new_pupils(changes) and entry.dropped:
+        if _has_new_pupils(changes):
             store.connection.execute(store.sql("reopen_windows"), [round_.estab])
         _write_sync(store, round_, changes, entry)
         outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"
