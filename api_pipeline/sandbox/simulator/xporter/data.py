@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from api_pipeline.sandbox.simulator.answer import Answer, json_answer
@@ -56,6 +56,12 @@ def tables_of(school: School, endpoint: str, query: Mapping[str, str]) -> dict[s
     return {aliases.get(name, name): rows for name, rows in tables.items()}
 
 
+def _refreshed_before(moment: datetime) -> datetime:
+    """Return when the cache was refreshed last: at three each night."""
+    at_three = moment.replace(hour=3, minute=0, second=0, microsecond=0)
+    return at_three if at_three <= moment else at_three - timedelta(days=1)
+
+
 def paged(
     moment: datetime,
     tables: dict[str, list[dict[str, Any]]],
@@ -77,7 +83,7 @@ def paged(
     if changes is not None:
         body["__changedRows__"] = [changes]
     moved = 1 if quirk and quirk.kind == "moved_between_pages" and number > 1 else 0
-    as_of = moment if conditions.is_fresh else moment.replace(hour=3, minute=0, second=0, microsecond=0)
+    as_of = moment if conditions.is_fresh else _refreshed_before(moment)
     body["meta"] = [{"Database": "XodSchoolData", "LastUpdated": as_of.isoformat(timespec="seconds")}]
     body["__pagination__"] = [
         {
