@@ -47,7 +47,7 @@ _OURS = {
 # Loaded by a command of that kind when it works, never for its help.
 _SLOW = {
     *("pyodbc", "sqlite3", "requests", "urllib3", "ssl", "http", "jsonschema_rs", "orjson", "keyring", "truststore"),
-    *("dotenv", "email", "logging", "asyncio", "jinja2", "rich"),
+    *("dotenv", "tenacity", "email", "logging", "asyncio", "jinja2", "rich"),
 }
 HELP = [
     *([name] for name in ("run", "stage", "status", "anonymise", "requeue", "deploy-schema", "secrets", "demo")),
@@ -97,7 +97,7 @@ def test_status_loads_no_client_no_planner_and_no_store_of_secrets(tmp_path: Pat
     assert "api_pipeline.outbox.status" in found
     assert "logging.handlers" not in found
     assert not found & {"api_pipeline.assembly.run", "api_pipeline.delivery.planner", "api_pipeline.diagnostics.steps"}
-    assert not {name.partition(".")[0] for name in found} & {"requests", "urllib3", "ssl", "jsonschema_rs"}
+    assert not {name.partition(".")[0] for name in found} & {"requests", "urllib3", "ssl", "tenacity", "jsonschema_rs"}
     if sys.platform.startswith("linux"):
         assert "keyring" not in found
 
