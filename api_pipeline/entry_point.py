@@ -8,8 +8,8 @@ import gc
 
 from api_pipeline.commands.stopping import end_on_signals
 
-# Little of what an import makes is ever given up: to look for that less often saves some per cent of a short run.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+# Little of what an import makes is ever given up. A short run makes 60,000 objects, and looks through none of them.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main() -> None:
