@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt, rehearsed, superseded, up_to_date
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import Row
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import (
     NOTHING_HELD,
@@ -23,14 +22,9 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
-from api_pipeline.outbox.staged_rows import DUE_STATUSES, UNREADABLE, as_text, as_version, may_be_due, word
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, GONE, RowNow, may_be_due
 from api_pipeline.payloads.reading import sha256_hex
 
-# What a row is read as again, in the order of `RowNow.read`.
-VERSION = (
-    *("id", "person_id", "row_state", "submission_status", "current_hash"),
-    "CASE WHEN current_hash IS NULL THEN json_payload END",
-)
 # The statements that mark rows, and what the columns of their parameters are.
 MARKS: Mapping[str, tuple[type, ...]] = {
     "mark_sent": (int, str, datetime),
@@ -62,35 +56,6 @@ class Destination(NamedTuple):
     testing: bool
 
 
-class RowNow(NamedTuple):
-    """A row as it stands when its outcome is written. `version` is its hash, or its payload where it has no hash."""
-
-    person_id: str
-    row_state: str
-    submission_status: str
-    version: object
-
-    @classmethod
-    def read(cls, row: Row) -> RowNow:
-        """Return a row that was read as the columns of `VERSION`."""
-        version = as_version(row[4]) if row[4] is not None else row[5]
-        unreadable = UNREADABLE in row[4:6]
-        return cls(as_text(row[1]), word(row[2]), word(row[3]), UNREADABLE if unreadable else version)
-
-    def is_still(self, row: StagedRow) -> bool:
-        """Return whether the row is as the run read it; a child who left or rejoined the cohort changes it as well."""
-        if self is GONE:
-            return False
-        read: object = row.current_hash if row.current_hash is not None else row.json_payload
-        if row.unreadable:
-            read = row.current_hash if row.current_hash is not None else UNREADABLE
-        return self.version == read and (self.row_state == "deleted") == row.is_deleted
-
-
-# A row that is not in the table any more, or whose id is another person's by now: nothing is written to it.
-GONE = RowNow(person_id="", row_state="", submission_status="", version=None)
-
-
 @dataclass(slots=True)
 class Changes:
     """The rows of parameters for each statement of one write-back; `mask` takes values out of what is logged.
@@ -116,20 +81,21 @@ class Changes:
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
     log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
 
-    def collect(self, outcome: Outcome, rows_now: Mapping[int, RowNow]) -> None:
-        """Add what an outcome changes, given the rows as they stand now."""
-        row = outcome.row
-        # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
-        now = rows_now.get(row.id, GONE)
-        if now.person_id != row.person_id:
-            now = GONE
-        if self.to.testing:
-            self._rehearsed(outcome, row)
-        else:
-            self._done(outcome, now)
-            self.add_to_log(outcome)
-        if row.supersedes and self.written.get(row.id, ("", ""))[0] == "sent":
-            self.close(row.person_id, row.id, row.supersedes, rows_now)
+    def collect(self, outcomes: Iterable[Outcome], rows_now: Mapping[int, RowNow]) -> None:
+        """Add what outcomes change, given the rows as they stand now."""
+        for outcome in outcomes:
+            row = outcome.row
+            # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
+            now = rows_now.get(row.id, GONE)
+            if now.person_id != row.person_id:
+                now = GONE
+            if self.to.testing:
+                self._rehearsed(outcome, row)
+            else:
+                self._done(outcome, now)
+                self._add_to_log(outcome)
+            if row.supersedes and self.written.get(row.id, ("", ""))[0] == "sent":
+                self.close(row.person_id, row.id, row.supersedes, rows_now)
 
     def close(self, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, RowNow]) -> None:
         """Mark as superseded those of a person's older rows that are still open and still belong to this person."""
@@ -138,8 +104,12 @@ class Changes:
             if now.person_id == person and now.submission_status in DUE_STATUSES:
                 self._mark("mark_superseded", row_id, superseded(newest))
 
-    def add_to_log(self, outcome: Outcome) -> None:
-        """Add the outcome's line of the submission log, if anything was sent."""
+    def add_to_log(self, outcomes: Iterable[Outcome]) -> None:
+        """Add the lines of the submission log for outcomes of what was sent."""
+        for outcome in outcomes:
+            self._add_to_log(outcome)
+
+    def _add_to_log(self, outcome: Outcome) -> None:
         code: int | None
         match outcome:
             case Accepted(record=record):
@@ -196,7 +166,7 @@ class Changes:
         row, is_deletion = record.row, record.kind is RecordKind.DELETION
         if now is GONE:
             return
-        if not record.is_last:
+        if record.then is not None:
             if now.submission_status not in DUE_STATUSES:
                 self.due_again.append(row.id)
         elif not now.is_still(row):

@@ -15,7 +15,7 @@ from api_pipeline.model import Accepted, Outcome, Record
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.staged_rows import may_be_due
+from api_pipeline.outbox.staged_rows import not_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import WriteBack
@@ -184,7 +184,7 @@ def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list
     intents = {record.la_child_id: record.intent_hash for record in records}
     known = [record.la_child_id for record in records if record.was_in_doubt]
     # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-    return intents, known, [record.row.id for record in records if not may_be_due(record.row)]
+    return intents, known, not_due(record.row for record in records)
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:

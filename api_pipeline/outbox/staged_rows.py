@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -20,6 +21,11 @@ _HAS_PREVIOUS = "CASE WHEN previous_hash IS NULL AND previous_json_payload IS NU
 ROW = (
     *("id", "person_id", "row_state", "submission_status", "json_payload", "current_hash"),
     *(_HAS_PREVIOUS, "api_response"),
+)
+# What a row is read as again before its outcome is written, in the order of `rows_now`.
+VERSION = (
+    *("id", "person_id", "row_state", "submission_status", "current_hash"),
+    "CASE WHEN current_hash IS NULL THEN json_payload END",
 )
 # Without these a row cannot be sent or written back.
 _NEEDED_TEXT = {"person_id": 1, "json_payload": 4, "current_hash": 5}
@@ -50,9 +56,45 @@ class Selection(NamedTuple):
         return number % self.shard[1] == self.shard[0] - 1
 
 
+class RowNow(NamedTuple):
+    """A row as it stands when its outcome is written. `version` is its hash, or its payload where it has no hash."""
+
+    person_id: str
+    is_deleted: bool
+    submission_status: str
+    version: object
+
+    def is_still(self, row: StagedRow) -> bool:
+        """Return whether the row is as the run read it; a child who left or rejoined the cohort changes it as well."""
+        if self is GONE:
+            return False
+        read: object = row.current_hash
+        if read is None:
+            read = UNREADABLE if row.unreadable else row.json_payload
+        return self.version == read and self.is_deleted == (row.row_state == "deleted")
+
+
+# A row that is not in the table any more, or whose id is another person's by now: nothing is written to it.
+GONE = RowNow(person_id="", is_deleted=False, submission_status="", version=None)
+
+
+def rows_now(rows: Iterable[Row]) -> dict[int, RowNow]:
+    """Return, by id, rows that were read as the columns of `VERSION`."""
+    found = {}
+    for row_id, person, state, status, hash_, text in rows:
+        version = text if hash_ is None else hash_ if hash_ is UNREADABLE else as_version(hash_)
+        found[int(row_id)] = RowNow(as_text(person), word(state) == "deleted", word(status), version)
+    return found
+
+
 def may_be_due(row: StagedRow) -> bool:
     """Return whether the row's own words make it due. For a deleted row the baseline decides as well (see `is_due`)."""
-    return row.is_deleted or row.submission_status in DUE_STATUSES
+    return row.submission_status in DUE_STATUSES or row.is_deleted
+
+
+def not_due(rows: Iterable[StagedRow]) -> list[int]:
+    """Return the ids of the rows that their own words do not make due."""
+    return [row.id for row in rows if not may_be_due(row)]
 
 
 def is_due(row: StagedRow, baseline: Baseline) -> bool:
@@ -87,8 +129,12 @@ def as_text(value: object) -> str:
     return "" if value is None or value is UNREADABLE else str(value)
 
 
-def staged_row(row: Row) -> StagedRow:
-    """Return a row that was read as the columns of `ROW`."""
+def staged_rows(rows: Iterable[Row]) -> list[StagedRow]:
+    """Return rows that were read as the columns of `ROW`."""
+    return [_staged_row(row) for row in rows]
+
+
+def _staged_row(row: Row) -> StagedRow:
     return StagedRow(
         id=int(row[0]),
         person_id=as_text(row[1]),
@@ -98,7 +144,9 @@ def staged_row(row: Row) -> StagedRow:
         current_hash=None if row[5] is UNREADABLE else as_version(row[5]),
         has_previous=bool(int(row[6] or 0)),
         api_response=None if row[7] is UNREADABLE else row[7],
-        unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE),
+        unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE)
+        if UNREADABLE in row
+        else (),
     )
 
 

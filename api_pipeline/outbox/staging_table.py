@@ -11,7 +11,7 @@ from itertools import islice
 from api_pipeline.db import Connection, Row, UnreadableText, check_ids_grow
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import ElementPath, StagedRow
-from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_row
+from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.payloads.retained import read_paths
 from api_pipeline.sql.identifiers import Dialect, TableNames
@@ -116,7 +116,7 @@ class StagingTable(Statements):
         """
         if selection.shard is None:
             try:
-                return self._with_retained([staged_row(row) for row in self._page(selection, after_id, size, ROW)])
+                return self._with_retained(staged_rows(self._page(selection, after_id, size, ROW)))
             except UnreadableText:
                 pass
         ids = [row_id for row_id, _ in islice(self.keys(selection, after_id), size)]
@@ -151,7 +151,7 @@ class StagingTable(Statements):
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:
         """Return some rows as they stand now, in no particular order."""
-        return self._with_retained([staged_row(row) for row in self.rows_by_id("read_rows", ids, ROW)])
+        return self._with_retained(staged_rows(self.rows_by_id("read_rows", ids, ROW)))
 
     def _with_retained(self, rows: list[StagedRow]) -> list[StagedRow]:
         left = self.retained([row.person_id for row in rows])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.staged_rows import ROW, staged_row
+from api_pipeline.outbox.staged_rows import ROW, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 
@@ -105,7 +105,7 @@ def _newest(store: StagingTable, people: Sequence[str]) -> dict[str, StagedRow]:
     """Return the newest rows of these people, by person."""
     newest: dict[str, StagedRow] = {}
     ids = [int(row[0]) for row in store.by_values("read_ids_of_people", people)]
-    for row in map(staged_row, store.rows_by_id("read_rows", ids, ROW)):
+    for row in staged_rows(store.rows_by_id("read_rows", ids, ROW)):
         if row.person_id not in newest or row.id > newest[row.person_id].id:
             newest[row.person_id] = row
     return newest

@@ -20,7 +20,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -178,14 +178,13 @@ def given_rows(
     PostgreSQL takes each column as one parameter, an array: its text is the same for any number of rows, which may be
     large, and to hand a hundred rows over takes a third of the time of as many parameters. Times are without a zone.
     """
+    values = list(zip(*rows, strict=True))
     is_small = len(rows) * len(types) <= MOST_PARAMETERS
-    if dialect is not Dialect.POSTGRESQL or (is_small and _have_long_text(rows)):
+    if dialect is not Dialect.POSTGRESQL or (is_small and any(map(_is_of_long_texts, types, values))):
         return rows_as_table(dialect, types, len(rows)), [value for row in rows for value in row]
-    columns = ", ".join(f"CAST(?text AS {_ARRAYS[kind]})" for kind in types)
-    names = ", ".join(f"column{number}" for number in range(1, len(types) + 1))
-    return f"UNNEST({columns}) AS given ({names})", [
-        _array([row[place] for row in rows]) for place in range(len(types))
-    ]
+    columns = ", ".join([f"CAST(?text AS {_ARRAYS[kind]})" for kind in types])
+    names = ", ".join([f"column{number}" for number in range(1, len(types) + 1)])
+    return f"UNNEST({columns}) AS given ({names})", [_array(column) for column in values] or ["{}"] * len(types)
 
 
 def given_texts(dialect: Dialect, texts: Sequence[str]) -> tuple[str, Sequence[object]]:
@@ -213,8 +212,8 @@ def _among(dialect: Dialect, kind: type, values: Sequence[object]) -> tuple[str,
     return f"= ANY (CAST(?text AS {_ARRAYS[kind]}))", [_array(values)]
 
 
-def _have_long_text(rows: Sequence[Sequence[object]]) -> bool:
-    return any(isinstance(value, str) and len(value) > _LONGEST_IN_ARRAY for row in rows for value in row)
+def _is_of_long_texts(kind: type, column: Sequence[Any]) -> bool:
+    return kind is str and max(map(len, filter(None, column)), default=0) > _LONGEST_IN_ARRAY
 
 
 def _array(values: Sequence[object]) -> str:
