@@ -155,6 +155,8 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty
         content = None
     if not isinstance(content, dict):
         return Unreadable(f"HTTP {status} with something that is not a JSON object, as from a proxy")
+    if keys and (said := _refusal_in(status, body, content)):
+        return said
     found = content.get("content")
     entries = found if keys and isinstance(found, list) else []
     ids = [_id_of(entry) for entry in entries]
@@ -171,6 +173,19 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty
                 return Malformed(Problem(status, text=reason))
             refused[key] = reason
     return Acknowledged(refused, content)
+
+
+def _refusal_in(status: int, body: bytes, content: Mapping[str, Any]) -> Answer | None:
+    """Return the refusal that an answer to records is in spite of its status, None where it tells of each record."""
+    found = content.get("content")
+    if isinstance(found, list):
+        return None
+    if isinstance(found, dict):
+        named, named_ids = _named({"content": {name: value for name, value in found.items() if _texts(value)}})
+        return Malformed(Problem(status, named=named, named_ids=named_ids)) if named or named_ids else None
+    problem = read_problem(status, body)
+    is_refusal = problem.codes or _texts(content.get("errors"))
+    return (_by_code(problem) or Malformed(problem)) if is_refusal else None
 
 
 def _id_of(entry: object) -> str | None:

@@ -16,11 +16,12 @@ class Results(Statements):
     """The stored results of validations."""
 
     def store_findings(
-        self, scope: Scope, run: str, findings: Sequence[TecFinding], *, has_passed: bool = False
+        self, scope: Scope, run: str, findings: Sequence[TecFinding], *, has_passed: bool = False, is_whole: bool = True
     ) -> None:
         """Store the results of a validation whole, and mark the staged records that they name.
 
-        One that passed and found nothing leaves a row too, for the next to be compared with.
+        One that passed and found nothing leaves a row too, for the next to be compared with. One that did not end by
+        its rules (`is_whole` false) says nothing of the records: the marks of the one before it stay.
         """
         rows: list[tuple[object, ...]] = [
             (
@@ -45,7 +46,8 @@ class Results(Statements):
             self.execute("delete_results", [*scope.key, run])
             self.insert("insert_results", rows)
             self.execute("update_validation", [run, errors, len(findings) - errors, utc_now(), *scope.key])
-            self.execute("clear_validation_marks", ())
+            if is_whole:
+                self.execute("clear_validation_marks", ())
             self._mark_validated(scope, findings)
 
     def _mark_validated(self, scope: Scope, findings: Sequence[TecFinding]) -> None:

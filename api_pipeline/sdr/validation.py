@@ -171,12 +171,14 @@ class Follower:
         # First of all: should the results not be found, the end of the validation is known all the same.
         session.store.set_state(session.scope, ended.state, ended.status)
         findings: list[TecFinding] = []
-        if ended.state in (State.PASSED, State.FAILED):
+        is_whole = ended.state in (State.PASSED, State.FAILED)
+        if is_whole:
             findings = self._under_a_token(session.receiver.findings)
             _warn_of_counts(ended, findings)
         run = ended.received or session.store.utc_text()
         tied = tie(session.store, findings)
-        session.store.store_findings(session.scope, run, tied, has_passed=ended.state is State.PASSED)
+        has_passed = ended.state is State.PASSED
+        session.store.store_findings(session.scope, run, tied, has_passed=has_passed, is_whole=is_whole)
         return Verdict(ended, tied)
 
 

@@ -68,7 +68,9 @@ def results_page(store: Store, scope: Scope, period: ReturnPeriod, state: State 
     history = store.validations(scope)
     run = stored.validation_received
     earlier = [one for one, _, _ in history if one < run]
-    before = store.findings(scope, earlier[-1]) if earlier else None
+    # Of one that TEC broke off there is no row: nothing is gone because it found nothing.
+    is_whole = any(one == run for one, _, _ in history)
+    before = store.findings(scope, earlier[-1]) if earlier and is_whole else None
     return ResultPage(period.name, run, state or stored.state, store.findings(scope, run), before, history)
 
 

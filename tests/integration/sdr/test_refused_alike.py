@@ -53,6 +53,17 @@ def test_a_validation_that_breaks_is_asked_for_once_more(provider: Provider) -> 
     assert "Traceback" not in done.text
 
 
+@EMBEDDED
+def test_a_validation_that_breaks_leaves_the_results_before_it(provider: Provider) -> None:
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.sdr("submit", PERIOD, "--validate")
+    provider.simulator.change(verdict="UnknownError")
+    done = provider.sdr("validate", PERIOD)
+    assert "failed by itself" in done.out
+    assert "gone" not in done.out + provider.sdr("results", PERIOD).out
+    assert provider.database.rows("SELECT validation_errors FROM sdr_staging")[0][0]
+
+
 def test_a_reset_whose_answer_was_lost_is_a_reset(tmp_path: Path) -> None:
     with tec_world(tmp_path, TecConditions()) as world:
         world.stage(Collection.LEARNERS, "s1")

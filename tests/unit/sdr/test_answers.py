@@ -125,3 +125,21 @@ def test_named_records_are_found_by_place_and_by_id(errors: dict[str, Any]) -> N
 
 def test_a_page_of_a_firewall_is_read_as_text() -> None:
     assert read_problem(403, b"<html><body>Forbidden  here</body></html>").text == "Forbidden here"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"errorCode": "CV1", "title": "Schema"}, Malformed),
+        ({"errorCodes": ["SC1"]}, TokenGone),
+        ({"errors": {"content": {"b": ["bad"]}}}, Malformed),
+        ({"content": {"a": [], "b": ["bad"]}}, Malformed),
+        ({"errorCode": None, "errors": {}}, Acknowledged),
+        ({"content": {"a": [], "b": []}}, Acknowledged),
+    ],
+)
+def test_a_200_that_holds_an_error_is_no_acceptance(content: dict[str, Any], kind: type) -> None:
+    answer = classify(200, json.dumps(content).encode(), ["a", "b"])
+    assert isinstance(answer, kind)
+    if "b" in str(content) and isinstance(answer, Malformed):
+        assert named_keys(answer.problem, ["a", "b"]) == {"b": "bad"}
