@@ -2,26 +2,34 @@
 
 `RULES` is the table: for each rule its name, a sentence, and the part of the payload that it is about. Every payload of
 every night is checked against all of them. So each part of a payload has one function, which looks at the part once and
-lists the rules that it breaks. To add a rule, write its line in the table and its condition in that function. See
-specification 6 and 7; the names are those of the CIN census and the SSDA903 return.
+lists the rules that it breaks; those about episodes are in `episode_rules`. To add a rule, write its line in the table
+and its condition in that function. See specification 6 and 7; the names are those of the CIN census and the SSDA903
+return.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from api_pipeline.common.upn import check_letter
+from api_pipeline.payloads.episode_rules import (
+    ASSESSMENTS,
+    CIN_PLANS,
+    CP_PLANS,
+    ENQUIRIES,
+    EVER,
+    PLACEMENTS,
+    Broken,
+    look_at_episodes,
+)
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.plain_episodes import ACTIVITY_BLOCKS, NEVER, are_plain, is_overlapping
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, is_harmless
 
 Members: TypeAlias = "Mapping[str, Any]"
-# What was found broken: a rule's name, and the path.
-_Broken: TypeAlias = "list[tuple[str, str]]"
 
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
@@ -30,17 +38,7 @@ _DETAILS = "child_details"
 _HEALTH = "health_and_wellbeing"
 _SDQ = "sdq_assessments"
 _EPISODE = "social_care_episodes"
-_ASSESSMENTS = "child_and_family_assessments"
-_ENQUIRIES = "section_47_assessments"
-_CIN_PLANS = "child_in_need_plans"
-_CP_PLANS = "child_protection_plans"
-_PLACEMENTS = "child_looked_after_placements"
 _ANYWHERE = "anywhere"
-# The rules about a plan that starts before the referral, and about one that ends before its start.
-_CIN_PLAN_RULES = ("CIN 4015", "CIN 4011")
-_CP_PLAN_RULES = ("CIN 1105", "CIN 8925")
-# ISO dates compare as texts: before the first of them.
-_EVER = ""
 # The rules of `value_rules`.
 DEFAULT_DATE = "default date"
 NOT_WHOLE = "whole number"
@@ -65,19 +63,19 @@ RULES: tuple[Rule, ...] = (
     Rule("CIN 8790", "the disability NONE must stand alone", _DETAILS),
     Rule("903 205C, 303, 304", "a UASC end date is for a UASC only, and no later than the 18th birthday", _DETAILS),
     Rule("SDQ range", "the SDQ score is not between 0 and 40", _SDQ),
-    Rule("CIN 8869", "the factor 21 must stand alone", _ASSESSMENTS),
+    Rule("CIN 8869", "the factor 21 must stand alone", ASSESSMENTS),
     Rule("CIN 8805, 8810", "closure date and closure reason come together", _EPISODE),
     Rule("CIN 8630", "the closure is before the referral", _EPISODE),
-    Rule("CIN 8608", "the assessment starts after its authorisation", _ASSESSMENTS),
-    Rule("CIN 1103", "the assessment starts before the referral", _ASSESSMENTS),
-    Rule("CIN 1105", "the CP plan starts before the referral", _CP_PLANS),
-    Rule("CIN 2889", "the enquiry starts before the referral", _ENQUIRIES),
-    Rule("CIN 4015", "the CIN plan starts before the referral", _CIN_PLANS),
-    Rule("CIN 4011", "the CIN plan ends before its start", _CIN_PLANS),
-    Rule("CIN 8925", "the CP plan ends before its start", _CP_PLANS),
+    Rule("CIN 8608", "the assessment starts after its authorisation", ASSESSMENTS),
+    Rule("CIN 1103", "the assessment starts before the referral", ASSESSMENTS),
+    Rule("CIN 1105", "the CP plan starts before the referral", CP_PLANS),
+    Rule("CIN 2889", "the enquiry starts before the referral", ENQUIRIES),
+    Rule("CIN 4015", "the CIN plan starts before the referral", CIN_PLANS),
+    Rule("CIN 4011", "the CIN plan ends before its start", CIN_PLANS),
+    Rule("CIN 8925", "the CP plan ends before its start", CP_PLANS),
     Rule("CIN 8832, 4000, 8831", "there is activity on a referral without further action", _EPISODE),
     Rule("CIN 8890, 8839", "section 47 enquiries overlap, or two are open", _EPISODE),
-    Rule("903 148", "placement end date and end reason come together", _PLACEMENTS),
+    Rule("903 148", "placement end date and end reason come together", PLACEMENTS),
     Rule("born later", "the date of birth is in the future", _DETAILS),
     Rule(DEFAULT_DATE, "the year is before 1910 or after 2049: a date that stands for no date?", _ANYWHERE),
     Rule(
@@ -98,16 +96,14 @@ def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
 
     `data` has parts only of the types that the schema says, and no dates that are none: see `schema_check.sound_parts`.
     """
-    broken: _Broken = []
+    broken: Broken = []
     if details := data.get(_DETAILS):
         broken += [(rule, f"$.{_DETAILS}{end}") for rule, end in _look_at_details(details, as_of)]
     if _HEALTH in data:
         for number, item in enumerate(data[_HEALTH].get(_SDQ, ())):
             if not 0 <= item.get("score", 0) <= 40:
                 broken.append(("SDQ range", f"$.{_HEALTH}.{_SDQ}[{number}].score"))
-    episodes = data.get(_EPISODE, ())
-    if not are_plain(episodes):
-        broken += look_at_episodes(episodes)
+    broken += look_at_episodes(data.get(_EPISODE, ()), f"$.{_EPISODE}")
     return as_findings(broken) if broken else []
 
 
@@ -116,7 +112,7 @@ def firewall_findings(data: Members) -> list[Finding]:
     return as_findings([("firewall 0x", path) for path in _hexadecimal(data, "$")])
 
 
-def as_findings(broken: _Broken) -> list[Finding]:
+def as_findings(broken: Broken) -> list[Finding]:
     """Return what was found broken, in the order of `RULES`."""
     ranks = _ranks()
     ranked = sorted(((ranks[name], path) for name, path in broken), key=lambda found: found[0])
@@ -147,11 +143,11 @@ def _follows_zero(text: str, sign: str) -> bool:
     return False
 
 
-def _look_at_details(details: Members, as_of: date) -> _Broken:
+def _look_at_details(details: Members, as_of: date) -> Broken:
     """Return what the child's details break, each with the path within them."""
-    broken: _Broken = []
+    broken: Broken = []
     today, oldest, youngest = _days(as_of)
-    born = details.get("date_of_birth", _EVER)
+    born = details.get("date_of_birth", EVER)
     if born > today:
         broken.append(("born later", ".date_of_birth"))
     is_born, is_expected = "date_of_birth" in details, "expected_date_of_birth" in details
@@ -180,75 +176,6 @@ def _days(as_of: date) -> tuple[str, str, str]:
     """Return a day, and the birthdays on it of the youngest who is too old for school and of the youngest pupil."""
     day = as_of.isoformat()
     return day, f"{as_of.year - 16:04}{day[4:]}", f"{as_of.year - 5:04}{day[4:]}"
-
-
-def look_at_episodes(episodes: Sequence[Members]) -> _Broken:
-    """Return what a payload's episodes break, each with its path."""
-    return [
-        (rule, f"$.{_EPISODE}[{number}]{end}")
-        for number, episode in enumerate(episodes)
-        for rule, end in _look_at_episode(episode)
-    ]
-
-
-def _look_at_episode(episode: Members) -> _Broken:
-    """Return what an episode breaks, each with the path within it."""
-    broken: _Broken = []
-    referral = episode.get("referral_date", _EVER)
-    if "closure_date" in episode:
-        if "closure_reason" not in episode:
-            broken.append(("CIN 8805, 8810", ""))
-        if episode["closure_date"] < referral:
-            broken.append(("CIN 8630", ".closure_date"))
-    elif "closure_reason" in episode:
-        broken.append(("CIN 8805, 8810", ""))
-    if episode.get("referral_no_further_action_flag") is True:
-        broken += [("CIN 8832, 4000, 8831", f".{block}") for block in ACTIVITY_BLOCKS if episode.get(block)]
-    if _ASSESSMENTS in episode:
-        _look_at_assessments(episode[_ASSESSMENTS], referral, broken)
-    if _CIN_PLANS in episode:
-        _look_at_plans(episode[_CIN_PLANS], referral, _CIN_PLANS, _CIN_PLAN_RULES, broken)
-    if _CP_PLANS in episode:
-        _look_at_plans(episode[_CP_PLANS], referral, _CP_PLANS, _CP_PLAN_RULES, broken)
-    if _ENQUIRIES in episode:
-        _look_at_enquiries(episode[_ENQUIRIES], referral, broken)
-    if _PLACEMENTS in episode:
-        for position, item in enumerate(episode[_PLACEMENTS]):
-            if ("end_date" in item) != ("end_reason" in item):
-                broken.append(("903 148", f".{_PLACEMENTS}[{position}]"))
-    return broken
-
-
-def _look_at_assessments(assessments: Sequence[Members], referral: str, broken: _Broken) -> None:
-    for position, item in enumerate(assessments):
-        start = item.get("start_date", _EVER)
-        if start < referral and start:
-            broken.append(("CIN 1103", f".{_ASSESSMENTS}[{position}].start_date"))
-        if item.get("authorisation_date", NEVER) < start:
-            broken.append(("CIN 8608", f".{_ASSESSMENTS}[{position}].authorisation_date"))
-        factors = item.get("factors", ())
-        if len(factors) > 1 and "21" in factors:
-            broken.append(("CIN 8869", f".{_ASSESSMENTS}[{position}].factors"))
-
-
-def _look_at_plans(
-    plans: Sequence[Members], referral: str, block: str, rules: tuple[str, str], broken: _Broken
-) -> None:
-    before_referral, before_start = rules
-    for position, item in enumerate(plans):
-        start = item.get("start_date", _EVER)
-        if start < referral and start:
-            broken.append((before_referral, f".{block}[{position}].start_date"))
-        if item.get("end_date", NEVER) < start:
-            broken.append((before_start, f".{block}[{position}].end_date"))
-
-
-def _look_at_enquiries(enquiries: Sequence[Members], referral: str, broken: _Broken) -> None:
-    for position, item in enumerate(enquiries):
-        if item.get("start_date", NEVER) < referral:
-            broken.append(("CIN 2889", f".{_ENQUIRIES}[{position}].start_date"))
-    if is_overlapping(enquiries):
-        broken.append(("CIN 8890, 8839", f".{_ENQUIRIES}"))
 
 
 def _is_uasc_end_right(details: Members) -> bool:
