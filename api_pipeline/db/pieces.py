@@ -36,7 +36,10 @@ _DIFFERENCES = {
 }
 
 
-def dialect_pieces(dialect: Dialect, size: int) -> dict[str, str]:
-    """Return the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows."""
+def dialect_pieces(dialect: Dialect, size: int | str) -> dict[str, str]:
+    """Return the pieces of SQL in which a database differs, by name in `queries.sql`; a page has `size` rows.
+
+    `size` may be a name in braces, for which the number is put in later.
+    """
     pieces = _DIFFERENCES[dialect]
     return {**pieces, "page": pieces["page"].format(size=size)}

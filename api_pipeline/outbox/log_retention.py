@@ -17,10 +17,9 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
     Every step is one statement and commits by itself. Acceptances stay of a person who has a row and of whom
     `receiver` holds nothing (adoption.sent_payloads reads them). Errors: DatabaseError; steps that were done stay done.
     """
-    page = store.connection.page(LINES_IN_A_STEP)["page"]
     for lines in pages_by_id(
         store.connection,
-        lambda after: store.sql("read_log_page", after=after, page=page),
+        lambda after: store.sql("read_log_page", after=after, size=LINES_IN_A_STEP),
         store.tables.log,
         [before],
     ):

@@ -184,7 +184,7 @@ def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list
     intents = {record.la_child_id: record.intent_hash for record in records}
     known = [record.la_child_id for record in records if record.was_in_doubt]
     # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-    return intents, known, not_due(record.row for record in records)
+    return intents, known, not_due([record.row for record in records])
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:

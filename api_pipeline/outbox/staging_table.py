@@ -71,7 +71,7 @@ class StagingTable(Statements):
 
     def is_empty(self) -> bool:
         """Return whether the staging table has no row at all. Errors: DatabaseError."""
-        return not self.connection.query(self.sql("any_row", page=self.connection.page(1)["page"]))
+        return not self.connection.query(self.sql("any_row", size=1))
 
     def keeps_retained(self) -> bool:
         """Return whether the table is there of what left the time window of `stage`."""
@@ -144,8 +144,7 @@ class StagingTable(Statements):
     def _page(self, selection: Selection, after_id: int | None, size: int, columns: Sequence[str]) -> list[Row]:
         name = "read_all" if selection.every_row else "read_due"
         pieces, parameters = _limits(selection, after_id)
-        pieces["page"] = self.connection.page(size)["page"]
-        rows = self.connection.query(self.sql(name, columns=", ".join(columns), **pieces), parameters)
+        rows = self.connection.query(self.sql(name, size=size, columns=", ".join(columns), **pieces), parameters)
         check_ids_grow(self.tables.staging, [int(row[0]) for row in rows], after_id)
         return rows
 

@@ -12,6 +12,7 @@ from api_pipeline.db import (
     Rows,
     UnreadableText,
     UnstorableText,
+    dialect_pieces,
     unless_refused,
 )
 from api_pipeline.errors import DatabaseError
@@ -30,7 +31,7 @@ class Statements:
         self.connection = connection
         self.tables = tables
         names = _Names(
-            connection.page(0),
+            dialect_pieces(connection.dialect, "{size}"),
             table=tables.staging,
             held=tables.held,
             log=tables.log,
@@ -40,13 +41,14 @@ class Statements:
             rows="?rows",
             **dict.fromkeys(("ids", "people", "children"), "?among"),
         )
-        # How long a page is says each statement that reads one.
-        del names["page"]
         self._texts = {name: NamedSql(one.sql.format_map(names), name) for name, one in load().items()}
         self._delta_as: str | None = None
 
-    def sql(self, name: str, **pieces: str) -> str:
-        """Return a named statement of `queries.sql` with the table names, the database's own words and `pieces` in."""
+    def sql(self, name: str, **pieces: str | int) -> str:
+        """Return a named statement of `queries.sql` with the table names, the database's own words and `pieces` in.
+
+        One that reads a page is told its `size`.
+        """
         text = self._texts[name]
         return text.format(**pieces) if pieces else text
 

@@ -104,7 +104,7 @@ def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """Return the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
     if not store.has_journal():
         return []
-    sql = store.sql("last_runs", page=store.connection.page(most)["page"])
+    sql = store.sql("last_runs", size=most)
     return [_past_run(row) for row in store.connection.query(sql, [table])]
 
 
@@ -153,7 +153,7 @@ def _times(store: StagingTable, statement: str) -> Row | None:
 
 
 def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
-    sql = store.sql("frequent_errors", page=store.connection.page(_ERROR_GROUPS)["page"])
+    sql = store.sql("frequent_errors", size=_ERROR_GROUPS)
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}
     try:

@@ -97,7 +97,7 @@ def _groups(store: StagingTable) -> list[Row]:
 
 def _usual_words(store: StagingTable) -> tuple[str, str]:
     """Return the row state and status that most of the newest rows have, of those whose words are ordinary."""
-    newest = store.connection.query(store.sql("read_words", page=store.connection.page(_LOOKED_AT)["page"]))
+    newest = store.connection.query(store.sql("read_words", size=_LOOKED_AT))
     found = Counter((state, status) for state, status in newest if state in _KNOWN_STATES and status in KNOWN_STATUSES)
     return max(found, key=lambda words: found[words], default=("unchanged", "sent"))
 
@@ -179,7 +179,7 @@ def try_to_write(store: StagingTable) -> None:
 
 def people_without_payload(store: StagingTable) -> list[str]:
     """Return some of the people whose rows would be due but have no payload. Errors: DatabaseError."""
-    sql = store.sql("read_people_without_payload", page=store.connection.page(_NAMED)["page"])
+    sql = store.sql("read_people_without_payload", size=_NAMED)
     return [str(row[0] or "(no person id)") for row in store.connection.query(sql)]
 
 
@@ -202,7 +202,7 @@ def children_without_row(store: StagingTable, receiver: str) -> list[str]:
 
 def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
     """Return whether a quick look leaves it open that a child has no row; it compares ids by their indexes alone."""
-    sql = store.sql("has_held_without_row", page=store.connection.page(1)["page"])
+    sql = store.sql("has_held_without_row", size=1)
     rows = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
     return rows is None or bool(rows)
 
