@@ -112,6 +112,17 @@ class _AnswerReader(io.BufferedReader):
         super().__init__(raw, _PIECE)
         self._timed = raw
         self._connection = connection
+        self.is_in_head = True
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read one line. Errors: ConnectionError where the connection ends within the head of the answer.
+
+        `http.client` would take that for the end of the head, and for an answer without a body.
+        """
+        line = super().readline(size)
+        if self.is_in_head and not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionResetError("the connection was closed within the head of the answer")
+        return line
 
     def read(self, size: int | None = -1) -> bytes:
         """Read at most `size` bytes. Errors: OSError where that is not a number of bytes, as of a chunk of -1."""
@@ -160,6 +171,8 @@ class FinalResponse(http.client.HTTPResponse):
                 raise http.client.BadStatusLine(f"interim answer {self.status}")
             self.headers = self.msg = cast(Any, None)
             super().begin()
+        if isinstance(self.fp, _AnswerReader):
+            self.fp.is_in_head = False
         # A gateway that speaks out of turn is not trusted with a second request on this connection.
         self.will_close = self.will_close or interim > 0
 

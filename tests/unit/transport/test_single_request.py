@@ -171,6 +171,23 @@ def test_answer_that_drips_is_cut_off_as_a_whole(server: HostileReceiver, sessio
     assert failure.may_have_arrived
 
 
+HEAD = b"HTTP/1.1 204 Fine\r\nContent-Type: text/plain\r\nX-More: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", [*range(0, len(HEAD), 9), len(HEAD) - 2, len(HEAD) - 1])
+def test_head_that_breaks_off_is_a_lost_connection(
+    server: HostileReceiver, session: requests.Session, length: int
+) -> None:
+    failure = a_failure(ask(session, REACH, asking(server, lambda talk: talk.send(HEAD[:length]))))
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
+    )
+
+
+def test_whole_head_without_a_body_is_an_answer(server: HostileReceiver, session: requests.Session) -> None:
+    assert an_answer(ask(session, REACH, asking(server, lambda talk: talk.send(HEAD)))).status == 204
+
+
 def test_answer_is_not_waited_for_once_it_is_abandoned(server: HostileReceiver, session: requests.Session) -> None:
     began = time.monotonic()
     reach = REACH._replace(timeouts=(2.0, 30.0), is_abandoned=lambda: True)
