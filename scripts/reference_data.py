@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +18,7 @@ from scripts.reference_commands import MADE, PROGRAM, cell
 TABLE = "ssd_api_data_staging"
 _TABLES = table_names(TABLE, Dialect.SQLITE)
 _NAMES = {
-    **{column.name: getattr(_TABLES, column.name) for column in fields(_TABLES)},
+    **_TABLES._asdict(),
     "table": TABLE,
     "source": TABLE,
     "target": f"{TABLE}_anon",

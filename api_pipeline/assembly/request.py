@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from api_pipeline.db.retry import RetryBudget
@@ -28,11 +27,10 @@ class RunRequest(NamedTuple):
     person_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunObservers:
+class RunObservers(NamedTuple):
     """What is called during a run: `progress` with the counts, `on_due` with the rows that may be due, `on_token`."""
 
-    progress: RunProgress = field(default_factory=NoProgress)
+    progress: RunProgress = NoProgress()
     on_due: Callable[[int], None] = lambda _count: None
     on_token: Callable[[str], None] = lambda _token: None
 

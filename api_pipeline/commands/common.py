@@ -103,7 +103,6 @@ def session(
     """
     import logging
     import uuid
-    from dataclasses import replace
 
     from api_pipeline.errors import SettingsError
     from api_pipeline.logs.handlers import LogOptions
@@ -126,10 +125,10 @@ def session(
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
     logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
-    logs = replace(logs, is_testing=logs.is_testing and has_testing_mode)
+    logs = logs._replace(is_testing=logs.is_testing and has_testing_mode)
     if not (logs.debug or common.quiet):
         # A console shows progress and summary; the file keeps every event.
-        logs = replace(logs, console_level=logging.WARNING)
+        logs = logs._replace(console_level=logging.WARNING)
     with logged(logs, redactor, settings.warnings):
         yield Session(settings, redactor, run_id)
 

@@ -11,11 +11,10 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
@@ -37,8 +36,7 @@ _ONE_LINE = dict.fromkeys((*range(32), *range(127, 160)), "?") | dict.fromkeys(
 _ONE_LINE[0x09] = " "
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(NamedTuple):
     """What is logged, and where.
 
     `console_level` is a level of `logging`; files and system logs take INFO and above, or everything when `debug`.

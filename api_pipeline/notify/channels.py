@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.notify.ending import Ending
@@ -19,12 +19,11 @@ _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """One channel: `setting` names it, and `send` returns what went wrong ("" for nothing)."""
 
     setting: str
-    send: Callable[[], str] = field(repr=False)
+    send: Callable[[], str]
 
 
 def ping(notify: NotifySettings, route: Route, signal: str, text: str = "", setting: str = "PING_URL") -> list[Channel]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from api_pipeline._version import __version__
 from api_pipeline.notify.job import RUN, Job
@@ -15,8 +16,7 @@ from api_pipeline.run_summary import LABELS, RunSummary
 _NO_FAILURE = (0, 75)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """The end of a run of `job`, which worked on `table`. Times are UTC without a zone.
 
     `counts` is empty where the run could not begin. `is_recovery` says that the run before this one failed and this
@@ -29,7 +29,7 @@ class Ending:
     exit_code: int
     started_at: datetime
     finished_at: datetime
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = MappingProxyType({})
     is_recovery: bool = False
     is_test: bool = False
     job: Job = RUN

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from api_pipeline.run_summary import LABELS
 
@@ -19,8 +20,7 @@ _MEANINGS: Mapping[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One of these commands. `words` name it in a sentence, `place` is what it works on.
 
     `ping` is the setting of its check, `metrics` begins the names of its metrics. `labels` has its counts by name, in
@@ -33,8 +33,8 @@ class Job:
     ping: str
     metrics: str
     advice: str
-    labels: Mapping[str, str] = field(repr=False)
-    own_meanings: Mapping[int, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str]
+    own_meanings: Mapping[int, str] = MappingProxyType({})
 
     def meaning(self, exit_code: int) -> str:
         """Return what an exit code means, in general words."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.model import Settings
@@ -22,8 +21,7 @@ TIME_S = 10.0
 _ANSWER_BYTES = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How the outside is reached: proxy and certificate authorities."""
 
     ca_bundle: Path | None

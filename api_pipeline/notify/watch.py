@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import AlreadyRunning, PipelineError
@@ -19,8 +19,7 @@ from api_pipeline.settings.notify import NotifySettings
 _UNFORESEEN = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(NamedTuple):
     """A run that others are told of, and who they are. `place` is the table or the schema that it works on.
 
     In testing mode nothing leaves this machine (contract 2). `failed_before` says whether the run before this one
@@ -62,7 +61,7 @@ class RunWatch:
 
             write_metrics(run.metrics_file, ending, run.oldest_due_age() if self._came_to else None)
         if self._notify.when == "recovery" and ending.exit_code == 0:
-            ending = replace(ending, is_recovery=run.failed_before())
+            ending = ending._replace(is_recovery=run.failed_before())
         warn(self._start.wait())
         channels = messages(self._notify, run.route, ending) if self._is_worth_telling(ending) else []
         if ending.exit_code != AlreadyRunning.exit_code:

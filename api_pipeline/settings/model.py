@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.definition import CheckLevel
@@ -69,8 +69,7 @@ class Purpose(Enum):
         return database + receiver + told + schools
 
 
-@dataclass(frozen=True, slots=True)
-class StagingSettings:
+class StagingSettings(NamedTuple):
     """The settings of `stage`, of which `run` needs none."""
 
     ssd_schema: str

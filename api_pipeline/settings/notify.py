@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, cast
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_loopback_host
@@ -24,8 +24,7 @@ _SLACK = ("hooks.slack.com", "hooks.slack-gov.com")
 _TEAMS = (".logic.azure.com", ".api.powerplatform.com", ".webhook.office.com")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class EmailSettings:
+class EmailSettings(NamedTuple):
     """Where mails go: `server` is a host's name, `password` is "" where the server asks for no login."""
 
     to: tuple[str, ...]
@@ -36,17 +35,19 @@ class EmailSettings:
     user: str
     password: str
 
+    def __repr__(self) -> str:
+        return "EmailSettings(***)"
 
-@dataclass(frozen=True, slots=True, repr=False)
-class NotifySettings:
+
+class NotifySettings(NamedTuple):
     """Who is told. "" and None mean nobody; the addresses of webhook and ping hold a token, so they are secrets."""
 
     when: When = "failure"
     webhook: str = ""
     webhook_kind: WebhookKind = "json"
     ping_url: str = ""
-    email: EmailSettings | None = field(default=None)
-    other_pings: Mapping[str, str] = field(default_factory=dict)
+    email: EmailSettings | None = None
+    other_pings: Mapping[str, str] = MappingProxyType({})
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ class NotifySettings:
     def pinging(self, setting: str) -> NotifySettings:
         """Return the same with the check of another setting, where that is one of `other_pings`."""
         if setting in OTHER_PINGS:
-            return replace(self, ping_url=self.other_pings.get(setting, ""), other_pings={})
+            return self._replace(ping_url=self.other_pings.get(setting, ""), other_pings={})
         return self
 
     def __repr__(self) -> str:

@@ -6,7 +6,8 @@ XPORTER_PAGE_SIZE. So a new setting is an entry in the table and a field, and no
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar
 
 from api_pipeline.settings.values import Values
@@ -15,17 +16,26 @@ _Made = TypeVar("_Made")
 
 
 def settings_of(kind: type[_Made], values: Values, prefix: str = "", **given: object) -> _Made:
-    """Return an object of the dataclass `kind`: a field in `given` as given, any other from the setting of its name.
+    """Return an object of `kind`, a dataclass or a named tuple.
 
-    A field with a default that is the name of no setting keeps its default. `values` collects what cannot be used.
+    A field in `given` is as given, any other from the setting of its name; one with a default that is the name of no
+    setting keeps its default. `values` collects what cannot be used.
     """
     filled: dict[str, Any] = dict(given)
-    for field in fields(kind):  # type: ignore[arg-type]  # mypy has no name for "a class that is a dataclass"
-        name = setting_of(field.name, values, prefix)
-        has_default = field.default is not MISSING or field.default_factory is not MISSING
-        if field.name not in filled and (name in values.table or not has_default):
-            filled[field.name] = values.value(name)
+    for field, has_default in _fields(kind):
+        name = setting_of(field, values, prefix)
+        if field not in filled and (name in values.table or not has_default):
+            filled[field] = values.value(name)
     return kind(**filled)
+
+
+def _fields(kind: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each field, and whether it has a default."""
+    if not is_dataclass(kind):
+        yield from ((name, name in kind._field_defaults) for name in kind._fields)
+        return
+    for field in fields(kind):
+        yield field.name, field.default is not MISSING or field.default_factory is not MISSING
 
 
 def setting_of(field: str, values: Values, prefix: str = "") -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS, is_estab
 from api_pipeline.settings.reading import settings_of
@@ -15,11 +15,11 @@ from api_pipeline.settings.values import Values
 _KINDS = ("attendance", "lesson", "conduct", "detention")
 # Writing calls name the school by their token alone.
 _WITHOUT_ESTAB = ("attendance", "attendanceasync", "conduct", "conductasync", "detention")
+_SECRETS = ("management_secret", "school_secrets")
 _TOKEN_PATH = "/api/oauth/GetToken"  # noqa: S105 - a path
 
 
-@dataclass(frozen=True, slots=True)
-class XporterSettings:
+class XporterSettings(NamedTuple):
     """What the collector may know of its settings. Times are in the unit that a name ends in.
 
     `school_secrets` are those of environment and `.env` file, by estab; the credential store comes first.
@@ -28,7 +28,7 @@ class XporterSettings:
     base_url: str
     token_url: str
     relying_party: str
-    management_secret: str = field(repr=False)
+    management_secret: str
     schools: tuple[str, ...]
     endpoints: tuple[str, ...]
     schema: str
@@ -54,12 +54,16 @@ class XporterSettings:
     callback_url: str
     write_back_settle_min: int
     write_back_confirm_h: int
-    school_secrets: Mapping[str, str] = field(repr=False)
+    school_secrets: Mapping[str, str]
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the secret values, for redaction."""
         return tuple(value for value in (self.management_secret, *self.school_secrets.values()) if value)
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name not in _SECRETS)
+        return f"XporterSettings({', '.join(shown)})"
 
 
 def xporter_settings(values: Values, secrets: Mapping[str, str], *, is_needed: bool) -> XporterSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -94,8 +93,7 @@ class QualifiedName(NamedTuple):
         return self._replace(table=Identifier(name))
 
 
-@dataclass(frozen=True, slots=True)
-class TableNames:
+class TableNames(NamedTuple):
     """The staging table and its control tables, each quoted and safe to put into a statement."""
 
     staging: str

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from api_pipeline.sql.expected_tables import SIZE, UNLIMITED, ColumnKind, ExpectedColumn, ExpectedTable, Need, kind_of
 
 
-@dataclass(frozen=True, slots=True)
-class FoundColumn:
+class FoundColumn(NamedTuple):
     """A column as the database describes it: the type's name, its length in characters (or bytes), and nullability.
 
     `size` may be None, 0, -1 or very large for a type without limit; a length in the type's name counts as well.

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,7 +101,7 @@ def test_text_is_made_printable_for_any_stream() -> None:
 
 def test_file_takes_the_same_lines_in_utf8(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
-    with logging_to_text(replace(OPTIONS, log_file=path)) as stream:
+    with logging_to_text(OPTIONS._replace(log_file=path)) as stream:
         log.info("Łódź")
 
     assert path.read_text(encoding="utf-8") == stream.getvalue()
@@ -130,7 +129,7 @@ def test_verbose_or_debug_setting_shows_debug_lines(tmp_path: Path) -> None:
 def test_file_is_rotated_and_old_ones_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(destinations, "FILE_BYTES", 500)
     path = tmp_path / "run.log"
-    with logging_to_text(replace(OPTIONS, log_file=path)):
+    with logging_to_text(OPTIONS._replace(log_file=path)):
         for number in range(100):
             log.info("event %d", number)
 
@@ -143,7 +142,7 @@ def test_file_that_cannot_be_rotated_loses_no_line(tmp_path: Path, monkeypatch: 
     path = tmp_path / "run.log"
     (tmp_path / "run.log.4").write_text("")
     (tmp_path / "run.log.5").mkdir()
-    with logging_to_text(replace(OPTIONS, log_file=path)):
+    with logging_to_text(OPTIONS._replace(log_file=path)):
         for number in range(20):
             log.info("event %d", number)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_times_are_seconds_of_utc() -> None:
     ("code", "before", "told"), [(0, None, END_S), (0, 5.0, END_S), (1, 5.0, 5.0), (75, 5.0, 5.0), (1, None, None)]
 )
 def test_last_success_is_this_run_only_where_it_went_well(code: int, before: float | None, told: float | None) -> None:
-    read = samples(replace(GOOD, exit_code=code), last_success=before)
+    read = samples(GOOD._replace(exit_code=code), last_success=before)
     assert read.get("last_success_timestamp_seconds") == told
     assert read["run_exit_code"] == code
 
@@ -68,13 +67,13 @@ def test_age_of_the_oldest_row_is_told_where_it_is_known(age: float | None) -> N
 
 
 def test_run_that_could_not_begin_has_no_counts() -> None:
-    read = samples(replace(GOOD, exit_code=3, counts={}))
+    read = samples(GOOD._replace(exit_code=3, counts={}))
     assert set(read) == {"info", "run_start_timestamp_seconds", "run_end_timestamp_seconds", "run_exit_code"}
 
 
 def test_labels_survive_every_sign_of_a_table_name() -> None:
     name = 'a "quoted" \\ name\nof two lines'
-    text = metrics_text(replace(GOOD, table=name), None, None)
+    text = metrics_text(GOOD._replace(table=name), None, None)
     read = [sample for family in parsed(text) for sample in family.samples]
     assert {sample.labels["table"] for sample in read if "table" in sample.labels} == {name}
     assert read[0].labels == {"version": __version__}

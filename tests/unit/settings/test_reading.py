@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -82,7 +82,7 @@ def test_field_has_the_type_that_its_setting_is_read_in(
     service: type[Any], prefix: str, table: Mapping[str, Setting]
 ) -> None:
     values, hints = Values({}, table=table), get_type_hints(service)
-    settings = {one.name: setting_of(one.name, values, prefix) for one in fields(service)}
+    settings = {name: setting_of(name, values, prefix) for name in get_type_hints(service)}
     read = {field: table[name] for field, name in settings.items() if name in table and field not in _MADE}
 
     assert len(read) > 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_tables
@@ -63,7 +61,7 @@ def test_every_way_a_driver_says_without_limit_is_understood(size: int | None) -
 
 
 def test_names_are_compared_without_case_and_other_columns_left_alone() -> None:
-    found = [replace(one, name=one.name.upper()) for one in today()]
+    found = [one._replace(name=one.name.upper()) for one in today()]
 
     assert compare([*found, column("our_own_note", "money")], staging()) == []
 
@@ -150,7 +148,7 @@ def test_column_too_short_for_its_values_is_an_error(name: str, length: int, wan
     "name", ["previous_json_payload", "previous_hash", "partial_json_payload", "submission_timestamp"]
 )
 def test_column_that_refuses_null_in_write_back_is_an_error(name: str) -> None:
-    columns = [replace(one, is_nullable=one.name != name) for one in today()]
+    columns = [one._replace(is_nullable=one.name != name) for one in today()]
 
     finding = only(compare(columns, staging()))
     assert (finding.need, finding.column) == (Need.REQUIRED, name)
