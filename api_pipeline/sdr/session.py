@@ -139,10 +139,14 @@ class Session:
         """Get the token for the period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
         self.store.begin(self.scope, self.period)
         try:
-            self._take(self.receiver.token(self.scope.return_id))
+            token = self.receiver.token(self.scope.return_id)
+            self._take(token)
         except ReceiverDeclined as error:
             self.store.set_declined(self.scope, error.code or "declined", error.reason)
             raise
+        if token.status:
+            # The list of returns was read before this, which may have begun the submission.
+            self.store.set_state(self.scope, state_of(token.status), token.status)
 
     def resume(self) -> None:
         """Use the stored token: while a validation runs TEC gives no other. Errors: as `open`."""

@@ -52,5 +52,6 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
     for (collection, rule), count in counts.items():
         click.echo(f"{count:,} in {collection} by the rule {rule}")
     if not common.quiet:
-        click.echo(f"{staged:,} records are staged; {'nothing' if not counts else sum(counts.values())} was found.")
+        found = f"{sum(counts.values()):,} errors were" if counts else "no error was"
+        click.echo(f"{staged:,} records are staged; {found} found.")
     raise SystemExit(1 if counts else 0)

@@ -82,8 +82,11 @@ def _show_submission(store: Store, scope: Scope) -> None:
         hours = (datetime.now(timezone.utc) - found.token.received).total_seconds() / 3600
         limit = found.token.limit or "no limit given"
         click.echo(f"  submission token: {hours:.1f} hours old; records in one request: {limit}")
-    if found.declined_code:
-        click.echo(f"  TEC declined the last token request: {found.declined_code}")
+    if found.declined_code == "period":
+        # Our own words, about the window that TEC lists.
+        click.echo(f"  declined: {found.declined_reason}")
+    elif found.declined_code:
+        click.echo(f"  TEC declined the last request: {found.declined_code}")
     if found.validation_received:
         click.echo(
             f"  last validation ({found.validation_received}): {found.validation_errors or 0:,} errors, "

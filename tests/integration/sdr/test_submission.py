@@ -89,6 +89,8 @@ def test_a_period_that_takes_no_data_is_declined(provider: Provider, period: str
     assert words in done.err
     assert done.err.count("\n") == 1
     assert not provider.simulator.batch_sizes
+    if words.startswith("is "):
+        assert f"declined: The return {words}" in provider.sdr("status", period).out
 
 
 @EMBEDDED
@@ -100,7 +102,9 @@ def test_a_declined_token_is_shown_by_status(provider: Provider) -> None:
     assert "R1" in provider.sdr("status", PERIOD).out
     provider.simulator.change(declines="")
     assert provider.sdr("submit", PERIOD).code == 0
-    assert "R1" not in provider.sdr("status", PERIOD).out
+    shown = provider.sdr("status", PERIOD).out
+    assert "R1" not in shown
+    assert "TEC's word: Pending (open)" in shown, "the token's answer is newer than the list"
 
 
 @EMBEDDED
@@ -340,7 +344,7 @@ def test_window_that_closes_in_mid_run_is_told_and_shown(provider: Provider) -> 
     done = provider.sdr("submit", PERIOD)
     assert done.code == 6, done.text
     assert "nothing was sent under it (R1: Closed)" in done.err
-    assert "TEC declined the last token request: R1" in provider.sdr("status", PERIOD).out
+    assert "TEC declined the last request: R1" in provider.sdr("status", PERIOD).out
     assert provider.sdr("submit", PERIOD).code == 0
     assert len(provider.held()) == 3
 
