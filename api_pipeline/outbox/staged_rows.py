@@ -116,7 +116,7 @@ def was_sent(row: StagedRow) -> bool:
 
 def word(value: object) -> str:
     """Return a status word as it is compared: without any kind of blank around it, in lower case, "" for null."""
-    return _word(as_text(value))
+    return _word(value if isinstance(value, str) else as_text(value))
 
 
 @lru_cache(maxsize=256)
@@ -126,6 +126,8 @@ def _word(text: str) -> str:
 
 def as_text(value: object) -> str:
     """Return a value as text; null, and a value that cannot be read, become ""."""
+    if isinstance(value, str):
+        return value
     return "" if value is None or value is UNREADABLE else str(value)
 
 
@@ -135,18 +137,21 @@ def staged_rows(rows: Iterable[Row]) -> list[StagedRow]:
 
 
 def _staged_row(row: Row) -> StagedRow:
+    row_id, person, state, status, text, hash_, has_previous, answer = row
+    unreadable: tuple[str, ...] = ()
+    if UNREADABLE in row:
+        unreadable = tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE)
+        hash_, answer = (None if value is UNREADABLE else value for value in (hash_, answer))
     return StagedRow(
-        id=int(row[0]),
-        person_id=as_text(row[1]),
-        row_state=word(row[2]),
-        submission_status=word(row[3]),
-        json_payload=as_text(row[4]),
-        current_hash=None if row[5] is UNREADABLE else as_version(row[5]),
-        has_previous=bool(int(row[6] or 0)),
-        api_response=None if row[7] is UNREADABLE else row[7],
-        unreadable=tuple(name for name, place in _NEEDED_TEXT.items() if row[place] is UNREADABLE)
-        if UNREADABLE in row
-        else (),
+        int(row_id),
+        as_text(person),
+        word(state),
+        word(status),
+        as_text(text),
+        as_version(hash_),
+        bool(int(has_previous or 0)),
+        answer,
+        unreadable=unreadable,
     )
 
 
