@@ -66,6 +66,8 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
 def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits, *, is_partly_there: bool) -> Settled | None:
     sent = row.sent_at or now
     hours = f"{waits.confirm.total_seconds() / 3600:g} hours"
+    if row.status is Status.PENDING and not is_partly_there:
+        return Settled(Status.PENDING, "The school's data do not show it; it is sent again.")
     if row.status is Status.UNKNOWN and not is_partly_there and _may_send_again(row, seen, sent, now, waits):
         return Settled(Status.PENDING, "No clear answer came, and the school's data do not show it; it is sent again.")
     if now - sent < waits.confirm:

@@ -143,15 +143,15 @@ class _WriteBack:
         self.summary.requests += 1
 
     def _read_and_send(self, client: IdaasClient, rows: list[OutboxRow]) -> None:
-        pending, sent = self._without_superseded(rows)
+        new, sent = self._without_superseded(rows)
         parts = SchoolParts(client, self._outbox, self._options, self._with_retry, self.summary)
         reader = Reader(parts)
         try:
             again = reader.settle(sent)
         except Failed:
-            self.summary.waiting += len(pending)
+            self.summary.waiting += len(new)
             raise
-        to_send = sorted([*pending, *again], key=lambda row: row.id)
+        to_send = sorted([*new, *again], key=lambda row: row.id)
         if self._options.is_dry_run:
             self.summary.waiting += len(to_send)
             return
@@ -163,14 +163,17 @@ class _WriteBack:
             self._say(rows[0].estab, f"{failure.text}; what was sent is read at the next write-back.")
 
     def _without_superseded(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
-        """Close rows that a later one replaces; return those to be sent and those that were sent already."""
+        """Close rows that a later one replaces; return those to be sent, and those to be read before.
+
+        An incident that was sent and refused for a moment is read as well: it may have been written all the same.
+        """
         replaced = superseded(rows)
         for row in rows:
             if row.id in replaced:
                 self._refuse(row.id, f"Replaced by row {replaced[row.id]} of the same session.", row.day)
         left = [row for row in rows if row.id not in replaced]
-        pending = [row for row in left if row.status is Status.PENDING]
-        return pending, [row for row in left if row.status is not Status.PENDING]
+        new = [row for row in left if row.status is Status.PENDING and not (row.makes_record and row.attempts)]
+        return new, [row for row in left if row not in new]
 
     def _refuse(self, row_id: int, text: str, day: str | None) -> None:
         self.summary.became["refused"] += 1

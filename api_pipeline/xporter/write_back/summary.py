@@ -27,6 +27,7 @@ class WriteBackSummary:
     def count_open(self, rows: Iterable[OutboxRow]) -> None:
         """Count rows that were sent and are not done."""
         for row in rows:
+            self.waiting += row.status is Status.PENDING
             self.unclear += row.status is Status.UNKNOWN
             self.became["submitted"] += row.status is Status.SUBMITTED
 

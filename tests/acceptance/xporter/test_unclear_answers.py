@@ -85,6 +85,20 @@ def test_conduct_without_a_clear_answer_is_never_sent_twice_on_old_data(writer: 
     assert len(writer.achievements()) == 1
 
 
+@pytest.mark.parametrize("status", [403, 404, 425, 429, 503])
+def test_incident_that_was_written_under_a_refusal_is_not_entered_twice(writer: Writer, status: int) -> None:
+    writer.merit(writer.pupils()[:1])
+    body = '{"ExceptionMessage": "An error"}'
+    refusal = Fault(FaultKind.ANSWER, "write", when=When.AFTER_ACCEPTING, status=status, body=body)
+    writer.simulator.add_fault(refusal)
+    writer.run("write-back")
+
+    writer.write_back(0)
+
+    assert writer.states() == ["confirmed"]
+    assert len(writer.achievements()) == 1
+
+
 def test_an_equal_record_that_was_there_before_is_not_taken_for_ours(writer: Writer) -> None:
     pupil = writer.pupils()[0]
     writer.merit([pupil])
