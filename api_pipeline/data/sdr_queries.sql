@@ -100,10 +100,11 @@ DELETE FROM {held} WHERE receiver = ? AND return_id = ?;
 
 -- name: mark_staged
 -- Writes for people what became of these staged records; what is due is decided by the hashes alone. A table that is
--- filled anew may give an id to another record, so the record's own key must be right too.
+-- filled anew may give an id to another record, so the record's own key must be right too. COALESCE keeps SQLite from
+-- looking up each pair of an id and a key: a million pairs in a batch of a thousand.
 UPDATE {staging}
 SET submission_status = ?, submission_timestamp = ?, api_response = ?, return_id = ?
-WHERE id {ids} AND collection = ? AND local_id {keys};
+WHERE id {ids} AND COALESCE(collection, '') = ? AND COALESCE(local_id, '') {keys};
 
 -- name: log_records
 -- Adds to the audit trail the records of one request that got the same answer.
