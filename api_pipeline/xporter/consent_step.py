@@ -9,7 +9,17 @@ from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.xporter.consent import Known, Listed, SchoolState, Verdict, judge, lost_scopes, read_scopes, read_time
+from api_pipeline.xporter.consent import (
+    Known,
+    Listed,
+    SchoolState,
+    Verdict,
+    fingerprint,
+    judge,
+    lost_scopes,
+    read_scopes,
+    read_time,
+)
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.removal import purge_school, withdraw
 from api_pipeline.xporter.summary import CollectSummary
@@ -99,14 +109,22 @@ class ConsentStep:
     ) -> tuple[frozenset[str] | None] | None:
         """Return the school's scopes in a tuple where it is to be asked, else None."""
         secret = self._secrets.get(estab)
+        was_removed = known is not None and known.state is SchoolState.REMOVED
+        if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
+            self._summary.lines.append(
+                f"School {estab} was removed here, so it is not asked; take XPORTER_SECRET_{estab} out of the settings."
+            )
+            return None
+        # Its secret was added again since, or is a new one: without a list of schools that alone brings it back.
+        is_added_again = was_removed and listed is None and secret is not None
         verdict = judge(known, listed, secret)
         if listed is not None:
             self._carry_out(estab, known, listed, verdict, now)
-        elif known is not None and known.state in _CLOSED:
+        elif known is not None and known.state in _CLOSED and not is_added_again:
             return None
         elif has_list and known is not None:
             self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
-        if verdict.state in _CLOSED or secret is None or verdict.secret_is_dead:
+        if (verdict.state in _CLOSED and not is_added_again) or secret is None or verdict.secret_is_dead:
             if listed is not None and listed.state is SchoolState.AUTHORISED:
                 self._summary.lines.append(
                     f"School {estab} has authorised you, but its secret is not here; add it with: "
@@ -116,6 +134,12 @@ class ConsentStep:
         if listed is not None:
             return (listed.scopes,)
         return (None,)
+
+    def _is_left(self, known: Known | None, secret: str | None) -> bool:
+        """Return whether a removed school's secret is the one that stood in the settings when it was removed."""
+        if known is None or secret is None or known.estab not in self._secrets.estabs():
+            return False
+        return known.secret_version in (None, fingerprint(secret))
 
     def _carry_out(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
         if self._options.is_dry_run:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import take
 from api_pipeline.errors import SettingsError
-from api_pipeline.xporter.consent import SchoolState
+from api_pipeline.xporter.consent import SchoolState, fingerprint
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.removal import purge_school
 
 
-def remove_school(store: LandingStore, estab: str) -> int:
+def remove_school(store: LandingStore, estab: str, secret_in_settings: str | None) -> int:
     """Remove every landed row of a school; return how many. The proof of it stays in `xporter_school`.
 
+    The secret that stands in the settings is remembered by its fingerprint: it does not bring the school back.
     Errors: SettingsError for a school that is not known, AlreadyRunning, DatabaseError.
     """
     store.check()
@@ -22,6 +23,7 @@ def remove_school(store: LandingStore, estab: str) -> int:
             raise SettingsError(
                 f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
             )
-        return purge_school(store, estab, SchoolState.REMOVED.value, utc_now())
+        version = fingerprint(secret_in_settings or "")
+        return purge_school(store, estab, SchoolState.REMOVED.value, utc_now(), secret_version=version)
     finally:
         lock.release()

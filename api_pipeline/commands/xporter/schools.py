@@ -123,15 +123,15 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
 
     checked_estab(estab)
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
-        removed = remove_school(store, estab)
-        is_in_settings = estab in started.settings.xporter.school_secrets
+        in_settings = started.settings.xporter.school_secrets.get(estab)
+        removed = remove_school(store, estab, in_settings)
     try:
         CredentialStore().delete_school(estab)
     except SettingsError as error:
         click.echo(f"{error}", err=True)
     if as_json:
-        print_json(documents.school_removed(estab, removed, is_in_settings=is_in_settings))
+        print_json(documents.school_removed(estab, removed, is_in_settings=in_settings is not None))
     elif not common.quiet:
         click.echo(f"School {estab}: {removed} rows were removed.")
-        if is_in_settings:
+        if in_settings is not None:
             click.echo(f"Take XPORTER_SECRET_{estab} out of the settings as well.")

@@ -22,7 +22,7 @@ WHERE estab = ?;
 
 -- name: mark_purged
 -- The proof that a school's rows were removed: when, and how many.
-UPDATE {school} SET state = ?, purged_at = ?, purged_rows = ?, scopes = NULL, secret_version = NULL, state_since = ?
+UPDATE {school} SET state = ?, purged_at = ?, purged_rows = ?, scopes = NULL, secret_version = ?, state_since = ?
 WHERE estab = ?;
 
 -- name: syncs

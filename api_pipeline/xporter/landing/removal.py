@@ -12,11 +12,18 @@ from api_pipeline.xporter.layout import Landing, landings
 
 
 def purge_school(
-    store: LandingStore, estab: str, state: str, now: datetime, values: Mapping[str, object] | None = None
+    store: LandingStore,
+    estab: str,
+    state: str,
+    now: datetime,
+    values: Mapping[str, object] | None = None,
+    *,
+    secret_version: str | None = None,
 ) -> int:
     """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
 
     `values` are what is known of the school from now on: a state without the removal must never be seen alone.
+    `secret_version` is the fingerprint of a secret that is still here, and must not bring the school back.
     """
     removed = 0
     has_outbox = store.has_outbox()
@@ -31,7 +38,7 @@ def purge_school(
         store.connection.execute(store.sql("delete_school_matches"), [estab])
         if has_outbox:
             store.connection.execute(store.sql("delete_school_outbox"), [estab])
-        store.connection.execute(store.sql("mark_purged"), [state, now, removed, now, estab])
+        store.connection.execute(store.sql("mark_purged"), [state, now, removed, secret_version, now, estab])
     return removed
 
 

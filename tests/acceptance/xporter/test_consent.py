@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+import pytest
+
 from tests.support.xporter import day
 from tests.support.xporter_council import Council
 
@@ -134,3 +136,28 @@ def test_a_dry_run_says_which_rows_would_go_and_removes_none(council: Council) -
     assert council.count("Students", "9990001") > 0
     assert "School 9990001: consent ended at an unknown time; " in council.run("collect").out
     assert council.count("Students", "9990001") == 0
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_removed_school_stays_out_while_its_old_secret_is_in_the_settings(council: Council, has_list: bool) -> None:
+    more = {} if has_list else {"XPORTER_MANAGEMENT_SECRET": ""}
+    council.run("collect", **more)
+    council.run("schools", "remove", "9990001", **more)
+
+    said = council.run("collect", **more)
+
+    assert said.code == 0, said.text
+    assert "take XPORTER_SECRET_9990001 out of the settings" in said.out
+    assert council.count("Students", "9990001") == 0
+    assert council.count("Students", "9990002") > 0
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_removed_school_comes_back_with_a_new_secret(council: Council, has_list: bool) -> None:
+    more = {} if has_list else {"XPORTER_MANAGEMENT_SECRET": ""}
+    council.run("collect", **more)
+    council.run("schools", "remove", "9990001", **more)
+    council.schools[0].secret = council.settings["XPORTER_SECRET_9990001"] = "another-invented-secret"
+
+    assert council.run("collect", **more).code == 0
+    assert council.count("Students", "9990001") == 4
