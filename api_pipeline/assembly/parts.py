@@ -135,12 +135,11 @@ def _simulated(settings: Settings, limiter: RateLimiter, observers: RequestObser
 
     session = DirectSession()
     session.adapters.clear()
-    session.trust_env = False
     session.mount("https://", InProcessAdapter(invented.simulator()))
     endpoint = Endpoint(
         url=invented.CHILDREN_URL,
         supplier_key=invented.SUPPLIER_KEY,
-        reach=reach_of(settings)._replace(proxy_url=None),
+        reach=reach_of(settings),
     )
     credentials = Credentials(invented.TOKEN_URL, invented.CLIENT_ID, invented.CLIENT_SECRET, invented.SCOPE)
     return assemble(settings, session, endpoint, credentials, limiter, observers)

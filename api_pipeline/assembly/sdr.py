@@ -80,7 +80,7 @@ def endpoint_report(settings: SdrSettings, observers: SdrObservers) -> Report:
     addresses = (("", access.address.base), ("ESL", settings.token_endpoint))
     with session:
         receiver = _receiver(session, replace(access, policy=RetryPolicy(1, 0.0)), observers)
-        return check_tec(receiver, session, _transport(settings), addresses, settings.connect_timeout_s)
+        return check_tec(receiver, _transport(settings), addresses, settings.connect_timeout_s)
 
 
 @contextmanager
@@ -126,7 +126,6 @@ def _access(settings: SdrSettings) -> tuple[opening.Access, requests.Session]:
         Reach(
             (settings.connect_timeout_s, settings.read_timeout_s),
             settings.user_agent,
-            settings.proxy_url or None,
             "TEC",
         ),
         RetryPolicy(settings.max_attempts, settings.retry_max_wait_s),

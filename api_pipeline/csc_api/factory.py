@@ -50,7 +50,6 @@ def reach_of(settings: Settings) -> Reach:
     return Reach(
         timeouts=(settings.connect_timeout_s, settings.read_timeout_s),
         user_agent=settings.user_agent,
-        proxy_url=settings.proxy_url or None,
     )
 
 
@@ -78,9 +77,9 @@ def check_transport(settings: Settings) -> None:
     """Check certificates and proxy settings before anything is opened. Errors: SettingsError."""
     if settings.testing_mode:
         return
-    with make_session(transport_options(settings)) as session:
+    with make_session(transport_options(settings)):
         for url in (settings.children_url, settings.token_endpoint):
-            check_proxy(session, settings.proxy_url or None, url)
+            check_proxy(settings.proxy_url or None, url)
 
 
 def assemble(

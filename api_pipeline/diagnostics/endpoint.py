@@ -49,10 +49,10 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
         with walk.step("settings") as finding:
             session = make_session(transport_options(settings))
             for url in (settings.children_url, settings.token_endpoint):
-                check_proxy(session, settings.proxy_url or None, url)
+                check_proxy(settings.proxy_url or None, url)
             finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}{_told(settings)}"
         with session:
-            _walk_ways(walk, settings, session)
+            _walk_ways(walk, settings)
             _ask(walk, settings, session, on_token, send_test_record=send_test_record)
     except StepFailed:
         pass
@@ -103,9 +103,9 @@ class _Pages:
         self.was_last = "html" in kind or answer.body.lstrip()[:1] == b"<"
 
 
-def _walk_ways(walk: StepWalk, settings: Settings, session: requests.Session) -> None:
+def _walk_ways(walk: StepWalk, settings: Settings) -> None:
     addresses = (("", settings.children_url), ("token service", settings.token_endpoint))
-    walk_to_all(walk, session, transport_options(settings), addresses, settings.connect_timeout_s)
+    walk_to_all(walk, transport_options(settings), addresses, settings.connect_timeout_s)
 
 
 def _ask(

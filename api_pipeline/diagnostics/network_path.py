@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import requests
-
 from api_pipeline.diagnostics.route import Target, connect, open_tunnel, resolve
 from api_pipeline.diagnostics.steps import Status, StepWalk
 from api_pipeline.diagnostics.tls import shake_hands
 from api_pipeline.sql.connection_string import redacted_url
-from api_pipeline.transport.proxy import proxy_in_use
+from api_pipeline.transport.proxy import proxy_for
 from api_pipeline.transport.session import TransportOptions
 
 
 def walk_to_all(
     walk: StepWalk,
-    session: requests.Session,
     options: TransportOptions,
     addresses: Sequence[tuple[str, str]],
     timeout_s: float,
@@ -24,7 +21,7 @@ def walk_to_all(
     """Try the way to each server once; `addresses` pairs a server's name here with its URL. Errors: StepFailed."""
     seen: set[tuple[str, int]] = set()
     for label, url in addresses:
-        target = Target(label, url, proxy_in_use(session, options.proxy_url, url))
+        target = Target(label, url, proxy_for(options.proxy_url, url))
         if (target.host, target.port) not in seen:
             walk_to(walk, target, options, timeout_s)
         seen.add((target.host, target.port))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-import requests
-
 from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.route import NETWORK_TEAM
 from api_pipeline.diagnostics.steps import Report, StepFailed, StepWalk
@@ -20,7 +18,6 @@ _TEST = "test-endpoint"
 
 def check_tec(
     receiver: TecReceiver,
-    session: requests.Session,
     options: TransportOptions,
     addresses: Sequence[tuple[str, str]],
     timeout_s: float,
@@ -33,9 +30,9 @@ def check_tec(
     try:
         with walk.step("settings") as finding:
             for _, url in addresses:
-                check_proxy(session, options.proxy_url, url)
+                check_proxy(options.proxy_url, url)
             finding.detail = "\n".join(f"{label or 'TEC'} at {url}" for label, url in addresses)
-        walk_to_all(walk, session, options, addresses, timeout_s)
+        walk_to_all(walk, options, addresses, timeout_s)
         with walk.step("token") as finding:
             receiver.log_in()
             finding.detail = f"{urlsplit(addresses[-1][1]).hostname} gave an access token"

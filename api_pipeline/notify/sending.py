@@ -43,7 +43,7 @@ class Route(NamedTuple):
 def post(url: str, body: bytes, content_type: str, label: str, route: Route) -> str:
     """POST a body and return what went wrong; the address is never named, for it holds a token."""
     proxy = route.proxy_url or None
-    reach = Reach((TIME_S, TIME_S), route.user_agent, proxy, peer=f"the server of the {label}")
+    reach = Reach((TIME_S, TIME_S), route.user_agent, peer=f"the server of the {label}")
     request = Request("POST", url, label, {"Content-Type": content_type}, body, _ANSWER_BYTES, whole_s=TIME_S)
     with make_session(TransportOptions(route.authorities, proxy, route.proxy_auth)) as session:
         answer = ask(session, reach, request)

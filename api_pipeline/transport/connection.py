@@ -12,8 +12,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -30,7 +29,8 @@ _MOST_INTERIM_ANSWERS = 32
 class Deadline:
     """The end of one try: one wait lasts at most `idle_s` seconds, all waits together at most `whole_s`.
 
-    `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago.
+    `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago. `has_begun`
+    is set once the way is open and the request itself is sent.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Deadline:
         self._idle_s = idle_s
         self._is_abandoned = is_abandoned
         self._clock = clock
+        self.has_begun = False
         now = clock()
         self._until = now + whole_s
         self._look_at = now + _TICK_S
@@ -65,17 +66,8 @@ class Deadline:
         return self._is_abandoned()
 
 
-_IN_FORCE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
-
-
-@contextmanager
-def in_force(deadline: Deadline) -> Iterator[None]:
-    """Let every connection of this thread obey the deadline."""
-    token = _IN_FORCE.set(deadline)
-    try:
-        yield
-    finally:
-        _IN_FORCE.reset(token)
+IN_FORCE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+"""The deadline that every connection of this thread obeys."""
 
 
 class _TimedReader(io.RawIOBase):
@@ -156,7 +148,7 @@ class FinalResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **keywords: Any) -> None:
         super().__init__(sock, *args, **keywords)
-        deadline = _IN_FORCE.get()
+        deadline = IN_FORCE.get()
         if deadline is not None:
             plain = self.fp.detach()
             self.fp = _AnswerReader(_TimedReader(plain, sock, deadline), sock)
@@ -183,9 +175,16 @@ class _Timed:
     sock: Any
     response_class: Any = FinalResponse
 
+    def request(self, *args: Any, **keywords: Any) -> None:
+        """Send a request; from here on, what fails may have arrived. Errors: OSError."""
+        deadline = IN_FORCE.get()
+        if deadline is not None:
+            deadline.has_begun = True
+        super().request(*args, **keywords)  # type: ignore[misc] # that of the class beside this one
+
     def send(self, data: Any) -> None:
         """Send bytes, for no longer than the deadline. Errors: OSError."""
-        deadline = _IN_FORCE.get()
+        deadline = IN_FORCE.get()
         if deadline is None or not isinstance(data, (bytes, bytearray)):
             super().send(data)  # type: ignore[misc] # that of the class beside this one
             return

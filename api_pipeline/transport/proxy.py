@@ -10,45 +10,35 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
-import requests
-from requests.utils import get_auth_from_url, select_proxy
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.safety import is_loopback_host
 
-_DIRECT = {"http": "", "https": ""}
 
-
-def proxies_for(proxy_url: str | None, url: str) -> dict[str, str]:
-    """Return the proxies for one request to `url`.
+def proxy_for(proxy_url: str | None, url: str) -> str | None:
+    """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none.
 
     A request to this machine is always direct. PROXY_URL is used unless NO_PROXY names the host; without it the
     system's proxy is.
     """
     if is_loopback_host(urlsplit(url).hostname or ""):
-        return dict(_DIRECT)
+        return None
     if proxy_url is None:
-        return {}
-    if _is_exempt(url):
-        return dict(_DIRECT)
-    return {"http": proxy_url, "https": proxy_url}
-
-
-def proxy_in_use(session: requests.Session, proxy_url: str | None, url: str) -> str | None:
-    """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none."""
-    merged = session.merge_environment_settings(url, proxies_for(proxy_url, url), None, None, None)
-    proxy: str | None = select_proxy(url, merged["proxies"])
+        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+    else:
+        proxy = "" if _is_exempt(url) else proxy_url
     if not proxy:
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def check_proxy(session: requests.Session, proxy_url: str | None, url: str) -> None:
+def check_proxy(proxy_url: str | None, url: str) -> None:
     """Check that the proxy on the way to `url` can be used as it is written. Errors: SettingsError.
 
     The sentence quotes nothing of the proxy's URL: a sign in the wrong place may put a password anywhere in it.
     """
-    proxy = proxy_in_use(session, proxy_url, url)
+    proxy = proxy_for(proxy_url, url)
     if proxy is None:
         return
     origin = "PROXY_URL" if proxy_url and proxy == proxy_url else "HTTPS_PROXY (or ALL_PROXY, or the system's proxy)"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
 
 from api_pipeline._version import __version__
 from api_pipeline.errors import SettingsError
 from api_pipeline.transport.connection import POOLS
-from api_pipeline.transport.proxy import proxy_headers, refuse_plain
+from api_pipeline.transport.proxy import proxy_for, proxy_headers, refuse_plain
 
 
 class TransportOptions(NamedTuple):
@@ -31,11 +30,27 @@ class TransportOptions(NamedTuple):
 
 
 class DirectSession(requests.Session):
-    """A session that follows no redirect and keeps no cookie."""
+    """A session that follows no redirect and keeps no cookie; how it reaches a server is decided once for each server.
 
-    def __init__(self) -> None:
+    It sends no login of a .netrc file. `proxy_url` is that of PROXY_URL, None for the system's.
+    """
+
+    def __init__(self, proxy_url: str | None = None) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.trust_env = False
+        self._proxy_url = proxy_url
+        self._proxies: dict[tuple[str, str], dict[str, str]] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return how the server of a URL is reached, whatever one call says. Errors: SettingsError."""
+        parts = urlsplit(url)
+        server = (parts.scheme, parts.netloc)
+        if server not in self._proxies:
+            proxy = proxy_for(self._proxy_url, url)
+            refuse_plain(proxy, url)
+            self._proxies[server] = {} if proxy is None else {parts.scheme: proxy}
+        return {"proxies": self._proxies[server], "stream": True, "verify": True, "cert": None}
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return no target. To look for one, requests would first read the whole body, however large."""
@@ -70,25 +85,13 @@ class _TrustingAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        refuse_plain(select_proxy(request.url or "", dict(proxies or {})), request.url or "")
-        return super().send(request, stream=stream, timeout=timeout, verify=True, cert=None, proxies=proxies)
-
 
 def make_session(options: TransportOptions) -> requests.Session:
     """Return a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
     is_integrated = options.proxy_auth == "integrated"
     if is_integrated:
         _require_integrated_login()
-    session = DirectSession()
+    session = DirectSession(options.proxy_url)
     adapter = _TrustingAdapter(tls_context(options.ca_bundle), options.connections, is_integrated=is_integrated)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
-from requests.auth import AuthBase
 
 from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body, read_body_to_file
-from api_pipeline.transport.connection import Deadline, in_force
-from api_pipeline.transport.proxy import proxies_for
+from api_pipeline.transport.connection import IN_FORCE, Deadline
 from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
 
 _LOG = logging.getLogger(__name__)
@@ -32,7 +30,6 @@ class Reach(NamedTuple):
 
     timeouts: tuple[float, float]
     user_agent: str = ""
-    proxy_url: str | None = None
     peer: str = "the receiver"
     is_abandoned: Callable[[], bool] = lambda: False
 
@@ -88,40 +85,27 @@ class Transient(NamedTuple):
     may_have_arrived: bool
 
 
-class _ExplicitHeaders(AuthBase):
-    """Set the headers of one request; being an explicit login, it keeps `requests` from using a .netrc file."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the headers into the request."""
-        request.headers.update(self._headers)
-        return request
-
-
 def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer | Transient:
     """Send one request and return the whole answer, or the transient error that came instead."""
     began = time.monotonic()
     wait_s = reach.timeouts[1]
     deadline = Deadline(wait_s, request.whole_s or 2 * wait_s, reach.is_abandoned)
+    in_force = IN_FORCE.set(deadline)
     status = None
     try:
-        with in_force(deadline):
-            response = session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                auth=_ExplicitHeaders(_headers(reach, request)),
-                timeout=reach.timeouts,
-                allow_redirects=False,
-                proxies=proxies_for(reach.proxy_url, request.url),
-                stream=True,
-            )
-            status = response.status_code
-            body = _body(response, request)
+        response = session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=_headers(reach, request),
+            timeout=reach.timeouts,
+            allow_redirects=False,
+            stream=True,
+        )
+        status = response.status_code
+        body = _body(response, request)
     except requests.RequestException as error:
-        failure = _network_error(error, reach.peer)
+        failure = _network_error(error, reach.peer, has_begun=deadline.has_begun)
     except UnusableBody as error:
         failure = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
     else:
@@ -130,6 +114,8 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
         if isinstance(body, Path):
             return RawAnswer(status, headers, b"", body)
         return RawAnswer(status, headers, body)
+    finally:
+        IN_FORCE.reset(in_force)
     _LOG.info("%s: %s after %.2f s", request.label, failure.reason, time.monotonic() - began)
     return failure
 
@@ -167,10 +153,11 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
     return {**headers, "User-Agent": reach.user_agent} if reach.user_agent else headers
 
 
-def _network_error(error: requests.RequestException, peer: str) -> Transient:
+def _network_error(error: requests.RequestException, peer: str, *, has_begun: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
-    never_left = isinstance(
-        error, (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+    never_left = isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)) or (
+        # Later than the greeting, an error of TLS is a connection that broke.
+        isinstance(error, requests.exceptions.SSLError) and not has_begun
     )
     unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
     kinds = (

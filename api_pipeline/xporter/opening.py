@@ -105,7 +105,6 @@ def access_of(settings: Settings) -> Access:
         ready_wait_s=wing.ready_wait_s,
         ready_poll_s=wing.ready_poll_s,
         page_size=wing.page_size,
-        proxy_url=settings.proxy_url or None,
     )
 
 

@@ -36,7 +36,7 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
         with session_of(settings) as http:
             wing = settings.xporter
             addresses = (("", wing.base_url), ("token service", wing.token_url))
-            way = check_way(http, transport_of(settings), addresses, settings.connect_timeout_s)
+            way = check_way(transport_of(settings), addresses, settings.connect_timeout_s)
             for step in way.steps:
                 text = "; ".join(f"{step.detail}\n{step.advice}".strip().splitlines())
                 tell(Checked("", step.name, step.status.value.lower(), text))

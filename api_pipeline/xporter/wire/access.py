@@ -56,7 +56,6 @@ class Access:
     ready_wait_s: float = 900.0
     ready_poll_s: float = 30.0
     page_size: int = 0
-    proxy_url: str | None = None
     in_memory_bytes: int = IN_MEMORY_BYTES
 
 
@@ -85,7 +84,7 @@ class Caller:
     def reach(self) -> Reach:
         """Return how a request of this caller travels."""
         access = self.access
-        return Reach(access.timeouts, access.user_agent, access.proxy_url, _PEER, self.observers.is_abandoned)
+        return Reach(access.timeouts, access.user_agent, _PEER, self.observers.is_abandoned)
 
     @property
     def policy(self) -> RetryPolicy:

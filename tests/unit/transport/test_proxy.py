@@ -1,31 +1,27 @@
 import pytest
-import requests
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.transport.proxy import check_proxy, proxies_for, proxy_in_use
-from api_pipeline.transport.session import DirectSession, TransportOptions, make_session
+from api_pipeline.transport.proxy import check_proxy, proxy_for
+from api_pipeline.transport.session import TransportOptions, make_session
 
 PROXY = "http://proxy.example:8080"
 URL = "https://receiver.example/1"
 
 
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> requests.Session:
+@pytest.fixture(autouse=True)
+def _no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    return DirectSession()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.8.9.1", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_this_machine_is_always_reached_directly(
-    host: str, scheme: str, session: requests.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_this_machine_is_always_reached_directly(host: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("ALL_PROXY", PROXY)
     for setting in (PROXY, None):
-        assert proxy_in_use(session, setting, f"{scheme}://{host}:8443/1") is None
+        assert proxy_for(setting, f"{scheme}://{host}:8443/1") is None
 
 
 @pytest.mark.parametrize(
@@ -33,13 +29,13 @@ def test_this_machine_is_always_reached_directly(
 )
 def test_no_proxy_names_hosts_that_proxy_url_is_not_used_for(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", exempt)
-    assert proxies_for(PROXY, URL) == {"http": "", "https": ""}
+    assert proxy_for(PROXY, URL) is None
 
 
 @pytest.mark.parametrize("exempt", ["ver.example", "receiver.example:8443", "10.0.0.0/8", ""])
 def test_no_proxy_for_another_host_changes_nothing(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", exempt)
-    assert proxies_for(PROXY, URL)["https"] == PROXY
+    assert proxy_for(PROXY, URL) == PROXY
 
 
 @pytest.mark.parametrize(
@@ -59,25 +55,25 @@ def test_no_proxy_for_another_host_changes_nothing(exempt: str, monkeypatch: pyt
     ],
 )
 def test_proxy_that_cannot_be_used_is_named_without_its_password(
-    proxy: str, words: str, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+    proxy: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match=words) as told:
-        check_proxy(session, None, URL)
+        check_proxy(None, URL)
     assert str(told.value).startswith("HTTPS_PROXY")
     with pytest.raises(SettingsError, match=r"^PROXY_URL: expected"):
-        check_proxy(session, proxy, URL)
+        check_proxy(proxy, URL)
     assert "rd77" not in str(told.value)
 
 
 @pytest.mark.parametrize("proxy", [PROXY, "proxy.example:8080", "https://user:p%40ss@proxy.example/", None])
-def test_proxy_that_can_be_used_passes(proxy: str | None, session: requests.Session) -> None:
-    check_proxy(session, proxy, URL)
+def test_proxy_that_can_be_used_passes(proxy: str | None) -> None:
+    check_proxy(proxy, URL)
 
 
-def test_plain_http_is_never_asked_through_a_proxy(session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="plain http"):
-        check_proxy(session, PROXY, "http://receiver.example/1")
+        check_proxy(PROXY, "http://receiver.example/1")
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     with make_session(TransportOptions()) as live, pytest.raises(SettingsError, match="nothing was sent"):
-        live.post("http://receiver.example/1", data=b"[]", proxies=proxies_for(None, "http://receiver.example/1"))
+        live.post("http://receiver.example/1", data=b"[]")
