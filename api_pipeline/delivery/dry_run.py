@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 
 from api_pipeline.db import Retrying
@@ -85,7 +85,7 @@ def dry_run(
     """Return what a run would do now. Errors: DatabaseError."""
     tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(Pages(store, replace(options, testing=True), checker, db), observers.on_finding)
+    planner = Planner(Pages(store, options._replace(testing=True), checker, db), observers.on_finding)
     steps: Iterator[Step] | None = planner.steps()
     while steps is not None:
         for step in steps:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from api_pipeline.db import Retrying
@@ -30,8 +29,7 @@ _CHILD = re.compile(r'"la_child_id"\s*:\s*"([^"\\]{1,48})"')
 _UNKNOWN = Baseline()
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(NamedTuple):
     """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from api_pipeline.api_response import Reason
 from api_pipeline.delivery.planner import Planner, Step
@@ -51,8 +50,7 @@ class NoProgress:
         """Show nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunParts:
+class RunParts(NamedTuple):
     """What a run is made of.
 
     `under_way` holds the children of whom a record is on its way; the planner leaves their other rows for later.

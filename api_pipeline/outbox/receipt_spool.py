@@ -13,10 +13,9 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener
 from api_pipeline.errors import DatabaseError
@@ -28,8 +27,7 @@ _LONGEST_MEMBER = 1000
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledReceipt:
+class SpooledReceipt(NamedTuple):
     """One acceptance that is not in the database yet. Hashes are SHA-256 in hex; times are ISO 8601."""
 
     run_id: str
@@ -196,14 +194,14 @@ def _spooled(run_id: str, receiver: str, batch: int, outcome: Accepted) -> Spool
 
 
 def _text(receipts: Iterable[SpooledReceipt]) -> str:
-    return "".join(f"{json.dumps(asdict(receipt))}\n" for receipt in receipts)
+    return "".join(f"{json.dumps(receipt._asdict())}\n" for receipt in receipts)
 
 
 def parsed(line: str) -> SpooledReceipt | None:
     """Return the receipt of a line, each of whose members has the form that this program writes; None for any other."""
     try:
         receipt = SpooledReceipt(**json.loads(line))
-        if any(not _is_well_formed(receipt, item.name) for item in fields(SpooledReceipt)):
+        if any(not _is_well_formed(receipt, name) for name in SpooledReceipt._fields):
             return None
         RecordKind(receipt.kind)
         if receipt.received_at is not None:

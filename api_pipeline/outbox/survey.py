@@ -9,8 +9,9 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole, unless_refused
 from api_pipeline.errors import DatabaseError
@@ -33,8 +34,7 @@ class _RolledBack(Exception):
     """End a transaction of which nothing is to be kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """The rows of a table by their words.
 
     `words` counts the rows by row state and status, as they are compared. `unknown` counts, by status, the rows that no
@@ -43,9 +43,9 @@ class Survey:
     of `Selection`.
     """
 
-    words: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    unknown: Mapping[str, int] = field(default_factory=dict)
-    examples: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[tuple[str, str], int] = MappingProxyType({})
+    unknown: Mapping[str, int] = MappingProxyType({})
+    examples: Mapping[str, str] = MappingProxyType({})
     without_payload: int = 0
     odd_statuses: tuple[str, ...] = ()
     odd_states: tuple[str, ...] = ()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing wrong with one payload.
 
     `severity` is "schema", "code", "cross_field" or "firewall"; `path` a JSON path; `rule` a short stable name;

@@ -101,7 +101,7 @@ def test_every_sqlstate_that_the_code_knows_is_listed(module: ModuleType, listed
 
 def test_every_number_of_sql_server_that_the_code_knows_is_listed() -> None:
     patterns = (driver_errors._BUSY, driver_errors._READ_ONLY, driver_errors._FULL)
-    known = {number for pattern in patterns for number in re.findall(r"\d{3,}", pattern.pattern)}
+    known = {number for pattern in patterns for number in re.findall(r"\d{3,}", pattern)}
 
     assert known == {number for number, _ in NATIVE}
     assert all(f"**{number}** {means}" in PAGES["database"] for number, means in NATIVE)

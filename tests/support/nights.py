@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -69,8 +69,8 @@ class Night:
         on_finding: Callable[[str, Finding], None] = lambda *_: None,
     ) -> None:
         policy = Policy(deltas=False, resync=resync)
-        options = replace(
-            OPTIONS, selection=Selection(every_row=resync), policy=policy, schema_check="off", schema_codes="off"
+        options = OPTIONS._replace(
+            selection=Selection(every_row=resync), policy=policy, schema_check="off", schema_codes="off"
         )
         self.summary = RunSummary(
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT

@@ -13,7 +13,7 @@ from tests.support.world import World
 
 MID_RUN = {"BATCH_SIZE": 2, "MAX_IN_FLIGHT": 4}
 MANY = 60
-KEPT = {*SpooledReceipt.__dataclass_fields__}
+KEPT = {*SpooledReceipt._fields}
 
 
 def spool_of(world: World) -> Path:

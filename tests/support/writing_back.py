@@ -1,7 +1,6 @@
 """Records of a staging table, and their outcomes written back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -52,5 +51,5 @@ def read(store: StagingTable) -> list[StagedRow]:
 def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
     """Return a planner of full records over all due rows."""
     return Planner(
-        Pages(store, replace(OPTIONS, receiver=HERE), Checker(), Retrying(store.connection, RETRY)), on_finding
+        Pages(store, OPTIONS._replace(receiver=HERE), Checker(), Retrying(store.connection, RETRY)), on_finding
     )

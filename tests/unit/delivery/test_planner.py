@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -88,7 +87,7 @@ def test_what_is_held_by_another_receiver_does_not_count(table: TestDatabase, st
     fill(table, table.table, [staged("A")])
     put_held(store, "A", child("A"))
 
-    (step,) = Plan(store, replace(OPTIONS, receiver="elsewhere")).steps()
+    (step,) = Plan(store, OPTIONS._replace(receiver="elsewhere")).steps()
 
     assert isinstance(step, Record)
 
@@ -96,7 +95,7 @@ def test_what_is_held_by_another_receiver_does_not_count(table: TestDatabase, st
 def test_every_row_is_planned_where_the_selection_says_so(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A", status="sent"), staged("B", status="sent", state="deleted")])
 
-    assert row_ids(Plan(store, replace(OPTIONS, selection=Selection(every_row=True))).steps()) == [1]
+    assert row_ids(Plan(store, OPTIONS._replace(selection=Selection(every_row=True))).steps()) == [1]
 
 
 def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase, store: StagingTable) -> None:
@@ -113,7 +112,7 @@ def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase
 
 def test_limit_takes_the_first_rows_and_tells_that_more_are_due(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(person) for person in "ABC"])
-    limited, exact = Plan(store, replace(OPTIONS, limit=2)), Plan(store, replace(OPTIONS, limit=3))
+    limited, exact = Plan(store, OPTIONS._replace(limit=2)), Plan(store, OPTIONS._replace(limit=3))
 
     assert row_ids(limited.steps()) == [1, 2]
     assert limited.planner.counts.was_limited
@@ -138,7 +137,7 @@ def test_child_is_the_one_that_the_payload_names_itself(table: TestDatabase, sto
     put_held(store, "A", json.loads(text))
     put_held(store, "B", {"la_child_id": "B"})
 
-    (step,) = Plan(store, replace(OPTIONS, schema_check="off")).steps()
+    (step,) = Plan(store, OPTIONS._replace(schema_check="off")).steps()
 
     assert (step.la_child_id, type(step)) == ("A", UpToDate)  # type: ignore[union-attr]
 
@@ -166,7 +165,7 @@ def test_unknown_code_refuses_warns_or_is_passed_over_as_set(
     table: TestDatabase, store: StagingTable, level: str, is_sent: bool, warnings: int, told: int
 ) -> None:
     fill(table, table.table, [staged("A", payload=child("A", child_details=WRONG_CODE))])
-    plan = Plan(store, replace(OPTIONS, schema_codes=level))
+    plan = Plan(store, OPTIONS._replace(schema_codes=level))
 
     (step,) = plan.steps()
 
@@ -181,7 +180,7 @@ def test_breach_of_the_schema_refuses_only_where_it_is_set_so(table: TestDatabas
     fill(table, table.table, [staged("A", payload=child("A", unknown_member=1))])
 
     assert [type(step) for step in Plan(store).steps()] == [Invalid]
-    assert [type(step) for step in Plan(store, replace(OPTIONS, schema_check="warn")).steps()] == [Record]
+    assert [type(step) for step in Plan(store, OPTIONS._replace(schema_check="warn")).steps()] == [Record]
 
 
 def test_reason_names_ten_findings_and_counts_the_others(table: TestDatabase, store: StagingTable) -> None:
@@ -238,7 +237,7 @@ def test_sent_payload_of_a_row_is_adopted_before_the_row_is_planned(table: TestD
 def test_rehearsal_adopts_and_records_nothing(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT)])
 
-    (step,) = Plan(store, replace(OPTIONS, testing=True)).steps()
+    (step,) = Plan(store, OPTIONS._replace(testing=True)).steps()
 
     assert isinstance(step, UpToDate)
     assert not step.is_recorded
@@ -249,7 +248,7 @@ def test_without_control_tables_no_baseline_is_asked_for(table: TestDatabase, st
     fill(table, table.table, [staged("A")])
     table.execute("DROP TABLE ssd_api_held")
 
-    (step,) = Plan(store, replace(OPTIONS, control_tables=False)).steps()
+    (step,) = Plan(store, OPTIONS._replace(control_tables=False)).steps()
 
     assert isinstance(step, Record)
 
@@ -257,6 +256,6 @@ def test_without_control_tables_no_baseline_is_asked_for(table: TestDatabase, st
 def test_only_the_newest_row_of_a_person_is_planned(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B"), staged("A")])
 
-    steps = Plan(store, replace(OPTIONS, people=people_with_several_rows(store))).steps()
+    steps = Plan(store, OPTIONS._replace(people=people_with_several_rows(store))).steps()
 
     assert [(step.row.id, step.row.supersedes) for step in steps] == [(2, ()), (3, (1,))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from api_pipeline.delivery.planner import Step
 from api_pipeline.model import UpToDate
@@ -15,7 +14,7 @@ from tests.support.staging import Staged, change, child, fill, staged
 
 def test_second_row_of_a_child_waits_until_the_first_is_decided(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B", payload=child("A", legal_status="C1")), staged("C")])
-    plan = Plan(store, replace(OPTIONS, schema_check="off", schema_codes="off"))
+    plan = Plan(store, OPTIONS._replace(schema_check="off", schema_codes="off"))
 
     assert row_ids(plan.steps()) == [1, 3]
     assert row_ids(plan.deferred()) == [2]
@@ -35,7 +34,7 @@ def test_row_of_a_child_that_is_under_way_waits(table: TestDatabase, store: Stag
 
 def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B", payload=child("A")), staged("C", payload=child("A"))])
-    plan = Plan(store, replace(OPTIONS, schema_check="off"))
+    plan = Plan(store, OPTIONS._replace(schema_check="off"))
     assert row_ids(plan.steps()) == [1]
     put_held(store, "A", child("A"))
     change(table, table.table, "C", submission_status="sent")
@@ -51,7 +50,7 @@ def first_of_two_pages(table: TestDatabase, store: StagingTable, *later: Staged)
     """Return a plan whose first row was taken, and the steps behind it; `later` are on the second page."""
     fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE)])
     fill(table, table.table, later)
-    plan = Plan(store, replace(OPTIONS, schema_check="off"))
+    plan = Plan(store, OPTIONS._replace(schema_check="off"))
     steps = plan.planner.steps()
     assert next(steps).row.id == 1
     return plan, steps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from api_pipeline.csc_api.answers import Answer, Transient
@@ -67,7 +66,7 @@ def test_program_error_while_reading_ends_the_run_with_its_name_alone(table: Tes
             raise KeyError("a child's name")
 
     fill(table, table.table, [staged("A")])
-    night.parts = replace(night.parts, progress=Odd())
+    night.parts = night.parts._replace(progress=Odd())
 
     summary = night.run()
 

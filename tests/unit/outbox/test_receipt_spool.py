@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import stat
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -34,7 +34,7 @@ RECEIPT = SpooledReceipt(
     receipt="0f8fad5b-d9cb-469f-a165-70867728950e",
     received_at="2026-11-27T02:00:00+00:00",
 )
-LINE = json.dumps(asdict(RECEIPT))
+LINE = json.dumps(RECEIPT._asdict())
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_line_as_it_was_written_is_read(spool: ReceiptSpool) -> None:
     ],
 )
 def test_line_with_a_member_of_another_form_is_no_receipt(changes: dict[str, object]) -> None:
-    assert parsed(json.dumps({**asdict(RECEIPT), **changes})) is None
+    assert parsed(json.dumps({**RECEIPT._asdict(), **changes})) is None
 
 
 def test_bad_line_is_set_aside_and_named_and_the_others_are_read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -133,7 +132,7 @@ def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, 
 def test_of_several_receipts_of_a_row_the_last_counts_beside_its_purge(spool: ReceiptSpool) -> None:
     spool.add("run-1", "here", 1, [accepted()])
     (first,) = spool.read()
-    later, other, purge = replace(first, receipt="later"), replace(first, row_id=2), replace(first, kind="purge")
+    later, other, purge = first._replace(receipt="later"), first._replace(row_id=2), first._replace(kind="purge")
 
     assert last_of_each([first, other, later]) == [other, later]
-    assert last_of_each([purge, first, replace(purge, batch=9), later]) == [replace(purge, batch=9), later]
+    assert last_of_each([purge, first, purge._replace(batch=9), later]) == [purge._replace(batch=9), later]
