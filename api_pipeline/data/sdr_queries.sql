@@ -58,6 +58,19 @@ WHERE h.receiver = ? AND h.return_id = ?
   AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
 GROUP BY h.collection;
 
+-- name: count_vanished_refused
+-- Counts for each collection what would be deleted though TEC only ever refused it, by the audit trail: it holds none of
+-- it, so the guard against too many deletes leaves it out. Asked for only where the guard would stop the run.
+SELECT h.collection, COUNT(*)
+FROM {held} h
+WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL
+  AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
+  AND EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
+              AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'refused')
+  AND NOT EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
+                  AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'accepted')
+GROUP BY h.collection;
+
 -- name: read_vanished
 -- Reads the next page of the ids that TEC holds for this period and that are not staged any more. Keyset on local_id.
 SELECT h.local_id

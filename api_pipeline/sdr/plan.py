@@ -50,9 +50,13 @@ def check_deletes(session: Session, options: Options) -> None:
     """Raise TooManyDeletes where more would be deleted than the share allows; nothing has been sent then."""
     if options.allow_deletes:
         return
+    store, scope = session.store, session.scope
     names = [one.value for one in options.collections]
-    held = sum(count for name, (count, _) in session.store.count_held(session.scope).items() if name in names)
-    gone = sum(count for name, count in session.store.count_vanished(session.scope).items() if name in names)
+    held = sum(count for name, (count, _) in store.count_held(scope).items() if name in names)
+    gone = sum(count for name, count in store.count_vanished(scope).items() if name in names)
+    if gone > options.max_deleted_share * held:
+        refused = sum(count for name, count in store.count_vanished_refused(scope).items() if name in names)
+        held, gone = held - refused, gone - refused
     if gone > options.max_deleted_share * held:
         raise TooManyDeletes(
             f"{gone:,} of the {held:,} records that TEC holds for the return are not in the staging table any more, "

@@ -106,6 +106,10 @@ class Store(Baseline, Results):
         """Return for each collection how many records TEC holds that nobody stages any more."""
         return {str(row[0]): int(row[1]) for row in self.query("count_vanished", scope.key)}
 
+    def count_vanished_refused(self, scope: Scope) -> dict[str, int]:
+        """Return for each collection how many of those TEC only ever refused, so that it holds none of them."""
+        return {str(row[0]): int(row[1]) for row in self.query("count_vanished_refused", scope.key)}
+
     def count_older(self, scope: Scope) -> dict[str, int]:
         """Return for each collection how many refused records TEC may hold in an earlier version."""
         rows = self.query("count_older", [*scope.key, scope.return_id])

@@ -446,3 +446,18 @@ def test_machine_whose_clock_is_ahead_of_every_token_sends_all(provider: Provide
     done = provider.sdr("submit", PERIOD)
     assert done.code == 0, done.text
     assert len(provider.held()) == 8
+
+
+def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Provider) -> None:
+    provider.stage_learners(4)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(refused=("BAD",))
+    for number in range(6, 9):
+        provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")
+    assert provider.sdr("submit", PERIOD).code == 1
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id IN ('s6', 's7', 's8')")
+    done = provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1")
+    assert done.code == 0, done.text
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's3'")
+    assert provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1").code == 1
+    assert len(provider.held()) == 4
