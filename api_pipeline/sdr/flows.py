@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from api_pipeline.errors import Interrupted, PipelineError, ReceiverDeclined
+from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, ReceiverDeclined
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
 from api_pipeline.sdr.checks import SchemaCheck, check_all, misplaced, misplaced_text
@@ -79,6 +79,33 @@ def find_period(context: Context, wanted: str, *, indicative: bool) -> ReturnPer
     return returns.find(wanted, context.receiver.returns(), indicative=indicative)
 
 
+@contextmanager
+def _locked_period(context: Context, wanted: str, *, indicative: bool) -> Iterator[ReturnPeriod]:
+    """Yield the period that the command line names, as TEC lists it, under its lock.
+
+    The lock of a period that the tables know is taken first: TEC refuses requests beside those of another run.
+    """
+    known = None if indicative else _begun(context, wanted)
+    with ExitStack() as lock:
+        if known:
+            lock.enter_context(locked(context.store, context.scope(known)))
+        period = find_period(context, wanted, indicative=indicative)
+        if known is None or known.return_id != period.return_id:
+            lock.close()
+            lock.enter_context(locked(context.store, context.scope(period)))
+        yield period
+
+
+def _begun(context: Context, wanted: str) -> ReturnPeriod | None:
+    """Return the period that the command line names where it was begun here and is the only one."""
+    try:
+        return returns.find_begun(wanted, context.store.periods(context.receiver_key))
+    except DatabaseError:
+        raise
+    except PipelineError:
+        return None
+
+
 def submit(
     context: Context,
     wanted: str,
@@ -93,10 +120,9 @@ def submit(
 
     What ends the run stands in the outcome's summary. Errors: those before the lock is taken.
     """
-    period = find_period(context, wanted, indicative=indicative)
-    scope = context.scope(period)
-    outcome = Outcome(period, Summary(context.run_id))
-    with locked(context.store, scope):
+    with _locked_period(context, wanted, indicative=indicative) as period:
+        scope = context.scope(period)
+        outcome = Outcome(period, Summary(context.run_id))
         context.store.begin(scope, period)
         journal(context.store, context.run_id, scope, context.mode, "submit")
         try:
@@ -127,7 +153,7 @@ def submit(
             outcome.summary.error = _stopped()
         finally:
             _close(context, outcome)
-    return outcome
+        return outcome
 
 
 def dry_run(
@@ -143,9 +169,10 @@ def validate(
     context: Context, wanted: str, *, indicative: bool, waits: bool, resumes: bool
 ) -> tuple[ReturnPeriod, Verdict | None]:
     """Ask for a validation (or go on with the one at work), wait for it and store its results; None without waiting."""
-    period = find_period(context, wanted, indicative=indicative)
-    scope = context.scope(period)
-    with locked(context.store, scope), _journalled(context, scope, "validate") as entry:
+    with (
+        _locked_period(context, wanted, indicative=indicative) as period,
+        _journalled(context, scope := context.scope(period), "validate") as entry,
+    ):
         context.store.begin(scope, period)
         _store_status(context, scope, period)
         is_at_work = state_of(period.status) is State.VALIDATING
@@ -166,9 +193,10 @@ def validate(
 
 def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Delete the submission of a period at TEC, and forget what is held of it."""
-    period = find_period(context, wanted, indicative=indicative)
-    scope = context.scope(period)
-    with locked(context.store, scope), _journalled(context, scope, "reset"):
+    with (
+        _locked_period(context, wanted, indicative=indicative) as period,
+        _journalled(context, scope := context.scope(period), "reset"),
+    ):
         stored = context.store.begin(scope, period)
         # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
         token = stored.token if _is_validating(period) else context.receiver.token(period.return_id)
@@ -184,7 +212,7 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
             # It expired, and the data are there, or it was deleted and the answer lost: a new token tells.
             context.receiver.reset(context.receiver.token(period.return_id).value)
         context.store.forget_period(scope)
-    return period
+        return period
 
 
 def _is_validating(period: ReturnPeriod) -> bool:

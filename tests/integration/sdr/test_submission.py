@@ -9,8 +9,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from api_pipeline.db import connect
 from api_pipeline.sandbox.simulator import Fault, FaultKind, When
 from api_pipeline.sdr import store
+from api_pipeline.sdr.opening import locked, make_store
+from api_pipeline.sdr.statements import Scope
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
@@ -461,3 +464,21 @@ def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Pro
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's3'")
     assert provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1").code == 1
     assert len(provider.held()) == 4
+
+
+@EMBEDDED
+def test_second_run_of_a_return_makes_no_request_beside_the_first(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    before = len(provider.simulator.log)
+    connection = connect(provider.database.connection_string)
+    scope = Scope(connection.query("SELECT receiver FROM sdr_submission")[0][0], int(PERIOD))
+    try:
+        with locked(make_store(connection, "sdr_staging"), scope):
+            codes = [provider.sdr(*words).code for words in (("submit", "2026-08"), ("validate", PERIOD))]
+            codes.append(provider.sdr("reset", PERIOD, "--yes").code)
+    finally:
+        connection.close()
+    assert codes == [75, 75, 75]
+    assert len(provider.simulator.log) == before
+    assert provider.sdr("validate", PERIOD).code == 0
