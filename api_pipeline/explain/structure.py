@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api_pipeline.payloads.diff import content
+from api_pipeline.payloads.content import content
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, KeyedShape, ObjectShape, property_names, record_shape
 
 _ABSENT = object()

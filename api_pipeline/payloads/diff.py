@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
+import orjson
+
+from api_pipeline.payloads.content import CONTAINERS, Members, content, content_of, elements_content, what_is_said
 from api_pipeline.payloads.shape import KeyedShape, ObjectShape, Shape
 
-Members: TypeAlias = "dict[str, Any]"
-_CONTAINERS = frozenset({dict, list})
 _TEXT = frozenset({str})
-_IDENTIFIER_ALONE = {"la_child_id"}
+_NEITHER = None, None
+_IDENTIFIER_ALONE = ["la_child_id"]
 PURGED: Mapping[str, Any] = {"purge": True}
 
 
@@ -36,59 +38,49 @@ class Difference:
 _WHOLE = Difference(is_whole=True)
 
 
-def content(payload: Mapping[str, Any], shape: ObjectShape) -> Members:
-    """Return what a payload says of a child: without null members, purge flags, purged parts and empty keyed arrays."""
-    result: Members = {}
-    for name, value in payload.items():
-        if value is None or (name == "purge" and shape.can_be_purged):
-            continue
-        if type(value) not in _CONTAINERS:
-            result[name] = value
-            continue
-        member = shape.members.get(name)
-        if isinstance(member, ObjectShape) and isinstance(value, dict):
-            if value.get("purge") is not True:
-                result[name] = content(value, member)
-        elif isinstance(member, KeyedShape) and isinstance(value, list):
-            if elements := _elements(value, member):
-                result[name] = elements
-        else:
-            result[name] = without_nulls(value)
-    return result
+def compare(held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape, *, is_full: bool) -> Difference:
+    """Return how what `held` and `now` say of one object differs (see `content`).
 
-
-def without_nulls(value: Any) -> Any:
-    """Return a JSON value without the null members of its objects, at any depth."""
-    if isinstance(value, dict):
-        return {
-            name: without_nulls(item) if type(item) in _CONTAINERS else item
-            for name, item in value.items()
-            if item is not None
-        }
-    if isinstance(value, list):
-        return [without_nulls(item) if type(item) in _CONTAINERS else item for item in value]
-    return value
-
-
-def compare(held: Members, now: Members, shape: ObjectShape, *, is_full: bool) -> Difference:
-    """Return how the contents `held` and `now` of one object differ.
-
-    `is_full` says that unchanged parts will be sent as well, which an array with ambiguous keys does not bear.
+    `is_full` says that unchanged parts will be sent as well, which an array with ambiguous keys does not bear. Unless
+    they are, parts that are the same in both are not looked into: from one night to the next most are.
     """
     result = Difference()
-    for name, before in held.items():
-        if name not in now and not _add_gone(result, name, before, shape):
-            return _WHOLE
+    differing = {}
     for name, value in now.items():
-        if name not in held:
-            if _is_ambiguous(value, shape.members.get(name)) and held.keys() != _IDENTIFIER_ALONE:
-                return _WHOLE
-            result.changes[name] = value
-        elif type(value) is str and value == held[name]:
+        before = held.get(name)
+        if type(value) is str and value == before:
             continue
-        elif not _add_change(result, name, held[name], value, shape, is_full=is_full):
+        if is_full or not _is_same(before, value):
+            differing[name] = what_is_said(name, before, shape), what_is_said(name, value, shape)
+    for name, value in held.items():
+        before, left = differing.get(name, _NEITHER) if name in now else (what_is_said(name, value, shape), None)
+        if left is None and before is not None and not _add_gone(result, name, before, shape):
+            return _WHOLE
+    for name, (before, value) in differing.items():
+        if before is None and value is not None:
+            if _is_ambiguous(value, shape.members.get(name)) and not _is_identifier_alone(held, shape):
+                return _WHOLE
+            result.changes[name] = content_of(value, shape.members.get(name))
+        elif value is not None and not _add_change(result, name, before, value, shape, is_full=is_full):
             return _WHOLE
     return result
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    """Return whether two values are the same as JSON: to Python, 1, 1.0 and True are equal."""
+    if type(before) is not type(now):
+        return False
+    if type(now) not in CONTAINERS:
+        return bool(before == now)
+    try:
+        return len(before) == len(now) and orjson.dumps(before) == orjson.dumps(now)
+    except orjson.JSONEncodeError:
+        # What is nested this deeply can be read, but not written.
+        return False
+
+
+def _is_identifier_alone(held: Mapping[str, Any], shape: ObjectShape) -> bool:
+    return [name for name, value in held.items() if what_is_said(name, value, shape) is not None] == _IDENTIFIER_ALONE
 
 
 def prune(held: Members, first: Members, shape: ObjectShape) -> Members:
@@ -165,11 +157,11 @@ def _add_change(result: Difference, name: str, before: Any, value: Any, shape: O
         return True
     if isinstance(member, KeyedShape) and isinstance(before, list) and isinstance(value, list):
         if not (has_keys(before, member.key) and has_keys(value, member.key)):
-            return before == value and not is_full
+            return not is_full and elements_content(before, member) == elements_content(value, member)
         _compare_elements(result, name, before, value, member, is_full=is_full)
         return True
     if before != value or type(before) is not type(value):
-        result.changes[name] = value
+        result.changes[name] = content_of(value, member)
     return True
 
 
@@ -182,7 +174,9 @@ def _compare_elements(
     for element in value:
         earlier = held.pop(element[key], None)
         if earlier is None:
-            changes.append(element)
+            changes.append(content(element, shape.element))
+            continue
+        if not is_full and _is_same(earlier, element):
             continue
         inner = compare(earlier, element, shape.element, is_full=is_full)
         identity = {key: element[key]}
@@ -253,14 +247,6 @@ def _any_ambiguous(objects: list[Members], shape: ObjectShape) -> bool:
 def _is_ambiguous(value: Any, member: Shape | None) -> bool:
     """Return whether a new array could be merged with an empty one at the receiver, which its keys do not allow."""
     return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)
-
-
-def _elements(value: list[Any], shape: KeyedShape) -> list[Any]:
-    return [
-        content(element, shape.element) if isinstance(element, dict) else element
-        for element in value
-        if not (isinstance(element, dict) and element.get("purge") is True)
-    ]
 
 
 def _prune_elements(held: list[Members], markers: list[Members], shape: KeyedShape) -> list[Members]:

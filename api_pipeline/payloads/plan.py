@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from api_pipeline.model import NOTHING_HELD, Baseline, NothingToSend, Record, RecordKind, StagedRow
-from api_pipeline.payloads.common_parts import differing_parts
+from api_pipeline.payloads.content import Members, content
 from api_pipeline.payloads.diff import (
     Difference,
-    Members,
     ambiguous_at_any_depth,
     compare,
-    content,
     has_ambiguous_keys,
     merged,
     overlay,
@@ -65,20 +63,6 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     return _from(states, goal.keeping(states), policy)
 
 
-class _Known(NamedTuple):
-    """A state that is known: its text, and what differs between what it says (`held`) and the payload (`now`)."""
-
-    text: str
-    held: Members
-    now: Members
-
-    @property
-    def value(self) -> Members:
-        """Return all that it says."""
-        value: Members = orjson.loads(self.text)
-        return value
-
-
 class _Goal(NamedTuple):
     """What is to be reached for a row: `payload` is what a full record says, `after` what the receiver holds then.
 
@@ -104,11 +88,11 @@ class _Goal(NamedTuple):
 
 def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | NothingToSend:
     """Return the record that is right whichever of these states is the receiver's."""
-    known = [state for text in states if (state := _known(text, goal.after)) is not None]
+    known = [state for text in states if (state := _read(text)) is not None]
     # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
     if len(known) < len(states):
         return _purge_whole(goal, policy)
-    if not any(state.held for state in known):
+    if not any(known):
         return _full(goal, {})
     shape, after = record_shape(), goal.after.data
     differences = [_difference(state, after) for state in known]
@@ -118,16 +102,15 @@ def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record |
     is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
     if is_full and ambiguous_at_any_depth(after, shape):
         # What is equal is sent again too, and elements that cannot be told apart do not bear that.
-        now = content(after, shape)
         differences = [
-            one if one.is_whole else compare(content(state.value, shape), now, shape, is_full=True)
+            one if one.is_whole else compare(state, after, shape, is_full=True)
             for one, state in zip(differences, known, strict=True)
         ]
     if any(one.is_whole or (one.first and is_in_doubt) for one in differences):
         return _purge_whole(goal, policy)
     difference = differences[0]
     if difference.first:
-        return _purge_parts(goal, known[0], difference.first, policy)
+        return _purge_parts(goal, states[0] or "", known[0], difference.first, policy)
     if not is_full:
         return _delta(goal, difference)
     gone: Members = {}
@@ -137,10 +120,10 @@ def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record |
     return _full(goal, gone)
 
 
-def _difference(state: _Known, after: Members) -> Difference:
+def _difference(held: Members, after: Members) -> Difference:
     shape = record_shape()
-    difference = compare(content(state.held, shape), content(state.now, shape), shape, is_full=False)
-    if difference and [] in state.held.values() and has_ambiguous_keys(content(after, shape), shape):
+    difference = compare(held, after, shape, is_full=False)
+    if difference and [] in held.values() and has_ambiguous_keys(content(after, shape), shape):
         # An array that is held empty says nothing, and yet a receiver may merge ambiguous keys into it.
         return Difference(is_whole=True)
     return difference
@@ -189,9 +172,9 @@ def _purge_whole(goal: _Goal, policy: Policy) -> Record:
     return _purge(goal, _deletion_body(goal.payload), NOTHING_HELD, policy)
 
 
-def _purge_parts(goal: _Goal, state: _Known, markers: Members, policy: Policy) -> Record:
+def _purge_parts(goal: _Goal, text: str, state: Members, markers: Members, policy: Policy) -> Record:
     # A part that the held payload marks as purged is not there to be purged again.
-    held = content(state.value, record_shape()) if _may_purge(state.text) else state.value
+    held = content(state, record_shape()) if _may_purge(text) else state
     left = prune(held, markers, record_shape())
     body = {"la_child_id": goal.payload.la_child_id, **markers}
     return _purge(goal, orjson.dumps(body), orjson.dumps(left).decode(), policy)
@@ -253,15 +236,6 @@ def _deletion_body(payload: Payload) -> bytes:
     if payload.mis_child_id is not None:
         record["mis_child_id"] = payload.mis_child_id
     return orjson.dumps({**record, "purge": True})
-
-
-def _known(text: str | None, after: Payload) -> _Known | None:
-    """Return a state and how it differs from the payload that is to be held; None where nobody knows it."""
-    try:
-        held, now = differing_parts(text or "", after.text, after.data, record_shape())
-    except orjson.JSONDecodeError:
-        return None
-    return _Known(text or "", held, now) if isinstance(held, dict) else None
 
 
 def _read(text: str | None) -> Members | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from api_pipeline.model import StagedRow
-from api_pipeline.payloads.diff import Members, without_nulls
+from api_pipeline.payloads.content import Members, without_nulls
 from api_pipeline.payloads.json_text import explain_invalid, explain_other, repeated_member
 
 # What the control tables take.

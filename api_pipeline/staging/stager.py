@@ -15,7 +15,7 @@ from datetime import datetime
 
 from api_pipeline.db import in_chunks
 from api_pipeline.model import ElementPath, StagedRow
-from api_pipeline.payloads.diff import without_nulls
+from api_pipeline.payloads.content import without_nulls
 from api_pipeline.payloads.retained import paths_in, paths_text
 from api_pipeline.staging import changes, sources
 from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Restore, Update, Word
