@@ -37,6 +37,8 @@ def _checked(store: StagingTable, settings: Settings) -> bool:
     store.check_table()
     check_ids(store)
     store.check_writable()
+    # Else the first page would ask.
+    store.has_retained()
     return store.has_control_tables()
 
 

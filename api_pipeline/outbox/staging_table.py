@@ -79,17 +79,18 @@ class StagingTable(Statements):
             self._keeps_retained = self.has_columns({self.tables.left_window: "person_id, elements"})
         return self._keeps_retained
 
-    def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
-        """Return, by person, what left the time window and is not to be purged; none where there is no such table."""
-        found: dict[str, tuple[ElementPath, ...]] = {}
+    def has_retained(self) -> bool:
+        """Return whether anything left the time window and is not to be purged; asked once."""
         if self._has_retained is None:
             # Only `stage` writes it, and never while a run is at work.
-            self._has_retained = self.keeps_retained() and bool(
-                self.connection.query(self.sql("has_left_window"))[0][0]
-            )
-        if self._has_retained:
-            found.update((str(row[0]), read_paths(row[1])) for row in self.by_values("read_left_window", people))
-        return found
+            rows = self.keeps_retained() and self.connection.query(self.sql("has_left_window"))
+            self._has_retained = bool(rows and rows[0][0])
+        return self._has_retained
+
+    def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
+        """Return, by person, what left the time window and is not to be purged; none where there is no such table."""
+        rows = self.by_values("read_left_window", people) if self.has_retained() else []
+        return {str(row[0]): read_paths(row[1]) for row in rows}
 
     def count(self, selection: Selection) -> int:
         """Return how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""
