@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.sandbox.simulator.xporter import School, data
+from api_pipeline.sandbox.simulator.xporter import Quirk, School, data
 from api_pipeline.sandbox.simulator.xporter import school as simulated
 from api_pipeline.sandbox.simulator.xporter.core import XporterSimulator
 from api_pipeline.xporter.cohort import write_proposals
@@ -87,6 +87,22 @@ def test_empty_table_that_nobody_published_is_landed_as_empty(tmp_path: Path, mo
     more["Hobbies"] = []
     rehearsal.collect()
     assert total(rehearsal, _OTHER, "9990001") == 0
+
+
+def test_rows_of_unknown_tables_go_when_they_are_not_wanted_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal, _ = _with_hobbies(tmp_path, monkeypatch)
+    rehearsal.collect(keeps_unknown=False)
+    assert total(rehearsal, _OTHER, "9990001") == 0
+
+
+def test_answer_of_nothing_but_unknown_tables_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal, more = _with_hobbies(tmp_path, monkeypatch)
+    more["Hobbies"] = []
+    rehearsal.simulator.add_quirk(Quirk("missing_table", endpoint="Students"))
+    assert rehearsal.collect().exit_code == 1
+    assert total(rehearsal, "Students", "9990001") == 2
 
 
 def test_table_that_nobody_published_goes_with_a_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

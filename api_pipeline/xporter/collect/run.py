@@ -149,8 +149,7 @@ class Collection:
         if self._stop.is_set() or secret is None:
             return
         client = self._client(plan.estab, secret)
-        limiter = self._limiters[-1]
-        school = SchoolRound(plan, client, self._desk, limiter.sleep, self._writer.is_dead_address)
+        school = SchoolRound(plan, client, self._desk, client.sleep, self._writer.is_dead_address)
         seconds = run_guarded(school, on_error)
         _LOG.info("school %s: asked for %.1f s", plan.estab, seconds)
 

@@ -38,7 +38,9 @@ class Sorting:
                 landing = by_table[table.name]
                 found[landing.name] = (landing, rows)
         # An unknown table without rows is an empty one, as a known table is.
-        if unknown is not None and self._plan.keeps_unknown:
+        if not self._plan.keeps_unknown:
+            found[other.name] = (other, [])
+        elif unknown is not None:
             found[other.name] = (other, unknown)
         return found
 

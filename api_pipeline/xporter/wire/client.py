@@ -55,6 +55,10 @@ class IdaasClient:
     def __repr__(self) -> str:
         return f"IdaasClient({self._caller.estab or 'management'!r})"
 
+    def sleep(self, seconds: float) -> None:
+        """Wait between two requests. Errors: Stopped."""
+        self._caller.limiter.sleep(seconds)
+
     def schools(self) -> Mapping[str, Any]:
         """Return the list of our schools as it came. Errors: Failed, Stopped."""
         with self._asked(GET_SCHOOLS, [("includePendingAuthorisation", "true")]) as (body, _):
