@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -20,19 +21,35 @@ def end_on_signals() -> None:
     A command that lasts puts `stop_on_signals` in its place. SIGINT leaves what is under way in order, as a prompt that
     hides what is typed; it is not a KeyboardInterrupt, which in an import makes the interpreter end with another code.
     The others end the program at once, as they do by themselves: Python drops an error that is raised in a callback.
+    So does SIGINT during an import: an error that is raised in one makes compiled modules crash or panic.
     """
     has_come = False
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal has_come
-        if has_come or number != signal.SIGINT:
+        if has_come or number != signal.SIGINT or _is_importing(frame):
             os._exit(130)
         has_come = True
         raise SystemExit(130)
 
+    atexit.register(_ignore_signals)
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, on_signal)
+
+
+def _ignore_signals() -> None:
+    """Keep the exit code of a program that has ended: a signal would kill the interpreter on its way out."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def stop_on_signals() -> threading.Event:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +121,43 @@ del something
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=20)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_signal_to_a_program_that_has_ended_does_not_change_its_code() -> None:
+    program = """
+import os, signal, sys
+from api_pipeline.commands.stopping import end_on_signals
+end_on_signals()
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGTERM):
+        kill(me, number)
+last = Last()
+sys.exit(5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (5, b"")
+
+
+@pytest.mark.parametrize(("is_importing", "code"), [(True, 130), (False, 7)])
+def test_interrupt_raises_nothing_in_a_module_that_is_being_imported(
+    tmp_path: Path, is_importing: bool, code: int
+) -> None:
+    # A compiled module makes a crash of an error that is raised in it; this one makes another exit code of it.
+    (tmp_path / "compiled.py").write_text(
+        "import os, signal, sys\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    for _ in range(1000): pass\n"
+        "except SystemExit as error:\n"
+        "    sys.exit(7 if error.code == 130 else 8)\n"
+    )
+    use = "import compiled" if is_importing else "exec(open('compiled.py').read())"
+    program = f"from api_pipeline.commands.stopping import end_on_signals\nend_on_signals()\n{use}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
