@@ -238,12 +238,15 @@ WHERE return_id = ? AND submission_status = 'error'
 GROUP BY collection;
 
 -- name: count_older
--- Counts for each collection the records that TEC refused in their present form while it may hold an earlier one.
+-- Counts for each collection the records that TEC refused in their present form while it may hold an earlier one: by the
+-- audit trail it once took one for this period.
 SELECT s.collection, COUNT(*)
 FROM {staging} s
 JOIN {held} h ON h.collection{exact} = s.collection AND h.local_id{exact} = s.local_id
                  AND h.receiver = ? AND h.return_id = ?
 WHERE s.submission_status = 'error' AND s.return_id = ?
+  AND EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
+              AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'accepted')
 GROUP BY s.collection;
 
 -- name: read_staged_keys

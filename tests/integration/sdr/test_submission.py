@@ -482,3 +482,15 @@ def test_second_run_of_a_return_makes_no_request_beside_the_first(provider: Prov
     assert codes == [75, 75, 75]
     assert len(provider.simulator.log) == before
     assert provider.sdr("validate", PERIOD).code == 0
+
+
+def test_record_that_tec_never_took_is_not_older_there(provider: Provider) -> None:
+    provider.simulator.change(refused=("BAD",))
+    provider.stage("learners", "s0", studentIdentificationCode="s0", gender="BAD")
+    provider.sdr("submit", PERIOD)
+    assert "may be older" not in provider.sdr("status", PERIOD).out
+    provider.stage("learners", "s0", studentIdentificationCode="s0", gender="F")
+    provider.sdr("submit", PERIOD)
+    provider.stage("learners", "s0", studentIdentificationCode="s0", gender="BAD")
+    provider.sdr("submit", PERIOD)
+    assert "1 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
