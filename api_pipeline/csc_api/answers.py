@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -147,11 +146,14 @@ def parse_receipt(text: str) -> Receipt | None:
     if found is None:
         return None
     day, time, fraction, uuid = found.groups("")
-    received_at = None
-    if day:
-        with suppress(ValueError):
-            received_at = datetime.fromisoformat(f"{day} {time}.{fraction[:6]:0<6}")
-    return Receipt(uuid.lower(), received_at)
+    return Receipt(uuid.lower(), _moment(day, time, fraction) if day else None)
+
+
+def _moment(day: str, time: str, fraction: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{day} {time}.{fraction[:6]:0<6}")
+    except ValueError:
+        return None
 
 
 def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreadable:
