@@ -31,8 +31,10 @@ class RequestObservers(NamedTuple):
 
 
 def make_receiver(settings: Settings, limiter: RateLimiter, observers: RequestObservers) -> CscReceiver:
-    """Return the receiver that the settings name. Errors: SettingsError (CA_BUNDLE, PROXY_AUTH)."""
+    """Return the receiver that the settings name. Errors: SettingsError (CA_BUNDLE, PROXY_AUTH, proxy)."""
     session = make_session(transport_options(settings))
+    for url in (settings.children_url, settings.token_endpoint):
+        session.proxies_to(url)
     return assemble(settings, session, endpoint_of(settings), credentials_of(settings), limiter, observers)
 
 

@@ -44,13 +44,17 @@ class DirectSession(requests.Session):
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Return how the server of a URL is reached, whatever one call says. Errors: SettingsError."""
+        return {"proxies": self.proxies_to(url), "stream": True, "verify": True, "cert": None}
+
+    def proxies_to(self, url: str) -> dict[str, str]:
+        """Return the proxies on the way to a server; the first call finds them out. Errors: SettingsError."""
         parts = urlsplit(url)
         server = (parts.scheme, parts.netloc)
         if server not in self._proxies:
             proxy = proxy_for(self._proxy_url, url)
             refuse_plain(proxy, url)
             self._proxies[server] = {} if proxy is None else {parts.scheme: proxy}
-        return {"proxies": self._proxies[server], "stream": True, "verify": True, "cert": None}
+        return self._proxies[server]
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return no target. To look for one, requests would first read the whole body, however large."""
@@ -86,7 +90,7 @@ class _TrustingAdapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
-def make_session(options: TransportOptions) -> requests.Session:
+def make_session(options: TransportOptions) -> DirectSession:
     """Return a session that verifies certificates and obeys the proxy settings. Errors: SettingsError."""
     is_integrated = options.proxy_auth == "integrated"
     if is_integrated:

@@ -77,3 +77,12 @@ def test_plain_http_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     with make_session(TransportOptions()) as live, pytest.raises(SettingsError, match="nothing was sent"):
         live.post("http://receiver.example/1", data=b"[]")
+
+
+def test_proxy_of_a_server_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    with make_session(TransportOptions()) as live:
+        assert live.proxies_to(URL) == {"https": PROXY}
+        monkeypatch.delenv("HTTPS_PROXY")
+        assert live.proxies_to(f"{URL}/further") == {"https": PROXY}
+        assert live.proxies_to("https://other.example/1") == {}
