@@ -6,13 +6,12 @@ so what is a change between two payloads stays one.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from api_pipeline.anonymise.fields import drawn_codes, kept_codes
 from api_pipeline.anonymise.keyed import RunKey, shuffled
 from api_pipeline.anonymise.values import FOREIGN_VOWELS, SCORES, date_on, day_of, small_letters
-from api_pipeline.sandbox.invented_children import invented_upn
+from api_pipeline.common.upn import check_letter
 
 LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
 
@@ -134,4 +133,5 @@ def _postcode(number: int) -> str:
 
 
 def _upn(number: int) -> str:
-    return invented_upn(random.Random(number))  # noqa: S311 - the keyed hash is what cannot be guessed
+    digits = f"{number % 10**12:012d}"
+    return check_letter(digits) + digits

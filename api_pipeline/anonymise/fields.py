@@ -89,6 +89,12 @@ def has_arrays_of_objects(known: Members) -> bool:
     return any(isinstance(one, Items) and isinstance(one.each, Members) for one in known.by_name.values())
 
 
+def first_text(value: Any) -> str:
+    """Return the first value of an object, an empty text where that is none; most objects begin with their id."""
+    first = next(iter(value.values()), "") if isinstance(value, dict) else ""
+    return first if isinstance(first, str) else ""
+
+
 def _leaves(field: Field) -> Iterator[Leaf]:
     if isinstance(field, Leaf):
         yield field

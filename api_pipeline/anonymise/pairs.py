@@ -14,6 +14,7 @@ from api_pipeline.anonymise.fields import (
     Items,
     Leaf,
     Members,
+    first_text,
     has_arrays_of_objects,
     record_fields,
 )
@@ -31,13 +32,13 @@ class Pairs:
 
     `unpaired` are values of the original, of any structure, that have none beside them; `misplaced` the paths at which
     the invented payload has a structure that the schema has not. Large objects are looked at once: `seen` are those of
-    both payloads of a row so far.
+    both payloads of a row so far, by the first text of the original's.
     """
 
     columns: dict[str, list[Pair]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
     unpaired: list[Any] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
-    seen: list[tuple[Any, Any]] = field(default_factory=list)
+    seen: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def once(self, column: str) -> list[Pair]:
         """Return each pair of a column once."""
@@ -155,8 +156,9 @@ def _objects(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
     def walk(values: Any, originals: Any, into: Pairs) -> None:
         for pair in zip(values, originals, strict=False):
             # Most large objects stand in both payloads of a row. That 1 equals true here says nothing of a child.
-            if pair not in into.seen:
-                into.seen.append(pair)
+            first = first_text(pair[1])
+            if into.seen.get(first) != pair:
+                into.seen[first] = pair
                 inner(*pair, into)
 
     return walk

@@ -72,7 +72,11 @@ def anonymise(live: LiveRecord, key: RunKey) -> InventedRecord:
     )
     walk = Walk(Child(key, payload.la_child_id, original))
     now = orjson.dumps(walk.record(payload.data)).decode()
-    before = None if previous is None else orjson.dumps(walk.record(previous)).decode()
+    # One text is read once, so that the rows that did not change are made once.
+    if previous is payload.data:
+        before: str | None = now
+    else:
+        before = None if previous is None else orjson.dumps(walk.record(previous)).decode()
     is_previous_lost = previous is None and bool((live.previous_json_payload or "").strip())
     return InventedRecord(
         person_id=walk.identifier(live.person_id),

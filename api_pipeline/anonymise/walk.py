@@ -16,6 +16,7 @@ from api_pipeline.anonymise.fields import (
     FieldKind,
     Leaf,
     Members,
+    first_text,
     has_arrays_of_objects,
     leaf_kinds,
     record_fields,
@@ -35,8 +36,8 @@ class Walk:
         self.left_out = 0
         # What texts became, by the place of their kind in `leaf_kinds`.
         self.texts = [known.copy() for known in _known_at_first()]
-        # What large objects became: most stand in both payloads of a row.
-        self.objects: list[tuple[Any, Any]] = []
+        # What large objects became, by the text that is the first of their values: most stand in both payloads.
+        self.objects: dict[str, tuple[Any, Any]] = {}
 
     def identifier(self, value: str | None) -> str | None:
         """Return what stands for an id in a column of the row."""
@@ -148,14 +149,15 @@ def _made_once(each: Members) -> _Maker:
     maker = _members(each)
 
     def make(walk: Walk, value: Any) -> Any:
-        for same, made in walk.objects:
-            # 1 equals true here: the flag that is made of it says nothing of a child.
-            if same == value:
-                return made
+        first = first_text(value)
+        same, made = walk.objects.get(first, (None, None))
+        # 1 equals true here: the flag that is made of it says nothing of a child.
+        if same is not None and same == value:
+            return made
         before = walk.left_out
         made = maker(walk, value)
         if walk.left_out == before:
-            walk.objects.append((value, made))
+            walk.objects[first] = value, made
         return made
 
     return make
