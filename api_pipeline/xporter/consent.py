@@ -73,7 +73,7 @@ def read_list(answer: Mapping[str, Any]) -> dict[str, Listed]:
         if not _ESTAB.fullmatch(estab):
             continue
         known = schools.get(estab, Listed(estab, None))
-        name = without_nulls(str(entry["schoolname"])) if entry.get("schoolname") else known.name
+        name = " ".join(without_nulls(str(entry["schoolname"])).split()) if entry.get("schoolname") else known.name
         schools[estab] = _with(replace(known, name=name), member, entry)
     return schools
 

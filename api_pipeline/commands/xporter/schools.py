@@ -127,8 +127,12 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
         removed = remove_school(store, estab, in_settings)
     try:
         CredentialStore().delete_school(estab)
-    except SettingsError as error:
-        click.echo(f"{error}", err=True)
+    except SettingsError:
+        click.echo(
+            f"The credential store of this account cannot be used; if it holds a secret of school {estab}, it is still "
+            "there.",
+            err=True,
+        )
     if as_json:
         print_json(documents.school_removed(estab, removed, is_in_settings=in_settings is not None))
     elif not common.quiet:

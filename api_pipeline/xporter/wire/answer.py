@@ -5,6 +5,7 @@ The API may answer an error with code 200, so that the body is looked at before 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from api_pipeline.xporter.wire.big_json import FileRows
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")
 _DELETED = "_deleted"
+# Whatever else stands there may quote a value, as a name of a pupil.
+_TYPE_NAME = re.compile(r"[A-Za-z][\w.]*(Exception|Error)", re.ASCII)
+_LONGEST_TYPE = 80
 _OTHER_TOKENS = ("unexpected token", "snapshot", "changedrows", "changed rows")
 _NOT_TABLES = frozenset(
     {
@@ -114,7 +118,7 @@ def _kind(message: str, http_code: int) -> ErrorKind:
 
 def _word(type_name: str) -> str:
     """Return an ExceptionType where it is the name of one, which says nothing of a person."""
-    return type_name if type_name.replace(".", "").replace("_", "").isalnum() and len(type_name) <= 80 else ""
+    return type_name if len(type_name) <= _LONGEST_TYPE and _TYPE_NAME.fullmatch(type_name) else ""
 
 
 def unwrapped(body: Any) -> Any:

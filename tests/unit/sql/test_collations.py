@@ -160,7 +160,7 @@ def test_preflight_compares_tables_of_the_ssd_whatever_their_collations() -> Non
 def test_attendance_view_compares_the_ssd_with_schools_by_one_collation() -> None:
     sql = child_attendance(Names(Dialect.SQLSERVER), "")
 
-    assert "[UPN] COLLATE DATABASE_DEFAULT = person.pers_upn" in sql
+    assert "UPPER(LTRIM(RTRIM(student.[UPN]))) COLLATE DATABASE_DEFAULT = UPPER(LTRIM(RTRIM(person.pers_upn)))" in sql
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,21 @@ def test_an_unknown_snapshot_is_not_a_refused_token() -> None:
     assert error.kind is ErrorKind.TOKEN
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [("System.ArgumentException", "System.ArgumentException"), ("Ada.Nobody", ""), ("Ada", ""), ("A bException", "")],
+)
+def test_type_of_an_error_is_kept_where_it_can_be_no_name_of_a_person(stated: str, kept: str) -> None:
+    error = read_error({"ExceptionType": stated, "ExceptionMessage": "An error"}, 500)
+    assert error is not None
+    assert error.type_name == kept
+
+
+def test_name_of_a_school_is_one_line() -> None:
+    listed = read_list({"Authorised": [{"estab": "9990001", "schoolName": "A\r\nB  School\x00"}]})
+    assert listed["9990001"].name == "A B School"
+
+
 def test_an_error_in_the_body_beats_a_code_that_says_all_is_well() -> None:
     error = read_error({"ExceptionMessage": "Relying Party not found for estab or secret not correct"}, 200)
     assert error is not None
