@@ -106,7 +106,7 @@ def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatab
         create_tables(connection.execute, connection.dialect, database.schema)
         connection.execute(
             f"INSERT INTO {prefix}ssd_person (pers_person_id, pers_upn) VALUES (?, ?)",
-            ["P1", f" {str(school.pupils[key]['UPN']).lower()}"],
+            ["P1", str(school.pupils[key]["UPN"]).lower()],
         )
         rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection, schema=database.schema)
         chosen = [choice.endpoint for choice in choices(load_catalogue(), DEFAULT_ENDPOINTS)]
