@@ -15,7 +15,7 @@ from api_pipeline.db import connect
 from api_pipeline.diagnostics.steps import Report
 from api_pipeline.diagnostics.tec import check_tec
 from api_pipeline.sdr import opening
-from api_pipeline.sdr.flows import Context
+from api_pipeline.sdr.flows import Context, stopped
 from api_pipeline.sdr.openapi import schema_check
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import Rules
@@ -24,6 +24,7 @@ from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import PollTiming
 from api_pipeline.sdr.wire import Address, RequestOptions
 from api_pipeline.transport.exchange import RetryPolicy
+from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Reach
 
@@ -43,12 +44,12 @@ class SdrObservers:
 
 @contextmanager
 def open_context(settings: SdrSettings, observers: SdrObservers) -> Iterator[Context]:
-    """Open the tables and the receiver. Errors: SettingsError, DatabaseError."""
+    """Open the tables and the receiver. Errors: SettingsError, DatabaseError; Interrupted where a signal stops it."""
     connection = connect(settings.connection_string, maker=TABLE_MAKER)
     try:
         store = opening.make_store(connection, settings.table_name)
         access, session = _access(settings)
-        with session:
+        with session, _interruptible():
             receiver = _receiver(session, access, observers)
             yield Context(
                 store,
@@ -67,10 +68,19 @@ def open_context(settings: SdrSettings, observers: SdrObservers) -> Iterator[Con
 
 
 @contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise Interrupted where a signal stops the work before a request: also one before a run has begun."""
+    try:
+        yield
+    except Stopped:
+        raise stopped() from None
+
+
+@contextmanager
 def receiver_alone(settings: SdrSettings, observers: SdrObservers) -> Iterator[TecReceiver]:
     """Open the receiver without a database. Errors: SettingsError."""
     access, session = _access(settings)
-    with session:
+    with session, _interruptible():
         yield _receiver(session, access, observers)
 
 
@@ -78,7 +88,7 @@ def endpoint_report(settings: SdrSettings, observers: SdrObservers) -> Report:
     """Test every step on the way to TEC; each request is made once. Errors: SettingsError."""
     access, session = _access(settings)
     addresses = (("", access.address.base), ("ESL", settings.token_endpoint))
-    with session:
+    with session, _interruptible():
         receiver = _receiver(session, replace(access, policy=RetryPolicy(1, 0.0)), observers)
         return check_tec(receiver, _transport(settings), addresses, settings.connect_timeout_s)
 

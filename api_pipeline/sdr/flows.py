@@ -150,7 +150,7 @@ def submit(
         except PipelineError as error:
             outcome.summary.error = error
         except Stopped:
-            outcome.summary.error = _stopped()
+            outcome.summary.error = stopped()
         finally:
             _close(context, outcome)
         return outcome
@@ -289,12 +289,12 @@ def _journalled(context: Context, scope: Scope, command: str) -> Iterator[_Entry
         code, message = error.exit_code, str(error)
         raise
     except Stopped:
-        stopped = _stopped()
-        code, message = stopped.exit_code, str(stopped)
-        raise stopped from None
+        code, message = Interrupted.exit_code, str(stopped())
+        raise
     finally:
         close_journal(context.store, context.run_id, (0, 0, 0, 0, 0, 0), code, message)
 
 
-def _stopped() -> PipelineError:
+def stopped() -> Interrupted:
+    """Return the error of a command that a signal stopped."""
     return Interrupted("The run was stopped by a signal; what was not taken stays due.")

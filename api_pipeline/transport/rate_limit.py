@@ -109,13 +109,14 @@ class RateLimiter:
         return self._stopped
 
     def sleep(self, seconds: float) -> None:
-        """Wait for a backoff, but no longer than until the run is stopped. Errors: Stopped."""
+        """Wait for a backoff, but no longer than until the run is stopped or asked to. Errors: Stopped."""
         until = self._clock() + seconds
         with self._changed:
-            while not self._stopped and (left := until - self._clock()) > 0:
+            while not (self._stopped or self._is_asked_to_stop()):
+                if (left := until - self._clock()) <= 0:
+                    return
                 self._changed.wait(min(left, _TICK_S))
-            if self._stopped:
-                raise Stopped
+            raise Stopped
 
     def _enter(self, retried: bool) -> None:
         ticket = object()

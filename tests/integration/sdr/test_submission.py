@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import sys
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -15,6 +18,7 @@ from api_pipeline.sdr import store
 from api_pipeline.sdr.opening import locked, make_store
 from api_pipeline.sdr.statements import Scope
 from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.commands import started_cli
 from tests.support.marks import EMBEDDED
 
 pytestmark = pytest.mark.strict
@@ -494,3 +498,17 @@ def test_record_that_tec_never_took_is_not_older_there(provider: Provider) -> No
     provider.stage("learners", "s0", studentIdentificationCode="s0", gender="BAD")
     provider.sdr("submit", PERIOD)
     assert "1 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
+
+
+@EMBEDDED
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is POSIX's")
+def test_signal_before_the_period_is_known_stops_the_command(provider: Provider) -> None:
+    provider.simulator.change(latency_s=0.3, page_size=1)
+    with started_cli(["sdr", "submit", PERIOD], provider.settings(), provider.folder) as process:
+        until = time.monotonic() + 20
+        while len(provider.simulator.log) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert "stopped by a signal" in said

@@ -185,3 +185,11 @@ def test_answers_are_waited_for_until_the_grace_is_over() -> None:
     assert not limiter.is_past_grace(), "the grace begins when the stop is first seen"
     now[0] = 105.1
     assert limiter.is_past_grace()
+
+
+def test_stop_that_is_asked_for_ends_a_backoff() -> None:
+    asked = threading.Event()
+    limiter = RateLimiter(1, 0.0, time.monotonic, asked.is_set)
+    threading.Timer(0.05, asked.set).start()
+    with pytest.raises(Stopped):
+        limiter.sleep(3600.0)
