@@ -79,6 +79,18 @@ def _is_same(before: Any, now: Any) -> bool:
         return False
 
 
+def _is_equal(before: Any, now: Any) -> bool:
+    """Return whether two values are the same as JSON, whatever the order of the members of an object."""
+    if type(before) is not type(now) or before != now:
+        return False
+    if type(now) not in CONTAINERS:
+        return True
+    try:
+        return orjson.dumps(before, option=orjson.OPT_SORT_KEYS) == orjson.dumps(now, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return False
+
+
 def _is_identifier_alone(held: Mapping[str, Any], shape: ObjectShape) -> bool:
     return [name for name, value in held.items() if what_is_said(name, value, shape) is not None] == _IDENTIFIER_ALONE
 
@@ -157,10 +169,10 @@ def _add_change(result: Difference, name: str, before: Any, value: Any, shape: O
         return True
     if isinstance(member, KeyedShape) and isinstance(before, list) and isinstance(value, list):
         if not (has_keys(before, member.key) and has_keys(value, member.key)):
-            return not is_full and elements_content(before, member) == elements_content(value, member)
+            return not is_full and _is_equal(elements_content(before, member), elements_content(value, member))
         _compare_elements(result, name, before, value, member, is_full=is_full)
         return True
-    if before != value or type(before) is not type(value):
+    if not _is_equal(before, value):
         result.changes[name] = content_of(value, member)
     return True
 

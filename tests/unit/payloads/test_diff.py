@@ -63,6 +63,26 @@ def test_values_that_python_takes_for_equal_differ(before: object, now: object) 
     assert (type(found.changes["x"]), type(found.changes["social_care_episodes"][0][flag])) == (type(now),) * 2
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, True), (True, 1), (0, False), (1, 1.0)])
+def test_values_that_python_takes_for_equal_differ_in_a_list_without_ids(before: object, now: object) -> None:
+    def payload(score: object) -> Json:
+        return {
+            "la_child_id": "P1",
+            "health_and_wellbeing": {"sdq_assessments": [{"date": "2024-01-01", "score": score}]},
+        }
+
+    difference = compare(payload(before), payload(now), record_shape(), is_full=False)
+    assert json.dumps(difference.changes["health_and_wellbeing"]["sdq_assessments"][0]["score"]) == json.dumps(now)
+
+
+def test_order_of_members_in_a_list_without_ids_is_no_difference() -> None:
+    def payload(assessment: Json) -> Json:
+        return {"la_child_id": "P1", "health_and_wellbeing": {"sdq_assessments": [assessment]}}
+
+    held, now = payload({"date": "2024-01-01", "score": 1}), payload({"score": 1, "date": "2024-01-01"})
+    assert not compare(held, now, record_shape(), is_full=False)
+
+
 @pytest.mark.parametrize("is_held", [True, False])
 def test_purged_part_has_nothing_in_common_with_another(is_held: bool) -> None:
     adoption = {"matched_date": "2024-05-06"}
