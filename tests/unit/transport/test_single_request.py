@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from api_pipeline.transport.single_request import (
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver, Reply, Talk
 from tests.support.scripted import hangs_up, in_turn, says
+from tests.support.tls import authority
 
 REACH = Reach((2.0, 2.0), "csc/1.0")
 SECRET = "Zq7-secret-in-an-address"
@@ -151,6 +153,28 @@ def test_service_without_tls_got_nothing(session: requests.Session) -> None:
     assert failure == Transient(
         None, "network error: the receiver's certificate or TLS was not accepted", None, may_have_arrived=False
     )
+
+
+def test_tls_that_breaks_after_the_request_may_have_let_it_arrive(tmp_path: Path) -> None:
+    known = authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*known.issue())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_beside_tls() -> None:
+            plain, _ = listener.accept()
+            with plain.dup() as beside, context.wrap_socket(plain, server_side=True) as secured:
+                secured.recv(65_536)
+                beside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                beside.recv(1)
+
+        server = threading.Thread(target=answer_beside_tls)
+        server.start()
+        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
+        with make_session(TransportOptions(str(known.pem))) as trusting:
+            failure = a_failure(ask(trusting, REACH, asked))
+        server.join(5)
+    assert failure.may_have_arrived
 
 
 def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
