@@ -89,7 +89,8 @@ class Session:
             raise AssertionError("a session has a token once it is open")
         if self.is_about_to_renew:
             _LOG.info("the submission token is about to expire; asking for it again")
-            self._take(self.receiver.token(self.scope.return_id))
+            # A reset would also forget the records that are in doubt for the request that comes next.
+            self._take(self.receiver.token(self.scope.return_id), may_reset=False)
         return self._token.value
 
     def begin_pass(self) -> None:
@@ -172,14 +173,14 @@ class Session:
         """Return whether TEC's list says that a validation of this period is at work."""
         return state_of(status_now(self.receiver, self.period)) is State.VALIDATING
 
-    def _take(self, token: SubmissionToken) -> None:
+    def _take(self, token: SubmissionToken, *, may_reset: bool = True) -> None:
         stored = self.store.begin(self.scope, self.period)
         is_same = stored.token is not None and stored.token.value == token.value
         if not is_same and stored.token is None and not self.store.count_held(self.scope):
             is_same = True
         if is_same or self.rules.on_new_token is OnNewToken.CONTINUE:
             self.store.store_token(self.scope, token)
-        elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset:
+        elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset and may_reset:
             token = self._reset(token)
             self.fresh_starts += 1
         else:

@@ -16,7 +16,7 @@ from api_pipeline.sdr import opening
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import OnNewToken, Rules, Session
-from tests.support.tec import TecWorld, tec_world
+from tests.support.tec import Killed, TecWorld, record, tec_world
 
 
 def _seen(folder: Path, rows: int, condition: str = "1 = 1") -> bool:
@@ -142,6 +142,33 @@ def test_token_renewed_on_the_way_leaves_nothing_behind(
         assert world.submit().exit_code == 0
         assert world.held() == world.staged
         assert None not in world.baseline().values()
+
+
+def test_kill_after_a_token_that_means_reset_leaves_nothing_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=2, same_token=True)) as world:
+        world.rules = Rules(OnNewToken.RESET, first_wait_s=1.0)
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        assert world.submit().exit_code == 0
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}", record(f"s{number}", "changed"))
+        due: list[bool] = []
+        monkeypatch.setattr(Session, "is_about_to_renew", property(lambda _: due.pop() if due else False))
+
+        def look(call: int) -> None:
+            if call == 2:
+                world.simulator.change(same_token=False)
+                due.extend([True, True])
+            if call == 3:
+                world.dies_at, world.dies_after = 0, True
+
+        _looking(world, look)
+        with pytest.raises(Killed):
+            world.submit()
+        assert world.held()
+        world.check_baseline()
 
 
 def test_token_renewed_again_and_again_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
