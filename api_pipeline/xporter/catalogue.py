@@ -21,7 +21,7 @@ class Field:
     scopes: str
 
     def is_allowed(self, scopes: frozenset[str]) -> bool:
-        """Return whether a school with `scopes` lets this column out; without a published scope it always does."""
+        """Return whether `scopes` cover this column; one without a published scope is always covered."""
         return not self.scopes or all(
             any(choice in scopes for choice in group.split("|")) for group in self.scopes.split("&")
         )
@@ -53,15 +53,15 @@ class Table:
     is_published: bool
 
     def withheld(self, scopes: frozenset[str] | None) -> tuple[str, ...]:
-        """Return the columns that `scopes` do not let out; none where the scopes are not known (None)."""
+        """Return the columns that `scopes` do not cover; none where the scopes are not known (None)."""
         if scopes is None:
             return ()
         return tuple(field.name for field in self.fields if not field.is_allowed(scopes))
 
     def is_withheld(self, scopes: frozenset[str] | None) -> bool:
-        """Return whether `scopes` let out none of the columns that have a published scope; never without such columns.
+        """Return whether `scopes` cover none of the columns that have a published scope; never without such columns.
 
-        An Id of which the reference names no scope is let out with the rest of its row, and not alone.
+        An Id of which the reference names no scope is covered with the rest of its row, and not alone.
         """
         return bool(self.withheld(scopes)) and not any(
             field.scopes and field.is_allowed(scopes or frozenset()) for field in self.fields
@@ -89,7 +89,7 @@ class Endpoint:
         return bool(self.asking)
 
     def is_withheld(self, scopes: frozenset[str] | None) -> bool:
-        """Return whether a school with these scopes lets out nothing that is published of it."""
+        """Return whether these scopes cover none of its published tables."""
         published = [table for table in self.tables if table.is_published]
         return bool(published) and all(table.is_withheld(scopes) for table in published)
 

@@ -1,4 +1,4 @@
-"""What consent means tonight, put into the tables before a school is asked: purges, withdrawn scopes, new secrets."""
+"""Apply consent to the tables before the first request to a school: purges, withdrawn scopes, new secrets."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ConsentStep:
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
     ) -> dict[str, frozenset[str] | None]:
-        """Carry out what the list says; return the schools to ask, with their scopes (None: not known yet)."""
+        """Do what the list says; return the schools to collect from, with their scopes (None: not known yet)."""
         asked: dict[str, frozenset[str] | None] = {}
         every = set(known) | set(listed or ()) | set(self._secrets.estabs())
         for estab in sorted(every):
@@ -107,7 +107,7 @@ class ConsentStep:
     def _settle_one(
         self, estab: str, known: Known | None, listed: Listed | None, has_list: bool, now: datetime
     ) -> tuple[frozenset[str] | None] | None:
-        """Return the school's scopes in a tuple where it is to be asked, else None."""
+        """Return the school's scopes in a tuple where requests are to be sent to it, else None."""
         secret = self._secrets.get(estab)
         was_removed = known is not None and known.state is SchoolState.REMOVED
         if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
@@ -202,11 +202,11 @@ class ConsentStep:
             )
 
     def _keep(self, estab: str, known: Known | None, listed: Listed, now: datetime) -> None:
-        """Keep a school's entry and, in the same transaction, empty what its scopes no longer let out."""
+        """Keep a school's entry and, in the same transaction, empty what its scopes no longer cover."""
         scopes = listed.scopes or frozenset()
         before = known.scopes if known else None
         lost = lost_scopes(before, scopes)
-        # What was landed while nobody knew the scopes may be more than they let out.
+        # What was landed while nobody knew the scopes may be more than they cover.
         must_empty = bool(lost) or (known is not None and known.scopes is None)
 
         def work() -> tuple[int, int]:
@@ -237,7 +237,7 @@ class ConsentStep:
     def keep_state(
         self, estab: str, state: SchoolState, version: str | None, problem: str | None, now: datetime
     ) -> datetime:
-        """Keep where a school stands after it was asked; return since when it stands there."""
+        """Store a school's state after its requests; return since when it has this state."""
         known = self.known().get(estab)
         since = known.state_since if known and known.state is state and known.state_since else now
         values = {

@@ -35,14 +35,14 @@ _BUSY_WAIT_S = 30.0
 
 @dataclass(slots=True)
 class StoredSecrets:
-    """Secrets of schools: the credential store's first, else those of the settings. `on_secret` is told each."""
+    """Secrets of schools: the credential store's first, else those of the settings. `on_secret` is called with each."""
 
     settings: Settings
     on_secret: Callable[[str], None] = lambda _secret: None
     _seen: dict[str, str | None] = field(default_factory=dict)
 
     def get(self, estab: str) -> str | None:
-        """Return a school's secret, None where there is none. The store is asked once."""
+        """Return a school's secret, None where there is none. The store is read once."""
         if estab not in self._seen:
             stored = CredentialStore().get(school_entry(estab))
             secret = stored or self.settings.xporter.school_secrets.get(estab)

@@ -34,7 +34,7 @@ class _Plan:
 
 
 class RowReader:
-    """Read the rows of one landing table. `withheld` are columns that the school's consent does not let out.
+    """Read the rows of one landing table. `withheld` are columns that the school's consent does not cover.
 
     Without `keeps_unknown` members that the catalogue does not know are neither landed nor compared.
     """

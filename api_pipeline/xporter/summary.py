@@ -49,7 +49,7 @@ class CollectSummary:
 
     @property
     def told(self) -> dict[str, int]:
-        """Return the counts that others may be told: numbers alone."""
+        """Return the counts that may leave the council: numbers alone."""
         return {
             "schools": self.schools,
             "rounds": self.rounds,

@@ -1,4 +1,4 @@
-"""Where the schools' threads and the writer meet."""
+"""Pass results from the schools' threads to the thread that writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 from concurrent.futures import Future, wait
 
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.collect.items import Item, Verdict
+from api_pipeline.xporter.collect.items import Item, WriteResult
 
 _TICK_S = 0.2
 
@@ -15,14 +15,14 @@ class Desk:
     """Hand items from the schools' threads to the writer and its verdicts back."""
 
     def __init__(self) -> None:
-        self._items: queue.Queue[tuple[Item, Future[Verdict]] | None] = queue.Queue()
+        self._items: queue.Queue[tuple[Item, Future[WriteResult]] | None] = queue.Queue()
         self.is_closed = False
 
-    def hand_in(self, item: Item) -> Verdict:
-        """Wait until the writer has dealt with it. Errors: Stopped."""
+    def hand_in(self, item: Item) -> WriteResult:
+        """Wait until the writer has processed it, and return what it did. Errors: Stopped."""
         if self.is_closed:
             raise Stopped
-        reply: Future[Verdict] = Future()
+        reply: Future[WriteResult] = Future()
         self._items.put((item, reply))
         while True:
             done, _ = wait([reply], timeout=_TICK_S)
@@ -31,7 +31,7 @@ class Desk:
             if done:
                 return reply.result()
 
-    def next(self) -> tuple[Item, Future[Verdict]] | None:
+    def next(self) -> tuple[Item, Future[WriteResult]] | None:
         """Return the next item, None after a moment without one or when a school has ended."""
         try:
             return self._items.get(timeout=_TICK_S)
@@ -39,5 +39,5 @@ class Desk:
             return None
 
     def wake(self) -> None:
-        """Let the writer look up."""
+        """End the wait of `next`."""
         self._items.put(None)

@@ -1,4 +1,4 @@
-"""What a school's thread is given, and what it hands in to the writer."""
+"""The data that pass between a school's thread and the thread that writes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from api_pipeline.xporter.wire.answer import Answer
 Rows = Iterable[Mapping[str, Any]]
 
 
-class Verdict(Enum):
-    """What the writer did with an answer: written, or to be asked again, whole where a change set is doubtful."""
+class WriteResult(Enum):
+    """What the writer did with an answer.
+
+    SHRANK: too many rows are missing, so the request is repeated. DOUBTFUL: a change set cannot be trusted, so the
+    whole set is requested.
+    """
 
     WRITTEN = "written"
     SHRANK = "shrank"
@@ -27,7 +31,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How an answer came with change sets switched on. `key` is what its snapshot depends on.
+    """What belongs to an answer where change sets are switched on. `key` is what its snapshot depends on.
 
     `is_set` is set where it holds changes alone; `deleted` are then the rows that are gone, by landing table, and
     `whole_rows` is the API's own count of the whole set.
@@ -62,7 +66,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A round that got no data, or was not asked (`is_skip`)."""
+    """A round that got no data, or for which no request was sent (`is_skip`)."""
 
     round: Round
     outcome: str
@@ -99,18 +103,19 @@ Item: TypeAlias = "Collected | Counted | PeopleListed | Problem | ScopesFound"
 
 
 class HandIn(Protocol):
-    """Where a school's thread hands in its results; the writer works them off one at a time."""
+    """Where a school's thread hands in its results; the writer processes them one at a time."""
 
-    def hand_in(self, item: Item) -> Verdict:
-        """Wait until the writer has dealt with it."""
+    def hand_in(self, item: Item) -> WriteResult:
+        """Wait until the writer has processed it, and return what it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchoolPlan:
-    """What one school is asked. `scopes` None: not known. `closed` are windows landed already, with their parameters.
+    """What is requested of one school. `scopes` None: not known.
 
-    `last_scopes` are those that were known last, for a night that cannot learn them.
-    `landed_ids` has the values of landed columns that requests or minimisation need. `cohort` None: all pupils.
+    `closed` are windows that are landed already, with their parameters. `last_scopes` are those that were known last,
+    for a night that cannot learn them. `landed_ids` has the values of landed columns that requests or minimisation
+    need. `cohort` None: all pupils.
     """
 
     estab: str

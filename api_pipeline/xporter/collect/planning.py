@@ -1,4 +1,4 @@
-"""Settle what consent says, and plan what each school is asked."""
+"""Apply consent, and plan what is requested of each school."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans a collection. `with_retry` runs work on the database; `client` asks as a school with its secret."""
+    """Plan a collection. `with_retry` runs work on the database; `client` makes a school's client from its secret."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Planner:
         self._client = client
 
     def plans(self) -> list[SchoolPlan]:
-        """Settle what consent says, and return what each school is asked, in the order of their numbers."""
+        """Apply consent, and return what is requested of each school, in the order of their numbers."""
         step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
         known = step.known()
         listed = self._listed()

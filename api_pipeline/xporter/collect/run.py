@@ -1,7 +1,7 @@
-"""One collection: consent first, then every school in turn, each answer compared and written in one transaction.
+"""One collection: consent first, then every school, each answer compared and written in one transaction.
 
-The thread that calls `collect` owns the database. Schools are asked in threads of their own, a few at once; each hands
-in one answer and waits until it is written, so that memory holds as many answers as schools are asked at once.
+The thread that calls `collect` owns the database. Each school has a thread of its own, a few at once; it hands in
+one answer and waits until that is written, so that memory holds one answer for each of these schools.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Collection:
                 self._with_retry(lambda: self._store.begin_run(summary.started_at))
             plans = Planner(self._parts, self._options, summary, self._with_retry, self._client).plans()
             summary.schools = len(plans)
-            self._ask_all(plans)
+            self._collect_all(plans)
             if self._stop.is_set():
                 summary.errors.append(Interrupted("The collection was stopped; what was complete is written."))
         except Stopped:
@@ -129,14 +129,14 @@ class Collection:
         with self._requests:
             self.summary.requests += 1
 
-    def _ask_all(self, plans: list[SchoolPlan]) -> None:
+    def _collect_all(self, plans: list[SchoolPlan]) -> None:
         failed: list[PipelineError] = []
         with ThreadPoolExecutor(self._options.schools_at_once, thread_name_prefix="school") as pool:
             try:
-                waiting = {pool.submit(self._ask_school, plan, failed.append): plan for plan in plans}
+                waiting = {pool.submit(self._collect_school, plan, failed.append): plan for plan in plans}
                 for future in waiting:
                     future.add_done_callback(lambda _: self._desk.wake())
-                self._work_off(waiting)
+                self._process(waiting)
             finally:
                 self._desk.is_closed = True
                 for limiter in self._limiters:
@@ -144,7 +144,7 @@ class Collection:
                 pool.shutdown(wait=True, cancel_futures=True)
         self.summary.errors.extend(failed)
 
-    def _ask_school(self, plan: SchoolPlan, on_error: Callable[[PipelineError], None]) -> None:
+    def _collect_school(self, plan: SchoolPlan, on_error: Callable[[PipelineError], None]) -> None:
         secret = self._parts.secrets.get(plan.estab)
         if self._stop.is_set() or secret is None:
             return
@@ -153,8 +153,8 @@ class Collection:
         seconds = run_guarded(school, on_error)
         _LOG.info("school %s: asked for %.1f s", plan.estab, seconds)
 
-    def _work_off(self, waiting: Mapping[Future[None], SchoolPlan]) -> None:
-        """Deal with what the schools hand in, until all have ended or the run is to stop."""
+    def _process(self, waiting: Mapping[Future[None], SchoolPlan]) -> None:
+        """Process what the schools hand in, until all have ended or the run is to stop."""
         open_ = set(waiting)
         while open_:
             if self._stop.is_set():
@@ -162,7 +162,7 @@ class Collection:
             entry = self._desk.next()
             if entry is not None:
                 item, reply = entry
-                reply.set_result(self._writer.deal_with(item))
+                reply.set_result(self._writer.process(item))
             done = {future for future in open_ if future.done()}
             for future in done:
                 future.result()

@@ -1,4 +1,4 @@
-"""One school's part of a collection: ask each endpoint in turn and hand every answer to the writer. No database.
+"""One school's part of a collection: request each endpoint in turn and hand every answer to the writer. No database.
 
 It runs in a thread of its own and waits for the writer after each answer, so that one school has one answer in memory.
 """
@@ -26,7 +26,7 @@ from api_pipeline.xporter.collect.items import (
     Problem,
     SchoolPlan,
     ScopesFound,
-    Verdict,
+    WriteResult,
 )
 from api_pipeline.xporter.collect.sorting import Sorting
 from api_pipeline.xporter.landing import Round
@@ -54,7 +54,7 @@ class _Asked:
 
 
 class SchoolRound:
-    """Ask one school for everything. `sleep` obeys a stop."""
+    """Request everything of one school. `sleep` ends early at a stop."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class SchoolRound:
         self._failed_in_a_row = 0
 
     def run(self) -> None:
-        """Ask for every chosen endpoint; what goes wrong is handed in and never raised but Stopped."""
+        """Request every chosen endpoint; errors are handed in and not raised, except Stopped."""
         first = self._plan.choices[0] if self._plan.choices else None
         if first is not None and self._plan.scopes is None and (problem := self._find_scopes(first)) is not None:
             self._rest_fails(first, problem)
@@ -87,7 +87,7 @@ class SchoolRound:
             self._list_people()
 
     def _list_people(self) -> None:
-        """Ask whom the API lists for data protection; a school without such a list is none the worse."""
+        """Request the API's list for data protection; a school without such a list loses nothing."""
         try:
             people = self._client.gdpr_ids()
         except Failed as failure:
@@ -97,9 +97,9 @@ class SchoolRound:
             self._desk.hand_in(PeopleListed(self._plan.estab, people))
 
     def _find_scopes(self, first: Choice) -> Problem | None:
-        """Ask what the school's consent covers; return the problem that ends the school's part.
+        """Request what the school's consent covers; return the problem that ends the school's part.
 
-        Where nobody says it tonight, it covers what it did when it was known last.
+        Where the API does not say it, the scopes that were known last hold.
         """
         self._plan = replace(self._plan, scopes=self._plan.last_scopes)
         try:
@@ -145,7 +145,7 @@ class SchoolRound:
             asked = _Asked(choice, question, round_)
             if self._is_verified(asked):
                 return None
-            if self._ask(asked) is Verdict.SHRANK:
+            if self._ask(asked) is WriteResult.SHRANK:
                 self._sleep(self._plan.shrink_pause_s)
                 self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
             self._failed_in_a_row = 0
@@ -167,14 +167,14 @@ class SchoolRound:
         if not self._plan.verifies or not is_landed or len(question.requests) != 1:
             return False
         rows = self._whole_rows(self._path(choice), self._query(asked, question.requests[0]))
-        return self._desk.hand_in(Counted(asked.round, rows)) is Verdict.WRITTEN
+        return self._desk.hand_in(Counted(asked.round, rows)) is WriteResult.WRITTEN
 
     def _whole_rows(self, path: str, query: list[tuple[str, str]]) -> int | None:
         """Return how many rows the API counts in a whole set; None where it does not say."""
         small = self._client.first_page(path, [*query, ("pagesize", "1"), ("page", "1")])
         return small.page.rows if small.page else None
 
-    def _ask(self, asked: _Asked) -> Verdict:
+    def _ask(self, asked: _Asked) -> WriteResult:
         changes = self._plan.changes
         since = changes.since(asked.choice, asked.question, self._plan.scopes) if changes else None
         if since is None:
@@ -182,10 +182,10 @@ class SchoolRound:
         if asked.is_second_try or self._plan.verifies:
             since = replace(since, asks=WHOLE)
         verdict = self._ask_since(asked, since)
-        return self._ask_since(asked, replace(since, asks=WHOLE)) if verdict is Verdict.DOUBTFUL else verdict
+        return self._ask_since(asked, replace(since, asks=WHOLE)) if verdict is WriteResult.DOUBTFUL else verdict
 
-    def _ask_since(self, asked: _Asked, since: Since) -> Verdict:
-        """Ask for what changed; DOUBTFUL where the whole set is to be asked for instead (R3 to R5)."""
+    def _ask_since(self, asked: _Asked, since: Since) -> WriteResult:
+        """Request what changed; DOUBTFUL where the whole set must be requested instead (R3 to R5)."""
         query = self._query(asked, asked.question.requests[0])
         path = self._path(asked.choice)
         try:
@@ -199,10 +199,10 @@ class SchoolRound:
                 return self._hand_in(asked, answer, change)
         except Failed as failure:
             if since.may_be_unknown(failure.outcome) and not failure.ends_school:
-                return Verdict.DOUBTFUL
+                return WriteResult.DOUBTFUL
             raise
 
-    def _ask_whole(self, asked: _Asked) -> Verdict:
+    def _ask_whole(self, asked: _Asked) -> WriteResult:
         path = self._path(asked.choice)
         requests = asked.question.requests
         if len(requests) == 1:
@@ -226,7 +226,7 @@ class SchoolRound:
     def _query(self, asked: _Asked, request: Parameters) -> list[tuple[str, str]]:
         return query_of(asked.choice, request, self._plan.options_style, {})
 
-    def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> Verdict:
+    def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> WriteResult:
         choice = asked.choice
         found = {
             name: (landing, [] if landing.table and landing.table.is_withheld(self._plan.scopes) else rows)
@@ -269,7 +269,7 @@ class SchoolRound:
         self._desk.hand_in(Problem(round_, "skipped", text, is_skip=True, is_news=is_news))
 
     def _rest_fails(self, last: Choice, problem: Problem) -> None:
-        """Record for the endpoints that were not asked any more why that is."""
+        """Record for the remaining endpoints why no request was sent."""
         rest = self._plan.choices[self._plan.choices.index(last) + 1 :]
         for choice in rest:
             round_ = Round(self._plan.estab, choice.endpoint.name)

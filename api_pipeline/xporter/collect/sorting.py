@@ -16,7 +16,7 @@ ROLL = ("Students", "Students", "Id")
 
 
 class Sorting:
-    """Know which of a school's rows are about the council's children."""
+    """Tell which of a school's rows are about the council's children."""
 
     def __init__(self, plan: SchoolPlan) -> None:
         self._plan = plan

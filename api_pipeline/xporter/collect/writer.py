@@ -1,4 +1,4 @@
-"""Deal with what the schools hand in: compare each answer with what is landed, and write the difference."""
+"""Compare each answer of a school with what is landed, and write the difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from api_pipeline.xporter.collect.items import (
     Rows,
     SchoolPlan,
     ScopesFound,
-    Verdict,
+    WriteResult,
 )
 from api_pipeline.xporter.collect.new_columns import NewColumns
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
@@ -39,7 +39,7 @@ _DEAD_AFTER = 3
 
 
 class Writer:
-    """Works off what is handed in, in the thread that owns the database."""
+    """Process what is handed in, in the thread that owns the database."""
 
     def __init__(
         self,
@@ -56,36 +56,36 @@ class Writer:
         makes_columns = options.adds_columns and not options.is_dry_run
         self._new_columns = NewColumns(parts.store, with_retry, summary.lines) if makes_columns else None
         self._dead: dict[str, set[str]] = {}
-        self._asked_well: set[str] = set()
+        self._answered: set[str] = set()
 
     def is_dead_address(self, endpoint: str) -> bool:
         """Return whether several schools said that the API does not know the address of an endpoint."""
         return len(self._dead.get(endpoint, ())) >= _DEAD_AFTER
 
-    def deal_with(self, item: Item) -> Verdict:
-        """Deal with one thing that a school handed in. Errors: DatabaseError."""
+    def process(self, item: Item) -> WriteResult:
+        """Process one item that a school handed in. Errors: DatabaseError."""
         if isinstance(item, ScopesFound):
             self._take_scopes(item)
-            return Verdict.WRITTEN
+            return WriteResult.WRITTEN
         if isinstance(item, Problem):
             self._take_problem(item)
-            return Verdict.WRITTEN
+            return WriteResult.WRITTEN
         if isinstance(item, Counted):
             return self._take_count(item)
         if isinstance(item, PeopleListed):
             self._take_people(item)
-            return Verdict.WRITTEN
+            return WriteResult.WRITTEN
         try:
             verdict = self._take_answer(item)
         except TooDeep:
             text = "a row of the answer is nested too deeply to be kept; what is landed is kept as it is"
             self._take_problem(Problem(item.round, Outcome.ERROR, text))
-            verdict = Verdict.WRITTEN
+            verdict = WriteResult.WRITTEN
         self._parts.progress(self.summary)
         return verdict
 
-    def _take_answer(self, item: Collected) -> Verdict:
-        self._asked_well.add(item.round.estab)
+    def _take_answer(self, item: Collected) -> WriteResult:
+        self._answered.add(item.round.estab)
         if item.change is not None and item.change.is_set:
             return self._take_changes(item, item.change)
         changes = []
@@ -94,13 +94,13 @@ class Writer:
             known, reader, difference = self._compared(item, landing, landed, rows)
             if has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
                 if not item.is_second_try:
-                    return Verdict.SHRANK
+                    return WriteResult.SHRANK
                 text = (
                     f"{name} would lose {len(difference.deleted)} of {len(landed)} rows, twice; kept as it was. "
                     "If it is right, collect with --accept-shrink."
                 )
                 self._take_problem(Problem(item.round, SHRANK, text))
-                return Verdict.WRITTEN
+                return WriteResult.WRITTEN
             changes.append(TableChange(known, reader, difference, rows))
         missing = self._missing(item)
         if missing and not any(change.landing.table for change in changes):
@@ -108,7 +108,7 @@ class Writer:
             self._take_problem(Problem(item.round, Outcome.ERROR, text))
         else:
             self._write(item, changes, missing)
-        return Verdict.WRITTEN
+        return WriteResult.WRITTEN
 
     def _missing(self, item: Collected) -> dict[str, int]:
         """Return the landed rows of each table that is not in the answer: it is not an empty one."""
@@ -140,20 +140,20 @@ class Writer:
         withheld = item.withheld.get(landing.name, ())
         return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown or landing.table is None)
 
-    def _take_count(self, item: Counted) -> Verdict:
+    def _take_count(self, item: Counted) -> WriteResult:
         """Compare the API's count of a set with the longest of its landed tables."""
         known = landings(load_catalogue().endpoint(item.round.endpoint))
         counts = [self._with_retry(partial(self._store.count, landing, item.round)) for landing in known]
         if item.rows == max(counts):
             self.summary.verified += 1
-            return Verdict.WRITTEN
+            return WriteResult.WRITTEN
         window = f" {item.round.window}" if item.round.window else ""
         said = "no count" if item.rows is None else f"{item.rows}"
         self.summary.lines.append(
             f"School {item.round.estab}, {item.round.endpoint}{window}: {max(counts)} rows are landed, the API says "
             f"{said}; the whole set is collected."
         )
-        return Verdict.DOUBTFUL
+        return WriteResult.DOUBTFUL
 
     def _take_people(self, item: PeopleListed) -> None:
         """Compare the API's list for data protection with the landed pupils, person by person."""
@@ -168,7 +168,7 @@ class Writer:
             "school withholds."
         )
 
-    def _take_changes(self, item: Collected, change: Change) -> Verdict:
+    def _take_changes(self, item: Collected, change: Change) -> WriteResult:
         """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
         changes: list[TableChange] = []
         longest = 0
@@ -185,18 +185,18 @@ class Writer:
             difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)
             is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
             if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
-                return Verdict.DOUBTFUL
+                return WriteResult.DOUBTFUL
             if self._more_columns(item, known, reader) is not None:
-                return Verdict.DOUBTFUL
+                return WriteResult.DOUBTFUL
             longest = max(longest, len(difference.seen))
             changes.append(TableChange(known, reader, difference, rows))
         if item.answer.unreadable or change.whole_rows != longest:
-            return Verdict.DOUBTFUL
+            return WriteResult.DOUBTFUL
         self._write(item, changes)
-        return Verdict.WRITTEN
+        return WriteResult.WRITTEN
 
     def _may_shrink(self, item: Collected, table: str) -> bool:
-        """Return whether a small set is believed: the operator says so, or the API counts as many pupils itself."""
+        """Return whether a small set is accepted: the operator says so, or the API counts as many pupils itself."""
         return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
 
     def _write(self, item: Collected, changes: list[TableChange], missing: Mapping[str, int] | None = None) -> None:
@@ -251,7 +251,7 @@ class Writer:
         step.keep_scopes(item.estab, item.scopes, utc_now())
 
     def school_ends(self, plan: SchoolPlan) -> None:
-        """Keep where the school stands after it was asked."""
+        """Store the school's state after its last request."""
         if self._options.is_dry_run:
             return
         estab = plan.estab
@@ -262,7 +262,7 @@ class Writer:
             state = SchoolState.REFUSED
         elif Outcome.PAUSED in outcomes:
             state = SchoolState.PAUSED
-        elif estab not in self._asked_well:
+        elif estab not in self._answered:
             return
         problem = next((one.text for one in found if one.is_news), None)
         secret = self._parts.secrets.get(estab)

@@ -43,7 +43,7 @@ def purge_school(
 
 
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
-    """Empty the columns and tables that a school's scopes do not let out. Return how many of each `before` let out.
+    """Empty the columns and tables that a school's scopes do not cover. Return how many of each `before` covered.
 
     Runs inside the caller's transaction, which also keeps the new scopes.
     """
@@ -60,7 +60,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             continue
         if landing.table is None or not landing.table.fields:
             if _has_lost(call, scopes, before):
-                # Which scope lets out columns that are not published is not known.
+                # Which scope covers columns that are not published is not known.
                 store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
                 touched.add(landing.endpoint)
             continue
@@ -70,7 +70,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             tables += not was_withheld
             touched.add(landing.endpoint)
         elif withheld:
-            # Which scope lets an added column out is not published, so it is emptied as `extra` is.
+            # Which scope covers an added column is not published, so it is emptied as `extra` is.
             emptied = (*withheld, *landing.added)
             sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
             store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
@@ -85,7 +85,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
 
 
 def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str] | None) -> bool:
-    """Return whether `scopes` let out less of an endpoint than `before`."""
+    """Return whether `scopes` cover fewer columns of an endpoint than `before`."""
     return any(set(table.withheld(scopes)) - set(table.withheld(before)) for table in endpoint.tables)
 
 

@@ -1,4 +1,4 @@
-"""How the School Data API is reached, and what may become of a question."""
+"""How the School Data API is reached, and the outcomes that a request may have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PEER = "the School Data API"
 
 
 class Outcome:
-    """The words for what became of a question, as the tables keep them."""
+    """The outcomes of a request, in the words that the tables keep."""
 
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
@@ -30,9 +30,9 @@ class Outcome:
 
 
 class Failed(PipelineError):
-    """A question got no data. `outcome` is a word of Outcome; the text holds nothing that the answer quoted.
+    """A request got no data. `outcome` is a word of Outcome; the text holds nothing that the answer quoted.
 
-    With `ends_school` the school is asked nothing more in this run.
+    With `ends_school` no more requests are sent to the school in this run.
     """
 
     def __init__(self, outcome: str, text: str, *, ends_school: bool = False) -> None:
@@ -44,7 +44,7 @@ class Failed(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API is, as which application we ask, and within which limits. Times are in seconds."""
+    """Where the API is, which application sends the requests, and the limits. Times are in seconds."""
 
     base_url: str
     token_url: str
@@ -61,7 +61,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class WireObservers:
-    """What a client tells: each request, and each token that came, so that it can be kept out of the logs."""
+    """What a client reports: each request, and each token, so that it can be kept out of the logs."""
 
     on_request: Callable[[], None] = lambda: None
     on_token: Callable[[str], None] = lambda _token: None
@@ -70,7 +70,7 @@ class WireObservers:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One school's way to the API, or the management secret's (`estab` ""). `limiter` passes one request at a time."""
+    """How one school, or the management secret (`estab` ""), reaches the API. `limiter` allows one at a time."""
 
     session: requests.Session
     access: Access

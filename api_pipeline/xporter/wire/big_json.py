@@ -32,7 +32,7 @@ _FRAME = frozenset({"meta", "__meta__", "__pagination__", "pagination", "__chang
 
 
 class BadJson(ValueError):
-    """The file is not a JSON object whose members can be told apart."""
+    """The text is not JSON, or not an object whose members can be found."""
 
 
 class FileRows:
@@ -54,7 +54,7 @@ class FileRows:
 
 
 def loads(text: bytes) -> Any:
-    """Return the value of a JSON text; half a letter in it becomes a sign of replacement. Errors: BadJson."""
+    """Return the value of a JSON text; half a surrogate pair becomes the replacement character. Errors: BadJson."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:

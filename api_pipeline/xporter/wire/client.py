@@ -1,4 +1,4 @@
-"""Questions to the School Data API: one question, and what became of it.
+"""Requests to the School Data API: one request, and its outcome.
 
 What may pass is tried again; a refused token is renewed once; data that are not ready are asked for again until a
 deadline; pages are asked for only where the server forces them.
@@ -36,7 +36,7 @@ _USUAL_PAGE = 1000
 
 
 class IdaasClient:
-    """Ask as one school, or with the management secret."""
+    """Send requests as one school, or with the management secret."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller

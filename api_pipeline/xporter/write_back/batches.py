@@ -70,7 +70,7 @@ def _detentions(rows: Sequence[OutboxRow]) -> dict[str, Any]:
 
 
 def _conducts(rows: Sequence[OutboxRow]) -> dict[str, Any]:
-    """Return the four arrays; the row's own id names an incident, so that the answer can be told apart."""
+    """Return the four arrays; the row's own id names its incident in the answer."""
     body: dict[str, list[dict[str, Any]]] = {"Conducts": [], "Participants": [], "Staff": [], "MediaFiles": []}
     for row in rows:
         body["Conducts"].append({"Id": row.id, **row.body["Conduct"]})

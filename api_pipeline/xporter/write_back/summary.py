@@ -33,7 +33,7 @@ class WriteBackSummary:
 
     @property
     def told(self) -> dict[str, int]:
-        """Return the counts that others may be told: numbers alone."""
+        """Return the counts that may leave the council: numbers alone."""
         became = {word: self.became[word] for word in ("confirmed", "submitted", "refused", "error")}
         rest = {"unclear": self.unclear, "waiting": self.waiting, "requests": self.requests}
         return {"schools": self.schools, **became, **rest}
