@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
 from api_pipeline.db import Retrying
@@ -37,7 +39,8 @@ def _checked(store: StagingTable, settings: Settings) -> bool:
     store.check_table()
     check_ids(store)
     store.check_writable()
-    # Else the first page would ask.
+    # Else the journal and the first page would ask.
+    store.has_journal()
     store.has_retained()
     return store.has_control_tables()
 
@@ -82,33 +85,49 @@ def check_one_division(settings: Settings, store: StagingTable) -> None:
                 ) from None
 
 
-def plan_options(
-    settings: Settings, request: RunRequest, store: StagingTable, db: Retrying, *, control_tables: bool
-) -> tuple[PlanOptions, Survey]:
-    """Look at the table as a whole; return how a run plans its rows, and what was seen. Errors: DatabaseError."""
+class SeenTable(NamedTuple):
+    """What a look at the table as a whole shows: the words in it, its people with several rows, and which rows to take.
 
-    def look() -> tuple[Survey, dict[str, RowsOfPerson]]:
-        return survey(store), people_with_several_rows(store, request.person_id)
+    `due` is how many rows may be due.
+    """
 
-    found, people = db.run(lambda: store.connection.read_together(look))
-    person = request.person_id
-    if person is not None and not db.run(lambda: store.by_values("read_ids_of_people", [person])):
-        _LOG.warning("%s has no row with person_id %s; give the id as the table has it", settings.table_name, person)
-    options = PlanOptions(
-        selection=Selection(
+    words: Survey
+    people: Mapping[str, RowsOfPerson]
+    selection: Selection
+    due: int
+
+
+def look_at_table(settings: Settings, request: RunRequest, store: StagingTable, db: Retrying) -> SeenTable:
+    """Look at the table as a whole, in one transaction. Errors: DatabaseError."""
+
+    def look() -> SeenTable:
+        words = survey(store)
+        selection = Selection(
             every_row=request.resync,
             person_id=request.person_id,
             shard=shard_of(settings),
-            odd_statuses=found.odd_statuses,
-            odd_states=found.odd_states,
-        ),
+            odd_statuses=words.odd_statuses,
+            odd_states=words.odd_states,
+        )
+        return SeenTable(words, people_with_several_rows(store, request.person_id), selection, store.count(selection))
+
+    seen = db.run(lambda: store.connection.read_together(look))
+    person = request.person_id
+    if person is not None and not db.run(lambda: store.by_values("read_ids_of_people", [person])):
+        _LOG.warning("%s has no row with person_id %s; give the id as the table has it", settings.table_name, person)
+    return seen
+
+
+def plan_options(settings: Settings, request: RunRequest, seen: SeenTable, *, control_tables: bool) -> PlanOptions:
+    """Return how a run plans the rows of the table that was seen."""
+    return PlanOptions(
+        selection=seen.selection,
         policy=policy_of(settings, resync=request.resync),
         receiver=settings.receiver,
         control_tables=control_tables,
         schema_check=settings.schema_check,
         schema_codes=settings.schema_codes,
         testing=settings.testing_mode,
-        people=people,
+        people=seen.people,
         limit=request.limit,
     )
-    return options, found

@@ -6,7 +6,7 @@ import logging
 import threading
 from datetime import timedelta
 
-from api_pipeline.assembly.checks import check_one_division, check_tables, plan_options
+from api_pipeline.assembly.checks import check_one_division, check_tables, look_at_table, plan_options
 from api_pipeline.assembly.parts import Call, OpenTables, run_parts, writing
 from api_pipeline.assembly.request import RunObservers, RunRequest, busy_wait_of, retry_budget_of
 from api_pipeline.common.clock import Stopwatch, utc_now
@@ -82,12 +82,13 @@ def _execute(call: Call, opened: OpenTables) -> None:
     write_back, recovery = writing(call, opened)
     check_one_division(settings, store)
     summary.receipts_recovered = recovery.run()
-    options, found = plan_options(settings, request, store, opened.db, control_tables=opened.control_tables)
+    seen = look_at_table(settings, request, store, opened.db)
+    options = plan_options(settings, request, seen, control_tables=opened.control_tables)
     if request.person_id is None:
-        opened.db.run(lambda: count_what_no_run_takes(store, found, summary))
+        opened.db.run(lambda: count_what_no_run_takes(store, seen.words, summary))
     if not request.resync:
         summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
-    call.observers.on_due(opened.db.run(lambda: store.count(options.selection)))
+    call.observers.on_due(seen.due - summary.superseded)
     with run_parts(call, opened, options, write_back) as parts:
         Run(parts, summary).execute()
     summary.due += _not_come_to(store, options, parts.planner.counts)

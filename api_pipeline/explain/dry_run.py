@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api_pipeline.assembly.checks import check_control_tables, plan_options
+from api_pipeline.assembly.checks import check_control_tables, look_at_table, plan_options
 from api_pipeline.assembly.request import RunRequest, retry_budget_of
 from api_pipeline.db import Retrying
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
@@ -26,7 +26,8 @@ def plan_with(store: StagingTable, settings: Settings, request: RunRequest, obse
     """Return what a run would do now, on a store that is open already. Errors: DatabaseError, SettingsError."""
     control_tables = check_control_tables(store, settings, request)
     db = Retrying(store.connection, retry_budget_of(settings))
-    options, _ = plan_options(settings, request, store, db, control_tables=control_tables)
+    seen = look_at_table(settings, request, store, db)
+    options = plan_options(settings, request, seen, control_tables=control_tables)
     return dry_run(store, options, settings.batch_size, Checker(), db, observers)
 
 

@@ -34,6 +34,7 @@ class StagingTable(Statements):
         super().__init__(connection, tables)
         self._keeps_retained: bool | None = None
         self._has_retained: bool | None = None
+        self._has_journal: bool | None = None
 
     def check_table(self) -> None:
         """Check that the staging table has the columns the pipeline needs. Errors: DatabaseError naming the table."""
@@ -66,8 +67,10 @@ class StagingTable(Statements):
         return self.has_columns(needed)
 
     def has_journal(self) -> bool:
-        """Return whether the table of past runs is there."""
-        return self.has_columns({self.tables.runs: "run_id, started_at, finished_at, exit_code"})
+        """Return whether the table of past runs is there; asked once."""
+        if self._has_journal is None:
+            self._has_journal = self.has_columns({self.tables.runs: "run_id, started_at, finished_at, exit_code"})
+        return self._has_journal
 
     def is_empty(self) -> bool:
         """Return whether the staging table has no row at all. Errors: DatabaseError."""
