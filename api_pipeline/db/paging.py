@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 from api_pipeline.db.connection import Connection
 from api_pipeline.db.prepared import Row
@@ -45,9 +46,14 @@ def check_ids_grow(table: object, ids: Sequence[int], after_id: int | None) -> N
 def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None:
     """Refuse ids that the driver reads as other numbers than the database says; each is given as both.
 
-    Errors: DatabaseError.
+    A column of decimal numbers may also have ids that no statement can name. Errors: DatabaseError.
     """
     for read, said in ids:
+        if isinstance(read, Decimal) and not -(2**63) <= read < 2**63:
+            raise DatabaseError(
+                f"The table {table} has the id {str(said).strip()}, which is not a whole number of 64 bits; give its "
+                "rows smaller ids, in a column of the type BIGINT."
+            )
         if isinstance(read, int) and str(said).strip() != str(read):
             raise DatabaseError(
                 f"The rows of {table} cannot be told apart: the ODBC driver cuts their ids and reads "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from api_pipeline.db import check_ids_grow, check_ids_whole
@@ -27,3 +29,10 @@ def test_ids_that_the_driver_reads_as_the_database_says_are_taken(ids: list[tupl
 def test_an_id_that_the_driver_cuts_is_refused_with_both_numbers() -> None:
     with pytest.raises(DatabaseError, match=r"rows of a_table .* reads 4294967301 as 5 "):
         check_ids_whole("a_table", [(1, "1"), (5, "4294967301")])
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_id_of_more_than_64_bits_is_refused(number: int) -> None:
+    check_ids_whole("a_table", [(Decimal(2**63 - 1), "9223372036854775807"), (Decimal(5), "5"), (None, None)])
+    with pytest.raises(DatabaseError, match=r"a_table has the id -?92233720368547758"):
+        check_ids_whole("a_table", [(Decimal(5), "5"), (Decimal(number), str(number))])
