@@ -141,3 +141,14 @@ def test_proposals_go_with_the_pupil_and_with_the_scope(tmp_path: Path) -> None:
     school.scopes -= {"UPN"}
     rehearsal.collect()
     assert rehearsal.connection.query(store.sql("matches")) == []
+
+
+@pytest.mark.parametrize(("had_it", "code"), [(False, 0), (True, 1)])
+def test_refusal_for_a_scope_is_news_only_where_it_was_landed(tmp_path: Path, had_it: bool, code: int) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    school.scopes -= {"SENReviews"}
+    rehearsal = Rehearsal(tmp_path / "refused.db", [school], endpoints=("Students", "SEN"))
+    if had_it:
+        rehearsal.collect()
+    rehearsal.simulator.add_quirk(Quirk("scope", endpoint="SEN", times=9))
+    assert rehearsal.collect().exit_code == code

@@ -151,7 +151,7 @@ class SchoolRound:
             self._failed_in_a_row = 0
         except (Failed, BadJson) as error:
             failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
-            problem = Problem(round_, failure.outcome, failure.text, is_news=failure.outcome != Outcome.NOT_SUPPORTED)
+            problem = Problem(round_, failure.outcome, failure.text, is_news=self._is_news(choice, failure.outcome))
             self._desk.hand_in(problem)
             if failure.outcome in _WHOLE_SCHOOL or failure.ends_school:
                 return problem
@@ -159,6 +159,12 @@ class SchoolRound:
             if self._failed_in_a_row >= _GIVE_UP_AFTER:
                 return problem
         return None
+
+    def _is_news(self, choice: Choice, outcome: str) -> bool:
+        """Return whether somebody should look at it: scopes that never covered all of it are as the school wants it."""
+        if outcome == Outcome.NO_SCOPE and any(table.withheld(self._plan.scopes) for table in choice.endpoint.tables):
+            return choice.endpoint.name in self._plan.known_endpoints
+        return outcome != Outcome.NOT_SUPPORTED
 
     def _is_verified(self, asked: _Asked) -> bool:
         """Return whether a landed set has as many rows as the API itself counts; only --verify asks for it."""
