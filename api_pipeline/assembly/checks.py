@@ -35,6 +35,8 @@ def check_tables(store: StagingTable, settings: Settings, request: RunRequest) -
 
 def _checked(store: StagingTable, settings: Settings) -> bool:
     """Check the staging table, and return whether the control tables are there. Errors: DatabaseError."""
+    # These are the reads of `read_together`, which may do them a second time.
+    store.ask_anew()
     check_layout(store.connection, settings.table_name)
     store.check_table()
     check_ids(store)

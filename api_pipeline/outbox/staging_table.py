@@ -32,6 +32,14 @@ class StagingTable(Statements):
 
     def __init__(self, connection: Connection, tables: TableNames) -> None:
         super().__init__(connection, tables)
+        self.ask_anew()
+
+    def ask_anew(self) -> None:
+        """Forget which optional tables are there, and whether anything is retained.
+
+        PostgreSQL refuses every statement behind one that it refused in the same transaction: what is asked again
+        outside that transaction may have another answer.
+        """
         self._keeps_retained: bool | None = None
         self._has_retained: bool | None = None
         self._has_journal: bool | None = None

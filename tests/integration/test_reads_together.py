@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
+from api_pipeline.assembly.checks import check_tables
+from api_pipeline.assembly.request import RunRequest
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import Selection
@@ -14,6 +17,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import try_to_write
 from api_pipeline.sql.identifiers import table_names
 from tests.support.databases import TestDatabase
+from tests.support.loaded_settings import LIVE, load
 from tests.support.staging import fill, staged
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
@@ -46,3 +50,17 @@ def test_a_table_that_others_lock_is_not_tried_by_writing(deployed: TestDatabase
         other.execute(f"LOCK TABLE {deployed.table} IN ACCESS EXCLUSIVE MODE")
         try_to_write(store)
     assert [row.api_response for row in store.read_page(Selection(), None)] == [None]
+
+
+@on_postgresql
+def test_what_is_retained_is_seen_where_the_journals_table_is_missing(
+    deployed: TestDatabase, connection: Connection, tmp_path: Path
+) -> None:
+    settings = load(tmp_path, {**LIVE, **deployed.settings, "ALLOW_LIVE_DATA_TO_TEST": "true"})
+    store = StagingTable(connection, table_names(deployed.table, connection.dialect))
+    deployed.execute(f"DROP TABLE {deployed.named('ssd_api_runs')}")
+    deployed.execute(f"INSERT INTO {deployed.named('ssd_api_left_window')} (person_id, elements) VALUES ('A', '[]')")
+
+    assert check_tables(store, settings, RunRequest("run"))
+    assert store.has_retained()
+    assert not store.has_journal()
