@@ -155,18 +155,20 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
 
 def _network_error(error: requests.RequestException, peer: str, *, has_begun: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
-    never_left = isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)) or (
-        # Later than the greeting, an error of TLS is a connection that broke.
-        isinstance(error, requests.exceptions.SSLError) and not has_begun
+    is_tls = isinstance(error, requests.exceptions.SSLError)
+    never_left = (is_tls and not has_begun) or isinstance(
+        error, (requests.ConnectTimeout, requests.exceptions.ProxyError)
     )
     unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
     kinds = (
         (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
         (requests.exceptions.ReadTimeout, "no answer within READ_TIMEOUT_S"),
         (requests.exceptions.ProxyError, "the proxy refused the connection"),
-        (requests.exceptions.SSLError, f"{peer}'s certificate or TLS was not accepted"),
     )
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
-    if what is None:
+    # Later than the greeting, an error of TLS is a connection that broke, unless the server says what it refuses.
+    if is_tls and (not has_begun or "_ALERT_" in repr(error)):
+        what = f"{peer}'s certificate or TLS was not accepted"
+    elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
     return Transient(None, f"network error: {what}", None, may_have_arrived=not (never_left or unreachable))

@@ -174,7 +174,34 @@ def test_tls_that_breaks_after_the_request_may_have_let_it_arrive(tmp_path: Path
         with make_session(TransportOptions(str(known.pem))) as trusting:
             failure = a_failure(ask(trusting, REACH, asked))
         server.join(5)
-    assert failure.may_have_arrived
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
+    )
+
+
+def test_server_that_wants_a_certificate_of_ours_refuses_our_tls(tmp_path: Path) -> None:
+    known = authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*known.issue())
+    context.load_verify_locations(known.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            plain, _ = listener.accept()
+            with plain.dup() as beside:
+                with contextlib.suppress(ssl.SSLError):
+                    context.wrap_socket(plain, server_side=True)
+                # To close before the request is read would reset the connection.
+                beside.recv(65_536)
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
+        with make_session(TransportOptions(str(known.pem))) as trusting:
+            failure = a_failure(ask(trusting, REACH, asked))
+        server.join(5)
+    assert failure.reason == "network error: the receiver's certificate or TLS was not accepted"
 
 
 def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
