@@ -20,13 +20,8 @@ CIN_PLANS = "child_in_need_plans"
 CP_PLANS = "child_protection_plans"
 PLACEMENTS = "child_looked_after_placements"
 _ACTIVITY_BLOCKS = (CIN_PLANS, CP_PLANS, ASSESSMENTS, ENQUIRIES, PLACEMENTS)
-# Blocks of what has a start and an end: the rule about a start before the referral, the member that holds the end, and
-# the rule about an end before the start.
-_SPELLS = (
-    (ASSESSMENTS, "CIN 1103", "authorisation_date", "CIN 8608"),
-    (CIN_PLANS, "CIN 4015", "end_date", "CIN 4011"),
-    (CP_PLANS, "CIN 1105", "end_date", "CIN 8925"),
-)
+# The blocks of plans, each with the rules about a start before the referral and about an end before the start.
+_PLANS = ((CIN_PLANS, "CIN 4015", "CIN 4011"), (CP_PLANS, "CIN 1105", "CIN 8925"))
 # ISO dates compare as texts: before the first of them, and after the last.
 EVER = ""
 _NEVER = "9999-12-31"
@@ -45,27 +40,23 @@ def _look_at_episode(episode: _Members) -> Broken:
     """Return what an episode breaks, each with the path within it."""
     broken: Broken = []
     referral = episode.get("referral_date", EVER)
-    if "closure_date" in episode:
-        if "closure_reason" not in episode:
-            broken.append(("CIN 8805, 8810", ""))
-        if episode["closure_date"] < referral:
-            broken.append(("CIN 8630", ".closure_date"))
-    elif "closure_reason" in episode:
+    is_closed = "closure_date" in episode
+    if is_closed != ("closure_reason" in episode):
         broken.append(("CIN 8805, 8810", ""))
+    if is_closed and episode["closure_date"] < referral:
+        broken.append(("CIN 8630", ".closure_date"))
     if episode.get("referral_no_further_action_flag") is True:
         broken += [("CIN 8832, 4000, 8831", f".{block}") for block in _ACTIVITY_BLOCKS if episode.get(block)]
-    for block, before_referral, end, before_start in _SPELLS:
+    if ASSESSMENTS in episode:
+        _look_at_assessments(episode[ASSESSMENTS], referral, broken)
+    for block, before_referral, before_start in _PLANS:
         if block in episode:
             for position, item in enumerate(episode[block]):
                 start = item.get("start_date", EVER)
                 if start < referral and start:
                     broken.append((before_referral, f".{block}[{position}].start_date"))
-                if end in item and item[end] < start:
-                    broken.append((before_start, f".{block}[{position}].{end}"))
-    if ASSESSMENTS in episode:
-        for position, item in enumerate(episode[ASSESSMENTS]):
-            if "factors" in item and "21" in item["factors"] and len(item["factors"]) > 1:
-                broken.append(("CIN 8869", f".{ASSESSMENTS}[{position}].factors"))
+                if "end_date" in item and item["end_date"] < start:
+                    broken.append((before_start, f".{block}[{position}].end_date"))
     if ENQUIRIES in episode:
         _look_at_enquiries(episode[ENQUIRIES], referral, broken)
     if PLACEMENTS in episode:
@@ -73,6 +64,17 @@ def _look_at_episode(episode: _Members) -> Broken:
             if ("end_date" in item) != ("end_reason" in item):
                 broken.append(("903 148", f".{PLACEMENTS}[{position}]"))
     return broken
+
+
+def _look_at_assessments(assessments: Sequence[_Members], referral: str, broken: Broken) -> None:
+    for position, item in enumerate(assessments):
+        start = item.get("start_date", EVER)
+        if start < referral and start:
+            broken.append(("CIN 1103", f".{ASSESSMENTS}[{position}].start_date"))
+        if "authorisation_date" in item and item["authorisation_date"] < start:
+            broken.append(("CIN 8608", f".{ASSESSMENTS}[{position}].authorisation_date"))
+        if "factors" in item and len(item["factors"]) > 1 and "21" in item["factors"]:
+            broken.append(("CIN 8869", f".{ASSESSMENTS}[{position}].factors"))
 
 
 def _look_at_enquiries(enquiries: Sequence[_Members], referral: str, broken: Broken) -> None:
