@@ -136,7 +136,7 @@ def _full(goal: _Goal, gone: Members) -> Record:
     elif payload.nulls_removed:
         body = orjson.dumps(payload.data)
     else:
-        return _last(goal, RecordKind.FULL, payload.text.encode("utf-8"), payload.digest)
+        return _last(goal, RecordKind.FULL, payload.encoded, payload.digest)
     return _last(goal, RecordKind.FULL, body)
 
 
