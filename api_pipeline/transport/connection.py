@@ -29,8 +29,8 @@ _MOST_INTERIM_ANSWERS = 32
 class Deadline:
     """The end of one try: one wait lasts at most `idle_s` seconds, all waits together at most `whole_s`.
 
-    `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago. `has_begun`
-    is set once the way is open and the request itself is sent.
+    `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago.
+    `is_connecting` is set while a connection is opened, and stays set if that fails: then no request was sent.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Deadline:
         self._idle_s = idle_s
         self._is_abandoned = is_abandoned
         self._clock = clock
-        self.has_begun = False
+        self.is_connecting = False
         now = clock()
         self._until = now + whole_s
         self._look_at = now + _TICK_S
@@ -175,12 +175,14 @@ class _Timed:
     sock: Any
     response_class: Any = FinalResponse
 
-    def request(self, *args: Any, **keywords: Any) -> None:
-        """Send a request; from here on, what fails may have arrived. Errors: OSError."""
+    def connect(self) -> None:
+        """Open the connection, through a proxy where there is one. Errors: OSError."""
         deadline = IN_FORCE.get()
         if deadline is not None:
-            deadline.has_begun = True
-        super().request(*args, **keywords)  # type: ignore[misc] # that of the class beside this one
+            deadline.is_connecting = True
+        super().connect()  # type: ignore[misc] # that of the class beside this one
+        if deadline is not None:
+            deadline.is_connecting = False
 
     def send(self, data: Any) -> None:
         """Send bytes, for no longer than the deadline. Errors: OSError."""
@@ -189,7 +191,7 @@ class _Timed:
             super().send(data)  # type: ignore[misc] # that of the class beside this one
             return
         if self.sock is None:
-            self.connect()  # type: ignore[attr-defined] # the same
+            self.connect()
         view = memoryview(data)
         until = deadline.idle_until()
         while view:

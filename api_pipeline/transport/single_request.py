@@ -105,7 +105,7 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
         status = response.status_code
         body = _body(response, request)
     except requests.RequestException as error:
-        failure = _network_error(error, reach.peer, has_begun=deadline.has_begun)
+        failure = _network_error(error, reach.peer, was_connecting=deadline.is_connecting)
     except UnusableBody as error:
         failure = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
     else:
@@ -153,12 +153,10 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
     return {**headers, "User-Agent": reach.user_agent} if reach.user_agent else headers
 
 
-def _network_error(error: requests.RequestException, peer: str, *, has_begun: bool) -> Transient:
+def _network_error(error: requests.RequestException, peer: str, *, was_connecting: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
     is_tls = isinstance(error, requests.exceptions.SSLError)
-    never_left = (is_tls and not has_begun) or isinstance(
-        error, (requests.ConnectTimeout, requests.exceptions.ProxyError)
-    )
+    never_left = was_connecting or isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError))
     unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
     kinds = (
         (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
@@ -167,7 +165,7 @@ def _network_error(error: requests.RequestException, peer: str, *, has_begun: bo
     )
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
     # Later than the greeting, an error of TLS is a connection that broke, unless the server says what it refuses.
-    if is_tls and (not has_begun or "_ALERT_" in repr(error)):
+    if is_tls and (was_connecting or "_ALERT_" in repr(error)):
         what = f"{peer}'s certificate or TLS was not accepted"
     elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"

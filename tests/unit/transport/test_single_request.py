@@ -204,6 +204,26 @@ def test_server_that_wants_a_certificate_of_ours_refuses_our_tls(tmp_path: Path)
     assert failure.reason == "network error: the receiver's certificate or TLS was not accepted"
 
 
+def test_proxy_that_breaks_off_before_the_tunnel_stands_passed_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 Conn")
+
+        server = threading.Thread(target=break_off)
+        server.start()
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with make_session(TransportOptions(proxy_url=proxy)) as tunnelled:
+            failure = a_failure(ask(tunnelled, REACH, Request("GET", "https://receiver.example/", "page")))
+        server.join(5)
+    assert not failure.may_have_arrived
+
+
 def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
     failure = a_failure(ask(session, REACH._replace(timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
     assert failure.reason == "network error: no answer within READ_TIMEOUT_S"
