@@ -2,7 +2,8 @@
 -- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are IN and a list of parameters (?, ?, ...), {rows} is a table
 -- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes a list, or a column of a
 -- table, as one parameter, an array. {tuples} are rows of an INSERT. {page} and {exact} are other places where SQL Server,
--- PostgreSQL and SQLite differ. All of this is made in db/pieces.py.
+-- PostgreSQL and SQLite differ. Lists and rows are made in sql/binding.py, the rest in
+-- db/pieces.py.
 
 -- name: probe_tables
 -- Fails where one of the tables is missing; reads no row.

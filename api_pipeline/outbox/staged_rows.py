@@ -16,7 +16,7 @@ DUE_STATUSES = frozenset({"pending", "error", "testing"})
 UNREADABLE = object()
 """Stands for a value that the driver cannot decode."""
 
-# What a row is read as, in the order of `staged_row`.
+# What a row is read as, in the order of `staged_rows`.
 _HAS_PREVIOUS = "CASE WHEN previous_hash IS NULL AND previous_json_payload IS NULL THEN 0 ELSE 1 END"
 ROW = (
     *("id", "person_id", "row_state", "submission_status", "json_payload", "current_hash"),
