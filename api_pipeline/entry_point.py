@@ -8,9 +8,6 @@ import gc
 
 from api_pipeline.commands.stopping import end_on_signals
 
-# Little of what an import makes is ever given up. A short run makes 60,000 objects, and looks through none of them.
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
-
 
 def main() -> None:
     """Run the program."""
@@ -24,7 +21,9 @@ def sdr_main() -> None:
 
 def _start(*, is_sdr: bool) -> None:
     end_on_signals()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    from api_pipeline.common.gc_tuning import collect_seldom
+
+    collect_seldom()
     from api_pipeline import cli
 
     try:
