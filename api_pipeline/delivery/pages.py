@@ -148,9 +148,13 @@ class Pages:
         return self._page(read)
 
     def _page(self, read: _Read) -> Page:
-        rows = newest_only(read.rows, self.options.people)
-        blank = [row.person_id for row in rows if row.is_blank and _would_be_due(row)]
-        examined = [self._examined(row, read.baselines) for row in rows if not row.is_blank]
+        blank: list[str] = []
+        examined: list[DueRow] = []
+        for row in newest_only(read.rows, self.options.people):
+            if not row.is_blank:
+                examined.append(self._examined(row, read.baselines))
+            elif _would_be_due(row):
+                blank.append(row.person_id)
         return Page(self._db.run(lambda: self._due(read, examined)), blank, read.moving)
 
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:

@@ -43,7 +43,7 @@ def what_is_said(name: str, value: Any, shape: ObjectShape) -> Any:
     if isinstance(member, ObjectShape) and isinstance(value, dict):
         return None if value.get("purge") is True else value
     if isinstance(member, KeyedShape) and isinstance(value, list):
-        return [one for one in value if type(one) is not dict or one.get("purge") is not True] or None
+        return _not_purged(value) or None
     return without_nulls(value)
 
 
@@ -56,8 +56,9 @@ def content_of(value: Any, member: Shape | None) -> Any:
 
 def elements_content(value: list[Any], shape: KeyedShape) -> list[Any]:
     """Return the content of each element of an array that is not purged."""
-    return [
-        content(element, shape.element) if isinstance(element, dict) else element
-        for element in value
-        if not (isinstance(element, dict) and element.get("purge") is True)
-    ]
+    elements = _not_purged(value)
+    return [content(element, shape.element) if isinstance(element, dict) else element for element in elements]
+
+
+def _not_purged(elements: list[Any]) -> list[Any]:
+    return [one for one in elements if type(one) is not dict or one.get("purge") is not True]
