@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def without_nulls(text: str) -> str:
+def without_null_characters(text: str) -> str:
     """Return a text without null characters: PostgreSQL takes none, and the other databases show none."""
     return text.replace("\x00", "") if "\x00" in text else text

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
@@ -254,8 +254,8 @@ def _validation_of(content: Mapping[str, Any]) -> Validation:
         errors = sum(1 for one in content["results"] if isinstance(one, dict) and one.get("errorType") == "Error")
         return Validation(str(content.get("status") or ("Rejected" if errors else "Processed"))[:_LONGEST_CODE])
     return Validation(
-        without_nulls(str(content.get("status") or ""))[:_LONGEST_CODE],
-        without_nulls(str(content.get("dateReceived") or ""))[:_LONGEST_CODE],
+        without_null_characters(str(content.get("status") or ""))[:_LONGEST_CODE],
+        without_null_characters(str(content.get("dateReceived") or ""))[:_LONGEST_CODE],
         returns.whole(content.get("errorCount")),
         returns.whole(content.get("warningCount")),
     )
@@ -268,7 +268,7 @@ def _is_token(value: object) -> bool:
 def _finding(number: int, entry: Mapping[str, Any]) -> TecFinding:
     def text(name: str, most: int = _LONGEST_NAME) -> str:
         value = entry.get(name)
-        return "" if value is None else without_nulls(str(value))[:most]
+        return "" if value is None else without_null_characters(str(value))[:most]
 
     return TecFinding(
         number,

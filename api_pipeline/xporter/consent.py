@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.catalogue import load_catalogue
 
 # What the tables take for the number of a school, and what may stand in an address.
@@ -73,7 +73,11 @@ def read_list(answer: Mapping[str, Any]) -> dict[str, Listed]:
         if not _ESTAB.fullmatch(estab):
             continue
         known = schools.get(estab, Listed(estab, None))
-        name = " ".join(without_nulls(str(entry["schoolname"])).split()) if entry.get("schoolname") else known.name
+        name = (
+            " ".join(without_null_characters(str(entry["schoolname"])).split())
+            if entry.get("schoolname")
+            else known.name
+        )
         schools[estab] = _with(replace(known, name=name), member, entry)
     return schools
 
@@ -118,7 +122,7 @@ def read_scopes(value: object) -> frozenset[str] | None:
         words = (_scope(item) for item in value)
     else:
         return None
-    named = (without_nulls(word).strip() for word in words)
+    named = (without_null_characters(word).strip() for word in words)
     return frozenset(_spellings().get(word.lower(), word) for word in named if word)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.consent import read_time
 
 
 def meta_text(meta: Any) -> str | None:
     """Return it as the text that is kept with the state."""
     try:
-        return None if meta is None else without_nulls(orjson.dumps(meta).decode())
+        return None if meta is None else without_null_characters(orjson.dumps(meta).decode())
     except orjson.JSONEncodeError:
         # Nested deeper than the writer goes; nothing rests on it.
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.schema import ID_LENGTH, KEY_LENGTH
 
@@ -86,7 +86,7 @@ class RowReader:
                 values[place] = value[:ID_LENGTH]
         kept = plan.extra if self._keeps_unknown else ()
         extra = {member: row[member] for member in kept if row[member] is not None} if kept else None
-        values.append(without_nulls(_dumped(extra).decode()) if extra else None)
+        values.append(without_null_characters(_dumped(extra).decode()) if extra else None)
         return values
 
     def unknown_seen(self) -> list[str]:
@@ -132,12 +132,12 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return without_nulls(value)
+        return without_null_characters(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, (int, float)):
         return repr(value)
-    return without_nulls(_dumped(value, 0).decode())
+    return without_null_characters(_dumped(value, 0).decode())
 
 
 def _dumped(value: Any, option: int = _SORTED) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.db import given_rows, given_texts, parts_of
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
@@ -168,4 +168,4 @@ def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence
         if change.difference.is_empty or change.landing.table is None:
             continue
         for member in change.reader.unknown_seen():
-            write_member(store, change.landing.name, without_nulls(member)[:128], round_.estab, now)
+            write_member(store, change.landing.name, without_null_characters(member)[:128], round_.estab, now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.wire.big_json import FileRows
 
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
@@ -220,7 +220,7 @@ def _number(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else without_nulls(str(value))
+    return None if value is None else without_null_characters(str(value))
 
 
 def _lowered(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error, unwrapped
@@ -122,4 +122,6 @@ def _submitted(members: Mapping[str, Any]) -> Posted:
                 key = str(number)
                 ids[key] = (*ids.get(key, ()), str(entry["actualid"]))
     text = "Taken by the API; not yet read again."
-    return Posted(Taken.SUBMITTED, text, without_nulls(tracking)[:128] if isinstance(tracking, str) else None, ids)
+    return Posted(
+        Taken.SUBMITTED, text, without_null_characters(tracking)[:128] if isinstance(tracking, str) else None, ids
+    )

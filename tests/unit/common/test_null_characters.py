@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from api_pipeline.common.null_characters import without_nulls
+from api_pipeline.common.null_characters import without_null_characters
 
 
 def test_null_characters_alone_are_taken_out() -> None:
-    assert without_nulls("\x00a\x01\x00b") == "a\x01b"
-    assert without_nulls("plain") == "plain"
+    assert without_null_characters("\x00a\x01\x00b") == "a\x01b"
+    assert without_null_characters("plain") == "plain"
