@@ -88,7 +88,7 @@ def check_one_division(settings: Settings, store: StagingTable) -> None:
 
 
 class SeenTable(NamedTuple):
-    """What a look at the table as a whole shows: the words in it, its people with several rows, and which rows to take.
+    """What a look at the whole table shows: its words, the people with more than one row, and which rows to take.
 
     `due` is how many rows may be due.
     """
