@@ -1,0 +1,74 @@
+"""Which records are taken out of a return, and which never are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from api_pipeline.sandbox.simulator import Fault, FaultKind, When
+from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.marks import EMBEDDED
+
+pytestmark = pytest.mark.strict
+
+
+@EMBEDDED
+def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
+    provider.stage_learners(5)
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging")
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 1
+    assert "5 of the 5 records that TEC holds" in done.err
+    assert len(provider.held()) == 5
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert not provider.held()
+
+
+@EMBEDDED
+def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging WHERE collection = 'courses'")
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
+    assert set(provider.held()) == {"s0"}
+    assert not provider.held("courses")
+
+
+@EMBEDDED
+def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.sdr("submit", PERIOD)
+    assert provider.sdr("reset", PERIOD).code == 2, "without --yes and without a terminal nothing is reset"
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="calls", when=When.AFTER_ACCEPTING, first=0, last=0))
+    assert provider.sdr("reset", PERIOD, "--yes").code == 0
+    assert not provider.held()
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert len(provider.held()) == 2
+
+
+@EMBEDDED
+def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: Provider) -> None:
+    for learner in ("s1", "s2"):
+        provider.database.execute("DELETE FROM sdr_staging")
+        provider.stage("learners", learner, studentIdentificationCode=learner, gender="F")
+        done = provider.sdr("submit", "202612", "--testing", "--json")
+        learners = json.loads(done.out)["collections"]["learners"]
+        assert (done.code, learners["accepted"], learners["deleted"], done.err) == (0, 1, 0, "")
+
+
+def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Provider) -> None:
+    provider.stage_learners(4)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.change(refused=("BAD",))
+    for number in range(6, 9):
+        provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")
+    assert provider.sdr("submit", PERIOD).code == 1
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id IN ('s6', 's7', 's8')")
+    done = provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1")
+    assert done.code == 0, done.text
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's3'")
+    assert provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1").code == 1
+    assert len(provider.held()) == 4
