@@ -157,7 +157,7 @@ def logged(logs: LogOptions, redactor: Redactor, warnings: Iterable[str]) -> Ite
 table_option = click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 latency_option = click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Wait so long before each answer."
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Answer so long after a request came."
 )
 
 

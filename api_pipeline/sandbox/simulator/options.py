@@ -69,8 +69,8 @@ class Refusal:
 class CommonConditions:
     """What holds at any simulated service until it is changed.
 
-    `latency_s` is added to every answer. `rate_limit` is in requests a second; more are answered 429 with Retry-After,
-    as a date if `retry_after_as_date`.
+    An answer leaves `latency_s` after its request came. `rate_limit` is in requests a second; more are answered 429
+    with Retry-After, as a date if `retry_after_as_date`.
     """
 
     latency_s: float = 0.0

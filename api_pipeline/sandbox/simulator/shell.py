@@ -56,6 +56,7 @@ class Shell(Generic[Holding]):
         self._faults = FaultBook()
         self._interrupted = threading.Event()
         self._sleep = sleep or self._interrupted.wait
+        self._clock = clock
         self._now = now
         self._at_first = conditions
         self._conditions = conditions
@@ -104,7 +105,9 @@ class Shell(Generic[Holding]):
         visit = self._arrive(endpoint, method, bare, query, conditions)
         answer = self._with_fault(visit, conditions, lowered, body)
         answer = replace(answer, records=answer.records or self.count_records(endpoint, body))
-        delay = conditions.latency_s + (visit.fault.delay_s if visit.fault else 0.0)
+        # What this machine takes to read a batch is part of the latency, not on top of it.
+        latency = max(0.0, conditions.latency_s - (self._clock() - visit.arrived)) if conditions.latency_s else 0.0
+        delay = latency + (visit.fault.delay_s if visit.fault else 0.0)
         if delay > 0:
             self._sleep(delay)
         self.finished(visit)
