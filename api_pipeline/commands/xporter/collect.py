@@ -53,6 +53,7 @@ def command(
     from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import collect as collect_once
+    from api_pipeline.xporter.named_schools import check_named
     from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
 
     stop = stop_on_signals()
@@ -60,9 +61,10 @@ def command(
     with session(common, Purpose.XPORTER, {"SHARD": shard}, has_testing_mode=False, job=job) as started:
         settings = started.settings
         options = options_of(settings, today(), chosen(settings, endpoints))
+        named = frozenset(map(checked_estab, estabs))
         options = replace(
             options,
-            only=frozenset(map(checked_estab, estabs)) or options.only,
+            only=named or options.only,
             is_full=is_full,
             accepts_shrink=accept_shrink,
             verifies=verifies,
@@ -72,7 +74,9 @@ def command(
             watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
             store = stack.enter_context(open_landing(settings, started.run_id))
             http = stack.enter_context(session_of(settings))
-            summary = collect_once(parts_of(settings, store, http, stop, started.redactor.add), options)
+            parts = parts_of(settings, store, http, stop, started.redactor.add)
+            check_named(store, parts.secrets, named)
+            summary = collect_once(parts, options)
             if watch:
                 watch.ended(summary.exit_code, summary.told)
         if as_json:

@@ -36,6 +36,7 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
     from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.settings.safety import is_loopback
+    from api_pipeline.xporter.named_schools import check_named
     from api_pipeline.xporter.opening import open_landing, session_of, write_back_options, write_back_parts
     from api_pipeline.xporter.write_back import write_back
 
@@ -45,14 +46,15 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
         settings = started.settings
         is_testing = settings.testing_mode and not is_loopback(settings.xporter.base_url)
         options = write_back_options(settings)
-        options = replace(
-            options, only=frozenset(map(checked_estab, estabs)) or options.only, is_dry_run=dry_run or is_testing
-        )
+        named = frozenset(map(checked_estab, estabs))
+        options = replace(options, only=named or options.only, is_dry_run=dry_run or is_testing)
         with ExitStack() as stack:
             watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
             store = stack.enter_context(open_landing(settings, started.run_id))
             http = stack.enter_context(session_of(settings))
-            summary = write_back(write_back_parts(settings, store, http, stop, started.redactor.add), options)
+            parts = write_back_parts(settings, store, http, stop, started.redactor.add)
+            check_named(store, parts.secrets, named)
+            summary = write_back(parts, options)
             if watch:
                 watch.ended(summary.exit_code, summary.told)
         if as_json:

@@ -146,3 +146,14 @@ def test_a_school_that_cannot_be_one_is_a_usage_error(council: Council, command:
     done = council.run(command, "--estab", "999", XPORTER_WRITE_BACK="attendance")
     assert done.code == 2
     assert 'ESTAB: expected seven digits (LA code and school number), got "999".' in done.text
+
+
+@pytest.mark.parametrize("command", ["collect", "write-back"])
+def test_school_that_nobody_knows_here_is_refused_before_anything_is_done(council: Council, command: str) -> None:
+    asked = ("--estab", "9990001", "--estab", "9990009")
+    done = council.run(command, *asked, XPORTER_WRITE_BACK="attendance")
+    assert done.code == 2
+    assert 'known here (9990001, 9990002, 9990003), got "9990009"; if it is right' in done.err
+    assert "xporter schools add 9990009" in done.err
+    assert council.simulator.counts()["tokens"] == 0
+    assert council.query("SELECT COUNT(*) FROM xporter_run") == [(0,)]
