@@ -9,10 +9,10 @@ from typing import Any
 
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from api_pipeline.sandbox.simulator import SimulatorServer
-from tests.acceptance.test_no_secret_anywhere import PERSONAL, ROWS, found_in
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase, one_kind
 from tests.support.documents import DOCS, blocks
+from tests.support.planted import PERSONAL, ROWS, found_in
 from tests.support.staging import Staged, fill, staged, table_rows
 from tests.support.world import live_settings, normal
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import Figures, LawBroken, Maker, Story, maker_of, tell_story
+from tests.faults.campaign import Maker, maker_of, tell_story
+from tests.faults.story import Figures, LawBroken, Story
 from tests.support.databases import EXTERNAL, EXTERNAL_KIND, external_database, sqlite_database
 from tests.support.effort import IS_LONG
 from tests.support.postgres import PostgresServer
