@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from api_pipeline.db import dialect_pieces
@@ -108,28 +108,40 @@ STATE_TABLES: dict[str, tuple[tuple[tuple[str, str, bool], ...], tuple[str, ...]
 }
 
 
-def render(names: Names, endpoints: Sequence[Endpoint], *, with_ssd: str | None = None) -> str:
+def render(
+    names: Names, endpoints: Sequence[Endpoint], *, with_ssd: str | None = None, views: Mapping[str, str] | None = None
+) -> str:
     """Return the whole script as a database administrator runs it.
 
     `with_ssd` is what stands before the names of the SSD tables ("" for nothing), None where they are not there; the
-    view of each child's attendance is made only with them.
+    view of each child's attendance is made only with them. `views` are as for `statements`.
     """
-    head = "-- The tables of the school data collector (d2i-csc-api xporter). Makes what is missing; drops nothing.\n"
+    head = (
+        "-- The tables of the school data collector (d2i-csc-api xporter). Makes what is missing, and brings views up to\n"
+        "-- date; no table and no row is dropped.\n"
+    )
     end = "\nGO\n" if names.dialect is Dialect.SQLSERVER else ";\n"
-    return head + "".join(f"\n{text}{end}" for text in statements(names, endpoints, with_ssd=with_ssd))
+    made = statements(names, endpoints, with_ssd=with_ssd, views=views)
+    return head + "".join(f"\n{text}{end}" for text in made)
 
 
-def statements(names: Names, endpoints: Sequence[Endpoint], *, with_ssd: str | None = None) -> list[str]:
-    """Return the statements one by one, each safe to repeat."""
+def statements(
+    names: Names, endpoints: Sequence[Endpoint], *, with_ssd: str | None = None, views: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the statements one by one, each safe to repeat.
+
+    `views` has the statement of each view that is there, by name: SQLite alone needs it, because it cannot replace one.
+    """
     made = _schema(names)
     for table, (columns, key) in STATE_TABLES.items():
         made.append(_create_table(names, table, columns, key))
+    there = views or {}
     for endpoint in endpoints:
         for landing in landings(endpoint):
             made.append(_landing_table(names, landing))
-            made.append(_view(names, landing))
+            made += _view(names, f"v{landing.name}", _typed_rows(names, landing), there)
     if with_ssd is not None and {"Students", "AttendanceForDateRange"} <= {endpoint.name for endpoint in endpoints}:
-        made.append(_create_view(names, "vChildAttendance", child_attendance(names, with_ssd)))
+        made += _view(names, "vChildAttendance", child_attendance(names, with_ssd), there)
     return made
 
 
@@ -195,21 +207,28 @@ def _create_table(names: Names, table: str, columns: Sequence[tuple[str, str, bo
     return f"CREATE TABLE IF NOT EXISTS {full} (\n{body}\n){ending}"
 
 
-def _view(names: Names, landing: Landing) -> str:
+def _typed_rows(names: Names, landing: Landing) -> str:
+    """Return the query of a landing table's rows with its columns as values of their types."""
     own = [names.column("estab"), names.column("time_window"), names.column("row_key")]
     typed = [f"{typed_column(names, field)} AS {names.column(field.name)}" for field in landing.fields]
     kept = [names.column("extra"), names.column("changed_at")]
     columns = ",\n    ".join([*own, *typed, *kept])
-    return _create_view(names, f"v{landing.name}", f"SELECT\n    {columns}\nFROM {names.table(landing.name)}")
+    return f"SELECT\n    {columns}\nFROM {names.table(landing.name)}"
 
 
-def _create_view(names: Names, name: str, query: str) -> str:
+def _view(names: Names, name: str, query: str, there: Mapping[str, str]) -> list[str]:
+    """Return the statements that make a view, or bring one of an earlier version up to date."""
     full = names.table(name)
+    text = f"VIEW {full} AS\n{query}"
     match names.dialect:
         case Dialect.SQLSERVER:
-            text = f"CREATE VIEW {full} AS\n{query}".replace("'", "''")
-            return f"IF OBJECT_ID(N'{full}', N'V') IS NULL\nEXEC(N'{text}')"
+            # CREATE OR ALTER is not known before 2016; altered, a view keeps the rights that were granted on it.
+            way = f"CASE WHEN OBJECT_ID(N'{full}', N'V') IS NULL THEN N'CREATE' ELSE N'ALTER' END"
+            quoted = text.replace("'", "''")
+            return [f"DECLARE @way NVARCHAR(6) = {way}\nEXEC(@way + N' {quoted}')"]
         case Dialect.POSTGRESQL:
-            return f"CREATE OR REPLACE VIEW {full} AS\n{query}"
+            return [f"CREATE OR REPLACE {text}"]
         case Dialect.SQLITE:
-            return f"CREATE VIEW IF NOT EXISTS {full} AS\n{query}"
+            is_old = there.get(full.strip('"'), f"CREATE {text}") != f"CREATE {text}"
+            drop = [f"DROP VIEW {full}"] if is_old else []
+            return [*drop, f"CREATE VIEW IF NOT EXISTS {full} AS\n{query}"]

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @script_options()
 @json_option
 def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool) -> None:
-    """Print the script of the landing tables for the chosen endpoints, or run it with --apply. It drops nothing."""
+    """Print the script of the landing tables for the chosen endpoints, or run it with --apply.
+
+    It makes what is missing and brings the views of an earlier version up to date; no table and no row is dropped.
+    """
     from api_pipeline.settings.model import Purpose
     from api_pipeline.sql.identifiers import Dialect
     from api_pipeline.xporter.layout import Names
@@ -46,9 +49,9 @@ def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_jso
         schema = settings.staging.ssd_schema
         prefix = ssd_prefix(store.connection, schema) if has_ssd(store.connection, schema) else None
         if not is_applied:
-            click.echo(render(store.names, endpoints, with_ssd=prefix), nl=False)
+            click.echo(render(store.names, endpoints, with_ssd=prefix, views=store.views()), nl=False)
             return
-        made = statements(store.names, endpoints, with_ssd=prefix)
+        made = statements(store.names, endpoints, with_ssd=prefix, views=store.views())
         with store.connection.transaction():
             for statement in made:
                 store.connection.execute(statement)

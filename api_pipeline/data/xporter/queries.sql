@@ -156,6 +156,10 @@ SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND tabl
 -- The same: SQLite has no schemas, and the names begin alike.
 SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ? || '%';
 
+-- name: views_sqlite
+-- The wing's views and the statements that made them, on SQLite, which cannot replace a view.
+SELECT name, sql FROM sqlite_master WHERE type = 'view' AND name LIKE 'xporter_%';
+
 -- name: columns_sqlserver
 -- The columns of the wing's tables.
 SELECT t.name, c.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id

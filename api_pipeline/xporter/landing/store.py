@@ -71,6 +71,12 @@ class LandingStore:
         there = [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
         return with_added(self.connection, self.sql, self.names.dialect, there, place)
 
+    def views(self) -> dict[str, str]:
+        """Return the statement of each view that is there, by name; on SQLite alone, which cannot replace a view."""
+        if self.names.dialect is not Dialect.SQLITE:
+            return {}
+        return {str(name): str(text) for name, text in self.connection.query(self.sql("views_sqlite"))}
+
     def known(self, landing: Landing) -> Landing:
         """Return a landing table with the columns that were added to it."""
         return next((one for one in self.existing() if one.name == landing.name), landing)

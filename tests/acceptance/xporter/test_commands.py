@@ -157,3 +157,17 @@ def test_school_that_nobody_knows_here_is_refused_before_anything_is_done(counci
     assert "xporter schools add 9990009" in done.err
     assert council.simulator.counts()["tokens"] == 0
     assert council.query("SELECT COUNT(*) FROM xporter_run") == [(0,)]
+
+
+def test_view_of_an_earlier_version_is_brought_up_to_date_and_the_rows_stay(council: Council) -> None:
+    assert council.run("collect").code == 0
+    now = council.query("SELECT sql FROM sqlite_master WHERE name = 'xporter_vStudents'")
+    assert "DROP" not in council.run("deploy-schema").out
+    council.query("DROP VIEW xporter_vStudents")
+    council.query('CREATE VIEW xporter_vStudents AS SELECT "Surname" AS old FROM "xporter_Students"')
+
+    assert council.run("deploy-schema").out.count('DROP VIEW "xporter_vStudents";') == 1
+    assert council.run("deploy-schema", "--apply").code == 0
+
+    assert council.query("SELECT sql FROM sqlite_master WHERE name = 'xporter_vStudents'") == now
+    assert council.query("SELECT COUNT(*) FROM xporter_vStudents") == [(12,)]

@@ -266,3 +266,21 @@ def test_a_hyphen_that_means_itself_is_the_first_of_its_set() -> None:
 def test_a_table_whose_name_is_reserved_stands_in_brackets(word: str) -> None:
     assert parse_table_name(f"dbo.{word}").sql(Dialect.SQLSERVER) == f"dbo.[{word}]"
     assert parse_table_name(f"{word}.rows").sql(Dialect.POSTGRESQL) == f'"{word.lower()}".rows'
+
+
+def test_views_of_school_data_are_made_or_altered_by_one_batch_of_2012() -> None:
+    script = xporter.statements(NAMES, load_catalogue().endpoints, with_ssd="[dbo].")
+    views = [text for text in script if "VIEW" in text]
+    assert len(views) > 200
+    for text in views:
+        found = re.fullmatch(
+            r"DECLARE @way NVARCHAR\(6\) = CASE WHEN OBJECT_ID\(N'(.+)', N'V'\) IS NULL THEN N'CREATE' ELSE N'ALTER' END"
+            r"\nEXEC\(@way \+ N'( VIEW (.+) AS\n.+)'\)",
+            text,
+            re.DOTALL,
+        )
+        assert found and found[1] == found[3], text
+        for way in ("CREATE", "ALTER"):
+            assert not NEWER.findall(re.sub(r"'[^']*'", "''", way + found[2].replace("''", "'")))
+        made = sqlglot.parse_one("CREATE" + found[2].replace("''", "'"), dialect="tsql")
+        assert isinstance(made, exp.Create) and not made.find(exp.Command), text
