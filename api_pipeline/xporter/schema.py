@@ -117,8 +117,8 @@ def render(
     view of each child's attendance is made only with them. `views` are as for `statements`.
     """
     head = (
-        "-- The tables of the school data collector (d2i-csc-api xporter). Makes what is missing, and brings views up to\n"
-        "-- date; no table and no row is dropped.\n"
+        "-- The tables of the school data collector (d2i-csc-api xporter). Makes what is missing, and brings views\n"
+        "-- up to date; no table and no row is dropped.\n"
     )
     end = "\nGO\n" if names.dialect is Dialect.SQLSERVER else ";\n"
     made = statements(names, endpoints, with_ssd=with_ssd, views=views)
