@@ -8,11 +8,10 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault
 from tests.support.databases import one_kind
-from tests.support.staging import change, child, row_of, staged
+from tests.support.staging import EPISODE, change, child, row_of, staged
 from tests.support.world import World, recorded
 
 RECEIPT = "debcba2e-6f0d-4c56-9b3a-0f3f6f2a7d11_2026-05-04 02:00:11.json"
-EPISODE = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
 OLD = child("1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
 NEW = child("1", social_care_episodes=[EPISODE])
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, Refusal
-from tests.support.commands import invoke_cli
 from tests.support.staging import staged
 from tests.support.world import World
 
@@ -64,7 +63,7 @@ def test_what_became_of_the_rows_adds_up_to_what_was_due(
     assert run["due"] == sum(run[name] for name in OUTCOMES) == rows
     assert run["deleted"] <= run["accepted"]
 
-    status = invoke_cli(["status"], world.environment(), world.folder)
+    status = world.command("status")
     line = next(line for line in status.out.splitlines() if run["run_id"] in line)
     due, accepted, unchanged, failed, left, code = map(int, line.replace(run["run_id"], "").split()[-6:])
     assert due == accepted + unchanged + failed + left == rows
@@ -73,7 +72,7 @@ def test_what_became_of_the_rows_adds_up_to_what_was_due(
     text = (world.folder / "csc.prom").read_text(encoding="utf-8")
     assert sum(map(float, re.findall(r"^csc_api_run_records\{.*\} (\S+)$", text, re.MULTILINE))) == rows
 
-    written = invoke_cli(["report", "--json", "--run-id", run["run_id"]], world.environment(), world.folder)
+    written = world.command("report", "--json", "--run-id", run["run_id"])
     page = (world.folder / json.loads(written.out)["file"]).read_text(encoding="utf-8")
     tiles = [int(count) for count in re.findall(r"<dt>[^<]+</dt><dd>([0-9]+)</dd>", page.partition("</dl>")[0])]
     assert tiles[0] == sum(tiles[1:]) == rows

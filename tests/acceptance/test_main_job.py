@@ -206,56 +206,6 @@ def test_limit_takes_so_many_rows_and_leaves_the_others(
     assert statuses == ["sent"] * 3 + ["Pending"] * 4
 
 
-@pytest.mark.strict
-def test_two_rows_of_one_child_are_sent_in_the_order_of_their_ids(
-    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
-) -> None:
-    versions = [child("1", mis_child_id=f"V{number}") for number in range(4)]
-    fill(deployed, deployed.table, [staged("1", version) for version in versions])
-    done = invoke_cli(["run", "--max-in-flight", "8"], live(deployed, server), tmp_path)
-    assert done.code == 0, done.text
-    assert server.simulator.held("1") == versions[-1]
-    assert {row["submission_status"] for row in table_rows(deployed, deployed.table)} == {"sent"}
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("in_flight", ["1", "4"])
-def test_rows_of_two_people_with_one_child_are_sent_one_after_the_other(
-    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, in_flight: str
-) -> None:
-    versions = [child("1", mis_child_id=f"V{number}") for number in range(3)]
-    rows = [staged(f"P{number}", version) for number, version in enumerate(versions)]
-    fill(deployed, deployed.table, [rows[0], staged("2"), rows[1], staged("3"), rows[2]])
-    done = invoke_cli(["run", "--batch-size", "2", "--max-in-flight", in_flight], live(deployed, server), tmp_path)
-    assert done.code == 0, done.text
-    records = [json.loads(record) for record in server.simulator.accepted_records]
-    assert [record["mis_child_id"] for record in records if record["la_child_id"] == "1"] == ["V0", "V1", "V2"]
-    assert {row["submission_status"] for row in table_rows(deployed, deployed.table)} == {"sent"}
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("in_flight", ["1", "4"])
-def test_records_that_follow_a_purge_fill_the_batches_of_the_run(
-    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, in_flight: str
-) -> None:
-    def version(number: int, night: int) -> dict[str, Any]:
-        closure = {"closure_date": "2026-01-01"} if night == 1 or number % 5 else {"referral_source": "1A"}
-        episode = {"social_care_episode_id": "E", **closure}
-        return {"la_child_id": f"P{number}", "mis_child_id": f"{night}", "social_care_episodes": [episode]}
-
-    fill(deployed, deployed.table, [staged(f"P{number}", version(number, 1)) for number in range(60)])
-    settings = live(deployed, server, BATCH_SIZE="10", MAX_IN_FLIGHT=in_flight, SCHEMA_CHECK="off", SCHEMA_CODES="off")
-    assert invoke_cli(["run"], settings, tmp_path).code == 0
-    for number in range(60):
-        text = json.dumps(version(number, 2))
-        change(deployed, deployed.table, f"P{number}", json_payload=text, current_hash=text.encode()[:32])
-    deployed.execute(f"UPDATE {deployed.table} SET submission_status = 'pending', row_state = 'updated'")
-    before = server.simulator.stats().requests
-    assert invoke_cli(["run", "--deltas"], settings, tmp_path).code == 0
-    assert server.simulator.stats().requests - before <= 60 // 10 + 3
-    assert all(server.simulator.held(f"P{number}") == version(number, 2) for number in range(60))
-
-
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("settings", "code", "sentence"),

@@ -193,7 +193,7 @@ def test_layout_that_is_known_to_fail_is_refused_in_both_modes(
             [f"L{number}", text_of(payload), "Pend" if "VARCHAR(4)" in change else "Pending", hash_of(payload)],
         )
     world = World(database, server, tmp_path)
-    assert invoke_cli(["test-schema"], world.environment(), tmp_path).code == 3
+    assert world.command("test-schema").code == 3
     for mode in ("--live", "--testing"):
         done = world.run(mode)
         assert (done.code, world.requests()) == (3, 0), (mode, done.text)

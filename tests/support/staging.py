@@ -50,6 +50,10 @@ def child(person: str, **members: Any) -> dict[str, Any]:
     return {"la_child_id": person, "child_details": details, **members}
 
 
+EPISODE: Final = {"social_care_episode_id": "E1", "referral_date": "2026-01-05"}
+"""The smallest valid episode of social care."""
+
+
 def text_of(payload: Payload) -> str | None:
     """Return a payload as it is staged: a text stays as it is, an object becomes JSON with its letters unescaped."""
     if payload is None or isinstance(payload, str):

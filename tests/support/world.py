@@ -85,6 +85,10 @@ class World:
         """Run the job inside this process."""
         return invoke_cli(["run", *args], self.environment(**settings), self.folder)
 
+    def command(self, *args: str) -> Completed:
+        """Run a command inside this process."""
+        return invoke_cli(args, self.environment(), self.folder)
+
     def run_apart(self, *args: str, **settings: object) -> Completed:
         """Run the job as a program of its own."""
         return run_cli(["run", *args], self.environment(**settings), self.folder)

@@ -1,0 +1,93 @@
+"""A child whose person changed, and deletions of a person who is not in the table any more (contract 3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.staging import change, child, row_of, staged
+from tests.support.world import World
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("is_new_first", [False, True])
+def test_deleted_person_takes_no_child_away_from_its_new_person(deployed_world: World, *, is_new_first: bool) -> None:
+    world = deployed_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1", mis_child_id="M2"))])
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    if is_new_first:
+        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert world.server.simulator.held("P1") is not None
+    assert "row 1 of person old, and now person new" in done.text
+    if not is_new_first:
+        # As LOG_KEEP_DAYS would. The old row itself says that its deletion was accepted.
+        world.database.execute("DELETE FROM ssd_api_submission_log")
+        assert world.run().code == 0
+        assert world.server.simulator.held("P1") is not None
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'new'")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
+
+
+@pytest.mark.parametrize("is_same_night", [False, True])
+def test_deleted_person_takes_no_child_away_that_a_new_person_has_unchanged(
+    deployed_world: World, *, is_same_night: bool
+) -> None:
+    world = deployed_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    if is_same_night:
+        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+    else:
+        assert world.run("--deltas").code == 0
+        assert world.rows()["new"]["api_response"] != world.rows()["old"]["api_response"]
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert world.server.simulator.held("P1") is not None
+    assert "row 1 of person old, and now person new" in done.text
+
+
+def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    assert world.run().code == 0
+    broken = "SET json_payload = '{', submission_status = 'pending' WHERE person_id = 'new'"
+    world.database.execute(f"UPDATE {world.database.table} {broken}")
+    assert world.run().code == 1
+    assert world.server.simulator.held("P1") is not None
+
+
+def test_deletion_goes_from_a_table_filled_anew_after_log_retention(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("P1")])
+    assert world.run().code == 0
+    world.database.execute(f"DELETE FROM {world.database.table}")
+    world.database.execute("DELETE FROM ssd_api_submission_log")
+    world.fill([staged("P1", state="Deleted")])
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
+
+
+def test_child_whose_row_is_gone_is_named_by_run_and_status(world: World) -> None:
+    world.stage(4)
+    assert world.run().code == 0
+    world.database.execute(f"DELETE FROM {world.database.table} WHERE person_id IN ('P0001', 'P0003')")
+    change(world.database, world.database.table, "P0000", submission_status="pending")
+    for done in (world.run(), world.command("status")):
+        assert done.code == 0, done.text
+        assert "P0001" in done.text
+        assert "P0003" in done.text
+        assert "P0002" not in done.text
+    world.stage(1, first=1)
+    assert "P0003" in world.run().text
+    assert row_of(world.database, world.database.table, "P0001")["submission_status"] == "sent"
