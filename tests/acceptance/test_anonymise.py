@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from api_pipeline.sandbox.simulator import SimulatorServer
+from tests.support.anonymising import copied_rows
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase, one_kind
 from tests.support.documents import DOCS, blocks
@@ -39,10 +39,6 @@ def cohort() -> list[Staged]:
 
 def run(database: TestDatabase, folder: Path, *args: str, **settings: str) -> Completed:
     return invoke_cli(args, {**database.settings, "TABLE_NAME": database.anon_table, **settings}, folder)
-
-
-def copied_rows(database: TestDatabase) -> list[dict[str, Any]]:
-    return table_rows(database, database.anon_table)
 
 
 def test_no_planted_value_reaches_the_anonymised_copy(deployed: TestDatabase, tmp_path: Path) -> None:

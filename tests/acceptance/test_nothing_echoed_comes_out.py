@@ -15,30 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.settings.definitions import SETTINGS
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.echoed_values import CHILD, CLIENT_SECRET, SECRETS, SHORT_SECRET, SUPPLIER_KEY, VALUES
 from tests.support.echoes import DISGUISES, ECHOES, found_in
 from tests.support.effort import IS_LONG
-from tests.support.hostile_answers import saying
-from tests.support.hostile_receiver import TOKEN, HostileReceiver, Reply, Talk
+from tests.support.hostile_receiver import HostileReceiver, Reply, Talk
 from tests.support.staging import fill, staged, table_rows
-
-# Of three letters, of lower-case words, with signs of regular expressions, with what ends a value of ODBC or of HTML.
-CLIENT_SECRET = "marigold"
-SUPPLIER_KEY = "a.*[bq$^(zw"
-SHORT_SECRET = "qzk"
-PROXY_PASSWORD = "{wq};=<zb>&\"'"
-SECRETS = [CLIENT_SECRET, SUPPLIER_KEY, SHORT_SECRET, PROXY_PASSWORD, TOKEN]
-# `Vocabulary` is a word that rules are made of: only the child's own record tells that it is a name.
-CHILD = {
-    "first_name": "Xiq",
-    "surname": "Quillfeather-Vocabulary",
-    "date_of_birth": "2011-02-27",
-    "postcode": "ZE9 7QX",
-    "unique_pupil_number": "Z874563219045",
-}
-VALUES = [*CHILD.values(), "Vocabulary"]
 
 
 @dataclass
@@ -167,144 +150,3 @@ def test_no_echo_comes_out_of_any_command(sweep: Sweep) -> None:
     played = {command: sweep.play(f"--verbose --log-file json.log {command}", **log_format) for command in COMMANDS}
     assert {command: leak for command, done in played.items() if (leak := sweep.leaks(done))} == {}
     assert {command: done.text for command, done in played.items() if "Traceback" in done.text} == {}
-
-
-def misplaced() -> list[tuple[str, str]]:
-    """Return each setting with a secret that is put there by mistake; with both of them in `scripts/test --long`."""
-    both = (CLIENT_SECRET, SUPPLIER_KEY)
-    return [
-        (setting.name, value)
-        for number, setting in enumerate(SETTINGS)
-        for value in (both if IS_LONG else both[number % 2 :][:1])
-    ]
-
-
-def test_secret_in_another_setting_is_not_printed(tmp_path: Path) -> None:
-    ours = {"CLIENT_SECRET": CLIENT_SECRET, "SUPPLIER_KEY": SUPPLIER_KEY, "TESTING_MODE": "false"}
-    shown = []
-    for name, value in misplaced():
-        for arguments in ("config show --all", "config check --live --json", "run"):
-            done = invoke_cli(arguments.split(), {**ours, name: value}, tmp_path)
-            shown += [(name, arguments) for _ in found_in(done.text, [value])]
-    assert shown == []
-
-
-@pytest.mark.parametrize("value", [CLIENT_SECRET, SUPPLIER_KEY])
-def test_secret_in_every_other_setting_is_not_printed(value: str, tmp_path: Path) -> None:
-    for arguments in ("config show --all", "config check --live --json", "run"):
-        done = invoke_cli(arguments.split(), {setting.name: value for setting in SETTINGS}, tmp_path)
-        assert (done.code != 0 or "show" in arguments, found_in(done.text, [value])) == (True, []), arguments
-
-
-# Every odd brace, quote and blank, and what other programs call a connection string.
-CONNECTION_STRINGS = [
-    "PWD={Hunter;2=}Zq",
-    "PWD={Hunter;2=}}Zq}",
-    "PWD={Hunter;2=}}Zq",
-    "PWD='Hunter;2=}Zq'",
-    'PWD="Hunter;2=}Zq"',
-    "PWD = {Hunter;2=}}Zq",
-    "pwd={Hunter;2=}}Zq}x",
-    "UID={a;PWD=Hunter2Zq",
-    "UID={a}};PWD=Hunter2Zq",
-    "SERVER={x;PWD=Hunter2Zq",
-    "DRIVER={x};SERVER=y;PWD=Hunter2Zq=",
-    "PWD\u00a0=Hunter2Zq",
-    "PW D=Hunter2Zq",
-    "=Hunter2Zq",
-    ";;;PWD==Hunter2Zq",
-    "PWD={Hunter2Zq}}",
-    "PWD={}Hunter2Zq}",
-    "Driver={SQLite3};Database={/x;PWD=Hunter2Zq",
-    "postgresql://u:Hunter2Zq@h/db",
-    "mssql+pyodbc://u:Hunter2Zq@h/db?driver=x",
-    "jdbc:sqlserver://h;user=u;password=Hunter2Zq",
-    "DRIVER={PostgreSQL Unicode};SERVER=127.0.0.1;PORT=9;UID=a;PWD={Hunter2Zq",
-    "DRIVER={PostgreSQL Unicode};SERVER={127.0.0.1;PWD=Hunter2Zq;PORT=9",
-    "DRIVER={Hunter2Zq};PWD=Hunter2Zq",
-    "sqlite:///x?password=Hunter2Zq",
-    "sqlite:///u:Hunter2Zq@x",
-    "sqlite://Hunter2Zq",
-    "Hunter2Zq",
-]
-
-
-@pytest.mark.parametrize("text", CONNECTION_STRINGS)
-def test_no_odd_connection_string_shows_its_password(text: str, tmp_path: Path) -> None:
-    settings = {"DB_CONNECTION_STRING": text, "SDR_DB_CONNECTION_STRING": text, "DB_RETRY_S": "0"}
-    for command in ("test-db-connection --json", "status", "run", "config show --all", "xporter status", "sdr status"):
-        done = invoke_cli(f"--verbose --log-file x.log {command}".split(), settings, tmp_path)
-        log = tmp_path / "x.log"
-        shown = done.text + (log.read_text(encoding="utf-8") if log.exists() else "")
-        assert ("Hunter" in shown, "Zq" in shown, "Traceback" in shown) == (False, False, False), command
-
-
-# The wings: what TEC and the School Data API say is echoed nowhere either.
-WINGS = [
-    "sdr test-endpoint",
-    "sdr returns",
-    "sdr submit 202608",
-    "sdr validate 202608",
-    "sdr status",
-    "xporter check",
-    "xporter schools list",
-    "xporter collect",
-    "xporter status",
-]
-
-
-def saying_everywhere(status: int) -> Reply:
-    """Return a reply that quotes every value and secret in each member that an error may have."""
-    ways = ("as it is", "lower case", "with entities", "percent-encoded", "as JSON", "cut by a tag")
-    page = " ".join(ECHOES[way](value) for value in (*VALUES, *SECRETS) for way in ways)
-    names = ("error", "errorCode", "message", "Message", "ExceptionMessage", "ExceptionType", "Type", "content")
-    return saying(json.dumps(dict.fromkeys(names, page) | {"errors": [{"code": page, "localId": page}]}), status)
-
-
-def given_a_token(talk: Talk) -> None:
-    talk.answer(json.dumps({"access_token": TOKEN, "token": TOKEN, "Token": TOKEN, "expires_in": 3600}).encode())
-
-
-def scopes(talk: Talk) -> None:
-    talk.answer(json.dumps({"Scopes": ["edubase", "sims.student.read"], "ExceptionMessage": None}).encode())
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 500])
-@pytest.mark.parametrize("has_token", [True, False])
-def test_no_echo_comes_out_of_the_commands_of_the_wings(status: int, has_token: bool, tmp_path: Path) -> None:
-    echoing = saying_everywhere(status)
-    with HostileReceiver(otherwise=echoing, token=given_a_token if has_token else echoing) as receiver:
-        receiver.pages["/api/v1/Scopes"] = scopes
-        origin = receiver.settings["TOKEN_ENDPOINT"].removesuffix("/token")
-        settings = {
-            "DB_CONNECTION_STRING": f"sqlite:///{tmp_path / 'wings.db'}",
-            "SDR_API_ENDPOINT": origin,
-            "SDR_EID": "6001",
-            "SDR_TOKEN_ENDPOINT": f"{origin}/token",
-            "SDR_CLIENT_ID": "provider",
-            "SDR_CLIENT_SECRET": CLIENT_SECRET,
-            "SDR_SCOPE": "scope",
-            "SDR_WAIT_BLOCKED_S": "0",
-            "TESTING_MODE": "false",
-            "MAX_ATTEMPTS": "1",
-            "LA_CODE": "999",
-            "XPORTER_BASE_URL": origin,
-            "XPORTER_TOKEN_URL": f"{origin}/token/",
-            "XPORTER_RELYING_PARTY": "council",
-            "XPORTER_MANAGEMENT_SECRET": SUPPLIER_KEY,
-            "XPORTER_SCHOOLS": "9991234",
-            "XPORTER_SECRET_9991234": SHORT_SECRET,
-            "XPORTER_READY_WAIT_S": "0",
-        }
-        for command in ("sdr deploy-schema --apply", "xporter deploy-schema --apply"):
-            assert invoke_cli(command.split(), settings, tmp_path).code == 0
-        played = {
-            command: invoke_cli(f"--verbose --log-file wings.log {command}".split(), settings, tmp_path)
-            for command in WINGS
-        }
-    written = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("wings.log"))
-    shown = {command: found_in(done.text, [*SECRETS, *VALUES]) for command, done in played.items()}
-    assert {command: found for command, found in shown.items() if found} == {}
-    assert found_in(written, [*SECRETS, *VALUES]) == []
-    assert {command: done.code for command, done in played.items() if "Traceback" in done.text} == {}
-    assert len(receiver.heard) > 5, "the commands did ask"

@@ -1,4 +1,4 @@
-"""`test-schema` on tables as councils have them: whole, missing, old, and with something missing or wrong."""
+"""`test-schema` on tables as councils have them: whole, missing, of another schema, empty, or without a right."""
 
 from __future__ import annotations
 
@@ -11,26 +11,12 @@ import sqlglot
 from api_pipeline.sql.ddl import script_name
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import Statement, load
+from tests.integration.diagnosed_schema import CONTROL_TABLES, check, named
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
-from tests.support.diagnosing import Found, diagnose
-from tests.support.layouts import LAYOUTS, make_table
+from tests.support.diagnosing import diagnose
 from tests.support.marks import EMBEDDED
 from tests.support.staging import fill, staged
-
-CONTROL_TABLES = (
-    *("ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed", "ssd_api_left_window", "ssd_api_built"),
-    "ssd_api_runs",
-)
-
-
-def check(database: TestDatabase, folder: Path, *args: str) -> Found:
-    return diagnose("test-schema", database.settings, folder, *args)
-
-
-def named(found: Found, table: str) -> dict[str, str]:
-    """Return the step of a table, however this database writes its name."""
-    return next(dict(step) for name, step in found.steps.items() if name.replace('"', "").endswith(table))
 
 
 def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -110,76 +96,6 @@ def test_tables_that_deltas_do_not_need_get_a_remark(
     found = diagnose("test-schema", {**deployed.settings, "USE_PARTIAL_PAYLOAD": "true"}, tmp_path)
 
     assert (found.code, named(found, control_table)["status"]) == (0, "remark")
-
-
-def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestDatabase, tmp_path: Path) -> None:
-    deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN previous_hash")
-    found = check(deployed, tmp_path)
-
-    step = named(found, "ssd_api_data_staging")
-    assert (found.code, step["status"]) == (3, "failed")
-    assert "has no column previous_hash (required)" in step["detail"]
-    statement = step["advice"].partition("by ALTER")[2]
-    assert statement
-
-    deployed.execute(f"ALTER{statement}")
-    assert check(deployed, tmp_path).code == 0
-
-
-def test_column_of_another_type_is_an_error(deployed: TestDatabase, tmp_path: Path) -> None:
-    deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN current_hash")
-    deployed.execute(f"ALTER TABLE {deployed.table} ADD current_hash INT")
-    found = check(deployed, tmp_path)
-
-    assert found.code == 3
-    assert "current_hash is int" in named(found, "ssd_api_data_staging")["detail"].lower()
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_table_of_todays_tools_works_and_says_what_would_be_better(
-    layout: str, database: TestDatabase, tmp_path: Path
-) -> None:
-    make_table(database, database.table, layout)
-    found = check(database, tmp_path)
-
-    step = named(found, "ssd_api_data_staging")
-    assert found.code == 0
-    if layout == "older":
-        assert step["status"] == "remark"
-        assert "has no column legacy_id (recommended)" in step["detail"]
-        assert "ALTER TABLE" in step["advice"]
-    else:
-        assert step["status"] == "ok"
-    assert {named(found, control_table)["status"] for control_table in CONTROL_TABLES} == {"remark"}
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_json_columns_of_the_postgresql_build_get_a_remark(database: TestDatabase, tmp_path: Path) -> None:
-    make_table(database, database.table, "today", text="JSONB")
-    found = check(database, tmp_path)
-
-    assert found.code == 0
-    assert "the database rewrites JSON" in named(found, "ssd_api_data_staging")["detail"]
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-def test_column_that_is_too_short_is_an_error(deployed: TestDatabase, tmp_path: Path) -> None:
-    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN api_response TYPE VARCHAR(50)")
-    found = check(deployed, tmp_path)
-
-    assert found.code == 3
-    assert "api_response holds 50 characters" in named(found, "ssd_api_data_staging")["detail"]
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-@pytest.mark.parametrize(("base", "code"), [("VARCHAR(48)", 0), ("VARCHAR(8)", 3)])
-def test_column_of_a_domain_counts_as_what_the_domain_is_made_of(
-    deployed: TestDatabase, tmp_path: Path, base: str, code: int
-) -> None:
-    deployed.execute(f"CREATE DOMAIN council_words AS {base}")
-    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN row_state DROP DEFAULT")
-    deployed.execute(f"ALTER TABLE {deployed.table} ALTER COLUMN row_state TYPE council_words")
-    assert check(deployed, tmp_path).code == code
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
@@ -294,25 +210,3 @@ def test_every_statement_stands_there_for_every_kind_of_database(dialect: Dialec
 
     assert f"columns_{dialect.value}" in names
     assert f"version_{dialect.value}" in names
-
-
-@pytest.mark.parametrize("database", ["postgresql-odbc", "sqlite"], indirect=True)
-def test_names_of_columns_are_compared_as_the_database_compares_them(deployed: TestDatabase, tmp_path: Path) -> None:
-    """SQL Server does by the collation of the database: as SQLite, or, where it is a binary one, as PostgreSQL."""
-    if deployed.dialect is Dialect.SQLSERVER:
-        deployed.execute(f"EXEC sp_rename N'{deployed.table}.person_id', N'Person_ID', 'COLUMN'")
-    else:
-        deployed.execute(f'ALTER TABLE {deployed.table} RENAME COLUMN person_id TO "Person_ID"')
-    tells_apart = deployed.rows("SELECT CASE WHEN 'i' = 'I' THEN 0 ELSE 1 END")[0][0]
-
-    found = check(deployed, tmp_path)
-    done = invoke_cli(["run"], {**deployed.settings, "TESTING_MODE": "true"}, tmp_path)
-
-    if deployed.dialect is Dialect.SQLITE or not tells_apart:
-        assert (found.code, done.code) == (0, 0)
-        return
-    assert (found.code, done.code) == (3, 3)
-    step = named(found, "ssd_api_data_staging")
-    for said in (step["detail"], done.text):
-        assert "has no column person_id (required) but Person_ID: this database tells capital from small" in said
-    assert step["advice"].startswith("rename it to person_id")

@@ -1,0 +1,118 @@
+"""Which tables `anonymise` reads and writes: their names, their layouts, and their locks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.support.anonymising import copied_rows, run
+from tests.support.commands import clean_environment, invoke_cli
+from tests.support.databases import TestDatabase, no_server
+from tests.support.killed import wait_until_lock_is_free
+from tests.support.layouts import make_table
+from tests.support.staging import fill, staged, table_rows
+
+pytestmark = pytest.mark.strict
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--target", "ssd_api_data_staging"], "does not end in _anon"),
+        (["--target", "x_anon.ssd_api_data_staging"], "does not end in _anon"),
+        (["--target", "[ssd_api_data_staging]"], "does not end in _anon"),
+        (["--target", "ssd_anon; DROP TABLE x_anon"], "--target: expected"),
+        (["--source", "a b"], "--source: expected"),
+        (["--source", "ssd_api_data_staging_anon"], "is itself an anonymised copy"),
+    ],
+)
+def test_only_a_table_that_ends_in_anon_is_ever_written_to(
+    deployed: TestDatabase, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    before = table_rows(deployed, deployed.table), copied_rows(deployed)
+
+    done = run(deployed, tmp_path, "--replace", *arguments)
+
+    assert done.code == 2
+    assert told in done.err
+    assert (table_rows(deployed, deployed.table), copied_rows(deployed)) == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_copy_table_is_found_from_either_table_name(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    settings = {**deployed.settings, "TABLE_NAME": deployed.anon_table}
+
+    assert invoke_cli(["anonymise", "--replace"], settings, tmp_path).code == 0
+
+    assert deployed.count(deployed.anon_table) == 1
+
+
+@no_server
+def test_tables_without_legacy_id_work(database: TestDatabase, tmp_path: Path) -> None:
+    for table in (database.table, database.anon_table):
+        make_table(database, table, "older")
+    fill(database, database.table, [staged("1", legacy_id="L")])
+
+    done = run(database, tmp_path)
+
+    assert done.code == 0, done.text
+    assert len(copied_rows(database)) == 1
+
+
+@no_server
+def test_missing_copy_table_is_named(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+
+    done = run(deployed, tmp_path, "--target", deployed.named("rehearsal_anon"))
+
+    assert done.code == 3
+    assert "rehearsal_anon" in done.err
+
+
+@no_server
+@pytest.mark.parametrize("option", ["--source", "--target"])
+def test_missing_table_is_reported_with_its_option(deployed: TestDatabase, tmp_path: Path, option: str) -> None:
+    name = deployed.named("nosuch" if option == "--source" else "nosuch_anon")
+
+    done = run(deployed, tmp_path, option, name)
+
+    assert done.code == 3
+    assert f"check {option}, or make the tables" in done.err
+    assert "TABLE_NAME" not in done.err
+
+
+def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1")])
+    program = textwrap.dedent(
+        f"""
+        from api_pipeline.db import run_lock
+        from api_pipeline.db import connect
+        connection = connect({deployed.connection_string!r})
+        lock = run_lock.take(connection, {deployed.anon_table!r}, None)
+        print("held", flush=True)
+        input()
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=clean_environment(deployed.settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        before = copied_rows(deployed)
+        done = run(deployed, tmp_path, "--replace")
+        process.kill()
+    assert done.code == 75, done.text
+    assert copied_rows(deployed) == before
+    wait_until_lock_is_free(deployed, deployed.anon_table)
+    assert run(deployed, tmp_path, "--replace").code == 0

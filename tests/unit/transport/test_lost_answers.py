@@ -1,0 +1,170 @@
+"""What kept an answer from coming, and whether the request may have arrived."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from api_pipeline.transport.session import TransportOptions, make_session
+from api_pipeline.transport.single_request import Request, Transient, ask
+from tests.support.hostile_receiver import HostileReceiver, Talk
+from tests.support.scripted import hangs_up, in_turn, says
+from tests.support.tls import authority
+from tests.unit.transport.asking import REACH, a_failure, an_answer, asking
+
+
+def test_nothing_is_repeated(server: HostileReceiver, session: requests.Session) -> None:
+    asked = asking(server, in_turn(hangs_up, says(200)))
+    failure = a_failure(ask(session, REACH, asked))
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
+    )
+    assert len(server.heard) == 1
+
+
+def test_service_that_is_not_there_got_nothing(session: requests.Session) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/"
+        failure = a_failure(ask(session, REACH._replace(peer="the token service"), Request("GET", address, "page")))
+    assert failure == Transient(
+        None, "network error: the token service could not be reached", None, may_have_arrived=False
+    )
+
+
+def test_service_without_tls_got_nothing(session: requests.Session) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_without_tls() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        server = threading.Thread(target=answer_without_tls)
+        server.start()
+        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
+        failure = a_failure(ask(session, REACH, asked))
+        server.join(5)
+    assert failure == Transient(
+        None, "network error: the receiver's certificate or TLS was not accepted", None, may_have_arrived=False
+    )
+
+
+def test_tls_that_breaks_after_the_request_may_have_let_it_arrive(tmp_path: Path) -> None:
+    known = authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*known.issue())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_beside_tls() -> None:
+            plain, _ = listener.accept()
+            with plain.dup() as beside, context.wrap_socket(plain, server_side=True) as secured:
+                secured.recv(65_536)
+                beside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                beside.recv(1)
+
+        server = threading.Thread(target=answer_beside_tls)
+        server.start()
+        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
+        with make_session(TransportOptions(str(known.pem))) as trusting:
+            failure = a_failure(ask(trusting, REACH, asked))
+        server.join(5)
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
+    )
+
+
+def test_server_that_wants_a_certificate_of_ours_refuses_our_tls(tmp_path: Path) -> None:
+    known = authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*known.issue())
+    context.load_verify_locations(known.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            plain, _ = listener.accept()
+            with plain.dup() as beside:
+                with contextlib.suppress(ssl.SSLError):
+                    context.wrap_socket(plain, server_side=True)
+                # To close before the request is read would reset the connection.
+                beside.recv(65_536)
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
+        with make_session(TransportOptions(str(known.pem))) as trusting:
+            failure = a_failure(ask(trusting, REACH, asked))
+        server.join(5)
+    assert failure.reason == "network error: the receiver's certificate or TLS was not accepted"
+
+
+def test_proxy_that_breaks_off_before_the_tunnel_stands_passed_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 Conn")
+
+        server = threading.Thread(target=break_off)
+        server.start()
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with make_session(TransportOptions(proxy_url=proxy)) as tunnelled:
+            failure = a_failure(ask(tunnelled, REACH, Request("GET", "https://receiver.example/", "page")))
+        server.join(5)
+    assert not failure.may_have_arrived
+
+
+def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver, session: requests.Session) -> None:
+    failure = a_failure(ask(session, REACH._replace(timeouts=(2.0, 0.1)), asking(server, Talk.wait_until_gone)))
+    assert failure.reason == "network error: no answer within READ_TIMEOUT_S"
+    assert failure.may_have_arrived
+    assert server.heard[0].took_s < 1.0
+
+
+def test_answer_that_drips_is_cut_off_as_a_whole(server: HostileReceiver, session: requests.Session) -> None:
+    def drip(talk: Talk) -> None:
+        with contextlib.suppress(OSError):
+            talk.drip(b"HTTP/1.1 200 Fine\r\n" + b"X-More: 1\r\n" * 1000)
+
+    began = time.monotonic()
+    failure = a_failure(ask(session, REACH, replace(asking(server, drip), whole_s=0.15)))
+    assert 0.1 < time.monotonic() - began < 1.5
+    assert failure.may_have_arrived
+
+
+HEAD = b"HTTP/1.1 204 Fine\r\nContent-Type: text/plain\r\nX-More: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", [*range(0, len(HEAD), 9), len(HEAD) - 2, len(HEAD) - 1])
+def test_head_that_breaks_off_is_a_lost_connection(
+    server: HostileReceiver, session: requests.Session, length: int
+) -> None:
+    failure = a_failure(ask(session, REACH, asking(server, lambda talk: talk.send(HEAD[:length]))))
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
+    )
+
+
+def test_whole_head_without_a_body_is_an_answer(server: HostileReceiver, session: requests.Session) -> None:
+    assert an_answer(ask(session, REACH, asking(server, lambda talk: talk.send(HEAD)))).status == 204
+
+
+def test_answer_is_not_waited_for_once_it_is_abandoned(server: HostileReceiver, session: requests.Session) -> None:
+    began = time.monotonic()
+    reach = REACH._replace(timeouts=(2.0, 30.0), is_abandoned=lambda: True)
+    assert a_failure(ask(session, reach, asking(server, Talk.wait_until_gone))).may_have_arrived
+    assert time.monotonic() - began < 2.0

@@ -1,0 +1,57 @@
+"""Which statuses are errors that pass, and how long such an answer asks to wait."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
+
+
+@pytest.mark.parametrize(
+    ("status", "passes", "may_have_arrived"),
+    [
+        (200, False, False),
+        (400, False, False),
+        (404, False, False),
+        (499, False, False),
+        (408, True, True),
+        (425, True, False),
+        (429, True, False),
+        (500, True, True),
+        (502, True, True),
+        (503, True, False),
+        (504, True, True),
+        (599, True, True),
+    ],
+)
+def test_status_says_whether_an_error_passes(status: int, passes: bool, may_have_arrived: bool) -> None:
+    found = transient(RawAnswer(status, {}, b""), "why")
+    assert found == (Transient(status, "why", None, may_have_arrived) if passes else None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, b"", None),
+        ({}, b"Rate limit is exceeded. Try again in 7 seconds.", 7.0),
+        ({"retry-after": "30"}, b"Try again in 7 seconds.", 30.0),
+        ({"retry-after": "0"}, b"Try again in 7 seconds.", 0.0),
+        ({"retry-after": "soon"}, b"Try again in 7 seconds.", 7.0),
+        ({"retry-after": "Sat, 31 Jan 2026 02:00:45 GMT"}, b"", 45.0),
+    ],
+)
+def test_header_is_asked_for_a_wait_before_the_text(
+    headers: dict[str, str], body: bytes, seconds: float | None
+) -> None:
+    now = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
+    assert asked_wait_s(RawAnswer(503, headers, body), now) == seconds
+    assert transient(RawAnswer(503, headers, body), "", now) == Transient(503, "", seconds, may_have_arrived=False)
+
+
+@pytest.mark.parametrize("date", ["Fri, 27 Nov 2026 02:00:00 GMT", None])
+def test_date_to_wait_for_is_compared_with_that_of_the_answer(date: str | None) -> None:
+    headers = {"retry-after": "Fri, 27 Nov 2026 02:00:30 GMT", **({"date": date} if date else {})}
+    wrong_clock = datetime(2026, 11, 27, 1, 0, tzinfo=timezone.utc)
+    assert asked_wait_s(RawAnswer(503, headers, b""), wrong_clock) == (30.0 if date else 3630.0)
