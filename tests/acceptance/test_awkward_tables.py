@@ -14,6 +14,7 @@ from tests.faults.outages import before_answer
 from tests.support.commands import ROOT
 from tests.support.databases import TestDatabase, one_kind
 from tests.support.layouts import make_table
+from tests.support.logins import another_login
 from tests.support.postgres import PostgresServer
 from tests.support.staging import EPISODE, change, child, row_of, staged
 from tests.support.world import World, recorded
@@ -121,14 +122,7 @@ def test_a_receiver_is_the_same_however_its_host_is_written(world: World) -> Non
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 def test_a_login_that_may_not_write_back_sends_nothing(world: World, postgres_server: PostgresServer) -> None:
     world.stage(3)
-    world.database.execute("CREATE ROLE csc_api_reader LOGIN PASSWORD 'invented'")
-    try:
-        world.database.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO csc_api_reader")
-        name = str(world.database.rows("SELECT current_database()")[0][0])
-        text = postgres_server.connection_string(name, user="csc_api_reader", password="invented")
-        done = world.run(DB_CONNECTION_STRING=text)
-    finally:
-        world.database.execute("DROP OWNED BY csc_api_reader")
-        world.database.execute("DROP ROLE csc_api_reader")
+    with another_login(world.database, postgres_server, "SELECT ON ALL TABLES IN SCHEMA public") as reader:
+        done = world.run(DB_CONNECTION_STRING=reader.connection_string)
     assert (done.code, world.requests()) == (3, 0)
     assert "cannot be written to. The login may not do this" in done.text

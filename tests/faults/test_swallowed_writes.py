@@ -12,11 +12,11 @@ from tests.faults.outages import before_answer
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.layouts import make_table
+from tests.support.logins import Login, another_login
 from tests.support.postgres import PostgresServer
 from tests.support.staging import child, hash_of, text_of
 from tests.support.world import World
 
-ROLE, PASSWORD = "csc_api_nightly", "invented"
 DROPS = "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
 KEEPS_ONE = (
     "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
@@ -43,23 +43,17 @@ def nothing_happened(world: World, done: Completed) -> None:
 
 
 @pytest.fixture
-def nightly(postgres_world: World, postgres_server: PostgresServer) -> Iterator[str]:
-    """Yield the connection string of a login that may do what the packaged grants allow."""
-    database = postgres_world.database
-    database.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
-    try:
-        database.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}")
-        database.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ROLE}")
-        name = str(database.rows("SELECT current_database()")[0][0])
-        yield postgres_server.connection_string(name, user=ROLE, password=PASSWORD)
-    finally:
-        database.execute(f"DROP OWNED BY {ROLE}")
-        database.execute(f"DROP ROLE {ROLE}")
+def nightly(postgres_world: World, postgres_server: PostgresServer) -> Iterator[Login]:
+    """Yield a login that may do what the packaged grants allow."""
+    tables = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+    sequences = "USAGE ON ALL SEQUENCES IN SCHEMA public"
+    with another_login(postgres_world.database, postgres_server, tables, sequences) as login:
+        yield login
 
 
 @pytest.mark.parametrize("sees", ["true", "person_id <> 'P0002'"])
 def test_rows_that_a_policy_keeps_from_updates_are_found_before_sending(
-    postgres_world: World, nightly: str, sees: str
+    postgres_world: World, nightly: Login, sees: str
 ) -> None:
     world = postgres_world
     world.stage(3)
@@ -67,19 +61,19 @@ def test_rows_that_a_policy_keeps_from_updates_are_found_before_sending(
     world.database.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     world.database.execute(f"CREATE POLICY see ON {table} FOR SELECT USING ({sees})")
     world.database.execute(f"CREATE POLICY change ON {table} FOR UPDATE USING (false)")
-    done = world.run(DB_CONNECTION_STRING=nightly)
+    done = world.run(DB_CONNECTION_STRING=nightly.connection_string)
     assert "row-level security" in done.text
     nothing_happened(world, done)
 
 
-def test_row_that_a_policy_hides_from_updates_ends_the_run_with_code_3(postgres_world: World, nightly: str) -> None:
+def test_row_that_a_policy_hides_from_updates_ends_the_run_with_code_3(postgres_world: World, nightly: Login) -> None:
     world = postgres_world
     persons = world.stage(4)
     table = world.database.table
     world.database.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     world.database.execute(f"CREATE POLICY see ON {table} FOR SELECT USING (true)")
     world.database.execute(f"CREATE POLICY change ON {table} FOR UPDATE USING (person_id <> 'P0002')")
-    done = world.run(DB_CONNECTION_STRING=nightly, DB_RETRY_S=1)
+    done = world.run(DB_CONNECTION_STRING=nightly.connection_string, DB_RETRY_S=1)
     assert done.code == 3, done.text
     world.check({person: "untouched" if person == "P0002" else "sent" for person in persons})
     assert list(world.folder.glob("unwritten-receipts-*")), "the receipt is kept"
@@ -202,15 +196,15 @@ def test_layout_that_is_known_to_fail_is_refused_in_both_modes(
 
 
 @pytest.mark.parametrize("grant", ["SELECT", "SELECT, UPDATE (api_response)"])
-def test_smoke_fails_for_a_login_that_may_not_write(postgres_world: World, nightly: str, grant: str) -> None:
+def test_smoke_fails_for_a_login_that_may_not_write(postgres_world: World, nightly: Login, grant: str) -> None:
     world = postgres_world
     world.stage(1)
     table = world.database.table
-    world.database.execute(f"REVOKE ALL ON {table} FROM {ROLE}")
-    world.database.execute(f"GRANT {grant} ON {table} TO {ROLE}")
+    world.database.execute(f"REVOKE ALL ON {table} FROM {nightly.name}")
+    world.database.execute(f"GRANT {grant} ON {table} TO {nightly.name}")
     for command in ("smoke", "test-schema"):
-        done = invoke_cli([command], world.environment(DB_CONNECTION_STRING=nightly), world.folder)
+        done = invoke_cli([command], world.environment(DB_CONNECTION_STRING=nightly.connection_string), world.folder)
         assert done.code == 3, done.text
         assert "FAILED" in done.text
         assert "may not" in done.text
-    nothing_happened(world, world.run(DB_CONNECTION_STRING=nightly))
+    nothing_happened(world, world.run(DB_CONNECTION_STRING=nightly.connection_string))

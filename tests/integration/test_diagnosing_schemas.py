@@ -15,7 +15,9 @@ from tests.integration.diagnosed_schema import CONTROL_TABLES, check, named
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import diagnose
+from tests.support.logins import another_login
 from tests.support.marks import EMBEDDED
+from tests.support.postgres import PostgresServer
 from tests.support.staging import fill, staged
 
 
@@ -155,19 +157,13 @@ def test_statements_that_try_rights_are_t_sql_that_changes_no_row(statement: Sta
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize("right", ["UPDATE ON ssd_api_data_staging", "INSERT ON ssd_api_submission_log"])
 def test_login_that_lacks_a_right_of_a_run_is_told_before_any_run(
-    deployed: TestDatabase, tmp_path: Path, right: str
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path, right: str
 ) -> None:
-    role = "reader_of_" + deployed.connection_string.partition("DATABASE=")[2].partition(";")[0]
-    deployed.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'plain'")
-    deployed.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
-    deployed.execute(f"REVOKE {right} FROM {role}")
-    keywords = [part for part in deployed.connection_string.split(";") if part[:3].upper() not in ("UID", "PWD")]
-    settings = {**deployed.settings, "DB_CONNECTION_STRING": ";".join([*keywords, f"UID={role}", "PWD=plain"])}
+    with another_login(deployed, postgres_server, "ALL ON ALL TABLES IN SCHEMA public") as login:
+        deployed.execute(f"REVOKE {right} FROM {login.name}")
+        settings = {**deployed.settings, "DB_CONNECTION_STRING": login.connection_string}
+        found = diagnose("test-schema", settings, tmp_path)
 
-    found = diagnose("test-schema", settings, tmp_path)
-
-    deployed.execute(f"DROP OWNED BY {role}")
-    deployed.execute(f"DROP ROLE {role}")
     assert found.code == 3
     assert found.steps["rights"]["status"] == "failed"
     assert right.rpartition(" ")[2] in found.steps["rights"]["detail"]

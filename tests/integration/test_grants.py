@@ -19,6 +19,7 @@ from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
 from tests.support.council_ssd import council
 from tests.support.databases import ANON, TestDatabase
+from tests.support.logins import another_login
 from tests.support.postgres import PostgresServer
 from tests.support.prepared import LIVE
 from tests.support.staging import fill, staged
@@ -79,16 +80,10 @@ def test_grants_in_the_comments_allow_stage_and_nothing_more(
 @contextmanager
 def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
     """Make an account with what the script's comments grant to one of this name, and return its connection string."""
-    database.execute(f"DROP ROLE IF EXISTS {role}")
-    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'invented'")
-    try:
+    with another_login(database, server, name=role) as login:
         for grant in _grants(ddl.render(Dialect.POSTGRESQL, database.table), role):
             database.execute(grant)
-        name = str(database.rows("SELECT current_database()")[0][0])
-        yield server.connection_string(name, user=role, password="invented")
-    finally:
-        database.execute(f"DROP OWNED BY {role}")
-        database.execute(f"DROP ROLE {role}")
+        yield login.connection_string
 
 
 def _grants(script: str, role: str) -> list[str]:

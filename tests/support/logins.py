@@ -1,0 +1,38 @@
+"""Logins of a test's own on PostgreSQL: they belong to the server, which tests of several workers share."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.support.databases import TestDatabase
+from tests.support.postgres import PostgresServer
+
+_PASSWORD = "invented"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login and how it reaches the test's database."""
+
+    name: str
+    connection_string: str
+
+
+@contextmanager
+def another_login(
+    database: TestDatabase, server: PostgresServer, *grants: str, name: str | None = None
+) -> Iterator[Login]:
+    """Make a login with these rights, each as GRANT has it before its TO, and drop it at the end."""
+    name = name or f"csc_api_{secrets.token_hex(6)}"
+    database.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{_PASSWORD}'")
+    try:
+        for grant in grants:
+            database.execute(f"GRANT {grant} TO {name}")
+        current = str(database.rows("SELECT current_database()")[0][0])
+        yield Login(name, server.connection_string(current, user=name, password=_PASSWORD))
+    finally:
+        database.execute(f"DROP OWNED BY {name}")
+        database.execute(f"DROP ROLE {name}")
