@@ -82,18 +82,16 @@ class Baseline(NamedTuple):
     """What a receiver may hold of one child: any one of `states`, and nothing is known where there are none.
 
     What the receiver accepted last stands first; with what an unanswered record leads to the child is in doubt.
-    `receipt` is that of the accepted one. `is_recorded` is false where it was adopted from the row instead of read from
-    the table.
+    `receipt` is that of the accepted one.
     """
 
     states: tuple[State, ...] = ()
     receipt: str | None = None
-    is_recorded: bool = True
 
     @classmethod
-    def known(cls, text: str, receipt: str | None = None, *, is_recorded: bool = True) -> Baseline:
+    def known(cls, text: str, receipt: str | None = None) -> Baseline:
         """Return the baseline of a child of whom the receiver holds exactly this, as JSON text."""
-        return cls((State(text),), receipt, is_recorded)
+        return cls((State(text),), receipt)
 
     def in_doubt_with(self, state: State) -> Baseline:
         """Return this baseline with what an unanswered record leads to as a further state."""
@@ -103,11 +101,6 @@ class Baseline(NamedTuple):
     def held(self) -> str | None:
         """What the receiver accepted last, None where that is not known."""
         return next((state.text for state in self.states if state.sent_of is None), None)
-
-    @property
-    def is_held(self) -> bool:
-        """Return whether anything is recorded of what the receiver holds, or may hold."""
-        return self.is_recorded and bool(self.states)
 
     @property
     def in_doubt(self) -> State | None:
@@ -130,12 +123,6 @@ class Baseline(NamedTuple):
         """
         earlier = self.in_doubt
         return payload_hash if earlier is None or earlier.sent_of == payload_hash else ""
-
-
-class NothingToSend(NamedTuple):
-    """The receiver holds exactly this payload; `held` is its text."""
-
-    held: str
 
 
 class Record(NamedTuple):
@@ -246,16 +233,11 @@ class Invalid(NamedTuple):
 
 
 class UpToDate(NamedTuple):
-    """A row that was not sent because the receiver holds exactly this payload.
-
-    `is_recorded` is false where that was adopted from the row's previous payload and is yet to be recorded.
-    """
+    """A row that was not sent because the receiver holds exactly this payload, since it gave this receipt."""
 
     row: StagedRow
     la_child_id: str
-    held: str
     receipt: str | None
-    is_recorded: bool
 
 
 Outcome: TypeAlias = "Accepted | Rejected | DeliveryFailed | Invalid | UpToDate"

@@ -81,15 +81,13 @@ def run_parts(
 ) -> Iterator[RunParts]:
     """Yield the parts of the run; at the end of the block the connections to the receiver are closed."""
     settings = call.settings
-    under_way: set[str] = set()
-    pages = Pages(opened.store, options, Checker(), opened.db, under_way=under_way.copy)
+    pages = Pages(opened.store, options, Checker(), opened.db)
     limiter = _limiter(call)
     with closing(_receiver(call, limiter)) as receiver:
         yield RunParts(
             planner=Planner(pages, _log_finding),
             sending=_sending(call, limiter, receiver),
             write_back=write_back,
-            under_way=under_way,
             batch_size=settings.batch_size,
             progress=call.observers.progress,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from math import ceil
 
 from api_pipeline.db import Retrying
@@ -86,11 +87,8 @@ def dry_run(
     tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
     planner = Planner(Pages(store, options._replace(testing=True), checker, db), observers.on_finding)
-    steps: Iterator[Step] | None = planner.steps()
-    while steps is not None:
-        for step in steps:
-            tally.add(step)
-        steps = planner.deferred_steps()
+    for step in chain.from_iterable(planner.rounds()):
+        tally.add(step)
     found = tally.found
     found.due = planner.counts.due
     found.requests = ceil(found.records / batch_size)

@@ -7,11 +7,11 @@ that, with no transaction open.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from api_pipeline.db import Retrying
-from api_pipeline.model import Baseline, NothingToSend, Record, StagedRow
+from api_pipeline.model import Baseline, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
@@ -50,15 +50,15 @@ class PlanOptions(NamedTuple):
 class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
-    `draft` is the record for it, where that was planned while the payload was at hand. `is_anothers` says that the
-    receiver holds the child by the record of another person.
+    `draft` is its step, where that was planned while the payload was at hand. `is_anothers` says that the receiver
+    holds the child by the record of another person.
     """
 
     row: StagedRow
     payload: Payload | PayloadError
     findings: Sequence[Finding]
     baseline: Baseline
-    draft: Record | NothingToSend | None = None
+    draft: Record | UpToDate | None = None
     is_anothers: bool = False
 
     @property
@@ -68,52 +68,33 @@ class DueRow(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The due rows of a page, and the people whose rows would be due but have a blank payload.
-
-    A record of each child in `moving` is on its way, so that the baseline read here may be out of date when the row is
-    planned.
-    """
+    """The due rows of a page, and the people whose rows would be due but have a blank payload."""
 
     due: list[DueRow]
     blank: list[str]
-    moving: set[str]
 
 
 class _Read(NamedTuple):
     """Rows as they were read in one go, and the baselines of the children who were `asked` for.
 
-    `moving` are those of `Page`. On another `opening` of the connection none of it may be true: meanwhile another run
-    may have come and gone.
+    On another `opening` of the connection none of it may be true: meanwhile another run may have come and gone.
     """
 
     opening: int
     rows: Sequence[StagedRow]
     asked: frozenset[str]
     baselines: Mapping[str, Baseline]
-    moving: set[str]
 
 
 class Pages:
-    """Read the rows of a selection page by page, in the order of their ids, with their payloads read and checked.
+    """Read the rows of a selection page by page, in the order of their ids, with their payloads read and checked."""
 
-    `under_way` returns the children of whom a record is on its way.
-    """
-
-    def __init__(
-        self,
-        store: StagingTable,
-        options: PlanOptions,
-        checker: Checker,
-        db: Retrying,
-        *,
-        under_way: Callable[[], set[str]] = set,
-    ) -> None:
+    def __init__(self, store: StagingTable, options: PlanOptions, checker: Checker, db: Retrying) -> None:
         self.options = options
         self._store = store
         self._baselines = Baselines(store, options.receiver)
         self._checker = checker
         self._db = db
-        self._under_way = under_way
         self._after_id: int | None = None
         self._has_ended = False
         self._ahead: _Read | None = None
@@ -125,11 +106,6 @@ class Pages:
         """
         if self._ahead is None and not self._has_ended:
             self._ahead = self._read_next()
-
-    def note_planned(self, child: str) -> None:
-        """Note that a record of this child is planned, so that what was read ahead about the child is out of date."""
-        if self._ahead is not None:
-            self._ahead.moving.add(child)
 
     def next_page(self) -> Page | None:
         """Return the next page, None behind the last. Errors: DatabaseError."""
@@ -155,7 +131,7 @@ class Pages:
                 examined.append(self._examined(row, read.baselines))
             elif _would_be_due(row):
                 blank.append(row.person_id)
-        return Page(self._db.run(lambda: self._due(read, examined)), blank, read.moving)
+        return Page(self._db.run(lambda: self._due(read, examined)), blank)
 
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return which of these rows are due, once it is known what the receiver holds of their children."""
@@ -193,9 +169,8 @@ class Pages:
         return self._read(self._store.read_page(self.options.selection, self._after_id))
 
     def _read(self, rows: Sequence[StagedRow]) -> _Read:
-        moving = self._under_way()
         children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
-        return _Read(self._store.connection.openings, rows, children, self._recorded(children), moving)
+        return _Read(self._store.connection.openings, rows, children, self._recorded(children))
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
         return self._baselines.read(list(children)) if children and self.options.control_tables else {}

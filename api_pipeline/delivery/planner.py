@@ -12,7 +12,7 @@ from typing import TypeAlias
 from api_pipeline.api_response import Reason, refused
 from api_pipeline.db import in_chunks
 from api_pipeline.delivery.pages import DueRow, Pages
-from api_pipeline.model import Invalid, NothingToSend, Record, UpToDate
+from api_pipeline.model import Invalid, Record, UpToDate
 from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.staging_table import PAGE_SIZE
 from api_pipeline.payloads.finding import Finding
@@ -59,19 +59,25 @@ class Planner:
         self.pages = pages
         self._options = pages.options
         self._on_finding = on_finding
-        self._moving: set[str] = set()
-        self._deferred: list[int] = []
-        self._waiting: set[str] = set()
+        self._planned: set[str] = set()
+        self._waiting: list[int] = []
         self.counts = PlanCounts()
 
-    def steps(self) -> Iterator[Step]:
-        """Return the first step of each due row, by id and up to the limit. Errors: DatabaseError.
+    def rounds(self) -> Iterator[Iterator[Step]]:
+        """Yield the first step of each due row, by id and up to the limit; then those of the rows that had to wait.
 
-        A row of a child of whom another record is on its way is left for `deferred_steps`.
+        A round has one row of a child, because what is sent next depends on what becomes of it: no record may be on its
+        way when the next round is asked for. Errors: DatabaseError.
         """
+        yield self._first_round()
+        while self._waiting:
+            ids, self._waiting = self._waiting, []
+            self._planned.clear()
+            yield self._round_of(ids)
+
+    def _first_round(self) -> Iterator[Step]:
         limit = self._options.limit
         while not self.counts.was_limited and (page := self.pages.next_page()) is not None:
-            self._moving = page.moving
             self.counts.blank += len(page.blank)
             self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
             for one in page.due:
@@ -84,21 +90,9 @@ class Planner:
                     yield step
         self.counts.is_complete = True
 
-    def deferred_steps(self) -> Iterator[Step] | None:
-        """Return the first steps of the rows that had to wait, read anew; None where no row waits.
-
-        No record may be on its way then. Errors: DatabaseError.
-        """
-        if not self._deferred:
-            return None
-        ids, self._deferred = self._deferred, []
-        self._waiting.clear()
-        return self._steps_of(ids)
-
-    def _steps_of(self, ids: Sequence[int]) -> Iterator[Step]:
+    def _round_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for part in in_chunks(ids, PAGE_SIZE):
             page = self.pages.page_of(part)
-            self._moving = page.moving
             # Some may be due no longer.
             self.counts.due -= len(part) - len(page.due)
             for one in page.due:
@@ -117,22 +111,18 @@ class Planner:
 
     def _plan(self, due: DueRow, payload: Payload) -> Record | UpToDate | None:
         row, baseline, child = due.row, due.baseline, payload.la_child_id
-        if child in self._moving or child in self._waiting:
-            # What is sent now depends on what becomes, or became since the page was read, of the child's other row.
-            self._waiting.add(child)
-            self._deferred.append(row.id)
+        if child in self._planned:
+            self._waiting.append(row.id)
             return None
-        self._moving.add(child)
-        self.pages.note_planned(child)
+        self._planned.add(child)
         policy = self._options.policy
         if due.is_anothers:
             # Sent all the same, so that a deletion of that person finds whose the child is.
             policy = policy._replace(deltas=False, even_if_held=True)
-        record = due.draft or plan(row, payload, baseline, policy)
-        if isinstance(record, NothingToSend):
-            return UpToDate(row, child, record.held, baseline.receipt, baseline.is_recorded)
-        self.counts.nulls_removed += 0 if row.is_deleted else payload.nulls_removed
-        return record
+        step = due.draft or plan(row, payload, baseline, policy)
+        if isinstance(step, Record) and not row.is_deleted:
+            self.counts.nulls_removed += payload.nulls_removed
+        return step
 
     def _refusal(self, due: DueRow) -> Reason | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""

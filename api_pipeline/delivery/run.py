@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from api_pipeline.api_response import Reason
@@ -51,15 +51,11 @@ class NoProgress:
 
 
 class RunParts(NamedTuple):
-    """What a run is made of.
-
-    `under_way` holds the children of whom a record is on its way; the planner leaves their other rows for later.
-    """
+    """What a run is made of."""
 
     planner: Planner
     sending: Sending
     write_back: ReliableWriteBack
-    under_way: set[str]
     batch_size: int
     progress: RunProgress
 
@@ -104,27 +100,19 @@ class Run:
         self._sum_up()
 
     def _send_all(self) -> None:
-        """Send the steps of all due rows; then those of rows that waited for another row of their child."""
-        steps: Iterator[Step] | None = self._parts.planner.steps()
-        while steps is not None:
+        """Send the steps of all due rows; a round has one row of a child."""
+        for steps in self._parts.planner.rounds():
             for step in steps:
                 self._take_up(step)
             self._send_rest()
-            steps = self._parts.planner.deferred_steps()
 
     def _take_up(self, step: Step) -> None:
         if isinstance(step, Record):
-            self._parts.under_way.add(step.la_child_id)
             self._ready.append(step)
             if len(self._ready) + len(self._follow_ups) >= self._parts.batch_size:
                 self._send_batch()
-        else:
-            self._settle(step)
-
-    def _settle(self, outcome: UpToDate | Invalid) -> None:
-        if isinstance(outcome, UpToDate):
-            self._parts.under_way.add(outcome.la_child_id)
-        self._settled.append(outcome)
+            return
+        self._settled.append(step)
         if len(self._settled) >= _SETTLED_AT_ONCE:
             self._write_all()
             self._stop.check()
@@ -198,20 +186,11 @@ class Run:
             _log_batch(number, outcomes)
         for outcome in outcomes:
             count(self._summary, outcome)
-            self._go_on_from(outcome)
+            if isinstance(outcome, Accepted) and outcome.record.then is not None:
+                self._follow_ups.append(outcome.record.then)
         self._summary.due = parts.planner.counts.due
         parts.progress.update(self._summary)
         return True
-
-    def _go_on_from(self, outcome: Outcome) -> None:
-        """Take up what follows an accepted purge; after all else the child is not under way any more."""
-        if isinstance(outcome, Accepted):
-            following = outcome.record.then
-            if following is not None:
-                self._follow_ups.append(following)
-                return
-        if not isinstance(outcome, Invalid):
-            self._parts.under_way.discard(outcome.la_child_id)
 
     def _sum_up(self) -> None:
         counts, summary = self._parts.planner.counts, self._summary

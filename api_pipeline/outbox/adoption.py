@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -28,16 +27,15 @@ def adopt(
 ) -> dict[int, Baseline]:
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
-    It is recorded, unless `is_recording` is false or several of the rows say something of one child. What was sent
-    under another id than that of the row's child says nothing of this one. Errors: DatabaseError.
+    It is recorded, unless `is_recording` is false. Where several rows say something of one child, the first is
+    believed. What was sent under another id than that of the row's child says nothing of this one. Errors:
+    DatabaseError.
     """
     adopted = adopted_baselines(store, rows)
-    counts = Counter(one.child for one in adopted.values())
-    sure = {row_id: one for row_id, one in adopted.items() if one.child and counts[one.child] == 1}
-    if is_recording and sure:
-        record_adopted(store, receiver, {one.child: one.baseline for one in sure.values()})
-        adopted |= {row_id: Adopted(child, one._replace(is_recorded=True)) for row_id, (child, one) in sure.items()}
-    return {row_id: one.baseline for row_id, one in adopted.items() if one.child == children[row_id]}
+    by_child = {child: baseline for child, baseline in reversed(adopted.values()) if child}
+    if is_recording and by_child:
+        record_adopted(store, receiver, by_child)
+    return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child and child == children[row_id]}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
@@ -66,8 +64,7 @@ def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
         # The newest row of several may be new, and an older one say what was sent of the child.
         says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
-            baseline = Baseline.known(sent[says], receipts[says], is_recorded=False)
-            adopted[row.id] = Adopted(_child_in(sent[says]), baseline)
+            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline.known(sent[says], receipts[says]))
     return adopted
 
 

@@ -62,8 +62,7 @@ class Changes:
 
     `rows` are by statement, each beginning with its id; `written` has, by id, the status and the answer that the row
     must say afterwards. `staged` has, by child, the row whose payload was sent as it is. The baselines of the children
-    in `replaced` are taken out first; those in `adopted` were not sent, their baseline is adopted from their rows.
-    `log` has the lines by what they have in common: kind, HTTP code and outcome.
+    in `replaced` are taken out first. `log` has the lines by what they have in common: kind, HTTP code and outcome.
     """
 
     to: Destination
@@ -75,7 +74,6 @@ class Changes:
     held: dict[str, tuple[object, ...]] = field(default_factory=dict)
     staged: dict[str, int] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
-    adopted: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
@@ -193,13 +191,9 @@ class Changes:
             self.confirmed.append(child)
 
     def _up_to_date(self, outcome: UpToDate, now: RowNow) -> None:
-        row, child = outcome.row, outcome.la_child_id
-        if now.is_still(row):
-            self._mark("mark_already_held", row.id, up_to_date(outcome.receipt))
-        if not outcome.is_recorded:
-            self.held[child] = (child, outcome.held, sha256_hex(outcome.held), outcome.receipt, utc_now())
-            self.adopted.add(child)
-        self.confirmed.append(child)
+        if now.is_still(outcome.row):
+            self._mark("mark_already_held", outcome.row.id, up_to_date(outcome.receipt))
+        self.confirmed.append(outcome.la_child_id)
 
     def _in_doubt(self, record: Record, *, may_have_arrived: bool) -> None:
         if may_have_arrived:

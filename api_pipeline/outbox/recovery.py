@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from api_pipeline.db import Retrying
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Accepted, Baseline, NothingToSend, Outcome, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.model import Accepted, Baseline, Outcome, Receipt, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt
@@ -204,7 +204,7 @@ def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> tuple[Record
     except PayloadError:
         return None, None
     record = plan(row, payload, baseline, policy)
-    if isinstance(record, NothingToSend):
+    if isinstance(record, UpToDate):
         return None, held_text(payload)
     # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
     return record, record.held_after if record.is_last else held_text(payload)

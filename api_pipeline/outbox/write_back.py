@@ -133,7 +133,7 @@ class WriteBack:
                 return
             changes = self._changes_of(outcomes)
             if is_repeated:
-                self._leave_recorded(changes)
+                changes.replaced.update(changes.held)
             self._apply(batch, changes)
             also()
             self._check_written(changes)
@@ -144,14 +144,6 @@ class WriteBack:
         changes = Changes(self._to, self._mask)
         changes.collect(outcomes, now)
         return changes
-
-    def _leave_recorded(self, changes: Changes) -> None:
-        """Leave a recorded baseline where the outcome only adopts one, because an adopted one is never newer."""
-        recorded = self._baselines.read(list(changes.adopted))
-        for child in changes.adopted:
-            if child in recorded and recorded[child].held is not None:
-                del changes.held[child]
-        changes.replaced.update(changes.held)
 
     def _read_again(self, ids: Sequence[int]) -> dict[int, RowNow]:
         """Return rows as they stand now, and lock them until the end of the transaction."""

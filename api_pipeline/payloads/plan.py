@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api_pipeline.model import NOTHING_HELD, Baseline, NothingToSend, Record, RecordKind, StagedRow
+from api_pipeline.model import NOTHING_HELD, Baseline, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.payloads.content import Members, content
 from api_pipeline.payloads.diff import (
     Difference,
@@ -43,23 +43,24 @@ class Policy(NamedTuple):
     even_if_held: bool = False
 
 
-def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | NothingToSend:
+def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | UpToDate:
     """Return the smallest record that leads to the payload from every state the receiver may be in, or a purge first.
 
     What left the time window stays with the receiver: it is put into what the payload leads to before anything is
     compared.
     """
+    # What takes away all that is held leaves no later record sure of its base, not even one of this payload.
+    intent = "" if row.is_deleted or policy.resync else baseline.intent(payload.digest)
+    goal = _Goal(row, payload, payload, baseline, intent)
     if row.is_deleted:
-        return _deletion(row, payload, baseline)
-    states = baseline.before(payload.digest)
+        return _record(goal, RecordKind.DELETION, _deletion_body(payload), None)
     if policy.resync:
-        # It may take away what is held: no later record is sure of its base, not even one of this payload.
-        return _purge_whole(_Goal(row, payload, payload, baseline, intent=""), policy)
-    goal = _Goal(row, payload, payload, baseline, baseline.intent(payload.digest))
+        return _purge_whole(goal, policy)
+    states = baseline.before(payload.digest)
     if not (policy.deltas or policy.purge_vanished):
         return _as_staged(goal, states, policy)
     if states == (payload.text,) and not policy.even_if_held:
-        return NothingToSend(held_text(payload))
+        return goal.reached
     return _from(states, goal.keeping(states), policy)
 
 
@@ -76,6 +77,11 @@ class _Goal(NamedTuple):
     baseline: Baseline
     intent: str
 
+    @property
+    def reached(self) -> UpToDate:
+        """Return that nothing has to be sent."""
+        return UpToDate(self.row, self.payload.la_child_id, self.baseline.receipt)
+
     def keeping(self, states: Sequence[str | None]) -> _Goal:
         """Return the goal with those parts of these states kept that left the time window."""
         if not self.row.retained:
@@ -86,7 +92,7 @@ class _Goal(NamedTuple):
         return self._replace(after=self.payload.of_data(data))
 
 
-def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | NothingToSend:
+def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | UpToDate:
     """Return the record that is right whichever of these states is the receiver's."""
     known = [state for text in states if (state := _read(text)) is not None]
     # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
@@ -97,7 +103,7 @@ def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record |
     shape, after = record_shape(), goal.after.data
     differences = [_difference(state, after) for state in known]
     if not (any(differences) or goal.payload.is_purge or policy.even_if_held):
-        return NothingToSend(held_text(goal.after))
+        return goal.reached
     is_in_doubt = len(known) > 1
     is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
     if is_full and ambiguous_at_any_depth(after, shape):
@@ -151,19 +157,26 @@ def _delta(goal: _Goal, difference: Difference) -> Record:
     return delta if len(delta.body) < len(full.body) else full
 
 
-def _last(goal: _Goal, kind: RecordKind, body: bytes, sent_hash: str | None = None) -> Record:
+def _last(goal: _Goal, kind: RecordKind, body: bytes, sent_hash: str = "") -> Record:
     after = goal.after
+    held_hash = "" if after.nulls_removed else after.digest
+    return _record(goal, kind, body, None if after.is_purge else held_text(after), sent_hash, held_hash)
+
+
+def _record(
+    goal: _Goal, kind: RecordKind, body: bytes, held_after: str | None, sent_hash: str = "", held_hash: str = ""
+) -> Record:
     return Record(
         goal.row,
-        after.la_child_id,
+        goal.payload.la_child_id,
         kind,
         body,
-        None if after.is_purge else held_text(after),
+        held_after,
         intent_hash=goal.intent,
         was_in_doubt=goal.baseline.in_doubt is not None,
-        was_held=goal.baseline.is_held,
-        known_hash=sent_hash or "",
-        known_held_hash="" if after.nulls_removed else after.digest,
+        was_held=bool(goal.baseline.states),
+        known_hash=sent_hash,
+        known_held_hash=held_hash,
     )
 
 
@@ -186,20 +199,11 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     # What is staged, without retained parts, is what the next run compares with.
     rest = _Goal(goal.row, after, after, Baseline.known(held_after), goal.payload.digest)
     then = _from([held_after], rest, policy)
-    return Record(
-        goal.row,
-        after.la_child_id,
-        RecordKind.PURGE,
-        body,
-        held_after,
-        intent_hash=goal.intent,
-        was_in_doubt=goal.baseline.in_doubt is not None,
-        was_held=goal.baseline.is_held,
-        then=then if isinstance(then, Record) else None,
-    )
+    purge = _record(goal, RecordKind.PURGE, body, held_after)
+    return purge._replace(then=then) if isinstance(then, Record) else purge
 
 
-def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Record | NothingToSend:
+def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Record | UpToDate:
     """Return the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
     It goes even where only something vanished: a receiver that replaces forgets that by it.
@@ -212,26 +216,14 @@ def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Rec
         return record
     is_in_doubt = len(states) > 1
     if not (is_in_doubt or policy.even_if_held or compare(held, now, shape, is_full=False)):
-        return NothingToSend(states[0] or "")
+        return goal.reached
     # What an earlier record added, if it arrived, this one leaves there.
     after = orjson.dumps(merged(held, now, shape)).decode()
     return record._replace(held_after=after, known_held_hash="", stays_in_doubt=is_in_doubt)
 
 
-def _deletion(row: StagedRow, payload: Payload, baseline: Baseline) -> Record:
-    """Return the record that removes a child: the identifiers and `purge: true`."""
-    return Record(
-        row,
-        payload.la_child_id,
-        RecordKind.DELETION,
-        _deletion_body(payload),
-        None,
-        was_in_doubt=baseline.in_doubt is not None,
-        was_held=baseline.is_held,
-    )
-
-
 def _deletion_body(payload: Payload) -> bytes:
+    """Return what removes a child: the identifiers and `purge: true`."""
     record: Members = {"la_child_id": payload.la_child_id}
     if payload.mis_child_id is not None:
         record["mis_child_id"] = payload.mis_child_id

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.model import Baseline, NothingToSend, StagedRow
+from api_pipeline.model import Baseline, StagedRow, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker
@@ -64,7 +64,7 @@ def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
     while True:
         baseline = Baseline() if held is None else Baseline.known(held)
         record = plan(row, parse_payload(staged), baseline, Policy(deltas=deltas))
-        if isinstance(record, NothingToSend):
+        if isinstance(record, UpToDate):
             return found
         found.append(json.loads(record.body))
         held = record.held_after

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, NothingToSend, Record, RecordKind, StagedRow, State
+from api_pipeline.model import Baseline, Record, RecordKind, StagedRow, State, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
@@ -29,7 +29,7 @@ def text_of(value: Json) -> str:
 def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
     """Plan record after record, each accepted in turn, until the last; each knew what would follow it."""
     payload, found = parse_payload(now), list[Record]()
-    while not isinstance(record := plan(ROW, payload, baseline, policy), NothingToSend):
+    while not isinstance(record := plan(ROW, payload, baseline, policy), UpToDate):
         if found:
             assert isinstance(found[-1].then, Record)
             assert (found[-1].then.kind, found[-1].then.body) == (record.kind, record.body)
@@ -120,7 +120,7 @@ def test_plan_is_right_from_every_state_in_doubt(seed: int, arrived: bool, delta
     middle = maker.next_version(before)
     now = maker.next_version(middle)
     sent = plan(ROW, parse_payload(text_of(middle)), Baseline.known(text_of(before)), Policy(deltas))
-    if isinstance(sent, NothingToSend):
+    if isinstance(sent, UpToDate):
         return
     true = apply(None, before)
     if arrived:
@@ -237,7 +237,7 @@ def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> Non
     now = maker.next_version(before)
     policy = Policy(deltas=False, purge_vanished=False)
     record = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(before)), policy)
-    noted = record.held if isinstance(record, NothingToSend) else record.held_after
+    noted = text_of(before) if isinstance(record, UpToDate) else record.held_after
     after = apply(None, before)
     if isinstance(record, Record):
         after = apply(after, json.loads(record.body))

@@ -75,10 +75,9 @@ class Night:
         self.summary = RunSummary(
             run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
         )
-        under_way: set[str] = set()
         checker = Checker(date(2026, 11, 27))
         db = Retrying(store.connection, budget, retake)
-        pages = Pages(store, options, checker, db, under_way=lambda: set(under_way))
+        pages = Pages(store, options, checker, db)
         plan = Planner(pages, on_finding)
         write_back = ReliableWriteBack(
             store,
@@ -93,7 +92,7 @@ class Night:
         self.stop = threading.Event()
         stop = StopToken(self.stop, limiter, self.summary)
         sending = Sending(self.receiver, stop, senders=1, give_up_after=2, pause=lambda: None)
-        self.parts = RunParts(plan, sending, write_back, under_way, batch_size, NoProgress())
+        self.parts = RunParts(plan, sending, write_back, batch_size, NoProgress())
 
     def run(self) -> RunSummary:
         Run(self.parts, self.summary).execute()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from api_pipeline.db.retry import RetryBudget, Retrying
@@ -33,23 +33,24 @@ OPTIONS = PlanOptions(
 class Plan:
     """A planner with what it found."""
 
-    def __init__(self, store: StagingTable, options: PlanOptions = OPTIONS, under_way: Sequence[str] = ()) -> None:
+    def __init__(self, store: StagingTable, options: PlanOptions = OPTIONS) -> None:
         self.findings: list[tuple[str, Finding]] = []
-        self.under_way = set(under_way)
         pages = Pages(
             store,
             options,
             Checker(date(2026, 11, 27)),
             Retrying(store.connection, RetryBudget(0, lambda: 0, lambda _: None)),
-            under_way=lambda: set(self.under_way),
         )
         self.planner = Planner(pages, lambda person, finding: self.findings.append((person, finding)))
+        self._rounds = self.planner.rounds()
+
+    def next_round(self) -> Iterator[Step]:
+        """Return the steps of the next round, none behind the last."""
+        return next(self._rounds, iter(()))
 
     def steps(self) -> list[Step]:
-        return list(self.planner.steps())
-
-    def deferred(self) -> list[Step]:
-        return list(self.planner.deferred_steps() or ())
+        """Return all steps of the next round."""
+        return list(self.next_round())
 
 
 def put_held(store: StagingTable, person: str, payload: object) -> None:

@@ -35,7 +35,6 @@ def test_baseline_says_what_was_accepted_and_what_is_in_doubt() -> None:
     known = Baseline.known("held", "receipt")
     in_doubt = known.in_doubt_with(unanswered)
 
-    assert (known.held, known.in_doubt, known.is_held) == ("held", None, True)
+    assert (known.held, known.in_doubt) == ("held", None)
     assert (in_doubt.held, in_doubt.in_doubt, in_doubt.receipt) == ("held", unanswered, "receipt")
-    assert (Baseline().held, Baseline().is_held) == (None, False)
-    assert not Baseline.known("held", is_recorded=False).is_held
+    assert Baseline().held is None

@@ -17,19 +17,9 @@ def test_second_row_of_a_child_waits_until_the_first_is_decided(table: TestDatab
     plan = Plan(store, OPTIONS._replace(schema_check="off", schema_codes="off"))
 
     assert row_ids(plan.steps()) == [1, 3]
-    assert row_ids(plan.deferred()) == [2]
-    assert plan.planner.deferred_steps() is None
-    assert plan.planner.counts.due == 3
-
-
-def test_row_of_a_child_that_is_under_way_waits(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("B")])
-    plan = Plan(store, under_way=["A"])
-
     assert row_ids(plan.steps()) == [2]
-
-    plan.under_way.clear()
-    assert row_ids(plan.deferred()) == [1]
+    assert plan.steps() == []
+    assert plan.planner.counts.due == 3
 
 
 def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDatabase, store: StagingTable) -> None:
@@ -39,7 +29,7 @@ def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDa
     put_held(store, "A", child("A"))
     change(table, table.table, "C", submission_status="sent")
 
-    (step,) = plan.deferred()
+    (step,) = plan.steps()
 
     assert isinstance(step, UpToDate)
     assert step.row.id == 2
@@ -51,7 +41,7 @@ def first_of_two_pages(table: TestDatabase, store: StagingTable, *later: Staged)
     fill(table, table.table, [staged(f"P{number}") for number in range(PAGE_SIZE)])
     fill(table, table.table, later)
     plan = Plan(store, OPTIONS._replace(schema_check="off"))
-    steps = plan.planner.steps()
+    steps = plan.next_round()
     assert next(steps).row.id == 1
     return plan, steps
 
@@ -78,17 +68,7 @@ def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDa
     plan.planner.pages.read_ahead()
 
     assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
-    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
-
-
-def test_row_waits_whose_child_was_under_way_when_its_page_was_read(table: TestDatabase, store: StagingTable) -> None:
-    plan, steps = first_of_two_pages(table, store, staged("A"), staged("B"))
-    plan.under_way.add("A")
-    plan.planner.pages.read_ahead()
-    plan.under_way.clear()
-
-    assert row_ids(list(steps))[-1] == PAGE_SIZE + 2
-    assert row_ids(plan.deferred()) == [PAGE_SIZE + 1]
+    assert row_ids(plan.steps()) == [PAGE_SIZE + 1]
 
 
 def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:

@@ -147,7 +147,7 @@ def outcome_of(kind: str) -> Outcome:
         "accepted": Accepted(record, Receipt("r", None), 200),
         "deletion": Accepted(record._replace(kind=RecordKind.DELETION), Receipt("r", None), 200),
         "purge": Accepted(record._replace(kind=RecordKind.PURGE, then=record), Receipt("r", None), 200),
-        "held": UpToDate(row, "A", "{}", None, is_recorded=True),
+        "held": UpToDate(row, "A", None),
         "invalid": Invalid(row, refused(["no child"])),
         "refused": Rejected(record, given("HTTP 400", 400)),
         "lost": DeliveryFailed(record, given("HTTP 503", 503), may_have_arrived=False),

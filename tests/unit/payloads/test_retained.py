@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, ElementPath, NothingToSend, Record, RecordKind, StagedRow, State
+from api_pipeline.model import Baseline, ElementPath, Record, RecordKind, StagedRow, State, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
@@ -40,12 +40,12 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
     """Send until there is nothing more to send; return what a receiver holds then, what is noted, and the records."""
     truth: Any = held
     noted, sent, staged = orjson.dumps(held).decode(), 0, row(payload, left)
-    record: Record | NothingToSend | None = None
+    record: Record | UpToDate | None = None
     while True:
         if record is None:
             record = plan(staged, parse_payload(staged.json_payload), Baseline.known(noted), policy)
-        if isinstance(record, NothingToSend):
-            return truth, orjson.loads(record.held), sent
+        if isinstance(record, UpToDate):
+            return truth, orjson.loads(noted), sent
         sent += 1
         assert sent < 5
         assert record.held_after is not None
@@ -105,7 +105,7 @@ def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
 
     record = plan(staged, parse_payload(staged.json_payload), baseline, FULL)
 
-    assert not isinstance(record, NothingToSend)
+    assert not isinstance(record, UpToDate)
     assert (record.kind, record.body.decode()) == (RecordKind.FULL, staged.json_payload)
     assert OLD in paths_in(orjson.loads(record.held_after or ""))
 
@@ -118,7 +118,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
 
     record = plan(staged, parse_payload(staged.json_payload), baseline, DELTAS)
 
-    assert not isinstance(record, NothingToSend)
+    assert not isinstance(record, UpToDate)
     for held in (before, between):
         after = apply(held, orjson.loads(record.body))
         assert after is not None
@@ -145,7 +145,7 @@ def test_nothing_is_sent_where_a_lost_record_changes_nothing_either_way() -> Non
         (State(orjson.dumps(payload).decode()), State(orjson.dumps(payload).decode(), sent_of="0" * 64))
     )
 
-    assert isinstance(plan(staged, parse_payload(f" {staged.json_payload}"), baseline, DELTAS), NothingToSend)
+    assert isinstance(plan(staged, parse_payload(f" {staged.json_payload}"), baseline, DELTAS), UpToDate)
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
