@@ -231,24 +231,28 @@ FROM {runs}
 WHERE receiver = ? AND return_id = ?
 ORDER BY started_at DESC {page};
 
--- name: count_status_words
--- Counts the staged records by collection and status word, for the period that the words are about.
-SELECT collection, COUNT(*)
-FROM {staging}
-WHERE return_id = ? AND submission_status = 'error'
-GROUP BY collection;
-
--- name: count_older
--- Counts for each collection the records that TEC refused in their present form while it may hold an earlier one: by the
--- audit trail it once took one for this period.
-SELECT s.collection, COUNT(*)
-FROM {staging} s
-JOIN {held} h ON h.collection{exact} = s.collection AND h.local_id{exact} = s.local_id
-                 AND h.receiver = ? AND h.return_id = ?
-WHERE s.submission_status = 'error' AND s.return_id = ?
-  AND EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
-              AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'accepted')
-GROUP BY s.collection;
+-- name: count_refused
+-- Counts for each collection the staged records of which this receiver refused the last form that it was sent for the
+-- period, by the audit trail, and those among them of which it once took a form, so that it may hold that. The words in
+-- the staging table would not do: they are about the return that was submitted last.
+SELECT refused.collection, COUNT(*), SUM(refused.was_taken)
+FROM (SELECT h.collection, CASE WHEN EXISTS (
+                 SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
+                 WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
+                   AND l.kind = 'put' AND l.outcome = 'accepted' AND r.receiver = h.receiver
+             ) THEN 1 ELSE 0 END AS was_taken
+      FROM {held} h
+      WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL
+        AND EXISTS (SELECT 1 FROM {staging} s
+                    WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
+        AND EXISTS (SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
+                    WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
+                      AND l.kind = 'put' AND l.outcome = 'refused' AND r.receiver = h.receiver
+                      AND NOT EXISTS (SELECT 1 FROM {log} n JOIN {runs} m ON m.run_id = n.run_id
+                                      WHERE n.collection = l.collection AND n.local_id = l.local_id
+                                        AND n.return_id = l.return_id AND n.id > l.id AND m.receiver = r.receiver))
+     ) refused
+GROUP BY refused.collection;
 
 -- name: read_staged_keys
 -- Finds which of these ids are staged in a collection, for `load`.

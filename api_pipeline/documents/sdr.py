@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Outcome
     from api_pipeline.sdr.loading import Loaded
     from api_pipeline.sdr.nouns import Collection, ReturnPeriod
-    from api_pipeline.sdr.plan import Plan
+    from api_pipeline.sdr.plan import Rehearsal, Standing
     from api_pipeline.sdr.report import ResultPage
     from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr.store import Store, Submission
@@ -78,13 +78,14 @@ def checked(
     }
 
 
-def planned(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> Document:
+def planned(period: ReturnPeriod, rehearsal: Rehearsal) -> Document:
     """Return what a submission would do."""
     return {
         **_named(period),
+        "refusal": rehearsal.refusal or None,
         "collections": {
             name.value: {"put": one.put, "delete": one.delete, "unchanged": one.unchanged, "withheld": one.withheld}
-            for name, one in plans.items()
+            for name, one in rehearsal.plans.items()
         },
     }
 
@@ -135,23 +136,22 @@ def status(returns: Sequence[Document], staged: Mapping[str, int]) -> Document:
     return {"staged": dict(staged), "returns": list(returns)}
 
 
-def return_status(store: Store, scope: Scope, period: ReturnPeriod) -> Document:
+def return_status(
+    store: Store, scope: Scope, period: ReturnPeriod, standings: Mapping[Collection, Standing]
+) -> Document:
     """Return how one return stands. Errors: DatabaseError."""
-    from api_pipeline.sdr.outcome import Options
-    from api_pipeline.sdr.plan import plan
-
-    held, older, refused = store.count_held(scope), store.count_older(scope), store.count_refused(scope)
-    collections = {}
-    for collection, one in plan(store, scope, Options()).items():
-        count, in_doubt = held.get(collection.value, (0, 0))
-        collections[collection.value] = {
-            "held": count - in_doubt,
-            "in_doubt": in_doubt,
-            "refused": refused.get(collection.value, 0),
-            "older": older.get(collection.value, 0),
-            "to_put": one.put,
-            "to_delete": one.delete,
+    collections = {
+        name.value: {
+            "held": one.held,
+            "in_doubt": one.in_doubt,
+            "refused": one.refused,
+            "older": one.older,
+            "to_put": one.plan.put,
+            "to_delete": one.plan.delete,
+            "withheld": one.plan.withheld,
         }
+        for name, one in standings.items()
+    }
     return {
         **_named(period),
         "collections": collections,

@@ -15,7 +15,7 @@ from api_pipeline.sdr.checks import SchemaCheck, check_all, misplaced, misplaced
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod, State, state_of
 from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
-from api_pipeline.sdr.plan import Plan, plan
+from api_pipeline.sdr.plan import Rehearsal, rehearse
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import Rules, Session, require_open, wait_for_validation, zoned_now
@@ -156,13 +156,13 @@ def submit(
         return outcome
 
 
-def dry_run(
-    context: Context, wanted: str, options: Options, *, indicative: bool
-) -> tuple[ReturnPeriod, dict[Collection, Plan]]:
+def dry_run(context: Context, wanted: str, options: Options, *, indicative: bool) -> tuple[ReturnPeriod, Rehearsal]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
     period = find_period(context, wanted, indicative=indicative)
     options = _checked(context, Outcome(period, Summary(context.run_id)), options)
-    return period, plan(context.store, context.scope(period), options)
+    # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
+    scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
+    return period, rehearse(context.store, scope, options)
 
 
 def validate(

@@ -1,4 +1,4 @@
-"""What a submission would do, counted without a request, and the guard against deleting too much."""
+"""What a submission would do, and how the records stand, counted without a request; the guard against deletes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from api_pipeline.sdr.checks import id_error
 from api_pipeline.sdr.difference import NotSendable, body_of
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
-from api_pipeline.sdr.session import Session
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 
@@ -21,6 +20,45 @@ class Plan:
     delete: int
     unchanged: int
     withheld: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the records of one collection stand. `older` counts the refused ones that TEC may hold in an older form."""
+
+    held: int
+    in_doubt: int
+    refused: int
+    older: int
+    plan: Plan
+
+
+def standings(store: Store, scope: Scope, options: Options) -> dict[Collection, Standing]:
+    """Return how the records of a period stand, by the tables alone."""
+    held, refused = store.count_held(scope), store.count_refused(scope)
+    found: dict[Collection, Standing] = {}
+    for collection, planned in plan(store, scope, options).items():
+        count, in_doubt = held.get(collection.value, (0, 0))
+        found[collection] = Standing(count - in_doubt, in_doubt, *refused.get(collection.value, (0, 0)), planned)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a submission would do; `refusal` is why the guard against deletes would let it send nothing, else ""."""
+
+    plans: dict[Collection, Plan]
+    refusal: str
+
+
+def rehearse(store: Store, scope: Scope, options: Options) -> Rehearsal:
+    """Return what a submission would do now, and whether the guard against deletes would refuse it."""
+    refusal = ""
+    try:
+        check_deletes(store, scope, options)
+    except TooManyDeletes as error:
+        refusal = str(error)
+    return Rehearsal(plan(store, scope, options), refusal)
 
 
 def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]:
@@ -46,11 +84,10 @@ def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]
     return plans
 
 
-def check_deletes(session: Session, options: Options) -> None:
+def check_deletes(store: Store, scope: Scope, options: Options) -> None:
     """Raise TooManyDeletes where more would be deleted than the share allows; nothing has been sent then."""
     if options.allow_deletes:
         return
-    store, scope = session.store, session.scope
     names = [one.value for one in options.collections]
     held = sum(count for name, (count, _) in store.count_held(scope).items() if name in names)
     gone = sum(count for name, count in store.count_vanished(scope).items() if name in names)

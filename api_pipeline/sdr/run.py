@@ -56,7 +56,7 @@ class Submission:
 
     def run(self) -> None:
         """Send the difference. Errors: those of the receiver and the database, TooManyDeletes, NothingTaken."""
-        check_deletes(self._session, self._options)
+        check_deletes(self._store, self._scope, self._options)
         with self._line:
             while True:
                 try:

@@ -110,14 +110,9 @@ class Store(Baseline, Results):
         """Return for each collection how many of those TEC only ever refused, so that it holds none of them."""
         return {str(row[0]): int(row[1]) for row in self.query("count_vanished_refused", scope.key)}
 
-    def count_older(self, scope: Scope) -> dict[str, int]:
-        """Return for each collection how many refused records TEC may hold in an earlier version."""
-        rows = self.query("count_older", [*scope.key, scope.return_id])
-        return {str(row[0]): int(row[1]) for row in rows}
-
-    def count_refused(self, scope: Scope) -> dict[str, int]:
-        """Return for each collection how many staged records were refused for this period."""
-        return {str(row[0]): int(row[1]) for row in self.query("count_status_words", [scope.return_id])}
+    def count_refused(self, scope: Scope) -> dict[str, tuple[int, int]]:
+        """Return for each collection how many staged records TEC refused, and of how many it may hold an older form."""
+        return {str(row[0]): (int(row[1]), int(row[2] or 0)) for row in self.query("count_refused", scope.key)}
 
     def vanished(self, scope: Scope, collection: Collection) -> Iterator[list[str]]:
         """Yield the ids that TEC holds and nobody stages any more, in pages."""

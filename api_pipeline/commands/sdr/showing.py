@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +12,23 @@ from api_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Context, Outcome
-    from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, TecFinding
-    from api_pipeline.sdr.plan import Plan
+    from api_pipeline.sdr.nouns import ReturnPeriod, State, TecFinding
+    from api_pipeline.sdr.plan import Rehearsal
     from api_pipeline.sdr.report import ResultPage
     from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr.store import Store
 
 
-def show_plan(period: ReturnPeriod, plans: Mapping[Collection, Plan]) -> None:
-    """Print what a submission would do."""
+def show_plan(period: ReturnPeriod, rehearsal: Rehearsal) -> None:
+    """Print what a submission would do, and that the guard against deletes would refuse it where it would."""
     click.echo(f"A submission for the return {period.name} would do this (nothing was sent):")
-    for collection, one in plans.items():
+    for collection, one in rehearsal.plans.items():
         click.echo(
             f"  {collection.value:25} {one.put:9,} to put {one.delete:9,} to delete {one.unchanged:9,} unchanged "
             f"{one.withheld:7,} cannot be sent"
         )
+    if rehearsal.refusal:
+        click.echo(f"The submission would be refused with exit code 1: {rehearsal.refusal}")
 
 
 def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, sdr_session
 
 if TYPE_CHECKING:
+    from api_pipeline.sdr.nouns import Collection
+    from api_pipeline.sdr.outcome import Options
+    from api_pipeline.sdr.plan import Standing
+    from api_pipeline.sdr.settings import SdrSettings
     from api_pipeline.sdr.statements import Scope
     from api_pipeline.sdr.store import Store
 
@@ -26,6 +31,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import returns
     from api_pipeline.sdr.checks import misplaced, misplaced_text
+    from api_pipeline.sdr.plan import standings
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.statements import Scope
 
@@ -36,35 +42,56 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
         begun = store.periods(receiver)
         wanted = [returns.find_begun(period, begun)] if period else begun
         staged = store.count_staged()
+        options = _options(store, started.settings)
+        scopes = {one: Scope(receiver, one.return_id) for one in wanted}
         if as_json:
-            shown = [documents.return_status(store, Scope(receiver, one.return_id), one) for one in wanted]
+            shown = [
+                documents.return_status(store, scope, one, standings(store, scope, options))
+                for one, scope in scopes.items()
+            ]
             print_json(documents.status(shown, staged))
             return
         if words := misplaced(staged):
             click.echo(misplaced_text(words))
         if not wanted:
             click.echo(f"{sum(staged.values()):,} records are staged; no return was begun yet.")
-        for one in wanted:
+        for one, scope in scopes.items():
             click.echo(f"Return {one.name}")
-            _show(store, Scope(receiver, one.return_id), staged)
+            _show_collections(standings(store, scope, options), staged)
+            _show_submission(store, scope)
+            _show_runs(store, scope)
 
 
-def _show(store: Store, scope: Scope, staged: dict[str, int]) -> None:
+def _options(store: Store, settings: SdrSettings) -> Options:
+    """Return the options of a submission, with the records that it would hold back by SDR_CHECK."""
+    from api_pipeline.sdr.checks import check_all
     from api_pipeline.sdr.nouns import Collection
+    from api_pipeline.sdr.openapi import schema_check
     from api_pipeline.sdr.outcome import Options
-    from api_pipeline.sdr.plan import plan
 
-    held, older, refused = store.count_held(scope), store.count_older(scope), store.count_refused(scope)
-    for collection, one in plan(store, scope, Options()).items():
-        name = Collection(collection).value
-        count, in_doubt = held.get(name, (0, 0))
+    if settings.check != "reject":
+        return Options()
+    schema = schema_check(settings.schema, settings.paths) if settings.schema else None
+    found = check_all(store, Collection, schema=schema)
+    return Options(withheld=frozenset((error.collection, error.local_id) for error in found if error.local_id))
+
+
+def _show_collections(found: Mapping[Collection, Standing], staged: Mapping[str, int]) -> None:
+    for collection, one in found.items():
         click.echo(
-            f"  {name:25} {staged.get(name, 0):9,} staged {count - in_doubt:9,} held {in_doubt:7,} in doubt "
-            f"{refused.get(name, 0):7,} refused {one.put:9,} to put {one.delete:7,} to delete"
+            f"  {collection.value:25} {staged.get(collection.value, 0):9,} staged {one.held:9,} held "
+            f"{one.in_doubt:7,} in doubt {one.refused:7,} refused {one.plan.put:9,} to put "
+            f"{one.plan.delete:7,} to delete"
         )
-        if older.get(name):
-            click.echo(f"  {'':25} {older[name]:,} records at TEC may be older than yours: their new form was refused")
-    _show_submission(store, scope)
+        if one.older:
+            click.echo(f"  {'':25} {one.older:,} records at TEC may be older than yours: their new form was refused")
+        if one.plan.withheld:
+            click.echo(
+                f"  {'':25} {one.plan.withheld:,} records cannot be sent as they are; see: d2i-csc-api sdr check"
+            )
+
+
+def _show_runs(store: Store, scope: Scope) -> None:
     for command_name, started, finished, accepted, deleted, wrong, _, code in store.runs(scope):
         ended = f"exit code {code}" if finished else "not finished (at work, or killed)"
         click.echo(

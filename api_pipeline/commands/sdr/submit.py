@@ -69,11 +69,11 @@ def command(
         )
         with open_context(started.settings, started.observers()) as opened:
             if dry_run:
-                found, plans = flows.dry_run(opened, period, options, indicative=indicative)
+                found, rehearsal = flows.dry_run(opened, period, options, indicative=indicative)
                 if as_json:
-                    print_json(documents.planned(found, plans))
+                    print_json(documents.planned(found, rehearsal))
                 else:
-                    show_plan(found, plans)
+                    show_plan(found, rehearsal)
                 return
             outcome = flows.submit(
                 opened, period, options, indicative=indicative, reupload=reupload, validates=validates
