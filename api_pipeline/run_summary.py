@@ -6,7 +6,7 @@ JSON and the Python interface go through those; whoever counts sets the field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,6 +42,7 @@ REMARKS = {
 JSON_NAMES = {"rejected": "invalid", "refused": "rejected"}
 # Those of them that somebody has to look into.
 NOT_TAKEN = ("unknown_status", "blank", "held_without_row")
+_MOST_EXAMPLES = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +51,8 @@ class Counts:
 
     Every due row ends in one of: `accepted` (of which `deleted` were deletions), `unchanged` (nothing to send),
     `rejected` (invalid, so not sent), `refused`, `undelivered`, or `not_tried`. `requests` counts POSTs.
-    `examples` names, for a count, some of the people or words it is about.
+    `examples` names, for a count, some of the people or words it is about. `was_limited` says that more rows are due
+    than the run was allowed to take.
     """
 
     due: int = 0
@@ -71,7 +73,13 @@ class Counts:
     blank: int = 0
     held_without_row: int = 0
     log_lines_deleted: int = 0
+    was_limited: bool = False
     examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, count: str, examples: Sequence[str]) -> None:
+        """Add examples of what a count is about, up to the number that is shown."""
+        if examples:
+            self.examples[count] = [*self.examples.get(count, []), *examples][:_MOST_EXAMPLES]
 
     @property
     def decided(self) -> int:
@@ -113,8 +121,7 @@ class Counts:
 class RunSummary(Counts):
     """One run: what it was, its counts, and what ended it.
 
-    Times are UTC without a zone. `was_limited` says that more rows are due than the run was allowed to take,
-    `is_table_empty` that the table has no row at all.
+    Times are UTC without a zone. `is_table_empty` says that the table has no row at all.
     """
 
     run_id: str
@@ -125,7 +132,6 @@ class RunSummary(Counts):
     started_at: datetime
     finished_at: datetime | None = None
     was_stopped: bool = False
-    was_limited: bool = False
     is_table_empty: bool = False
     errors: list[PipelineError] = field(default_factory=list)
 

@@ -85,7 +85,7 @@ def run_parts(
     limiter = _limiter(call)
     with closing(_receiver(call, limiter)) as receiver:
         yield RunParts(
-            planner=Planner(pages, _log_finding),
+            planner=Planner(pages, call.summary, _log_finding),
             sending=_sending(call, limiter, receiver),
             write_back=write_back,
             batch_size=settings.batch_size,

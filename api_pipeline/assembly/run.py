@@ -15,7 +15,7 @@ from api_pipeline.csc_api.factory import check_transport
 from api_pipeline.db import Retrying, working_as
 from api_pipeline.db.run_lock import locked
 from api_pipeline.delivery.pages import PlanOptions
-from api_pipeline.delivery.planner import PlanCounts
+from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import Run
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.outbox.log_retention import delete_old_lines
@@ -91,7 +91,7 @@ def _execute(call: Call, opened: OpenTables) -> None:
     call.observers.on_due(seen.due - summary.superseded)
     with run_parts(call, opened, options, write_back) as parts:
         Run(parts, summary).execute()
-    summary.due += _not_come_to(store, options, parts.planner.counts)
+    summary.due += _not_come_to(store, options, parts.planner)
     # The last answer may have been waited for so long that the session is gone.
     summary.is_table_empty = not (summary.due or summary.errors) and opened.db.run(store.is_empty)
     if opened.control_tables and request.person_id is None and not summary.errors:
@@ -99,12 +99,12 @@ def _execute(call: Call, opened: OpenTables) -> None:
         _delete_old_log(call, store)
 
 
-def _not_come_to(store: StagingTable, options: PlanOptions, counts: PlanCounts) -> int:
+def _not_come_to(store: StagingTable, options: PlanOptions, planner: Planner) -> int:
     """Return how many due rows a run that ended early has not even read, as far as the database can say."""
-    if counts.is_complete or counts.last_id is None or options.selection.every_row or options.limit is not None:
+    if planner.is_complete or planner.last_id is None or options.selection.every_row or options.limit is not None:
         return 0
     try:
-        left = store.read_due_after(options.selection, counts.last_id)
+        left = store.read_due_after(options.selection, planner.last_id)
         return len(set(left).difference(*(rows.open_ids for rows in options.people.values())))
     except DatabaseError as error:
         _LOG.debug("the rows left over could not be counted: %s", error)

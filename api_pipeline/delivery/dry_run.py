@@ -14,6 +14,7 @@ from api_pipeline.model import Invalid, Outcome, Record, RecordKind
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import Counts
 
 
 @dataclass(slots=True)
@@ -86,15 +87,16 @@ def dry_run(
     """Return what a run would do now. Errors: DatabaseError."""
     tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    planner = Planner(Pages(store, options._replace(testing=True), checker, db), observers.on_finding)
+    counts = Counts()
+    planner = Planner(Pages(store, options._replace(testing=True), checker, db), counts, observers.on_finding)
     for step in chain.from_iterable(planner.rounds()):
         tally.add(step)
     found = tally.found
-    found.due = planner.counts.due
+    found.due = counts.due
     found.requests = ceil(found.records / batch_size)
-    found.nulls_removed = planner.counts.nulls_removed
-    found.warnings = planner.counts.warnings
-    found.was_limited = planner.counts.was_limited
+    found.nulls_removed = counts.nulls_removed
+    found.warnings = counts.warnings
+    found.was_limited = counts.was_limited
     return found
 
 

@@ -6,7 +6,6 @@ The planner is lazy: it plans a page only after the steps of the page before hav
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from api_pipeline.api_response import Reason, refused
@@ -18,8 +17,8 @@ from api_pipeline.outbox.staging_table import PAGE_SIZE
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import plan
 from api_pipeline.payloads.reading import Payload, PayloadError
+from api_pipeline.run_summary import Counts
 
-_NAMED = 5
 _UNSTORABLE_ID = (
     "la_child_id: it has a letter that the database's code page lacks, so what the receiver holds of this child could "
     "not be recorded"
@@ -29,39 +28,22 @@ Step: TypeAlias = "Record | UpToDate | Invalid"
 """What is next for a due row: a record to send, or the outcome of a row that needs none."""
 
 
-@dataclass(slots=True)
-class PlanCounts:
-    """What the planner saw: due rows, null members taken out, findings that were only warnings.
-
-    `blank` counts the rows that would be due but have a blank payload; `blank_people` names the first of them.
-
-    `was_limited` is set where more rows were due than the limit allowed to take. `last_id` is that of the last row
-    seen, None where there was none; `is_complete` says that every due row was seen, or as many as the limit allowed.
-    """
-
-    due: int = 0
-    last_id: int | None = None
-    is_complete: bool = False
-    nulls_removed: int = 0
-    warnings: int = 0
-    was_limited: bool = False
-    blank: int = 0
-    blank_people: list[str] = field(default_factory=list)
-
-
 class Planner:
-    """Plan the steps of the due rows in `pages`.
+    """Plan the steps of the due rows in `pages`, and put into `counts` what is seen of them.
 
-    `on_finding` receives each finding in a payload: person id and finding.
+    `on_finding` receives each finding in a payload: person id and finding. `last_id` is that of the last due row seen,
+    None where there was none; `is_complete` says that every due row was seen, or as many as the limit allows.
     """
 
-    def __init__(self, pages: Pages, on_finding: Callable[[str, Finding], None]) -> None:
+    def __init__(self, pages: Pages, counts: Counts, on_finding: Callable[[str, Finding], None]) -> None:
         self.pages = pages
+        self.counts = counts
+        self.last_id: int | None = None
+        self.is_complete = False
         self._options = pages.options
         self._on_finding = on_finding
         self._planned: set[str] = set()
         self._waiting: list[int] = []
-        self.counts = PlanCounts()
 
     def rounds(self) -> Iterator[Iterator[Step]]:
         """Yield the first step of each due row, by id and up to the limit; then those of the rows that had to wait.
@@ -79,16 +61,16 @@ class Planner:
         limit = self._options.limit
         while not self.counts.was_limited and (page := self.pages.next_page()) is not None:
             self.counts.blank += len(page.blank)
-            self.counts.blank_people += page.blank[: _NAMED - len(self.counts.blank_people)]
+            self.counts.name("blank", page.blank)
             for one in page.due:
                 if self.counts.due == limit:
                     self.counts.was_limited = True
                     break
                 self.counts.due += 1
-                self.counts.last_id = one.row.id
+                self.last_id = one.row.id
                 if (step := self._step(one)) is not None:
                     yield step
-        self.counts.is_complete = True
+        self.is_complete = True
 
     def _round_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for part in in_chunks(ids, PAGE_SIZE):

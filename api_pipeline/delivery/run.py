@@ -97,7 +97,6 @@ class Run:
         self._decided += self._senders.take_decided()
         self._write_decided()
         parts.write_back.forget([record for batch in not_begun for record in batch.records])
-        self._sum_up()
 
     def _send_all(self) -> None:
         """Send the steps of all due rows; a round has one row of a child."""
@@ -188,19 +187,8 @@ class Run:
             count(self._summary, outcome)
             if isinstance(outcome, Accepted) and outcome.record.then is not None:
                 self._follow_ups.append(outcome.record.then)
-        self._summary.due = parts.planner.counts.due
         parts.progress.update(self._summary)
         return True
-
-    def _sum_up(self) -> None:
-        counts, summary = self._parts.planner.counts, self._summary
-        summary.due = counts.due
-        summary.nulls_removed = counts.nulls_removed
-        summary.warnings = counts.warnings
-        summary.was_limited = counts.was_limited
-        summary.blank += counts.blank
-        if counts.blank_people:
-            summary.examples.setdefault("blank", []).extend(counts.blank_people)
 
 
 def count(summary: RunSummary, outcome: Outcome) -> None:

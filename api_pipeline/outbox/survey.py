@@ -104,13 +104,13 @@ def _usual_words(store: StagingTable) -> tuple[str, str]:
 
 def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:
     """Put into `counts` what no run takes, with examples. Errors: DatabaseError."""
+    # Asked first: this may be done again where the database is away meanwhile.
+    blank = people_without_payload(store) if found.without_payload else []
     counts.unknown_status = sum(found.unknown.values())
-    counts.examples["unknown_status"] = [
-        f'"{status or "(blank)"}" of person {found.examples[status]}' for status in list(found.unknown)[:_NAMED]
-    ]
+    named = [f'"{status or "(blank)"}" of person {found.examples[status]}' for status in found.unknown]
+    counts.name("unknown_status", named)
     counts.blank = found.without_payload
-    if found.without_payload:
-        counts.examples["blank"] = people_without_payload(store)
+    counts.name("blank", blank)
 
 
 def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
@@ -122,14 +122,14 @@ def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
         rows = store.connection.query(store.sql("read_payload_beginnings"))
         blank = [str(person or "(no person id)") for person, begins in rows if not str(begins).strip()]
         counts.blank += len(blank)
-        counts.examples["blank"] = [*counts.examples.get("blank", []), *blank][:_NAMED]
+        counts.name("blank", blank)
 
 
 def count_children_without_row(store: StagingTable, receiver: str, counts: Counts) -> None:
     """Put into `counts` the children whom `receiver` holds and who have no row in the table. Errors: DatabaseError."""
     children = children_without_row(store, receiver)
     counts.held_without_row = len(children)
-    counts.examples["held_without_row"] = children[:_NAMED]
+    counts.name("held_without_row", children)
 
 
 def check_ids(store: StagingTable) -> None:

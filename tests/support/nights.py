@@ -78,7 +78,7 @@ class Night:
         checker = Checker(date(2026, 11, 27))
         db = Retrying(store.connection, budget, retake)
         pages = Pages(store, options, checker, db)
-        plan = Planner(pages, on_finding)
+        plan = Planner(pages, self.summary, on_finding)
         write_back = ReliableWriteBack(
             store,
             Destination("run-1", "staging", HERE, control_tables=True, testing=False),

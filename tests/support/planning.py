@@ -14,6 +14,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import Counts
 
 HERE = "https://receiver.example/1"
 AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
@@ -41,7 +42,7 @@ class Plan:
             Checker(date(2026, 11, 27)),
             Retrying(store.connection, RetryBudget(0, lambda: 0, lambda _: None)),
         )
-        self.planner = Planner(pages, lambda person, finding: self.findings.append((person, finding)))
+        self.planner = Planner(pages, Counts(), lambda person, finding: self.findings.append((person, finding)))
         self._rounds = self.planner.rounds()
 
     def next_round(self) -> Iterator[Step]:

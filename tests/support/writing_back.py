@@ -15,6 +15,7 @@ from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import Counts
 from tests.support.planning import OPTIONS
 
 UUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -50,6 +51,5 @@ def read(store: StagingTable) -> list[StagedRow]:
 
 def planner_of(store: StagingTable, on_finding: Callable[[str, Finding], None]) -> Planner:
     """Return a planner of full records over all due rows."""
-    return Planner(
-        Pages(store, OPTIONS._replace(receiver=HERE), Checker(), Retrying(store.connection, RETRY)), on_finding
-    )
+    pages = Pages(store, OPTIONS._replace(receiver=HERE), Checker(), Retrying(store.connection, RETRY))
+    return Planner(pages, Counts(), on_finding)

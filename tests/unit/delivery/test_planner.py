@@ -32,8 +32,8 @@ def test_new_rows_are_sent_whole_in_the_order_of_their_ids(table: TestDatabase, 
         assert record.body.decode() == text_of(child(person))
         assert record.intent_hash == sha256_hex(record.row.json_payload)
         assert (record.was_held, record.was_in_doubt) == (False, False)
-    assert (plan.planner.counts.due, plan.planner.counts.last_id) == (2, 3)
-    assert plan.planner.counts.is_complete
+    assert (plan.planner.counts.due, plan.planner.last_id) == (2, 3)
+    assert plan.planner.is_complete
 
 
 def test_all_pages_of_a_table_are_planned_and_none_twice(table: TestDatabase, store: StagingTable) -> None:
@@ -127,7 +127,7 @@ def test_rows_with_a_blank_payload_are_counted_and_five_are_named(table: TestDat
 
     assert row_ids(plan.steps()) == [9]
     assert plan.planner.counts.blank == 7
-    assert plan.planner.counts.blank_people == ["P0", "P1", "P2", "P3", "P4"]
+    assert plan.planner.counts.examples["blank"] == ["P0", "P1", "P2", "P3", "P4"]
     assert plan.planner.counts.due == 1
 
 

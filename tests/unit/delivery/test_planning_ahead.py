@@ -78,4 +78,4 @@ def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: Staging
 
     assert len(list(steps)) == PAGE_SIZE - 1
     plan.planner.pages.read_ahead()
-    assert plan.planner.counts.is_complete
+    assert plan.planner.is_complete

@@ -98,7 +98,7 @@ def test_answers_that_cannot_be_written_end_the_run_and_count_as_accepted(
 
     def drop_and_accept(records: Sequence[bytes]) -> Answer:
         until = time.monotonic() + 10
-        while not night.parts.planner.counts.is_complete and time.monotonic() < until:
+        while not night.parts.planner.is_complete and time.monotonic() < until:
             time.sleep(0.001)
         table.execute(f"DROP TABLE IF EXISTS {table.table}")
         return accept(records)
