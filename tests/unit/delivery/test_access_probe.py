@@ -53,7 +53,7 @@ def test_403_after_an_acceptance_says_that_access_ended_within_the_run() -> None
 
 
 @pytest.mark.parametrize(("asked_s", "minutes"), [(5.0, 1), (600.0, 10)])
-def test_wait_that_the_receiver_asks_for_is_told_in_minutes(asked_s: float, minutes: int) -> None:
+def test_wait_that_the_receiver_asks_for_is_given_in_minutes(asked_s: float, minutes: int) -> None:
     probe = AccessProbe(Receiver(FORBIDDEN))
     probe.note_accepted()
 

@@ -110,7 +110,7 @@ def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase
     assert [one.intent_hash for one in records if isinstance(one, Record)] == ["", ""]
 
 
-def test_limit_takes_the_first_rows_and_tells_that_more_are_due(table: TestDatabase, store: StagingTable) -> None:
+def test_limit_takes_the_first_rows_and_says_that_more_are_due(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(person) for person in "ABC"])
     limited, exact = Plan(store, OPTIONS._replace(limit=2)), Plan(store, OPTIONS._replace(limit=3))
 

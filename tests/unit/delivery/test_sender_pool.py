@@ -143,7 +143,7 @@ def test_pool_is_idle_once_the_end_of_each_batch_was_taken() -> None:
         assert len(until_idle(pool)) == 1
 
 
-def test_where_nothing_happens_nothing_is_waited_for_or_only_so_long() -> None:
+def test_taking_decided_records_waits_only_as_long_as_given() -> None:
     with working(Receiver()) as (pool, _):
         pool.submit(batch(1))
 
@@ -163,7 +163,7 @@ def test_error_of_the_pipeline_ends_its_batch_and_stops_all_senders() -> None:
         assert stop.is_set
 
 
-def test_program_error_while_sending_is_told_without_its_text() -> None:
+def test_program_error_while_sending_is_reported_without_its_text() -> None:
     receiver = Receiver(error=KeyError("a child's name"))
     receiver.go_on.set()
     with working(receiver) as (pool, stop):

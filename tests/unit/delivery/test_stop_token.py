@@ -43,7 +43,7 @@ def test_end_of_a_run_is_not_a_reason() -> None:
     assert (night.summary.was_stopped, night.summary.errors, night.summary.exit_code) == (False, [], 0)
 
 
-def test_first_error_of_a_kind_is_kept_and_every_other_kind() -> None:
+def test_first_error_of_each_kind_is_kept() -> None:
     night = Night()
     first, other = AuthenticationRefused("the first"), ServiceUnavailable("another")
     for error in (first, AuthenticationRefused("the second"), other):
@@ -53,7 +53,7 @@ def test_first_error_of_a_kind_is_kept_and_every_other_kind() -> None:
     assert night.summary.exit_code == 4
 
 
-def test_of_one_loss_of_the_database_the_longer_sentence_is_kept() -> None:
+def test_longer_sentence_of_one_loss_of_the_database_is_kept() -> None:
     night = Night()
     for text in ("Lost.", "Lost. Receipts are kept.", "Lost. Receipts are kept.", "Another loss."):
         night.stop.set(DatabaseError(text))

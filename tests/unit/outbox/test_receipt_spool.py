@@ -77,7 +77,7 @@ def test_line_as_it_was_written_is_read(spool: ReceiptSpool) -> None:
         {"more": 1},
     ],
 )
-def test_line_with_a_member_of_another_form_is_no_receipt(changes: dict[str, object]) -> None:
+def test_line_with_a_member_of_another_form_is_not_a_receipt(changes: dict[str, object]) -> None:
     assert parsed(json.dumps({**RECEIPT._asdict(), **changes})) is None
 
 
@@ -193,7 +193,7 @@ def test_tables_of_one_name_in_two_databases_have_a_file_each(tmp_path: Path) ->
     assert {path.parent for path in paths} == {tmp_path}
 
 
-def test_first_shard_takes_over_what_a_run_on_the_whole_table_left(tmp_path: Path) -> None:
+def test_first_shard_reads_the_file_that_a_run_on_the_whole_table_left(tmp_path: Path) -> None:
     whole = ReceiptSpool(tmp_path, "staging")
     first, second = (ReceiptSpool(tmp_path, "staging", shard=(part, 2)) for part in (1, 2))
     put(whole, LINE + "\n")
@@ -204,7 +204,7 @@ def test_first_shard_takes_over_what_a_run_on_the_whole_table_left(tmp_path: Pat
     assert first.read() == [RECEIPT]
 
 
-def test_run_on_the_whole_table_takes_over_what_shards_left(tmp_path: Path) -> None:
+def test_run_on_the_whole_table_reads_the_files_that_shards_left(tmp_path: Path) -> None:
     whole = ReceiptSpool(tmp_path, "staging")
     for part in (1, 2):
         ReceiptSpool(tmp_path, "staging", shard=(part, 2)).add("run-1", "here", 1, [accepted(part)])
@@ -214,7 +214,7 @@ def test_run_on_the_whole_table_takes_over_what_shards_left(tmp_path: Path) -> N
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_take_over_that_was_cut_short_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_reading_that_was_cut_short_is_finished_by_the_next_run(tmp_path: Path) -> None:
     spool = ReceiptSpool(tmp_path, "staging")
     spool.path.with_name(f"{spool.path.name}.taken").write_text(LINE + "\n", encoding="utf-8")
 

@@ -129,7 +129,7 @@ def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, 
     assert recovered(saved, changed, None) is None
 
 
-def test_of_several_receipts_of_a_row_the_last_counts_beside_its_purge(spool: ReceiptSpool) -> None:
+def test_last_of_several_receipts_of_a_row_counts_beside_its_purge(spool: ReceiptSpool) -> None:
     spool.add("run-1", "here", 1, [accepted()])
     (first,) = spool.read()
     later, other, purge = first._replace(receipt="later"), first._replace(row_id=2), first._replace(kind="purge")

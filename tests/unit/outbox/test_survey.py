@@ -79,7 +79,7 @@ def test_word_of_a_deleted_row_is_never_unknown(table: TestDatabase, store: Stag
     assert survey(store).unknown == {}
 
 
-def test_words_with_blanks_that_sql_does_not_strip_are_told(table: TestDatabase, store: StagingTable) -> None:
+def test_words_with_blanks_that_sql_does_not_strip_are_listed(table: TestDatabase, store: StagingTable) -> None:
     statuses = ["pending", "  Error ", "pending\t", "\u00a0error", "odd\t"]
     fill(table, table.table, [staged(str(place), status=status) for place, status in enumerate(statuses)])
     fill(table, table.table, [staged("A", state="deleted\n"), staged("B", state=" Deleted")])

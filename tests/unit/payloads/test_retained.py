@@ -66,20 +66,20 @@ def test_retained_element_is_neither_purged_nor_forgotten(policy: Policy) -> Non
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-def test_where_nothing_else_changed_nothing_is_sent(policy: Policy) -> None:
+def test_nothing_is_sent_where_only_retained_elements_are_missing(policy: Policy) -> None:
     held = child(referral("R1", "P1", "P2"))
     assert send(held, child(referral("R1", "P2")), policy, OLD)[2] == 0
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-def test_it_is_purged_once_it_vanished_from_the_ssd_as_well(policy: Policy) -> None:
+def test_element_is_purged_once_it_vanished_from_the_ssd_as_well(policy: Policy) -> None:
     held = child(referral("R1", "P1", "P2"))
     truth, noted, _ = send(held, child(referral("R1", "P2")), policy)
     assert content(truth) == content(noted) == content(child(referral("R1", "P2")))
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-def test_whole_episodes_and_blocks_are_kept_alike(policy: Policy) -> None:
+def test_whole_episodes_and_blocks_are_retained_as_well(policy: Policy) -> None:
     adoption = {"matched_date": "2022-01-01"}
     held = child(referral("R1", "P1"), referral("R2", adoption=adoption), health_and_wellbeing={"sdq_assessments": []})
     payload = child(referral("R2", referral_date="2025-01-01"))
@@ -92,7 +92,7 @@ def test_whole_episodes_and_blocks_are_kept_alike(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", [FULL, DELTAS])
-def test_a_part_goes_with_the_episode_that_was_deleted(policy: Policy) -> None:
+def test_retained_part_is_purged_with_the_episode_that_was_deleted(policy: Policy) -> None:
     held = child(referral("R1", "P1"), referral("R2"))
     truth, noted, _ = send(held, child(referral("R2")), policy, OLD)
     assert content(truth) == content(noted) == content(child(referral("R2")))
@@ -110,7 +110,7 @@ def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
     assert OLD in paths_in(orjson.loads(record.held_after or ""))
 
 
-def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
+def test_retained_element_is_kept_where_an_answer_was_lost() -> None:
     before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
     staged = row(child(referral("R1", "P2")), (OLD,))
     unanswered = State(orjson.dumps(between).decode(), sent_of="0" * 64)
@@ -125,7 +125,7 @@ def test_it_is_kept_too_where_an_answer_was_never_learnt() -> None:
         assert content(after) == content(orjson.loads(record.held_after or "")) == content(before)
 
 
-def test_it_is_sent_again_if_a_lost_answer_requires_a_whole_purge() -> None:
+def test_retained_element_is_sent_again_after_a_purge_of_the_child() -> None:
     held = child(referral("R1", "P1", "P2"))
     staged = row(child(referral("R1", "P2")), (OLD,))
     baseline = Baseline((State(orjson.dumps(held).decode()), State(None, sent_of="0" * 64)))
@@ -165,7 +165,7 @@ def test_receiver_ends_with_payload_and_retained_parts(policy: Policy, seed: int
 
 
 @pytest.mark.parametrize("text", ["", "x", "null", "{}", "[1]", "[[]]", '[["a", 1]]', '["a"]'])
-def test_what_is_no_list_of_paths_keeps_nothing(text: str) -> None:
+def test_text_that_is_not_a_list_of_paths_retains_nothing(text: str) -> None:
     assert read_paths(text) == ()
 
 

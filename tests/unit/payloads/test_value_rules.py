@@ -27,37 +27,37 @@ def with_details(**details: Any) -> str:
 
 
 @pytest.mark.parametrize("year", ["0001-01-01", "1753-01-01", "1899-12-30", "1900-01-01", "2099-12-31", "9999-12-31"])
-def test_date_of_no_date_is_warned_of(year: str) -> None:
+def test_default_date_gets_a_warning(year: str) -> None:
     text = with_details().replace("2025-02-03", year)
 
     assert ("default date", "$.health_and_wellbeing.sdq_assessments[0].date") in found(text)
 
 
-def test_birth_in_the_future_is_warned_of() -> None:
+def test_birth_in_the_future_gets_a_warning() -> None:
     assert ("born later", "$.child_details.date_of_birth") in found(with_details(date_of_birth="2027-01-31"))
     assert "born later" not in {rule for rule, _ in found(with_details(date_of_birth="2026-11-02"))}
 
 
 @pytest.mark.parametrize("written", ["7.0", "2e1", "-1E1"])
-def test_whole_number_written_as_another_is_warned_of(written: str) -> None:
+def test_whole_number_with_a_point_or_exponent_gets_a_warning(written: str) -> None:
     text = with_details().replace('"score": 3', f'"score": {written}')
 
     assert ("whole number", "$.health_and_wellbeing.sdq_assessments[0].score") in found(text)
 
 
 @pytest.mark.parametrize("sign", ["\\u0000", "\\u001F", "\\b", "\\u0085", "\x7f", "\x9b"])
-def test_control_character_in_a_text_is_warned_of(sign: str) -> None:
+def test_control_character_in_a_text_gets_a_warning(sign: str) -> None:
     text = with_details(first_name="A@B").replace("@", sign)
 
     assert ("control character", "$.child_details.first_name") in found(text)
 
 
-def test_ordinary_values_are_not_warned_of() -> None:
+def test_ordinary_values_get_no_warning() -> None:
     text = with_details(first_name="Zoë\\n 2e1 12.0 1900", surname="1900-01-01 Street")
 
     assert {rule for rule, _ in found(text)} <= {"CIN 8770Q"}
 
 
 @pytest.mark.parametrize(("person", "is_warned"), [("C7", False), (" C7  ", False), ("", False), ("C8", True)])
-def test_row_and_payload_of_two_people_are_warned_of(person: str, is_warned: bool) -> None:
+def test_row_and_payload_of_two_people_get_a_warning(person: str, is_warned: bool) -> None:
     assert bool(identity_findings(person, "C7")) == is_warned
