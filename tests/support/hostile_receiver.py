@@ -53,11 +53,11 @@ class Talk:
         """Write bytes. Errors: OSError when the client has gone."""
         self.connection.sendall(data)
 
-    def drip(self, data: bytes) -> None:
+    def drip(self, data: bytes, gap_s: float = _DRIP_S) -> None:
         """Write bytes one by one, for ever longer than anybody should wait."""
         for byte in data:
             self.send(bytes([byte]))
-            time.sleep(_DRIP_S)
+            time.sleep(gap_s)
 
     def answer(self, body: bytes, status: int = 200, head: str = "") -> None:
         """Write a whole answer; `head` are further header lines, each with its line end."""

@@ -19,23 +19,13 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.model import (
-    Accepted,
-    Batch,
-    DeliveryFailed,
-    Outcome,
-    Receipt,
-    Record,
-    RecordKind,
-    Rejected,
-    StagedRow,
-)
+from api_pipeline.model import Accepted, Batch, DeliveryFailed, Outcome, Receipt, Record, RecordKind, Rejected
 from tests.support.effort import examples
+from tests.support.rows import due_row
 
 
 def record(number: int) -> Record:
-    row = StagedRow(number, f"P{number}", "new", "pending", "{}", None, has_previous=False)
-    return Record(row, f"P{number}", RecordKind.FULL, f"{number}".encode(), "{}")
+    return Record(due_row(number), f"P{number}", RecordKind.FULL, f"{number}".encode(), "{}")
 
 
 @dataclass

@@ -11,6 +11,7 @@ from api_pipeline.csc_api.answers import Answer, Malformed, Transient
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.delivery.division import Division, Suspect, is_divisible, was_lost_before
 from api_pipeline.model import Record, RecordKind, StagedRow
+from tests.support.rows import due_row
 
 ERROR_500 = Transient(500, "HTTP 500", None, may_have_arrived=True)
 RESET = Transient(None, "network error: reset", None, may_have_arrived=True)
@@ -30,7 +31,7 @@ class Receiver:
 
 
 def row(number: int, status: str = "pending", response: str | None = None) -> StagedRow:
-    return StagedRow(number, f"P{number}", "new", status, "{}", None, has_previous=False, api_response=response)
+    return due_row(number, submission_status=status, api_response=response)
 
 
 def record(number: int, *, was_lost: bool = False) -> Record:

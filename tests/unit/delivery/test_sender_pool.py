@@ -13,9 +13,10 @@ from api_pipeline.csc_api.answers import Answer, Receipts, Transient
 from api_pipeline.delivery.sender_pool import Decided, SenderPool, Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
-from api_pipeline.model import Accepted, Batch, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.model import Accepted, Batch, Receipt, Record, RecordKind
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.transport.rate_limit import RateLimiter
+from tests.support.rows import due_row
 
 # Longer than any event takes to come; reached only by a test that fails.
 WAIT_S = 10.0
@@ -56,8 +57,7 @@ class Stop(StopToken):
 
 
 def batch(number: int) -> Batch:
-    row = StagedRow(number, f"P{number}", "new", "pending", "{}", None, has_previous=False)
-    return Batch(number, (Record(row, f"P{number}", RecordKind.FULL, f"receipt-{number}".encode(), "{}"),))
+    return Batch(number, (Record(due_row(number), f"P{number}", RecordKind.FULL, f"receipt-{number}".encode(), "{}"),))
 
 
 @contextmanager

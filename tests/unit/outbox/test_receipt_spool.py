@@ -14,9 +14,10 @@ import pytest
 
 from api_pipeline.api_response import given
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Accepted, DeliveryFailed, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.model import DeliveryFailed, RecordKind
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt, parsed
 from api_pipeline.payloads.reading import sha256_hex
+from tests.support.rows import accepted_row
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
 
@@ -131,19 +132,12 @@ def test_nothing_waits_at_the_name_of_the_file_that_is_written_first(spool: Rece
     assert [path.name for path in spool.path.parent.glob(".receipts-*")] == []
 
 
-def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetime | None = AT) -> Accepted:
-    state = "deleted" if kind is RecordKind.DELETION else "new"
-    row = StagedRow(number, f"P{number}", state, "pending", f'{{"n":{number}}}', None, has_previous=False)
-    record = Record(row, f"C{number}", kind, row.json_payload.encode(), row.json_payload)
-    return Accepted(record, Receipt(RECEIPT.receipt, at), 201)
-
-
 def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:
-    whole = accepted(1)
+    whole = accepted_row(1)
     purge = replace(whole, record=whole.record._replace(kind=RecordKind.PURGE, then=whole.record))
-    lost = DeliveryFailed(accepted(2).record, given("HTTP 503", 503), may_have_arrived=True)
+    lost = DeliveryFailed(accepted_row(2).record, given("HTTP 503", 503), may_have_arrived=True)
 
-    assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted(3, at=None)]) == 3
+    assert spool.add("run-1", "here", 7, [purge, lost, whole, accepted_row(3, at=None)]) == 3
 
     before, first, second = spool.read()
     assert (before.row_id, before.kind, before.sent_hash) == (1, "purge", purge.record.sent_hash)
@@ -155,7 +149,7 @@ def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: Receipt
 
 
 def test_without_an_acceptance_no_file_is_made(spool: ReceiptSpool) -> None:
-    assert spool.add("run-1", "here", 1, [DeliveryFailed(accepted().record, given("HTTP 503", 503), True)]) == 0
+    assert spool.add("run-1", "here", 1, [DeliveryFailed(accepted_row().record, given("HTTP 503", 503), True)]) == 0
     assert not spool.path.exists()
     assert spool.read() == []
 
@@ -164,7 +158,7 @@ def test_line_cut_short_by_a_power_cut_swallows_no_later_receipt(spool: ReceiptS
     put(spool, f"{LINE}\n{LINE[:40]}")
     assert spool.read() == [RECEIPT]
 
-    spool.add("run-1", "here", 1, [accepted(5)])
+    spool.add("run-1", "here", 1, [accepted_row(5)])
 
     assert [receipt.row_id for receipt in spool.read()] == [-5, 5]
 
@@ -173,7 +167,7 @@ def test_file_that_cannot_be_written_is_an_error_that_tells_what_follows(tmp_pat
     (tmp_path / "spool").write_text("a file in place of the folder")
 
     with pytest.raises(DatabaseError, match=r"^1 receipts could be written neither .* will be sent again\.$"):
-        ReceiptSpool(tmp_path / "spool", "dbo.staging").add("run-1", "here", 1, [accepted()])
+        ReceiptSpool(tmp_path / "spool", "dbo.staging").add("run-1", "here", 1, [accepted_row()])
 
 
 def test_file_goes_once_nothing_is_left_to_keep(spool: ReceiptSpool) -> None:
@@ -207,8 +201,8 @@ def test_first_shard_reads_the_file_that_a_run_on_the_whole_table_left(tmp_path:
 def test_run_on_the_whole_table_reads_the_files_that_shards_left(tmp_path: Path) -> None:
     whole = ReceiptSpool(tmp_path, "staging")
     for part in (1, 2):
-        ReceiptSpool(tmp_path, "staging", shard=(part, 2)).add("run-1", "here", 1, [accepted(part)])
-    ReceiptSpool(tmp_path, "another", shard=(1, 2)).add("run-1", "here", 1, [accepted(9)])
+        ReceiptSpool(tmp_path, "staging", shard=(part, 2)).add("run-1", "here", 1, [accepted_row(part)])
+    ReceiptSpool(tmp_path, "another", shard=(1, 2)).add("run-1", "here", 1, [accepted_row(9)])
 
     assert [receipt.row_id for receipt in whole.read()] == [1, 2]
     assert len(list(tmp_path.iterdir())) == 2

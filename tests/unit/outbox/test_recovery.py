@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api_pipeline.db.retry import RetryBudget, Retrying
-from api_pipeline.model import Accepted, Receipt, Record, RecordKind, StagedRow
+from api_pipeline.model import Accepted, Receipt, Record, RecordKind
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -18,6 +19,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
+from tests.support.rows import accepted_row
 from tests.support.staging import change, fill, staged, table_rows
 
 AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
@@ -27,13 +29,6 @@ HERE = "https://receiver.example/1"
 @pytest.fixture
 def spool(tmp_path: Path) -> ReceiptSpool:
     return ReceiptSpool(tmp_path / "spool", "dbo.staging", "sql01")
-
-
-def accepted(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetime | None = AT) -> Accepted:
-    state = "deleted" if kind is RecordKind.DELETION else "new"
-    row = StagedRow(number, f"P{number}", state, "pending", f'{{"n":{number}}}', None, has_previous=False)
-    record = Record(row, f"C{number}", kind, row.json_payload.encode(), row.json_payload)
-    return Accepted(record, Receipt("0f8fad5b-d9cb-469f-a165-70867728950e", at), 201)
 
 
 def recovery(store: StagingTable, spool: ReceiptSpool) -> Recovery:
@@ -96,7 +91,7 @@ def test_receipts_of_another_receiver_stay_in_the_file(
 
 @pytest.mark.parametrize("kind", [RecordKind.FULL, RecordKind.DELTA, RecordKind.DELETION])
 def test_saved_receipt_becomes_the_outcome_it_was(spool: ReceiptSpool, kind: RecordKind) -> None:
-    outcome = accepted(4, kind)
+    outcome = accepted_row(4, kind)
     spool.add("run-1", "here", 1, [outcome])
     (saved,) = spool.read()
 
@@ -110,27 +105,18 @@ def test_saved_receipt_becomes_the_outcome_it_was(spool: ReceiptSpool, kind: Rec
 
 
 @pytest.mark.parametrize("changes", [{"json_payload": '{"n":5}'}, {"row_state": "deleted"}, {"person_id": "P2"}])
-def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, changes: dict[str, str]) -> None:
-    outcome = accepted()
+def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, changes: dict[str, Any]) -> None:
+    outcome = accepted_row()
     spool.add("run-1", "here", 1, [outcome])
     (saved,) = spool.read()
     row = outcome.record.row
-    changed = StagedRow(
-        id=row.id,
-        person_id=changes.get("person_id", row.person_id),
-        row_state=changes.get("row_state", row.row_state),
-        submission_status=row.submission_status,
-        json_payload=changes.get("json_payload", row.json_payload),
-        current_hash=None,
-        has_previous=False,
-    )
 
     assert recovered(saved, row, None) is not None
-    assert recovered(saved, changed, None) is None
+    assert recovered(saved, row._replace(**changes), None) is None
 
 
 def test_last_of_several_receipts_of_a_row_counts_beside_its_purge(spool: ReceiptSpool) -> None:
-    spool.add("run-1", "here", 1, [accepted()])
+    spool.add("run-1", "here", 1, [accepted_row()])
     (first,) = spool.read()
     later, other, purge = first._replace(receipt="later"), first._replace(row_id=2), first._replace(kind="purge")
 

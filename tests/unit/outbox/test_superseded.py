@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from api_pipeline.api_response import superseded
-from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import (
-    RowsOfPerson,
-    newest_only,
-    people_with_several_rows,
-    superseded_before,
-)
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only, people_with_several_rows, superseded_before
 from tests.support.databases import TestDatabase
+from tests.support.rows import due_row
 from tests.support.staging import fill, staged
-
-
-def row(row_id: int, person: str) -> StagedRow:
-    return StagedRow(row_id, person, "new", "pending", "{}", None, has_previous=False)
 
 
 def test_only_people_with_more_than_one_row_are_found(table: TestDatabase, store: StagingTable) -> None:
@@ -59,7 +50,7 @@ def test_rows_without_a_person_are_never_taken_for_one_person(table: TestDatabas
 
 
 def test_superseded_rows_are_left_out_and_the_newest_knows_them() -> None:
-    rows = [row(1, "A"), row(2, "B"), row(3, "A"), row(4, "A")]
+    rows = [due_row(number, person_id=person) for number, person in enumerate("ABAA", 1)]
 
     kept = newest_only(rows, {"A": RowsOfPerson(4, False, (3,), 1)})
 
@@ -67,7 +58,7 @@ def test_superseded_rows_are_left_out_and_the_newest_knows_them() -> None:
 
 
 def test_row_that_was_added_after_the_look_is_kept() -> None:
-    (kept,) = newest_only([row(9, "A")], {"A": RowsOfPerson(4, False, (1,))})
+    (kept,) = newest_only([due_row(9, person_id="A")], {"A": RowsOfPerson(4, False, (1,))})
 
     assert (kept.id, kept.supersedes) == (9, ())
 

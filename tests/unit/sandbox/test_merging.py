@@ -13,16 +13,13 @@ from hypothesis import strategies as st
 
 from api_pipeline.sandbox.simulator import Reading
 from api_pipeline.sandbox.simulator.merging import BLOCKS, KEYS, held_after
+from tests.support.simulated import child
 
 MERGE, REPLACE = Reading.MERGE, Reading.REPLACE
 
 
 def episode(name: str = "E1", **members: Any) -> dict[str, Any]:
     return {"social_care_episode_id": name, **members}
-
-
-def child(**members: Any) -> dict[str, Any]:
-    return {"la_child_id": "A1", **members}
 
 
 def test_structure_is_that_of_the_published_schema() -> None:
