@@ -80,8 +80,24 @@ def command(
         click.echo(text, nl=False)
     elif not common.quiet:
         click.echo("\n".join(said))
-    if not common.env_file and not any((place / file).is_file() for file in (".env", "env.txt")):
+    _warn(place, Path.cwd() / common.env_file if common.env_file else None)
+
+
+def _warn(place: Path, env_file: Path | None) -> None:
+    """Warn of what would keep the task from sending: no settings file, or testing mode in it."""
+    from api_pipeline.settings.sources import gather
+    from api_pipeline.settings.values import Values
+
+    # The task does not have the environment of this command, so the file alone counts.
+    gathered = gather({}, {}, place, None, env_file, only_logging=False)
+    if not gathered.file and not env_file:
         click.echo(f"Warning: there is no .env in {place}; the run needs its settings there.", err=True)
+    elif Values(gathered.found).boolean("TESTING_MODE"):
+        click.echo(
+            f"Warning: TESTING_MODE is on in {gathered.file or env_file}, so the task sends nothing; "
+            "set TESTING_MODE=false there when you go live.",
+            err=True,
+        )
 
 
 def _install(job: ScheduledRun, writes: Scheduler) -> list[str]:

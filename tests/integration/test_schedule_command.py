@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     """Return a working folder with a settings file, whose name has blanks and a percent sign."""
     path = tmp_path / "csc api 100%"
     path.mkdir()
-    (path / ".env").write_text("CLIENT_SECRET=not-for-the-task\n", encoding="utf-8")
+    (path / ".env").write_text("CLIENT_SECRET=not-for-the-task\nTESTING_MODE=false\n", encoding="utf-8")
     return path
 
 
@@ -50,6 +50,12 @@ def test_printing_makes_nothing_and_names_this_program_and_folder(
     assert str(folder / "run.log") in shown
     assert "not-for-the-task" not in shown
     assert not (Path(machine["STAND_INS"]) / "calls.jsonl").exists()
+
+
+def test_task_that_would_send_nothing_is_printed_with_a_warning(machine: dict[str, str], tmp_path: Path) -> None:
+    assert "there is no .env in" in schedule("--kind cron", machine, tmp_path).err
+    (tmp_path / ".env").write_text("LA_CODE=845\n", encoding="utf-8")
+    assert "TESTING_MODE is on in" in schedule("--kind cron", machine, tmp_path).err
 
 
 def test_options_of_the_call_go_into_the_task(machine: dict[str, str], folder: Path) -> None:
