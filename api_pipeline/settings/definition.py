@@ -84,6 +84,12 @@ class Setting(NamedTuple):
             return "one of " + ", ".join(self.choices)
         return _EXPECTED[self.kind]
 
+    @property
+    def in_short(self) -> str:
+        """Return what the setting is, the first sentence of its meaning, in words that fit after "expected"."""
+        sentence = self.meaning.partition(". ")[0].rstrip(".")
+        return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+
 
 _EXPECTED: dict[SettingKind, str] = {
     SettingKind.TEXT: "a text on one line",

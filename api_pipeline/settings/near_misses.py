@@ -54,7 +54,9 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
             another = f"The file {path} is not read, because another one was asked for."
             sentences.append(another if path.name in FILE_NAMES else not_read(path))
         else:
-            sentences.append(f"The file {path} is not read, because {read} is; keep the settings in one of them.")
+            # A file named by --env-file may stand beside another on purpose: test.env beside .env.
+            advice = "; keep the settings in one of them" if read in candidates else ""
+            sentences.append(f"The file {path} is not read, because {read} is{advice}.")
     return sentences
 
 

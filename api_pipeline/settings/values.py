@@ -190,7 +190,7 @@ class Values:
     def missing(self, name: str, expected: str = "") -> None:
         """Record that `name` has no value and needs one."""
         self.missed.append(name)
-        self.errors.append(f"{name} is missing: expected {expected or self.table[name].expected}.")
+        self.errors.append(f"{name} is missing: expected {expected or self.table[name].in_short}.")
 
     def shown(self, name: str) -> str:
         """Return the value as it may be shown: a secret never is."""

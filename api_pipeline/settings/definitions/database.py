@@ -35,8 +35,9 @@ DATABASE_SETTINGS = (
         "TABLE_NAME",
         Group.DATABASE,
         SettingKind.TABLE,
-        "The staging table, optionally schema.table.",
+        "The staging table, optionally schema.table. Always set it: without it, testing mode checks another table than "
+        "live mode sends.",
         default_note="ssd_api_data_staging_anon when testing, ssd_api_data_staging when live",
-        example="ssd_api_data_staging_anon",
+        example="ssd_api_data_staging",
     ),
 )

@@ -36,7 +36,7 @@ NOTIFY_SETTINGS = (
         "NOTIFY_EMAIL_TO",
         Group.NOTIFY,
         SettingKind.LIST,
-        "Who gets a mail. It needs NOTIFY_EMAIL_FROM and NOTIFY_EMAIL_SERVER.",
+        "The addresses that get a mail. It needs NOTIFY_EMAIL_FROM and NOTIFY_EMAIL_SERVER.",
         default_note="nobody",
         example="data.team@council.example",
     ),
