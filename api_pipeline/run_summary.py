@@ -6,6 +6,7 @@ JSON and the Python interface go through those; whoever counts sets the field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,18 +25,21 @@ LABELS = {
     "not_tried": "not tried",
     "requests": "requests",
 }
-# What a summary says besides, where there is any of it.
+# What a summary says besides, where there is any of it, in the words of `counted`.
 REMARKS = {
-    "purges": "records went in two steps, the first of them a purge",
-    "nulls_removed": "null members were taken out of payloads",
-    "warnings": "findings in payloads were only warnings (see: d2i-csc-api validate)",
-    "receipts_recovered": "receipts of an earlier run were written back first",
-    "receipts_spooled": "receipts could not be written and are kept in a file for the next run",
-    "superseded": "older rows were closed, because a newer row of the same person was accepted",
-    "unknown_status": "rows have a submission_status that is none of pending, error, testing, sent: no run takes them",
-    "blank": "rows would be due but have no payload: no run takes them",
-    "log_lines_deleted": "lines of the submission log were older than LOG_KEEP_DAYS and were deleted",
-    "held_without_row": "children are held by the receiver and have no row in the table any more",
+    "purges": "{record|records} went in two steps, the first of them a purge",
+    "nulls_removed": "null {member was|members were} taken out of payloads",
+    "warnings": "{finding in a payload was only a warning|findings in payloads were only warnings} "
+    "(see: d2i-csc-api validate)",
+    "receipts_recovered": "{receipt of an earlier run was|receipts of an earlier run were} written back first",
+    "receipts_spooled": "{receipt could not be written and is|receipts could not be written and are} kept in a file "
+    "for the next run",
+    "superseded": "older {row was|rows were} closed, because a newer row of the same person was accepted",
+    "unknown_status": "{row has|rows have} a submission_status that is none of pending, error, testing, sent: no run "
+    "takes {it|them}",
+    "blank": "{row would be due but has|rows would be due but have} no payload: no run takes {it|them}",
+    "log_lines_deleted": "{line|lines} of the submission log older than LOG_KEEP_DAYS {was|were} deleted",
+    "held_without_row": "{child has|children have} no row in the table any more, but the receiver holds {it|them}",
 }
 
 # Names in JSON, where programs of others know a count by another one than the field's.
@@ -43,6 +47,11 @@ JSON_NAMES = {"rejected": "invalid", "refused": "rejected"}
 # Those of them that somebody has to look into.
 NOT_TAKEN = ("unknown_status", "blank", "held_without_row")
 _MOST_EXAMPLES = 5
+
+
+def counted(count: int, text: str) -> str:
+    """Return a count and what is counted, in the singular where it is one: "{row was|rows were} read"."""
+    return f"{count} " + re.sub(r"{(.*?)\|(.*?)}", r"\1" if count == 1 else r"\2", text)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,7 +122,7 @@ class Counts:
             if count := getattr(self, name):
                 examples = self.examples.get(name)
                 named = f" (for example {', '.join(examples)})" if examples else ""
-                found.append(f"{count} {REMARKS[name]}{named}")
+                found.append(f"{counted(count, REMARKS[name])}{named}")
         return found
 
 

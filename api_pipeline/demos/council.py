@@ -18,7 +18,7 @@ from api_pipeline.assembly.run import run
 from api_pipeline.db import Connection
 from api_pipeline.demos.database import open_new
 from api_pipeline.reports.console import summary_lines
-from api_pipeline.run_summary import RunSummary
+from api_pipeline.run_summary import RunSummary, counted
 from api_pipeline.sandbox.sample_table import BROKEN_EVERY, SEED, UNKNOWN_MEMBER
 from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SCOPE, SUPPLIER_KEY, SimulatorServer
 from api_pipeline.sandbox.synthetic_ssd import Night, SyntheticSsd, create_tables, fill, write_night
@@ -117,7 +117,9 @@ def _stage(title: str, council: _Council) -> None:
     council.echo(f"\n{title}")
     for line in stage_report.summary_lines(summary, council.today):
         council.echo(f"  {line}")
-    council.echo(f"  {decisions} values could not be taken as they are; stage lists them with --issues-csv.")
+    council.echo(
+        f"  {counted(decisions, '{value|values}')} could not be used as in the SSD; stage lists them with --issues-csv."
+    )
 
 
 def _run(title: str, council: _Council, *, deltas: bool = False) -> RunSummary:

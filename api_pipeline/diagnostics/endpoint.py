@@ -61,10 +61,10 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
 
 def _told(settings: Settings) -> str:
     """Return further lines of the first step: what a reader of the settings would not expect."""
-    lines = ["a run is simulated (TESTING_MODE), but this test speaks to them"] if settings.testing_mode else []
+    lines = ["TESTING_MODE is on, so a run would not connect to them; this test does"] if settings.testing_mode else []
     file = None if settings.ca_bundle else trusted_by_environment()
     if file:
-        lines.append(f"certificates are trusted as SSL_CERT_FILE or SSL_CERT_DIR of the environment says: {file}")
+        lines.append(f"trusted certificates come from SSL_CERT_FILE or SSL_CERT_DIR of the environment: {file}")
     return "".join(f"\n{line}" for line in lines)
 
 

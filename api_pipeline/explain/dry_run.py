@@ -12,6 +12,7 @@ from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.run_summary import counted
 from api_pipeline.settings.model import Settings
 
 
@@ -37,7 +38,7 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
     if settings.receiver:
         lines.append(f"Compared with the baselines of {settings.receiver}.")
     else:
-        lines.append("API_ENDPOINT is not set: of baselines only what the table itself says was sent is known.")
+        lines.append("API_ENDPOINT is not set, so the only baselines are what the table itself says was sent.")
     lines.append(f"  {'due':<24}{found.due:>9}")
     lines += [
         f"  {f'would be sent, {kind.value}':<24}{count.records:>9} records {_size(count.bytes):>12}"
@@ -53,11 +54,15 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
         )
     ]
     extras = [
-        (found.follow_ups, "records follow a purge of the same child"),
-        (found.nulls_removed, "null members would be removed from payloads"),
-        (found.warnings, "findings in payloads are only warnings (see: d2i-csc-api validate)"),
+        (found.follow_ups, "{record follows|records follow} a purge of the same child"),
+        (found.nulls_removed, "null {member|members} would be removed from payloads"),
+        (
+            found.warnings,
+            "{finding in a payload is only a warning|findings in payloads are only warnings} "
+            "(see: d2i-csc-api validate)",
+        ),
     ]
-    lines += [f"  {count} {text}" for count, text in extras if count]
+    lines += [f"  {counted(count, text)}" for count, text in extras if count]
     if found.records:
         largest = f"{_size(found.largest).strip()} (person_id {found.largest_person})"
         lines.append(f"  Altogether {_size(found.bytes).strip()}; the largest record has {largest}.")

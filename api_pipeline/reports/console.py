@@ -11,7 +11,7 @@ import click
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable, SettingsError
 from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
-from api_pipeline.run_summary import LABELS, RunSummary
+from api_pipeline.run_summary import LABELS, RunSummary, counted
 
 if TYPE_CHECKING:
     from api_pipeline.outbox.status import Overview, PastRun
@@ -80,26 +80,27 @@ def _ended_early(summary: RunSummary) -> str:
     """Return that the run ended early, in a few words; the sentence that says more stands on standard error."""
     codes = {kind.exit_code: words for kind, words in _ENDED_BY}
     words = codes.get(summary.exit_code, "an error ended it")
-    left = f"; rows not tried, which go with the next run: {summary.not_tried}" if summary.not_tried else ""
+    left = f"; rows not tried, which the next run sends: {summary.not_tried}" if summary.not_tried else ""
     return f"the run ended early: {words}{left}"
 
 
 def result_line(summary: RunSummary) -> str:
     """Return one sentence: what came of the run and what to do next."""
     if summary.was_stopped:
-        return f"stopped by a signal; {summary.not_tried} rows were not tried and go with the next run"
+        left = counted(summary.not_tried, "{row was|rows were}")
+        return f"stopped by a signal; {left} not tried, and the next run sends the rest"
     if summary.errors:
         return " ".join(str(error) for error in summary.errors)
     if summary.undelivered:
-        return (
-            f"the receiver could not be reached or kept failing for {summary.undelivered} records; "
-            "they are tried again by the next run"
-        )
+        lost = counted(summary.undelivered, "{record|records}")
+        return f"the receiver could not be reached or kept failing for {lost}; the next run tries again"
     if summary.in_error:
-        return f"{summary.in_error} records are in error; see api_response in the table, or: d2i-csc-api status"
+        failed = counted(summary.in_error, "{record is|records are}")
+        return f"{failed} in error; see api_response in the table, or: d2i-csc-api status"
     if summary.unknown_status:
+        rows = counted(summary.unknown_status, "{row has|rows have}")
         return (
-            f"{summary.unknown_status} rows have a status that no run takes; correct submission_status in the table "
+            f"{rows} a status that no run takes; correct submission_status in the table "
             "(d2i-csc-api status shows the words)"
         )
     if summary.is_table_empty:
@@ -108,7 +109,7 @@ def result_line(summary: RunSummary) -> str:
         return "nothing was due"
     if summary.was_limited:
         return (
-            f"all {summary.due} records that --limit allowed passed; the rest is due still and goes with the next run"
+            f"all {summary.due} records that --limit allowed passed; the rest is still due, and the next run sends it"
         )
     if summary.is_testing:
         return "every due record passed in testing mode; a live run sends them"
@@ -125,7 +126,7 @@ def status_lines(overview: Overview, table: str) -> list[str]:
     if not overview.counts:
         lines.append(f"The table is empty; {FILL_THE_TABLE}.")
     lines += [f"  {remark}" for remark in overview.remarks]
-    lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or its time is not kept'}")
+    lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or none with a time'}")
     if overview.errors:
         lines.append("Most frequent errors (values are masked)")
         lines += [f"  {error.rows:>8} x {error.answer}  (for example {error.person_id})" for error in overview.errors]

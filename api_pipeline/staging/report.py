@@ -71,7 +71,7 @@ def summary_lines(summary: StageSummary, as_of: date) -> list[str]:
     if summary.kept:
         lines.append(f"{summary.kept} people left the cohort and are kept (DELETE_LEFT_WINDOW=false).")
     if summary.issues:
-        lines.append("Values that could not be taken as they are:")
+        lines.append("Values that could not be used as in the SSD:")
         ordered = sorted(summary.issues.items(), key=lambda item: (-item[1], item[0].value))
         lines += [f"{count:>9} x {rule.value}: {SENTENCES[rule]}" for rule, count in ordered]
     return lines

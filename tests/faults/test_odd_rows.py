@@ -110,7 +110,7 @@ def test_rows_with_a_blank_payload_are_counted_and_named(world: World, payload: 
     world.fill([staged("B1"), staged("B2", payload), staged("B3", payload, status="sent")])
     done = world.run()
     assert done.code == 0, done.text
-    assert "1 rows would be due but have no payload" in done.text
+    assert "1 row would be due but has no payload" in done.text
     assert "B2" in done.text
     assert "B3" not in done.text
     assert "B2" in world.command("status").text

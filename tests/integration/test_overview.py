@@ -125,7 +125,7 @@ def test_status_works_without_last_updated_and_journal(database: TestDatabase) -
     found = overview_of(database)
     assert (found.counts, found.oldest_pending) == ([StateCount("new", "pending", 1)], None)
     assert (found.errors, found.runs) == ([], [])
-    assert found.remarks == ["1 rows would be due but have no payload: no run takes them (for example (no person id))"]
+    assert found.remarks == ["1 row would be due but has no payload: no run takes it (for example (no person id))"]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
@@ -139,7 +139,7 @@ def test_blank_payloads_are_counted_with_and_without_last_updated(deployed: Test
     found = overview_of(deployed)
 
     assert (found.oldest_pending is not None) == has_times
-    assert found.remarks == ["1 rows would be due but have no payload: no run takes them (for example 1)"]
+    assert found.remarks == ["1 row would be due but has no payload: no run takes it (for example 1)"]
 
 
 def test_a_table_that_is_not_there_is_named(database: TestDatabase) -> None:

@@ -46,7 +46,7 @@ def test_remarks_are_made_only_where_there_is_something_to_say() -> None:
     counts = Counts(purges=2, superseded=1, examples={"superseded": ["P1", "P2"]})
     assert counts.remarks == [
         "2 records went in two steps, the first of them a purge",
-        "1 older rows were closed, because a newer row of the same person was accepted (for example P1, P2)",
+        "1 older row was closed, because a newer row of the same person was accepted (for example P1, P2)",
     ]
     assert counts.remarks_on(["blank", "purges"]) == counts.remarks[:1]
 

@@ -50,7 +50,7 @@ def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
             click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
-        click.echo(f"{summary.requests:,} requests with records were made.")
+        click.echo(f"Requests with records: {summary.requests:,}.")
     if outcome.verdict:
         show_results(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)
     if summary.error:

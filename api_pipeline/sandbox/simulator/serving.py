@@ -12,10 +12,11 @@ from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway
 from api_pipeline.sandbox.simulator.hostile_tricks import Trick
 from api_pipeline.sandbox.simulator.http import LoopbackServer, SimulatorServer
-from api_pipeline.sandbox.simulator.options import Options
+from api_pipeline.sandbox.simulator.options import Options, Reading
 
 _LOOK_EVERY_S = 0.2
 _SELDOM = 1_000_000
+_LEFT_OUT = {Reading.MERGE: "stays as it was (merge)", Reading.REPLACE: "is removed (replace)"}
 
 
 class Served(Protocol):
@@ -47,7 +48,8 @@ def run_server(
         for line in settings_lines(server):
             echo(line)
         echo(
-            f"It reads records as {options.conditions.reading.value}; ask and steer it under {server.origin}/_control/"
+            f"What a record leaves out {_LEFT_OUT[options.conditions.reading]}. What it holds, and its switches: "
+            f"{server.origin}/_control/"
         )
         wait_until_stopped(server, stop)
     _say_what_came(server.simulator, server.simulator.stats().requests, echo)

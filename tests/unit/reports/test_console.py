@@ -137,7 +137,7 @@ def test_testing_mode_is_said_in_the_summary() -> None:
         ({"due": 2, "accepted": 2}, 0, "everything due was accepted"),
         ({"due": 2, "accepted": 2, "is_testing": True}, 0, "a live run sends them"),
         ({"due": 2, "refused": 1, "rejected": 1}, 1, "2 records are in error"),
-        ({"due": 3, "undelivered": 1, "refused": 1}, 5, "could not be reached or kept failing for 1 records"),
+        ({"due": 3, "undelivered": 1, "refused": 1}, 5, "could not be reached or kept failing for 1 record;"),
         ({"due": 3, "was_stopped": True, "undelivered": 1}, 130, "stopped by a signal; 2 rows were not tried"),
         ({"errors": [AuthenticationRefused("The key is refused.")], "undelivered": 1}, 4, "The key is refused."),
     ],
@@ -205,7 +205,7 @@ def test_a_table_with_nothing_to_tell_is_shown_short() -> None:
     lines = status_lines(Overview([], None, [], []), "staging")
     assert len(lines) == 4
     assert "The table is empty; fill it" in lines[2]
-    assert lines[-1] == "Oldest pending row: none, or its time is not kept"
+    assert lines[-1] == "Oldest pending row: none, or none with a time"
 
 
 def test_everything_of_our_own_can_be_shown_on_a_cp1252_console() -> None:
