@@ -22,7 +22,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     ("", r"web page|login page|redirected|proxy refused|TLS was not accepted|ask the network team", _NETWORK),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
-    ("^outbox.(survey|write_back)|diagnostics.rights", "", _DATABASE),
+    ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
     ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
     ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
     (

@@ -31,7 +31,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "Tables, columns and rights",
-            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.rights|^outbox.(survey|write_back)",
+            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.rights|^outbox.(survey|write_back|overtaken)",
         ),
     ),
     "receiver": (

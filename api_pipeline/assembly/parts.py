@@ -22,6 +22,7 @@ from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.opening import shard_of
+from api_pipeline.outbox.overtaken import overtaken_by
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
@@ -60,14 +61,18 @@ class OpenTables(NamedTuple):
 
 
 def writing(call: Call, opened: OpenTables) -> tuple[ReliableWriteBack, Recovery]:
-    """Return what writes outcomes back, and what writes the receipts of earlier runs first."""
+    """Return what writes outcomes back, and what writes the receipts of earlier runs first. Errors: DatabaseError."""
     settings, store, db = call.settings, opened.store, opened.db
+    overtaken = None
+    if not (opened.control_tables or settings.testing_mode):
+        overtaken = db.run(lambda: overtaken_by(store, settings.receiver, call.summary.run_id))
     to = Destination(
         run_id=call.summary.run_id,
         table=settings.table_name,
         receiver=settings.receiver,
         control_tables=opened.control_tables,
         testing=settings.testing_mode,
+        overtaken=overtaken,
     )
     database = database_named_by(settings.connection_string)
     spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))

@@ -403,9 +403,15 @@ WHERE CASE WHEN staged.id = given.column1
 -- PostgreSQL: checks whether the server can compute a SHA-256 (it can since version 11).
 SELECT COUNT(*) FROM pg_catalog.pg_proc WHERE proname = 'sha256';
 
--- name: read_held_children
--- Reads of which of some children it is recorded what the receiver holds.
-SELECT la_child_id
+-- name: replace_held_receipts
+-- Marks baselines that a run without all control tables is about to overtake, in place of their receipts; and puts a
+-- receipt back where nothing arrived.
+UPDATE {held} SET receipt = ?
+WHERE receiver = ? AND la_child_id {children};
+
+-- name: read_held_receipts
+-- Reads of which of some children it is recorded what the receiver holds, and by which receipt.
+SELECT la_child_id, receipt
 FROM {held}
 WHERE receiver = ? AND la_child_id {children};
 

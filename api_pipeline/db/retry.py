@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from api_pipeline.db.connection import Connection
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy
+from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, TableMissing
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.2
@@ -92,7 +92,7 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
         return ask()
     except DatabaseError as error:
         # Every other error has a class of its own (`sql.driver_errors`).
-        if type(error) is not DatabaseError:
+        if type(error) not in (DatabaseError, TableMissing):
             raise
         _LOG.debug("the database refused a query that it may refuse: %s", error)
         return None

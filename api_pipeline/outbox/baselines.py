@@ -14,7 +14,9 @@ from api_pipeline.sql.identifiers import Dialect
 
 UNSTORABLE = Baseline()
 """Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
-# Stands for a baseline that is recorded and that nobody can read.
+OVERTAKEN = "sent without all control tables"
+"""Stands in place of the receipt of a baseline that a run without all control tables has overtaken (`overtaken`)."""
+# Stands for a baseline that is recorded and that nobody can read, or believe.
 _UNREADABLE = Baseline((State(None, sent_of=""),))
 
 
@@ -43,7 +45,7 @@ class Baselines:
             if int(is_in_doubt):
                 unanswered[str(child)] = State(text, sent_of=str(mark or "").strip())
             else:
-                accepted[str(child)] = Baseline.known(text, receipt=mark)
+                accepted[str(child)] = _UNREADABLE if mark == OVERTAKEN else Baseline.known(text, receipt=mark)
         for child, state in unanswered.items():
             accepted[child] = accepted.get(child, Baseline()).in_doubt_with(state)
         for child, error in left_out:
@@ -76,6 +78,14 @@ class Baselines:
         """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted."""
         self._store.write_rows("insert_held", (str, str, str, str, datetime), rows, (self._receiver,))
 
+    def receipts(self, children: Sequence[str]) -> dict[str, str | None]:
+        """Return the receipts of the recorded baselines of these children, by child."""
+        return {str(row[0]): row[1] for row in self._store.by_values("read_held_receipts", children, [self._receiver])}
+
+    def replace_receipts(self, children: Sequence[str], receipt: str | None) -> None:
+        """Put a receipt in place of those of these children's baselines."""
+        self._store.change_by_values("replace_held_receipts", children, [receipt, self._receiver])
+
     def copy(self, rows: Sequence[Parameters]) -> set[str]:
         """Record what the receiver holds where the staging table still has it; return the children of whom it had.
 
@@ -94,8 +104,7 @@ class Baselines:
         children = [str(row[1]) for row in rows]
         if count == len(children):
             return set(children)
-        found = self._store.by_values("read_held_children", children, [self._receiver])
-        copied = {str(row[0]) for row in found}
+        copied = set(self.receipts(children))
         # A driver may read texts otherwise than they are stored, line ends for example.
         self._copies = bool(copied)
         return copied

@@ -22,6 +22,7 @@ from api_pipeline.model import (
     StagedRow,
     UpToDate,
 )
+from api_pipeline.outbox.overtaken import Overtaken
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, GONE, RowNow, may_be_due
 from api_pipeline.payloads.reading import sha256_hex
 
@@ -47,6 +48,7 @@ class Destination(NamedTuple):
     """Where outcomes are written: the run's id, its staging table's name, the receiver, and what kind of run it is.
 
     `control_tables` is whether baselines and log are kept; `testing` writes simulated answers only (contract 3).
+    `overtaken` marks baselines that this run cannot keep, None where there is none.
     """
 
     run_id: str
@@ -54,6 +56,7 @@ class Destination(NamedTuple):
     receiver: str
     control_tables: bool
     testing: bool
+    overtaken: Overtaken | None = None
 
 
 @dataclass(slots=True)

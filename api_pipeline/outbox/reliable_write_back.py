@@ -45,7 +45,8 @@ class ReliableWriteBack:
         self._db = db
         self._write_back = WriteBack(store, destination, mask)
         self._summary = summary
-        self._marks = destination.control_tables and not destination.testing
+        self._overtaken = destination.overtaken
+        self._marks = (destination.control_tables or destination.overtaken is not None) and not destination.testing
         self._has_failed = False
         self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
 
@@ -115,7 +116,7 @@ class ReliableWriteBack:
 
         def also() -> None:
             if records and self._marks:
-                self._write_in_doubt(*_intents(records))
+                self._write_marks(*_intents(records))
             if read_ahead is not None:
                 read_ahead()
 
@@ -130,17 +131,20 @@ class ReliableWriteBack:
     def _mark_in_doubt(self, intents: Mapping[str, str], known: Sequence[str], sent: Sequence[int]) -> None:
         try:
             with self._store.connection.transaction():
-                self._write_in_doubt(intents, known, sent)
+                self._write_marks(intents, known, sent)
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            runs = self._baselines.runs_in_doubt(list(intents))
+            runs = {} if self._overtaken else self._baselines.runs_in_doubt(list(intents))
             others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
             with self._store.connection.transaction():
-                self._write_in_doubt({**intents, **others}, list(intents), sent)
+                self._write_marks({**intents, **others}, list(intents), sent)
 
-    def _write_in_doubt(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
+    def _write_marks(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
         if sent:
             self._store.mark_due_again(sent)
+        if self._overtaken:
+            self._overtaken.mark(list(intents))
+            return
         self._baselines.mark_in_doubt(self._to.run_id, list(intents.items()), replaced)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
@@ -154,7 +158,11 @@ class ReliableWriteBack:
         if not self._marks or not children or self._has_failed:
             return
         try:
-            self._baselines.clear_in_doubt(children)
+            if self._overtaken:
+                with self._store.connection.transaction():
+                    self._overtaken.undo(children)
+            else:
+                self._baselines.clear_in_doubt(children)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 

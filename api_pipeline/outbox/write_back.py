@@ -135,6 +135,8 @@ class WriteBack:
             if is_repeated:
                 changes.replaced.update(changes.held)
             self._apply(batch, changes)
+            if self._to.overtaken:
+                self._to.overtaken.settle(outcomes)
             also()
             self._check_written(changes)
 

@@ -5,6 +5,7 @@ DatabaseError
 ├── DatabaseBusy       somebody else holds what was needed; the same may work a moment later
 │   └── TransactionLost    the database undid the transaction behind our back; nothing of it was kept
 ├── KeyTaken           a row of this key is there already
+├── TableMissing       a table does not exist
 ├── UnreadableText     a row holds text that the driver cannot decode
 ├── UnstorableText     a text has a letter that the database's code page lacks
 └── RowsMissed         a statement touched other rows than it was meant to
@@ -67,6 +68,10 @@ class KeyTaken(DatabaseError):
     """A row of this key is there already."""
 
 
+class TableMissing(DatabaseError):
+    """A table does not exist, or not under this name."""
+
+
 class UnreadableText(DatabaseError):
     """A row holds text that the driver cannot decode; other rows of the same statement may well be readable."""
 
@@ -109,7 +114,7 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     shown = "" if has_values or state.startswith("22") else _redacted(text, sql)
     if state.startswith("23") or re.search(_TAKEN, text):
         return KeyTaken(_sentence(state, text, sql, shown))
-    return DatabaseError(_sentence(state, text, sql, shown))
+    return _refusal(state, text, sql, shown)
 
 
 def connection_lost(error: BaseException, sql: str = "") -> ConnectionLost:
@@ -130,10 +135,19 @@ def _numbered(state: str, text: str) -> str:
     return f"{state}, native error {native[1]}" if native and native[1] != "0" else state
 
 
+def _refusal(state: str, text: str, sql: str, shown: str) -> DatabaseError:
+    kind = TableMissing if _is_table_missing(state, text) else DatabaseError
+    return kind(_sentence(state, text, sql, shown))
+
+
+def _is_table_missing(state: str, text: str) -> bool:
+    return state in ("42S02", "42P01") or re.search(_MISSING_TABLE, text) is not None
+
+
 def _sentence(state: str, text: str, sql: str, shown: str) -> str:
     told = _told(state, text, sql)
     said = f': the server says "{shown}"' if shown else ""
-    if state in ("42S02", "42P01") or re.search(_MISSING_TABLE, text):
+    if _is_table_missing(state, text):
         return (
             f"A table does not exist in this database (SQLSTATE {told}); check TABLE_NAME, or make the tables with: "
             "d2i-csc-api deploy-schema"
@@ -197,4 +211,4 @@ def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
         return KeyTaken(_sentence("HY000", text, sql, ""))
     if "not a database" in text:
         return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
-    return DatabaseError(_sentence("HY000", text, sql, ""))
+    return _refusal("HY000", text, sql, "")

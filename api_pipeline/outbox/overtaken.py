@@ -1,0 +1,153 @@
+"""Mark the children of whom a run without all control tables sends records (docs/decisions/0019).
+
+Such a run sends full payloads, and cannot keep up to date what is recorded of the receiver. What it overtakes must not
+be believed later. So each child is marked before its POST begins, in the table of baselines or, where that cannot be
+used, among the records in doubt. Of a marked child a later run knows only that the receiver may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db import TableMissing
+from api_pipeline.errors import DatabaseError
+from api_pipeline.model import Accepted, DeliveryFailed, Outcome, RecordKind, Rejected
+from api_pipeline.outbox.baselines import OVERTAKEN, Baselines
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.payloads.reading import sha256_hex
+
+# What a mark took the place of where there was no row.
+_NO_ROW = object()
+
+
+class _Place(Protocol):
+    """Where children are marked."""
+
+    def read(self, children: Sequence[str]) -> dict[str, object]:
+        """Return, by child, what a mark will take the place of, where the child has a row."""
+
+    def mark(self, children: Sequence[str], known: Collection[str]) -> None:
+        """Mark these children, of whom those `known` have a row."""
+
+    def put_back(self, child: str, before: object) -> None:
+        """Undo the mark of a child."""
+
+    def empty(self, children: Sequence[str]) -> None:
+        """Record that the receiver holds nothing of these children any more."""
+
+
+class Overtaken:
+    """The marks of one run. Each method works in the caller's transaction, and may be repeated after an error."""
+
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+        self._before: dict[str, object] = {}
+
+    def mark(self, children: Sequence[str]) -> None:
+        """Mark children of whom records are about to be sent. Errors: DatabaseError."""
+        children = list(dict.fromkeys(children))
+        found = self._place.read(children)
+        for child in children:
+            self._before.setdefault(child, found.get(child, _NO_ROW))
+        self._place.mark(children, found.keys())
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Undo the marks of records that did not arrive, and keep those of all others. Errors: DatabaseError."""
+        sent: list[str] = []
+        deleted: list[str] = []
+        unsent: list[str] = []
+        for outcome in outcomes:
+            match outcome:
+                case Accepted(record=record):
+                    (deleted if record.kind is RecordKind.DELETION else sent).append(record.la_child_id)
+                case Rejected(record=record) | DeliveryFailed(record=record) if not outcome.may_have_arrived:
+                    unsent.append(record.la_child_id)
+        if sent:
+            # Again, for receipts that an earlier run saved.
+            self.mark(sent)
+        if deleted:
+            self._place.empty(deleted)
+        # What a later record of the child meets does not bring the baseline back.
+        self._before.update(dict.fromkeys([*sent, *deleted], OVERTAKEN))
+        self.undo(unsent)
+
+    def undo(self, children: Iterable[str]) -> None:
+        """Undo the marks of children of whom nothing arrived. Errors: DatabaseError."""
+        for child in children:
+            before = self._before.get(child, OVERTAKEN)
+            if before != OVERTAKEN:
+                self._place.put_back(child, before)
+
+
+class _AmongBaselines:
+    """Marks in place of the receipts of baselines; a child without a baseline gets an empty one."""
+
+    def __init__(self, baselines: Baselines) -> None:
+        self._baselines = baselines
+
+    def read(self, children: Sequence[str]) -> dict[str, object]:
+        return dict(self._baselines.receipts(children))
+
+    def mark(self, children: Sequence[str], known: Collection[str]) -> None:
+        if known:
+            self._baselines.replace_receipts(sorted(known), OVERTAKEN)
+        now = utc_now()
+        rows = [(child, "", sha256_hex(""), OVERTAKEN, now) for child in children if child not in known]
+        self._baselines.insert(rows)
+
+    def put_back(self, child: str, before: object) -> None:
+        if before is _NO_ROW:
+            self._baselines.remove([child])
+        else:
+            self._baselines.replace_receipts([child], None if before is None else str(before))
+
+    def empty(self, children: Sequence[str]) -> None:
+        self._baselines.remove(children)
+
+
+class _AmongRecordsInDoubt:
+    """Marks as records in doubt of which nobody knows what they lead to. One that was there before is not put back."""
+
+    def __init__(self, baselines: Baselines, run_id: str) -> None:
+        self._baselines = baselines
+        self._run_id = run_id
+
+    def read(self, children: Sequence[str]) -> dict[str, object]:
+        return dict.fromkeys(self._baselines.runs_in_doubt(children), OVERTAKEN)
+
+    def mark(self, children: Sequence[str], known: Collection[str]) -> None:
+        self._baselines.mark_in_doubt(self._run_id, [(child, "") for child in children], sorted(known))
+
+    def put_back(self, child: str, before: object) -> None:
+        self._baselines.clear_in_doubt([child])
+
+    def empty(self, children: Sequence[str]) -> None:
+        # There may be a baseline that cannot be seen tonight: the child stays one of whom nobody knows.
+        self.mark(children, self._baselines.runs_in_doubt(children).keys())
+
+
+def overtaken_by(store: StagingTable, receiver: str, run_id: str) -> Overtaken | None:
+    """Return what marks children where not all control tables can be used, None where nothing is recorded at all.
+
+    Errors: DatabaseError where baselines may be recorded that can neither be used nor be marked.
+    """
+    baselines, tables = Baselines(store, receiver), store.tables
+    if store.has_columns({tables.held: "receiver, la_child_id, held_payload, held_hash, receipt, accepted_at"}):
+        return Overtaken(_AmongBaselines(baselines))
+    if store.has_columns({tables.unconfirmed: "receiver, la_child_id, payload_hash, may_hold, run_id, begun_at"}):
+        return Overtaken(_AmongRecordsInDoubt(baselines, run_id))
+    why = "A column is missing; see which with: d2i-csc-api test-schema"
+    try:
+        store.probe({tables.held: "1 AS one"})
+    except TableMissing:
+        return None
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        why = str(error)
+    raise DatabaseError(
+        f"The control table {tables.held} is there and cannot be used, and neither can {tables.unconfirmed}: a later "
+        f"run would believe what this one overtakes. Nothing was sent. {why}"
+    )
