@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from api_pipeline.api_response import Reason, given
@@ -26,7 +25,7 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
 from api_pipeline.delivery.division import MAX_ATTEMPTS as DIVIDED_ATTEMPTS
 from api_pipeline.delivery.division import Division, Suspect
-from api_pipeline.model import Accepted, Batch, DeliveryFailed, Outcome, Record, Rejected
+from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Rejected
 
 # So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,
 # and the rest of the batch is given that reason without being asked.
@@ -37,38 +36,42 @@ _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 class Delivery:
-    """The delivery of one batch. `report` gets the outcomes of each POST as soon as they are known.
+    """The delivery of one batch of records. `report` gets the outcomes of each POST as soon as they are known.
 
     `pause` waits a moment before a batch that got a 403 is tried once more.
     """
 
     def __init__(
         self,
+        records: Sequence[Record],
         receiver: Receiver,
-        admission: AccessProbe,
+        probe: AccessProbe,
         report: Callable[[Sequence[Outcome]], None],
         pause: Callable[[], None],
     ) -> None:
+        self._records = records
         self._receiver = receiver
-        self._admission = admission
+        self._probe = probe
         self._report = report
         self._pause = pause
         self._accepted = 0
         self._undelivered = 0
         self._uncertain: set[str] = set()
-        self._division = Division(admission, ())
-        self._lone_reasons: Counter[str] = Counter()
-        self._reasons: dict[str, Reason] = {}
+        self._division = Division(probe, records)
+        # Of records refused alone, and what they come to without the values in them.
+        self._refusals: list[Reason] = []
+        self._kinds_of_refusals: set[str] = set()
 
-    def run(self, batch: Batch) -> bool:
-        """Deliver the batch; return whether it was lost to errors of the service with no record accepted.
+    def run(self) -> bool:
+        """Deliver the records; return whether they were lost to errors of the service with none accepted.
 
         Each record's outcome is reported once. A record without an outcome was not tried, because the run was stopped
         or an error was raised. Errors: AuthenticationRefused, ServiceUnavailable, Stopped.
         """
-        self._division = Division(self._admission, batch.records)
-        # From the other end than in the night before, so that neighbours who fail do not stand first every night.
-        pool = list(reversed(batch.records)) if self._division.was_lost_before else list(batch.records)
+        pool = list(self._records)
+        if self._division.was_lost_before:
+            # From the other end than in the night before, so that neighbours who fail do not stand first every night.
+            pool.reverse()
         resolve(self, pool, self._first_post(pool))
         self._conclude()
         return self._undelivered > 0 and self._accepted == 0
@@ -76,7 +79,7 @@ class Delivery:
     def _first_post(self, records: Sequence[Record]) -> Answer:
         """Post the whole batch. After a 403 in a run that has access, try once more: a firewall may have caused it."""
         answer = self.post(records)
-        if isinstance(answer, Forbidden) and self._admission.check(answer):
+        if isinstance(answer, Forbidden) and self._probe.check(answer):
             self._pause()
             answer = self.post(records)
         return answer
@@ -103,19 +106,17 @@ class Delivery:
         Before that, a sample spread over the rest is sent one by one, because the bad records may only stand side by
         side. Return the records that are still undecided.
         """
-        if self._accepted or not self._lone_reasons or len(rest) <= _SAMPLES:
-            return rest
-        key, refused = self._lone_reasons.most_common(1)[0]
-        if refused < _ENOUGH_REFUSED or len(self._lone_reasons) > 1:
+        is_one_reason = len(self._refusals) >= _ENOUGH_REFUSED and len(self._kinds_of_refusals) == 1
+        if self._accepted or not is_one_reason or len(rest) <= _SAMPLES:
             return rest
         sample = rest[:: math.ceil(len(rest) / _SAMPLES)]
         rest = [record for record in rest if record not in sample]
         for position, record in enumerate(sample):
             answer = self.post([record])
             self.settle([record], answer)
-            if self._accepted or len(self._lone_reasons) > 1 or self._undelivered:
+            if self._accepted or len(self._kinds_of_refusals) > 1 or self._undelivered:
                 return sample[position + 1 :] + rest
-        self._report([self._refused(record, self._reasons[key]) for record in rest])
+        self._report([self._refused(record, self._refusals[-1]) for record in rest])
         return []
 
     def settle(self, records: Sequence[Record], answer: Answer) -> None:
@@ -123,7 +124,7 @@ class Delivery:
         match answer:
             case Receipts(code=code, receipts=receipts):
                 self._accepted += len(records)
-                self._admission.note_accepted()
+                self._probe.note_accepted()
                 self._report_causes(self._division.accept())
                 pairs = zip(records, receipts, strict=True)
                 self._report([Accepted(record, receipt, code) for record, receipt in pairs])
@@ -137,9 +138,9 @@ class Delivery:
                 reason, uncertain = given(text, lost_code), self._uncertain
                 self._report([DeliveryFailed(one, reason, arrived or one.la_child_id in uncertain) for one in records])
             case Malformed(code=code, reason=text, named=named):
-                self._refuse(records, given(named.get(0, text), code))
+                self._refused_alone(records, given(named.get(0, text), code))
             case Forbidden(code=code, reason=text) | TooLarge(code=code, reason=text):
-                self._refuse(records, given(text, code))
+                self._refused_alone(records, given(text, code))
             case PermanentError(code=code, reason=text) | Unauthorised(code=code, reason=text):
                 self._report([self._refused(record, given(text, code)) for record in records])
 
@@ -165,10 +166,9 @@ class Delivery:
         """Return the rejection of a record. An earlier request without an answer may still have been accepted."""
         return Rejected(record, reason, may_have_arrived=record.la_child_id in self._uncertain)
 
-    def _refuse(self, records: Sequence[Record], reason: Reason) -> None:
-        key = _VALUES.sub("#", reason.text)
-        self._lone_reasons[key] += len(records)
-        self._reasons[key] = reason
+    def _refused_alone(self, records: Sequence[Record], reason: Reason) -> None:
+        self._refusals.append(reason)
+        self._kinds_of_refusals.add(_VALUES.sub("#", reason.text))
         self._report([self._refused(record, reason) for record in records])
 
     def take_out(self, records: Sequence[Record], answer: Answer) -> list[Record]:

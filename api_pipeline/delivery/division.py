@@ -35,18 +35,14 @@ class Division:
 
     def __init__(self, probe: AccessProbe, records: Sequence[Record]) -> None:
         self._probe = probe
-        self._was_lost_before = any(was_lost_before(record.row) for record in records)
+        # To an error of the service, before this run.
+        self.was_lost_before = any(was_lost_before(record.row) for record in records)
         self._accepted_before = probe.accepted
         self._is_judged = False
         self._suspects: list[Suspect] = []
         self._has_accepted_any = False
         self.is_under_way = False
         self.end: Transient | None = None
-
-    @property
-    def was_lost_before(self) -> bool:
-        """Return whether a row of the batch was lost to an error of the service before this run."""
-        return self._was_lost_before
 
     def follows_records(self, answer: Transient) -> bool:
         """Return whether the batch is to be halved after this error."""
@@ -57,7 +53,7 @@ class Division:
         if not self._is_judged:
             self._is_judged = True
             self.is_under_way = (
-                self._was_lost_before or self._probe.accepted > self._accepted_before or self._probe.is_answering()
+                self.was_lost_before or self._probe.accepted > self._accepted_before or self._probe.is_answering()
             )
         return self.is_under_way and self.end is None
 

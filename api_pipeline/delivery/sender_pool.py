@@ -137,4 +137,4 @@ class SenderPool:
         def report(outcomes: Sequence[Outcome]) -> None:
             self._events.put(Decided(batch.number, outcomes))
 
-        return Delivery(self._sending.receiver, self._probe, report, self._sending.pause).run(batch)
+        return Delivery(batch.records, self._sending.receiver, self._probe, report, self._sending.pause).run()

@@ -19,7 +19,7 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.model import Accepted, Batch, DeliveryFailed, Outcome, Receipt, Record, RecordKind, Rejected
+from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Receipt, Record, RecordKind, Rejected
 from tests.support.effort import examples
 from tests.support.rows import due_row
 
@@ -68,10 +68,10 @@ def deliver(receiver: RuleReceiver, size: int = 100, *, let_in: bool = True) -> 
             assert outcome.record.row.id not in outcomes, "an outcome was reported twice"
             outcomes[outcome.record.row.id] = outcome
 
-    admission = AccessProbe(receiver)
+    probe = AccessProbe(receiver)
     if let_in:
-        admission.note_accepted()
-    Delivery(receiver, admission, report, lambda: None).run(Batch(1, tuple(map(record, range(size)))))
+        probe.note_accepted()
+    Delivery(list(map(record, range(size))), receiver, probe, report, lambda: None).run()
     assert set(outcomes) == set(range(size)), "every record has an outcome"
     return outcomes
 
@@ -166,9 +166,8 @@ def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) 
 
     found: list[Outcome] = []
     receiver = Constant()
-    was_lost = Delivery(receiver, AccessProbe(receiver), found.extend, lambda: None).run(
-        Batch(1, (record(1), record(2)))
-    )
+    records = [record(1), record(2)]
+    was_lost = Delivery(records, receiver, AccessProbe(receiver), found.extend, lambda: None).run()
     assert was_lost == isinstance(answer, Transient)
     assert len(found) == 2
     assert all(isinstance(outcome, (Rejected, DeliveryFailed)) for outcome in found)
