@@ -26,22 +26,37 @@ from api_pipeline.outbox.overtaken import Overtaken
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, GONE, RowNow, may_be_due
 from api_pipeline.payloads.reading import sha256_hex
 
-# The statements that mark rows, and what the columns of their parameters are.
-MARKS: Mapping[str, tuple[type, ...]] = {
-    "mark_sent": (int, str, datetime),
-    "mark_delta_sent": (int, str, datetime, str),
-    "mark_deletion_sent": (int, str, datetime),
-    "mark_already_held": (int, str),
-    "mark_failed": (int, str),
-    "mark_testing": (int, str, datetime),
-    "mark_superseded": (int, str),
+
+class Mark(NamedTuple):
+    """A statement that marks rows: the status they have afterwards, and the types of its columns of parameters."""
+
+    status: str
+    types: tuple[type, ...]
+
+
+MARKS: Mapping[str, Mark] = {
+    "mark_sent": Mark("sent", (int, str, datetime)),
+    "mark_delta_sent": Mark("sent", (int, str, datetime, str)),
+    "mark_deletion_sent": Mark("sent", (int, str, datetime)),
+    "mark_already_held": Mark("sent", (int, str)),
+    "mark_failed": Mark("error", (int, str)),
+    "mark_testing": Mark("testing", (int, str, datetime)),
+    "mark_superseded": Mark("sent", (int, str)),
 }
-# What a row's status is after each of them.
-_SENT = ("mark_sent", "mark_delta_sent", "mark_already_held", "mark_deletion_sent", "mark_superseded")
-_STATUS_AFTER = {**dict.fromkeys(_SENT, "sent"), "mark_failed": "error", "mark_testing": "testing"}
 
 # The types of the values in a line of the submission log, in the order of `add_to_log`.
 LOG_LINE: tuple[type, ...] = (int, str, str, str, str)
+
+
+class Held(NamedTuple):
+    """What the receiver holds of a child from now on. `row_id` is that of the row whose payload it is as staged."""
+
+    row_id: int | None
+    child: str
+    text: str
+    digest: str
+    receipt: str
+    accepted_at: datetime
 
 
 class Destination(NamedTuple):
@@ -64,8 +79,9 @@ class Changes:
     """The rows of parameters for each statement of one write-back; `mask` takes values out of what is logged.
 
     `rows` are by statement, each beginning with its id; `written` has, by id, the status and the answer that the row
-    must say afterwards. `staged` has, by child, the row whose payload was sent as it is. The baselines of the children
-    in `replaced` are taken out first. `log` has the lines by what they have in common: kind, HTTP code and outcome.
+    must say afterwards. The baselines of the children in `replaced` are taken out before those of `held` are written.
+    Records in doubt of the children in `confirmed` are removed, but in `uncertain` one of unknown effect stays. `log`
+    has the lines by what they have in common: kind, HTTP code and outcome.
     """
 
     to: Destination
@@ -74,8 +90,7 @@ class Changes:
     written: dict[int, tuple[str, str]] = field(default_factory=dict)
     due_again: list[int] = field(default_factory=list)
     changed_meanwhile: list[tuple[object, ...]] = field(default_factory=list)
-    held: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    staged: dict[str, int] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
     replaced: set[str] = field(default_factory=set)
     confirmed: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
@@ -94,7 +109,7 @@ class Changes:
                 self._rehearsed(outcome, row)
             else:
                 self._done(outcome, now)
-                self._add_to_log(outcome)
+                self.add_to_log(outcome)
             if row.supersedes and self.written.get(row.id, ("", ""))[0] == "sent":
                 self.close(row.person_id, row.id, row.supersedes, rows_now)
 
@@ -105,12 +120,8 @@ class Changes:
             if now.person_id == person and now.submission_status in DUE_STATUSES:
                 self._mark("mark_superseded", row_id, superseded(newest))
 
-    def add_to_log(self, outcomes: Iterable[Outcome]) -> None:
-        """Add the lines of the submission log for outcomes of what was sent."""
-        for outcome in outcomes:
-            self._add_to_log(outcome)
-
-    def _add_to_log(self, outcome: Outcome) -> None:
+    def add_to_log(self, outcome: Outcome) -> None:
+        """Add the line of the submission log for the outcome of what was sent."""
         code: int | None
         match outcome:
             case Accepted(record=record):
@@ -127,7 +138,7 @@ class Changes:
 
     def _mark(self, statement: str, row_id: int, answer: str, *parameters: object) -> None:
         self.rows.setdefault(statement, []).append((row_id, answer, *parameters))
-        self.written[row_id] = (_STATUS_AFTER[statement], answer)
+        self.written[row_id] = (MARKS[statement].status, answer)
 
     def _rehearsed(self, outcome: Outcome, row: StagedRow) -> None:
         if not may_be_due(row):
@@ -185,13 +196,11 @@ class Changes:
             self.replaced.add(child)
         if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
-            self.held[child] = (child, held, digest, receipt.id, receipt.received_at or utc_now())
-            if held == record.row.json_payload:
-                self.staged[child] = record.row.id
+            row_id = record.row.id if held == record.row.json_payload else None
+            self.held.append(Held(row_id, child, held, digest, receipt.id, receipt.received_at or utc_now()))
+        self.confirmed.append(child)
         if record.stays_in_doubt:
             self.uncertain.append(child)
-        else:
-            self.confirmed.append(child)
 
     def _up_to_date(self, outcome: UpToDate, now: RowNow) -> None:
         if now.is_still(outcome.row):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -116,7 +116,7 @@ class ReliableWriteBack:
 
         def also() -> None:
             if records and self._marks:
-                self._write_marks(*_intents(records))
+                self._write_marks(records)
             if read_ahead is not None:
                 read_ahead()
 
@@ -126,26 +126,35 @@ class ReliableWriteBack:
     def mark_in_doubt(self, records: Sequence[Record]) -> None:
         """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
         if records and self._marks:
-            self._db.run(partial(self._mark_in_doubt, *_intents(records)))
+            self._db.run(partial(self._mark_in_doubt, records))
 
-    def _mark_in_doubt(self, intents: Mapping[str, str], known: Sequence[str], sent: Sequence[int]) -> None:
+    def _mark_in_doubt(self, records: Sequence[Record]) -> None:
         try:
             with self._store.connection.transaction():
-                self._write_marks(intents, known, sent)
+                self._write_marks(records)
         except KeyTaken:
             # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            runs = {} if self._overtaken else self._baselines.runs_in_doubt(list(intents))
+            children = [record.la_child_id for record in records]
+            runs = {} if self._overtaken else self._baselines.runs_in_doubt(children)
             others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
             with self._store.connection.transaction():
-                self._write_marks({**intents, **others}, list(intents), sent)
+                self._write_marks(
+                    [
+                        one._replace(was_in_doubt=True, intent_hash=others.get(one.la_child_id, one.intent_hash))
+                        for one in records
+                    ]
+                )
 
-    def _write_marks(self, intents: Mapping[str, str], replaced: Sequence[str], sent: Sequence[int]) -> None:
-        if sent:
+    def _write_marks(self, records: Sequence[Record]) -> None:
+        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
+        if sent := not_due([record.row for record in records]):
             self._store.mark_due_again(sent)
         if self._overtaken:
-            self._overtaken.mark(list(intents))
+            self._overtaken.mark([record.la_child_id for record in records])
             return
-        self._baselines.mark_in_doubt(self._to.run_id, list(intents.items()), replaced)
+        intents = [(record.la_child_id, record.intent_hash) for record in records]
+        known = [record.la_child_id for record in records if record.was_in_doubt]
+        self._baselines.mark_in_doubt(self._to.run_id, intents, known)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
@@ -185,14 +194,6 @@ class ReliableWriteBack:
         saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
         return saved
-
-
-def _intents(records: Sequence[Record]) -> tuple[dict[str, str], list[str], list[int]]:
-    """Return the hashes of what is intended by child, the children in doubt already, and the rows that are sent."""
-    intents = {record.la_child_id: record.intent_hash for record in records}
-    known = [record.la_child_id for record in records if record.was_in_doubt]
-    # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-    return intents, known, not_due([record.row for record in records])
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from api_pipeline.db import (
@@ -13,6 +13,7 @@ from api_pipeline.db import (
     UnreadableText,
     UnstorableText,
     dialect_pieces,
+    in_chunks,
     unless_refused,
 )
 from api_pipeline.errors import DatabaseError
@@ -62,7 +63,7 @@ class Statements:
         """
         rows: list[Row] = []
         sql = self.sql(name, **pieces)
-        for part in _hundreds(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             rows += self.connection.query(sql, [*shared, part] * times)
         return rows
 
@@ -81,7 +82,7 @@ class Statements:
         Errors: UnstorableText for these where there is no `left_out`.
         """
         rows: list[Row] = []
-        for part in _hundreds(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             try:
                 rows += self.by_values(name, part, shared, times=times)
             except (UnreadableText, UnstorableText):
@@ -120,7 +121,7 @@ class Statements:
 
     def change_by_values(self, name: str, values: Sequence[object], shared: Parameters = ()) -> None:
         """Run a statement that changes rows of these ids, people or children; `shared` as in `by_values`."""
-        for part in _hundreds(values):
+        for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             self.connection.execute(self.sql(name), [*shared, part])
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> int:
@@ -130,14 +131,14 @@ class Statements:
         less than that of `rows` where the database does not say it.
         """
         count = 0
-        for part in _hundreds(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             count += self.connection.execute(self.sql(name), [*shared, Rows(types, part)])
         return count
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
         """Run an UPDATE of `queries.sql` for many rows, a hundred in one statement; each begins with its `id`."""
         sql = self.sql(name, delta=self._delta()) if name == "mark_delta_sent" else self.sql(name)
-        for part in _hundreds(rows):
+        for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
             self.connection.execute(sql, [Rows(types, part), [row[0] for row in part]])
 
     def _delta(self) -> str:
@@ -165,9 +166,3 @@ class _Names(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
-
-
-def _hundreds(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
-    """Yield values in the parts that go in one statement, in order."""
-    for start in range(0, len(values), _ROWS_IN_A_STATEMENT):
-        yield values[start : start + _ROWS_IN_A_STATEMENT]

@@ -12,9 +12,9 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Outcome
+from api_pipeline.model import Invalid, Outcome, UpToDate
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import LOG_LINE, MARKS, Changes, Destination
+from api_pipeline.outbox.changes import LOG_LINE, MARKS, Changes, Destination, Held
 from api_pipeline.outbox.staged_rows import GONE, VERSION, RowNow, rows_now, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
@@ -90,8 +90,11 @@ class WriteBack:
         """Log outcomes whose effect is recorded already, unless they are in the log. Errors: DatabaseError."""
         if not self._to.control_tables or self._is_written(batch, outcomes):
             return
+        changes = Changes(self._to, self._mask)
+        for outcome in outcomes:
+            changes.add_to_log(outcome)
         with self._store.connection.transaction():
-            self._insert_log(batch, self._lines_of(outcomes))
+            self._insert_log(batch, changes)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close the older rows of people whose newest row was accepted by an earlier run, and return their number.
@@ -117,35 +120,27 @@ class WriteBack:
         """Return whether an earlier try, whose commit got no answer, is in the log, and so in the database."""
         if not self._to.control_tables or self._to.testing:
             return False
-        ours = {(line[0], line[3]) for lines in self._lines_of(outcomes).log.values() for line in lines}
+        sent = [one.record for one in outcomes if not isinstance(one, (Invalid, UpToDate))]
+        ours = {(record.row.id, record.sent_hash) for record in sent}
         logged = self._store.connection.query(self._store.sql("read_logged"), [self._to.run_id, batch])
         return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
-
-    def _lines_of(self, outcomes: Sequence[Outcome]) -> Changes:
-        changes = Changes(self._to, self._mask)
-        changes.add_to_log(outcomes)
-        return changes
 
     def _write(self, batch: int, outcomes: Sequence[Outcome], also: Callable[[], None], *, is_repeated: bool) -> None:
         with self._store.connection.transaction():
             if not outcomes:
                 also()
                 return
-            changes = self._changes_of(outcomes)
+            rows = [outcome.row for outcome in outcomes]
+            now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
+            changes = Changes(self._to, self._mask)
+            changes.collect(outcomes, now)
             if is_repeated:
-                changes.replaced.update(changes.held)
+                changes.replaced.update(one.child for one in changes.held)
             self._apply(batch, changes)
             if self._to.overtaken:
                 self._to.overtaken.settle(outcomes)
             also()
             self._check_written(changes)
-
-    def _changes_of(self, outcomes: Sequence[Outcome]) -> Changes:
-        rows = [outcome.row for outcome in outcomes]
-        now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
-        changes = Changes(self._to, self._mask)
-        changes.collect(outcomes, now)
-        return changes
 
     def _read_again(self, ids: Sequence[int]) -> dict[int, RowNow]:
         """Return rows as they stand now, and lock them until the end of the transaction."""
@@ -164,13 +159,12 @@ class WriteBack:
         if changes.replaced:
             self._baselines.remove(sorted(changes.replaced))
         if changes.held:
-            self._insert_baselines(changes)
+            self._insert_baselines(changes.held)
         self._insert_log(batch, changes)
         if changes.confirmed:
             self._baselines.clear_in_doubt(changes.confirmed)
         if changes.uncertain:
-            uncertain = [(child, "") for child in changes.uncertain]
-            self._baselines.mark_in_doubt(self._to.run_id, uncertain, changes.uncertain)
+            self._baselines.mark_in_doubt(self._to.run_id, [(child, "") for child in changes.uncertain], [])
         if changes.may_hold:
             store.connection.execute_many(store.sql("record_may_hold"), self._stored(changes.may_hold))
 
@@ -187,7 +181,7 @@ class WriteBack:
                 self._store.sql("keep_changed"), self._stored(changes.changed_meanwhile)
             )
         for statement, rows in changes.rows.items():
-            self._store.update_rows(statement, MARKS[statement], self._stored(rows))
+            self._store.update_rows(statement, MARKS[statement].types, self._stored(rows))
 
     def _stored(self, rows: Collection[tuple[object, ...]]) -> list[tuple[object, ...]]:
         as_stored = self._as_stored
@@ -196,16 +190,14 @@ class WriteBack:
         now = utc_now()
         return [tuple([as_stored(value, now) for value in row]) for row in rows]
 
-    def _insert_baselines(self, changes: Changes) -> None:
+    def _insert_baselines(self, held: Sequence[Held]) -> None:
         """Record what is held: copied from a row that still has it, else each with the hash of the text as stored."""
-        staged = [(row_id, child) for child, row_id in changes.staged.items() if child in changes.held]
-        copies = [(row_id, child, *changes.held[child][2:]) for row_id, child in staged]
+        copies = [(one.row_id, one.child, *one[3:]) for one in held if one.row_id is not None]
         copied = self._baselines.copy(self._stored(copies))
-        meant = [row for child, row in changes.held.items() if child not in copied]
+        meant = [one for one in held if one.child not in copied]
         rows = []
-        for stored, (_, text_meant, *_) in zip(self._stored(meant), meant, strict=True):
-            child, text, digest, *others = stored
-            rows.append((child, text, digest if text == text_meant else sha256_hex(str(text)), *others))
+        for (_, child, text, digest, *others), one in zip(self._stored(meant), meant, strict=True):
+            rows.append((child, text, digest if text == one.text else sha256_hex(str(text)), *others))
         self._baselines.insert(rows)
 
     def _check_written(self, changes: Changes) -> None:
