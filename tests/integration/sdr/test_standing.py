@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.tec import TecOptions, TecServer, TecSimulator
 from tests.integration.sdr.conftest import PERIOD, Provider
+from tests.support.commands import started_cli
 from tests.support.marks import EMBEDDED
 
 pytestmark = pytest.mark.strict
@@ -77,3 +79,19 @@ def test_rehearsal_of_testing_mode_counts_what_its_run_sends(provider: Provider)
         said = json.loads(provider.sdr("submit", period, "--testing", "--dry-run", "--json").out)
         assert said["collections"]["learners"]["put"] == 2
         assert "2 accepted" in provider.sdr("submit", period, "--testing").out
+
+
+@EMBEDDED
+@pytest.mark.skipif(sys.platform == "win32", reason="two processes at once are tried on POSIX alone")
+def test_two_returns_at_once_both_come_to_the_right_end(provider: Provider) -> None:
+    provider.stage_learners(8)
+    provider.simulator.change(batch_limit=2, latency_s=0.05)
+    settings = provider.settings(SDR_WAIT_BLOCKED_S=30, READ_TIMEOUT_S=10, RETRY_MAX_WAIT_S=1)
+    with (
+        started_cli(["sdr", "submit", "202603"], settings, provider.folder) as first,
+        started_cli(["sdr", "submit", PERIOD], settings, provider.folder) as second,
+    ):
+        said = [first.communicate(timeout=60), second.communicate(timeout=60)]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    for period in (202603, int(PERIOD)):
+        assert set(provider.simulator.held(period)["learners"]) == {f"s{number}" for number in range(8)}
