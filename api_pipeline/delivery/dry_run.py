@@ -91,6 +91,8 @@ def dry_run(
     planner = Planner(Pages(store, options._replace(testing=True), checker, db), counts, observers.on_finding)
     for step in chain.from_iterable(planner.rounds()):
         tally.add(step)
+        if not isinstance(step, Invalid):
+            planner.pages.note_ended([step.la_child_id])
     found = tally.found
     found.due = counts.due
     found.requests = ceil(found.records / batch_size)

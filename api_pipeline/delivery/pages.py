@@ -68,22 +68,28 @@ class DueRow(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The due rows of a page, and the people whose rows would be due but have a blank payload."""
+    """The due rows of a page, and the people whose rows would be due but have a blank payload.
+
+    `ended` are the children whose records had been written back before the page was read.
+    """
 
     due: list[DueRow]
     blank: list[str]
+    ended: Sequence[str]
 
 
 class _Read(NamedTuple):
     """Rows as they were read in one go, and the baselines of the children who were `asked` for.
 
-    On another `opening` of the connection none of it may be true: meanwhile another run may have come and gone.
+    `ended` are those of `Page`. On another `opening` of the connection none of it may be true: meanwhile another run
+    may have come and gone.
     """
 
     opening: int
     rows: Sequence[StagedRow]
     asked: frozenset[str]
     baselines: Mapping[str, Baseline]
+    ended: Sequence[str]
 
 
 class Pages:
@@ -98,6 +104,11 @@ class Pages:
         self._after_id: int | None = None
         self._has_ended = False
         self._ahead: _Read | None = None
+        self._ended: list[str] = []
+
+    def note_ended(self, children: Iterable[str]) -> None:
+        """Note that what became of the records of these children is written back: what is read from now on shows it."""
+        self._ended += children
 
     def read_ahead(self) -> None:
         """Read the next page if that is not done yet, within the transaction that is open. Errors: DatabaseError.
@@ -131,7 +142,7 @@ class Pages:
                 examined.append(self._examined(row, read.baselines))
             elif _would_be_due(row):
                 blank.append(row.person_id)
-        return Page(self._db.run(lambda: self._due(read, examined)), blank)
+        return Page(self._db.run(lambda: self._due(read, examined)), blank, read.ended)
 
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return which of these rows are due, once it is known what the receiver holds of their children."""
@@ -170,7 +181,8 @@ class Pages:
 
     def _read(self, rows: Sequence[StagedRow]) -> _Read:
         children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
-        return _Read(self._store.connection.openings, rows, children, self._recorded(children))
+        ended, self._ended = self._ended, []
+        return _Read(self._store.connection.openings, rows, children, self._recorded(children), ended)
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
         return self._baselines.read(list(children)) if children and self.options.control_tables else {}

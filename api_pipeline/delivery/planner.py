@@ -48,8 +48,8 @@ class Planner:
     def rounds(self) -> Iterator[Iterator[Step]]:
         """Yield the first step of each due row, by id and up to the limit; then those of the rows that had to wait.
 
-        A round has one row of a child, because what is sent next depends on what becomes of it: no record may be on its
-        way when the next round is asked for. Errors: DatabaseError.
+        A row waits while a record of its child is on its way, because what is sent next depends on what becomes of that
+        one: none may be on its way when the next round is asked for. Errors: DatabaseError.
         """
         yield self._first_round()
         while self._waiting:
@@ -60,8 +60,10 @@ class Planner:
     def _first_round(self) -> Iterator[Step]:
         limit = self._options.limit
         while not self.counts.was_limited and (page := self.pages.next_page()) is not None:
-            self.counts.blank += len(page.blank)
-            self.counts.name("blank", page.blank)
+            self._planned.difference_update(page.ended)
+            if page.blank:
+                self.counts.blank += len(page.blank)
+                self.counts.name("blank", page.blank)
             for one in page.due:
                 if self.counts.due == limit:
                     self.counts.was_limited = True
@@ -75,6 +77,7 @@ class Planner:
     def _round_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for part in in_chunks(ids, PAGE_SIZE):
             page = self.pages.page_of(part)
+            self._planned.difference_update(page.ended)
             # Some may be due no longer.
             self.counts.due -= len(part) - len(page.due)
             for one in page.due:

@@ -99,7 +99,7 @@ class Run:
         parts.write_back.forget([record for batch in not_begun for record in batch.records])
 
     def _send_all(self) -> None:
-        """Send the steps of all due rows; a round has one row of a child."""
+        """Send the steps of all due rows; those that had to wait for another record of their child come last."""
         for steps in self._parts.planner.rounds():
             for step in steps:
                 self._take_up(step)
@@ -183,10 +183,15 @@ class Run:
             return False
         if outcomes:
             _log_batch(number, outcomes)
+        ended: list[str] = []
         for outcome in outcomes:
             count(self._summary, outcome)
             if isinstance(outcome, Accepted) and outcome.record.then is not None:
                 self._follow_ups.append(outcome.record.then)
+            elif not isinstance(outcome, Invalid):
+                ended.append(outcome.la_child_id)
+        if ended:
+            parts.planner.pages.note_ended(ended)
         parts.progress.update(self._summary)
         return True
 

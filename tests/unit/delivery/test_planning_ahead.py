@@ -71,6 +71,19 @@ def test_row_waits_whose_child_was_planned_since_its_page_was_read(table: TestDa
     assert row_ids(plan.steps()) == [PAGE_SIZE + 1]
 
 
+def test_row_does_not_wait_whose_childs_record_had_ended_before_its_page_was_read(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    plan, steps = first_of_two_pages(table, store, *(staged(f"L{n}", payload=child(f"P{n}")) for n in (0, 7)))
+    plan.planner.pages.note_ended(["P0"])
+    plan.planner.pages.read_ahead()
+    # The page that was read ahead cannot show what became of this one.
+    plan.planner.pages.note_ended(["P7"])
+
+    assert row_ids(list(steps))[-1] == PAGE_SIZE + 1
+    assert row_ids(plan.steps()) == [PAGE_SIZE + 2]
+
+
 def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store)
     plan.planner.pages.read_ahead()
