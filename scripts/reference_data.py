@@ -64,14 +64,14 @@ def sql_page() -> str:
         "| `{person}`, `{matching}`, `{shard}`, `{filter}` | nothing, or one more condition: `AND person_id = ?`, "
         "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1`, the statement *only_listed* |\n"
         "| `{columns}`, `{more}`, `{legacy_id}` | columns by their names, as far as the table has them |\n"
-        "| `{column}` | the name of one column |\n",
-        "| `{after}` | nothing for the first page, then `AND id > ?` |\n",
-        "| `{odd_words}` | nothing, or `OR submission_status IN (?, ...)`: words with blanks around them |\n",
-        "| `{moment}` | `DATETIME2(3)`; PostgreSQL and SQLite: `TIMESTAMP` |\n",
-        "| `{version}` | SQLite: the number that `user_version` has already |\n",
-        "| `{any_table}`, `{ssd_table}`, `{filter_table}` | a table's name, checked to be nothing else |\n",
-        "| `{listed}` | `person_id`, or `CAST(person_id AS BIGINT)` where it is a FLOAT |\n",
-        "| `{catalogue}` | the SSD's database with a dot behind it, or nothing |\n",
+        "| `{column}` | the name of one column |\n"
+        "| `{after}` | nothing for the first page, then `AND id > ?` |\n"
+        "| `{odd_words}` | nothing, or `OR submission_status IN (?, ...)`: words with blanks around them |\n"
+        "| `{moment}` | `DATETIME2(3)`; PostgreSQL and SQLite: `TIMESTAMP` |\n"
+        "| `{version}` | SQLite: the number that `user_version` has already |\n"
+        "| `{any_table}`, `{ssd_table}`, `{filter_table}` | a table's name, checked to be nothing else |\n"
+        "| `{listed}` | `person_id`, or `CAST(person_id AS BIGINT)` where it is a FLOAT |\n"
+        "| `{catalogue}` | the SSD's database with a dot behind it, or nothing |\n"
         "| `{names}` | one `?` for each table that is asked about |\n",
     ]
     for name in _sql_files():

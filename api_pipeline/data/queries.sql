@@ -186,7 +186,7 @@ WHERE json_payload IS NOT NULL
        OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted' {odd_words}) {person};
 
 -- name: read_due_after
--- Reads the living rows that a run which ended early did not come to, for its summary.
+-- Reads the rows, deleted ones apart, that a run which ended early did not reach, for its summary.
 SELECT id, person_id
 FROM {table}
 WHERE id > ? AND json_payload IS NOT NULL
@@ -213,14 +213,15 @@ FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
 
 -- name: read_senders
--- Reads of which people records about some children were accepted: a deleted row whose child another person has now is
--- not to take that person's record away.
+-- Reads for which people a record about some children was accepted. If the child of a deleted row now belongs to another
+-- person, no deletion is sent.
 SELECT la_child_id, person_id, answer
 FROM {log}
 WHERE la_child_id {children} AND outcome = 'accepted' AND person_id IS NOT NULL;
 
 -- name: read_accepted_of_people
--- Reads which records of some people were accepted: a payload that is held by a record of another person alone is sent.
+-- Reads which records of some people were accepted. If the receiver holds a payload by the record of another person
+-- alone, it is sent again.
 SELECT la_child_id, person_id, answer
 FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
@@ -232,8 +233,8 @@ FROM {table}
 WHERE person_id {people};
 
 -- name: read_held
--- Reads what the receiver holds of some children, as far as its acceptances tell (0), and of which of them a record was
--- sent whose answer was never learnt (1): what it holds if it took that record, and the payload's hash.
+-- Reads the baselines of some children (0), and their records in doubt (1): what the receiver holds if it took the
+-- record, and the payload's hash.
 SELECT la_child_id, 0, held_payload, receipt
 FROM {held}
 WHERE receiver = ? AND la_child_id {children}
@@ -243,7 +244,7 @@ FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id {children};
 
 -- name: has_left_window
--- Sees whether anything left the time window of `stage` and is not to be purged.
+-- Finds whether anything left the time window of `stage` and is not to be purged.
 SELECT COUNT(*)
 FROM {left_window};
 
@@ -254,8 +255,8 @@ FROM {left_window}
 WHERE person_id {people};
 
 -- name: read_runs_of_notes
--- Reads which run sent the last record of some children whose answer is not written yet: only that run's receipt, kept
--- in a file while the database was away, is the newest.
+-- Reads which run sent the record in doubt of some children: of the receipts kept in a file, only that run's is the
+-- newest.
 SELECT la_child_id, run_id
 FROM {unconfirmed}
 WHERE receiver = ? AND la_child_id {children};
@@ -410,7 +411,7 @@ UPDATE {held} SET receipt = ?
 WHERE receiver = ? AND la_child_id {children};
 
 -- name: read_held_receipts
--- Reads of which of some children it is recorded what the receiver holds, and by which receipt.
+-- Reads which of some children have a baseline, and its receipt.
 SELECT la_child_id, receipt
 FROM {held}
 WHERE receiver = ? AND la_child_id {children};
@@ -530,10 +531,9 @@ SELECT CAST(to_regclass(?) AS OID);
 SELECT pg_backend_pid();
 
 -- name: session_settings_postgresql
--- PostgreSQL: lets a statement wait so long for a lock that somebody else holds, and not for ever; lets the server
--- notice within two minutes that this session's computer is gone (a power cut), so that the run lock is free again (by
--- itself it asks after two hours); and names the program and its run in pg_stat_activity, unless the connection string
--- names one already. For this session only.
+-- PostgreSQL: limits how long a statement waits for a lock; lets the server notice within two minutes that this
+-- session's computer is gone (a power cut), so that the run lock is free again (its default is two hours); and names the
+-- program and its run in pg_stat_activity, unless the connection string does. For this session only.
 SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('tcp_keepalives_idle', '60', FALSE),
        set_config('tcp_keepalives_interval', '10', FALSE), set_config('tcp_keepalives_count', '5', FALSE),
        CASE WHEN current_setting('application_name') = ''
@@ -544,13 +544,12 @@ SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('tcp_ke
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 -- name: transaction_lock_timeout_postgresql
--- PostgreSQL behind a pooler in transaction mode: lets a statement wait so long for a lock that somebody else holds. For
--- this transaction only: other programs use the session after it.
+-- PostgreSQL behind a pooler in transaction mode: limits how long a statement waits for a lock. For this transaction
+-- only: other programs use the session after it.
 SELECT set_config('lock_timeout', '{milliseconds}ms', TRUE);
 
 -- name: lock_timeout_sqlserver
--- SQL Server: lets a statement wait so long for a lock that somebody else holds, and not for ever. For this session
--- only.
+-- SQL Server: limits how long a statement waits for a lock. For this session only.
 SET LOCK_TIMEOUT {milliseconds};
 
 -- name: row_counts_sqlserver
@@ -581,7 +580,7 @@ SELECT set_config('d2i.transaction_number', ?, TRUE);
 SELECT current_setting('d2i.transaction_number'), 1;
 
 -- name: busy_wait_sqlite
--- SQLite: lets a statement wait so long for another program that has locked the file, from now on.
+-- SQLite: limits how long a statement waits for another program that has locked the file.
 PRAGMA busy_timeout = {milliseconds};
 
 -- name: transaction_mark_sqlite

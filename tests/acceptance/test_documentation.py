@@ -46,6 +46,16 @@ def test_a_table_head_has_words_over_each_column_or_over_none() -> None:
     assert partly == []
 
 
+def test_each_table_begins_with_its_head_and_is_not_broken_by_a_blank_line() -> None:
+    broken = []
+    for page in pages():
+        lines = ["", *(line.strip() for line in prose(page).splitlines()), ""]
+        for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+            if line.startswith("|") and not before.startswith("|") and not re.fullmatch(r"\|(?: *:?-+:? *\|)+", after):
+                broken.append((page.name, line))
+    assert broken == []
+
+
 def test_colours_of_the_site_can_be_read_on_its_backgrounds() -> None:
     style = (DOCS / "assets" / "site.css").read_text(encoding="utf-8")
     light, dark = (dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})\b", part)) for part in _schemes(style))
