@@ -1,4 +1,4 @@
-"""`test-notify`: whether those who are to be told of a run can be told."""
+"""`test-notify`: send a test message through each channel that is set."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ def session(
     """Return the settings for a command with its logs open until the end. Errors: SettingsError.
 
     `options` are settings by name as the command line gave them (None: not given). A command that does the same in
-    testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's. Others are told that `job` could not
-    begin where the settings cannot be used.
+    testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's. Where the settings
+    cannot be used, others are notified that `job` could not begin.
     """
     import logging
     import uuid

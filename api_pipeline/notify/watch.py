@@ -20,7 +20,7 @@ _UNFORESEEN = 1
 
 
 class Watched(NamedTuple):
-    """A run that others are told of, and who they are. `place` is the table or the schema that it works on.
+    """A run of which others are notified, and who they are. `place` is the table or the schema that it works on.
 
     In testing mode nothing leaves this machine (contract 2). `failed_before` says whether the run before this one
     failed, `oldest_due_age` for how many seconds the oldest due row has waited, None where nobody knows.
@@ -49,7 +49,7 @@ class RunWatch:
         self._start = MessagesUnderWay(ping(self._notify, run.route, "start", setting=run.job.ping))
 
     def ended(self, exit_code: int, counts: Mapping[str, int]) -> None:
-        """Keep what the run came to, for what is told of it."""
+        """Keep the run's exit code and counts for its notification."""
         self._came_to = (exit_code, counts)
 
     def tell(self, exit_code: int | None = None) -> None:

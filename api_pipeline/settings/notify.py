@@ -1,4 +1,4 @@
-"""The settings of notifications as one object: who is told of a run, when, and how."""
+"""The settings of notifications as one object: who is notified of a run, when, and how."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EmailSettings(NamedTuple):
 
 
 class NotifySettings(NamedTuple):
-    """Who is told. "" and None mean nobody; the addresses of webhook and ping hold a token, so they are secrets."""
+    """Who is notified. "" and None mean nobody; the addresses of webhook and ping hold a token, so they are secrets."""
 
     when: When = "failure"
     webhook: str = ""
@@ -58,7 +58,7 @@ class NotifySettings(NamedTuple):
         return tuple(value for value in found if value)
 
     def for_testing(self) -> NotifySettings:
-        """Return what may be told in testing mode, in which nothing leaves this machine: only addresses on it."""
+        """Return the addresses on this machine alone, because in testing mode nothing leaves it."""
         email = self.email if self.email and is_loopback_host(self.email.server) else None
         return NotifySettings(
             self.when,
@@ -82,7 +82,7 @@ class NotifySettings(NamedTuple):
 
 
 def notify_settings(values: Values, ping: str = "PING_URL", other_pings: Sequence[str] = OTHER_PINGS) -> NotifySettings:
-    """Return the settings of notifications; `values` gathers what is wrong with them, and then nobody is told.
+    """Return the settings of notifications; `values` gathers what is wrong with them, and then nobody is notified.
 
     `ping` is the setting of the service's own check, `other_pings` are those of other commands.
     """

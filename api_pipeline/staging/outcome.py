@@ -41,8 +41,9 @@ class StageSummary:
 
 @dataclass(frozen=True, slots=True)
 class StagingObservers:
-    """Who is told what: `change` each row that changes (person id and word), `issue` each decision about a value,
-    `progress` the summary as it grows."""
+    """What a staging calls: `change` for each row that changes (person id and word), `issue` for each decision about a
+    value, `progress` with the summary as it grows.
+    """
 
     change: OnChange = lambda _person, _word: None
     issue: OnIssue = lambda _issue: None

@@ -32,7 +32,7 @@ class SdrSession:
     run_id: str
 
     def observers(self) -> SdrObservers:
-        """Return what the work is told of: secrets for the redactor, and a signal that asks to stop."""
+        """Return what the work reports to: the redactor for secrets, and a signal that asks to stop."""
         from api_pipeline.assembly.sdr import SdrObservers
         from api_pipeline.commands.stopping import stop_on_signals
 
@@ -49,7 +49,7 @@ def sdr_session(
 ) -> Iterator[SdrSession]:
     """Return the settings for a command with its logs open until the end. Errors: SettingsError.
 
-    `on_unusable` is told of settings that cannot be used, with the id and the exit code of the run.
+    `on_unusable` is called for settings that cannot be used, with the id and the exit code of the run.
     """
     import logging
 
@@ -89,7 +89,7 @@ def sdr_session(
 def watched_session(
     common: Common, options: Mapping[str, str | None], job: Job | None, period: str, *, indicative: bool
 ) -> Iterator[tuple[SdrSession, RunWatch | None]]:
-    """Return the session of a command that others are told of, and their watch; None, and nobody, without `job`.
+    """Return the session of a command, and the watch that notifies others; None, and nobody, without `job`.
 
     Errors: SettingsError.
     """
