@@ -88,15 +88,11 @@ def check_one_division(settings: Settings, store: StagingTable) -> None:
 
 
 class SeenTable(NamedTuple):
-    """What a look at the whole table shows: its words, the people with more than one row, and which rows to take.
-
-    `due` is how many rows may be due.
-    """
+    """What a look at the whole table shows: its words, the people with more than one row, and which rows to take."""
 
     words: Survey
     people: Mapping[str, RowsOfPerson]
     selection: Selection
-    due: int
 
 
 def look_at_table(settings: Settings, request: RunRequest, store: StagingTable, db: Retrying) -> SeenTable:
@@ -111,7 +107,7 @@ def look_at_table(settings: Settings, request: RunRequest, store: StagingTable, 
             odd_statuses=words.odd_statuses,
             odd_states=words.odd_states,
         )
-        return SeenTable(words, people_with_several_rows(store, request.person_id), selection, store.count(selection))
+        return SeenTable(words, people_with_several_rows(store, request.person_id), selection)
 
     seen = db.run(lambda: store.connection.read_together(look))
     person = request.person_id

@@ -28,10 +28,13 @@ class RunRequest(NamedTuple):
 
 
 class RunObservers(NamedTuple):
-    """What is called during a run: `progress` with the counts, `on_due` with the rows that may be due, `on_token`."""
+    """What is called during a run: `progress` with the counts, `on_token` with each token.
+
+    `on_due` is told how many rows may be due; they are counted for it alone.
+    """
 
     progress: RunProgress = NoProgress()
-    on_due: Callable[[int], None] = lambda _count: None
+    on_due: Callable[[int], None] | None = None
     on_token: Callable[[str], None] = lambda _token: None
 
 

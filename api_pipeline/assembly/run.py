@@ -88,7 +88,8 @@ def _execute(call: Call, opened: OpenTables) -> None:
         opened.db.run(lambda: count_what_no_run_takes(store, seen.words, summary))
     if not request.resync:
         summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
-    call.observers.on_due(seen.due - summary.superseded)
+    if call.observers.on_due is not None:
+        call.observers.on_due(opened.db.run(lambda: store.count(options.selection)))
     with run_parts(call, opened, options, write_back) as parts:
         Run(parts, summary).execute()
     summary.due += _not_come_to(store, options, parts.planner)

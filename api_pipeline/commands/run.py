@@ -102,7 +102,8 @@ def execute(
         stop = stop_on_signals()
         staged = _stage(started.settings, stop, common, as_json=as_json) if stages else None
         progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
-        observers = RunObservers(progress, progress.set_total, started.redactor.add)
+        on_due = None if common.quiet else progress.set_total
+        observers = RunObservers(progress, on_due, started.redactor.add)
         request = RunRequest(started.run_id, limit, resync, person_id)
         summary = run(started.settings, request, observers, stop)
         progress.close()

@@ -21,7 +21,8 @@ def command(common: Common, port: int, schools: int, pupils: int, latency_ms: in
     """Serve the simulated School Data API on 127.0.0.1 until Ctrl-C, and print the settings that lead to it."""
     from api_pipeline.commands.stage import today
     from api_pipeline.commands.stopping import stop_on_signals
-    from api_pipeline.sandbox.simulator.serving import seldom_collected, wait_until_stopped
+    from api_pipeline.common.gc_tuning import seldom_collected
+    from api_pipeline.sandbox.simulator.serving import wait_until_stopped
     from api_pipeline.sandbox.simulator.xporter import SchoolConditions, XporterServer, XporterSimulator, make_school
     from api_pipeline.settings.model import Purpose
 

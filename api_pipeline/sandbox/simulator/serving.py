@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
+from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.hostile_gateway import Habits, HostileGateway
 from api_pipeline.sandbox.simulator.hostile_tricks import Trick
@@ -15,7 +15,6 @@ from api_pipeline.sandbox.simulator.http import LoopbackServer, SimulatorServer
 from api_pipeline.sandbox.simulator.options import Options, Reading
 
 _LOOK_EVERY_S = 0.2
-_SELDOM = 1_000_000
 _LEFT_OUT = {Reading.MERGE: "stays as it was (merge)", Reading.REPLACE: "is removed (replace)"}
 
 
@@ -91,19 +90,6 @@ def wait_until_stopped(server: LoopbackServer[Any], stop: threading.Event) -> No
             continue
     except KeyboardInterrupt:
         pass
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Let Python look for cycles of objects seldom while a server serves."""
-    # Each batch makes some ten thousand objects without a cycle among them; looking for cycles all the time would
-    # take nearly as long as reading the JSON.
-    before = gc.get_threshold()
-    gc.set_threshold(_SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def settings_lines(server: Served) -> list[str]:

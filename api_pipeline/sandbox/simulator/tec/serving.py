@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.sandbox.simulator.http import LoopbackServer
-from api_pipeline.sandbox.simulator.serving import seldom_collected, wait_until_stopped
+from api_pipeline.sandbox.simulator.serving import wait_until_stopped
 from api_pipeline.sandbox.simulator.tec.options import TOKEN_PATH, TecOptions
 from api_pipeline.sandbox.simulator.tec.service import TecSimulator
 
