@@ -87,8 +87,11 @@ class IdaasClient:
         with self._asked(path, query) as (body, size):
             return read_answer(unwrapped(body), size)
 
-    def post(self, path: str, body: bytes) -> Posted:
-        """Send one request that writes, once, and return what its answer leaves open. Errors: Failed, Stopped."""
+    def post(self, path: str, body: bytes, *, is_repeatable: bool = True) -> Posted:
+        """Send one request that writes, once, and return what its answer leaves open. Errors: Failed, Stopped.
+
+        Where a token is refused, the request is sent again with a new one, if it `is_repeatable`.
+        """
         request = Request(
             *("POST", f"{self._access.base_url.rstrip('/')}{path}", path),
             headers={"Content-Type": "application/json"},
@@ -99,6 +102,10 @@ class IdaasClient:
 
         def reading(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
             answer = read_posted(raw)
+            if isinstance(answer, Unauthorised) and not is_repeatable:
+                # The refusal may have been made after the writing. The next request gets the new token.
+                text = f"the token was refused ({answer.reason})"
+                answer = Transient(answer.code, text, None, may_have_arrived=False)
             unclear.extend([answer] if isinstance(answer, Transient) and answer.may_have_arrived else ())
             return answer
 

@@ -74,6 +74,7 @@ class Sending:
         return self._parts.client.post(
             self._parts.options.post_path(first.kind, first.estab),
             request_body(records, self._parts.options.callback_url),
+            is_repeatable=not first.makes_record,
         )
 
     def meaning(self, answer: Posted) -> Meaning:

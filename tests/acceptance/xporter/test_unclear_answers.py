@@ -85,7 +85,7 @@ def test_conduct_without_a_clear_answer_is_never_sent_twice_on_old_data(writer: 
     assert len(writer.achievements()) == 1
 
 
-@pytest.mark.parametrize("status", [403, 404, 425, 429, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 425, 429, 503])
 def test_incident_that_was_written_under_a_refusal_is_not_entered_twice(writer: Writer, status: int) -> None:
     writer.merit(writer.pupils()[:1])
     body = '{"ExceptionMessage": "An error"}'
@@ -97,6 +97,22 @@ def test_incident_that_was_written_under_a_refusal_is_not_entered_twice(writer: 
 
     assert writer.states() == ["confirmed"]
     assert len(writer.achievements()) == 1
+
+
+def test_incident_whose_token_was_refused_is_sent_at_the_next_write_back(writer: Writer) -> None:
+    writer.mark(writer.pupils()[0])
+    writer.merit(writer.pupils()[:1])
+    body = '{"Message": "The token has expired"}'
+    expired = (Fault(FaultKind.ANSWER, "write", first=at, last=at, status=401, body=body) for at in (1, 3))
+    writer.simulator.add_fault(*expired)
+
+    writer.write_back(5)
+    assert writer.states() == ["confirmed", "pending"]
+    assert "the token was refused (HTTP 401)" in writer.answers()
+    writer.write_back(0)
+
+    assert writer.states() == ["confirmed", "confirmed"]
+    assert (writer.posts(), len(writer.achievements())) == (4, 1)
 
 
 def test_an_equal_record_that_was_there_before_is_not_taken_for_ours(writer: Writer) -> None:
