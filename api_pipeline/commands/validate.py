@@ -26,6 +26,7 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     from api_pipeline.outbox.staged_rows import Selection
     from api_pipeline.outbox.staging_table import FILL_THE_TABLE
     from api_pipeline.payloads.schema_check import Checker
+    from api_pipeline.run_summary import counted
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
@@ -42,11 +43,11 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         say(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
     elif not common.quiet:
         say(
-            f"Checked {result.rows} payloads of {settings.table_name}: {result.refused_rows} are invalid "
-            "and would not be sent."
+            f"Checked {counted(result.rows, '{payload|payloads}')} of {settings.table_name}: "
+            f"{counted(result.refused_rows, '{is|are}')} invalid and would not be sent."
         )
         if result.nulls:
-            say(f"{result.nulls} null members would be taken out before sending.")
+            say(f"{counted(result.nulls, 'null {member|members}')} would be taken out before sending.")
         for rule in rules:
             people = ", ".join(rule.examples)
             say(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")

@@ -23,18 +23,22 @@ BROKEN_EVERY = 97
 
 @dataclass(frozen=True, slots=True)
 class _Situation:
-    """A kind of row as councils have them: its two status words, whether it was sent before, how often it comes."""
+    """A kind of row as councils have them: its two status words, whether it was sent before, how often it comes.
+
+    `answer` is what stands in its `api_response` in place of a receipt.
+    """
 
     row_state: str
     submission_status: str
     was_sent: bool
     weight: int
+    answer: str = ""
 
 
 _SITUATIONS = (
     _Situation("New", "Pending", was_sent=False, weight=50),
     _Situation("Updated", "Pending", was_sent=True, weight=20),
-    _Situation("Updated", "Error", was_sent=True, weight=5),
+    _Situation("Updated", "Error", was_sent=True, weight=5, answer="HTTP 503: service unavailable"),
     _Situation("Unchanged", "Sent", was_sent=True, weight=15),
     _Situation("Deleted", "Sent", was_sent=True, weight=7),
     _Situation("Deleted", "Pending", was_sent=False, weight=3),
@@ -97,5 +101,5 @@ def _row(rng: random.Random, number: int, situation: _Situation) -> tuple[object
         hashlib.sha256(earlier.encode()).digest() if earlier else None,
         situation.submission_status,
         situation.row_state,
-        receipt,
+        situation.answer or receipt,
     )
