@@ -28,12 +28,13 @@ SELECT 1;
 SELECT COUNT(*) FROM (SELECT {columns} FROM {any_table} WHERE 1 = 0) AS seen;
 
 -- name: may_write
--- Changes no row: fails where the login may not write what a run writes back, before anything is sent. It joins a table
--- as the write-back's statements do: SQL Server refuses that of a view with an INSTEAD OF trigger (error 414).
+-- Changes no row: fails where the login may not write what a run writes back, or where the types of the columns do not
+-- allow it, before anything is sent. It joins a table as the write-back's statements do: SQL Server refuses that of a
+-- view with an INSTEAD OF trigger (error 414).
 UPDATE {table}
-SET partial_json_payload = partial_json_payload, submission_status = submission_status,
-    submission_timestamp = submission_timestamp, api_response = api_response, row_state = row_state,
-    previous_json_payload = previous_json_payload, previous_hash = previous_hash
+SET partial_json_payload = partial_json_payload, submission_status = 'sent',
+    submission_timestamp = submission_timestamp, api_response = CAST('' AS VARCHAR(10)), row_state = 'unchanged',
+    previous_json_payload = json_payload, previous_hash = current_hash
 FROM (SELECT 0 AS row_id) AS done
 WHERE id = done.row_id AND 1 = 0;
 
@@ -92,6 +93,12 @@ WHERE person_id IN (SELECT person_id FROM {table} WHERE person_id IS NOT NULL {p
 -- Counts rows, ids and different ids: a table whose id is null or not unique is refused.
 SELECT COUNT(*), COUNT(id), COUNT(DISTINCT id)
 FROM {table};
+
+-- name: count_broken_ids
+-- Counts the ids of a column of decimal numbers that are no whole numbers: no statement could name them.
+SELECT COUNT(*)
+FROM {table}
+WHERE id <> FLOOR(id);
 
 -- name: read_outermost_ids
 -- Reads the lowest and the highest id as the driver gives them and as text: a driver that cuts them gives others.

@@ -10,6 +10,7 @@ from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import try_to_write
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
@@ -42,6 +43,7 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
     with walk.step("rights") as finding:
         try:
             store.check_writable()
+            try_to_write(store)
             tables = [store.tables.staging]
             if store.has_control_tables() and store.has_journal():
                 _try_control_tables(store)

@@ -134,10 +134,9 @@ class StagingTable(Statements):
         ids = [row_id for row_id, _ in islice(self.keys(selection, after_id), size)]
         return sorted(self.read_rows(ids), key=lambda row: row.id)
 
-    def first_due_id(self) -> int | None:
-        """Return the lowest id of a row that may be due, None where there is none."""
-        rows = self._page(Selection(), None, 1, ("id",))
-        return int(rows[0][0]) if rows else None
+    def first_due_ids(self, count: int) -> list[int]:
+        """Return the lowest ids of rows that may be due, at most `count`."""
+        return [int(row[0]) for row in self._page(Selection(), None, count, ("id",))]
 
     def keys(self, selection: Selection, after_id: int | None = None) -> Iterator[tuple[int, str]]:
         """Return id and person of the rows of a selection, whose share of the table is found by the person."""

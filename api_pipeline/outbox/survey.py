@@ -9,12 +9,14 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from api_pipeline.db import DatabaseBusy, Row, UnreadableText, check_ids_whole, unless_refused
+from api_pipeline.db import DatabaseBusy, KeyTaken, Row, UnreadableText, check_ids_whole, unless_refused
 from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.changes import MARKS
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import Counts
@@ -25,13 +27,25 @@ KNOWN_STATUSES = DUE_STATUSES | {"sent"}
 _DELETED = "deleted"
 _KNOWN_STATES = frozenset({"new", "updated", "unchanged", _DELETED})
 _TRIAL = "d2i-csc-api: is this row writable? (never committed)"
+# What a run may write to a row, with the values of its statement behind the row's id.
+_WRITTEN: Mapping[str, tuple[object, ...]] = {
+    "mark_failed": (_TRIAL,),
+    "mark_sent": (_TRIAL, None),
+    "mark_deletion_sent": (_TRIAL, None),
+}
 _UNREADABLE = "(unreadable)"
 _NAMED = 5
+# How many due rows must refuse what a run writes before it is the table's fault.
+_TRIED = 5
 _LOOKED_AT = 100
 
 
 class _RolledBack(Exception):
     """End a transaction of which nothing is to be kept."""
+
+
+class _NotKept(Exception):
+    """The database takes a change and does not keep it."""
 
 
 class Survey(NamedTuple):
@@ -141,40 +155,64 @@ def check_ids(store: StagingTable) -> None:
             f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was sent; give every row an id "
             "of its own, with a primary key, as the script that deploy-schema prints does."
         )
-    check_ids_whole(store.tables.staging, store.connection.query(store.sql("read_outermost_ids")))
+    outermost = store.connection.query(store.sql("read_outermost_ids"))
+    check_ids_whole(store.tables.staging, outermost)
+    is_decimal = any(isinstance(row[0], Decimal) for row in outermost)
+    if is_decimal and (broken := int(store.connection.query(store.sql("count_broken_ids"))[0][0])):
+        raise DatabaseError(
+            f"The staging table {store.tables.staging} cannot be used: {broken} ids are not whole numbers. Nothing was "
+            "sent; give every row a whole number as its id, in a column of the type BIGINT."
+        )
 
 
 def try_to_write(store: StagingTable) -> None:
-    """Check that a change of a due row is kept, in a transaction that is rolled back. Errors: DatabaseError.
+    """Check that due rows take what a run writes, in transactions that are rolled back. Errors: DatabaseError.
 
-    Row-level security, a trigger or a view can let a change go without an error.
+    Row-level security, a trigger or a view can let a change go without an error. A constraint can refuse a word; what
+    only some rows refuse is left to them.
     """
     if store.connection.dialect is Dialect.SQLITE:
         return
-    is_kept, row_id = False, None
+    refusal: DatabaseError | None = None
+    row_id: int | None = None
     try:
-        with suppress(_RolledBack), store.connection.transaction():
-            row_id = store.first_due_id()
-            if row_id is None:
+        for row_id in store.first_due_ids(_TRIED):
+            refusal = _refusal_of(store, row_id)
+            if refusal is None:
                 return
-            store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
-            is_kept = any(
-                str(row[2] or "").strip() == _TRIAL
-                for row in store.rows_by_id("read_written", [row_id], ("id", "submission_status", "api_response"))
-            )
-            raise _RolledBack
     except DatabaseBusy as error:
         what = "the table" if row_id is None else f"the row {row_id}"
         _LOG.debug("%s is locked by another program, so writing to it was not tried: %s", what, error)
         return
-    except DatabaseError as error:
-        raise type(error)(f"The staging table {store.tables.staging} cannot be written to. {error}") from None
-    if not is_kept:
+    except _NotKept:
         raise DatabaseError(
             f"The staging table {store.tables.staging} cannot be written to: the database takes a change of a row and "
             "does not keep it (row-level security, a trigger or a view). Nothing was sent; ask the database "
             "administrator to let this login update all rows."
-        )
+        ) from None
+    if refusal:
+        raise type(refusal)(f"The staging table {store.tables.staging} cannot be written to. {refusal}")
+
+
+def _refusal_of(store: StagingTable, row_id: int) -> DatabaseError | None:
+    """Return why the database refuses to write to a row, None where it does not.
+
+    Errors: _NotKept, and DatabaseErrors that say nothing about the row, such as ConnectionLost.
+    """
+    try:
+        with suppress(_RolledBack), store.connection.transaction():
+            store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
+            written = store.rows_by_id("read_written", [row_id], ("id", "submission_status", "api_response"))
+            if not any(str(row[2] or "").strip() == _TRIAL for row in written):
+                raise _NotKept
+            for statement, given in _WRITTEN.items():
+                store.update_rows(statement, MARKS[statement].types, [(row_id, *given)])
+            raise _RolledBack
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, KeyTaken):
+            raise
+        return error
+    return None
 
 
 def people_without_payload(store: StagingTable) -> list[str]:

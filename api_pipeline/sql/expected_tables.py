@@ -26,6 +26,7 @@ class ColumnKind(str, Enum):
     INTEGER = "whole numbers"
     TEXT = "text"
     BINARY = "bytes"
+    UUID = "ids of the type uuid"
     TIMESTAMP = "a time"
     OTHER = "something else"
     UNDECLARED = "anything"
@@ -141,7 +142,9 @@ def kind_of(type_name: str) -> ColumnKind:
         return ColumnKind.UNDECLARED
     if "timestamp" in name or "datetime" in name:
         return ColumnKind.TIMESTAMP
-    if any(word in name for word in ("char", "text", "json", "clob", "uuid", "uniqueidentifier", "xml")):
+    if name == "uuid":
+        return ColumnKind.UUID
+    if any(word in name for word in ("char", "text", "json", "clob", "uniqueidentifier", "xml")):
         return ColumnKind.TEXT
     if any(word in name for word in ("binary", "bytea", "blob", "image")):
         return ColumnKind.BINARY
@@ -182,6 +185,9 @@ def _kinds(name: str, definition: str, dialect: Dialect) -> tuple[ColumnKind, ..
         return (ColumnKind.BINARY, ColumnKind.TEXT)
     if dialect is Dialect.SQLITE and (name.endswith(("_at", "_timestamp")) or name == "last_updated"):
         return (kind, ColumnKind.TIMESTAMP)
+    # PostgreSQL alone has the type: it compares no text with it. Elsewhere the word stands for a text.
+    if kind is ColumnKind.TEXT and (dialect is not Dialect.POSTGRESQL or name == "legacy_id"):
+        return (kind, ColumnKind.UUID)
     return (kind,)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.sql.ddl import script_name
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import Statement, load
@@ -18,7 +19,9 @@ from tests.support.diagnosing import diagnose
 from tests.support.logins import another_login
 from tests.support.marks import EMBEDDED
 from tests.support.postgres import PostgresServer
+from tests.support.prepared import LIVE
 from tests.support.staging import fill, staged
+from tests.support.world import live_settings
 
 
 def test_tables_of_the_packaged_script_pass(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -206,3 +209,45 @@ def test_every_statement_stands_there_for_every_kind_of_database(dialect: Dialec
 
     assert f"columns_{dialect.value}" in names
     assert f"version_{dialect.value}" in names
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER person_id TYPE uuid USING NULL", "person_id is uuid, which does not hold text"),
+        ("ALTER previous_json_payload TYPE jsonb USING NULL", '"previous_json_payload" is of type jsonb'),
+        ("ALTER current_hash TYPE text USING NULL", '"previous_hash" is of type bytea but expression is of type text'),
+        ("ALTER api_response TYPE xml USING NULL", '"api_response" is of type xml'),
+        (
+            "ALTER previous_hash TYPE varchar(40) USING NULL, ALTER current_hash TYPE char(64) USING repeat('0', 64)",
+            "sent",
+        ),
+        ("ADD CHECK (row_state IN ('New', 'Unchanged'))", "refused the statement mark_sent"),
+        (
+            f"ALTER id DROP IDENTITY; ALTER TABLE {LIVE} ALTER id TYPE numeric(18, 2) USING id + 0.5",
+            "2 ids are not whole numbers",
+        ),
+    ],
+)
+def test_table_that_could_not_take_the_answers_fails_and_no_run_sends_from_it(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, change: str, said: str
+) -> None:
+    fill(deployed, deployed.table, [staged("1001"), staged("1002")])
+    deployed.execute(f"ALTER TABLE {deployed.table} {change}")
+    found = check(deployed, tmp_path)
+    assert found.code == 3
+    assert any(said in step["detail"] for step in found.steps.values()), found.steps
+
+    done = invoke_cli(["run"], {**deployed.settings, **live_settings(server)}, tmp_path)
+    assert done.code == 3
+    assert said in done.text
+    assert server.simulator.stats().requests == 0
+    assert deployed.count(deployed.table, "api_response IS NULL") == 2
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_row_that_alone_refuses_its_answer_does_not_fail_the_table(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("1001"), staged("1002")])
+    deployed.execute(f"ALTER TABLE {deployed.table} ADD CHECK (person_id <> '1001' OR row_state = 'New')")
+    assert check(deployed, tmp_path).code == 0
