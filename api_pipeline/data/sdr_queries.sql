@@ -44,6 +44,15 @@ SELECT CASE collection
        END, COUNT(*)
 FROM {staging} GROUP BY collection;
 
+-- name: read_repeated
+-- Finds the ids that stand more than once in a collection, which only a table of the provider's own lets happen: TEC
+-- would take the one record for the other.
+SELECT local_id{exact}
+FROM {staging}
+WHERE collection = ?
+GROUP BY local_id{exact}
+HAVING COUNT(*) > 1;
+
 -- name: count_held
 -- Counts for each collection what TEC holds for this period, and how much of it is in doubt.
 SELECT collection, COUNT(*), SUM(CASE WHEN payload_hash IS NULL THEN 1 ELSE 0 END)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -35,6 +35,9 @@ class Staged(Protocol):
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
         """Yield id and payload of each staged record of a collection."""
+
+    def repeated(self, collection: Collection) -> frozenset[str]:
+        """Return the ids that are staged more than once in a collection."""
 
     def count_staged(self) -> dict[str, int]:
         """Return how many records are staged of each collection."""
@@ -105,14 +108,16 @@ def misplaced_text(words: Mapping[str, int]) -> str:
     )
 
 
-def id_error(local_id: str) -> str:
-    """Return why an id cannot be used, "" where it can."""
+def id_error(local_id: str, repeated: Set[str] = frozenset()) -> str:
+    """Return why an id cannot be used, "" where it can; `repeated` are those that stand there more than once."""
     if not local_id.strip():
         return "local_id is empty"
     if local_id != local_id.strip():
         return "local_id begins or ends with a blank, which SQL Server does not tell from the id without it"
     if len(local_id) > LONGEST_ID:
         return f"local_id has more than {LONGEST_ID} characters"
+    if local_id in repeated:
+        return "local_id stands in the staging table more than once, and TEC would keep the last of these records alone"
     return ""
 
 
@@ -140,8 +145,9 @@ def check_all(
 def _check(
     staged: Staged, collection: Collection, known: Known, schema: SchemaCheck | None, *, told: bool
 ) -> Iterator[CheckError]:
+    repeated = staged.repeated(collection)
     for local_id, payload in staged.staged(collection):
-        reason = id_error(local_id)
+        reason = id_error(local_id, repeated)
         record: dict[str, Any] = {}
         try:
             _, record = record_of(local_id, payload)

@@ -15,6 +15,26 @@ from api_pipeline.sdr.store import PageRow, Store
 Withheld = tuple[int, str, str]
 
 
+class Sendable:
+    """Says of each staged row of a collection what is sent of it, or why nothing is."""
+
+    def __init__(self, store: Store, collection: Collection, options: Options) -> None:
+        self._repeated = store.repeated(collection)
+        self._held_back = {local_id for found_in, local_id in options.withheld if found_in is collection}
+
+    def read(self, row: PageRow) -> tuple[bytes, bytes, str]:
+        """Return the record as it is sent, its hash, and "", or nothing of it and why it is not sent."""
+        reason = id_error(row.local_id, self._repeated)
+        if not reason and row.local_id in self._held_back:
+            reason = "held back by the checks; see: d2i-csc-api sdr check"
+        if reason:
+            return b"", b"", reason
+        try:
+            return *body_of(row.local_id, row.payload), ""
+        except NotSendable as error:
+            return b"", b"", str(error)
+
+
 class Due:
     """Reads the records that are due, up to the limit of the run. `progress` is told how many are unchanged."""
 
@@ -43,10 +63,11 @@ class Due:
 
         `withhold` is told of the rows that cannot be sent.
         """
+        sendable = Sendable(self._store, collection, self._options)
         waiting: list[StagedRecord] = []
         for page in self._store.pages(self._scope, collection):
             withheld: list[Withheld] = []
-            waiting += self._differing(collection, page, counts, withheld)
+            waiting += self._differing(sendable, page, counts, withheld)
             if withheld:
                 counts.withheld += len(withheld)
                 withhold(withheld)
@@ -61,18 +82,12 @@ class Due:
             waiting = waiting[most:]
 
     def _differing(
-        self, collection: Collection, page: Sequence[PageRow], counts: Counts, withheld: list[Withheld]
+        self, sendable: Sendable, page: Sequence[PageRow], counts: Counts, withheld: list[Withheld]
     ) -> list[StagedRecord]:
         found: list[StagedRecord] = []
         unchanged = 0
         for row in page:
-            reason = id_error(row.local_id)
-            if not reason and (collection, row.local_id) in self._options.withheld:
-                reason = "held back by the checks; see: d2i-csc-api sdr check"
-            try:
-                body, digest = body_of(row.local_id, row.payload)
-            except NotSendable as error:
-                body, digest, reason = b"", b"", reason or str(error)
+            body, digest, reason = sendable.read(row)
             if reason:
                 withheld.append((row.row_id, row.local_id, f"NOT SENT: {reason}"))
             elif row.held_hash == digest:

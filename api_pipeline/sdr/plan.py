@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api_pipeline.sdr.checks import id_error
-from api_pipeline.sdr.difference import NotSendable, body_of
+from api_pipeline.sdr.due import Sendable
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
 from api_pipeline.sdr.statements import Scope
@@ -66,15 +65,12 @@ def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]
     vanished = store.count_vanished(scope)
     plans: dict[Collection, Plan] = {}
     for collection in options.collections:
+        sendable = Sendable(store, collection, options)
         put = unchanged = withheld = 0
         for page in store.pages(scope, collection):
             for row in page:
-                try:
-                    _, digest = body_of(row.local_id, row.payload)
-                except NotSendable:
-                    withheld += 1
-                    continue
-                if id_error(row.local_id) or (collection, row.local_id) in options.withheld:
+                _, digest, reason = sendable.read(row)
+                if reason:
                     withheld += 1
                 elif row.held_hash == digest:
                     unchanged += 1

@@ -70,7 +70,11 @@ class TecReceiver:
 
         def ask(page: int | None) -> Mapping[str, Any] | None:
             number = "" if page is None else f"&page={page}"
-            return self._page("GET", f"/returns?includeIndicative=true{number}", "SDR_API_ENDPOINT")
+            try:
+                return self._page("GET", f"/returns?includeIndicative=true{number}", "SDR_API_ENDPOINT")
+            except TokenIsGone as error:
+                # The list needs no submission token, so another one would not help.
+                raise _declined(TokenGone(error.problem), "refused the request") from None
 
         entries = returns.read_all(self._bounded(ask), _return_id)
         found = (returns.period_of(entry) for entry in entries if isinstance(entry, dict))

@@ -66,10 +66,10 @@ class Store(Baseline, Results):
     def pages(self, scope: Scope, collection: Collection) -> Iterator[list[PageRow]]:
         """Yield the staged rows of a collection in pages, each beside what TEC holds of it."""
         for rows in self.pages_of("read_staged", collection):
-            keys = [str(row[1]) for row in rows]
+            keys = [_text(row[1]) for row in rows]
             held = self._held(scope, collection, keys)
             yield [
-                PageRow(row[0], key, str(row[2]), held.get(key), key in held)
+                PageRow(row[0], key, _text(row[2]), held.get(key), key in held)
                 for key, row in zip(keys, rows, strict=True)
             ]
 
@@ -92,7 +92,11 @@ class Store(Baseline, Results):
         """Yield id and payload of each staged record of a collection."""
         for rows in self.pages_of("read_staged", collection):
             for _, local_id, payload in rows:
-                yield str(local_id), str(payload)
+                yield _text(local_id), _text(payload)
+
+    def repeated(self, collection: Collection) -> frozenset[str]:
+        """Return the ids that are staged more than once in a collection."""
+        return frozenset(_text(row[0]) for row in self.query("read_repeated", [collection.value]))
 
     def count_staged(self) -> dict[str, int]:
         """Return how many records are staged of each collection, also of words that are none."""
@@ -219,6 +223,11 @@ def as_time(value: object) -> datetime | None:
 
 def _naive(moment: datetime | None) -> datetime | None:
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
+
+
+def _text(value: object) -> str:
+    # A staging table of the provider's own may have nulls.
+    return "" if value is None else str(value)
 
 
 def _bytes(value: Any) -> bytes | None:

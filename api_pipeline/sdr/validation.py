@@ -163,7 +163,9 @@ class Follower:
             found = replace(last, status=status)
             if found.state in _OVER:
                 self._session.replace()
-                return self._under_a_token(self._session.receiver.validation)
+                seen = self._under_a_token(self._session.receiver.validation)
+                # Another token may know nothing of the validation that ended, which is no reason to wait for its end.
+                return seen if seen.state in _OVER else found
             return found
 
     def _finish(self, ended: Validation) -> Verdict:

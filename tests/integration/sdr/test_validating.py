@@ -102,6 +102,23 @@ def test_token_that_is_gone_when_results_are_read_is_replaced(provider: Provider
 
 
 @EMBEDDED
+def test_another_token_that_knows_no_validation_is_not_waited_for(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    provider.sdr("validate", PERIOD, "--no-wait")
+    one = provider.simulator.submission(int(PERIOD))
+    one.status, one.polls_left = "Processed", []
+    calls = _calls(provider)
+    # The list, the state under the token that is gone, the list again, another token, the state under that.
+    provider.simulator.add_fault(_gone(calls + 2))
+    unknown = Fault(target="calls", status=200, body='{"status": "Accumulate"}', first=calls + 5, last=calls + 5)
+    provider.simulator.add_fault(unknown)
+    done = provider.sdr("validate", PERIOD, "--resume", SDR_VALIDATION_TIMEOUT_S=1)
+    assert done.code == 0, done.text
+    assert "Passed" in done.out
+
+
+@EMBEDDED
 def test_token_that_tec_never_finds_ends_in_one_sentence(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.sdr("submit", PERIOD)

@@ -27,10 +27,15 @@ class Staging:
     """Staged records in memory."""
 
     rows: dict[Collection, dict[str, str]] = field(default_factory=dict)
+    again: tuple[str, ...] = ()
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:
         """Yield id and payload."""
         yield from self.rows.get(collection, {}).items()
+
+    def repeated(self, collection: Collection) -> frozenset[str]:
+        """Return the ids of `again`."""
+        return frozenset(self.again) if collection is Collection.LEARNERS else frozenset()
 
     def count_staged(self) -> dict[str, int]:
         """Return the counts."""
@@ -48,6 +53,12 @@ def _found(
 
 def test_good_records_are_found_good() -> None:
     assert _found() == []
+
+
+def test_ids_that_stand_there_twice_cannot_be_sent() -> None:
+    rows = {Collection.LEARNERS: {"s1": "{}", "s2": "{}"}}
+    found = [(one.local_id, one.rule, one.is_unsendable) for one in check_all(Staging(rows, ("s2",)), Collection)]
+    assert found == [("s2", "unsendable", True)]
 
 
 def test_each_rule_finds_its_record() -> None:
