@@ -19,8 +19,10 @@ from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wa
 
 ACCEPTING = frozenset({200, 201, 202})
 _REASON_LIMIT = 4000
-# A receipt has some seventy letters, and a batch at most a hundred records; what is longer is something else.
+# A receipt has some seventy letters, and a batch at most a hundred records; what is longer, but for the blanks between
+# them, is something else.
 _MOST_RECEIPT_BYTES = 1024 * 1024
+_BLANKS = rb"[ \t\r\n]{2,}"
 
 __all__ = [
     "ACCEPTING",
@@ -176,6 +178,8 @@ def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreada
 
 def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
     """Return the tokens of an accepting body, and whether one token may stand for the whole batch."""
+    if len(body) > _MOST_RECEIPT_BYTES:
+        body = re.sub(_BLANKS, b" ", body)
     text = body.decode("utf-8-sig", "replace").strip() if len(body) <= _MOST_RECEIPT_BYTES else ""
     if not text:
         return None, False

@@ -41,6 +41,14 @@ def test_the_same_as_whitespace_separated_text_is_accepted() -> None:
     assert [receipt.id for receipt in answer.receipts] == [UUID.lower(), OTHER]
 
 
+def test_receipts_are_read_from_an_answer_of_seven_mib_of_blanks() -> None:
+    blanks = " " * (7 << 19)
+    answer = read(200, f'{blanks}["{UUID}",\n{blanks}"{OTHER}"]', 2)
+    assert isinstance(answer, Receipts)
+    assert [receipt.id for receipt in answer.receipts] == [UUID.lower(), OTHER]
+    assert isinstance(read(200, f'["{UUID}", "{"x" * (1 << 20)}"]', 2), Unreadable)
+
+
 def test_one_json_string_is_a_receipt_for_the_whole_batch_without_a_time() -> None:
     answer = read(200, f'"{UUID}"', 3)
     assert isinstance(answer, Receipts)
