@@ -91,7 +91,9 @@ class ConsentStep:
     ) -> dict[str, frozenset[str] | None]:
         """Do what the list says; return the schools to collect from, with their scopes (None: not known yet)."""
         asked: dict[str, frozenset[str] | None] = {}
-        every = set(known) | set(listed or ()) | set(self._secrets.estabs())
+        # A credential store cannot be asked for its schools, so that those of them count that the operator names.
+        named = {estab for estab in self._options.only if self._secrets.get(estab)}
+        every = set(known) | set(listed or ()) | set(self._secrets.estabs()) | named
         for estab in sorted(every):
             if not _is_in(self._options.shard, estab):
                 continue

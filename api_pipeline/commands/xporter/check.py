@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.xporter.estab import checked_estab
 
 
 @click.command("check")
@@ -32,7 +33,7 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
     with session(common, Purpose.XPORTER, has_testing_mode=False) as started:
         settings = started.settings
         secrets = StoredSecrets(settings, started.redactor.add)
-        schools = (estab,) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
+        schools = (checked_estab(estab),) if estab else settings.xporter.schools or tuple(sorted(secrets.estabs()))
         with session_of(settings) as http:
             wing = settings.xporter
             addresses = (("", wing.base_url), ("token service", wing.token_url))

@@ -45,7 +45,7 @@ XPORTER_SETTINGS = (
         Group.XPORTER,
         SettingKind.TEXT,
         "Opens the list of schools, which says who authorised, who revoked and whose answer is pending. Without it "
-        "the schools are those whose secrets you have, and the collector does not see a revocation.",
+        "the schools are those of XPORTER_SCHOOLS and XPORTER_SECRET_*, and the collector does not see a revocation.",
         secret=True,
     ),
     Setting(

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.errors import AuthenticationRefused, SettingsError
 from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
 from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
 from api_pipeline.xporter.collect.sorting import ROLL
-from api_pipeline.xporter.consent import Listed, odd_entries, read_list
+from api_pipeline.xporter.consent import Known, Listed, odd_entries, read_list
 from api_pipeline.xporter.consent_step import ConsentStep
 from api_pipeline.xporter.landing import Round, SyncState
 from api_pipeline.xporter.minimise import landed_sources
@@ -48,6 +48,7 @@ class Planner:
         """Apply consent, and return what is requested of each school, in the order of their numbers."""
         step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
         known = step.known()
+        self._check_any(known)
         listed = self._listed()
         asked = step.settle(known, listed, utc_now())
         if not asked and not self.summary.errors:
@@ -58,6 +59,16 @@ class Planner:
             plan = self._plan(estab, scopes, syncs)
             plans.append(replace(plan, last_scopes=known[estab].scopes) if estab in known else plan)
         return plans
+
+    def _check_any(self, known: Mapping[str, Known]) -> None:
+        """Raise SettingsError where no school can ever be asked: there is no list of them, and no secret of one."""
+        secrets = self._parts.secrets
+        named = any(secrets.get(estab) for estab in self._options.only)
+        if not (self._parts.management_secret or known or named or list(secrets.estabs())):
+            raise SettingsError(
+                "XPORTER_MANAGEMENT_SECRET: expected it, or XPORTER_SCHOOLS with schools whose secrets are in the "
+                "credential store: nothing says which schools are to be asked."
+            )
 
     def _listed(self) -> dict[str, Listed] | None:
         """Return the list of schools; None where there is no management secret or no answer."""

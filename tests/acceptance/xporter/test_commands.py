@@ -146,6 +146,7 @@ def test_a_school_that_cannot_be_one_is_a_usage_error(council: Council, command:
     done = council.run(command, "--estab", "999", XPORTER_WRITE_BACK="attendance")
     assert done.code == 2
     assert 'ESTAB: expected seven digits (LA code and school number), got "999".' in done.text
+    assert council.run("check", "999").code == 2
 
 
 @pytest.mark.parametrize("command", ["collect", "write-back"])

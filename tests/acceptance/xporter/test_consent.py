@@ -6,6 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from tests.support.commands import run_cli
+from tests.support.keyrings import store_settings
 from tests.support.xporter import day
 from tests.support.xporter_council import Council
 
@@ -160,4 +162,19 @@ def test_removed_school_comes_back_with_a_new_secret(council: Council, has_list:
     council.schools[0].secret = council.settings["XPORTER_SECRET_9990001"] = "another-invented-secret"
 
     assert council.run("collect", **more).code == 0
+    assert council.count("Students", "9990001") == 4
+
+
+def test_school_whose_secret_is_in_the_credential_store_is_asked_where_it_is_named(council: Council) -> None:
+    # Without a list of schools nothing else names it: a credential store cannot be asked for its entries.
+    secret = council.settings.pop("XPORTER_SECRET_9990001")
+    settings = {name: value for name, value in council.settings.items() if "SECRET" not in name}
+    settings |= store_settings(council.folder / "store.json")
+
+    nobody = run_cli(["xporter", "collect"], settings, council.folder)
+    added = run_cli(["xporter", "schools", "add", "9990001"], settings, council.folder, stdin=secret)
+    named = run_cli(["xporter", "collect"], {**settings, "XPORTER_SCHOOLS": "9990001"}, council.folder)
+
+    assert (nobody.code, added.code, named.code) == (2, 0, 0), nobody.text + named.text
+    assert "expected it, or XPORTER_SCHOOLS" in nobody.err
     assert council.count("Students", "9990001") == 4
