@@ -168,7 +168,7 @@ def test_council_can_rehearse_with_the_gateway_from_the_command_line(world: Worl
         assert [words[person] for person in persons] == ["sent", "sent", words["P0002"], "sent"]
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=20)[0]
-    assert "3 children are held" in rest
+    assert "children that the receiver holds: 3." in rest
 
 
 def test_options_of_the_command_name_every_trick() -> None:

@@ -165,7 +165,7 @@ def test_server_for_rehearsals_prints_its_settings_and_stops() -> None:
     assert "replace" in lines[-1]
     stop.set()
     thread.join(5)
-    assert lines[-1] == "Stopped: 0 requests came, 0 records were accepted, 0 children are held."
+    assert lines[-1] == "Stopped. Requests: 0, records accepted: 0, children that the receiver holds: 0."
     wait_for_simulator_threads(0)
 
 
@@ -181,4 +181,4 @@ def test_server_for_rehearsals_ends_on_the_die_command() -> None:
     )
     assert requests.post(f"{origin}/_control/die", timeout=5).status_code == 200
     thread.join(5)
-    assert lines[-1].startswith("Stopped:")
+    assert lines[-1].startswith("Stopped.")

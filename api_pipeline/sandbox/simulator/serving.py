@@ -77,8 +77,8 @@ def run_hostile_gateway(
 def _say_what_came(simulator: Simulator, requests: int, echo: Callable[[str], None]) -> None:
     stats = simulator.stats()
     echo(
-        f"Stopped: {requests} requests came, {stats.records_accepted} records were accepted, "
-        f"{stats.children_held} children are held."
+        f"Stopped. Requests: {requests}, records accepted: {stats.records_accepted}, "
+        f"children that the receiver holds: {stats.children_held}."
     )
 
 
