@@ -54,6 +54,9 @@ _DATES = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})" + _MIDNIGHT, re.ASCII),
     re.compile(r"(?P<d>\d{1,2})[/-](?P<m>\d{1,2})[/-](?P<y>\d{4})" + _MIDNIGHT, re.ASCII),
 )
+# What spreadsheets write into a line before the titles, and what stands between cells in other countries.
+_SEPARATOR_LINE = ["sep=", ""]
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 # Not more digits than a whole number of JSON has everywhere.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -102,16 +105,26 @@ def records(
     seen: set[str] = set()
     rows = _rows(path)
     titles = next(rows, [])
+    if titles == _SEPARATOR_LINE:
+        titles = next(rows, [])
     if not any(titles):
         raise SettingsError(f"The file {path.name} is empty: expected at least its titles; nothing was loaded.")
+    if len(titles) == 1 and (other := next((sign for sign in _OTHER_SEPARATORS if sign in titles[0]), "")):
+        raise SettingsError(
+            f"The cells of the file {path.name} are separated by {_OTHER_SEPARATORS[other]}: expected commas; nothing "
+            "was loaded. Save it as CSV with commas."
+        )
     names = _names(path, titles)
     _assume(titles, names, collection, properties, assumed)
-    for cells in filter(None, rows):
+    for number, cells in enumerate(rows, 2):
+        if not any(cell.strip() for cell in cells):
+            # Spreadsheets leave rows of empty cells behind.
+            continue
         assumed.rows += 1
         if any(cells[len(names) :]) or any(cell.strip() for name, cell in zip(names, cells, strict=False) if not name):
             # A comma too many moves cells under other titles.
             raise SettingsError(
-                f"The file {path.name} has more cells than titles in row {assumed.rows + 1}; nothing was loaded. Put "
+                f"The file {path.name} has more cells than titles in row {number}; nothing was loaded. Put "
                 "double quotes around a cell with a comma in it."
             )
         row = dict(zip(names, cells, strict=False))
@@ -139,6 +152,8 @@ def _rows(path: Path) -> Iterator[list[str]]:
             f"The file {path.name} cannot be read as CSV ({error}); nothing was loaded. Double each quote that stands "
             "within a cell, and close each that opens one."
         ) from None
+    except FileNotFoundError:
+        raise SettingsError(f"There is no file {path}; nothing was loaded. Check its path.") from None
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
 
@@ -149,10 +164,10 @@ def _encoding_of(path: Path) -> str:
         is_utf_16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     for encoding in ("utf-16",) if is_utf_16 else ("utf-8-sig", "cp1252"):
         with suppress(UnicodeDecodeError), path.open(encoding=encoding, newline="") as file:
-            # To the end, so that a letter of another encoding is met before a row is used.
-            for _ in file:
-                continue
-            return encoding
+            # To the end, so that a letter of another encoding is met before a row is used. UTF-16 that does not say so
+            # reads as Windows-1252 with null characters.
+            if not any("\0" in line for line in file):
+                return encoding
     raise SettingsError(
         f"The file {path.name} is neither UTF-8 nor Windows-1252 text throughout; nothing was loaded. Save it as CSV "
         "UTF-8."

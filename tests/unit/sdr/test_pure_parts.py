@@ -186,6 +186,11 @@ def test_a_file_without_the_key_columns_is_refused(tmp_path: Path) -> None:
         ("Student Identification Code,Name,name\ns1,Ria,\n", "more than one column for name"),
         ("Gender\n", "has no column for studentIdentificationCode"),
         ("Student Identification Code,Name,Town\ns1,M\xc4\x81ria,Br\xfbl\xe9\n", "neither UTF-8 nor Windows-1252"),
+        ("Student Identification Code,Name\ns\x001,Ria\n", "neither UTF-8 nor Windows-1252"),
+        ("Student Identification Code;Name\ns1;Ria\n", "are separated by semicolons: expected commas"),
+        ("sep=;\nStudent Identification Code;Name\ns1;Ria\n", "are separated by semicolons: expected commas"),
+        ("Student Identification Code\tName\ns1\tRia\n", "are separated by tabs: expected commas"),
+        ("Student Identification Code,Name\n\n,\ns1,Ria,x\n", "more cells than titles in row 4"),
     ],
 )
 def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str, words: str) -> None:
@@ -193,6 +198,20 @@ def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str,
     path.write_text(text, encoding="latin-1")
     with pytest.raises(SettingsError, match=words):
         list(records(path, Collection.LEARNERS, {}, Assumed()))
+
+
+def test_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"There is no file .*LEAR\.csv; nothing was loaded"):
+        list(records(tmp_path / "LEAR.csv", Collection.LEARNERS, {}, Assumed()))
+
+
+def test_rows_and_lines_that_spreadsheets_add_are_no_records(tmp_path: Path) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.write_text("sep=,\nStudent Identification Code,Name\n\n,\ns1,Ria\n ,\t\n", encoding="utf-8")
+    assumed = Assumed()
+    found = list(records(path, Collection.LEARNERS, {}, assumed))
+    assert found == [("s1", {"studentIdentificationCode": "s1", "name": "Ria"})]
+    assert (assumed.rows, dict(assumed.unusable)) == (1, {})
 
 
 def test_number_that_is_none_stays_text(tmp_path: Path) -> None:
