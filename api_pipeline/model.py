@@ -66,63 +66,48 @@ class StagedRow(NamedTuple):
         return not (self.json_payload.strip() or self.unreadable)
 
 
-class State(NamedTuple):
-    """One state that a receiver may be in: what it holds of a child, as JSON text.
+class InDoubt(NamedTuple):
+    """What a record leads to whose answer was never learnt (a kill, a dropped connection): the receiver may be there.
 
-    It is what the receiver accepted last, or else what a record leads to whose answer was never learnt (a kill, a
-    dropped connection). Then `sent_of` is the SHA-256 (hex) of the payload that the record was built from, "" where it
-    can never match, and `text` is None where nobody knows what it leads to.
+    `text` is what it then holds of the child, as JSON text, None where nobody knows. `sent_of` is the SHA-256 (hex) of
+    the payload that the record was built from, "" where it can never match.
     """
 
     text: str | None
-    sent_of: str | None = None
+    sent_of: str
 
 
 class Baseline(NamedTuple):
-    """What a receiver may hold of one child: any one of `states`, and nothing is known where there are none.
+    """What a receiver may hold of one child: what it accepted last, or what a record in doubt leads to.
 
-    What the receiver accepted last stands first; with what an unanswered record leads to the child is in doubt.
-    `receipt` is that of the accepted one.
+    `held` is what it accepted last, as JSON text, None where that is not known; `receipt` is the receipt of that.
     """
 
-    states: tuple[State, ...] = ()
+    held: str | None = None
     receipt: str | None = None
-
-    @classmethod
-    def known(cls, text: str, receipt: str | None = None) -> Baseline:
-        """Return the baseline of a child of whom the receiver holds exactly this, as JSON text."""
-        return cls((State(text),), receipt)
-
-    def in_doubt_with(self, state: State) -> Baseline:
-        """Return this baseline with what an unanswered record leads to as a further state."""
-        return self._replace(states=(*self.states, state))
+    in_doubt: InDoubt | None = None
 
     @property
-    def held(self) -> str | None:
-        """What the receiver accepted last, None where that is not known."""
-        return next((state.text for state in self.states if state.sent_of is None), None)
+    def is_empty(self) -> bool:
+        """Return whether nothing is known of the child."""
+        return self.held is None and self.in_doubt is None
 
-    @property
-    def in_doubt(self) -> State | None:
-        """What a record leads to whose answer was never learnt, None where there is no such record."""
-        return next((state for state in self.states if state.sent_of is not None), None)
-
-    def before(self, payload_hash: str) -> tuple[str | None, ...]:
+    def states_before(self, payload_hash: str) -> tuple[str | None, ...]:
         """Return the states that a payload must be reached from, None for one that nobody knows.
 
         That which an earlier record of the same payload leads to is left out: what leads to the payload from the state
         before leads to it after that record as well.
         """
-        states = tuple(state.text for state in self.states if state.sent_of != payload_hash)
-        return (NOTHING_HELD, *states) if states and self.held is None else states
+        if self.in_doubt is None or self.in_doubt.sent_of == payload_hash:
+            return () if self.held is None else (self.held,)
+        return NOTHING_HELD if self.held is None else self.held, self.in_doubt.text
 
     def intent(self, payload_hash: str) -> str:
-        """Return what is written down before a record of a payload is sent, for `State.sent_of`.
+        """Return what is written down before a record of a payload is sent, for `InDoubt.sent_of`.
 
         "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
         """
-        earlier = self.in_doubt
-        return payload_hash if earlier is None or earlier.sent_of == payload_hash else ""
+        return payload_hash if self.in_doubt is None or self.in_doubt.sent_of == payload_hash else ""
 
 
 class Record(NamedTuple):
@@ -133,7 +118,7 @@ class Record(NamedTuple):
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `then` follows a purge that must be accepted first (contract 4). `intent_hash` is stored before the POST begins (see
-    `State.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `was_held` that a baseline is
+    `InDoubt.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `was_held` that a baseline is
     recorded: the baseline itself would keep another payload in memory for each record under way. `stays_in_doubt` says
     that what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
     """
@@ -150,11 +135,6 @@ class Record(NamedTuple):
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
-
-    @property
-    def is_last(self) -> bool:
-        """Return whether nothing follows this record."""
-        return self.then is None
 
     @property
     def sent_hash(self) -> str:

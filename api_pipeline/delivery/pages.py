@@ -50,21 +50,17 @@ class PlanOptions(NamedTuple):
 class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
-    `draft` is its step, where that was planned while the payload was at hand. `is_anothers` says that the receiver
-    holds the child by the record of another person.
+    `child` is whose payload it is, "" where it cannot be read. `draft` is its step, where that was planned while the
+    payload was at hand. `is_anothers` says that the receiver holds the child by the record of another person.
     """
 
     row: StagedRow
+    child: str
     payload: Payload | PayloadError
     findings: Sequence[Finding]
     baseline: Baseline
     draft: Record | UpToDate | None = None
     is_anothers: bool = False
-
-    @property
-    def child(self) -> str:
-        """Return whose payload it is, "" where it cannot be read."""
-        return self.payload.la_child_id if isinstance(self.payload, Payload) else ""
 
 
 class Page(NamedTuple):
@@ -197,7 +193,7 @@ class Pages:
         try:
             payload = read_payload(row, checker.is_sound if is_checked else None)
         except PayloadError as error:
-            return DueRow(row, error, (), _UNKNOWN)
+            return DueRow(row, "", error, (), _UNKNOWN)
         findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
         findings = findings + identity_findings(row.person_id, payload.la_child_id)
         draft = None
@@ -206,11 +202,11 @@ class Pages:
         if (payload.is_sound or not is_checked) and baseline.held is not None:
             draft = plan(row, payload, baseline, options.policy)
         payload.put_aside()
-        return DueRow(row, payload, findings, baseline, draft)
+        return DueRow(row, payload.la_child_id, payload, findings, baseline, draft)
 
 
 def _claims(due: Iterable[DueRow]) -> list[Claim]:
-    return [Claim(one.row, one.payload.la_child_id, one.baseline) for one in due if isinstance(one.payload, Payload)]
+    return [Claim(one.row, one.child, one.baseline) for one in due if one.child]
 
 
 def _would_be_due(row: StagedRow) -> bool:

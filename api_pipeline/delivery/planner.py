@@ -11,7 +11,7 @@ from typing import TypeAlias
 from api_pipeline.api_response import Reason, refused
 from api_pipeline.db import in_chunks
 from api_pipeline.delivery.pages import DueRow, Pages
-from api_pipeline.model import Invalid, Record, UpToDate
+from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
 from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.staging_table import PAGE_SIZE
 from api_pipeline.payloads.finding import Finding
@@ -105,7 +105,7 @@ class Planner:
             # Sent all the same, so that a deletion of that person finds whose the child is.
             policy = policy._replace(deltas=False, even_if_held=True)
         step = due.draft or plan(row, payload, baseline, policy)
-        if isinstance(step, Record) and not row.is_deleted:
+        if isinstance(step, Record) and step.kind is not RecordKind.DELETION:
             self.counts.nulls_removed += payload.nulls_removed
         return step
 

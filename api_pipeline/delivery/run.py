@@ -200,7 +200,7 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
     """Add one outcome to the counts of a run."""
     match outcome:
         case Accepted(record=record):
-            if not record.is_last:
+            if record.then is not None:
                 summary.purges += 1
                 return
             summary.accepted += 1

@@ -64,7 +64,7 @@ def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
         # The newest row of several may be new, and an older one say what was sent of the child.
         says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
-            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline.known(sent[says], receipts[says]))
+            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline(sent[says], receipts[says]))
     return adopted
 
 

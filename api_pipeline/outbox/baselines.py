@@ -8,7 +8,7 @@ from datetime import datetime
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Parameters, UnstorableText
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Baseline, State
+from api_pipeline.model import Baseline, InDoubt
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.sql.identifiers import Dialect
 
@@ -17,7 +17,7 @@ UNSTORABLE = Baseline()
 OVERTAKEN = "sent without all control tables"
 """Stands in place of the receipt of a baseline that a run without all control tables has overtaken (`overtaken`)."""
 # Stands for a baseline that is recorded and that nobody can read, or believe.
-_UNREADABLE = Baseline((State(None, sent_of=""),))
+_UNREADABLE = Baseline(in_doubt=InDoubt(None, sent_of=""))
 
 
 class Baselines:
@@ -34,8 +34,8 @@ class Baselines:
         It is `UNSTORABLE` for a child of whom nothing can be recorded. A text that the driver cannot decode may say
         anything.
         """
-        accepted: dict[str, Baseline] = {}
-        unanswered: dict[str, State] = {}
+        found: dict[str, Baseline] = {}
+        in_doubt: dict[str, InDoubt] = {}
         asked = sorted(set(children))
         left_out: list[tuple[str, DatabaseError]] = []
         for child, is_in_doubt, text, mark in self._store.readable_by_values(
@@ -43,14 +43,16 @@ class Baselines:
         ):
             # SQLite's driver for ODBC gives it as a text where a kept statement found nothing before.
             if int(is_in_doubt):
-                unanswered[str(child)] = State(text, sent_of=str(mark or "").strip())
+                in_doubt[str(child)] = InDoubt(text, sent_of=str(mark or "").strip())
             else:
-                accepted[str(child)] = _UNREADABLE if mark == OVERTAKEN else Baseline.known(text, receipt=mark)
-        for child, state in unanswered.items():
-            accepted[child] = accepted.get(child, Baseline()).in_doubt_with(state)
+                found[str(child)] = _UNREADABLE if text is None or mark == OVERTAKEN else Baseline(text, receipt=mark)
+        for child, state in in_doubt.items():
+            baseline = found.get(child, Baseline())
+            if baseline is not _UNREADABLE:
+                found[child] = baseline._replace(in_doubt=state)
         for child, error in left_out:
-            accepted[child] = UNSTORABLE if isinstance(error, UnstorableText) else _UNREADABLE
-        return accepted
+            found[child] = UNSTORABLE if isinstance(error, UnstorableText) else _UNREADABLE
+        return found
 
     def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
         """Return, by child, which run was the last about to send a record of it to the receiver."""

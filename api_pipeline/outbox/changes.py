@@ -147,7 +147,7 @@ class Changes:
         before = last_receipt(row.api_response)
         match outcome:
             case Accepted(record=record, receipt=simulated):
-                if record.is_last:
+                if record.then is None:
                     text = rehearsed(f"TESTING: simulated receipt {simulated.id}", before)
                     self._mark("mark_testing", row.id, text, utc_now())
             case UpToDate():

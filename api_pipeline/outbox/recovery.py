@@ -207,4 +207,4 @@ def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> tuple[Record
     if isinstance(record, UpToDate):
         return None, held_text(payload)
     # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
-    return record, record.held_after if record.is_last else held_text(payload)
+    return record, record.held_after if record.then is None else held_text(payload)

@@ -98,15 +98,13 @@ def not_due(rows: Iterable[StagedRow]) -> list[int]:
 
 
 def is_due(row: StagedRow, baseline: Baseline) -> bool:
-    """Return whether a row that was read is due (contract 3), given what the receiver holds of its child.
+    """Return whether a row with a payload is due (contract 3), given what the receiver holds of its child.
 
     A deleted row is due while the receiver holds the child, or may hold it because an answer was never learnt.
     """
-    if row.is_blank:
-        return False
     if not row.is_deleted:
         return row.submission_status in DUE_STATUSES
-    return bool(baseline.states) or row.has_previous
+    return not baseline.is_empty or row.has_previous
 
 
 def was_sent(row: StagedRow) -> bool:

@@ -49,14 +49,13 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     What left the time window stays with the receiver: it is put into what the payload leads to before anything is
     compared.
     """
-    # What takes away all that is held leaves no later record sure of its base, not even one of this payload.
-    intent = "" if row.is_deleted or policy.resync else baseline.intent(payload.digest)
-    goal = _Goal(row, payload, payload, baseline, intent)
     if row.is_deleted:
-        return _record(goal, RecordKind.DELETION, _deletion_body(payload), None)
+        return _record(_Goal(row, payload, payload, baseline, ""), RecordKind.DELETION, _deletion_body(payload), None)
     if policy.resync:
-        return _purge_whole(goal, policy)
-    states = baseline.before(payload.digest)
+        # It may take away what is held: no later record is sure of its base, not even one of this payload.
+        return _purge_whole(_Goal(row, payload, payload, baseline, ""), policy)
+    goal = _Goal(row, payload, payload, baseline, baseline.intent(payload.digest))
+    states = baseline.states_before(payload.digest)
     if not (policy.deltas or policy.purge_vanished):
         return _as_staged(goal, states, policy)
     if states == (payload.text,) and not policy.even_if_held:
@@ -174,7 +173,7 @@ def _record(
         held_after,
         intent_hash=goal.intent,
         was_in_doubt=goal.baseline.in_doubt is not None,
-        was_held=bool(goal.baseline.states),
+        was_held=not goal.baseline.is_empty,
         known_hash=sent_hash,
         known_held_hash=held_hash,
     )
@@ -197,7 +196,7 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
     """Return a purge with what follows once it is accepted, retained parts included: they may have gone with it."""
     after = goal.after
     # What is staged, without retained parts, is what the next run compares with.
-    rest = _Goal(goal.row, after, after, Baseline.known(held_after), goal.payload.digest)
+    rest = _Goal(goal.row, after, after, Baseline(held_after), goal.payload.digest)
     then = _from([held_after], rest, policy)
     purge = _record(goal, RecordKind.PURGE, body, held_after)
     return purge._replace(then=then) if isinstance(then, Record) else purge

@@ -265,6 +265,6 @@ def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> Re
     if baseline is None:
         kept = row.api_response if previous is not None else None
         return ReceiverState(row.has_previous, previous, row.api_response if previous is not None else None, kept)
-    is_held = bool(baseline.states) or row.has_previous
+    is_held = not baseline.is_empty or row.has_previous
     payload = baseline.held if baseline.in_doubt is None else None
     return ReceiverState(is_held, payload, baseline.receipt)

@@ -62,13 +62,13 @@ def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
     row = StagedRow(1, "P1", state, "pending", staged, None, has_previous=held is not None)
     found: list[dict[str, Any]] = []
     while True:
-        baseline = Baseline() if held is None else Baseline.known(held)
+        baseline = Baseline() if held is None else Baseline(held)
         record = plan(row, parse_payload(staged), baseline, Policy(deltas=deltas))
         if isinstance(record, UpToDate):
             return found
         found.append(json.loads(record.body))
         held = record.held_after
-        if record.is_last:
+        if record.then is None:
             return found
 
 

@@ -9,12 +9,12 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
     DeliveryFailed,
+    InDoubt,
     Invalid,
     Outcome,
     Receipt,
     RecordKind,
     Rejected,
-    State,
     UpToDate,
 )
 from api_pipeline.outbox.baselines import Baselines
@@ -127,7 +127,7 @@ def test_record_that_may_have_arrived_stays_in_doubt(deployed: TestDatabase) -> 
     assert set(baselines) == {"1"}
     noted = baselines["1"].in_doubt
     assert noted is not None
-    assert noted == State(rows[0].json_payload, sent_of=sha256_hex(rows[0].json_payload))
+    assert noted == InDoubt(rows[0].json_payload, sent_of=sha256_hex(rows[0].json_payload))
 
 
 @pytest.mark.parametrize("times", [(None, AT), (AT, None), (None, None)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db import Retrying
-from api_pipeline.model import Record, State
+from api_pipeline.model import InDoubt, Record
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
@@ -62,5 +62,5 @@ def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> N
         assert Baselines(store, HERE).runs_in_doubt(["1", "2"]) == {"1": "run-1", "2": "run-1"}
         noted = {child: baseline.in_doubt for child, baseline in Baselines(store, HERE).read(["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.
-    assert noted["1"] == State(None, sent_of="")
+    assert noted["1"] == InDoubt(None, sent_of="")
     assert noted["2"] != noted["1"]

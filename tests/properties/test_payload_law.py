@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, Record, RecordKind, StagedRow, State, UpToDate
+from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
@@ -35,10 +35,10 @@ def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
             assert (found[-1].then.kind, found[-1].then.body) == (record.kind, record.body)
         found.append(record)
         assert len(found) <= MOST_STEPS
-        if record.is_last:
+        if record.then is None:
             break
         assert record.held_after is not None
-        baseline = Baseline.known(record.held_after)
+        baseline = Baseline(record.held_after)
         policy = Policy(policy.deltas, policy.purge_vanished)
     return found
 
@@ -50,11 +50,11 @@ def receive(held: Json | None, records: list[Record], reading: str) -> Json | No
 
 
 def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record]:
-    records = steps(text_of(now), Baseline.known(text_of(before)), Policy(deltas=deltas))
+    records = steps(text_of(now), Baseline(text_of(before)), Policy(deltas=deltas))
     after = receive(apply(None, before), records, reading)
     assert content(after) == content(now)
     for record in records:
-        assert (record.kind is RecordKind.PURGE) == (not record.is_last)
+        assert (record.kind is RecordKind.PURGE) == (record.then is not None)
     return records
 
 
@@ -93,7 +93,7 @@ def test_unchanged_parts_survive_a_change_of_another(seed: int, deltas: bool) ->
 def test_payload_that_is_held_can_be_sent_again(seed: int, purge_vanished: bool, reading: str) -> None:
     now = Maker(seed, doubtful=purge_vanished).payload()
     policy = Policy(deltas=False, purge_vanished=purge_vanished, even_if_held=True)
-    record = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(now)), policy)
+    record = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(now)), policy)
     assert isinstance(record, Record)
     records = [record, *([record.then] if record.then else [])]
     assert records[-1].kind is RecordKind.FULL
@@ -119,14 +119,14 @@ def test_plan_is_right_from_every_state_in_doubt(seed: int, arrived: bool, delta
     before = maker.payload()
     middle = maker.next_version(before)
     now = maker.next_version(middle)
-    sent = plan(ROW, parse_payload(text_of(middle)), Baseline.known(text_of(before)), Policy(deltas))
+    sent = plan(ROW, parse_payload(text_of(middle)), Baseline(text_of(before)), Policy(deltas))
     if isinstance(sent, UpToDate):
         return
     true = apply(None, before)
     if arrived:
         true = apply(true, json.loads(sent.body))
-    unanswered = State((sent.held_after or "{}") if known else None, sent_of=sha256_hex(text_of(middle)))
-    baseline = Baseline((State(text_of(before)), unanswered))
+    unanswered = InDoubt((sent.held_after or "{}") if known else None, sent_of=sha256_hex(text_of(middle)))
+    baseline = Baseline(text_of(before), in_doubt=unanswered)
     assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
@@ -137,7 +137,7 @@ def test_plan_leads_to_the_payload_from_each_of_two_states(seed: int, deltas: bo
     accepted = maker.payload()
     possible = maker.next_version(accepted)
     now = {"back": accepted, "on": maker.next_version(possible), "elsewhere": maker.payload()}[way]
-    baseline = Baseline((State(text_of(accepted)), State(text_of(possible), sent_of="0" * 64)))
+    baseline = Baseline(text_of(accepted), in_doubt=InDoubt(text_of(possible), sent_of="0" * 64))
     records = steps(text_of(now), baseline, Policy(deltas))
     for state in (accepted, possible):
         assert content(receive(apply(None, state), records, "merge")) == content(now)
@@ -146,10 +146,8 @@ def test_plan_leads_to_the_payload_from_each_of_two_states(seed: int, deltas: bo
 @pytest.mark.parametrize("damaged", ["", '{"la_child_id": "C1", ', "[]", "null"])
 @pytest.mark.parametrize("accepted", [True, False])
 def test_child_is_purged_whole_where_a_recorded_state_is_damaged(damaged: str, accepted: bool) -> None:
-    unanswered = State(damaged, sent_of="0" * 64)
-    baseline = (
-        Baseline.known(damaged) if accepted else Baseline.known('{"la_child_id": "C1"}').in_doubt_with(unanswered)
-    )
+    unanswered = InDoubt(damaged, sent_of="0" * 64)
+    baseline = Baseline(damaged) if accepted else Baseline('{"la_child_id": "C1"}')._replace(in_doubt=unanswered)
     now: Json = {"la_child_id": "C1", "social_care_episodes": [{"social_care_episode_id": "a"}]}
     for policy in (Policy(deltas=True), Policy(deltas=False)):
         purge, full = steps(text_of(now), baseline, policy)
@@ -171,7 +169,7 @@ def test_ambiguous_keys_that_one_state_has_are_not_sent_to_be_merged(arrived: bo
         ],
     }
     without: Json = {"la_child_id": "C1", "social_care_episodes": [{"social_care_episode_id": "a"}]}
-    baseline = Baseline((State(text_of(now)), State(text_of(without), sent_of="0" * 64)))
+    baseline = Baseline(text_of(now), in_doubt=InDoubt(text_of(without), sent_of="0" * 64))
 
     records = steps(text_of(now), baseline, Policy(deltas=False))
 
@@ -184,13 +182,13 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
     maker = Maker(seed, doubtful=False)
     before = maker.payload()
     now = maker.next_version(before)
-    first = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(before)), Policy(deltas))
+    first = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(before)), Policy(deltas))
     true = apply(None, before)
     if arrived and isinstance(first, Record):
         true = apply(true, json.loads(first.body))
     intent = first.intent_hash if isinstance(first, Record) else sha256_hex(text_of(now))
     assert intent == sha256_hex(text_of(now))
-    baseline = Baseline((State(text_of(before)), State(None, sent_of=intent)))
+    baseline = Baseline(text_of(before), in_doubt=InDoubt(None, sent_of=intent))
     assert content(receive(true, steps(text_of(now), baseline, Policy(deltas)), "merge")) == content(now)
 
 
@@ -199,7 +197,7 @@ def test_repeating_a_record_is_right_whether_it_arrived_or_not(seed: int, arrive
 def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None:
     maker = Maker(seed, doubtful=True)
     before, now = maker.payload(), maker.payload()
-    records = steps(text_of(now), Baseline.known(text_of(maker.payload())), Policy(deltas=False, resync=True))
+    records = steps(text_of(now), Baseline(text_of(maker.payload())), Policy(deltas=False, resync=True))
     assert records[0].kind is RecordKind.PURGE
     assert content(receive(apply(None, before), records, "merge")) == content(now)
 
@@ -207,11 +205,11 @@ def test_resync_ends_in_the_current_payload_from_any_baseline(seed: int) -> None
 def test_resync_sends_a_child_of_whom_only_the_identifier_is_known_again() -> None:
     """After the purge the receiver does not know the child, though nothing but its identifier is to be held."""
     bare = '{"la_child_id":"P1"}'
-    purge = plan(ROW, parse_payload(bare), Baseline.known(bare), Policy(deltas=False, resync=True))
+    purge = plan(ROW, parse_payload(bare), Baseline(bare), Policy(deltas=False, resync=True))
     assert isinstance(purge, Record)
     assert isinstance(purge.then, Record)
     assert json.loads(purge.body) == {"la_child_id": "P1", "purge": True}
-    assert (purge.then.body.decode(), purge.then.is_last) == (bare, True)
+    assert (purge.then.body.decode(), purge.then.then) == (bare, None)
 
 
 @pytest.mark.parametrize("policy", [Policy(deltas=False), Policy(deltas=True), Policy(False, purge_vanished=False)])
@@ -219,10 +217,10 @@ def test_run_after_a_kill_behind_a_purge_sends_a_child_known_by_id_alone(
     policy: Policy,
 ) -> None:
     bare = parse_payload('{"la_child_id":"P1"}')
-    purge = plan(ROW, bare, Baseline.known(bare.text), policy._replace(resync=True))
+    purge = plan(ROW, bare, Baseline(bare.text), policy._replace(resync=True))
     assert isinstance(purge, Record)
 
-    killed = Baseline((State(purge.held_after), State(None, sent_of=bare.digest)))
+    killed = Baseline(purge.held_after, in_doubt=InDoubt(None, sent_of=bare.digest))
     record = plan(ROW, bare, killed, policy)
 
     assert isinstance(record, Record)
@@ -236,7 +234,7 @@ def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> Non
     before = maker.payload()
     now = maker.next_version(before)
     policy = Policy(deltas=False, purge_vanished=False)
-    record = plan(ROW, parse_payload(text_of(now)), Baseline.known(text_of(before)), policy)
+    record = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(before)), policy)
     noted = text_of(before) if isinstance(record, UpToDate) else record.held_after
     after = apply(None, before)
     if isinstance(record, Record):
@@ -253,7 +251,7 @@ def test_generated_payloads_cover_every_block_and_step() -> None:
         before = maker.payload()
         for record in check(before, maker.next_version(before), deltas=seed % 3 > 0, reading="merge"):
             kinds[record.kind.value] += 1
-            kinds["marks a purge in the last record"] += record.is_last and b'"purge":true' in record.body
+            kinds["marks a purge in the last record"] += record.then is None and b'"purge":true' in record.body
         names.update(name for name in all_names(before))
     assert min(kinds[kind] for kind in ("full", "delta", "purge", "marks a purge in the last record")) > 10
     assert set(names) == all_of_schema(SCHEMA)

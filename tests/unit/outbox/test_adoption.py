@@ -65,7 +65,7 @@ def test_baseline_is_adopted_with_the_receipt_of_the_row(table: TestDatabase, st
     )
 
     held = text_of(child("A", legal_status="C1")) or ""
-    assert adopted_from(store) == {1: Adopted("A", Baseline.known(held, RECEIPT))}
+    assert adopted_from(store) == {1: Adopted("A", Baseline(held, RECEIPT))}
 
 
 def test_child_is_the_one_that_was_sent_and_not_the_person_of_the_row(table: TestDatabase, store: StagingTable) -> None:
@@ -93,7 +93,7 @@ def test_older_row_says_what_was_sent_where_the_newest_is_new(table: TestDatabas
     fill(table, table.table, rows)
 
     held = text_of(child("A", legal_status="newer")) or ""
-    assert adopted_from(store) == {3: Adopted("A", Baseline.known(held, RECEIPT))}
+    assert adopted_from(store) == {3: Adopted("A", Baseline(held, RECEIPT))}
 
 
 @pytest.mark.parametrize("previous", [None, child("A", legal_status="staged, never sent")])
@@ -108,7 +108,7 @@ def test_older_row_that_is_sent_says_so_for_a_newest_row_that_was_not(
     fill(table, table.table, rows)
 
     held = text_of(child("A", legal_status="sent")) or ""
-    assert adopted_from(store)[3] == Adopted("A", Baseline.known(held, RECEIPT))
+    assert adopted_from(store)[3] == Adopted("A", Baseline(held, RECEIPT))
 
 
 def test_newest_row_that_was_sent_itself_is_believed_before_older_ones(
@@ -124,7 +124,7 @@ def test_newest_row_that_was_sent_itself_is_believed_before_older_ones(
 
 
 def test_adopted_baselines_are_recorded_with_their_hash_and_receipt(table: TestDatabase, store: StagingTable) -> None:
-    record_adopted(store, HERE, {"A": Baseline.known('{"a":1}', RECEIPT), "B": Baseline.known("{}")})
+    record_adopted(store, HERE, {"A": Baseline('{"a":1}', RECEIPT), "B": Baseline("{}")})
 
     lines = table_rows(table, "ssd_api_held", "la_child_id")
     assert [(line["receiver"], line["la_child_id"], line["held_payload"], line["receipt"]) for line in lines] == [
@@ -137,7 +137,7 @@ def test_adopted_baselines_are_recorded_with_their_hash_and_receipt(table: TestD
 def test_what_is_recorded_already_stays_and_the_others_are_added(table: TestDatabase, store: StagingTable) -> None:
     store.write_rows("insert_held", (str, str, str, str, datetime), [("A", '{"sent":1}', "", RECEIPT, AT)], (HERE,))
 
-    record_adopted(store, HERE, {"A": Baseline.known('{"adopted":1}'), "B": Baseline.known('{"adopted":2}')})
+    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}'), "B": Baseline('{"adopted":2}')})
 
     lines = table_rows(table, "ssd_api_held", "la_child_id")
     assert [line["held_payload"] for line in lines] == ['{"sent":1}', '{"adopted":2}']
@@ -146,7 +146,7 @@ def test_what_is_recorded_already_stays_and_the_others_are_added(table: TestData
 def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabase, store: StagingTable) -> None:
     store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "{}", "", RECEIPT, AT)], ("elsewhere",))
 
-    record_adopted(store, HERE, {"A": Baseline.known('{"adopted":1}')})
+    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}')})
 
     assert table.count("ssd_api_held") == 2
     assert Baselines(store, HERE).read(["A"])["A"].held == '{"adopted":1}'
@@ -162,8 +162,8 @@ def test_rows_of_a_page_are_adopted_once_and_recorded(table: TestDatabase, store
     again = adopt(store, HERE, rows, children, is_recording=True)
 
     held = text_of(child("A")) or ""
-    assert rehearsed == {1: Baseline.known(held, RECEIPT)}
-    assert adopted == again == {1: Baseline.known(held, RECEIPT)} == {1: Baselines(store, HERE).read(["A"])["A"]}
+    assert rehearsed == {1: Baseline(held, RECEIPT)}
+    assert adopted == again == {1: Baseline(held, RECEIPT)} == {1: Baselines(store, HERE).read(["A"])["A"]}
 
 
 def test_first_of_two_rows_that_say_something_of_one_child_is_believed(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, ElementPath, Record, RecordKind, StagedRow, State, UpToDate
+from api_pipeline.model import Baseline, ElementPath, InDoubt, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.retained import paths_in, paths_text, read_paths, with_kept
@@ -43,7 +43,7 @@ def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: E
     record: Record | UpToDate | None = None
     while True:
         if record is None:
-            record = plan(staged, parse_payload(staged.json_payload), Baseline.known(noted), policy)
+            record = plan(staged, parse_payload(staged.json_payload), Baseline(noted), policy)
         if isinstance(record, UpToDate):
             return truth, orjson.loads(noted), sent
         sent += 1
@@ -101,7 +101,7 @@ def test_retained_part_is_purged_with_the_episode_that_was_deleted(policy: Polic
 def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
     payload = child(referral("R1", "P2", referral_date="2024-01-02"))
     staged = row(payload, (OLD,))
-    baseline = Baseline.known(orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
+    baseline = Baseline(orjson.dumps(child(referral("R1", "P1", "P2"))).decode())
 
     record = plan(staged, parse_payload(staged.json_payload), baseline, FULL)
 
@@ -113,8 +113,8 @@ def test_full_record_is_the_staged_payload_without_retained_parts() -> None:
 def test_retained_element_is_kept_where_an_answer_was_lost() -> None:
     before, between = child(referral("R1", "P1", "P2")), child(referral("R1", "P1", "P2", "P3"))
     staged = row(child(referral("R1", "P2")), (OLD,))
-    unanswered = State(orjson.dumps(between).decode(), sent_of="0" * 64)
-    baseline = Baseline((State(orjson.dumps(before).decode()), unanswered))
+    unanswered = InDoubt(orjson.dumps(between).decode(), sent_of="0" * 64)
+    baseline = Baseline(orjson.dumps(before).decode(), in_doubt=unanswered)
 
     record = plan(staged, parse_payload(staged.json_payload), baseline, DELTAS)
 
@@ -128,7 +128,7 @@ def test_retained_element_is_kept_where_an_answer_was_lost() -> None:
 def test_retained_element_is_sent_again_after_a_purge_of_the_child() -> None:
     held = child(referral("R1", "P1", "P2"))
     staged = row(child(referral("R1", "P2")), (OLD,))
-    baseline = Baseline((State(orjson.dumps(held).decode()), State(None, sent_of="0" * 64)))
+    baseline = Baseline(orjson.dumps(held).decode(), in_doubt=InDoubt(None, sent_of="0" * 64))
 
     purge = plan(staged, parse_payload(staged.json_payload), baseline, DELTAS)
 
@@ -142,7 +142,7 @@ def test_nothing_is_sent_where_a_lost_record_changes_nothing_either_way() -> Non
     payload = child(referral("R1", "P1"))
     staged = row(payload, ())
     baseline = Baseline(
-        (State(orjson.dumps(payload).decode()), State(orjson.dumps(payload).decode(), sent_of="0" * 64))
+        orjson.dumps(payload).decode(), in_doubt=InDoubt(orjson.dumps(payload).decode(), sent_of="0" * 64)
     )
 
     assert isinstance(plan(staged, parse_payload(f" {staged.json_payload}"), baseline, DELTAS), UpToDate)
