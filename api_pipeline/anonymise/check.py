@@ -10,11 +10,9 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
-import orjson
-
 from api_pipeline.anonymise.fields import FieldKind
 from api_pipeline.anonymise.pairs import Pair, Pairs, leaves_by_path, pairs_of
-from api_pipeline.anonymise.record import InventedRecord, LiveRecord, previous_data, read_payload
+from api_pipeline.anonymise.record import InventedRecord, LiveRecord
 from api_pipeline.anonymise.values import SCORES, all_normalised, day_of, listed, normalised
 
 # A shorter value stands in some invented identifier by chance; alone it is found whatever its length.
@@ -65,11 +63,11 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
 
 def _payloads(live: LiveRecord, invented: InventedRecord) -> tuple[dict[str, tuple[Any, Any]], list[Any]]:
     """Return the invented payloads by column, each beside its original, and what of the original stands alone."""
-    now, before = read_payload(live.json_payload).data, previous_data(live)
-    payloads: dict[str, tuple[Any, Any]] = {"json_payload": (orjson.loads(invented.json_payload), now)}
-    if invented.previous_json_payload is None:
+    now, before = live.payload.data, None if live.previous is None else live.previous.data
+    payloads: dict[str, tuple[Any, Any]] = {"json_payload": (invented.payload, now)}
+    if invented.previous is None:
         return payloads, [live.person_id, live.legacy_id, before]
-    payloads["previous_json_payload"] = (orjson.loads(invented.previous_json_payload), before)
+    payloads["previous_json_payload"] = (invented.previous, before)
     return payloads, [live.person_id, live.legacy_id]
 
 

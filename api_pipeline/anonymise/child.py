@@ -8,36 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from api_pipeline.anonymise.fields import drawn_codes, kept_codes
+from api_pipeline.anonymise.fields import code_lists, drawn_codes, kept_codes
 from api_pipeline.anonymise.keyed import RunKey, shuffled
 from api_pipeline.anonymise.values import FOREIGN_VOWELS, SCORES, date_on, day_of, small_letters
 from api_pipeline.common.upn import check_letter
 
 LEAST_SHIFT_DAYS, MOST_SHIFT_DAYS = 28, 364
 
-_LONGEST_IDENTIFIER = 20
+# Of the bytes that a child draws: the first for its shift, then one for each code list.
+_SHIFT_BYTES = 8
 _CONSONANTS, _VOWELS, _SYLLABLES = "bdfghjklmnprstvz", f"aeiou{FOREIGN_VOWELS}", 4
 # No postcode area of the United Kingdom begins with Q, V or X. No X behind a digit: 0x trips a firewall.
 _AREAS, _LETTERS = "QVX", "ABDEFGHJLNPQRSTUWYZ"
 
 
 class Child:
-    """The inventions for one child. `original` is the text of its row; what stands in there is not invented again."""
+    """The inventions for one child by `key`; `original` is its row's text, of which no name is invented again."""
 
-    def __init__(self, key: RunKey, la_child_id: str, original: str) -> None:
-        self._key = key
+    def __init__(self, key: RunKey, la_child_id: str, original: bytes) -> None:
+        self.key = key
         self._child = la_child_id
         self._original = small_letters(original)
         self._images: dict[str, Mapping[str, str]] = {}
         self._scores: list[int] = []
+        draws = key.draws(_SHIFT_BYTES + len(code_lists()), la_child_id)
+        self._draws = dict(zip(code_lists(), draws[_SHIFT_BYTES:], strict=True))
+        number = int.from_bytes(draws[:_SHIFT_BYTES], "big")
         # Backwards only, so that nothing comes to lie in the future that did not lie there.
-        self._shift = LEAST_SHIFT_DAYS + key.number("dates", la_child_id) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
-
-    def identifier(self, longest: int, value: str) -> str:
-        """Return the identifier that stands for `value` in this run, for whichever child: workers have many."""
-        length = min(longest or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
-        # It needs no look at the original: twelve letters and digits of a keyed hash stand nowhere else.
-        return self._key.identifier(length, value)
+        self._shift = LEAST_SHIFT_DAYS + number % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS + 1)
 
     def name(self, value: str) -> str:
         """Return an invented name; some have letters that a rehearsal should meet."""
@@ -49,7 +47,8 @@ class Child:
 
     def upn(self, value: str) -> str:
         """Return a unique pupil number of the census's form."""
-        return self._fresh(_upn, "upn", value)
+        # It needs no look at the original: twelve digits of a keyed hash stand nowhere else.
+        return _upn(self.key.short_number(self._child, "upn", value))
 
     def date(self, value: str) -> str | None:
         """Return a date moved by the child's shift, None for a text that is none, or where the calendar ends before."""
@@ -88,21 +87,21 @@ class Child:
 
     def _images_of(self, name: str) -> Mapping[str, str]:
         """Return what each code of a list becomes for this child; those that are drawn come first."""
-        images = self._key.table(name, drawn_codes(name), self._child)
+        images = self.key.table(name, drawn_codes(name), self._draws[name])
         if kept := kept_codes(name):
             images = {**images, **{code: code for code in kept}}
         self._images[name] = images
         return images
 
     def _number(self, *parts: str | int) -> int:
-        return self._key.number(self._child, *parts)
+        return self.key.number(self._child, *parts)
 
     def _fresh(self, make: Callable[[int], str], kind: str, value: str) -> str:
         """Return the first invention for `value` that is not in the original; `make` makes one of a number."""
         attempt = 0
         while True:
-            made = make(self._key.short_number(self._child, kind, value, attempt))
-            if small_letters(made) not in self._original:
+            made = make(self.key.short_number(self._child, kind, value, attempt))
+            if small_letters(made.encode()) not in self._original:
                 return made
             attempt += 1
 

@@ -84,6 +84,12 @@ def leaf_kinds() -> tuple[Leaf, ...]:
     return tuple(dict.fromkeys(_leaves(record_fields())))
 
 
+@cache
+def code_lists() -> tuple[str, ...]:
+    """Return the names of the code lists that a record has, each once."""
+    return tuple(leaf.code_list for leaf in leaf_kinds() if leaf.kind is FieldKind.CODE)
+
+
 def has_arrays_of_objects(known: Members) -> bool:
     """Return whether objects of a kind are large: they hold other objects in arrays."""
     return any(isinstance(one, Items) and isinstance(one.each, Members) for one in known.by_name.values())

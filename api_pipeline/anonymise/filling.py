@@ -114,18 +114,19 @@ def fill_copy(
 def _fill(tables: CopyTables, options: CopyOptions, key: RunKey, make: Anonymise) -> CopyOutcome:
     outcome = CopyOutcome()
     for page in tables.pages():
-        made: list[InventedRecord] = []
+        rows: list[list[object]] = []
         for live in page:
             if options.limit is not None and outcome.records == options.limit:
                 break
             invented = _checked(live, key, make, outcome)
             if invented is not None:
-                made.append(invented)
                 outcome.records += 1
                 outcome.left_out += invented.left_out
-        # After the first refusal nothing will be kept; the rest is read to name every row at once.
-        if not (options.dry_run or outcome.survived.count):
-            tables.insert(made, as_sent=options.as_sent)
+                # After the first refusal nothing will be kept; the rest is read to name every row at once.
+                if not (options.dry_run or outcome.survived.count):
+                    rows.append(tables.row(invented, as_sent=options.as_sent))
+        if rows and not outcome.survived.count:
+            tables.insert(rows)
         if options.limit is not None and outcome.records == options.limit:
             break
     _judge(tables, outcome)

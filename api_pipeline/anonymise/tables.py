@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,24 +101,26 @@ class CopyTables:
         """Remove all rows of the anonymised copy."""
         self._connection.execute(self._sql("empty_copy"))
 
-    def pages(self) -> Iterator[list[LiveRecord]]:
+    def pages(self) -> Iterator[Iterable[LiveRecord]]:
         """Return the live rows by `id`, page by page; rows without a payload are among them."""
         pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
         for rows in pages_by_id(
             self._connection, lambda after: self._sql("read_page", after=after, **pieces), self.source
         ):
-            yield [_live_record(row) for row in rows]
+            # One by one: what was read of a record goes with it.
+            yield map(_live_record, rows)
 
-    def insert(self, records: Sequence[InventedRecord], *, as_sent: bool) -> None:
-        """Insert records into the anonymised copy. Nothing has been sent of these children, so all wait to be sent.
+    def insert(self, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows into the anonymised copy."""
+        marks = ", ".join("?time" if name in _TIMES else "?" for name in self._columns)
+        sql = self._sql("insert_copy", columns=", ".join(self._columns), values=marks)
+        self._connection.execute_many(sql, rows)
+
+    def row(self, record: InventedRecord, *, as_sent: bool) -> list[object]:
+        """Return the row of a record. Nothing has been sent of these children, so all wait to be sent.
 
         `as_sent` gives a receipt to those with a previous payload: a run then takes that for held (contract 3).
         """
-        marks = ", ".join("?time" if name in _TIMES else "?" for name in self._columns)
-        sql = self._sql("insert_copy", columns=", ".join(self._columns), values=marks)
-        self._connection.execute_many(sql, [self._values(record, as_sent) for record in records])
-
-    def _values(self, record: InventedRecord, as_sent: bool) -> list[object]:
         values: dict[str, object] = {
             "person_id": record.person_id,
             "legacy_id": record.legacy_id,
@@ -127,7 +129,7 @@ class CopyTables:
             "current_hash": record.current_hash,
             "previous_hash": record.previous_hash,
             "submission_status": "pending",
-            "api_response": _RECEIPT if as_sent and record.previous_json_payload is not None else None,
+            "api_response": _RECEIPT if as_sent and record.previous is not None else None,
             "row_state": record.row_state,
             "last_updated": self._now,
         }

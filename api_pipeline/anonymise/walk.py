@@ -22,6 +22,7 @@ from api_pipeline.anonymise.fields import (
     record_fields,
 )
 
+_LONGEST_IDENTIFIER = 20
 # What is made of a value: None where it is left out, as a payload has no null.
 _Maker: TypeAlias = "Callable[[Walk, Any], Any]"
 # What is invented for a text of a child, None where it is left out.
@@ -41,7 +42,7 @@ class Walk:
 
     def identifier(self, value: str | None) -> str | None:
         """Return what stands for an id in a column of the row."""
-        return self.child.identifier(0, value) if value else value
+        return self.child.key.identifier(_LONGEST_IDENTIFIER, value) if value else value
 
     def record(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return an invented record of the same structure as `value`."""
@@ -50,8 +51,10 @@ class Walk:
 
 
 def _identifier(leaf: Leaf) -> _Invent:
-    length = leaf.length
-    return lambda child, value: child.identifier(length, value)
+    # The same for whichever child: workers have many. It needs no look at the original: twelve letters and digits of a
+    # keyed hash stand nowhere else.
+    length = min(leaf.length or _LONGEST_IDENTIFIER, _LONGEST_IDENTIFIER)
+    return lambda child, value: child.key.identifier(length, value)
 
 
 def _code(leaf: Leaf) -> _Invent:

@@ -176,7 +176,7 @@ def careless(live: LiveRecord, key: RunKey) -> InventedRecord:
         return invented
     payload = json.loads(invented.json_payload)
     payload["child_details"]["postcode"] = "ZE9 7QX"
-    return dataclasses.replace(invented, json_payload=json.dumps(payload))
+    return dataclasses.replace(invented, payload=payload)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

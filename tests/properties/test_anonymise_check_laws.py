@@ -31,13 +31,13 @@ def is_telling(path: Path, value: Any) -> bool:
     return True
 
 
-def with_value(invented: InventedRecord, path: Path, value: Any, column: str = "json_payload") -> InventedRecord:
-    payload = json.loads(getattr(invented, column))
+def with_value(invented: InventedRecord, path: Path, value: Any, member: str = "payload") -> InventedRecord:
+    payload = copy.deepcopy(getattr(invented, member))
     part = payload
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value
-    changes: dict[str, Any] = {column: json.dumps(payload)}
+    changes: dict[str, Any] = {member: payload}
     return dataclasses.replace(invented, **changes)
 
 
@@ -61,7 +61,7 @@ def test_check_finds_every_value_put_back_in_the_previous_payload(seed: int) -> 
 
     for path, value in leaves(json.loads(live.previous_json_payload or "")):
         if is_telling(path, value):
-            found = survivors(live, with_value(invented, path, value, "previous_json_payload"))
+            found = survivors(live, with_value(invented, path, value, "previous"))
             assert found, path
             assert all(not place.startswith("json_payload") for place in found)
 
