@@ -142,15 +142,26 @@ class Reader:
         return [row for rows in found.values() for row in rows]
 
     def _sees_numbers_and_texts(self) -> bool:
-        """Return whether some tables hold the ids of people as numbers and others as texts: each sorts its own way."""
-        kinds: set[bool] = set()
+        """Return whether some tables hold the ids of people as numbers and others as texts: each sorts its own way.
+
+        Errors: DatabaseError where such a number has decimals: as a text it is another id.
+        """
+        found: dict[str, object] = {}
         for table in SSD_TABLES:
             for column in table.column_names:
                 if column.endswith("_person_id"):
                     # Some types have no least value, such as PostgreSQL's uuid: neither numbers nor texts.
                     first = unless_refused(partial(self._query, "first_id", column=column, ssd_table=table.name))
-                    kinds.update(isinstance(one, str) for (one,) in first or () if one is not None)
-        return {True, False} <= kinds
+                    found.update({f"{table.name}.{column}": one for (one,) in first or () if one is not None})
+        is_mixed = len({isinstance(one, str) for one in found.values()}) > 1
+        with_decimals = sorted(name for name, one in found.items() if _has_decimals(one)) if is_mixed else []
+        if with_decimals:
+            raise DatabaseError(
+                f"The SSD holds ids of people as numbers with decimals in {', '.join(with_decimals)} and as texts in "
+                "other columns, so that rows of one person cannot be found together; nothing was changed. Make them "
+                "whole numbers or texts, as the others are."
+            )
+        return is_mixed
 
     def _see(self, table: SsdTable) -> None:
         names = [column.name for column in table.columns]
@@ -216,6 +227,14 @@ def among_people(sql: NamedSql, names: Mapping[str, str]) -> NamedSql:
     """Return a reading statement that looks the ids of people up in ssd_person instead of comparing their order."""
     people = load(FILE)["people_of_chunk"].sql.format(**names)
     return NamedSql(_RANGE.sub(lambda found: f"CAST({found[1]} AS VARCHAR(100)) IN ({people})", sql), sql.name)
+
+
+def _has_decimals(value: object) -> bool:
+    """Return whether a number is of a type that writes decimals even where there are none, such as NUMERIC(18, 2)."""
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return isinstance(exponent, int) and exponent < 0
+    return isinstance(value, float)
 
 
 def _prefix(schema: str, connection: Connection) -> str:

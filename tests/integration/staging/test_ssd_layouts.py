@@ -107,6 +107,22 @@ def test_ids_of_people_may_be_of_a_type_without_a_least_value(database: TestData
     assert re.search(r"the cohort +1\b", done.out)
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_ids_of_people_with_decimals_beside_texts_are_refused(database: TestDatabase, ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    before = ssd.staged()
+    for change in ("numeric(18, 2) USING disa_person_id::numeric", "double precision"):
+        database.execute(f"ALTER TABLE ssd_disability ALTER COLUMN disa_person_id TYPE {change}")
+        database.execute("DELETE FROM ssd_disability")
+        database.execute("INSERT INTO ssd_disability (disa_table_id, disa_person_id) VALUES ('D1', 1001)")
+
+        done = ssd.stage()
+
+        assert done.code == 3
+        assert "numbers with decimals in ssd_disability.disa_person_id and as texts in other columns" in done.err
+        assert ssd.rows() == before
+
+
 def _as_numbers(database: TestDatabase, table: str, columns: tuple[str, ...]) -> None:
     (sql,) = database.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table])[0]
     for column in columns:
