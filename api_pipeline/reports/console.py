@@ -126,7 +126,7 @@ def status_lines(overview: Overview, table: str) -> list[str]:
     if not overview.counts:
         lines.append(f"The table is empty; {FILL_THE_TABLE}.")
     lines += [f"  {remark}" for remark in overview.remarks]
-    lines.append(f"Oldest pending row: {overview.oldest_pending or 'none, or none with a time'}")
+    lines.append(f"Oldest pending row: {overview.oldest_pending or _no_oldest(overview)}")
     if overview.errors:
         lines.append("Most frequent errors (values are masked)")
         lines += [f"  {error.rows:>8} x {error.answer}  (for example {error.person_id})" for error in overview.errors]
@@ -138,6 +138,12 @@ def status_lines(overview: Overview, table: str) -> list[str]:
         )
         lines += [_run_line(run) for run in overview.runs]
     return lines
+
+
+def _no_oldest(overview: Overview) -> str:
+    """Return why no pending row is the oldest: a council's own table may not keep the time of a row's last change."""
+    is_pending = any((count.submission_status or "").strip().lower() == "pending" for count in overview.counts)
+    return "none with a time" if is_pending else "none"
 
 
 def _run_line(run: PastRun) -> str:

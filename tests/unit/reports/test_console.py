@@ -205,7 +205,12 @@ def test_a_table_with_nothing_to_tell_is_shown_short() -> None:
     lines = status_lines(Overview([], None, [], []), "staging")
     assert len(lines) == 4
     assert "The table is empty; fill it" in lines[2]
-    assert lines[-1] == "Oldest pending row: none, or none with a time"
+    assert lines[-1] == "Oldest pending row: none"
+
+
+def test_pending_rows_without_a_time_are_not_called_none() -> None:
+    overview = Overview([StateCount("new", "Pending", 12)], None, [], [])
+    assert status_lines(overview, "staging")[-1] == "Oldest pending row: none with a time"
 
 
 def test_everything_of_our_own_can_be_shown_on_a_cp1252_console() -> None:
