@@ -14,7 +14,7 @@ from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.settings.text_checks import is_one_line, is_text_of
-from api_pipeline.sql.connection_string import HIDDEN, redacted_url
+from api_pipeline.sql.connection_string import HIDDEN, is_embedded, redacted_url
 from api_pipeline.sql.paths import is_readable_kind, is_there
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -79,7 +79,7 @@ class Values:
     def text(self, name: str) -> str:
         """Return the value as a text without control characters ("" for none), checked by the setting's kind."""
         text = self._text(name)
-        if self._has_copied_sign(name, text):
+        if self._has_foreign_bytes(name, text) or self._has_copied_sign(name, text):
             return self.table[name].default
         if text and not is_text_of(self.table[name].kind, text):
             self.refuse(name)
@@ -140,6 +140,7 @@ class Values:
     def words(self, name: str) -> tuple[str, ...]:
         """Return the words of a list with commas between."""
         text = self._text(name)
+        self._has_foreign_bytes(name, text)
         self._has_copied_sign(name, text)
         if not is_one_line(text):
             self.refuse(name)
@@ -163,6 +164,21 @@ class Values:
         except ValueError:
             self.refuse(name)
             return None
+
+    def _has_foreign_bytes(self, name: str, text: str) -> bool:
+        """Record bytes of another encoding, which Python reads from the environment as halves of characters.
+
+        No header, form or ODBC driver takes one. A file may have such a name, and that of an embedded database too.
+        """
+        if self.table[name].kind is SettingKind.CONNECTION and is_embedded(text):
+            return False
+        is_foreign = any("\ud800" <= letter <= "\udfff" for letter in text)
+        if is_foreign:
+            self.errors.append(
+                f"{name}: expected text in UTF-8, got bytes of another encoding (from {self.origin(name)}); set the "
+                "value again in UTF-8."
+            )
+        return is_foreign
 
     def _has_copied_sign(self, name: str, text: str) -> bool:
         """Record a sign that copying leaves; return whether it is an error, not a warning as where it may be meant."""

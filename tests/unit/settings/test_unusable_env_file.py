@@ -138,6 +138,19 @@ def test_sign_that_came_with_copying_is_named_with_its_setting(tmp_path: Path, l
         load(tmp_path, DATABASE + line + "\n")
 
 
+@pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SUPPLIER_KEY", "DB_CONNECTION_STRING"])
+def test_bytes_of_another_encoding_are_refused_by_the_name_of_the_setting(tmp_path: Path, name: str) -> None:
+    value = "Driver=x;PWD=hush\udcff"
+    with pytest.raises(SettingsError, match=rf"^{name}: expected text in UTF-8, got bytes of another encoding") as raised:
+        load_settings({}, {"DB_CONNECTION_STRING": "Driver=x", name: value}, tmp_path)
+    assert "hush" not in str(raised.value)
+
+
+def test_embedded_database_may_have_a_name_of_other_bytes(tmp_path: Path) -> None:
+    name = "sqlite:///a\udcff.db"
+    assert load_settings({}, {"DB_CONNECTION_STRING": name}, tmp_path).connection_string == name
+
+
 @pytest.mark.parametrize(
     "line", ["CLIENT_SECRET=hush\u200b", "SUPPLIER_KEY=a\u2013b", "DB_CONNECTION_STRING=Driver=x;PWD=\u2019a"]
 )
