@@ -141,7 +141,9 @@ def test_sign_that_came_with_copying_is_named_with_its_setting(tmp_path: Path, l
 @pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SUPPLIER_KEY", "DB_CONNECTION_STRING"])
 def test_bytes_of_another_encoding_are_refused_by_the_name_of_the_setting(tmp_path: Path, name: str) -> None:
     value = "Driver=x;PWD=hush\udcff"
-    with pytest.raises(SettingsError, match=rf"^{name}: expected text in UTF-8, got bytes of another encoding") as raised:
+    with pytest.raises(
+        SettingsError, match=rf"^{name}: expected text in UTF-8, got bytes of another encoding"
+    ) as raised:
         load_settings({}, {"DB_CONNECTION_STRING": "Driver=x", name: value}, tmp_path)
     assert "hush" not in str(raised.value)
 
