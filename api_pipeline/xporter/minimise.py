@@ -13,6 +13,9 @@ from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.match import pupil_keys
 
 Row = Mapping[str, Any]
+# Columns that list pupils: by the Ids that their rows have, and by Ids of other kinds, which say nothing more.
+_ID_LISTS = frozenset({"studentids", "studentsiblingids"})
+_OTHER_LISTS = frozenset({"studentidaasids", "studentxids"})
 _STUDENT_NAMES = ("studentid", "studentmis_id", "student_misid", "studentmisid", "student_id")
 
 
@@ -69,6 +72,22 @@ def owned_rows(
         if value is not None and str(value).strip() in allowed:
             kept.append(row)
     return kept
+
+
+def without_others(landing: Landing, rows: list[Row], students: Set[str]) -> list[Row]:
+    """Return the rows with lists of pupils that name `students` alone; a list by Ids of another kind is emptied."""
+    if (_ID_LISTS | _OTHER_LISTS).isdisjoint(name.lower() for name in landing.columns):
+        return rows
+    return [{name: _only(name.lower(), value, students) for name, value in row.items()} for row in rows]
+
+
+def _only(lowered: str, value: Any, students: Set[str]) -> Any:
+    if lowered in _OTHER_LISTS:
+        return None
+    if value is None or lowered not in _ID_LISTS:
+        return value
+    ids = value if isinstance(value, list) else str(value).split(",")
+    return ",".join(key for key in (str(one).strip() for one in ids) if key in students) or None
 
 
 def _allowed(

@@ -74,3 +74,27 @@ def test_contacts_of_the_last_child_go_in_the_same_night(tmp_path: Path) -> None
     rehearsal.collect()
 
     assert total(rehearsal, "Contacts", school.estab) == 0
+
+
+def test_lists_of_pupils_name_no_child_of_others(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    first, second, third = school.pupils
+    group = {
+        "Id": 5,
+        "Name": "7B",
+        "StudentIds": f"{first}, {second},{third}",
+        "StudentIdaasIds": f"PL-{first},PL-{second}",
+    }
+    school.data["Groups"] = {"Groups": {"5": group, "6": {"Id": 6, "Name": "8A", "StudentIds": third}}}
+    school.change(first, StudentSiblingIds=f"{second},{third}")
+    cohort = {str(school.pupils[key]["UPN"]) for key in (first, second)}
+    rehearsal = Rehearsal(tmp_path / "lists.db", [school], endpoints=("Students", "Groups"), cohort=cohort)
+
+    rehearsal.collect()
+
+    groups = "SELECT StudentIds, StudentIdaasIds, extra FROM xporter_Groups ORDER BY row_key"
+    assert rehearsal.connection.query(groups) == [(f"{first},{second}", None, None), (None, None, None)]
+    siblings = "SELECT StudentSiblingIds FROM xporter_Students WHERE Id = ?"
+    assert rehearsal.connection.query(siblings, [first]) == [(second,)]
+    again = rehearsal.collect().counts
+    assert (again.added, again.changed, again.deleted) == (0, 0, 0)

@@ -8,7 +8,7 @@ from typing import Any
 from api_pipeline.xporter.asking import Choice, sources_of
 from api_pipeline.xporter.collect.items import Rows, SchoolPlan
 from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows
+from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows, without_others
 from api_pipeline.xporter.wire.answer import Answer
 
 ROLL = ("Students", "Students", "Id")
@@ -56,9 +56,10 @@ class Sorting:
         kept: dict[str, tuple[Landing, Rows]] = {}
         for name, (landing, rows) in found.items():
             if name == "Students":
-                kept[name] = (landing, matched_pupils(rows, self._plan.cohort))
+                ours = matched_pupils(rows, self._plan.cohort)
             else:
-                kept[name] = (landing, owned_rows(landing, rows, students, in_answer, landed))
+                ours = owned_rows(landing, rows, students, in_answer, landed)
+            kept[name] = (landing, without_others(landing, ours, students))
         return kept
 
     def _matched(self, found: dict[str, tuple[Landing, Rows]]) -> set[str] | None:
