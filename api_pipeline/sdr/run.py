@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
-from api_pipeline.sdr.answers import Acknowledged, Malformed
+from api_pipeline.errors import DatabaseError, PipelineError
+from api_pipeline.sdr.answers import Acknowledged, Malformed, has_known_code
 from api_pipeline.sdr.baseline import Gone, LogEntry, RunLog, Taken
 from api_pipeline.sdr.delivery import AllAlike, Delivery, Keyed, Verdict
 from api_pipeline.sdr.difference import delete_body
@@ -189,11 +189,9 @@ class Submission:
 
     def _answer(self) -> Verdict:
         answer = self._line.answer()
-        if isinstance(answer, Malformed) and not answer.problem.codes and self._session.is_validating():
-            raise AlreadyRunning(
-                "TEC began to validate the return in the middle of this run, which blocks every change; what was not "
-                "taken stays due, so run again when the validation has ended."
-            )
+        if isinstance(answer, Malformed) and not has_known_code(answer.problem):
+            # It may be about the return and none of its records.
+            self._session.check_takes_data()
         self._session.was_taken()
         return answer
 

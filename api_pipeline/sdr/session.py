@@ -169,9 +169,18 @@ class Session:
         if self._token is not None:
             self.store.mark_period_in_doubt(self.scope, self._token)
 
-    def is_validating(self) -> bool:
-        """Return whether TEC's list says that a validation of this period is at work."""
-        return state_of(status_now(self.receiver, self.period)) is State.VALIDATING
+    def check_takes_data(self) -> None:
+        """Look in TEC's list whether the period still takes data. Errors: AlreadyRunning, ReceiverDeclined."""
+        period = listed(self.receiver, self.period)
+        if period is None:
+            return
+        if state_of(period.status) is State.VALIDATING:
+            raise AlreadyRunning(
+                "TEC began to validate the return in the middle of this run, which blocks every change; what was not "
+                "taken stays due, so run again when the validation has ended."
+            )
+        if what := closed_by(period, self._now()):
+            raise _not_open(period, what, "what was not taken stays due")
 
     def _take(self, token: SubmissionToken, *, may_reset: bool = True) -> None:
         stored = self.store.begin(self.scope, self.period)
@@ -212,29 +221,40 @@ class Session:
         self._renew_at = token.received + span * _RENEW_AT_SHARE if span > timedelta() else None
 
 
+def listed(receiver: TecReceiver, period: ReturnPeriod) -> ReturnPeriod | None:
+    """Return a period as TEC lists it now, which needs no submission token; None where it does not."""
+    return next((one for one in receiver.returns() if one.return_id == period.return_id), None)
+
+
 def status_now(receiver: TecReceiver, period: ReturnPeriod) -> str:
-    """Return TEC's word for a period from its list, which needs no submission token."""
-    found = next((one for one in receiver.returns() if one.return_id == period.return_id), None)
+    """Return TEC's word for a period from its list."""
+    found = listed(receiver, period)
     return found.status if found else ""
 
 
 def require_open(period: ReturnPeriod, now: datetime) -> None:
     """Raise ReceiverDeclined where the period takes no data now, as far as TEC's list says."""
+    if what := closed_by(period, now):
+        raise _not_open(period, what, "nothing was sent")
+
+
+def closed_by(period: ReturnPeriod, now: datetime) -> str:
+    """Return why a period takes no data now, "" where it does, as far as TEC's list says."""
     state = state_of(period.status)
     if period.opens and now < period.opens:
-        what = f"is not open yet: its window opens {_day(period.opens)}"
-    elif period.closes and now > period.closes:
-        what = f"is closed: its window ended {_day(period.closes)}"
-    elif state is State.CLOSED:
-        what = "is closed"
-    elif state is State.SUBMITTED:
-        what = "is submitted; changes need a Stop Gate request to TEC"
-    else:
-        return
-    error = ReceiverDeclined(f"The return {period.name} {what}; nothing was sent. See: d2i-csc-api sdr returns.")
+        return f"is not open yet: its window opens {_day(period.opens)}"
+    if period.closes and now > period.closes:
+        return f"is closed: its window ended {_day(period.closes)}"
+    if state is State.CLOSED:
+        return "is closed"
+    return "is submitted; changes need a Stop Gate request to TEC" if state is State.SUBMITTED else ""
+
+
+def _not_open(period: ReturnPeriod, what: str, so: str) -> ReceiverDeclined:
+    error = ReceiverDeclined(f"The return {period.name} {what}; {so}. See: d2i-csc-api sdr returns.")
     error.code = "period"
     error.reason = f"The return {what}"
-    raise error
+    return error
 
 
 def wait_for_validation(
@@ -255,7 +275,7 @@ def wait_for_validation(
             )
         sleep(wait)
         wait = min(wait * 1.5, _LONGEST_WAIT_S)
-        period = next((one for one in receiver.returns() if one.return_id == period.return_id), period)
+        period = listed(receiver, period) or period
     return period
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.tec import TecConditions
@@ -73,3 +76,35 @@ def test_a_reset_whose_answer_was_lost_is_a_reset(tmp_path: Path) -> None:
         for _ in range(2):
             receiver.reset(token)
         assert not world.held()
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    ("word", "closes", "code", "words"),
+    [
+        ("Closed", "", 6, "is closed; what was not taken stays due"),
+        ("Accumulate", "2026-01-01T00:00:00Z", 6, "is closed: its window ended 01 January 2026"),
+        ("InProgress", "", 75, "began to validate the return in the middle of this run"),
+    ],
+)
+@pytest.mark.parametrize("problem", ['{"title": "No."}', '{"title": "No.", "errorCode": "XY7"}'])
+def test_refusal_that_is_about_the_return_marks_no_record(
+    provider: Provider, word: str, closes: str, code: int, words: str, problem: str
+) -> None:
+    provider.stage_learners(6)
+    provider.simulator.change(batch_limit=2)
+    listed = {"returnId": 202608, "returnYear": 2026, "returnMonth": 8, "returnStatus": word, "closeWindowDate": closes}
+    # The first batch is taken; then the list says what happened to the return meanwhile.
+    provider.simulator.add_fault(Fault(target="records", status=400, body=problem, first=2, times=None))
+    provider.simulator.add_fault(
+        Fault(target="calls", status=200, body=json.dumps({"results": [listed]}), first=3, times=None)
+    )
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, done.err.count("\n")) == (code, 1), done.text
+    assert words in done.err
+    marks = provider.database.rows("SELECT submission_status, COUNT(*) FROM sdr_staging GROUP BY submission_status")
+    assert {tuple(row) for row in marks} == {("sent", 2), (None, 4)}
+    assert len(provider.simulator.batch_sizes) <= 2
+    provider.simulator.clear_faults()
+    assert provider.sdr("submit", PERIOD).code == 0
+    assert len(provider.held()) == 6
