@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.xporter.estab import checked_estab
+from api_pipeline.commands.xporter.opened import opened
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.summary import CollectSummary
@@ -49,12 +49,10 @@ def command(
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.documents import xporter as documents
     from api_pipeline.notify.job import XPORTER_COLLECT
-    from api_pipeline.notify.services import of_xporter
-    from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import collect as collect_once
     from api_pipeline.xporter.named_schools import check_named
-    from api_pipeline.xporter.opening import chosen, open_landing, options_of, parts_of, session_of
+    from api_pipeline.xporter.opening import chosen, options_of, parts_of
 
     stop = stop_on_signals()
     job = None if dry_run else XPORTER_COLLECT
@@ -70,10 +68,7 @@ def command(
             verifies=verifies,
             is_dry_run=dry_run,
         )
-        with ExitStack() as stack:
-            watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
-            store = stack.enter_context(open_landing(settings, started.run_id))
-            http = stack.enter_context(session_of(settings))
+        with opened(started, job) as (store, http, watch):
             parts = parts_of(settings, store, http, stop, started.redactor.add)
             check_named(store, parts.secrets, named)
             summary = collect_once(parts, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.xporter.estab import checked_estab
+from api_pipeline.commands.xporter.opened import opened
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.write_back import WriteBackSummary
@@ -32,12 +32,10 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.documents import xporter as documents
     from api_pipeline.notify.job import XPORTER_WRITE_BACK
-    from api_pipeline.notify.services import of_xporter
-    from api_pipeline.notify.watch import watched
     from api_pipeline.settings.model import Purpose
     from api_pipeline.settings.safety import is_loopback
     from api_pipeline.xporter.named_schools import check_named
-    from api_pipeline.xporter.opening import open_landing, session_of, write_back_options, write_back_parts
+    from api_pipeline.xporter.opening import write_back_options, write_back_parts
     from api_pipeline.xporter.write_back import write_back
 
     stop = stop_on_signals()
@@ -48,10 +46,7 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
         options = write_back_options(settings)
         named = frozenset(map(checked_estab, estabs))
         options = replace(options, only=named or options.only, is_dry_run=dry_run or is_testing)
-        with ExitStack() as stack:
-            watch = stack.enter_context(watched(of_xporter(settings, started.run_id, job))) if job else None
-            store = stack.enter_context(open_landing(settings, started.run_id))
-            http = stack.enter_context(session_of(settings))
+        with opened(started, job) as (store, http, watch):
             parts = write_back_parts(settings, store, http, stop, started.redactor.add)
             check_named(store, parts.secrets, named)
             summary = write_back(parts, options)
