@@ -96,7 +96,7 @@ def test_unknown_words_are_counted_named_and_make_exit_code_1(
     done = world.run()
     assert done.code == 1, done.text
     assert "K2" in done.text
-    assert "no run takes them" in done.text
+    assert "no run takes it" in done.text
     rows = world.rows()
     assert (rows["K1"]["submission_status"], rows["K3"]["submission_status"]) == ("sent", "sent")
     assert rows["K2"]["submission_status"] == word

@@ -91,7 +91,7 @@ def test_an_acceptance_that_is_still_needed_stays(council: World) -> None:
 
     assert done.code == 0, done.text
     assert earlier(council) == ["P0001"]
-    assert "5 lines of the submission log were older than LOG_KEEP_DAYS and were deleted" in done.out
+    assert "5 lines of the submission log older than LOG_KEEP_DAYS were deleted" in done.out
 
 
 @pytest.mark.parametrize("settings", [{}, {"LOG_KEEP_DAYS": 0}, {"LOG_KEEP_DAYS": 30, "TESTING_MODE": "true"}])
