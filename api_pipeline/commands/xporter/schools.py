@@ -116,7 +116,6 @@ def _from_file(path: Path) -> dict[str, str]:
 def remove(common: Common, estab: str, as_json: bool) -> None:
     """Remove every landed row of school ESTAB, its state and its secret; the proof of it stays in xporter_school."""
     from api_pipeline.documents import xporter as documents
-    from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.opening import open_landing
     from api_pipeline.xporter.removal import remove_school
@@ -124,18 +123,33 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
     checked_estab(estab)
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         in_settings = started.settings.xporter.school_secrets.get(estab)
-        removed = remove_school(store, estab, in_settings)
-    try:
-        CredentialStore().delete_school(estab)
-    except SettingsError:
-        click.echo(
-            f"The credential store of this account cannot be used; if it holds a secret of school {estab}, it is still "
-            "there.",
-            err=True,
-        )
+        try:
+            removed = remove_school(store, estab, in_settings)
+        except SettingsError:
+            # Never collected, it may have a secret all the same, as one that was added by mistake.
+            if not _forget_secret(estab):
+                raise
+            removed = 0
+        else:
+            _forget_secret(estab)
     if as_json:
         print_json(documents.school_removed(estab, removed, is_in_settings=in_settings is not None))
     elif not common.quiet:
         click.echo(f"School {estab}: {removed} rows were removed.")
         if in_settings is not None:
             click.echo(f"Take XPORTER_SECRET_{estab} out of the settings as well.")
+
+
+def _forget_secret(estab: str) -> bool:
+    """Take a school's secret out of the credential store; return whether it was there."""
+    from api_pipeline.settings.credential_store import CredentialStore
+
+    try:
+        return CredentialStore().delete_school(estab)
+    except SettingsError:
+        click.echo(
+            f"The credential store of this account cannot be used; if it holds a secret of school {estab}, it is still "
+            "there.",
+            err=True,
+        )
+        return False

@@ -178,3 +178,15 @@ def test_school_whose_secret_is_in_the_credential_store_is_asked_where_it_is_nam
     assert (nobody.code, added.code, named.code) == (2, 0, 0), nobody.text + named.text
     assert "expected it, or XPORTER_SCHOOLS" in nobody.err
     assert council.count("Students", "9990001") == 4
+
+
+def test_secret_of_a_school_that_was_never_collected_can_be_removed(council: Council) -> None:
+    settings = council.settings | store_settings(council.folder / "store.json")
+    run_cli(["xporter", "schools", "add", "9990009"], settings, council.folder, stdin="an-invented-secret")
+
+    removed = run_cli(["xporter", "schools", "remove", "9990009"], settings, council.folder)
+    again = run_cli(["xporter", "schools", "remove", "9990009"], settings, council.folder)
+
+    assert (removed.code, "0 rows were removed" in removed.out) == (0, True), removed.text
+    assert "an-invented-secret" not in (council.folder / "store.json").read_text(encoding="utf-8")
+    assert (again.code, "not known here" in again.err) == (2, True), again.text
