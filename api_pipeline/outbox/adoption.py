@@ -31,11 +31,23 @@ def adopt(
     believed. What was sent under another id than that of the row's child says nothing of this one. Errors:
     DatabaseError.
     """
-    adopted = adopted_baselines(store, rows)
+    saying = [row for row in rows if row.has_previous or _older(row)]
+    elsewhere = overtaken_elsewhere(store, receiver, [children[row.id] for row in saying])
+    adopted = adopted_baselines(store, [row for row in saying if children[row.id] not in elsewhere])
     by_child = {child: baseline for child, baseline in reversed(adopted.values()) if child}
     if is_recording and by_child:
         record_adopted(store, receiver, by_child)
     return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child and child == children[row_id]}
+
+
+def overtaken_elsewhere(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:
+    """Return which of these children a run without all control tables sent to another receiver.
+
+    Their rows say what was sent there, and nothing of this receiver. Errors: DatabaseError.
+    """
+    asked = sorted({child for child in children if child})
+    rows = store.readable_by_values("read_overtaken_elsewhere", asked, [receiver], times=2, left_out=[])
+    return {str(row[0]) for row in rows}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.outbox.baselines import OVERTAKEN
-from api_pipeline.sandbox.simulator import Refusal
+from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
 from tests.faults.outages import before_answer
 from tests.properties.model import content
 from tests.support.databases import one_kind
@@ -153,3 +153,16 @@ def test_a_record_refused_beside_accepted_ones_gets_its_receipt_back(world: Worl
 
 def receipts_on_record(world: World) -> dict[str, str]:
     return dict(world.database.rows(f"SELECT la_child_id, receipt FROM {world.database.named(HELD)}"))
+
+
+@one_kind
+@each_table
+def test_what_was_sent_in_that_night_is_not_taken_to_be_held_by_another_receiver(world: World, table: str) -> None:
+    with without(world, table):
+        world.fill([staged("C")])
+        assert world.run().code == 0
+    with SimulatorServer() as other:
+        world.server = other
+        for person in ("A", "B", "C"):
+            change(world.database, world.database.table, person, submission_status="pending")
+        check_receiver_holds_what_is_staged(world)
