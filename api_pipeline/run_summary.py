@@ -39,7 +39,9 @@ REMARKS = {
     "takes {it|them}",
     "blank": "{row would be due but has|rows would be due but have} no payload: no run takes {it|them}",
     "log_lines_deleted": "{line|lines} of the submission log older than LOG_KEEP_DAYS {was|were} deleted",
-    "held_without_row": "{child has|children have} no row in the table any more, but the receiver holds {it|them}",
+    "held_without_row": (
+        "{child has|children have} no row in the table any more, but {it is|they are} still held by the receiver"
+    ),
 }
 
 # Names in JSON, where programs of others know a count by another one than the field's.
