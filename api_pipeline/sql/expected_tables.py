@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from api_pipeline.sql.ddl import render, script_name
-from api_pipeline.sql.identifiers import Dialect, table_names
+from api_pipeline.sql.identifiers import CONTROL_TABLES, STAGING_TABLE, Dialect, table_names
 
 UNLIMITED = 2**30 - 1
 _TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\S+) \(\n(.*?)\n\);", re.DOTALL)
@@ -105,22 +105,22 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
     """
     names = table_names(table_name, dialect)
     script = script_name(dialect)
-    bodies = dict(_TABLE.findall(render(dialect, table_name)))
+    bodies = _bodies(dialect)
     staging = _staging_table(names.staging, dialect, bodies)
     of_deltas = Need.REQUIRED if deltas else Need.RECOMMENDED
     control_tables = (
-        (names.held, of_deltas, _WHY_HELD),
-        (names.log, of_deltas, _WHY_LOG),
-        (names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
-        (names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
-        (names.built, Need.RECOMMENDED, _WHY_BUILT),
-        (names.runs, Need.RECOMMENDED, _WHY_RUNS),
+        ("held", names.held, of_deltas, _WHY_HELD),
+        ("log", names.log, of_deltas, _WHY_LOG),
+        ("unconfirmed", names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
+        ("left_window", names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
+        ("built", names.built, Need.RECOMMENDED, _WHY_BUILT),
+        ("runs", names.runs, Need.RECOMMENDED, _WHY_RUNS),
     )
     return (
         staging,
         *(
-            ExpectedTable(name, need, why, script, _columns(bodies[name], dialect, is_staging=False))
-            for name, need, why in control_tables
+            ExpectedTable(name, need, why, script, _columns(bodies[CONTROL_TABLES[key]], dialect, is_staging=False))
+            for key, name, need, why in control_tables
         ),
     )
 
@@ -132,7 +132,7 @@ def expected_staging_table(dialect: Dialect, table_name: str) -> ExpectedTable:
     Errors: SettingsError where `table_name` is not a table name.
     """
     name = table_names(table_name, dialect).staging
-    return _staging_table(name, dialect, dict(_TABLE.findall(render(dialect, table_name))))
+    return _staging_table(name, dialect, _bodies(dialect))
 
 
 def kind_of(type_name: str) -> ColumnKind:
@@ -153,8 +153,13 @@ def kind_of(type_name: str) -> ColumnKind:
     return ColumnKind.OTHER
 
 
+def _bodies(dialect: Dialect) -> dict[str, str]:
+    """Return what the script says of each table, by the name that it has where TABLE_NAME names no other."""
+    return dict(_TABLE.findall(render(dialect, STAGING_TABLE)))
+
+
 def _staging_table(name: str, dialect: Dialect, bodies: dict[str, str]) -> ExpectedTable:
-    columns = _columns(bodies[name], dialect, is_staging=True)
+    columns = _columns(bodies[STAGING_TABLE], dialect, is_staging=True)
     return ExpectedTable(name, Need.REQUIRED, "the rows that are to be sent", script_name(dialect), columns)
 
 

@@ -58,6 +58,9 @@ class Dialect(str, Enum):
     SQLITE = "sqlite"
 
 
+_MOST_LETTERS = {Dialect.POSTGRESQL: 63, Dialect.SQLSERVER: 128}
+
+
 class Identifier(NamedTuple):
     """One part of a table's name; `is_quoted` where it was written in brackets, so that its case is to be kept."""
 
@@ -68,7 +71,15 @@ class Identifier(NamedTuple):
         """Return the part as it may stand in a statement, quoted only where it must be.
 
         A plain name stays bare, so that PostgreSQL folds its case as it does for everybody else's statements.
+        Errors: SettingsError where the database takes no name as long. PostgreSQL would cut it off without an error,
+        so that a live table of 60 letters and its anonymised copy were one table.
         """
+        most = _MOST_LETTERS.get(dialect)
+        if most and len(self.text) > most:
+            raise SettingsError(
+                f"The name {self.text} has {len(self.text)} letters, and the database takes at most {most} in the name "
+                f"of a table or schema; choose a shorter one (a table and {ANONYMISED_ENDING} together are a name too)."
+            )
         if not (self.is_quoted or self.text[0].isdigit() or self.text.lower() in _RESERVED):
             return self.text
         if dialect is Dialect.SQLSERVER:

@@ -13,7 +13,8 @@ from sqlglot import exp
 from api_pipeline.errors import SettingsError
 from api_pipeline.sdr import schema as sdr
 from api_pipeline.sql import ddl
-from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.expected_tables import expected_staging_table
+from api_pipeline.sql.identifiers import Dialect, table_names
 from tests.support.commands import ROOT
 
 _GUARD = re.compile(r"IF (?P<condition>.+?)\n(?P<body>(?:CREATE|INSERT)\b.*)", re.DOTALL)
@@ -182,8 +183,24 @@ def test_anonymised_table_name_is_derived_from_either_name(table: str) -> None:
 
 
 def test_long_table_names_still_get_indexes_of_different_names() -> None:
-    text = ddl.render(Dialect.POSTGRESQL, "a" * 63)
+    text = ddl.render(Dialect.POSTGRESQL, "a" * 58)
 
     names = re.findall(r"CREATE INDEX IF NOT EXISTS (\S+) ", text)
     assert len(names) == len(set(names)) == 6
     assert all(len(name) <= 63 for name in names)
+
+
+@pytest.mark.parametrize(("dialect", "most"), [(Dialect.POSTGRESQL, 63), (Dialect.SQLSERVER, 128)])
+def test_name_that_the_database_would_cut_off_is_refused(dialect: Dialect, most: int) -> None:
+    longest = "a" * (most - len("_anon"))
+    ddl.render(dialect, longest)
+    with pytest.raises(SettingsError, match=f"has {most + 1} letters, and the database takes at most {most}"):
+        # Cut off, the copy's name is the live table's, and the sample's records would go into it.
+        ddl.render(dialect, longest + "a")
+    table_names("a" * most, dialect)
+    with pytest.raises(SettingsError, match="choose a shorter one"):
+        table_names("a" * (most + 1), dialect)
+
+
+def test_live_table_whose_copy_could_have_no_name_is_still_compared() -> None:
+    assert expected_staging_table(Dialect.POSTGRESQL, "a" * 63).name == "a" * 63
