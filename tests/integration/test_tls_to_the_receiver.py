@@ -31,9 +31,7 @@ def test_council_authority_works_through_the_system_trust_store(council: Authori
     with secured_server(council.issue()) as server:
         found = walk(server, tmp_path, SSL_CERT_FILE=council.pem)
     assert found.code == 0
-    assert (
-        f"as SSL_CERT_FILE or SSL_CERT_DIR of the environment says: {council.pem}" in found.steps["settings"]["detail"]
-    )
+    assert f"from SSL_CERT_FILE or SSL_CERT_DIR of the environment: {council.pem}" in found.steps["settings"]["detail"]
 
 
 def test_public_certificate_gets_no_remark(tmp_path: Path) -> None:
