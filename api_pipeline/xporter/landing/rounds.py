@@ -87,8 +87,9 @@ class Counts:
         """Return the line that proves that pupils' rows were removed, None where nobody is gone."""
         if not self.pupils_gone:
             return None
+        gone = f"{self.pupils_gone} {'pupil is' if self.pupils_gone == 1 else 'pupils are'}"
         return (
-            f"{self.pupils_gone} pupils are no longer on the roll (they left, were withdrawn by the school, or are no "
+            f"{gone} no longer on the roll (they left, were withdrawn by the school, or are no "
             f"longer the council's); their rows there and {self.rows_gone} rows in other tables were removed"
         )
 

@@ -34,7 +34,7 @@ def test_a_pupil_whom_the_school_withdraws_is_gone_with_a_line_of_proof(council:
     done = council.run("collect")
 
     assert done.code == 0, done.text
-    assert "School 9990001: 1 pupils are no longer on the roll (they left, were withdrawn" in done.out
+    assert "School 9990001: 1 pupil is no longer on the roll (they left, were withdrawn" in done.out
     assert council.count("Students", "9990001") == 3
     for table in ("xporter_StudentExclusions", "xporter_Students"):
         member = "StudentId" if table.endswith("Exclusions") else "Id"
