@@ -43,6 +43,22 @@ def test_without_purging_a_lost_answer_leaves_the_baseline_in_doubt(world: World
 
 
 @one_kind
+@pytest.mark.parametrize("mode", ["--full", "--deltas"])
+def test_what_vanished_in_nights_without_purging_is_purged_in_the_next_with_it(world: World, mode: str) -> None:
+    episodes = [{**EPISODE, "social_care_episode_id": number} for number in ("E1", "E2", "E3")]
+    world.fill([staged("1", child("1", mis_child_id="M1", social_care_episodes=episodes))])
+    assert world.run().code == 0
+    for left in (2, 1):
+        world.restage("1", child("1", social_care_episodes=episodes[:left]))
+        assert world.run(PURGE_VANISHED="false").code == 0
+    last = child("1", social_care_episodes=[{**EPISODE, "social_care_episode_id": "E4"}])
+    world.restage("1", last)
+    assert world.run(mode).code == 0
+    assert world.server.simulator.held("1") == last
+    assert {"la_child_id": "1", **recorded(world.database)["1"]} == last
+
+
+@one_kind
 def test_a_purge_flag_in_a_payload_goes_even_where_all_else_is_held(world: World) -> None:
     world.fill([staged("1")])
     assert world.run().code == 0
