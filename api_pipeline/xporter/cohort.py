@@ -30,8 +30,8 @@ def people(connection: Connection, ssd_schema: str) -> list[Person]:
         raise
     except DatabaseError:
         raise DatabaseError(
-            "The tables ssd_person and ssd_cla_episodes cannot be read, which say whose data may be landed; set "
-            "SSD_SCHEMA, or XPORTER_KEEP_UNMATCHED=true to land every pupil of the schools."
+            "The tables ssd_person and ssd_cla_episodes cannot be read, which say who the council's children are; set "
+            "SSD_SCHEMA, or, to collect every pupil of the schools, XPORTER_KEEP_UNMATCHED=true."
         ) from None
     in_care = {str(row[0]).strip() for row in cared}
     return [_person(row, in_care) for row in rows]
