@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from api_pipeline.sql.driver_errors import is_driver_error
+from api_pipeline.db.connection import translated
+from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.statements import load
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def is_behind_pooler(
 
     Two connections that are open together each have a process of the server's for themselves, unless a pooler is in
     between. What is found counts for all connections of the same string. Where no second connection can be had, a
-    pooler is assumed: what is safe behind one is safe without.
+    pooler is assumed: what is safe behind one is safe without. Errors: ConnectionLost.
     """
     if connection_string not in _KNOWN:
         _KNOWN[connection_string] = not _have_their_own(connection, open_another)
@@ -38,12 +39,11 @@ def _have_their_own(connection: pyodbc.Connection, open_another: Callable[[], py
     sql = load()["session_postgresql"].sql
     try:
         pair = (connection, open_another())
-    except Exception as error:
-        if not is_driver_error(error):
-            raise
+    except DatabaseError:
         return False
     try:
-        found = [(which, pair[which].execute(sql).fetchone()[0]) for which in _ASKED]
+        with translated():
+            found = [(which, pair[which].execute(sql).fetchone()[0]) for which in _ASKED]
     finally:
         pair[1].close()
     processes = dict(found)
