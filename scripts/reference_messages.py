@@ -66,7 +66,6 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "delivery.planner": {"_UNSTORABLE_ID": 1},
     "delivery.sender_pool": {"_send": 1},
     "logs.destinations": {"handleError": None},
-    "sdr.receiver": {"_BLOCKED": 75},
     "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},
     "sdr.validation": {"hint": None},
@@ -85,7 +84,6 @@ PASSED_ON = frozenset(
         "_CODE_PAGE.format(told=_told(state, text, sql))",
         "MISSING_LIBRARY.format(what=library)",
         "_UNDONE",
-        "_BLOCKED.format(code=problem.code)",
         "f'{errors[0]} ({where})'",
         "explain_connection_error(error, connection_string)",
     }

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from api_pipeline.common.null_characters import without_null_characters
-from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable, SettingsError
+from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
-from api_pipeline.sdr.answers import Acknowledged, Answer, Blocked, Malformed, Problem, TokenGone, TooLarge
+from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, Problem, TokenGone, TooLarge
 from api_pipeline.sdr.delivery import Verdict
 from api_pipeline.sdr.difference import envelope
 from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, SubmissionToken, TecFinding, Validation
@@ -88,8 +88,6 @@ class TecReceiver:
                 return self._token_of(content, return_id, asked)
             case Acknowledged():
                 raise ServiceUnavailable("TEC's answer holds no submission token; nothing was sent, try again later.")
-            case Blocked(problem=problem):
-                raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
                 raise _declined(other, "declined the submission token; nothing was sent under it", tells=True)
 
@@ -128,8 +126,6 @@ class TecReceiver:
         match answer:
             case TokenGone(problem=problem):
                 raise TokenIsGone(problem)
-            case Blocked(problem=problem):
-                raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case Acknowledged() | Malformed() | TooLarge():
                 return answer
             case other:
@@ -150,8 +146,6 @@ class TecReceiver:
                 return _validation_of(content)
             case TokenGone(problem=problem):
                 raise TokenIsGone(problem)
-            case Blocked(problem=problem):
-                raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
                 raise _declined(other, what, advice=advice)
 
@@ -203,8 +197,6 @@ class TecReceiver:
         match self._wire.ask("DELETE", path, "SDR_API_ENDPOINT", may_be_empty=True):
             case Acknowledged() | TokenGone() as answer:
                 return isinstance(answer, Acknowledged)
-            case Blocked(problem=problem):
-                raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
                 raise _declined(other, "did not reset the submission")
 
@@ -218,19 +210,11 @@ class TecReceiver:
                 return content
             case TokenGone(problem=problem):
                 raise TokenIsGone(problem)
-            case Blocked(problem=problem):
-                raise AlreadyRunning(_BLOCKED.format(code=problem.code))
             case other:
                 said = getattr(other, "problem", None)
                 if isinstance(said, Problem) and "PR2" in said.codes:
                     return None
                 raise _declined(other, "refused the request")
-
-
-_BLOCKED = (
-    "TEC is busy with another request or a validation for this organisation ({code}), longer than SDR_WAIT_BLOCKED_S; "
-    "what was not taken stays due, so run again when it has ended."
-)
 
 
 def _declined(answer: Answer, what: str, *, tells: bool = False, advice: str = "") -> ReceiverDeclined:

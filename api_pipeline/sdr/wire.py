@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
+from api_pipeline.errors import AlreadyRunning, AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.sdr.answers import (
     Acknowledged,
     Answer,
@@ -92,44 +92,25 @@ class Wire:
         may_be_empty: bool = False,
     ) -> Answer:
         """Send one request, again while TEC is busy. Errors: whatever no caller can handle."""
+        answer = self._while_busy(lambda: self._send(method, path, body, keys, may_be_empty=may_be_empty))
+        _raise_unusable(answer, path, setting)
+        return answer
+
+    def _while_busy(self, send: Callable[[], Answer]) -> Answer:
+        """Return the first answer that says more than that TEC is busy, or the last of them after the longest wait."""
         waited_from = self._clock()
         wait = _FIRST_WAIT_S
         most = max(self._options.wait_blocked_s, self._options.read_timeout_s)
         while True:
-            answer = self._send(method, path, body, keys, may_be_empty=may_be_empty)
+            answer = send()
             if isinstance(answer, NotUnderstood) and self._gzip:
                 self._gzip = False
                 continue
             if not isinstance(answer, Blocked) or self._clock() - waited_from + max(wait, answer.wait_s) > most:
-                break
+                return answer
             # Most likely the other request is our own, whose answer we gave up on.
             self._sleep(max(wait, answer.wait_s))
             wait = min(wait * 2, _LONGEST_WAIT_S)
-        match answer:
-            case Unreadable(reason=reason):
-                raise ServiceUnavailable(
-                    f"TEC's answer cannot be read ({reason}); what was sent is in doubt and is sent again by the next "
-                    "run. Check SDR_API_ENDPOINT and the proxy."
-                )
-            case WrongAddress(problem=problem):
-                if setting == "SDR_PATH_RESULTS":
-                    raise SettingsError(
-                        f"SDR_PATH_RESULTS: TEC has nothing at {public(path)} ({problem.code}); set the path that "
-                        "TEC's API documentation gives for the results, then look again with d2i-csc-api sdr validate "
-                        "PERIOD --resume."
-                    )
-                raise SettingsError(
-                    f"{setting}: TEC has nothing at {public(path)} ({problem.code}); check {setting}"
-                    f"{'' if setting == 'SDR_API_ENDPOINT' else ' and SDR_API_ENDPOINT'}. Nothing was marked."
-                )
-            case Refused(problem=problem) if "AU1" in problem.codes:
-                raise AuthenticationRefused(
-                    "TEC does not know this machine account (AU1); ask the organisation's ESL administrator to "
-                    "register it with TEC's API, then run again."
-                )
-            case Refused(problem=problem):
-                raise SettingsError(f"SDR_EID: TEC refused the EDUMIS number ({problem.code}); check SDR_EID.")
-        return answer
 
     def _send(self, method: str, path: str, body: bytes | None, keys: Sequence[str], *, may_be_empty: bool) -> Answer:
         headers = {"EID": self._address.eid}
@@ -178,6 +159,39 @@ class Wire:
             return answer
         failure = transient(raw, f"HTTP {raw.status}")
         return failure if failure is not None else answer
+
+
+def _raise_unusable(answer: Answer, path: str, setting: str) -> None:
+    """Raise the error for an answer that no caller can use; `setting` is what names the path."""
+    match answer:
+        case Unreadable(reason=reason):
+            raise ServiceUnavailable(
+                f"TEC's answer cannot be read ({reason}); what was sent is in doubt and is sent again by the next "
+                "run. Check SDR_API_ENDPOINT and the proxy."
+            )
+        case WrongAddress(problem=problem):
+            if setting == "SDR_PATH_RESULTS":
+                raise SettingsError(
+                    f"SDR_PATH_RESULTS: TEC has nothing at {public(path)} ({problem.code}); set the path that "
+                    "TEC's API documentation gives for the results, then look again with d2i-csc-api sdr validate "
+                    "PERIOD --resume."
+                )
+            raise SettingsError(
+                f"{setting}: TEC has nothing at {public(path)} ({problem.code}); check {setting}"
+                f"{'' if setting == 'SDR_API_ENDPOINT' else ' and SDR_API_ENDPOINT'}. Nothing was marked."
+            )
+        case Blocked(problem=problem):
+            raise AlreadyRunning(
+                f"TEC is busy with another request or a validation for this organisation ({problem.code}), longer than "
+                "SDR_WAIT_BLOCKED_S; what was not taken stays due, so run again when it has ended."
+            )
+        case Refused(problem=problem) if "AU1" in problem.codes:
+            raise AuthenticationRefused(
+                "TEC does not know this machine account (AU1); ask the organisation's ESL administrator to "
+                "register it with TEC's API, then run again."
+            )
+        case Refused(problem=problem):
+            raise SettingsError(f"SDR_EID: TEC refused the EDUMIS number ({problem.code}); check SDR_EID.")
 
 
 def refused_token(refusal: Unauthorised) -> AuthenticationRefused:
