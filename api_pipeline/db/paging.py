@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from api_pipeline.db.connection import Connection
 from api_pipeline.db.prepared import Row
 from api_pipeline.errors import DatabaseError
 
+_WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0*)?")
 _WAY_OUT = (
     "use a driver that reads 64 bits (for an SQLite file sqlite:///PATH in the place of the connection string), or "
     "smaller ids."
@@ -49,6 +51,12 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
     A column of decimal numbers may also have ids that no statement can name. Errors: DatabaseError.
     """
     for read, said in ids:
+        if not isinstance(read, (int, Decimal, type(None))) and not _WHOLE.fullmatch(str(read).strip()):
+            # SQLite keeps a text or a fraction in any column that is not its primary key, and sorts texts last.
+            raise DatabaseError(
+                f"The table {table} has the id {str(said).strip()}, which is not a whole number; give every row a "
+                "whole number as its id, in a column that is the primary key."
+            )
         if isinstance(read, Decimal) and not -(2**63) <= read < 2**63:
             raise DatabaseError(
                 f"The table {table} has the id {str(said).strip()}, which is not a whole number of 64 bits; give its "

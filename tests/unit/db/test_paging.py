@@ -36,3 +36,12 @@ def test_id_of_more_than_64_bits_is_refused(number: int) -> None:
     check_ids_whole("a_table", [(Decimal(2**63 - 1), "9223372036854775807"), (Decimal(5), "5"), (None, None)])
     with pytest.raises(DatabaseError, match=r"a_table has the id -?92233720368547758"):
         check_ids_whole("a_table", [(Decimal(5), "5"), (Decimal(number), str(number))])
+
+
+@pytest.mark.parametrize("odd", ["x", 1.5, b"\x01", "1.5", ""])
+def test_id_that_sqlite_keeps_as_something_else_is_refused(odd: object) -> None:
+    check_ids_whole("a_table", [("1", "1"), (2.0, "2.0")])
+    with pytest.raises(
+        DatabaseError, match=r"The table a_table has the id .*, which is not a whole number; give every"
+    ):
+        check_ids_whole("a_table", [(1, "1"), (odd, str(odd))])
