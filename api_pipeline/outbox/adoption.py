@@ -32,6 +32,8 @@ def adopt(
     DatabaseError.
     """
     saying = [row for row in rows if row.has_previous or _older(row)]
+    if not saying:
+        return {}
     elsewhere = overtaken_elsewhere(store, receiver, [children[row.id] for row in saying])
     adopted = adopted_baselines(store, [row for row in saying if children[row.id] not in elsewhere])
     by_child = {child: baseline for child, baseline in reversed(adopted.values()) if child}
