@@ -67,6 +67,9 @@ def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits, *, is_pa
     sent = row.sent_at or now
     hours = f"{waits.confirm.total_seconds() / 3600:g} hours"
     if row.status is Status.PENDING and not is_partly_there:
+        # It was refused for a moment. Data of before the sending cannot show whether it was written all the same.
+        if row.makes_record and seen.as_of is not None and seen.as_of <= sent and now - sent < waits.confirm:
+            return None
         return Settled(Status.PENDING, "The school's data do not show it; it is sent again.")
     if row.status is Status.UNKNOWN and not is_partly_there and _may_send_again(row, seen, sent, now, waits):
         return Settled(Status.PENDING, "No clear answer came, and the school's data do not show it; it is sent again.")

@@ -99,6 +99,22 @@ def test_incident_that_was_written_under_a_refusal_is_not_entered_twice(writer: 
     assert len(writer.achievements()) == 1
 
 
+def test_incident_that_was_refused_is_not_sent_again_on_data_of_before(writer: Writer) -> None:
+    writer.simulator.change(is_fresh=False)
+    writer.merit(writer.pupils()[:1])
+    writer.simulator.change(queues_writes=True)
+    writer.simulator.add_fault(Fault(FaultKind.ANSWER, "write", when=When.AFTER_ACCEPTING, status=404, body="{}"))
+    writer.run("write-back")
+
+    writer.write_back(0)
+    assert (writer.states(), writer.posts()) == (["pending"], 1)
+    writer.simulator.take_queues()
+    writer.write_back(0)
+
+    assert writer.states() == ["confirmed"]
+    assert len(writer.achievements()) == 1
+
+
 def test_incident_whose_token_was_refused_is_sent_at_the_next_write_back(writer: Writer) -> None:
     writer.mark(writer.pupils()[0])
     writer.merit(writer.pupils()[:1])
@@ -109,6 +125,7 @@ def test_incident_whose_token_was_refused_is_sent_at_the_next_write_back(writer:
     writer.write_back(5)
     assert writer.states() == ["confirmed", "pending"]
     assert "the token was refused (HTTP 401)" in writer.answers()
+    writer.let_hours_pass(1)
     writer.write_back(0)
 
     assert writer.states() == ["confirmed", "confirmed"]
