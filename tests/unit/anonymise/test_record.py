@@ -143,6 +143,18 @@ def test_what_was_empty_stays_empty() -> None:
     assert made["social_care_episodes"] == []
 
 
+@pytest.mark.parametrize(
+    ("previous", "state"), [('{"purge":false,"la_child_id":"C1"}', "updated"), (None, "unchanged")]
+)
+def test_previous_payload_in_another_order_is_a_change_as_its_hash_says(previous: str | None, state: str) -> None:
+    text = '{"la_child_id": "C1", "purge": false}'
+
+    made = anonymise(LiveRecord(1, "P1", None, text, previous or text.replace(" ", ""), "unchanged"), KEY)
+
+    assert made.row_state == state
+    assert (made.current_hash == made.previous_hash) == (state == "unchanged")
+
+
 def test_sentences_contain_counts_and_row_ids() -> None:
     unreadable = RowList()
     for row in range(1, 13):
