@@ -55,8 +55,9 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
             sentences.append(another if path.name in FILE_NAMES else not_read(path))
         else:
             # A file named by --env-file may stand beside another on purpose: test.env beside .env.
-            advice = "; keep the settings in one of them" if read in candidates else ""
-            sentences.append(f"The file {path} is not read, because {read} is{advice}.")
+            alone = f"The file {path} is not read, because {read} is."
+            two_files = f"The file {path} is not read, because {read} is; keep the settings in one of them."
+            sentences.append(two_files if read in candidates else alone)
     return sentences
 
 
