@@ -104,16 +104,7 @@ def records(
     """
     seen: set[str] = set()
     rows = _rows(path)
-    titles = next(rows, [])
-    if titles == _SEPARATOR_LINE:
-        titles = next(rows, [])
-    if not any(titles):
-        raise SettingsError(f"The file {path.name} is empty: expected at least its titles; nothing was loaded.")
-    if len(titles) == 1 and (other := next((sign for sign in _OTHER_SEPARATORS if sign in titles[0]), "")):
-        raise SettingsError(
-            f"The cells of the file {path.name} are separated by {_OTHER_SEPARATORS[other]}: expected commas; nothing "
-            "was loaded. Save it as CSV with commas."
-        )
+    titles = _titles(path, rows)
     names = _names(path, titles)
     _assume(titles, names, collection, properties, assumed)
     for number, cells in enumerate(rows, 2):
@@ -139,6 +130,21 @@ def records(
             continue
         seen.add(local_id)
         yield local_id, record
+
+
+def _titles(path: Path, rows: Iterator[list[str]]) -> list[str]:
+    """Return the titles, which are taken off the rows. Errors: SettingsError where there are none to be read."""
+    titles = next(rows, [])
+    if titles == _SEPARATOR_LINE:
+        titles = next(rows, [])
+    if not any(titles):
+        raise SettingsError(f"The file {path.name} is empty: expected at least its titles; nothing was loaded.")
+    if len(titles) == 1 and (other := next((sign for sign in _OTHER_SEPARATORS if sign in titles[0]), "")):
+        raise SettingsError(
+            f"The cells of the file {path.name} are separated by {_OTHER_SEPARATORS[other]}: expected commas; nothing "
+            "was loaded. Save it as CSV with commas."
+        )
+    return titles
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
