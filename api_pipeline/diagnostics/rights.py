@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from api_pipeline.db import Connection
 from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.changes import MARKS
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import try_to_write
 from api_pipeline.settings.model import Settings
@@ -25,6 +28,13 @@ _ON_CONTROL_TABLES = {
     "may_change_unconfirmed": "unconfirmed",
     "may_insert_run": "runs",
     "may_change_run": "runs",
+}
+# What a run writes to a row, with the values of its statement behind the row's id. A run does not try this before it
+# sends: what a row refuses, it meets at the write-back and keeps the receipt.
+_MARKS: Mapping[str, tuple[object, ...]] = {
+    "mark_failed": ("",),
+    "mark_sent": ("", None),
+    "mark_deletion_sent": ("", None),
 }
 _SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 
@@ -43,7 +53,7 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
     with walk.step("rights") as finding:
         try:
             store.check_writable()
-            try_to_write(store)
+            try_to_write(store, partial(_mark_as_a_run_does, store))
             tables = [store.tables.staging]
             if store.has_control_tables() and store.has_journal():
                 _try_control_tables(store)
@@ -52,6 +62,11 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
             advice = "ask the database administrator for the rights that a run needs."
             raise StepFailed(str(error), advice, error.exit_code) from None
         finding.detail = f"the login may write to {', '.join(tables)}"
+
+
+def _mark_as_a_run_does(store: StagingTable, row_id: int) -> None:
+    for statement, values in _MARKS.items():
+        store.update_rows(statement, MARKS[statement].types, [(row_id, *values)])
 
 
 def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from api_pipeline.db import DatabaseBusy, KeyTaken, Row, UnreadableText, check_ids_whole, unless_refused
 from api_pipeline.errors import DatabaseError
-from api_pipeline.outbox.changes import MARKS
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.run_summary import Counts
@@ -27,15 +26,9 @@ KNOWN_STATUSES = DUE_STATUSES | {"sent"}
 _DELETED = "deleted"
 _KNOWN_STATES = frozenset({"new", "updated", "unchanged", _DELETED})
 _TRIAL = "d2i-csc-api: is this row writable? (never committed)"
-# What a run may write to a row, with the values of its statement behind the row's id.
-_WRITTEN: Mapping[str, tuple[object, ...]] = {
-    "mark_failed": (_TRIAL,),
-    "mark_sent": (_TRIAL, None),
-    "mark_deletion_sent": (_TRIAL, None),
-}
 _UNREADABLE = "(unreadable)"
 _NAMED = 5
-# How many due rows must refuse what a run writes before it is the table's fault.
+# How many due rows must refuse a change before it is the table's fault.
 _TRIED = 5
 _LOOKED_AT = 100
 
@@ -165,11 +158,11 @@ def check_ids(store: StagingTable) -> None:
         )
 
 
-def try_to_write(store: StagingTable) -> None:
-    """Check that due rows take what a run writes, in transactions that are rolled back. Errors: DatabaseError.
+def try_to_write(store: StagingTable, further: Callable[[int], None] = lambda _row_id: None) -> None:
+    """Check that due rows take a change, in transactions that are rolled back. Errors: DatabaseError.
 
-    Row-level security, a trigger or a view can let a change go without an error. A constraint can refuse a word; what
-    only some rows refuse is left to them.
+    Row-level security, a trigger or a view can let a change go without an error. `further` changes the row with this id
+    in more ways. What only some rows refuse is left to them.
     """
     if store.connection.dialect is Dialect.SQLITE:
         return
@@ -177,7 +170,7 @@ def try_to_write(store: StagingTable) -> None:
     row_id: int | None = None
     try:
         for row_id in store.first_due_ids(_TRIED):
-            refusal = _refusal_of(store, row_id)
+            refusal = _refusal_of(store, row_id, further)
             if refusal is None:
                 return
     except DatabaseBusy as error:
@@ -194,7 +187,7 @@ def try_to_write(store: StagingTable) -> None:
         raise type(refusal)(f"The staging table {store.tables.staging} cannot be written to. {refusal}")
 
 
-def _refusal_of(store: StagingTable, row_id: int) -> DatabaseError | None:
+def _refusal_of(store: StagingTable, row_id: int, further: Callable[[int], None]) -> DatabaseError | None:
     """Return why the database refuses to write to a row, None where it does not.
 
     Errors: _NotKept, and DatabaseErrors that say nothing about the row, such as ConnectionLost.
@@ -205,8 +198,7 @@ def _refusal_of(store: StagingTable, row_id: int) -> DatabaseError | None:
             written = store.rows_by_id("read_written", [row_id], ("id", "submission_status", "api_response"))
             if not any(str(row[2] or "").strip() == _TRIAL for row in written):
                 raise _NotKept
-            for statement, given in _WRITTEN.items():
-                store.update_rows(statement, MARKS[statement].types, [(row_id, *given)])
+            further(row_id)
             raise _RolledBack
     except DatabaseError as error:
         if type(error) not in (DatabaseError, KeyTaken):
