@@ -104,9 +104,8 @@ def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Bas
         _insert(store, receiver, adopted)
     except KeyTaken:
         # By another shard, for its row of a child; or by an earlier try of this whose answer was lost.
-        recorded = Baselines(store, receiver).read(list(adopted))
-        missing = {child: held for child, held in adopted.items() if child not in recorded or not recorded[child].held}
-        _insert(store, receiver, missing)
+        recorded = Baselines(store, receiver).receipts(list(adopted))
+        _insert(store, receiver, {child: held for child, held in adopted.items() if child not in recorded})
 
 
 def _insert(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from api_pipeline.model import Baseline
 from api_pipeline.outbox.adoption import Adopted, adopt, adopted_baselines, record_adopted, sent_payloads
-from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.baselines import OVERTAKEN, Baselines
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
@@ -141,6 +141,17 @@ def test_what_is_recorded_already_stays_and_the_others_are_added(table: TestData
 
     lines = table_rows(table, "ssd_api_held", "la_child_id")
     assert [line["held_payload"] for line in lines] == ['{"sent":1}', '{"adopted":2}']
+
+
+def test_baseline_that_was_overtaken_stays_overtaken_and_the_others_are_added(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "", "", OVERTAKEN, AT)], (HERE,))
+
+    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}'), "B": Baseline('{"adopted":2}')})
+
+    lines = table_rows(table, "ssd_api_held", "la_child_id")
+    assert [(line["held_payload"], line["receipt"]) for line in lines] == [("", OVERTAKEN), ('{"adopted":2}', None)]
 
 
 def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabase, store: StagingTable) -> None:
