@@ -34,7 +34,6 @@ _ON_CONTROL_TABLES = {
 _MARKS: Mapping[str, tuple[object, ...]] = {
     "mark_failed": ("",),
     "mark_sent": ("", None),
-    "mark_deletion_sent": ("", None),
 }
 _SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 

@@ -70,7 +70,8 @@ class Overtaken:
         if deleted:
             self._place.empty(deleted)
         # What a later record of the child meets does not bring the baseline back.
-        self._before.update(dict.fromkeys([*sent, *deleted], OVERTAKEN))
+        for child in (*sent, *deleted):
+            self._before.pop(child, None)
         self.undo(unsent)
 
     def undo(self, children: Iterable[str]) -> None:
