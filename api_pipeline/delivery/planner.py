@@ -6,6 +6,7 @@ The planner is lazy: it plans a page only after the steps of the page before hav
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from api_pipeline.api_response import Reason, refused
@@ -43,7 +44,8 @@ class Planner:
         self._options = pages.options
         self._on_finding = on_finding
         self._planned: set[str] = set()
-        self._waiting: list[int] = []
+        # By child, the ids of the rows that wait.
+        self._waiting: dict[str, list[int]] = {}
 
     def rounds(self) -> Iterator[Iterator[Step]]:
         """Yield the first step of each due row, by id and up to the limit; then those of the rows that had to wait.
@@ -53,9 +55,9 @@ class Planner:
         """
         yield self._first_round()
         while self._waiting:
-            ids, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
             self._planned.clear()
-            yield self._round_of(ids)
+            yield self._round_of(sorted(chain.from_iterable(waiting.values())))
 
     def _first_round(self) -> Iterator[Step]:
         limit = self._options.limit
@@ -96,8 +98,9 @@ class Planner:
 
     def _plan(self, due: DueRow, payload: Payload) -> Record | UpToDate | None:
         row, baseline, child = due.row, due.baseline, payload.la_child_id
-        if child in self._planned:
-            self._waiting.append(row.id)
+        if child in self._planned or child in self._waiting:
+            # Behind a row that waits another one waits too, so that they are sent in the order of their ids.
+            self._waiting.setdefault(child, []).append(row.id)
             return None
         self._planned.add(child)
         policy = self._options.policy

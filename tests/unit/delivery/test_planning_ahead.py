@@ -84,6 +84,17 @@ def test_row_does_not_wait_whose_childs_record_had_ended_before_its_page_was_rea
     assert row_ids(plan.steps()) == [PAGE_SIZE + 2]
 
 
+def test_row_waits_behind_another_that_waits_for_its_child(table: TestDatabase, store: StagingTable) -> None:
+    second, third = staged("A", payload=child("P7")), staged("B", payload=child("P7", legal_status="C1"))
+    plan, steps = first_of_two_pages(table, store, second, *(staged(f"Q{n}") for n in range(PAGE_SIZE - 1)), third)
+    plan.planner.pages.read_ahead()
+    plan.planner.pages.note_ended(["P7"])
+
+    assert row_ids(list(steps))[-1] == 2 * PAGE_SIZE
+    assert row_ids(plan.steps()) == [PAGE_SIZE + 1]
+    assert row_ids(plan.steps()) == [2 * PAGE_SIZE + 1]
+
+
 def test_end_of_the_table_is_read_ahead_once(table: TestDatabase, store: StagingTable) -> None:
     plan, steps = first_of_two_pages(table, store)
     plan.planner.pages.read_ahead()
