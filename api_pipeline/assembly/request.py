@@ -30,7 +30,7 @@ class RunRequest(NamedTuple):
 class RunObservers(NamedTuple):
     """What is called during a run: `progress` with the counts, `on_token` with each token.
 
-    `on_due` is told how many rows may be due; they are counted for it alone.
+    `on_due` receives how many rows may be due; they are counted for it alone.
     """
 
     progress: RunProgress = NoProgress()

@@ -10,7 +10,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def collect_seldom() -> None:
-    """Run the garbage collector less often from now on: little of what an import or a run makes is ever given up.
+    """Let Python look less often for unused objects, from now on: an import or a run leaves few.
 
     A short run makes 60,000 objects, and looks through none of them.
     """

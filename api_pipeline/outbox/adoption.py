@@ -27,8 +27,8 @@ def adopt(
 ) -> dict[int, Baseline]:
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
-    It is recorded, unless `is_recording` is false. Where several rows say something of one child, the first is
-    believed. What was sent under another id than that of the row's child says nothing of this one. Errors:
+    It is recorded, unless `is_recording` is false. Where more than one row says what was sent of a child, the
+    first is believed. What was sent under another id than that of the row's child says nothing of this one. Errors:
     DatabaseError.
     """
     saying = [row for row in rows if row.has_previous or _older(row)]

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,91 +41,85 @@ def test_service_that_is_not_there_got_nothing(session: requests.Session) -> Non
     )
 
 
-def test_service_without_tls_got_nothing(session: requests.Session) -> None:
+@contextlib.contextmanager
+def serving(reply: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Yield host and port of a server that deals with one connection by `reply`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def answer_without_tls() -> None:
+        def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65_536)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                reply(connection)
 
-        server = threading.Thread(target=answer_without_tls)
+        server = threading.Thread(target=serve)
         server.start()
-        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
-        failure = a_failure(ask(session, REACH, asked))
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
         server.join(5)
+
+
+def with_tls(folder: Path) -> tuple[ssl.SSLContext, requests.Session]:
+    """Return what a server speaks TLS with, and a session that trusts it."""
+    known = authority(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*known.issue())
+    context.load_verify_locations(known.pem)
+    return context, make_session(TransportOptions(str(known.pem)))
+
+
+def test_service_without_tls_got_nothing(session: requests.Session) -> None:
+    def answer_without_tls(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(answer_without_tls) as server:
+        failure = a_failure(ask(session, REACH, Request("GET", f"https://{server}/", "page")))
     assert failure == Transient(
         None, "network error: the receiver's certificate or TLS was not accepted", None, may_have_arrived=False
     )
 
 
 def test_tls_that_breaks_after_the_request_may_have_let_it_arrive(tmp_path: Path) -> None:
-    known = authority(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*known.issue())
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    context, trusting = with_tls(tmp_path)
 
-        def answer_beside_tls() -> None:
-            plain, _ = listener.accept()
-            with plain.dup() as beside, context.wrap_socket(plain, server_side=True) as secured:
-                secured.recv(65_536)
-                beside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                beside.recv(1)
+    def answer_beside_tls(plain: socket.socket) -> None:
+        with plain.dup() as beside, context.wrap_socket(plain, server_side=True) as secured:
+            secured.recv(65_536)
+            beside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            beside.recv(1)
 
-        server = threading.Thread(target=answer_beside_tls)
-        server.start()
-        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
-        with make_session(TransportOptions(str(known.pem))) as trusting:
-            failure = a_failure(ask(trusting, REACH, asked))
-        server.join(5)
+    with serving(answer_beside_tls) as server, trusting:
+        failure = a_failure(ask(trusting, REACH, Request("GET", f"https://{server}/", "page")))
     assert failure == Transient(
         None, "network error: the connection was lost before an answer came", None, may_have_arrived=True
     )
 
 
 def test_server_that_wants_a_certificate_of_ours_refuses_our_tls(tmp_path: Path) -> None:
-    known = authority(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*known.issue())
-    context.load_verify_locations(known.pem)
+    context, trusting = with_tls(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def refuse() -> None:
-            plain, _ = listener.accept()
-            with plain.dup() as beside:
-                with contextlib.suppress(ssl.SSLError):
-                    context.wrap_socket(plain, server_side=True)
-                # To close before the request is read would reset the connection.
-                beside.recv(65_536)
+    def refuse(plain: socket.socket) -> None:
+        with plain.dup() as beside:
+            with contextlib.suppress(ssl.SSLError):
+                context.wrap_socket(plain, server_side=True)
+            # To close before the request is read would reset the connection.
+            beside.recv(65_536)
 
-        server = threading.Thread(target=refuse)
-        server.start()
-        asked = Request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", "page")
-        with make_session(TransportOptions(str(known.pem))) as trusting:
-            failure = a_failure(ask(trusting, REACH, asked))
-        server.join(5)
+    with serving(refuse) as server, trusting:
+        failure = a_failure(ask(trusting, REACH, Request("GET", f"https://{server}/", "page")))
     assert failure.reason == "network error: the receiver's certificate or TLS was not accepted"
 
 
 def test_proxy_that_breaks_off_before_the_tunnel_stands_passed_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def break_off() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(b"HTTP/1.1 200 Conn")
+    def break_off(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 Conn")
 
-        server = threading.Thread(target=break_off)
-        server.start()
-        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with make_session(TransportOptions(proxy_url=proxy)) as tunnelled:
-            failure = a_failure(ask(tunnelled, REACH, Request("GET", "https://receiver.example/", "page")))
-        server.join(5)
+    with serving(break_off) as server, make_session(TransportOptions(proxy_url=f"http://{server}")) as tunnelled:
+        failure = a_failure(ask(tunnelled, REACH, Request("GET", "https://receiver.example/", "page")))
     assert not failure.may_have_arrived
 
 
