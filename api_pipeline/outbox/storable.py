@@ -30,13 +30,18 @@ def are_storable(rows: Collection[Sequence[object]]) -> bool:
     """
     # Text by text: joined first, ten payloads with one wide letter among them become a text of wide letters, and to
     # encode that takes six times as long.
-    for row in rows:
-        for value in row:
-            if isinstance(value, str):
-                if "\x00" in value or not (value.isascii() or _is_whole(value)):
+    try:
+        for row in rows:
+            for value in row:
+                if isinstance(value, str):
+                    if "\x00" in value:
+                        return False
+                    if not value.isascii():
+                        value.encode("utf-8")
+                elif isinstance(value, datetime) and not _FIRST_TIME <= value < _LAST_TIME:
                     return False
-            elif isinstance(value, datetime) and not _FIRST_TIME <= value < _LAST_TIME:
-                return False
+    except UnicodeEncodeError:
+        return False
     return True
 
 

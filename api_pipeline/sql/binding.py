@@ -89,13 +89,15 @@ def bind(sql: str, parameters: Sequence[object], dialect: Dialect) -> Bound:
     values: list[object] = []
     unlimited: list[bool] = []
     for marker, value, text in zip(markers, parameters, texts[1:], strict=True):
-        kind = "time" if isinstance(value, datetime) else marker
+        kind, sent = marker, value
+        if isinstance(value, datetime):
+            kind, sent = "time", _time_as_sent(value, dialect)
         written = "NULL" if value is None else "?"
         if kind in types and (kind in always or value is None):
             written = f"CAST({written} AS {types[kind]})"
         pieces += (written, text)
         if value is not None:
-            values.append(_as_sent(value, dialect))
+            values.append(sent)
             unlimited.append(isinstance(value, str) and (marker == "text" or is_long(value)))
     return Bound("".join(pieces), values, unlimited)
 
@@ -239,9 +241,7 @@ def _hexadecimal(value: object) -> str:
     raise TypeError
 
 
-def _as_sent(value: object, dialect: Dialect) -> object:
-    if not isinstance(value, datetime):
-        return value
+def _time_as_sent(value: datetime, dialect: Dialect) -> str:
     moment = value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
     return moment.isoformat(" " if dialect is Dialect.SQLITE else "T", "milliseconds")
 
