@@ -30,6 +30,8 @@ FILE = "staging_queries.sql"
 _BY_NAME = {table.name: table for table in SSD_TABLES}
 # Ids of people are compared by order in each table that has them.
 _RANGE = re.compile(r"\b(\w+_person_id) >= \? AND \1 <= \?")
+# Blanks at the end of an id do not count. With as many as the widest column holds it comes after those with fewer.
+_MOST_BLANKS = " " * 48
 _EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFESSIONAL), OF_OTHERS)
 
 
@@ -59,6 +61,7 @@ class Reader:
         self._types = ColumnTypes()
         self._orders_differ = False
         self._listed = "person_id"
+        self._blanks = _MOST_BLANKS
         # The ids that the database gives as something else than texts, by their text.
         self._bounds: dict[str, object] = {}
         self._professionals: dict[str, Professional] | None = None
@@ -68,6 +71,7 @@ class Reader:
         for table in SSD_TABLES:
             self._see(table)
         self._see_types()
+        self._see_blanks()
         self._orders_differ = self._types.is_mixed or self._sees_numbers_and_texts()
         if self._source.filter_table and not self._has_filter():
             raise DatabaseError(
@@ -115,7 +119,8 @@ class Reader:
         if self._orders_differ and name != tables.PERSON.name:
             sql = among_people(sql, self._names)
         sql = self._types.applied(sql.format(**self._names))
-        bounds = [self._bounds.get(person, person) for person in (first, last)]
+        ends = (first, first.rstrip(" ")), (last, last + self._blanks)
+        bounds = [self._bounds.get(person, text) for person, text in ends]
         found = self._connection.query(sql, bounds * (sql.count("?") // 2))
         table = tables.CIN_EPISODE if name == OF_OTHERS else _BY_NAME[name]
         return typed_rows(table, ROW_TYPES[table.name][0], found)
@@ -183,6 +188,12 @@ class Reader:
         self._types = column_types(self._connection.query(sql, names), schema.table.text if schema else "")
         if self._types.is_mixed:
             self._names["alike"] = self._connection.page(0)["usual"]
+
+    def _see_blanks(self) -> None:
+        """See whether an id may be compared with blanks: PostgreSQL's uuid may not."""
+        sql = load(FILE)["is_person"].sql.format(filter="", **self._names)
+        if unless_refused(lambda: self._connection.query(sql, [_MOST_BLANKS])) is None:
+            self._blanks = ""
 
     def _has(self, table: SsdTable, column: str) -> bool:
         return unless_refused(lambda: self._query("see_columns", columns=column, ssd_table=table.name)) is not None

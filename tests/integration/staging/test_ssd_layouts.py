@@ -39,6 +39,22 @@ def test_the_ssd_may_be_in_a_schema_of_its_own(database: TestDatabase, ssd: Coun
     assert list(ssd.staged(SSD_SCHEMA="ssd_development")) == ["1001"]
 
 
+@pytest.mark.strict
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_blanks_behind_an_id_separate_nobody_from_their_rows(database: TestDatabase, ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    for person_id, padded in (("1001", "ssd_person.pers_person_id"), ("1002", "ssd_cin_episodes.cine_person_id")):
+        table, column = padded.split(".")
+        database.execute(
+            f"UPDATE {database.named(table)} SET {column} = ? WHERE {column} = ?", [person_id + "   ", person_id]
+        )
+
+    rows = {person_id.strip(): row for person_id, row in ssd.staged().items()}
+
+    assert sorted(rows) == ["1001", "1002"]
+    assert all("social_care_episodes" in row["json_payload"] for row in rows.values())
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
     deployed: TestDatabase, tmp_path: object
