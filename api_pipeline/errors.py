@@ -76,6 +76,12 @@ class Interrupted(PipelineError):
 _PRECEDENCE = (130, 2, 75, 3, 4, 6, 5, 1)
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Return why the system refused something, in its own words (`No space left on device`), else the error's kind."""
+    reason = getattr(error, "strerror", None)
+    return reason if reason and isinstance(reason, str) else type(error).__name__
+
+
 def first_exit_code(codes: Iterable[int]) -> int:
     """Return the one exit code that stands for several, 0 for none."""
     found = {code for code in codes if code}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api_pipeline.common.private_files import make_private_folder
 from api_pipeline.db import Connection, connect
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 
 # SQLite keeps four bytes of its header for the program that a file belongs to; only a file with these is replaced.
@@ -30,7 +30,7 @@ def open_new(path: Path, mark: bytes) -> Connection:
             path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"The folder {path.parent} cannot be written to ({type(error).__name__}); name another with --folder."
+            f"The folder {path.parent} cannot be written to ({reason_of(error)}); name another with --folder."
         ) from None
     connection = connect(f"{SQLITE_PREFIX}{path}", create=True)
     connection.execute(f"PRAGMA application_id = {int.from_bytes(mark, 'big')}")

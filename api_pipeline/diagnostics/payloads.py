@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.common.private_files import private_opener
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staged_rows import Selection
@@ -94,7 +94,7 @@ def validate(
                     )
     except OSError as error:
         raise SettingsError(
-            f"The file {csv_path} cannot be written ({type(error).__name__}); name another with --csv."
+            f"The file {csv_path} cannot be written ({reason_of(error)}); name another with --csv."
         ) from None
     return result
 

@@ -12,7 +12,7 @@ from typing import cast
 
 from api_pipeline._version import __version__
 from api_pipeline.common.private_files import private_opener
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 
 FILE_BYTES = 5_000_000
 OLD_FILES = 5
@@ -37,7 +37,7 @@ class _FileHandler(RotatingFileHandler):
         # A full disk must neither stop a run nor fill the console with tracebacks.
         if sys.stderr is not None and not getattr(self, "has_complained", False):
             self.has_complained = True
-            reason = type(sys.exc_info()[1]).__name__
+            reason = reason_of(sys.exc_info()[1])
             sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
 
 
@@ -48,7 +48,7 @@ def file_handler(path: Path) -> logging.Handler:
             pass
         return _FileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = reason_of(error)
         raise SettingsError(
             f"LOG_FILE: expected a file in an existing folder that may be written, got {path} ({reason})."
         ) from None

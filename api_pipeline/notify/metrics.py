@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from api_pipeline._version import __version__
-from api_pipeline.errors import DatabaseError
+from api_pipeline.errors import DatabaseError, reason_of
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.job import RUN, Job
 from api_pipeline.outbox.opening import open_store
@@ -42,7 +42,7 @@ def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | Non
         text = metrics_text(ending, oldest_due_age, _last_success(path, ending.job))
         _replace(path, text)
     except OSError as error:
-        _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, type(error).__name__)
+        _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, reason_of(error))
 
 
 def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: float | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from api_pipeline.errors import reason_of
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.notify import EmailSettings
 from api_pipeline.transport.session import TransportOptions, make_session, tls_context
@@ -87,5 +88,5 @@ def send_mail(message: EmailMessage, email: EmailSettings, route: Route) -> str:
     except smtplib.SMTPRecipientsRefused:
         return "the mail server refused every address of NOTIFY_EMAIL_TO"
     except (smtplib.SMTPException, OSError) as error:
-        return f"the mail server could not be reached or used ({type(error).__name__})"
+        return f"the mail server could not be reached or used ({reason_of(error)})"
     return f"the mail server refused {len(refused)} addresses of NOTIFY_EMAIL_TO" if refused else ""

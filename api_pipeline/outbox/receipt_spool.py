@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener
-from api_pipeline.errors import DatabaseError
+from api_pipeline.errors import DatabaseError, reason_of
 from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
 
@@ -67,7 +67,7 @@ class ReceiptSpool:
         except OSError as error:
             raise DatabaseError(
                 f"{len(receipts)} receipts could be written neither to the database nor to {self.path} "
-                f"({type(error).__name__}); their rows stay due and will be sent again."
+                f"({reason_of(error)}); their rows stay due and will be sent again."
             ) from None
         return len(receipts)
 
@@ -83,7 +83,7 @@ class ReceiptSpool:
             text = self._read(self.path)
         except OSError as error:
             raise DatabaseError(
-                f"The receipts that an earlier run saved in {self.path} cannot be read ({type(error).__name__}); let "
+                f"The receipts that an earlier run saved in {self.path} cannot be read ({reason_of(error)}); let "
                 "this account read and write there, or remove the file, and its rows are sent again."
             ) from None
         *whole, last = text.split("\n")

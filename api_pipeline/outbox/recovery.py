@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from api_pipeline.db import Retrying
+from api_pipeline.errors import reason_of
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Receipt, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.outbox.baselines import Baselines
@@ -70,7 +71,7 @@ class Recovery:
         try:
             self._spool.keep([one for one in saved if one.receiver != self._to.receiver or one.row_id in refused])
         except OSError as error:
-            _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, type(error).__name__)
+            _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, reason_of(error))
         if mine:
             _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
         return written

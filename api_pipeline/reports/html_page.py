@@ -53,7 +53,7 @@ def _why_no_run(report: RunReport) -> str:
             "The journal (table ssd_api_runs) is not in this database, so past runs are not recorded; "
             "d2i-csc-api deploy-schema makes it. The state of the staging table follows."
         )
-    return f"The journal knows no run on {report.table} yet. The state of the staging table follows."
+    return f"The journal has no run on {report.table} yet. The state of the staging table follows."
 
 
 def _outcome(run: PastRun) -> str:

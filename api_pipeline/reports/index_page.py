@@ -31,7 +31,7 @@ def index_page(nights: Nights, pages: Mapping[str, str]) -> str:
 
 def _verdict(nights: Nights) -> str:
     if not nights.runs:
-        return verdict(WARN, "No run is recorded", f"The journal knows no run on {nights.table} yet.")
+        return verdict(WARN, "No run is recorded", f"The journal has no run on {nights.table} yet.")
     last = nights.runs[0]
     tone, head, advice = ending(last)
     clean = sum(run.exit_code == 0 for run in nights.runs)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from api_pipeline.common.private_files import make_private_folder, private_opener
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.outbox.status import PastRun
 from api_pipeline.reports.html_page import page
@@ -37,7 +37,7 @@ def _write(path: Path, text: str) -> Path:
             file.write(harmless(text))
     except OSError as error:
         raise SettingsError(
-            f"The report cannot be written into the folder {folder} ({type(error).__name__}); "
+            f"The report cannot be written into the folder {folder} ({reason_of(error)}); "
             "name another, or let this account write there."
         ) from None
     return path

@@ -90,7 +90,7 @@ def gather(
     if entry is None and summary is not None:
         entry = _as_past_run(summary), summary.receiver
     if entry is None and run_id is not None:
-        raise SettingsError(f"The journal knows no run {run_id}; see the latest with: d2i-csc-api status")
+        raise SettingsError(f"The journal has no run {run_id}; see the latest with: d2i-csc-api status")
     run, receiver = entry or (None, None)
     logged = rows(store, "logged_failures", [run.run_id]) if has_log and run else []
     failing = _failing(store)

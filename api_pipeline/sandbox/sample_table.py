@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.sandbox.invented_children import invented_child
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
@@ -56,7 +56,7 @@ def make_trial_table(path: Path, children: int) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"The folder {path.parent} cannot be written to ({type(error).__name__}); name another."
+            f"The folder {path.parent} cannot be written to ({reason_of(error)}); name another."
         ) from None
     connection_string = f"{SQLITE_PREFIX}{path}"
     connection = connect(connection_string, create=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.errors import PipelineError, SettingsError, reason_of
 from api_pipeline.schedule import tools
 from api_pipeline.schedule.job import DESCRIPTION, ScheduledRun, SchedulerKind, Standing, refuse_control_signs
 
@@ -108,7 +108,7 @@ class Systemd:
                 path.chmod(0o644)
         except OSError as error:
             raise PipelineError(
-                f"The unit files could not be written to {self._units} ({type(error).__name__}); run this as root, or "
+                f"The unit files could not be written to {self._units} ({reason_of(error)}); run this as root, or "
                 "use --kind systemd-user."
             ) from None
         self._order("daemon-reload")
@@ -137,9 +137,7 @@ class Systemd:
             for path in paths:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise PipelineError(
-                f"{paths[0]} could not be removed ({type(error).__name__}); run this as root."
-            ) from None
+            raise PipelineError(f"{paths[0]} could not be removed ({reason_of(error)}); run this as root.") from None
         self._order("daemon-reload")
         return True
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api_pipeline.errors import PipelineError, SettingsError
+from api_pipeline.errors import PipelineError, SettingsError, reason_of
 
 _WAIT_S = 60
 _SHOWN = 300
@@ -42,7 +42,7 @@ def ask(program: str, arguments: Sequence[str], stdin: str | None = None) -> Don
     except subprocess.TimeoutExpired:
         raise PipelineError(f"{program} did not end within {_WAIT_S} s; the task may be half made.") from None
     except OSError as error:
-        raise PipelineError(f"{program} could not be started ({type(error).__name__}).") from None
+        raise PipelineError(f"{program} could not be started ({reason_of(error)}).") from None
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -59,7 +59,7 @@ def converse(program: str, arguments: Sequence[str]) -> None:
     try:
         code = subprocess.run([found(program), *arguments], check=False).returncode  # noqa: S603 - as above
     except OSError as error:
-        raise PipelineError(f"{program} could not be started ({type(error).__name__}).") from None
+        raise PipelineError(f"{program} could not be started ({reason_of(error)}).") from None
     if code:
         raise PipelineError(f"{program} {arguments[0]} ended with code {code}; what it printed says why.")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.common.page_frame import document, section, table, verdict
-from api_pipeline.errors import PipelineError
+from api_pipeline.errors import PipelineError, reason_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
 from api_pipeline.sdr.nouns import State, TecFinding
@@ -182,6 +182,6 @@ def write(folder: Path, page: ResultPage, *, with_record_text: bool = False) -> 
         sheet.write_text(as_csv(page, with_record_text=with_record_text), encoding="utf-8-sig", newline="")
     except OSError as error:
         raise PipelineError(
-            f"The report could not be written to {folder} ({type(error).__name__}); name another folder with --report."
+            f"The report could not be written to {folder} ({reason_of(error)}); name another folder with --report."
         ) from None
     return html, sheet

@@ -24,6 +24,7 @@ from api_pipeline.settings.values import Values
 from api_pipeline.sql.native import drivers_to_name
 
 _PATH = re.compile(r"[A-Za-z0-9{}._~/-]+")
+_MAKES_ONE = "see all settings with: tec-sdr config --example"
 
 
 class Purpose(Enum):
@@ -124,7 +125,9 @@ def examine_sdr_settings(
     warnings = all_warnings(values, gathered, connection)
     settings = replace(settings, warnings=tuple(map(values.without_secrets, warnings)))
     errors = list(dict.fromkeys(map(values.without_secrets, values.errors)))
-    return SdrExamined(settings, gathered.file, all_errors(errors, (), gathered.file, cwd) if errors else None)
+    return SdrExamined(
+        settings, gathered.file, all_errors(errors, (), gathered.file, cwd, _MAKES_ONE) if errors else None
+    )
 
 
 def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:

@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from api_pipeline.errors import reason_of
 from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
@@ -26,6 +27,8 @@ DECISIVE = frozenset({"TESTING_MODE", "TABLE_NAME", "API_ENDPOINT", "ALLOW_LIVE_
 """Settings that decide what goes where: two values for one of them in one file are an error."""
 
 _OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
+# How a batch file and PowerShell set a variable; the parser takes the second as a name of its own.
+_OF_A_SHELL = re.compile(r"\s*(?:setx?\s+|\$env:)\"?([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE)
 _PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (SettingKind.PATH, SettingKind.FILE))
 _QUOTED_PATH = re.compile(rf"""^(\s*(?:export\s+)?(?:{_PATH_NAMES})\s*=\s*)(["'])(.*)\2([ \t]*)$""", re.MULTILINE)
 _QUOTED_VALUE = re.compile(r"""^(\s*(?:export\s+)?[A-Za-z_]\w*[ \t]*=[ \t]*)(["'])(.*)$""", re.MULTILINE)
@@ -58,7 +61,7 @@ def read_env_file(path: Path) -> EnvFile:
     except ValueError as error:
         return EnvFile(path, {}, (f"The settings file {path} {error}; name an ordinary text file.",))
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = reason_of(error)
         sentence = (
             f"The settings file {path} cannot be read ({reason}); allow the account that runs the command to read it "
             "and to enter its folder."
@@ -130,8 +133,12 @@ def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[s
     for binding in parse_stream(StringIO(_with_plain_backslashes(text.replace("\r\n", "\n")))):
         raw = binding.original.string
         line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
+        of_a_shell = _name_in(raw, _OF_A_SHELL)
+        if of_a_shell:
+            errors.append(f"Line {line} of {file_name} is a command that sets {of_a_shell}; begin it with the name.")
+            continue
         if binding.error or (binding.key is not None and binding.value is None and raw.strip()):
-            name = _name_in(raw)
+            name = _name_in(raw, _OURS)
             sentence = f"Line {line} of {file_name} cannot be read{f' ({name})' if name else ''}; expected NAME=value"
             (errors if name else warnings).append(f"{sentence}, with a quote closed where one is opened.")
             continue
@@ -178,8 +185,8 @@ def _is_cut(raw: str) -> bool:
     return not value.startswith(("'", '"')) and re.search(r"\s#", value) is not None
 
 
-def _name_in(raw: str) -> str | None:
-    match = _OURS.match(raw)
+def _name_in(raw: str, pattern: re.Pattern[str]) -> str | None:
+    match = pattern.match(raw)
     return match[1] if match and canonical_name(match[1]) else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definition import Needed
 from api_pipeline.settings.definitions import SETTINGS
 from api_pipeline.settings.env_file import read_env_file
@@ -58,7 +58,7 @@ def working_folder() -> Path:
         return Path.cwd()
     except OSError as error:
         raise SettingsError(
-            f"The working folder cannot be used ({type(error).__name__}): it was removed or may not be entered; start "
+            f"The working folder cannot be used ({reason_of(error)}): it was removed or may not be entered; start "
             "the command in another folder."
         ) from None
 
@@ -93,7 +93,7 @@ def load_settings(
     found = examine(options, environ, cwd, executable_folder, secret_store, env_file, purpose, drivers)
     if found.errors:
         misses = near_misses(found, environ, cwd, executable_folder) if found.values.missed else []
-        raise all_errors(found.errors, misses, found.file or env_file, cwd)
+        raise all_errors(found.errors, misses, found.file or env_file, cwd, "make one with: d2i-csc-api init")
     return found.settings
 
 

@@ -48,9 +48,14 @@ def all_warnings(values: Values, gathered: Gathered, connection: str) -> tuple[s
     )
 
 
-def all_errors(errors: Sequence[str], misses: Sequence[str], file: Path | None, cwd: Path) -> SettingsError:
-    """Return all errors as one; `misses` are sentences that may say why a setting is missing."""
-    source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}"
+def all_errors(
+    errors: Sequence[str], misses: Sequence[str], file: Path | None, cwd: Path, makes_one: str
+) -> SettingsError:
+    """Return all errors as one.
+
+    `misses` are sentences that may say why a setting is missing, `makes_one` says what makes a settings file.
+    """
+    source = f"the settings file is {file}" if file else f"no .env or env.txt was found in {cwd}; {makes_one}"
     if len(errors) == 1:
         return SettingsError(" ".join([f"{errors[0]} ({source})", *misses]))
     lines = [f"{len(errors)} settings cannot be used ({source}):", *(f"  - {error}" for error in errors)]

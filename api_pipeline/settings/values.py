@@ -201,7 +201,10 @@ class Values:
     def refuse(self, name: str, expected: str = "") -> None:
         """Record that the value of `name` cannot be used."""
         expected = expected or self.table[name].expected
-        self.errors.append(f"{name}: expected {expected}, got {self.shown(name)} (from {self.origin(name)}).")
+        got = self.shown(name)
+        if self.table[name].secret and (sign := copied_sign(self._text(name))):
+            got += f", and has {sign} in it, as copied from Word or a mail"
+        self.errors.append(f"{name}: expected {expected}, got {got} (from {self.origin(name)}).")
 
     def missing(self, name: str, expected: str = "") -> None:
         """Record that `name` has no value and needs one."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definition import Group
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.settings.env_file import read_env_file
@@ -35,7 +35,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
             file.write(env_text(values))
     except OSError as error:
         raise SettingsError(
-            f"The settings file {path} cannot be written ({type(error).__name__}); run the command in a folder that "
+            f"The settings file {path} cannot be written ({reason_of(error)}); run the command in a folder that "
             "this account may write to, or name another file with --env-file."
         ) from None
     read = read_env_file(path)

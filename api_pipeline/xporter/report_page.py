@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from api_pipeline.common.page_frame import document, section, table, verdict
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.status import Overview
 
@@ -36,7 +36,7 @@ def write_page(store: LandingStore, overview: Overview, folder: Path, run_id: st
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
-            f"The report cannot be written to {path} ({type(error).__name__}); name another --folder."
+            f"The report cannot be written to {path} ({reason_of(error)}); name another --folder."
         ) from None
     return path
 

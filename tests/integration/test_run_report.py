@@ -185,7 +185,7 @@ def test_folder_gets_a_first_page_that_leads_to_the_runs_page(deployed: TestData
 
 @one_kind
 def test_run_missing_from_the_journal_is_refused(deployed: TestDatabase) -> None:
-    with pytest.raises(SettingsError, match="The journal knows no run nothing"):
+    with pytest.raises(SettingsError, match="The journal has no run nothing"):
         report_of(deployed, run_id="nothing")
 
 

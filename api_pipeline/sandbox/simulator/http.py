@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.http_handler import Handler
 from api_pipeline.sandbox.simulator.shell import Shell
@@ -190,7 +190,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise SettingsError(
-            f"The simulator cannot listen on port {port} of {host} ({type(error).__name__}); name another port, or 0 "
+            f"The simulator cannot listen on port {port} of {host} ({reason_of(error)}); name another port, or 0 "
             "for a free one."
         ) from None
     listener.listen(_BACKLOG)
@@ -204,8 +204,7 @@ def _tls_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
         context.load_cert_chain(certfile, keyfile)
     except OSError as error:
         raise SettingsError(
-            f"The simulator cannot read its certificate {certfile} ({type(error).__name__}); name a PEM file and its "
-            "key."
+            f"The simulator cannot read its certificate {certfile} ({reason_of(error)}); name a PEM file and its key."
         ) from None
     return context
 

@@ -165,7 +165,7 @@ def test_full_disk_neither_stops_the_run_nor_fills_the_console(
         log.info("two")
 
     assert capsys.readouterr().err.splitlines() == [
-        "The log file can no longer be written (OSError); the run continues without it."
+        "The log file can no longer be written (No space left on device); the run continues without it."
     ]
 
 

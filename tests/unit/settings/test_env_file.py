@@ -112,6 +112,18 @@ def test_unreadable_line_is_an_error_with_its_number_and_no_value(tmp_path: Path
     assert "geheim" not in message
 
 
+def test_line_that_is_a_command_of_a_shell_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, 'set DB_CONNECTION_STRING=sqlite:///x.db\n$env:LA_CODE="845"\nSET "SCOPE=geheim"\nset other=1\n')
+
+    message = str(caught.value)
+    assert "Line 1 of .env is a command that sets DB_CONNECTION_STRING; begin it with the name." in message
+    assert "Line 2 of .env is a command that sets LA_CODE" in message
+    assert "Line 3 of .env is a command that sets SCOPE" in message
+    assert "Line 4" not in message
+    assert "geheim" not in message
+
+
 def test_quote_over_several_lines_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"CLIENT_SECRET on line 2 of \.env has a quote that is not closed"):
         load(tmp_path, DATABASE + 'CLIENT_SECRET="geheim\nSCOPE=x"\n')

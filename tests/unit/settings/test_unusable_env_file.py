@@ -216,4 +216,17 @@ def test_working_folder_that_is_gone_is_an_error_of_the_settings(tmp_path: Path)
     )
 
     assert done.returncode == 2, done.stderr
-    assert "The working folder cannot be used (FileNotFoundError)" in done.stderr
+    assert "The working folder cannot be used (No such file or directory)" in done.stderr
+
+
+def test_refused_secret_that_was_copied_from_word_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings({}, {"DB_CONNECTION_STRING": "\u201csqlite:///hush.db\u201d"}, tmp_path)
+
+    assert "has a curly quotation mark (U+201C) in it, as copied from Word" in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+def test_missing_settings_file_names_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no \.env or env\.txt was found in .*; make one with: d2i-csc-api init"):
+        load_settings({}, {}, tmp_path)
