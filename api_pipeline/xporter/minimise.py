@@ -44,6 +44,12 @@ def member_of(row: Row, lowered: str) -> Any:
     return None
 
 
+def texts_of(rows: Iterable[Row], *lowered: str) -> set[str]:
+    """Return the values of a member, under any of its names in lower case, without blanks; none of an empty one."""
+    values = (member_of(row, name) for row in rows for name in lowered)
+    return {text for value in values if value is not None and (text := str(value).strip())}
+
+
 def owned_rows(
     landing: Landing,
     rows: Iterable[Row],
@@ -101,11 +107,8 @@ def _allowed(
     if owner.endpoint:
         return landed.get((owner.endpoint, owner.table, owner.there), frozenset())
     through = in_answer.get(owner.table, [])
-    return {
-        str(member_of(row, owner.there.lower())).strip()
-        for row in through
-        if any(str(member_of(row, name)).strip() in students for name in _STUDENT_NAMES)
-    }
+    ours = (row for row in through if not students.isdisjoint(texts_of([row], *_STUDENT_NAMES)))
+    return texts_of(ours, owner.there.lower())
 
 
 def landed_sources(endpoint: Endpoint) -> set[tuple[str, str, str]]:

@@ -98,3 +98,16 @@ def test_lists_of_pupils_name_no_child_of_others(tmp_path: Path) -> None:
     assert rehearsal.connection.query(siblings, [first]) == [(second,)]
     again = rehearsal.collect().counts
     assert (again.added, again.changed, again.deleted) == (0, 0, 0)
+
+
+def test_child_whose_row_has_no_id_brings_no_row_of_other_children(tmp_path: Path) -> None:
+    school = make_school(1, pupils=4, weeks=0, today=TODAY)
+    nameless = {**next(iter(school.pupils.values())), "Id": None, "UPN": "A123456789012"}
+    school.pupils["nameless"] = nameless
+    endpoints = ("Students", "StudentExclusions")
+    rehearsal = Rehearsal(tmp_path / "nameless.db", [school], endpoints=endpoints, cohort={nameless["UPN"]})
+
+    assert rehearsal.collect().exit_code == 0
+
+    assert total(rehearsal, "StudentExclusions", school.estab) == 0
+    assert total(rehearsal, "StudentExclusions_StudentExclusionReasons", school.estab) == 0

@@ -8,7 +8,7 @@ from typing import Any
 from api_pipeline.xporter.asking import Choice, sources_of
 from api_pipeline.xporter.collect.items import Rows, SchoolPlan
 from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.minimise import landed_sources, matched_pupils, member_of, owned_rows, without_others
+from api_pipeline.xporter.minimise import landed_sources, matched_pupils, owned_rows, texts_of, without_others
 from api_pipeline.xporter.wire.answer import Answer
 
 ROLL = ("Students", "Students", "Id")
@@ -65,8 +65,7 @@ class Sorting:
     def _matched(self, found: dict[str, tuple[Landing, Rows]]) -> set[str] | None:
         if "Students" not in found or self._plan.cohort is None:
             return self._students
-        matched = matched_pupils(found["Students"][1], self._plan.cohort)
-        return {str(member_of(row, "id")).strip() for row in matched}
+        return texts_of(matched_pupils(found["Students"][1], self._plan.cohort), "id")
 
     @property
     def has_new_pupils(self) -> bool:
@@ -82,16 +81,14 @@ class Sorting:
     def remember(self, choice: Choice, tables: Mapping[str, tuple[Landing, Rows]], *, is_whole: bool = True) -> None:
         """Keep the columns that later questions take their ids from, and whether a pupil is new."""
         if "Students" in tables and choice.endpoint.name == ROLL[0]:
-            pupils = {str(member_of(row, "id")).strip() for row in tables["Students"][1]}
+            pupils = texts_of(tables["Students"][1], "id")
             self._has_new_pupils = not pupils <= self._plan.landed_ids.get(ROLL, frozenset())
         for source in self._sources():
             if source[0] != choice.endpoint.name:
                 continue
             for landing, rows in tables.values():
                 if landing.table is not None and landing.table.name == source[1]:
-                    column = source[2].lower()
-                    values = (member_of(row, column) for row in rows)
-                    found = {str(value).strip() for value in values if value is not None}
+                    found = texts_of(rows, source[2].lower())
                     self._ids[source] = found if is_whole else found | self._plan.landed_ids.get(source, frozenset())
 
     def _sources(self) -> set[tuple[str, str, str]]:

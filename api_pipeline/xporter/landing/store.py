@@ -97,7 +97,7 @@ class LandingStore:
     def ids(self, landing: Landing, column: str, estab: str) -> set[str]:
         """Return the values of a column of a school's landed rows."""
         sql = self.sql("owned_ids", table=self.names.table(landing.name), column=self.names.column(column))
-        return {str(row[0]) for row in self.connection.query(sql, [estab])}
+        return {text for row in self.connection.query(sql, [estab]) if (text := str(row[0]).strip())}
 
     def schools(self) -> list[dict[str, Any]]:
         """Return what is known of every school, by column."""
