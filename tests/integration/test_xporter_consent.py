@@ -19,6 +19,11 @@ from tests.support.xporter import TODAY, Rehearsal, make_school, total
 _PROVISION = "SEN_StudentSENProvisionHistory"
 _TYPES = "SEN_StudentSENTypeHistory"
 _MARKS = "AttendanceForDateRange_AttendMarks"
+_CLOSED_INCIDENTS = (
+    "SELECT row_key FROM xporter_BehaviourForDateRange_Behaviour WHERE time_window = '2025-10-20' "
+    "UNION ALL SELECT row_key FROM xporter_BehaviourForDateRange_StudentBehaviour "
+    "WHERE time_window = '2025-10-20' AND StudentId NOT IN (SELECT Id FROM xporter_Students)"
+)
 
 
 def _rehearsal(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: set[str]) -> Rehearsal:
@@ -152,3 +157,22 @@ def test_refusal_for_a_scope_is_news_only_where_it_was_landed(tmp_path: Path, ha
         rehearsal.collect()
     rehearsal.simulator.add_quirk(Quirk("scope", endpoint="SEN", times=9))
     assert rehearsal.collect().exit_code == code
+
+
+def test_incident_of_two_pupils_stays_until_both_are_gone(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    first, second, _ = school.pupils
+    behaviour = school.data["BehaviourForDateRange"]
+    behaviour["Behaviour"]["7"] = {"Id": 7, "Date": str(TODAY - timedelta(weeks=5)), "Description": "Fight"}
+    for link, pupil in (("1", first), ("2", second)):
+        behaviour["StudentBehaviour"][link] = {"Id": int(link), "BehaviourId": 7, "StudentId": pupil}
+    rehearsal = Rehearsal(tmp_path / "two.db", [school], endpoints=("Students", "BehaviourForDateRange"))
+    weeks = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=6)}
+    rehearsal.collect(**weeks)
+    kept = []
+    for pupil in (first, second):
+        school.leave(pupil)
+        assert rehearsal.collect(**weeks).exit_code == 0
+        kept.append([row[0] for row in rehearsal.connection.query(_CLOSED_INCIDENTS)])
+
+    assert kept == [["7"], []]

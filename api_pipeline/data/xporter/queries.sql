@@ -207,14 +207,13 @@ WHERE estab = ? AND time_window = ? AND row_key = given.column1 AND row_key {key
 DELETE FROM {table} WHERE estab = ?;
 
 -- name: delete_owned
--- Removes the rows of a pupil who was withdrawn, in one window that is not asked any more.
+-- Removes the rows of a pupil who was withdrawn, in one window that is not asked any more; and the rows that belong to
+-- pupils through such a row, once no other row names them.
 DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
 
--- name: delete_owned_through
--- Removes the rows that belong to such a pupil through a row of another table of the same endpoint, before that row.
-DELETE FROM {table} WHERE estab = ? AND time_window = ?
-    AND {link} IN (SELECT parent.{there} FROM {parent} AS parent WHERE parent.estab = ? AND parent.time_window = ?
-        AND parent.{owner} = ?);
+-- name: owned_links
+-- What ties rows of other tables of an endpoint to the rows of one: read before and after a pupil's rows are removed.
+SELECT DISTINCT {column} FROM {table} WHERE estab = ? AND time_window = ? AND {column} IS NOT NULL;
 
 -- name: withdraw_columns
 -- Empties columns of a school that took back their consent scopes; without its hash a row is compared anew.

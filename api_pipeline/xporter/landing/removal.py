@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from api_pipeline.xporter.catalogue import Endpoint, load_catalogue
@@ -119,23 +119,36 @@ def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Se
     assert landing.owner is not None  # noqa: S101 - the caller looked
     table = store.names.table(landing.name)
     owner = store.names.column(landing.owner.column)
-    sql = store.sql("delete_owned", table=table, owner=owner)
     children = _children(store, landing)
     before = sum(store.count(one, round_) for one in (landing, *children))
     key = [round_.estab, round_.window]
+    links = {there: _links(store, table, there, key) for there in _link_columns(children)}
+    store.connection.execute_many(
+        store.sql("delete_owned", table=table, owner=owner), [[*key, student] for student in gone]
+    )
     for child in children:
         assert child.owner is not None  # noqa: S101 - a child has one
-        through = store.sql(
-            "delete_owned_through",
-            **{"table": store.names.table(child.name), "link": store.names.column(child.owner.column)},
-            **{"parent": table, "there": store.names.column(child.owner.there), "owner": owner},
+        # One incident may have more pupils than those who are gone.
+        there = child.owner.there
+        ended = sorted(links[there] - _links(store, table, there, key))
+        sql = store.sql(
+            "delete_owned", table=store.names.table(child.name), owner=store.names.column(child.owner.column)
         )
-        store.connection.execute_many(through, [[*key, *key, student] for student in gone])
-    store.connection.execute_many(sql, [[*key, student] for student in gone])
+        store.connection.execute_many(sql, [[*key, link] for link in ended])
     removed = before - sum(store.count(one, round_) for one in (landing, *children))
     if removed:
         _adjust(store, round_)
     return removed
+
+
+def _link_columns(children: Iterable[Landing]) -> set[str]:
+    return {child.owner.there for child in children if child.owner is not None}
+
+
+def _links(store: LandingStore, table: str, column: str, key: Sequence[object]) -> set[str]:
+    """Return what ties rows of other tables to the rows of a table, of one school and window."""
+    sql = store.sql("owned_links", table=table, column=store.names.column(column))
+    return {str(row[0]) for row in store.connection.query(sql, key)}
 
 
 def _children(store: LandingStore, landing: Landing) -> list[Landing]:
