@@ -55,13 +55,14 @@ class Choice:
 class Question:
     """One round's question: the window's name and the parameters of its requests, most often of one.
 
-    `params_hash` changes with whatever makes the answer another set of data.
+    `params_hash` changes with whatever makes the answer another set of data. `closed_on` is the last day of a window
+    that is asked for until it was landed after that day.
     """
 
     window: str
-    is_closed: bool
     requests: tuple[Parameters, ...]
     params_hash: str
+    closed_on: date | None = None
 
 
 def choices(catalogue: Catalogue, texts: Iterable[str]) -> tuple[Choice, ...]:
@@ -180,7 +181,10 @@ def questions(
     """
     if choice.is_for_each_window:
         return tuple(
-            _question(choice, window.name, window.is_closed, [(*window.parameters, *choice.parameters)])
+            _question(
+                *(choice, window.name, [(*window.parameters, *choice.parameters)]),
+                closed_on=window.last_day if window.is_closed else None,
+            )
             for window in windows(choice.endpoint, today, weeks_back, earliest)
         )
     fixed = list(choice.parameters)
@@ -196,7 +200,7 @@ def questions(
             requests = [
                 (*request, (name, text)) for request in requests for text in _grouped(choice, name, ids(source))
             ]
-    return (_question(choice, "", False, requests),) if requests else ()
+    return (_question(choice, "", requests),) if requests else ()
 
 
 def _grouped(choice: Choice, name: str, values: list[str]) -> list[str]:
@@ -204,9 +208,9 @@ def _grouped(choice: Choice, name: str, values: list[str]) -> list[str]:
     return [",".join(values[first : first + size]) for first in range(0, len(values), size)]
 
 
-def _question(choice: Choice, window: str, is_closed: bool, requests: list[Parameters]) -> Question:
+def _question(choice: Choice, window: str, requests: list[Parameters], *, closed_on: date | None = None) -> Question:
     text = orjson.dumps([choice.endpoint.name, window, choice.options, sorted(choice.parameters)])
-    return Question(window, is_closed, tuple(requests), hashlib.sha256(text).hexdigest()[:32])
+    return Question(window, tuple(requests), hashlib.sha256(text).hexdigest()[:32], closed_on)
 
 
 def query_of(choice: Choice, request: Parameters, style: str, more: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -17,12 +17,13 @@ _SCHOOL_YEAR_BEGINS = 9
 class AskedWindow:
     """A window by its name (its Monday, or its school year), and the parameters that ask for it.
 
-    A window that `is_closed` is asked for until it has been landed once, and then never again.
+    A window that `is_closed` is asked for until it has been landed once after its last day, and then never again.
     """
 
     name: str
     parameters: tuple[tuple[str, str], ...]
     is_closed: bool
+    last_day: date
 
 
 def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | None) -> tuple[AskedWindow, ...]:
@@ -35,17 +36,20 @@ def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | N
         first, last = sorted(names, key=lambda name: not name.lower().endswith("from") and "start" not in name.lower())
         return tuple(
             AskedWindow(
-                monday.isoformat(),
-                ((first, monday.isoformat()), (last, (monday + timedelta(days=4)).isoformat())),
-                is_closed,
+                monday.isoformat(), ((first, monday.isoformat()), (last, friday.isoformat())), is_closed, friday
             )
             for monday, is_closed in _weeks(today, weeks_back, earliest)
+            for friday in (monday + timedelta(days=4),)
         )
     if endpoint.asking == "school year":
         this = school_year(today)
         first_year = min(school_year(earliest) if earliest else this - 1, this)
         return tuple(
-            AskedWindow(str(year), (("SchoolYear", str(year)),), is_closed=year < this - 1)
+            AskedWindow(
+                *(str(year), (("SchoolYear", str(year)),)),
+                is_closed=year < this - 1,
+                last_day=date(year + 1, _SCHOOL_YEAR_BEGINS, 1) - timedelta(days=1),
+            )
             for year in range(first_year, this + 1)
         )
     return ()

@@ -33,7 +33,8 @@ FROM {sync} ORDER BY estab, endpoint, time_window;
 
 -- name: school_syncs
 -- The same of one school, before its endpoints are asked.
-SELECT endpoint, time_window, params_hash, row_count, next_hash, change_key, last_full FROM {sync} WHERE estab = ?;
+SELECT endpoint, time_window, params_hash, row_count, round_ended, next_hash, change_key, last_full
+FROM {sync} WHERE estab = ?;
 
 -- name: insert_sync
 -- The first complete round of a school, endpoint and window; in the transaction of its rows.

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from api_pipeline.xporter.asking import Choice, Question
 from api_pipeline.xporter.collect.change_sets import ChangeSets
-from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.landing import Round, SyncState
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.wire.answer import Answer
 
@@ -113,16 +113,16 @@ class HandIn(Protocol):
 class SchoolPlan:
     """What is requested of one school. `scopes` None: not known.
 
-    `closed` are windows that are landed already, with their parameters. `last_scopes` are those that were known last,
-    for a night that cannot learn them. `landed_ids` has the values of landed columns that requests or minimisation
-    need. `cohort` None: all pupils.
+    `landed` has the last complete round of each endpoint and window; with --full none. `last_scopes` are those that
+    were known last, for a night that cannot learn them. `landed_ids` has the values of landed columns that requests or
+    minimisation need. `cohort` None: all pupils.
     """
 
     estab: str
     choices: tuple[Choice, ...]
     scopes: frozenset[str] | None
     known_endpoints: frozenset[str]
-    closed: Mapping[tuple[str, str], str | None]
+    landed: Mapping[tuple[str, str], SyncState]
     landed_ids: Mapping[tuple[str, str, str], Set[str]]
     cohort: Set[str] | None
     today: date

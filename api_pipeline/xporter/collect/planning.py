@@ -103,13 +103,13 @@ class Planner:
         self, estab: str, scopes: frozenset[str] | None, syncs: Mapping[tuple[str, str], SyncState]
     ) -> SchoolPlan:
         options = self._options
-        landed = {key: state.params_hash for key, state in syncs.items() if state.rows is not None}
+        landed = {key: state for key, state in syncs.items() if state.rows is not None}
         return SchoolPlan(
             estab=estab,
             choices=options.choices,
             scopes=scopes,
             known_endpoints=frozenset(endpoint for endpoint, _ in landed),
-            closed={} if options.is_full else landed,
+            landed={} if options.is_full else landed,
             landed_ids=self._landed_ids(estab),
             cohort=self._parts.cohort,
             today=options.today,

@@ -130,14 +130,24 @@ class SchoolRound:
         if not asked:
             self._skip(name, "the endpoint that its ids come from has none", is_news=False)
         for question in asked:
-            is_landed = self._plan.closed.get((name, question.window)) == question.params_hash
             # A closed week was landed without the rows of a pupil who is new on the roll, or on it again.
-            if question.is_closed and is_landed and not self._plan.verifies and not self._sorting.has_new_pupils:
+            if self._is_complete(name, question) and not self._plan.verifies and not self._sorting.has_new_pupils:
                 continue
             problem = self._question(choice, question)
             if problem is not None:
                 return problem
         return None
+
+    def _is_landed(self, endpoint: str, question: Question) -> bool:
+        state = self._plan.landed.get((endpoint, question.window))
+        return state is not None and state.params_hash == question.params_hash
+
+    def _is_complete(self, endpoint: str, question: Question) -> bool:
+        """Return whether a closed window is landed as it was after its last day."""
+        if question.closed_on is None or not self._is_landed(endpoint, question):
+            return False
+        ended_at = self._plan.landed[endpoint, question.window].ended_at
+        return ended_at is not None and ended_at.date() > question.closed_on
 
     def _question(self, choice: Choice, question: Question) -> Problem | None:
         round_ = Round(self._plan.estab, choice.endpoint.name, question.window)
@@ -169,7 +179,7 @@ class SchoolRound:
     def _is_verified(self, asked: _Asked) -> bool:
         """Return whether a landed set has as many rows as the API itself counts; only --verify asks for it."""
         question, choice = asked.question, asked.choice
-        is_landed = self._plan.closed.get((choice.endpoint.name, question.window)) == question.params_hash
+        is_landed = self._is_landed(choice.endpoint.name, question)
         if not self._plan.verifies or not is_landed or len(question.requests) != 1:
             return False
         rows = self._whole_rows(self._path(choice), self._query(asked, question.requests[0]))

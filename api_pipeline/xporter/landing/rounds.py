@@ -51,12 +51,13 @@ class RoundEntry:
 class SyncState:
     """What is known of the last complete round of a school, endpoint and window; `rows` None: there was none.
 
-    `next_hash` is the API's name for the snapshot that was landed, `change_key` what it depends on, `last_full` when a
-    whole set was landed last.
+    `ended_at` is when it ended. `next_hash` is the API's name for the snapshot that was landed, `change_key` what it
+    depends on, `last_full` when a whole set was landed last.
     """
 
     params_hash: str | None
     rows: int | None
+    ended_at: datetime | None = None
     next_hash: str | None = None
     change_key: str | None = None
     last_full: datetime | None = None

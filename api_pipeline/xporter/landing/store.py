@@ -126,9 +126,10 @@ class LandingStore:
             (str(row[0]), str(row[1])): SyncState(
                 params_hash=_stripped(row[2]),
                 rows=row[3],
-                next_hash=_stripped(row[4]),
-                change_key=_stripped(row[5]),
-                last_full=read_time(row[6]),
+                ended_at=read_time(row[4]),
+                next_hash=_stripped(row[5]),
+                change_key=_stripped(row[6]),
+                last_full=read_time(row[7]),
             )
             for row in rows
         }
