@@ -206,7 +206,7 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
     is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
     if listed.is_revoked:
         was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
-        must_purge = not was_purged or (known is not None and known.revoked_at != listed.revoked_at)
+        must_purge = not was_purged
         # A secret that was never tried, given since the end, may already be that of the next consent.
         is_dead = is_old_secret or known is None or (known.secret_version is None and not was_purged)
         return Verdict(SchoolState.REVOKED, must_purge, is_dead, listed.revoked_at)

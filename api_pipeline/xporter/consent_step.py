@@ -149,7 +149,8 @@ class ConsentStep:
             if verdict.must_purge and known is not None and not waits:
                 self._summary.lines.append(f"School {estab}: its consent ended; a collection would remove its rows.")
             return
-        if verdict.must_purge:
+        # A collection that was killed may have landed rows of a school that was removed before.
+        if verdict.must_purge or (verdict.state is SchoolState.REVOKED and self._has_rounds(estab)):
             self._purge(estab, known, listed, verdict, now)
         if verdict.secret_is_dead:
             self._forget_secret(estab)
@@ -163,8 +164,8 @@ class ConsentStep:
             )
 
     def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
-        has_state = known is not None or bool(self._with_retry(lambda: self._store.school_syncs(estab)))
-        if not has_state and self._secrets.get(estab) is None:
+        secret = self._secrets.get(estab)
+        if known is None and secret is None and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
             self._with_retry(lambda: self._store.save_school(_values(None, listed, None, now)))
             return
@@ -184,13 +185,20 @@ class ConsentStep:
             )
             return
         values = _values(known, listed, None, now)
-        removed = self._with_retry(lambda: purge_school(self._store, estab, verdict.state.value, now, values))
+        # By its fingerprint a secret that cannot be forgotten now is known as a dead one later.
+        version = fingerprint(secret) if secret and verdict.secret_is_dead else None
+        removed = self._with_retry(
+            lambda: purge_school(self._store, estab, verdict.state.value, now, values, secret_version=version)
+        )
         # A date that cannot be read stands as the last of all calendars.
         is_known = verdict.ended_at is not None and verdict.ended_at.year < MAXYEAR
         ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if is_known else "an unknown time"
         text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)
         _LOG.info("%s", text)
+
+    def _has_rounds(self, estab: str) -> bool:
+        return bool(self._with_retry(lambda: self._store.school_syncs(estab)))
 
     def _forget_secret(self, estab: str) -> None:
         try:

@@ -14,7 +14,7 @@ from api_pipeline.sandbox.simulator.xporter import school as simulated
 from api_pipeline.sandbox.simulator.xporter.core import XporterSimulator
 from api_pipeline.xporter.cohort import write_proposals
 from api_pipeline.xporter.match import CHANGED, Proposal
-from tests.support.xporter import TODAY, Rehearsal, make_school, total
+from tests.support.xporter import TODAY, Rehearsal, day, make_school, total
 
 _PROVISION = "SEN_StudentSENProvisionHistory"
 _TYPES = "SEN_StudentSENTypeHistory"
@@ -176,3 +176,32 @@ def test_incident_of_two_pupils_stays_until_both_are_gone(tmp_path: Path) -> Non
         kept.append([row[0] for row in rehearsal.connection.query(_CLOSED_INCIDENTS)])
 
     assert kept == [["7"], []]
+
+
+def test_dead_secret_that_cannot_be_forgotten_tonight_is_forgotten_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = make_school(1, pupils=1, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "locked.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    school.revoke(day(20))
+    with monkeypatch.context() as locked:
+        locked.setattr(rehearsal.secrets, "forget", lambda _estab: False)
+        rehearsal.collect()
+    assert total(rehearsal, "Students", school.estab) == 0
+
+    rehearsal.collect()
+
+    assert school.estab not in rehearsal.secrets.known
+
+
+def test_rows_of_a_removed_school_that_came_back_unfinished_go_when_it_revoked(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "unfinished.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    rehearsal.connection.execute("UPDATE xporter_school SET state = 'removed'")
+    school.revoke(day(20))
+
+    rehearsal.collect()
+
+    assert total(rehearsal, "Students", school.estab) == 0

@@ -23,7 +23,7 @@ def purge_school(
     """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
 
     `values` are what is known of the school from now on: a state without the removal must never be seen alone.
-    `secret_version` is the fingerprint of a secret that is still here, and must not bring the school back.
+    `secret_version` is the fingerprint of a secret that may still be here, and must not bring the school back.
     """
     removed = 0
     has_outbox = store.has_outbox()

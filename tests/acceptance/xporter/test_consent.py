@@ -180,6 +180,24 @@ def test_school_whose_secret_is_in_the_credential_store_is_asked_where_it_is_nam
     assert council.count("Students", "9990001") == 4
 
 
+@pytest.mark.parametrize("on_revoked", ["purge", "report"])
+def test_proof_of_a_removal_stays_when_the_list_says_later_that_the_school_revoked(
+    council: Council, on_revoked: str
+) -> None:
+    assert council.run("collect").code == 0
+    assert council.run("schools", "remove", "9990001").code == 0
+    proof = "SELECT purged_at, purged_rows FROM xporter_school WHERE estab = '9990001'"
+    before = council.query(proof)
+    council.schools[0].revoke(day(20))
+    del council.settings["XPORTER_SECRET_9990001"]
+
+    done = council.run("collect", XPORTER_ON_REVOKED=on_revoked)
+
+    assert done.code == 0
+    assert "9990001" not in done.out
+    assert council.query(proof) == before
+
+
 def test_secret_of_a_school_that_was_never_collected_can_be_removed(council: Council) -> None:
     settings = council.settings | store_settings(council.folder / "store.json")
     run_cli(["xporter", "schools", "add", "9990009"], settings, council.folder, stdin="an-invented-secret")
