@@ -156,6 +156,11 @@ class ConsentStep:
             self._forget_secret(estab)
         if listed.state is SchoolState.REVOKED:
             return
+        if listed.state is SchoolState.PENDING and self._has_rounds(estab):
+            self._summary.lines.append(
+                f"School {estab} stands in the list as invited and not as authorised, so it is not asked; its rows are "
+                "kept as they are."
+            )
         if listed.scopes is not None:
             self._keep(estab, known, listed, now)
         else:

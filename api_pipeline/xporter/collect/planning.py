@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -49,7 +49,7 @@ class Planner:
         step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
         known = step.known()
         self._check_any(known)
-        listed = self._listed()
+        listed = self._listed(known)
         asked = step.settle(known, listed, utc_now())
         if not asked and not self.summary.errors:
             _LOG.warning("no school can be asked: none is authorised and has a secret here")
@@ -62,15 +62,18 @@ class Planner:
 
     def _check_any(self, known: Mapping[str, Known]) -> None:
         """Raise SettingsError where no school can ever be asked: there is no list of them, and no secret of one."""
-        secrets = self._parts.secrets
-        named = any(secrets.get(estab) for estab in self._options.only)
-        if not (self._parts.management_secret or known or named or list(secrets.estabs())):
+        if not (self._parts.management_secret or known or self._has_a_secret(known)):
             raise SettingsError(
                 "XPORTER_MANAGEMENT_SECRET: expected it, or XPORTER_SCHOOLS with schools whose secrets are in the "
                 "credential store: nothing says which schools are to be asked."
             )
 
-    def _listed(self) -> dict[str, Listed] | None:
+    def _has_a_secret(self, known: Iterable[str]) -> bool:
+        """Return whether a secret of one school is here; a credential store cannot be asked which it holds."""
+        secrets = self._parts.secrets
+        return any(secrets.get(estab) for estab in {*known, *self._options.only, *secrets.estabs()})
+
+    def _listed(self, known: Mapping[str, Known]) -> dict[str, Listed] | None:
         """Return the list of schools; None where there is no management secret or no answer."""
         if not self._parts.management_secret:
             return None
@@ -78,7 +81,7 @@ class Planner:
         try:
             answer = client.schools()
         except Failed as failure:
-            if failure.outcome == Outcome.REFUSED and not self._parts.secrets.estabs():
+            if failure.outcome == Outcome.REFUSED and not self._has_a_secret(known):
                 raise AuthenticationRefused(
                     "The management secret is refused and there is no other list of schools; correct "
                     "XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."

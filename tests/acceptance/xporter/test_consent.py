@@ -58,6 +58,17 @@ def test_a_school_that_stays_paused_for_a_week_is_an_error(council: Council) -> 
     assert council.run("collect").code == 1
 
 
+def test_school_that_is_listed_as_invited_alone_keeps_its_rows_and_is_named(council: Council) -> None:
+    council.run("collect")
+    council.schools[0].is_pending = True
+
+    done = council.run("collect")
+
+    assert done.code == 0
+    assert done.out.count("School 9990001 stands in the list as invited and not as authorised") == 1
+    assert council.count("Students", "9990001") == 4
+
+
 def test_a_scope_that_a_school_never_gave_is_no_error(council: Council) -> None:
     council.schools[0].scopes = council.schools[0].scopes - {"StudentExclusions"}
     done = council.run("collect")
@@ -178,6 +189,10 @@ def test_school_whose_secret_is_in_the_credential_store_is_asked_where_it_is_nam
     assert (nobody.code, added.code, named.code) == (2, 0, 0), nobody.text + named.text
     assert "expected it, or XPORTER_SCHOOLS" in nobody.err
     assert council.count("Students", "9990001") == 4
+
+    refused = run_cli(["xporter", "collect"], {**settings, "XPORTER_MANAGEMENT_SECRET": "mistyped"}, council.folder)
+
+    assert (refused.code, refused.out.count("Collected: 1 schools")) == (1, 1), refused.text
 
 
 @pytest.mark.parametrize("on_revoked", ["purge", "report"])
