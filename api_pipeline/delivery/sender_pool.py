@@ -50,8 +50,9 @@ class SenderPool:
         self._probe = AccessProbe(sending.receiver)
         self._breaker = CircuitBreaker(sending.give_up_after)
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        # None says that a batch is finished, or was left alone because the run is being stopped.
+        # None says that a batch has ended, or was not begun because the run stops.
         self._events: queue.SimpleQueue[Decided | None] = queue.SimpleQueue()
+        self._not_begun: list[Batch] = []
         self._under_way = 0
         self._threads = [
             threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
@@ -95,35 +96,34 @@ class SenderPool:
     def close(self) -> list[Batch]:
         """Start no further request, wait for those under way, and return the batches that were not begun."""
         self._sending.stop.set()
-        left: list[Batch] = []
-        while self._batches.qsize():
-            try:
-                batch = self._batches.get_nowait()
-            except queue.Empty:
-                break
-            if batch is not None:
-                left.append(batch)
-        self._under_way -= len(left)
         for _ in self._threads:
             self._batches.put(None)
         for thread in self._threads:
             thread.join()
-        return left
+        return self._not_begun
 
     def _send(self) -> None:
         stop = self._sending.stop
         while (batch := self._batches.get()) is not None:
-            try:
-                self._count(was_lost=self._deliver(batch))
-            except Stopped:
-                pass
-            except PipelineError as error:
-                stop.set(error)
-            except Exception as fault:
-                _LOG.debug("sending failed", exc_info=True)
-                sentence = f"The program failed unexpectedly while sending ({type(fault).__name__}); report it."
-                stop.set(PipelineError(sentence))
+            stop.obey_signal()
+            if stop.is_set:
+                self._not_begun.append(batch)
+            else:
+                self._send_one(batch)
             self._events.put(None)
+
+    def _send_one(self, batch: Batch) -> None:
+        stop = self._sending.stop
+        try:
+            self._count(was_lost=self._deliver(batch))
+        except Stopped:
+            pass
+        except PipelineError as error:
+            stop.set(error)
+        except Exception as fault:
+            _LOG.debug("sending failed", exc_info=True)
+            sentence = f"The program failed unexpectedly while sending ({type(fault).__name__}); report it."
+            stop.set(PipelineError(sentence))
 
     def _count(self, *, was_lost: bool) -> None:
         """Count how a batch ended. Errors: ServiceUnavailable at the last of the failures that a run bears."""

@@ -213,6 +213,19 @@ def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> Non
         assert [one.batch for one in until_idle(pool)] == [1]
 
 
+def test_batches_taken_after_the_error_that_stops_the_run_are_not_begun() -> None:
+    receiver = Receiver(answer=UNAVAILABLE)
+    with working(receiver, give_up_after=1) as (pool, stop):
+        for number in (1, 2, 3):
+            pool.submit(batch(number))
+        receiver.go_on.set()
+        until_idle(pool)
+
+        assert [one.number for one in pool.close()] == [2, 3]
+        assert [type(error) for error in stop.errors] == [ServiceUnavailable]
+    assert [post for post in receiver.posts if post] == [[b"receipt-1"]]
+
+
 def test_only_batches_lost_in_a_row_are_counted() -> None:
     receiver = Receiver(answer=UNAVAILABLE)
     receiver.go_on.set()
