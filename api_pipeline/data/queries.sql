@@ -219,16 +219,16 @@ SELECT DISTINCT person_id
 FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
 
--- name: read_overtaken_elsewhere
--- Finds which of some children a run without all control tables sent to another receiver: the log may have no line of
--- it, and what their rows say was sent, was sent there.
+-- name: read_known_elsewhere
+-- Finds which of some children another receiver is recorded to hold, or may hold: what their rows say was sent, was sent
+-- there. The log does not always tell: LOG_KEEP_DAYS deletes its lines, and a run without all control tables adds none.
 SELECT la_child_id
 FROM {held}
-WHERE receipt = 'sent without all control tables' AND receiver <> ? AND la_child_id {children}
+WHERE receiver <> ? AND la_child_id {children}
 UNION
 SELECT la_child_id
 FROM {unconfirmed}
-WHERE payload_hash = '' AND receiver <> ? AND la_child_id {children};
+WHERE receiver <> ? AND la_child_id {children};
 
 -- name: read_senders
 -- Reads for which people a record about some children was accepted. If the child of a deleted row now belongs to another

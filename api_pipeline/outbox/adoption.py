@@ -28,27 +28,25 @@ def adopt(
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
     It is recorded, unless `is_recording` is false. Where more than one row says what was sent of a child, the
-    first is believed. What was sent under another id than that of the row's child says nothing of this one. Errors:
-    DatabaseError.
+    first is believed. What was sent under another id than that of the row's child says nothing of this one, and what
+    was sent of a child whom another receiver holds says nothing of this receiver. Errors: DatabaseError.
     """
     saying = [row for row in rows if row.has_previous or row.older]
     if not saying:
         return {}
-    elsewhere = overtaken_elsewhere(store, receiver, [children[row.id] for row in saying])
-    adopted = adopted_baselines(store, [row for row in saying if children[row.id] not in elsewhere])
-    by_child = {child: baseline for child, baseline in reversed(adopted.values()) if child}
+    adopted = adopted_baselines(store, saying)
+    elsewhere = known_elsewhere(store, receiver, [child for child, _ in adopted.values()])
+    adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in elsewhere}
+    by_child = dict(reversed(adopted.values()))
     if is_recording and by_child:
         record_adopted(store, receiver, by_child)
-    return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child and child == children[row_id]}
+    return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child == children[row_id]}
 
 
-def overtaken_elsewhere(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:
-    """Return which of these children a run without all control tables sent to another receiver.
-
-    Their rows say what was sent there, and nothing of this receiver. Errors: DatabaseError.
-    """
+def known_elsewhere(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:
+    """Return which of these children another receiver is recorded to hold, or may hold. Errors: DatabaseError."""
     asked = sorted({child for child in children if child})
-    rows = store.readable_by_values("read_overtaken_elsewhere", asked, [receiver], times=2, left_out=[])
+    rows = store.readable_by_values("read_known_elsewhere", asked, [receiver], times=2, left_out=[])
     return {str(row[0]) for row in rows}
 
 

@@ -200,3 +200,18 @@ def test_what_was_sent_of_another_child_is_recorded_for_that_one_alone(
 
     assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "A"}, is_recording=True) == {}
     assert set(Baselines(store, HERE).read(["A", "B"])) == {"B"}
+
+
+@pytest.mark.parametrize("now", ["A", "B", ""])
+@pytest.mark.parametrize("place", ["insert_held", "insert_unconfirmed"])
+def test_what_was_sent_of_a_child_whom_another_receiver_may_hold_was_sent_there(
+    table: TestDatabase, store: StagingTable, now: str, place: str
+) -> None:
+    fill(table, table.table, [staged("A", status="sent", previous=child("A"))])
+    if place == "insert_held":
+        store.write_rows(place, (str, str, str, str, datetime), [("A", "{}", "", RECEIPT, AT)], ("elsewhere",))
+    else:
+        store.write_rows(place, (str, str), [("A", "")], ("elsewhere", "run-1", AT))
+
+    assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: now}, is_recording=True) == {}
+    assert Baselines(store, HERE).read(["A", "B"]) == {}
