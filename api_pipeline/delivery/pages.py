@@ -7,7 +7,7 @@ that, with no transaction open.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from api_pipeline.db import Retrying
@@ -16,11 +16,11 @@ from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import Claim, held_for_others, succeeded
+from api_pipeline.outbox.succession import Claim, children_of_living, held_for_others, succeeded
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
-from api_pipeline.payloads.reading import Payload, PayloadError, read_payload
+from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 # Whose payload a text seems to be: its baseline is read before the text is parsed.
@@ -101,6 +101,7 @@ class Pages:
         self._has_ended = False
         self._ahead: _Read | None = None
         self._ended: list[str] = []
+        self._children_of_living: Mapping[str, Set[str]] | None = None
 
     def note_ended(self, children: Iterable[str]) -> None:
         """Note that what became of the records of these children is written back: what is read from now on shows it."""
@@ -143,10 +144,18 @@ class Pages:
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return which of these rows are due, once it is known what the receiver holds of their children."""
         every_row, control_tables = self.options.selection.every_row, self.options.control_tables
+        examined = self._with_last_children(examined)
         if control_tables:
             examined = self._with_baselines(read, examined)
         due = [one for one in examined if is_due(one.row, one.baseline) or (every_row and not one.row.is_deleted)]
-        return self._with_own_records(self._without_succeeded(due)) if control_tables else due
+        due = self._without_succeeded(due)
+        return self._with_own_records(due) if control_tables else due
+
+    def _with_last_children(self, examined: Sequence[DueRow]) -> Sequence[DueRow]:
+        """Return rows; a deleted one whose payload cannot be read is of the child that its previous payload names."""
+        broken = [one.row.id for one in examined if _is_broken_deletion(one)]
+        previous = self._store.previous_payloads(broken) if broken else {}
+        return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return rows with the baselines that were not read with them, or that another tool's rows tell."""
@@ -163,8 +172,14 @@ class Pages:
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
         claims = _claims(one for one in due if one.row.is_deleted)
-        left_out = succeeded(self._store, claims) if claims else ()
+        left_out = succeeded(self._store, claims, self._living, has_log=self.options.control_tables) if claims else ()
         return [one for one in due if one.row.id not in left_out] if left_out else due
+
+    def _living(self) -> Mapping[str, Set[str]]:
+        """Return, by child, the people who are not deleted and have it now; the whole table is read for it, once."""
+        if self._children_of_living is None:
+            self._children_of_living = children_of_living(self._store, self.options.people)
+        return self._children_of_living
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
@@ -207,6 +222,19 @@ class Pages:
 
 def _claims(due: Iterable[DueRow]) -> list[Claim]:
     return [Claim(one.row, one.child, one.baseline) for one in due if one.child]
+
+
+def _is_broken_deletion(one: DueRow) -> bool:
+    return isinstance(one.payload, PayloadError) and one.row.is_deleted and "person_id" not in one.row.unreadable
+
+
+def _of_previous(one: DueRow, text: str) -> DueRow:
+    try:
+        payload = parse_payload(text)
+    except PayloadError:
+        return one
+    payload.put_aside()
+    return one._replace(payload=payload, child=payload.la_child_id)
 
 
 def _would_be_due(row: StagedRow) -> bool:

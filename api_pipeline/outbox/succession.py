@@ -1,27 +1,29 @@
 """Deleted rows whose child has become that of another person: a deletion would take that person's record away.
 
 A council that merges two persons, or gives its ids a new form, leaves a deleted row of the old person and a living one
-of the new, with the same `la_child_id`.
+of the new, with the same `la_child_id`. The submission log tells by whose record the receiver holds the child. Where it
+cannot, because a line or a table is missing, the other rows of the staging table tell whose the child is.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.staged_rows import ROW, staged_rows
+from api_pipeline.outbox.staged_rows import ROW, Selection, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 _LOG = logging.getLogger(__name__)
 _SUCCEEDED = (
-    "no deletion is sent for %d deleted rows, because the receiver holds their children by later records of other "
-    "persons: for example row %d of person %s, and now person %s"
+    "no deletion is sent for %d deleted rows, because their children are other persons' now: for example row %d of "
+    "person %s, and now person %s"
 )
 
 
@@ -46,31 +48,53 @@ class Claim(NamedTuple):
         receipt = self.baseline.receipt
         return receipt is not None and receipt != last_receipt(self.row.api_response)
 
+    @property
+    def is_untold(self) -> bool:
+        """Return whether the receiver may hold the child by a record of which no receipt tells whose it was."""
+        return not self.baseline.is_empty and (self.baseline.receipt is None or self.baseline.in_doubt is not None)
 
-def succeeded(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
+
+def succeeded(
+    store: StagingTable, claims: Sequence[Claim], living: Callable[[], Mapping[str, Set[str]]], *, has_log: bool
+) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
-    Errors: DatabaseError.
+    The submission log tells, where there is one. Where it does not, the staging table does: `living` gives, by child,
+    the people who are not deleted and have it now. Errors: DatabaseError.
     """
-    foreign = [one for one in claims if one.row.is_deleted and one.is_foreign]
-    if not foreign:
-        return set()
+    deleted = [one for one in claims if one.row.is_deleted]
+    foreign = [one for one in deleted if has_log and one.is_foreign]
     senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
-    living = _living(store, sorted(set().union(*senders.values())))
+    newest = _living(store, sorted(set().union(*senders.values())))
     found: dict[int, tuple[int, str, str]] = {}
-    for one in foreign:
-        row, people = one.row, senders[one.acceptance]
-        # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-        others = (person for person in people - {row.person_id} if living.get(person, "") in (one.child, None))
-        successor = min(others, default=None)
-        # LOG_KEEP_DAYS may have deleted the line. A row whose own deletion was accepted has nothing to delete again;
-        # one without an answer, in a table that was filled anew, says nothing of the kind.
-        is_deleted_there = last_receipt(row.api_response) is not None and not row.has_previous
-        if successor is not None or (is_deleted_there and not people):
-            found[row.id] = (row.id, row.person_id, successor or "(not in the submission log)")
+    for one in deleted:
+        row, people = one.row, senders.get(one.acceptance, set())
+        # LOG_KEEP_DAYS may have deleted the line.
+        if not has_log or one.is_untold or (one.is_foreign and not people):
+            others = living().get(one.child, set()) - {row.person_id}
+        else:
+            # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
+            others = {person for person in people - {row.person_id} if newest.get(person, "") in (one.child, None)}
+        if others:
+            found[row.id] = (row.id, row.person_id, min(others))
     if found:
         _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
     return set(found)
+
+
+def children_of_living(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> dict[str, set[str]]:
+    """Return, by `la_child_id`, the people whose newest rows have it and are not deleted. Errors: DatabaseError.
+
+    `people` are those with more than one row. Every payload of the table is read.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    after_id: int | None = None
+    while rows := store.read_page(Selection(every_row=True), after_id):
+        after_id = rows[-1].id
+        for row in newest_only(rows, people):
+            if not row.is_deleted and (child := _child_of(row)):
+                found[child].add(row.person_id)
+    return found
 
 
 def held_for_others(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
