@@ -61,12 +61,6 @@ class StagedRow(NamedTuple):
         return self.row_state == "deleted"
 
     @property
-    def older(self) -> list[int]:
-        """Return the ids of the person's older rows that may say what was sent, the newest first."""
-        sent = () if self.sent_before is None else (self.sent_before,)
-        return sorted((*self.supersedes, *sent), reverse=True)
-
-    @property
     def is_blank(self) -> bool:
         """Return whether there is no payload; one that the driver cannot decode is not blank."""
         return not (self.json_payload.strip() or self.unreadable)

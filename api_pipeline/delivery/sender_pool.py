@@ -105,7 +105,6 @@ class SenderPool:
     def _send(self) -> None:
         stop = self._sending.stop
         while (batch := self._batches.get()) is not None:
-            stop.obey_signal()
             if stop.is_set:
                 self._not_begun.append(batch)
             else:

@@ -26,7 +26,8 @@ class StopToken:
 
     @property
     def is_set(self) -> bool:
-        """Return whether the run stops."""
+        """Return whether the run stops; a signal is obeyed as soon as this is looked at."""
+        self.obey_signal()
         return self._limiter.is_stopped
 
     def set(self, reason: PipelineError | None = None) -> None:
@@ -46,7 +47,6 @@ class StopToken:
 
     def check(self) -> None:
         """Obey a signal. Errors: Stopped where the run stops."""
-        self.obey_signal()
         if self.is_set:
             raise Stopped
 

@@ -31,7 +31,7 @@ def adopt(
     first is believed. What was sent under another id than that of the row's child says nothing of this one, and what
     was sent of a child whom another receiver holds says nothing of this receiver. Errors: DatabaseError.
     """
-    saying = [row for row in rows if row.has_previous or row.older]
+    saying = _saying(rows)
     if not saying:
         return {}
     adopted = adopted_baselines(store, saying)
@@ -64,20 +64,31 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
 
 def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Return, by row id, what the receiver holds of children without a row in the control tables."""
-    rows = [row for row in rows if row.has_previous or row.older]
+    rows = _saying(rows)
     if not rows:
         return {}
     silent = [row for row in rows if not (row.has_previous and was_sent(row))]
-    older = store.read_rows([row_id for row in silent for row_id in row.older])
+    older = store.read_rows([row_id for row in silent for row_id in _older(row)])
     receipts = {row.id: last_receipt(row.api_response) for row in (*rows, *older)}
     sent = sent_payloads(store, [*rows, *older], has_log=True)
     adopted = {}
     for row in rows:
         # The newest row of several may be new, and an older one say what was sent of the child.
-        says = next((row_id for row_id in (row.id, *row.older) if row_id in sent), None)
+        says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
             adopted[row.id] = Adopted(_child_in(sent[says]), Baseline(sent[says], receipts[says]))
     return adopted
+
+
+def _saying(rows: Sequence[StagedRow]) -> list[StagedRow]:
+    """Return the rows that may say what was sent: a row itself, or an older one of its person."""
+    return [row for row in rows if row.has_previous or row.supersedes or row.sent_before is not None]
+
+
+def _older(row: StagedRow) -> list[int]:
+    """Return the person's older rows that may say what was sent, the newest first."""
+    sent = () if row.sent_before is None else (row.sent_before,)
+    return sorted((*row.supersedes, *sent), reverse=True)
 
 
 def _child_in(text: str) -> str:
