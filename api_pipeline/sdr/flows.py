@@ -136,8 +136,10 @@ def submit(
             if reupload:
                 session.put_all_in_doubt()
 
+            submission = Submission(session, options, outcome.summary, progress)
+
             def send() -> bool:
-                Submission(session, options, outcome.summary, progress).run()
+                submission.run()
                 return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
 
             if send() and validates:

@@ -49,15 +49,19 @@ class Submission:
         self._suspicion = ""
         self._taken = 0
         self._starts_counted = session.fresh_starts
-        self._line: Line[Verdict] = Line()
+        self._line: Line[Verdict]
         # Takes in the answer to the request that is under way; what is not written down yet of those before it.
         self._conclude_it: Callable[[], None] | None = None
         self._unwritten: list[Taken | Gone] = []
 
     def run(self) -> None:
-        """Send the difference. Errors: those of the receiver and the database, TooManyDeletes, NothingTaken."""
+        """Send the difference, also again. Errors: those of the receiver and the database, TooManyDeletes, NothingTaken.
+
+        A validation may need another token, and then the same submission is run once more.
+        """
         check_deletes(self._store, self._scope, self._options)
-        with self._line:
+        self._suspicion, self._taken = "", 0
+        with Line[Verdict]() as self._line:
             while True:
                 try:
                     self._session.begin_pass()

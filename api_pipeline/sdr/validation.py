@@ -39,8 +39,9 @@ class Verdict:
 
     @property
     def state(self) -> State:
-        """Return how the submission stands after it."""
-        return self.validation.state
+        """Return how the submission stands after it: with errors it did not pass, whatever TEC's word."""
+        stated = self.validation.state
+        return State.FAILED if stated is State.PASSED and self.errors else stated
 
     @property
     def errors(self) -> int:
@@ -55,7 +56,7 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """0 where it passed, which what is submitted already did, else 1."""
-        return 0 if self.state in (State.PASSED, State.SUBMITTED) and not self.errors else 1
+        return 0 if self.state in (State.PASSED, State.SUBMITTED) else 1
 
 
 class StillRunning(ServiceUnavailable):
@@ -178,10 +179,12 @@ class Follower:
             findings = self._under_a_token(session.receiver.findings)
             _warn_of_counts(ended, findings)
         run = ended.received or session.store.utc_text()
-        tied = tie(session.store, findings)
-        has_passed = ended.state is State.PASSED
-        session.store.store_findings(session.scope, run, tied, has_passed=has_passed, is_whole=is_whole)
-        return Verdict(ended, tied)
+        verdict = Verdict(ended, tie(session.store, findings))
+        if verdict.state is not ended.state:
+            session.store.set_state(session.scope, verdict.state, ended.status)
+        has_passed = verdict.state is State.PASSED
+        session.store.store_findings(session.scope, run, verdict.findings, has_passed=has_passed, is_whole=is_whole)
+        return verdict
 
 
 def _warn_of_counts(ended: Validation, findings: Sequence[TecFinding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -134,9 +135,10 @@ def test_token_that_tec_never_finds_ends_in_one_sentence(provider: Provider) -> 
 def test_what_is_sent_is_sent_again_where_validation_needs_another_token(provider: Provider) -> None:
     provider.simulator.change(same_token=False, keeps_data=False, token_lifetime_s=60)
     provider.stage_learners(3)
-    done = provider.sdr("submit", PERIOD, "--validate")
+    done = provider.sdr("submit", PERIOD, "--validate", "--json")
     assert done.code == 0, done.text
     assert len(provider.held()) == 3
+    assert json.loads(done.out)["collections"]["learners"]["accepted"] == 3, "a record counts once"
     assert provider.database.rows("SELECT COUNT(*) FROM sdr_held WHERE payload_hash IS NULL") == [(0,)]
 
 
@@ -189,6 +191,17 @@ def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> 
     provider.simulator.add_fault(Fault(target="calls", status=200, body=body, first=calls + 3, last=calls + 3))
     done = provider.sdr("validate", PERIOD)
     assert "TEC counts 5 errors and 1 warnings, and listed 0 and 0" in done.err, done.text
+
+
+@EMBEDDED
+def test_return_with_errors_did_not_pass_whatever_tec_calls_it(provider: Provider) -> None:
+    provider.simulator.change(verdict="Processed")
+    provider.stage_learners(1)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    done = provider.sdr("submit", PERIOD, "--validate")
+    assert (done.code, "The data passed" in done.out, "Passed" in done.out) == (1, False, False), done.out
+    assert "TEC's word: Processed (failed)" in provider.sdr("status", PERIOD).out
+    assert "Passed" not in provider.sdr("results", PERIOD).out
 
 
 @EMBEDDED
