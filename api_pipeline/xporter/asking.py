@@ -177,7 +177,7 @@ def questions(
 ) -> tuple[Question, ...]:
     """Return the rounds of a chosen endpoint. `ids` returns the values of a column (endpoint, table, column).
 
-    No question at all where ids are needed and there are none.
+    A question without requests where ids are needed and there are none: its answer is empty.
     """
     if choice.is_for_each_window:
         return tuple(
@@ -200,7 +200,7 @@ def questions(
             requests = [
                 (*request, (name, text)) for request in requests for text in _grouped(choice, name, ids(source))
             ]
-    return (_question(choice, "", requests),) if requests else ()
+    return (_question(choice, "", requests),)
 
 
 def _grouped(choice: Choice, name: str, values: list[str]) -> list[str]:

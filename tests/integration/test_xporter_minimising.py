@@ -111,3 +111,32 @@ def test_child_whose_row_has_no_id_brings_no_row_of_other_children(tmp_path: Pat
 
     assert total(rehearsal, "StudentExclusions", school.estab) == 0
     assert total(rehearsal, "StudentExclusions_StudentExclusionReasons", school.estab) == 0
+
+
+def test_rows_about_pupils_stay_where_the_roll_is_kept_as_it_was(tmp_path: Path) -> None:
+    school = make_school(1, pupils=90, weeks=0, today=TODAY)
+    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
+    rehearsal = Rehearsal(tmp_path / "kept.db", [school], endpoints=("Students", "StudentExclusions"), cohort=cohort)
+    rehearsal.collect()
+    rehearsal.simulator.add_quirk(Quirk("shrunk", endpoint="Students", times=None))
+
+    assert rehearsal.collect().exit_code == 1
+
+    assert total(rehearsal, "Students", school.estab) == 90
+    assert total(rehearsal, "StudentExclusions", school.estab) == 30
+
+
+def test_rows_go_where_the_ids_that_they_are_asked_by_are_gone(tmp_path: Path) -> None:
+    school = make_school(1, pupils=1, weeks=0, today=TODAY)
+    school.data["AssessmentStructure"] = {"Aspects": {"1": {"Id": 1}}}
+    result = {"Id": 5, "StudentId": next(iter(school.pupils)), "AspectId": 1}
+    school.data["AssessmentResultsByAspect"] = {"assessmentresults": {"5": result}}
+    endpoints = ("Students", "AssessmentStructure", "AssessmentResultsByAspect")
+    rehearsal = Rehearsal(tmp_path / "aspects.db", [school], endpoints=endpoints)
+    rehearsal.collect()
+    assert total(rehearsal, "AssessmentResultsByAspect_assessmentresults", school.estab) == 1
+    school.data["AssessmentStructure"]["Aspects"].clear()
+
+    assert rehearsal.collect().exit_code == 0
+
+    assert total(rehearsal, "AssessmentResultsByAspect_assessmentresults", school.estab) == 0

@@ -20,11 +20,12 @@ Rows = Iterable[Mapping[str, Any]]
 class WriteResult(Enum):
     """What the writer did with an answer.
 
-    SHRANK: too many rows are missing, so the request is repeated. DOUBTFUL: a change set cannot be trusted, so the
-    whole set is requested.
+    KEPT: it cannot be right, so what is landed stays. SHRANK: too many rows are missing, so the request is repeated.
+    DOUBTFUL: a change set cannot be trusted, so the whole set is requested.
     """
 
     WRITTEN = "written"
+    KEPT = "kept"
     SHRANK = "shrank"
     DOUBTFUL = "doubtful"
 

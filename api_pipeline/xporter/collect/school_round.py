@@ -15,7 +15,7 @@ from typing import Any
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions
+from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions, sources_of
 from api_pipeline.xporter.collect.change_sets import WHOLE, Since
 from api_pipeline.xporter.collect.items import (
     Change,
@@ -127,9 +127,10 @@ class SchoolRound:
             self._skip(name, "several schools said that the API does not know this address")
             return None
         asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._sorting.known_ids)
-        if not asked:
-            self._skip(name, "the endpoint that its ids come from has none", is_news=False)
         for question in asked:
+            if not question.requests and not self._is_emptied(choice):
+                self._skip(name, "the endpoint that its ids come from has none", is_news=False)
+                continue
             # A closed week was landed without the rows of a pupil who is new on the roll, or on it again.
             if self._is_complete(name, question) and not self._plan.verifies and not self._sorting.has_new_pupils:
                 continue
@@ -137,6 +138,11 @@ class SchoolRound:
             if problem is not None:
                 return problem
         return None
+
+    def _is_emptied(self, choice: Choice) -> bool:
+        """Return whether an endpoint is landed whose ids come from endpoints that have none any more, as of tonight."""
+        is_landed = choice.endpoint.name in self._plan.known_endpoints
+        return is_landed and all(self._sorting.is_of_tonight(source) for source in sources_of(choice))
 
     def _is_landed(self, endpoint: str, question: Question) -> bool:
         state = self._plan.landed.get((endpoint, question.window))
@@ -155,9 +161,12 @@ class SchoolRound:
             asked = _Asked(choice, question, round_)
             if self._is_verified(asked):
                 return None
-            if self._ask(asked) is WriteResult.SHRANK:
+            verdict = self._ask(asked)
+            if verdict is WriteResult.SHRANK:
                 self._sleep(self._plan.shrink_pause_s)
-                self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
+                verdict = self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
+            if verdict is WriteResult.KEPT:
+                self._sorting.forget(choice)
             self._failed_in_a_row = 0
         except (Failed, BadJson) as error:
             failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
@@ -225,6 +234,8 @@ class SchoolRound:
             with self._client.data(path, self._query(asked, requests[0])) as answer:
                 return self._hand_in(asked, answer)
         joined: dict[str, list[Mapping[str, Any]]] = {}
+        if not requests:
+            joined = {table.name: [] for table in asked.choice.endpoint.tables}
         received = 0
         meta = None
         for request in requests:

@@ -91,6 +91,14 @@ class Sorting:
                     found = texts_of(rows, source[2].lower())
                     self._ids[source] = found if is_whole else found | self._plan.landed_ids.get(source, frozenset())
 
+    def forget(self, choice: Choice) -> None:
+        """Go by the landed rows of an endpoint again: its answer was not written."""
+        for source in [source for source in self._ids if source[0] == choice.endpoint.name]:
+            del self._ids[source]
+        if choice.endpoint.name == ROLL[0]:
+            self._students = None
+            self._has_new_pupils = False
+
     def _sources(self) -> set[tuple[str, str, str]]:
         sources = {source for choice in self._plan.choices for source in sources_of(choice)}
         return sources | {source for choice in self._plan.choices for source in landed_sources(choice.endpoint)}
@@ -104,6 +112,10 @@ class Sorting:
         by_table = {landing.table.name: landing for landing in landings(choice.endpoint) if landing.table}
         named = ((choice.endpoint.table_named(name), rows) for name, rows in answer.deleted.items())
         return {by_table[table.name].name: rows for table, rows in named if table is not None}
+
+    def is_of_tonight(self, source: tuple[str, str, str]) -> bool:
+        """Return whether the values of a column came with an answer, and not from the landed rows."""
+        return source in self._ids
 
     def known_ids(self, source: tuple[str, str, str]) -> list[str]:
         """Return the values of a column (endpoint, table, column), of tonight's answers or landed."""

@@ -79,8 +79,7 @@ class Writer:
             verdict = self._take_answer(item)
         except TooDeep:
             text = "a row of the answer is nested too deeply to be kept; what is landed is kept as it is"
-            self._take_problem(Problem(item.round, Outcome.ERROR, text))
-            verdict = WriteResult.WRITTEN
+            verdict = self._keep(Problem(item.round, Outcome.ERROR, text))
         self._parts.progress(self.summary)
         return verdict
 
@@ -99,16 +98,18 @@ class Writer:
                     f"{name} would lose {len(difference.deleted)} of {len(landed)} rows, twice; kept as it was. "
                     "If it is right, collect with --accept-shrink."
                 )
-                self._take_problem(Problem(item.round, SHRANK, text))
-                return WriteResult.WRITTEN
+                return self._keep(Problem(item.round, SHRANK, text))
             changes.append(TableChange(known, reader, difference, rows))
         missing = self._missing(item)
         if missing and not any(change.landing.table for change in changes):
             text = f"the answer holds none of its tables; the {sum(missing.values())} landed rows are kept as they are"
-            self._take_problem(Problem(item.round, Outcome.ERROR, text))
-        else:
-            self._write(item, changes, missing)
+            return self._keep(Problem(item.round, Outcome.ERROR, text))
+        self._write(item, changes, missing)
         return WriteResult.WRITTEN
+
+    def _keep(self, problem: Problem) -> WriteResult:
+        self._take_problem(problem)
+        return WriteResult.KEPT
 
     def _missing(self, item: Collected) -> dict[str, int]:
         """Return the landed rows of each table that is not in the answer: it is not an empty one."""
@@ -228,7 +229,7 @@ class Writer:
         summary.rounds += 1
         summary.dropped += item.dropped
         summary.received_bytes += item.answer.received_bytes
-        if message and ("not landed" in message or missing):
+        if message:
             summary.lines.append(f"School {item.round.estab}, {item.round.endpoint}: {message}")
 
     def _take_problem(self, problem: Problem) -> None:

@@ -172,3 +172,10 @@ def test_view_of_an_earlier_version_is_brought_up_to_date_and_the_rows_stay(coun
 
     assert council.query("SELECT sql FROM sqlite_master WHERE name = 'xporter_vStudents'") == now
     assert council.query("SELECT COUNT(*) FROM xporter_vStudents") == [(12,)]
+
+
+def test_rows_of_one_key_are_counted_and_named(council: Council) -> None:
+    council.simulator.add_quirk(Quirk("duplicate_key", "9990001", "Students"))
+    done = council.run("collect")
+    assert done.code == 0
+    assert "School 9990001, Students: Students: 1 rows had the key of another; the last was kept" in done.out

@@ -77,7 +77,8 @@ def test_ids_of_another_endpoint_are_asked_in_groups() -> None:
     assert [choice.endpoint.name for choice in chosen] == ["AssessmentStructure", "AssessmentResultsByAspect"]
     (question,) = questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: [str(number) for number in range(150)])
     assert [len(request[0][1].split(",")) for request in question.requests] == [100, 50]
-    assert questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: []) == ()
+    (nothing,) = questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: [])
+    assert nothing.requests == ()
 
 
 def _known(state: SchoolState, secret: str | None, authorised: datetime | None) -> Known:
