@@ -104,7 +104,7 @@ def refusal(
     """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
     if request.max_deleted_share is None or not heads:
         return None
-    live = [head for rows in heads.values() for head in rows if not head.is_deleted]
+    live = {head.id: person for person, rows in heads.items() for head in rows if not head.is_deleted}
     going = sum(not head.is_deleted for person in leaving for head in heads[person])
     try:
         guard.check(
@@ -118,10 +118,10 @@ def refusal(
     return None
 
 
-def _payloads(writer: Writer, heads: Sequence[Head]) -> Iterator[Mapping[str, Any]]:
-    """Return the staged payloads of live rows, one by one."""
-    for part in in_chunks(heads, ROWS_IN_A_CHUNK):
-        for row in writer.rows([head.id for head in part]):
+def _payloads(writer: Writer, people: Mapping[int, str]) -> Iterator[Mapping[str, Any]]:
+    """Return the staged payloads of rows, one by one."""
+    for part in in_chunks(list(people.items()), ROWS_IN_A_CHUNK):
+        for row in writer.rows(dict(part)):
             payload = parsed(row.json_payload)
             if payload is not None:
                 yield payload

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from api_pipeline.db import in_chunks
-from api_pipeline.model import ElementPath, StagedRow
+from api_pipeline.model import ElementPath
 from api_pipeline.payloads.content import without_nulls
 from api_pipeline.payloads.retained import paths_in, paths_text
 from api_pipeline.staging import changes, sources
@@ -111,7 +111,7 @@ class Stager:
     def _changes(self, chunk: Chunk) -> tuple[list[Change], dict[str, str]]:
         """Return what a chunk changes, by person id, and what is then recorded as outside the window."""
         found: list[Change] = []
-        doubtful: list[int] = []
+        doubtful: dict[int, str] = {}
         for person, version in sorted(chunk.versions.items()):
             heads = self._heads.get(person)
             if heads is None:
@@ -120,7 +120,7 @@ class Stager:
             is_noted = is_still_there(self._retained.get(person), self._outside(chunk, person))
             for head in heads:
                 if head.is_deleted or not (is_noted and changes.is_same(head.hash, version)):
-                    doubtful.append(head.id)
+                    doubtful[head.id] = person
                 else:
                     self._summary.words[Word.UNCHANGED] += 1
         outside: dict[str, str] = {}
@@ -176,10 +176,10 @@ class Stager:
         self._writer.delete_built(sorted(gone if only is None else gone & {*only, *people}))
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
-        ids = [head.id for person in people for head in self._heads[person] if not head.is_deleted]
-        for part in in_chunks(ids, ROWS_IN_A_CHUNK):
+        rows = [(head.id, person) for person in people for head in self._heads[person] if not head.is_deleted]
+        for part in in_chunks(rows, ROWS_IN_A_CHUNK):
             go_on(stop)
-            known: Iterable[tuple[StagedRow, ReceiverState]] = self._writer.known(part)
+            known = self._writer.known(dict(part))
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 

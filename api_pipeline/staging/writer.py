@@ -70,13 +70,19 @@ class Writer:
                 found.setdefault(str(row[1]), []).append(head)
         return found
 
-    def rows(self, ids: Sequence[int]) -> list[StagedRow]:
-        """Return some rows as they stand now, in no particular order."""
-        return self._store.read_rows(ids)
+    def rows(self, people: Mapping[int, str]) -> list[StagedRow]:
+        """Return some rows as they stand now, in no particular order; `people` says whose each was, by its id.
 
-    def known(self, ids: Sequence[int]) -> list[tuple[StagedRow, ReceiverState]]:
-        """Return some rows as they stand now, each with what the receiver holds of its child."""
-        rows = self._store.read_rows(ids)
+        Errors: RowsMissed where a row is another person's by now.
+        """
+        rows = self._store.read_rows(list(people))
+        if any(row.person_id != people[row.id] for row in rows if "person_id" not in row.unreadable):
+            raise self._filled_anew()
+        return rows
+
+    def known(self, people: Mapping[int, str]) -> list[tuple[StagedRow, ReceiverState]]:
+        """Return the same rows, each with what the receiver holds of its child. Errors: those of `rows`."""
+        rows = self.rows(people)
         children = {row.id: child_of(row) for row in rows}
         baselines: dict[str, Baseline] = {}
         if self._has_control_tables:
@@ -158,10 +164,13 @@ class Writer:
             sql = self._sql("read_people", ids=among, **locks)
             now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, given)}
             if any(now.get(row_id) != people[row_id] for row_id in ids):
-                raise RowsMissed(
-                    f"The table {self._store.tables.staging} was emptied or filled anew while it was being staged; "
-                    "let nothing else fill it at that time, then stage again."
-                )
+                raise self._filled_anew()
+
+    def _filled_anew(self) -> RowsMissed:
+        return RowsMissed(
+            f"The table {self._store.tables.staging} was emptied or filled anew while it was being staged; "
+            "let nothing else fill it at that time, then stage again."
+        )
 
     def _insert(self, changes: Sequence[Insert], now: datetime) -> None:
         columns = {

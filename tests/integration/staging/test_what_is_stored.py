@@ -1,11 +1,18 @@
-"""`stage` reports what the table holds, or ends with exit code 3: whatever triggers do behind its back."""
+"""`stage` reports what the table holds, or ends with exit code 3: whatever others do to the table meanwhile."""
 
 from __future__ import annotations
 
+import threading
+from datetime import date
+
 import pytest
 
+from api_pipeline.db import RowsMissed
+from api_pipeline.settings.loading import Purpose, load_settings
 from api_pipeline.sql.identifiers import Dialect
-from tests.support.council_ssd import CouncilSsd
+from api_pipeline.staging.outcome import StagingObservers
+from api_pipeline.staging.session import StageCall, stage
+from tests.support.council_ssd import AS_OF, CouncilSsd
 
 pytestmark = pytest.mark.strict
 
@@ -49,3 +56,28 @@ def test_new_payload_that_a_trigger_undoes_is_an_error(ssd: CouncilSsd) -> None:
 
     assert done.code == 3
     assert "1 of 1 rows that were staged are not in" in done.err
+
+
+@pytest.mark.parametrize("change", ["removed", "renamed"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_table_filled_anew_meanwhile_gives_no_row_the_fate_of_another_child(ssd: CouncilSsd, change: str) -> None:
+    ssd.children("1001", "1002", "1003")
+    ssd.staged()
+    if change == "removed":
+        ssd.remove("1001")
+    else:
+        ssd.rename("1001", "Renamed")
+
+    swaps = [("1001", "x"), ("1003", "1001"), ("x", "1003")]
+
+    def fill_anew(_summary: object) -> None:
+        while swaps:
+            before, after = swaps.pop(0)
+            ssd.database.execute(f"UPDATE {ssd.database.table} SET person_id = ? WHERE person_id = ?", [after, before])
+
+    settings = load_settings({}, ssd.settings, ssd.folder, purpose=Purpose.STAGE)
+    call = StageCall(date.fromisoformat(AS_OF), allows_deletions=True)
+
+    with pytest.raises(RowsMissed, match="emptied or filled anew"):
+        stage(settings, call, StagingObservers(progress=fill_anew), threading.Event())
+    assert [row["row_state"] for row in ssd.rows().values()] == ["new"] * 3
