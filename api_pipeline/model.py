@@ -1,7 +1,7 @@
 """The nouns of the pipeline: rows -> records -> batches -> outcomes -> write-back.
 
-Each is small, and nothing changes it. Most are named tuples: when the program starts, Python makes one in a fifth of
-the time of a frozen dataclass. Of ours nothing is imported but the noun of why a record was not accepted.
+Each is small and immutable. Most are named tuples: when the program starts, Python makes one in a fifth of the time of
+a frozen dataclass. The module imports nothing of the program but `Reason`, which says why a record was not accepted.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class StagedRow(NamedTuple):
 
 
 class InDoubt(NamedTuple):
-    """What a record leads to whose answer was never learnt (a kill, a dropped connection): the receiver may be there.
+    """The state that a receiver is in if a record without an answer arrived (after a kill, a dropped connection).
 
-    `text` is what it then holds of the child, as JSON text, None where nobody knows. `sent_of` is the SHA-256 (hex) of
-    the payload that the record was built from, "" where it can never match.
+    `text` is what it then holds of the child, as JSON text, None where that is not known. `sent_of` is the SHA-256
+    (hex) of the payload that the record was built from, "" where it can never match.
     """
 
     text: str | None
@@ -93,19 +93,19 @@ class Baseline(NamedTuple):
         return self.held is None and self.in_doubt is None
 
     def states_before(self, payload_hash: str) -> tuple[str | None, ...]:
-        """Return the states that a payload must be reached from, None for one that nobody knows.
+        """Return the states from which a record must lead to the payload; None is a state that is not known.
 
-        That which an earlier record of the same payload leads to is left out: what leads to the payload from the state
-        before leads to it after that record as well.
+        The state after an earlier record of the same payload is left out: the record that is right without it is right
+        after it as well.
         """
         if self.in_doubt is None or self.in_doubt.sent_of == payload_hash:
             return () if self.held is None else (self.held,)
         return NOTHING_HELD if self.held is None else self.held, self.in_doubt.text
 
     def intent(self, payload_hash: str) -> str:
-        """Return what is written down before a record of a payload is sent, for `InDoubt.sent_of`.
+        """Return what is stored as `InDoubt.sent_of` before a record of a payload is sent.
 
-        "" where an earlier record of another payload may have arrived: then no later payload can be sure of its base.
+        It is "" where an earlier record of another payload may have arrived: then the state after this one is open.
         """
         return payload_hash if self.in_doubt is None or self.in_doubt.sent_of == payload_hash else ""
 
@@ -120,7 +120,7 @@ class Record(NamedTuple):
     `then` follows a purge that must be accepted first (contract 4). `intent_hash` is stored before the POST begins (see
     `InDoubt.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `was_held` that a baseline is
     recorded: the baseline itself would keep another payload in memory for each record under way. `stays_in_doubt` says
-    that what an earlier record did, whose answer was lost, stays unknown even when this one is accepted.
+    that the effect of an earlier record without an answer stays unknown even if this one is accepted.
     """
 
     row: StagedRow
@@ -187,7 +187,7 @@ class Rejected(_OfRecord):
     """The receiver rejects the record, or gives an answer that cannot be read as acceptance.
 
     `may_have_arrived` is true where the receiver could have taken the record all the same; `is_unknown` where the
-    answer accepted without receipts for all records, so that nobody knows (contract 4).
+    answer accepted without receipts for all records, so that the outcome is not known (contract 4).
     """
 
     record: Record

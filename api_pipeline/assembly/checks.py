@@ -68,8 +68,8 @@ def _goes_without_control_tables(store: StagingTable, settings: Settings, reques
 def check_one_division(settings: Settings, store: StagingTable) -> None:
     """Check that no run is at work on a shard of another number of shards. Errors: AlreadyRunning, DatabaseError.
 
-    Shards of one N never share a row, but those of different N do, and their locks know nothing of each other. The
-    journal names the candidates, for each run writes itself in before it looks; whether they live, their locks tell.
+    Shards of one N never share a row, but those of different N do, and have locks of different names. Each run writes
+    its journal entry before it looks, so the journal names the candidates; their locks show whether they are at work.
     """
     own = shard_of(settings)
     if own is None:

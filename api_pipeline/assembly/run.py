@@ -113,7 +113,7 @@ def _not_come_to(store: StagingTable, options: PlanOptions, planner: Planner) ->
 
 
 def _delete_old_log(call: Call, store: StagingTable) -> None:
-    """Delete what LOG_KEEP_DAYS says; of several shards the first does. What cannot be deleted ends no run."""
+    """Delete what LOG_KEEP_DAYS says; with shards only the first does it. An error here is a warning."""
     settings, summary = call.settings, call.summary
     if not settings.log_keep_days or settings.testing_mode or settings.shard.index > 1:
         return

@@ -35,7 +35,7 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 
 @dataclass(frozen=True, slots=True)
 class SdrObservers:
-    """What a command is given: who is told of new secrets, the event that asks it to stop, and the run's id."""
+    """What a command is given: the function that gets new secrets, the event that asks it to stop, and the run's id."""
 
     on_secret: Callable[[str], None] = lambda _secret: None
     stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one

@@ -18,7 +18,7 @@ _CALL: ContextVar[tuple[str, str]] = ContextVar("call", default=("", ""))
 
 
 def remember(env_file: Path | None, table: object) -> None:
-    """Remember what this call was given by option; None is what it was not given."""
+    """Keep what this call was given by option; None is what it was not given."""
     _CALL.set((_option("--env-file", env_file), _option("--table", table)))
 
 

@@ -79,9 +79,9 @@ class CscReceiver:
     def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
         """Send 0 to BATCH_SIZE records (JSON objects as UTF-8) as one array and return what came of it.
 
-        An error that may pass is repeated; after the last try it is returned as `Transient`. A first 401 is met with a
-        new token. `max_attempts` allows fewer tries than the settings do. Errors: AuthenticationRefused,
-        ServiceUnavailable (the token service, or a wait beyond an hour), Stopped.
+        An error that may pass is repeated; after the last try it is returned as `Transient`. After a first 401 the
+        request is sent again with a new token. `max_attempts` allows fewer tries than the settings do. Errors:
+        AuthenticationRefused, ServiceUnavailable (the token service, or a wait beyond an hour), Stopped.
         """
         headers = {"SupplierKey": self._endpoint.supplier_key, "Content-Type": "application/json"}
         # In one go: each further step would copy the whole batch again.

@@ -1,8 +1,8 @@
 """Find which records of a batch the text of a 400 or 422 names (contract 4). Pure.
 
 The exact form of these texts is not published (receiver facts 4.3). So only what clearly points at a record counts: a
-path at the head of a message, or one that is called a record's. A record that is missed costs a few requests, since the
-rest of the batch is halved; one that is blamed for another's error would not be sent.
+path at the head of a message, or one that is called a record's. A missed record costs a few requests, since the
+rest of the batch is halved; a record that is named wrongly would not be sent.
 """
 
 from __future__ import annotations

@@ -662,7 +662,7 @@ GROUP BY SUBSTRING(api_response, 1, 300)
 ORDER BY COUNT(*) DESC {page};
 
 -- name: find_run
--- Finds a run in the journal: a saved receipt is believed only if it is of a run that there was.
+-- Finds a run in the journal: a saved receipt counts only if the journal has its run.
 SELECT run_id
 FROM {runs}
 WHERE run_id = CAST(? AS VARCHAR(100));

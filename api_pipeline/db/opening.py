@@ -39,9 +39,9 @@ _OPENING = {
     Dialect.POSTGRESQL: ("session_settings_postgresql",),
     Dialect.SQLITE: ("busy_wait_sqlite", "transaction_mark_sqlite"),
 }
-# What drivers are told beside the council's connection string. That of PostgreSQL sets and takes back a savepoint
-# around each statement of a transaction, unless it is told that an error ends the transaction, as it does elsewhere.
-# That of SQLite waits 100 seconds for what another program has locked, until SQLite itself is told how long to wait.
+# What drivers get beside the council's connection string. That of PostgreSQL sets and takes back a savepoint around
+# each statement of a transaction, unless this says that an error ends the transaction, as it does elsewhere. That of
+# SQLite waits 100 seconds for what another program has locked, until SQLite itself gets a time to wait.
 _OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
 _WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
@@ -139,7 +139,7 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
 
 
 def _told(connection_string: str, dialect: Dialect | None) -> str:
-    """Return the connection string with what the driver of this database is told; None where it is not known."""
+    """Return the connection string with what the driver of this database gets; None where that is not known."""
     return connection_string if dialect not in _OPTIONS else with_options(connection_string, _OPTIONS[dialect])
 
 

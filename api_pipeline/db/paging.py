@@ -64,6 +64,6 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
             )
         if isinstance(read, int) and str(said).strip() != str(read):
             raise DatabaseError(
-                f"The rows of {table} cannot be told apart: the ODBC driver cuts their ids and reads "
+                f"The rows of {table} cannot be distinguished: the ODBC driver cuts their ids and reads "
                 f"{str(said).strip()} as {read} (SQLite's cuts numbers above 2147483647); {_WAY_OUT}"
             )

@@ -24,13 +24,13 @@ class PreparedStatements:
 
     def __init__(self, *, is_odbc: bool) -> None:
         self._is_odbc = is_odbc
-        # By their text as it is sent, and whether the driver is told of long texts.
+        # By their text as it is sent, and whether the driver gets the lengths of long texts.
         self._prepared: dict[tuple[str, bool], tuple[str, Any]] = {}
 
     def run(self, raw: Any, bound: Bound, lengths: Sequence[int | None] | None) -> tuple[list[Row], int]:
         """Run a statement to the end of its last result; return the rows of its first result set, and its count.
 
-        `lengths` are those that the driver is told of the texts. Errors: the driver's own.
+        `lengths` are those of the texts, for the driver. Errors: the driver's own.
         """
         key = bound.sql, lengths is not None
         # The driver knows a statement again by its very object.

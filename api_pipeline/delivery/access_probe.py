@@ -1,4 +1,4 @@
-"""Send the receiver an empty array, to learn whether it answers us at all, apart from any record (contract 4)."""
+"""Send the receiver an empty array: the answer shows whether this run has access, whatever its records (contract 4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Receiver(Protocol):
 
 
 class AccessProbe:
-    """Know whether this run has access to the receiver, and how many requests it accepted.
+    """Whether this run has access to the receiver, and how many of its requests were accepted.
 
     All senders of a run share one. If several get a 403 at once, one of them probes and the others wait for its result.
     """
@@ -32,7 +32,7 @@ class AccessProbe:
         self.accepted = 0
 
     def note_accepted(self) -> None:
-        """Note that a request was accepted."""
+        """Record that a request was accepted."""
         self.accepted += 1
         self._has_access = True
 

@@ -70,7 +70,7 @@ class Delivery:
         """
         pool = list(self._records)
         if self._division.was_lost_before:
-            # From the other end than in the night before, so that neighbours who fail do not stand first every night.
+            # In the opposite order of last night, so that failing neighbours do not come first every night.
             pool.reverse()
         resolve(self, pool, self._first_post(pool))
         self._conclude()
@@ -85,7 +85,7 @@ class Delivery:
         return answer
 
     def meaning(self, answer: Answer) -> Meaning:
-        """Return what an answer leaves open."""
+        """Return what is to be done after an answer: nothing more, or which way to divide the records."""
         match answer:
             case Transient() if self._division.follows_records(answer):
                 return Meaning.TOO_LARGE
@@ -101,10 +101,10 @@ class Delivery:
                 return Meaning.SETTLED
 
     def condemn(self, rest: list[Record]) -> list[Record]:
-        """Reject the rest of a batch for the one reason that every record so far was rejected for, if there is one.
+        """Reject the rest of a batch too, if every record so far was rejected for one and the same reason.
 
-        Before that, a sample spread over the rest is sent one by one, because the bad records may only stand side by
-        side. Return the records that are still undecided.
+        Before that, a sample spread over the rest is sent one by one, because the bad records may merely be
+        neighbours. Return the records that are still undecided.
         """
         is_one_reason = len(self._refusals) >= _ENOUGH_REFUSED and len(self._kinds_of_refusals) == 1
         if self._accepted or not is_one_reason or len(rest) <= _SAMPLES:
@@ -178,7 +178,7 @@ class Delivery:
         return [record for position, record in enumerate(records) if position not in named]
 
     def post(self, records: Sequence[Record]) -> Answer:
-        """Send records. If the answer is unclear, remember that their outcome is open."""
+        """Send records. If the answer is unclear, record that their outcome is open."""
         division = self._division
         if division.end is not None:
             return division.end

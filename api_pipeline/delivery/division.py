@@ -59,7 +59,7 @@ class Division:
         return self.is_under_way and self.end is None
 
     def suspect(self, record: Record, answer: Transient) -> bool:
-        """Note that a record failed alone. Return False where this says nothing about the record."""
+        """Record that a record failed alone. Return False if its error says nothing about the record itself."""
         if not self.is_under_way or self.end is not None or not is_divisible(answer):
             return False
         self._suspects.append(Suspect(record, answer))
@@ -70,7 +70,7 @@ class Division:
         return True
 
     def accept(self) -> list[Suspect]:
-        """Note that records were accepted; return the suspects, which are therefore the cause of their errors."""
+        """Record that others were accepted, and return the suspects: they must be the cause of their own errors."""
         self._has_accepted_any = True
         return self._taken()
 

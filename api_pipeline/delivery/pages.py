@@ -30,7 +30,7 @@ _UNKNOWN = Baseline()
 
 
 class PlanOptions(NamedTuple):
-    """How rows are planned: `receiver` is the key of its baselines; `control_tables` whether they are kept.
+    """How rows are planned: `receiver` is the key of its baselines, `control_tables` whether these are kept.
 
     `schema_check` and `schema_codes` are "reject", "warn" or "off"; `limit` is the most rows taken, None for all;
     `testing` whether nothing is sent, and nothing recorded either. `people` are those with more than one row.
@@ -50,8 +50,8 @@ class PlanOptions(NamedTuple):
 class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
-    `child` is whose payload it is, "" where it cannot be read. `draft` is its step, where that was planned while the
-    payload was at hand. `is_anothers` says that the receiver holds the child by the record of another person.
+    `child` is whose payload it is, "" where it cannot be read. `draft` is its step, where it was planned right
+    after the payload was read. `is_anothers` says that the receiver holds the child by the record of another person.
     """
 
     row: StagedRow
@@ -77,8 +77,8 @@ class Page(NamedTuple):
 class _Read(NamedTuple):
     """Rows as they were read in one go, and the baselines of the children who were `asked` for.
 
-    `ended` are those of `Page`. On another `opening` of the connection none of it may be true: meanwhile another run
-    may have come and gone.
+    `ended` are those of `Page`. After a new `opening` of the connection nothing of it counts: meanwhile another run may
+    have worked.
     """
 
     opening: int
@@ -104,7 +104,7 @@ class Pages:
         self._children_of_living: Mapping[str, Set[str]] | None = None
 
     def note_ended(self, children: Iterable[str]) -> None:
-        """Note that what became of the records of these children is written back: what is read from now on shows it."""
+        """Record that these children's outcomes are written back, so that pages read from now on show them."""
         self._ended += children
 
     def read_ahead(self) -> None:
@@ -142,7 +142,7 @@ class Pages:
         return Page(self._db.run(lambda: self._due(read, examined)), blank, read.ended)
 
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
-        """Return which of these rows are due, once it is known what the receiver holds of their children."""
+        """Return the rows that are due, given what the receiver holds of their children."""
         every_row, control_tables = self.options.selection.every_row, self.options.control_tables
         examined = self._with_last_children(examined)
         if control_tables:
@@ -158,7 +158,7 @@ class Pages:
         return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
-        """Return rows with the baselines that were not read with them, or that another tool's rows tell."""
+        """Return the rows with the baselines that they lack: read now, or adopted from another tool's rows."""
         # What a text seemed to say may have stood elsewhere in it.
         others = {one.child for one in examined if one.child} - read.asked
         baselines = {**read.baselines, **self._recorded(others)}

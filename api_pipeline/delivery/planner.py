@@ -30,7 +30,7 @@ Step: TypeAlias = "Record | UpToDate | Invalid"
 
 
 class Planner:
-    """Plan the steps of the due rows in `pages`, and put into `counts` what is seen of them.
+    """Plan the steps of the due rows in `pages`, and count these rows in `counts`.
 
     `on_finding` receives each finding in a payload: person id and finding. `last_id` is that of the last due row seen,
     None where there was none; `is_complete` says that every due row was seen, or as many as the limit allows.

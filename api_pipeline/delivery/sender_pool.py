@@ -27,9 +27,9 @@ class Decided(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """How batches are sent: `senders` at once, `give_up_after` lost in a row. `pause` is before a second try of a 403.
+    """How batches are sent: `senders` at once. `pause` comes before the second try after a 403.
 
-    `stop` ends the sending, for a reason that may come from anywhere in the run.
+    After `give_up_after` lost batches in a row the run ends. `stop` ends it for any other reason.
     """
 
     receiver: Receiver
@@ -71,7 +71,7 @@ class SenderPool:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether every batch has ended and what was decided of it was taken."""
+        """Return whether every batch has ended and all outcomes were taken."""
         return self._under_way == 0
 
     def submit(self, batch: Batch) -> None:
@@ -80,7 +80,7 @@ class SenderPool:
         self._batches.put(batch)
 
     def take_decided(self, wait_s: float | None = None) -> list[Decided]:
-        """Return what has been decided up to now. Where nothing new has happened, wait so long for something."""
+        """Return the outcomes up to now; if there is nothing new, wait at most this long for something."""
         found: list[Decided] = []
         try:
             event = self._events.get_nowait() if wait_s is None else self._events.get(timeout=wait_s)
@@ -125,7 +125,7 @@ class SenderPool:
             stop.set(PipelineError(sentence))
 
     def _count(self, *, was_lost: bool) -> None:
-        """Count how a batch ended. Errors: ServiceUnavailable at the last of the failures that a run bears."""
+        """Count how a batch ended. Errors: ServiceUnavailable after too many failures in a row."""
         if self._breaker.count(failed=was_lost) and not self._sending.stop.is_set:
             raise ServiceUnavailable(
                 f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "

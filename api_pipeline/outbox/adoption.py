@@ -27,9 +27,9 @@ def adopt(
 ) -> dict[int, Baseline]:
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
-    It is recorded, unless `is_recording` is false. Where more than one row says what was sent of a child, the
-    first is believed. What was sent under another id than that of the row's child says nothing of this one, and what
-    was sent of a child whom another receiver holds says nothing of this receiver. Errors: DatabaseError.
+    It is recorded, unless `is_recording` is false. If more than one row says what was sent of a child, the first
+    counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
+    child whom another receiver holds. Errors: DatabaseError.
     """
     saying = _saying(rows)
     if not saying:
@@ -53,7 +53,7 @@ def known_elsewhere(store: StagingTable, receiver: str, children: Sequence[str])
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
     """Return the previous payloads of rows that are or were sent, by row id.
 
-    With a submission log people of whom it has an acceptance are left out: their baselines are recorded.
+    If there is a submission log, people with an acceptance in it are left out: their baselines are recorded.
     """
     sent = [row for row in rows if was_sent(row) and row.has_previous]
     if has_log and sent:

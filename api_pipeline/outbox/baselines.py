@@ -16,7 +16,7 @@ UNSTORABLE = Baseline()
 """Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
 OVERTAKEN = "sent without all control tables"
 """Stands in place of the receipt of a baseline that a run without all control tables has overtaken (`overtaken`)."""
-# Stands for a baseline that is recorded and that nobody can read, or believe.
+# Stands for a baseline that is recorded but cannot be read or is no longer true.
 _UNREADABLE = Baseline(in_doubt=InDoubt(None, sent_of=""))
 
 
@@ -29,10 +29,10 @@ class Baselines:
         self._copies: bool | None = None
 
     def read(self, children: Sequence[str]) -> dict[str, Baseline]:
-        """Return what the receiver holds of these children, where anything is recorded of them.
+        """Return the recorded baselines of these children, by child; a child without a record is left out.
 
-        It is `UNSTORABLE` for a child of whom nothing can be recorded. A text that the driver cannot decode may say
-        anything.
+        A child of whom nothing can be recorded gets `UNSTORABLE`. If the driver cannot decode a text, the receiver may
+        hold anything.
         """
         found: dict[str, Baseline] = {}
         in_doubt: dict[str, InDoubt] = {}
@@ -55,7 +55,7 @@ class Baselines:
         return found
 
     def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
-        """Return, by child, which run was the last about to send a record of it to the receiver."""
+        """Return, by child, the run that last marked a record of the child as in doubt."""
         rows = self._store.by_values("read_runs_of_notes", children, [self._receiver])
         return {str(row[0]): str(row[1]).strip() for row in rows}
 
@@ -89,7 +89,7 @@ class Baselines:
         self._store.change_by_values("replace_held_receipts", children, [receipt, self._receiver])
 
     def copy(self, rows: Sequence[Parameters]) -> set[str]:
-        """Record what the receiver holds where the staging table still has it; return the children of whom it had.
+        """Copy baselines from rows of the staging table that still have them; return the children for whom it worked.
 
         The database copies the payload itself. `rows` are the id of a row, the child, the SHA-256 of what was sent, the
         receipt, and when it was accepted. A payload that somebody edited meanwhile has another SHA-256, whatever the

@@ -29,7 +29,7 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
         first, last = min(old), max(old)
         count = store.connection.execute(store.sql("delete_old_log"), [first, last, before, table, receiver])
         if count < 0:
-            # A database that is told to give no counts (SQL Server's NOCOUNT) is asked how many lines are left.
+            # A database that gives no counts (SQL Server's NOCOUNT) is asked how many lines are left.
             there = sum(first <= int(line_id) <= last for line_id, _ in lines)
             count = there - int(store.connection.query(store.sql("count_log_lines"), [first, last])[0][0])
         yield count

@@ -1,8 +1,8 @@
 """Mark the children of whom a run without all control tables sends records (docs/decisions/0019).
 
-Such a run sends full payloads, and cannot keep up to date what is recorded of the receiver. What it overtakes must not
-be believed later. So each child is marked before its POST begins, in the table of baselines or, where that cannot be
-used, among the records in doubt. Of a marked child a later run knows only that the receiver may hold anything.
+Such a run sends full payloads and cannot update the baselines, which are then out of date: no later run may use them.
+So each child is marked before its POST begins, in the table of baselines or, where that cannot be used, among the
+records in doubt. To a later run a mark means that the receiver may hold anything of the child.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Overtaken:
             self.mark(sent)
         if deleted:
             self._place.empty(deleted)
-        # What a later record of the child meets does not bring the baseline back.
+        # Whatever becomes of a later record of the child, the baseline does not come back.
         for child in (*sent, *deleted):
             self._before.pop(child, None)
         self.undo(unsent)
@@ -109,7 +109,7 @@ class _AmongBaselines:
 
 
 class _AmongRecordsInDoubt:
-    """Marks as records in doubt of which nobody knows what they lead to. One that was there before is not put back."""
+    """Marks as records in doubt without a text. A record in doubt that a mark replaces is not put back."""
 
     def __init__(self, baselines: Baselines, run_id: str) -> None:
         self._baselines = baselines
@@ -125,14 +125,14 @@ class _AmongRecordsInDoubt:
         self._baselines.clear_in_doubt([child])
 
     def empty(self, children: Sequence[str]) -> None:
-        # There may be a baseline that cannot be seen tonight: the child stays one of whom nobody knows.
+        # There may be a baseline that cannot be read tonight, so the child stays marked.
         self.mark(children, self._baselines.runs_in_doubt(children).keys())
 
 
 def overtaken_by(store: StagingTable, receiver: str, run_id: str) -> Overtaken | None:
-    """Return what marks children where not all control tables can be used, None where nothing is recorded at all.
+    """Return what marks children if a control table is missing, None if there is no table of baselines at all.
 
-    Errors: DatabaseError where baselines may be recorded that can neither be used nor be marked.
+    Errors: DatabaseError if there may be baselines that can neither be used nor be marked.
     """
     baselines, tables = Baselines(store, receiver), store.tables
     if store.has_columns({tables.held: "receiver, la_child_id, held_payload, held_hash, receipt, accepted_at"}):
@@ -150,5 +150,5 @@ def overtaken_by(store: StagingTable, receiver: str, run_id: str) -> Overtaken |
         why = str(error)
     raise DatabaseError(
         f"The control table {tables.held} is there and cannot be used, and neither can {tables.unconfirmed}: a later "
-        f"run would believe what this one overtakes. Nothing was sent. {why}"
+        f"run would use what this one overtakes. Nothing was sent. {why}"
     )

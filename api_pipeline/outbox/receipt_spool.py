@@ -74,8 +74,8 @@ class ReceiptSpool:
     def read(self) -> list[SpooledReceipt]:
         """Return the saved receipts; a last line cut short by a power cut is passed over.
 
-        What runs on the whole table left is moved to the first shard that asks, and what shards left to a run on the
-        whole table: beside that one no other can be at work. Errors: DatabaseError (disk).
+        Receipts that a run on the whole table left go to the first shard that reads, and receipts that shards left go
+        to a run on the whole table, beside which no shard can be at work. Errors: DatabaseError (disk).
         """
         try:
             for path in self._left_by_others():

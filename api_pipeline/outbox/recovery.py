@@ -133,9 +133,9 @@ class Recovery:
         return runs.get(receipt.la_child_id) == receipt.run_id
 
     def _of_known_runs(self, receipts: Sequence[SpooledReceipt]) -> list[SpooledReceipt]:
-        """Return the receipts of runs that the database knows: anybody could have written the file.
+        """Return the receipts whose runs are in the database: anybody could have written the file.
 
-        With the control tables the records in doubt say so later; without them the journal does.
+        With the control tables the records in doubt show it later; without them the journal shows it.
         """
         if self._to.control_tables:
             return list(receipts)

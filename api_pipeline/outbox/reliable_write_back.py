@@ -162,7 +162,7 @@ class ReliableWriteBack:
         return self._db.run(partial(self._write_back.close_superseded, groups)) if groups else 0
 
     def forget(self, records: Sequence[Record]) -> None:
-        """Take the marks "in doubt" off records that were never sent. A mark that stays does no harm."""
+        """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""
         children = [record.la_child_id for record in records if not record.was_in_doubt]
         if not self._marks or not children or self._has_failed:
             return

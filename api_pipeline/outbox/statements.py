@@ -48,7 +48,7 @@ class Statements:
     def sql(self, name: str, **pieces: str | int) -> str:
         """Return a named statement of `queries.sql` with the table names, the database's own words and `pieces` in.
 
-        One that reads a page is told its `size`.
+        One that reads a page needs its `size`.
         """
         text = self._texts[name]
         return text.format(**pieces) if pieces else text
@@ -58,8 +58,8 @@ class Statements:
     ) -> list[Row]:
         """Return the rows of a statement that looks up ids, people or children, a hundred values in one statement.
 
-        `shared` are the parameters that stand before those of the values. If the statement has both several times,
-        `times` says how often. `pieces` are other parts of its SQL.
+        `shared` are the parameters that stand before those of the values. `times` says how often the statement has
+        both. `pieces` are other parts of its SQL.
         """
         rows: list[Row] = []
         sql = self.sql(name, **pieces)

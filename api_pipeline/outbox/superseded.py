@@ -15,7 +15,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 
 
 class RowsOfPerson(NamedTuple):
-    """The rows of a person who has several: the newest's id, whether it is `sent`, and the older ones still open.
+    """The rows of a person with more than one: the newest's id, whether it is `sent`, and the older ones still open.
 
     `sent_before` is the id of the newest older row that is `sent`.
     """

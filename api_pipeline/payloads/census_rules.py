@@ -94,7 +94,7 @@ RULES: tuple[Rule, ...] = (
 def cross_field_findings(data: Members, as_of: date) -> list[Finding]:
     """Return what a payload breaks of the returns' rules, in the table's order.
 
-    `data` has parts only of the types that the schema says, and no dates that are none: see `schema_check.sound_parts`.
+    `data` has only values of the schema's types, and only valid dates: see `schema_check.sound_parts`.
     """
     broken: Broken = []
     if details := data.get(_DETAILS):

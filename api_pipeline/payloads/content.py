@@ -34,7 +34,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def what_is_said(name: str, value: Any, shape: ObjectShape) -> Any:
-    """Return a member without elements that say nothing, None where nothing is left; its objects stay as they are."""
+    """Return a member without its purged elements, None where nothing is left; objects within it stay as they are."""
     if name == "purge" and shape.can_be_purged:
         return None
     if type(value) not in CONTAINERS:

@@ -41,8 +41,8 @@ _WHOLE = Difference(is_whole=True)
 def compare(held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape, *, is_full: bool) -> Difference:
     """Return how what `held` and `now` say of one object differs (see `content`).
 
-    `is_full` says that unchanged parts will be sent as well, which an array with ambiguous keys does not bear. Unless
-    they are, parts that are the same in both are not looked into: from one night to the next most are.
+    `is_full` says that unchanged parts are sent as well, which an array with ambiguous keys does not allow. Otherwise
+    parts that are equal in both are not examined: most are, from one night to the next.
     """
     result = Difference()
     differing = {}
@@ -214,7 +214,7 @@ def _take_in(result: Difference, name: str, inner: Difference) -> None:
 
 
 def has_keys(elements: Any, key: str) -> bool:
-    """Return whether an array's elements can be told apart: each an object with a key of its own."""
+    """Return whether each element of an array is an object with a key of its own."""
     if type(elements) is not list:
         return False
     try:
@@ -228,19 +228,19 @@ def has_keys(elements: Any, key: str) -> bool:
 
 
 def has_ambiguous_keys(payload: Members, shape: ObjectShape) -> bool:
-    """Return whether elements of one of the payload's own arrays, not of arrays within them, cannot be told apart."""
+    """Return whether elements of one of the payload's own arrays lack a key; arrays within these are not looked at."""
     return any(_is_ambiguous(value, shape.members.get(name)) for name, value in payload.items())
 
 
 def ambiguous_at_any_depth(payload: Members, shape: ObjectShape) -> bool:
-    """Return whether elements of any array in a payload cannot be told apart; purged and null parts count as well."""
+    """Return whether elements of any array in a payload lack a key of their own; purged and null parts count too."""
     return _any_ambiguous([payload], shape)
 
 
 def _any_ambiguous(objects: list[Members], shape: ObjectShape) -> bool:
-    """Return whether elements of any array at any depth in one of these objects cannot be told apart.
+    """Return whether elements of any array in one of these objects, at any depth, lack a key of their own.
 
-    Member by member through all objects: from object to object with a call for each takes a third longer.
+    It looks at one member in all objects at a time: a call for each object takes a third longer.
     """
     for name, array in shape.keyed:
         for one in objects:
@@ -257,7 +257,7 @@ def _any_ambiguous(objects: list[Members], shape: ObjectShape) -> bool:
 
 
 def _is_ambiguous(value: Any, member: Shape | None) -> bool:
-    """Return whether a new array could be merged with an empty one at the receiver, which its keys do not allow."""
+    """Return whether a new array has ambiguous keys, so that the receiver cannot merge it even with an empty one."""
     return isinstance(member, KeyedShape) and isinstance(value, list) and not has_keys(value, member.key)
 
 

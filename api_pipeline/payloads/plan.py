@@ -1,7 +1,8 @@
 """What is sent for a row: a full record, a delta, a purge or a deletion (contract 4). Pure.
 
-`plan` compares what is staged with the baseline. A purge that must be accepted first carries the record that follows it
-(`Record.then`). If a run stops between the two, the next run plans from what is held then, and finishes.
+`plan` compares the staged payload with the baseline. If something must be purged first, the purge carries the record
+that follows it (`Record.then`). If a run stops between the two, the next run plans from what is held then, and
+finishes.
 """
 
 from __future__ import annotations
@@ -46,8 +47,7 @@ class Policy(NamedTuple):
 def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -> Record | UpToDate:
     """Return the smallest record that leads to the payload from every state the receiver may be in, or a purge first.
 
-    What left the time window stays with the receiver: it is put into what the payload leads to before anything is
-    compared.
+    Parts that left the time window stay at the receiver: they are added to the target before anything is compared.
     """
     if row.is_deleted:
         return _record(_Goal(row, payload, payload, baseline, ""), RecordKind.DELETION, _deletion_body(payload), None)
@@ -64,10 +64,10 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
 
 
 class _Goal(NamedTuple):
-    """What is to be reached for a row: `payload` is what a full record says, `after` what the receiver holds then.
+    """The target of a row: `payload` is what a full record says, `after` what the receiver then holds.
 
-    They differ in the parts that left the time window. `baseline` is what the receiver may hold before, and `intent` is
-    written down before the POST begins (`Record.intent_hash`).
+    They differ in the parts that left the time window. `baseline` is what the receiver may hold before; `intent` is
+    stored before the POST begins (`Record.intent_hash`).
     """
 
     row: StagedRow
@@ -82,7 +82,7 @@ class _Goal(NamedTuple):
         return UpToDate(self.row, self.payload.la_child_id, self.baseline.receipt)
 
     def keeping(self, states: Sequence[str | None]) -> _Goal:
-        """Return the goal with those parts of these states kept that left the time window."""
+        """Return the goal with the parts of these states added that left the time window."""
         if not self.row.retained:
             return self
         data = self.payload.data
@@ -92,7 +92,7 @@ class _Goal(NamedTuple):
 
 
 def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | UpToDate:
-    """Return the record that is right whichever of these states is the receiver's."""
+    """Return the record that is right whichever of these states the receiver is in."""
     known = [state for text in states if (state := _read(text)) is not None]
     # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
     if len(known) < len(states):
@@ -106,7 +106,7 @@ def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record |
     is_in_doubt = len(known) > 1
     is_full = is_in_doubt or not policy.deltas or _carries_purge(goal.payload)
     if is_full and ambiguous_at_any_depth(after, shape):
-        # What is equal is sent again too, and elements that cannot be told apart do not bear that.
+        # Equal parts are sent again too, which elements without keys of their own do not allow.
         differences = [
             one if one.is_whole else compare(state, after, shape, is_full=True)
             for one, state in zip(differences, known, strict=True)
@@ -205,7 +205,7 @@ def _purge(goal: _Goal, body: bytes, held_after: str, policy: Policy) -> Record:
 def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Record | UpToDate:
     """Return the staged payload alone (PURGE_VANISHED=false); what vanished from it stays at a receiver that merges.
 
-    It goes even where only something vanished: a receiver that replaces forgets that by it.
+    It is sent even if the only difference is a part that vanished: a receiver that replaces then drops that part.
     """
     shape = record_shape()
     record = _full(goal, {})
@@ -230,7 +230,7 @@ def _deletion_body(payload: Payload) -> bytes:
 
 
 def _read(text: str | None) -> Members | None:
-    """Return what a state says, None where nobody can know."""
+    """Return what a state says, None where that is not known."""
     try:
         value = orjson.loads(text or "")
     except orjson.JSONDecodeError:

@@ -65,7 +65,7 @@ class Payload:
         return replace(self, text=text, encoded=encoded, nulls_removed=0, digest=digest, is_sound=False, _data=data)
 
     def put_aside(self) -> None:
-        """Let go of the value: many of them together are more than a processor keeps at hand."""
+        """Drop the value: the values of many payloads together exceed the processor's caches."""
         self._data = None
 
 

@@ -1,7 +1,7 @@
 """Parts of a record that left the payload only because they left the time window of `stage`.
 
-Unless PURGE_LEFT_WINDOW is set, such retained parts stay at the receiver: no record purges them. The baseline goes on
-naming them, so that they are purged once they vanish from the SSD as well. Pure.
+Unless PURGE_LEFT_WINDOW is set, no record purges these retained parts, so that the receiver keeps them. They stay in
+the baseline, so that they are purged once they vanish from the SSD as well. Pure.
 """
 
 from __future__ import annotations

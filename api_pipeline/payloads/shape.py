@@ -36,7 +36,7 @@ class ObjectShape:
 
 
 class KeyedShape(NamedTuple):
-    """An array whose elements are told apart by the member `key`."""
+    """An array whose elements are identified by the member `key`."""
 
     key: str
     element: ObjectShape

@@ -1,4 +1,4 @@
-"""Values that a check takes and a receiver reads otherwise, or that a database made up: warnings, never refusals.
+"""Values that are valid but may not be meant: warnings, never refusals.
 
 Example: the date 1900-01-01, which a database writes where it has none. Nearly every payload has no such value. So the
 text is searched once, and the values are looked at only where the search finds something. Pure.

@@ -28,7 +28,7 @@ class Keyed(Protocol):
 
     @property
     def key(self) -> str:
-        """Return the key by which it is told from its neighbours."""
+        """Return the key that distinguishes it from its neighbours."""
 
     @property
     def body(self) -> bytes:
@@ -50,7 +50,7 @@ class AllAlike(Exception):
 class Delivery(Generic[One]):
     """The delivery of a collection's records in one direction: the `bisect.Sender` of TEC.
 
-    `ask` makes one request; `accepted` and `refused` are told the outcomes of each as soon as they are known; `shrink`
+    `ask` makes one request; `accepted` and `refused` get the outcomes of each as soon as they are known; `shrink`
     how many records the receiver turned out to take. `was_any_taken` is whether it ever took one of the collection, so
     that a refusal is a record's own matter.
     """

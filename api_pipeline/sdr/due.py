@@ -36,7 +36,7 @@ class Sendable:
 
 
 class Due:
-    """Reads the records that are due, up to the limit of the run. `progress` is told how many are unchanged."""
+    """Reads the records that are due, up to the limit of the run. `progress` gets the number of unchanged ones."""
 
     def __init__(self, store: Store, scope: Scope, options: Options, progress: Callable[[int], None]) -> None:
         self._store = store
@@ -61,7 +61,7 @@ class Due:
     ) -> Iterator[list[StagedRecord]]:
         """Yield the differing records of a collection in batches of at most `size()`, as it is then.
 
-        `withhold` is told of the rows that cannot be sent.
+        `withhold` gets the rows that cannot be sent.
         """
         sendable = Sendable(self._store, collection, self._options)
         waiting: list[StagedRecord] = []

@@ -128,7 +128,7 @@ class StagedRecord:
 
     @property
     def key(self) -> str:
-        """Return the key by which a refused record is told from its neighbours."""
+        """Return the key that distinguishes a refused record from its neighbours."""
         return self.local_id
 
     def __repr__(self) -> str:
@@ -144,7 +144,7 @@ class VanishedRecord:
 
     @property
     def key(self) -> str:
-        """Return the key by which a refused record is told from its neighbours."""
+        """Return the key that distinguishes a refused record from its neighbours."""
         return self.local_id
 
 

@@ -172,7 +172,7 @@ class TecReceiver:
                 )
             return content
 
-        # Two rules may say the same of the same record, so results are told apart by their place alone.
+        # Two rules may say the same of the same record, so only their place distinguishes results.
         entries = returns.read_all(self._bounded(ask), lambda call, place, _: (call, place))
         return [_finding(number, entry) for number, entry in enumerate(entries, 1) if isinstance(entry, dict)]
 

@@ -34,7 +34,7 @@ _One = TypeVar("_One", bound=Keyed)
 
 
 class Submission:
-    """One run of `submit` in an open session. `progress` is told of each record that is done."""
+    """One run of `submit` in an open session. `progress` gets each record that is done."""
 
     def __init__(
         self, session: Session, options: Options, summary: Summary, progress: Callable[[int], None] = lambda _: None

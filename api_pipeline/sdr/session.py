@@ -110,7 +110,7 @@ class Session:
         return False
 
     def was_taken(self) -> None:
-        """Remember that TEC accepted the token with a request."""
+        """Record that TEC accepted the token with a request."""
         self._is_fresh = False
 
     def replace(self) -> None:

@@ -191,7 +191,7 @@ def value_errors(name: str, text: str) -> list[str]:
 
 
 def _try_endpoint(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> None:
-    """Walk to the receiver where all its values are there; what fails is told, and stops nothing."""
+    """Test the way to the receiver if all its values are there; an error is shown and stops nothing."""
     missing = [name for name, _ in _PORTAL if name not in values]
     if missing:
         dialogue.say(f"   Not tried: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set yet.")

@@ -33,7 +33,7 @@ MOST_PARAMETERS = 2000
 
 # A text of more UTF-16 units than this goes out as NTEXT unless it is declared.
 LONGEST_PLAIN_TEXT = 2000
-# The lengths in UTF-16 units by which SQL Server is told of short texts: ids and words, names, and all others.
+# The lengths in UTF-16 units that SQL Server gets for short texts: ids and words, names, and all others.
 _DECLARED_LENGTHS = (64, 256, LONGEST_PLAIN_TEXT)
 UNLIMITED = 0
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?([a-z]*)")
@@ -48,7 +48,7 @@ _TYPES = {
     # SQLite's types belong to values; a CAST to a time would make a number of it.
     Dialect.SQLITE: {},
 }
-# PostgreSQL takes a parameter in a list of rows for text unless it is told otherwise.
+# PostgreSQL takes a parameter in a list of rows for text unless it is cast.
 _ALWAYS_CAST = {
     Dialect.SQLSERVER: frozenset({"time"}),
     Dialect.POSTGRESQL: frozenset({"number", "time", "bytes"}),

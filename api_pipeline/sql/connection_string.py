@@ -124,7 +124,7 @@ def redacted_connection_string(text: str) -> str:
     """Return a connection string fit to be shown: server, database and user stay, anything that may be a secret is ***.
 
     What is shown are the values of harmless keywords, unless a value holds signs from which a brace that was never
-    closed could be told; every other value, and any part that is not a pair, is hidden.
+    closed is known; every other value, and any part that is not a pair, is hidden.
     """
     if is_embedded(text):
         return _IN_PATH.sub(HIDDEN, text)

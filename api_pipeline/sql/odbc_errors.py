@@ -34,7 +34,7 @@ _USUAL_PORTS = (("sqlserver", 1433), ("postgresql", 5432))
 class ConnectionFacts:
     """What a connection string says, without anything secret; "" for what it leaves out.
 
-    `login` is its kind: trusted, a named login, an Entra ID login, none. `port` is None where it cannot be told, as
+    `login` is its kind: trusted, a named login, an Entra ID login, none. `port` is None where it is not known, as
     for a named instance of SQL Server.
     """
 

@@ -32,7 +32,7 @@ _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _UPN_LENGTH = 13
 _MOST_FACTORS = 41
 _NO_FACTOR = "21"
-# As many different texts of one column as are remembered; descriptions of codes are far fewer.
+# How many different texts of one column are kept; descriptions of codes are far fewer.
 _REMEMBERED = 4096
 
 

@@ -64,8 +64,8 @@ SENTENCES: dict[Conversion, str] = {
     Conversion.SCORE: "A whole number; without one the item is left out.",
     Conversion.REFERRAL_SOURCE: "The code that the text begins with. Only listed codes.",
     Conversion.FLAG: "Y, T, 1, TRUE: true. N, F, 0, FALSE: false. Anything else is left out.",
-    Conversion.FACTORS: 'Codes from `["1A"]` or `{"1A": "Yes"}`, those of several rows merged, each once, at most 41; '
-    "21 only alone.",
+    Conversion.FACTORS: 'Codes from `["1A"]` or `{"1A": "Yes"}`, those of more than one row merged, each once, at '
+    "most 41; 21 only alone.",
     Conversion.OUTCOME_FLAG: "`CP_CONFERENCE_FLAG` of the JSON: Y, T, 1, true: true. N, F, 0, false: false. Anything "
     "else is left out.",
     Conversion.LATEST_DATE: "The latest day of the enquiry's conferences.",

@@ -45,7 +45,7 @@ class _IntegratedTunnel:
             super().connect()  # type: ignore[misc] # the same
 
     def _tunnel(self) -> None:
-        """Open the tunnel; a proxy that asks is told who the current user is. Errors: OSError."""
+        """Open the tunnel, and log in as the current user where the proxy asks for it. Errors: OSError."""
         response = self._log_in(self._scheme) if self._scheme else self._ask(None)
         scheme = _offered(response)
         if response.status == _PROXY_WANTS_LOGIN and scheme and not self._scheme:

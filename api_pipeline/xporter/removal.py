@@ -13,7 +13,7 @@ from api_pipeline.xporter.landing.removal import purge_school
 def remove_school(store: LandingStore, estab: str, secret_in_settings: str | None) -> int:
     """Remove every landed row of a school; return how many. The proof of it stays in `xporter_school`.
 
-    The secret that stands in the settings is remembered by its fingerprint: it does not bring the school back.
+    The fingerprint of the secret in the settings is kept, so that this secret does not bring the school back.
     Errors: SettingsError for a school that is not known, AlreadyRunning, DatabaseError.
     """
     store.check()

@@ -29,7 +29,7 @@ class Host(Protocol):
 
 
 class _BadBody(Exception):
-    """The body's length is not told in a way that can be read."""
+    """The request does not say in a readable way how long its body is."""
 
 
 class Handler(BaseHTTPRequestHandler):

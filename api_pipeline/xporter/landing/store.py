@@ -158,7 +158,7 @@ class LandingStore:
     def has_updated(self, statement: str, values: Sequence[object], state: str, **key: object) -> bool:
         """Run an update of the row of `key` in a state table; return whether there is such a row.
 
-        A database that is told to give no counts (SQL Server's NOCOUNT) is asked for the row itself.
+        A database that gives no counts (SQL Server's NOCOUNT) is asked for the row itself.
         """
         count = self.connection.execute(self.sql(statement), values)
         if count < 0:
