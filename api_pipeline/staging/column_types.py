@@ -1,7 +1,9 @@
 """What SQL Server's catalogue says of the SSD's columns, and how the statements that read them must say it. Pure.
 
 No ODBC driver for Python reads DATETIMEOFFSET, so such a date is cast to its local time. Two columns of different
-collations cannot be compared (error 468) unless the statement names one.
+collations cannot be compared (error 468) unless the statement names one. Under a collation whose name begins with SQL_,
+VARCHAR sorts otherwise than NVARCHAR ('a-c' is less than 'ab', N'a-c' is greater than N'ab'), and a text travels as
+NVARCHAR: a range of ids that were sorted as VARCHAR is compared as VARCHAR too, or people would be missing in it.
 """
 
 from __future__ import annotations
@@ -14,18 +16,33 @@ from api_pipeline.sql.statements import NamedSql
 from api_pipeline.staging.tables import SSD_TABLES, SsdKind
 
 _WITH_ZONE = "datetimeoffset"
+_NARROW = frozenset({"varchar", "char"})
+_PERSON = "pers_person_id"
+_COMPARED = re.compile(r"(\b\w+_person_id (?:=|>=|<=) )\?")
 _COLUMNS = {(table.name, column.name): column for table in SSD_TABLES for column in table.columns}
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnTypes:
-    """Which date columns have a zone, and whether the ids have more than one collation."""
+    """Which date columns have a zone, and whether the ids have more than one collation.
+
+    `is_narrow` says that the ids of ssd_person are VARCHAR, `has_wide` that those of people elsewhere are NVARCHAR.
+    """
 
     with_zone: frozenset[str] = frozenset()
     is_mixed: bool = False
+    is_narrow: bool = False
+    has_wide: bool = False
+
+    @property
+    def orders_differ(self) -> bool:
+        """Return whether some tables sort the ids of people in another way than ssd_person."""
+        return self.is_mixed or (self.is_narrow and self.has_wide)
 
     def applied(self, sql: NamedSql) -> NamedSql:
-        """Return a reading statement that casts the dates with a zone in its list of columns."""
+        """Return a reading statement that casts the dates with a zone in its list of columns, and ids to VARCHAR."""
+        if self.is_narrow:
+            sql = NamedSql(_COMPARED.sub(r"\1CAST(? AS VARCHAR(100))", sql), sql.name)
         if not self.with_zone:
             return sql
         names = "|".join(sorted(self.with_zone))
@@ -38,6 +55,8 @@ def column_types(rows: Iterable[Sequence[str | None]], schema: str) -> ColumnTyp
     """Return what rows of `see_types_sqlserver` say; of the tables of `schema` alone where it is given."""
     with_zone: set[str] = set()
     collations: set[str] = set()
+    narrow: set[str] = set()
+    wide: set[str] = set()
     for found, table, name, data_type, collation in rows:
         column = _COLUMNS.get(((table or "").lower(), (name or "").lower()))
         if column is None or (schema and schema.lower() != (found or "").lower()):
@@ -46,4 +65,6 @@ def column_types(rows: Iterable[Sequence[str | None]], schema: str) -> ColumnTyp
             with_zone.add(column.name)
         elif column.name.endswith("_id") and collation:
             collations.add(collation)
-    return ColumnTypes(frozenset(with_zone), len(collations) > 1)
+            if column.name.endswith("_person_id"):
+                (narrow if data_type in _NARROW else wide).add(column.name)
+    return ColumnTypes(frozenset(with_zone), len(collations) > 1, _PERSON in narrow, bool(wide))

@@ -72,7 +72,7 @@ class Reader:
             self._see(table)
         self._see_types()
         self._see_blanks()
-        self._orders_differ = self._types.is_mixed or self._sees_numbers_and_texts()
+        self._orders_differ = self._types.orders_differ or self._sees_numbers_and_texts()
         if self._source.filter_table and not self._has_filter():
             raise DatabaseError(
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
@@ -134,7 +134,7 @@ class Reader:
 
     def _asked_for(self) -> list[tuple[Any, ...]]:
         """Return the ids of COHORT_PERSON_IDS as the SSD spells them; say which it does not have."""
-        sql = load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names)
+        sql = self._types.applied(load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names))
         asked = list(dict.fromkeys(self._source.person_ids))
         found = {person: self._connection.query(sql, [person]) for person in asked}
         missing = [person for person in asked if not found[person]]

@@ -52,6 +52,41 @@ def test_tables_of_another_schema_and_columns_not_read_say_nothing() -> None:
     assert column_types(rows, "DBO") == ColumnTypes()
 
 
+def person(column: str, data_type: str, collation: str | None = OTHER) -> tuple[str, str, str, str, str | None]:
+    table = "ssd_person" if column.startswith("pers") else "ssd_disability"
+    return ("dbo", table, column, data_type, collation)
+
+
+@pytest.mark.parametrize(
+    ("people", "others", "is_narrow", "orders_differ"),
+    [
+        ("nvarchar", "nvarchar", False, False),
+        ("nvarchar", "varchar", False, False),
+        ("varchar", "varchar", True, False),
+        ("char", "varchar", True, False),
+        ("varchar", "nvarchar", True, True),
+    ],
+)
+def test_ids_sorted_as_varchar_are_compared_as_varchar(
+    people: str, others: str, is_narrow: bool, orders_differ: bool
+) -> None:
+    found = column_types([person("pers_person_id", people), person("disa_person_id", others)], "")
+
+    assert (found.is_narrow, found.orders_differ) == (is_narrow, orders_differ)
+
+
+@pytest.mark.parametrize("name", [*(statement.name for statement in READING), "is_person", "people_of_chunk"])
+def test_every_id_of_a_person_is_cast_to_the_type_that_sorts_it(name: str) -> None:
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "alike": "", "filter": ""}
+    sql = load(FILE)[name].sql.format(**pieces)
+
+    cast = ColumnTypes(is_narrow=True).applied(sql)
+
+    assert cast.count("CAST(? AS VARCHAR(100))") == cast.count("?") == sql.count("?")
+    assert cast.name == sql.name
+    assert ColumnTypes(EVERY_DATE, is_narrow=True).applied(sql).count("CAST(? AS VARCHAR(100))") == sql.count("?")
+
+
 @pytest.mark.parametrize("statement", READING, ids=lambda statement: statement.name)
 def test_statement_with_both_repairs_is_t_sql_that_reads_the_same_columns(statement: object) -> None:
     sql = getattr(statement, "sql")  # noqa: B009 - a parameter's type
