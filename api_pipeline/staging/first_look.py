@@ -7,7 +7,8 @@ decides about the cohort. Where no row is staged yet nothing can be deleted, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import orjson
@@ -15,6 +16,7 @@ import orjson
 from api_pipeline.db import in_chunks
 from api_pipeline.errors import Interrupted
 from api_pipeline.staging import guard, tables
+from api_pipeline.staging.changes import is_same
 from api_pipeline.staging.chunk import Chunk
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.joining import OF_OTHERS
@@ -81,6 +83,11 @@ class FirstLook:
         self._summary.kept = len(left) - len(vanished)
         return vanished
 
+    @property
+    def ahead(self) -> Collection[Chunk]:
+        """The chunks that were built and kept: all of them, unless very many people changed."""
+        return self._ahead.values()
+
     def take(self, people: Sequence[str]) -> Chunk:
         """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
         return self._ahead.pop(people[0]) if people[0] in self._ahead else self._build(people)
@@ -100,8 +107,12 @@ def refusal(
     request: StageRequest,
     heads: HeadsOf,
     leaving: Sequence[str],
+    ahead: Iterable[Chunk],
 ) -> guard.StagingRefused | None:
-    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
+    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not.
+
+    `ahead` are the chunks that the first look kept: what vanished from the SSD is counted in them.
+    """
     if request.max_deleted_share is None or not heads:
         return None
     live = {head.id: person for person, rows in heads.items() for head in rows if not head.is_deleted}
@@ -113,9 +124,33 @@ def refusal(
             emptied_tables=guard.emptied(reader.empty_tables(), _payloads(writer, live)),
             max_share=request.max_deleted_share,
         )
+        gone = _gone_parts(writer, heads, ahead)
+        if any(map(guard.are_many, gone.values())):
+            staged: Counter[str] = Counter()
+            for payload in _payloads(writer, live):
+                staged.update(guard.parts_of(payload))
+            guard.check_parts(gone, staged, request.max_deleted_share)
     except guard.StagingRefused as reason:
         return reason
     return None
+
+
+def _gone_parts(writer: Writer, heads: HeadsOf, ahead: Iterable[Chunk]) -> Counter[str]:
+    """Return how many parts of each kind vanished from the SSD, of people who stay and whose payload changed."""
+    gone: Counter[str] = Counter()
+    for chunk in ahead:
+        changed = [
+            (head.id, person)
+            for person, version in chunk.versions.items()
+            for head in heads.get(person, ())
+            if not (head.is_deleted or is_same(head.hash, version))
+        ]
+        for part in in_chunks(changed, ROWS_IN_A_CHUNK):
+            for row in writer.rows(dict(part)):
+                staged, now = parsed(row.json_payload), parsed(chunk.versions[row.person_id].text)
+                if staged and now:
+                    gone.update(guard.gone_parts(staged, now, chunk.outside[row.person_id]))
+    return gone
 
 
 def _payloads(writer: Writer, people: Mapping[int, str]) -> Iterator[Mapping[str, Any]]:

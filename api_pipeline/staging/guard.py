@@ -1,17 +1,23 @@
 """Stop a staging on an SSD that is being refilled or is half loaded (mapping 8 and 10). Pure.
 
-Such an SSD looks like one in which children, or a whole kind of record, were deleted. A table that is empty matters
-only where something that is staged came from it: then it was not empty before.
+Such an SSD looks like one in which children, or many or all records of a kind, were deleted. A table that is empty
+matters only where something that is staged came from it: then it was not empty before. Of a table that holds too
+little, the staged payloads tell how much is gone: parts that are in them, and not in the SSD.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from api_pipeline.errors import DatabaseError
+from api_pipeline.model import ElementPath
+from api_pipeline.payloads.retained import paths_in
 from api_pipeline.staging import tables
 
+# So few parts of a kind may go in any night: corrections, not a table that holds too little.
+FEWEST_PARTS = 20
 _CHILD = {
     "former_unique_pupil_number": tables.LINKED_IDENTIFIER,
     "postcode": tables.ADDRESS,
@@ -65,6 +71,48 @@ def emptied(empty: Collection[str], payloads: Iterable[Mapping[str, Any]]) -> li
         if found == missing:
             break
     return sorted(found)
+
+
+def parts_of(payload: Mapping[str, Any], outside: Collection[ElementPath] = ()) -> Counter[str]:
+    """Return how many parts of each kind a payload has: its elements by the name of their array, a block once.
+
+    Those that are among `outside`, or within one of these, do not count.
+    """
+    paths = paths_in(dict(payload))
+    if outside:
+        paths = {path for path in paths if not any(path[:end] in outside for end in range(1, len(path) + 1))}
+    # The path of an element ends with its id, that of a block with its name. A block may stand in every episode.
+    found = Counter(path[-2] for path in paths if len(path) % 2 == 0)
+    found.update({path[-1] for path in paths if len(path) % 2})
+    return found
+
+
+def gone_parts(staged: Mapping[str, Any], now: Mapping[str, Any], outside: Collection[ElementPath]) -> Counter[str]:
+    """Return how many parts of each kind a child had when it was staged, and has no longer in the SSD.
+
+    `outside` is what left the time window: it is in the SSD. Numbers are compared, because ids may be renumbered.
+    """
+    return parts_of(staged, outside) - parts_of(now)
+
+
+def check_parts(gone: Mapping[str, int], staged: Mapping[str, int], max_share: float) -> None:
+    """Let a staging go on, or not. By kind: `gone` are the parts that vanished from the SSD, of all that are `staged`.
+
+    Errors: StagingRefused naming kinds and numbers, and what to do.
+    """
+    lost = [kind for kind in sorted(gone) if are_many(gone[kind]) and gone[kind] / staged[kind] > max_share]
+    if lost:
+        numbers = ", ".join(f"{gone[kind]} of {staged[kind]} {kind}" for kind in lost)
+        raise StagingRefused(
+            f"No longer in the SSD: {numbers} that are staged, more than MAX_DELETED_SHARE ({max_share:g}) allows. The "
+            "SSD may be half loaded; nothing was changed. See whose with --dry-run. Stage again when it is refilled, "
+            "or with --allow-deletions if it is right."
+        )
+
+
+def are_many(parts: int) -> bool:
+    """Return whether so many parts of one kind do not go in a usual night."""
+    return parts >= FEWEST_PARTS
 
 
 def check(*, live_rows: int, leaving: int, emptied_tables: Collection[str], max_share: float) -> None:

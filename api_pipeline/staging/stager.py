@@ -64,7 +64,8 @@ class Stager:
         self._builder = self._make_builder()
         self._summary.people = len(people)
         leaving = self._look.leaving(people, self._heads, stop)
-        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving)
+        ahead = self._look.ahead
+        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving, ahead)
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()

@@ -86,7 +86,8 @@ STAGING_SETTINGS = (
         "MAX_DELETED_SHARE",
         Group.STAGING,
         SettingKind.NUMBER,
-        "A staging that would delete more than this share of the rows stops and changes nothing.",
+        "A staging that would delete more than this share of the rows stops and changes nothing. So does one in which "
+        "20 or more parts of one kind, such as plans, and more than this share of those, are no longer in the SSD.",
         default="0.05",
         low=0,
         high=1,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.staging.guard import StagingRefused, check, emptied, tables_behind
+from api_pipeline.staging.guard import StagingRefused, check, check_parts, emptied, gone_parts, parts_of, tables_behind
 from api_pipeline.staging.rows import ROW_TYPES
 from tests.support.ssd import (
     address,
@@ -123,3 +123,36 @@ def test_guard_reads_nothing_when_no_relevant_table_is_empty() -> None:
 
     assert emptied([], payloads()) == []
     assert emptied(["ssd_linked_identifiers"], [{"child_details": {}}]) == []
+
+
+def test_elements_are_counted_by_kind_and_a_block_once() -> None:
+    episodes: list[dict[str, Any]] = [
+        {"social_care_episode_id": key, "adoption": {"purge": False}} for key in ("R1", "R2")
+    ]
+    episodes[0]["child_in_need_plans"] = [{"child_in_need_plan_id": key} for key in ("P1", "P2", "P2")]
+    payload = {"la_child_id": "1", "health_and_wellbeing": {}, "social_care_episodes": episodes}
+
+    assert parts_of(payload) == {
+        **{"social_care_episodes": 2, "child_in_need_plans": 2},
+        **{"adoption": 1, "health_and_wellbeing": 1},
+    }
+
+
+def test_what_left_the_window_or_has_another_number_is_not_gone() -> None:
+    staged = built(rows(cin_plans=[cin_plan("P1"), cin_plan("P2"), cin_plan("P3")])).payload
+    other = built(rows(cin_plans=[cin_plan("N1"), cin_plan("N2")])).payload
+    plan = ("social_care_episodes", "R1", "child_in_need_plans", "P3")
+
+    assert gone_parts(staged, other, {plan}) == {}
+    assert gone_parts(staged, other, ()) == {"child_in_need_plans": 1}
+    assert gone_parts(staged, {}, {plan[:2]}) == {"child_details": 1}
+
+
+@pytest.mark.parametrize(("gone", "staged", "share"), [(19, 20, 0.05), (20, 400, 0.05), (29, 100, 0.29), (50, 50, 1.0)])
+def test_few_parts_and_a_share_as_large_as_allowed_go_through(gone: int, staged: int, share: float) -> None:
+    check_parts({"child_in_need_plans": gone}, {"child_in_need_plans": staged}, share)
+
+
+def test_too_many_parts_of_one_kind_stop_the_staging() -> None:
+    with pytest.raises(StagingRefused, match=r"20 of 399 child_in_need_plans that are staged.*--allow-deletions"):
+        check_parts({"child_in_need_plans": 20, "adoption": 3}, {"child_in_need_plans": 399, "adoption": 3}, 0.05)

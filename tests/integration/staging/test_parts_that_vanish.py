@@ -1,0 +1,39 @@
+"""The guard against an SSD in which one table holds too little: parts of children who stay are no longer there."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_pipeline.staging.tables import CIN_PLAN
+from tests.support.council_ssd import CouncilSsd, with_plan
+from tests.support.marks import EMBEDDED
+
+MANY = [f"1{number:03}" for number in range(40)]
+
+
+@pytest.mark.strict
+def test_a_table_that_holds_too_little_stops_the_staging(ssd: CouncilSsd) -> None:
+    ssd.put(*(with_plan(key, f"P{key}") for key in MANY))
+    before = ssd.staged()
+    plans = ssd.database.named(CIN_PLAN.name)
+    ssd.database.execute(f"DELETE FROM {plans} WHERE cinp_person_id < '1020'")
+
+    done = ssd.stage()
+
+    assert done.code == 3
+    assert "20 of 40 child_in_need_plans that are staged" in done.err
+    assert ssd.rows() == before
+    assert ssd.stage("--dry-run").code == 3
+    assert ssd.stage(MAX_DELETED_SHARE="0.5").code == 0
+    assert "child_in_need_plans" not in ssd.rows()["1001"]["json_payload"]
+
+
+@EMBEDDED
+def test_plans_with_other_numbers_or_that_left_the_window_stop_nothing(ssd: CouncilSsd) -> None:
+    ssd.put(*(with_plan(key, f"P{key}", end="2025-03-31") for key in MANY))
+    ssd.staged()
+    ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_forename = 'Other'")
+    ssd.database.execute(f"UPDATE {ssd.database.named(CIN_PLAN.name)} SET cinp_cin_plan_id = 'N' || cinp_cin_plan_id")
+
+    assert ssd.stage().code == 0
+    assert ssd.stage("--as-of", "2027-04-01").code == 0
