@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 # Columns that list pupils: by the Ids that their rows have, and by Ids of other kinds, which say nothing more.
 _ID_LISTS = frozenset({"studentids", "studentsiblingids"})
 _OTHER_LISTS = frozenset({"studentidaasids", "studentxids"})
+_PAIRS = "StudentSiblings"
 _STUDENT_NAMES = ("studentid", "studentmis_id", "student_misid", "studentmisid", "student_id")
 
 
@@ -77,7 +78,15 @@ def owned_rows(
         value = next((value for value in values if value is not None), None)
         if value is not None and str(value).strip() in allowed:
             kept.append(row)
+    if landing.table and landing.table.name == _PAIRS:
+        return [row for row in kept if _names_siblings_among(row, students)]
     return kept
+
+
+def _names_siblings_among(row: Row, students: Set[str]) -> bool:
+    """Return whether a row names siblings and all of them are `students`; its columns are not published."""
+    siblings = texts_of([row], *(name.lower() for name in row if "sibling" in name.lower()))
+    return bool(siblings) and siblings <= students
 
 
 def without_others(landing: Landing, rows: list[Row], students: Set[str]) -> list[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from api_pipeline.common.page_frame import document, section, table, verdict
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.status import Overview
+from api_pipeline.xporter.status import EndpointAge, Overview
 
 _ENDINGS = {
     0: ("good", "Every round is complete"),
@@ -72,11 +72,17 @@ def _ages(overview: Overview) -> list[tuple[object, ...]]:
     return [
         (
             *(school.estab, school.name, school.state, endpoint.endpoint, endpoint.rows),
-            *(f"{endpoint.collected_at or 'never'}{' (stale)' if endpoint.is_stale else ''}", endpoint.data_as_of),
+            *(f"{endpoint.collected_at or 'never'}{_mark(endpoint)}", endpoint.data_as_of),
         )
         for school in overview.schools
         for endpoint in school.endpoints
     ]
+
+
+def _mark(endpoint: EndpointAge) -> str:
+    if endpoint.is_stale:
+        return " (stale)"
+    return "" if endpoint.is_chosen else " (not in XPORTER_ENDPOINTS)"
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,10 @@ _ENDED = (SchoolState.REVOKED.value, SchoolState.REMOVED.value)
 
 @dataclass(frozen=True, slots=True)
 class EndpointAge:
-    """One endpoint of a school: rows of all windows, the last complete round, and as of when its data are."""
+    """One endpoint of a school: rows of all windows, the last complete round, and as of when its data are.
+
+    `is_chosen` is not set where the settings name the endpoint no longer: nothing keeps its rows in step.
+    """
 
     endpoint: str
     rows: int
@@ -22,6 +26,7 @@ class EndpointAge:
     data_as_of: str | None
     problem: str | None
     is_stale: bool
+    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,11 @@ class Overview:
         return asdict(self) | {"has_stale": self.has_stale}
 
 
-def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
-    """Return every school with the age of its data; older than `limit` is stale. Errors: DatabaseError."""
+def overview(store: LandingStore, now: datetime, limit: timedelta, chosen: Collection[str]) -> Overview:
+    """Return every school with the age of its data; older than `limit` is stale. Errors: DatabaseError.
+
+    `chosen` are the endpoints that the settings choose.
+    """
     syncs = store.syncs()
     schools = []
     for row in store.schools():
@@ -64,9 +72,10 @@ def overview(store: LandingStore, now: datetime, limit: timedelta) -> Overview:
         state = str(row["state"]).strip()
         own = [sync for sync in syncs if str(sync["estab"]).strip() == estab]
         names = sorted({str(sync["endpoint"]) for sync in own})
-        is_open = state not in _ENDED
+        oldest = now - limit if state not in _ENDED else datetime.min  # noqa: DTZ901 - without a zone, as all here
         ages = tuple(
-            _age(name, [sync for sync in own if sync["endpoint"] == name], now, limit, is_open) for name in names
+            _age(name, [sync for sync in own if sync["endpoint"] == name], oldest, is_chosen=name in chosen)
+            for name in names
         )
         schools.append(
             SchoolOverview(
@@ -94,16 +103,15 @@ def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
     return [(str(row[0]).strip(), None if row[11] is None else int(row[11])) for row in runs]
 
 
-def _age(name: str, syncs: list[dict[str, Any]], now: datetime, limit: timedelta, is_open: bool) -> EndpointAge:
+def _age(name: str, syncs: list[dict[str, Any]], oldest: datetime, *, is_chosen: bool) -> EndpointAge:
     ended = [moment for sync in syncs if (moment := read_time(sync["round_ended"]))]
     # A closed week is never asked again, so that the newest window tells how far the collection has come.
     newest = max(syncs, key=lambda sync: str(sync["time_window"]))
     last = max(ended, default=None)
     problem = next((str(sync["problem"]) for sync in reversed(syncs) if sync["problem"]), None)
-    is_stale = is_open and (last is None or now - last > limit)
-    return EndpointAge(
-        name, sum(sync["row_count"] or 0 for sync in syncs), last, newest["data_as_of"], problem, is_stale
-    )
+    is_stale = is_chosen and (last or datetime.min) < oldest  # noqa: DTZ901 - without a zone, as all here
+    rows = sum(sync["row_count"] or 0 for sync in syncs)
+    return EndpointAge(name, rows, last, newest["data_as_of"], problem, is_stale, is_chosen)
 
 
 def status_lines(overview: Overview) -> list[str]:
@@ -115,9 +123,10 @@ def status_lines(overview: Overview) -> list[str]:
             lines.append(f"  {school.purged_rows} rows were removed at {school.purged_at:%Y-%m-%d %H:%M} UTC")
         for endpoint in school.endpoints:
             when = f"{endpoint.collected_at:%Y-%m-%d %H:%M}" if endpoint.collected_at else "never"
+            mark = "  STALE" if endpoint.is_stale else "" if endpoint.is_chosen else "  not in XPORTER_ENDPOINTS"
             lines.append(
                 f"  {endpoint.endpoint:<28} {endpoint.rows:>9} rows  collected {when:<16}  data of "
-                f"{endpoint.data_as_of or 'an unknown time'}{'  STALE' if endpoint.is_stale else ''}"
+                f"{endpoint.data_as_of or 'an unknown time'}{mark}"
             )
             if endpoint.problem:
                 lines.append(f"    last problem: {endpoint.problem}")

@@ -140,3 +140,37 @@ def test_rows_go_where_the_ids_that_they_are_asked_by_are_gone(tmp_path: Path) -
     assert rehearsal.collect().exit_code == 0
 
     assert total(rehearsal, "AssessmentResultsByAspect_assessmentresults", school.estab) == 0
+
+
+def test_contacts_go_with_the_child_where_their_endpoint_is_not_collected_any_more(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    first, second = school.pupils
+    links = {"1": (first, 7), "2": (first, 8), "3": (second, 8)}
+    school.data["StudentContacts"] = {
+        "StudentContacts": {key: {"Id": key, "StudentId": pupil, "ContactId": of} for key, (pupil, of) in links.items()}
+    }
+    school.data["Contacts"] = {"Contacts": {key: {"Id": int(key), "Surname": "Invented"} for key in ("7", "8")}}
+    endpoints = ("Students", "StudentContacts", "Contacts")
+    rehearsal = Rehearsal(tmp_path / "left.db", [school], endpoints=endpoints)
+    rehearsal.collect()
+    rehearsal.endpoints = ("Students",)
+    school.leave(first)
+
+    assert rehearsal.collect().exit_code == 0
+
+    assert rehearsal.connection.query("SELECT row_key FROM xporter_Contacts") == [("8",)]
+
+
+def test_siblings_are_landed_where_both_are_children_of_the_council(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    first, second, third = school.pupils
+    pairs = {str(number): (first, other) for number, other in enumerate((second, third, None), 1)}
+    school.data["Students"]["StudentSiblings"] = {
+        key: {"Id": int(key), "StudentId": pupil, "SiblingId": other} for key, (pupil, other) in pairs.items()
+    }
+    cohort = {str(school.pupils[key]["UPN"]) for key in (first, second)}
+    rehearsal = Rehearsal(tmp_path / "siblings.db", [school], endpoints=("Students",), cohort=cohort)
+
+    rehearsal.collect()
+
+    assert rehearsal.connection.query("SELECT row_key FROM xporter_Students_StudentSiblings") == [("1",)]

@@ -20,13 +20,14 @@ def command(common: Common, as_json: bool) -> None:
     from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.opening import open_landing
+    from api_pipeline.xporter.opening import chosen, open_landing
     from api_pipeline.xporter.status import overview, status_lines
 
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
+        names = {choice.endpoint.name for choice in chosen(started.settings)}
         limit = timedelta(hours=started.settings.xporter.stale_after_hours)
-        result = overview(store, utc_now(), limit)
+        result = overview(store, utc_now(), limit, names)
     if as_json:
         print_json(documents.status(result))
     else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from api_pipeline.xporter.catalogue import Endpoint, load_catalogue
+from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing, landings
@@ -111,58 +111,51 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
             continue
         windows = store.connection.query(store.sql("sync_windows"), [round_.estab, landing.endpoint])
         for (window,) in windows:
-            removed += _delete_owned(store, landing, Round(round_.estab, landing.endpoint, str(window)), gone)
+            there = Round(round_.estab, landing.endpoint, str(window))
+            removed += _delete_owned(store, there, landing, owner, gone)
     return len(gone), removed
 
 
-def _delete_owned(store: LandingStore, landing: Landing, round_: Round, gone: Sequence[str]) -> int:
-    assert landing.owner is not None  # noqa: S101 - the caller looked
-    table = store.names.table(landing.name)
-    owner = store.names.column(landing.owner.column)
+def _delete_owned(store: LandingStore, round_: Round, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:
+    """Delete the rows of pupils, and what belongs to them through these rows. Return how many."""
     children = _children(store, landing)
-    before = sum(store.count(one, round_) for one in (landing, *children))
-    key = [round_.estab, round_.window]
-    links = {there: _links(store, table, there, key) for there in _link_columns(children)}
-    store.connection.execute_many(
-        store.sql("delete_owned", table=table, owner=owner), [[*key, student] for student in gone]
-    )
-    for child in children:
-        assert child.owner is not None  # noqa: S101 - a child has one
+    touched = (landing, *(child for child, _ in children))
+    before = sum(store.count(one, round_) for one in touched)
+    links = {link.there: _links(store, landing, link.there, round_) for _, link in children}
+    _delete_by(store, landing, owner.column, round_, gone)
+    for child, link in children:
         # One incident may have more pupils than those who are gone.
-        there = child.owner.there
-        ended = sorted(links[there] - _links(store, table, there, key))
-        sql = store.sql(
-            "delete_owned", table=store.names.table(child.name), owner=store.names.column(child.owner.column)
-        )
-        store.connection.execute_many(sql, [[*key, link] for link in ended])
-    removed = before - sum(store.count(one, round_) for one in (landing, *children))
+        ended = links[link.there] - _links(store, landing, link.there, round_)
+        _delete_by(store, child, link.column, round_, sorted(ended))
+    removed = before - sum(store.count(one, round_) for one in touched)
     if removed:
-        _adjust(store, round_)
+        for endpoint in sorted({one.endpoint for one in touched}):
+            _adjust(store, Round(round_.estab, endpoint, round_.window))
     return removed
 
 
-def _link_columns(children: Iterable[Landing]) -> set[str]:
-    return {child.owner.there for child in children if child.owner is not None}
+def _delete_by(store: LandingStore, landing: Landing, column: str, round_: Round, values: Sequence[str]) -> None:
+    sql = store.sql("delete_owned", table=store.names.table(landing.name), owner=store.names.column(column))
+    store.connection.execute_many(sql, [[round_.estab, round_.window, value] for value in values])
 
 
-def _links(store: LandingStore, table: str, column: str, key: Sequence[object]) -> set[str]:
+def _links(store: LandingStore, landing: Landing, column: str, round_: Round) -> set[str]:
     """Return what ties rows of other tables to the rows of a table, of one school and window."""
-    sql = store.sql("owned_links", table=table, column=store.names.column(column))
-    return {str(row[0]) for row in store.connection.query(sql, key)}
+    sql = store.sql("owned_links", table=store.names.table(landing.name), column=store.names.column(column))
+    return {str(row[0]) for row in store.connection.query(sql, [round_.estab, round_.window])}
 
 
-def _children(store: LandingStore, landing: Landing) -> list[Landing]:
-    """Return the tables of the same endpoint whose rows belong to a pupil through a row of this one."""
+def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owner]]:
+    """Return the tables whose rows belong to a pupil through a row of this one: of its endpoint, or of another."""
     if landing.table is None:
         return []
     return [
-        one
+        (one, owner)
         for one in store.existing()
-        if one.endpoint == landing.endpoint
-        and one.owner is not None
-        and not one.owner.endpoint
-        and one.owner.table == landing.table.name
-        and one.owner.column in one.columns
+        if (owner := one.owner) is not None
+        and (owner.endpoint or one.endpoint) == landing.endpoint
+        and owner.table == landing.table.name
+        and owner.column in one.columns
     ]
 
 

@@ -179,3 +179,15 @@ def test_rows_of_one_key_are_counted_and_named(council: Council) -> None:
     done = council.run("collect")
     assert done.code == 0
     assert "School 9990001, Students: Students: 1 rows had the key of another; the last was kept" in done.out
+
+
+def test_endpoint_that_was_taken_out_of_the_settings_is_named_and_never_stale(council: Council) -> None:
+    council.run("collect")
+    council.query("UPDATE xporter_sync SET round_ended = '2025-01-01 04:00:00' WHERE endpoint = 'SchoolInfo'")
+    assert council.run("status").code == 1
+
+    done = council.run("status", XPORTER_ENDPOINTS="Students, StudentExclusions")
+
+    assert (done.code, done.out.count("STALE"), done.out.count("not in XPORTER_ENDPOINTS")) == (0, 0, 3)
+    told = council.run("status", "--json", XPORTER_ENDPOINTS="Students, StudentExclusions")
+    assert told.out.count('"is_chosen": false') == 3
