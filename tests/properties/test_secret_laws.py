@@ -38,7 +38,7 @@ def quoted(value: str, quote_mark: str) -> str:
     passwords,
     st.sampled_from("'\""),
     st.sampled_from(["\n", "\r\n"]),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    encodings,
 )
 @example("pa$$w#o;r{d}", '"', "\n", "utf-8")
 @example("a\\", "'", "\n", "utf-8")

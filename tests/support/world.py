@@ -22,7 +22,7 @@ from api_pipeline.sandbox.simulator import (
     SimulatorServer,
 )
 from tests.properties.model import content
-from tests.support.commands import Completed, invoke_cli, run_cli, started_cli
+from tests.support.commands import Completed, invoke_cli, started_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import Staged, change, fill, hash_of, staged, table_rows, text_of
 
@@ -88,10 +88,6 @@ class World:
     def command(self, *args: str) -> Completed:
         """Run a command inside this process."""
         return invoke_cli(args, self.environment(), self.folder)
-
-    def run_apart(self, *args: str, **settings: object) -> Completed:
-        """Run the job as a program of its own."""
-        return run_cli(["run", *args], self.environment(**settings), self.folder)
 
     def started(self, *args: str, **settings: object) -> AbstractContextManager[Popen[str]]:
         """Start the job as a program of its own."""

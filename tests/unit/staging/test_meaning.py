@@ -17,7 +17,6 @@ from tests.support.ssd import RUN_DATE, assessment, built, cin_plan, episode, fa
 from tests.unit.staging.test_payload import full_rows, unborn
 
 FULL = built(full_rows()).payload
-_ARRAYS = ("disabilities", "factors")
 
 
 def places(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
