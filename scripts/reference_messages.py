@@ -47,7 +47,9 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
         "_brace_slips": None,
         "malformed": 3,
     },
-    "sql.odbc_errors": {"_unopened": 3, "_driver_sentence": 3, "_server_sentence": 3, "_network_sentence": 3},
+    "sql.odbc_errors": {
+        **{"_unopened": 3, "_driver_sentence": 3, "_server_sentence": 3, "_unready": 3, "_network_sentence": 3},
+    },
     "sql.driver_errors": {"_sentence": 3, "LOST": 3, "_BUSY_SENTENCE": 3, "_CODE_PAGE": 3},
     "sql.native": {"MISSING_LIBRARY": 3},
     "db.connection": {"_UNDONE": 3},

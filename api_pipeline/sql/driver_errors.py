@@ -20,7 +20,8 @@ from api_pipeline.errors import DatabaseError
 
 # Python compiles these, and keeps them, when an error comes: a run without one is spared 2 ms.
 _SQLSTATE = r"^\w{5}$"
-_LOST_STATES = ("08", "57P", "HYT", "01002")
+# IMC are those of a driver that could not restore a connection by itself.
+_LOST_STATES = ("08", "57P", "HYT", "IMC", "01002")
 # SQL Server: 983 is a replica that changes its role; 40197 and 40613 are Azure's, where it moves a database.
 _LOST_NATIVE = (
     r"(?i)server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link|"
@@ -29,23 +30,25 @@ _LOST_NATIVE = (
 LOST = "The connection to the database was lost (SQLSTATE {told}); check that the server is up, then run again."
 _BUSY_SENTENCE = "The database is busy (SQLSTATE {told}); try again when other work on it has ended."
 _CODE_PAGE = "A text has a letter that the code page of the database lacks (SQLSTATE {told})."
-# 1222 is SQL Server's wait for a lock, 1204 its want of locks, 8645 of memory; 3960 and 3961 are its conflicts under
-# SNAPSHOT isolation; 10928, 10929, 40501 and 49918 to 49920 are Azure's limits.
+# 1222 is SQL Server's wait for a lock, 1204 its want of locks, 701, 8628, 8645 and 8651 of memory; 3960, 3961 and 3966
+# are its conflicts under SNAPSHOT isolation; 921 and 922 are a database that comes up; 10928, 10929, 10936, 40501 and
+# 49918 to 49920 are Azure's limits.
 _BUSY = (
     r"(?i)database is locked|Lock request time ?out|"
-    r"\((1204|1205|1222|3960|3961|8645|10928|10929|40501|49918|49919|49920)\)"
+    r"\((701|921|922|1204|1205|1222|3960|3961|3966|8628|8645|8651|10928|10929|10936|40501|49918|49919|49920)\) \(SQL"
 )
 _TAKEN = r"(?i)UNIQUE constraint failed"
 _UNDECODABLE = r"(?i)could not decode to UTF-8"
 _READ_ONLY = r"(?i)read-only transaction|read-only (database|because)|\((3906|3908|978)\)"
 _MISSING_TABLE = r'(?i)no such table|relation "[^"]*" does not exist|Invalid object name'
 _MISSING_COLUMN = r"(?i)no such column|column .* does not exist|Invalid column name"
-_DENIED = r"(?i)permission denied|permission was denied|readonly database"
+_DENIED = r"(?i)permission denied|permission was denied|readonly database|is not able to access the database"
 # The number that SQL Server's driver puts behind its text, before the name of the ODBC function.
 _NATIVE = r"\((\d+)\) \(SQL\w+\)"
 _TABLE = r"(?i)\b(?:FROM|INTO|UPDATE|JOIN)\s+([\w.\[\]\"]+)"
-# SQL Server: 1105 the file group is full, 9002 the log, 1101 no page is left; SQLite says "database or disk is full".
-_FULL = r"(?i)(?:database or )?disk is full|No space left|\((?:1105|9002|1101)\)"
+# SQL Server: 1105 the file group is full, 9002 the log, 1101 no page is left, 40544 Azure's quota is used up. SQLite
+# says "database or disk is full".
+_FULL = r"(?i)(?:database or )?disk is full|No space left|\((?:1105|9002|1101|40544)\)"
 _CANCELLED = r"(?i)\binterrupted\b|Operation cancell?ed|cancell?ing statement"
 _DRIVER = r"\[[^\]]*\]\s*"
 _QUOTED = r"'([^']*)'|\"([^\"]*)\""

@@ -22,7 +22,18 @@ _NO_COMMON_ENCRYPTION = re.compile(
 _ENCRYPTION = re.compile(r"SSL Provider|SSL routines", re.I)
 _LOGIN = re.compile(r"login failed|authentication failed|no password supplied|role .* does not exist|pg_hba", re.I)
 _WINDOWS_LOGIN = re.compile(r"SSPI|Kerberos", re.I)
-_NO_DATABASE = re.compile(r"cannot open database|database .* does not exist|connect failed \(14\)", re.I)
+_NO_DATABASE = re.compile(
+    r"cannot open (user default )?database|database .* does not exist|connect failed \(14\)", re.I
+)
+# SQL Server: 976, 978, 983 and 4221 are a replica that takes no connection; 922, 927 and 40613 (Azure) a database that
+# comes up; 6005, 17142 and the two kinds of 184xx a server that goes down, or comes up after an update.
+_REPLICA = re.compile(r"availability (group|database|replica)|HADR_DATABASE|read-only intent", re.I)
+_NOT_YET = re.compile(
+    r"script upgrade mode|single user mode|service has been paused|shutdown is in progress|being recovered|"
+    r"middle of a restore|is not currently available|database system is (starting up|shutting down)",
+    re.I,
+)
+_ADDRESS = re.compile(r"is not allowed to access the server", re.I)
 _NO_HOST = re.compile(r"could not translate host|no such host|name or service not known|0x2AF9|11001", re.I)
 _REFUSED = re.compile(r"connection refused|actively refused|0x274D|10061", re.I)
 _WRONG_SERVICE = re.compile(r"protocol error in TDS|expected authentication request|invalid response", re.I)
@@ -126,11 +137,16 @@ def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str
 def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
     server = facts.server or facts.data_source or "the database server"
     database = facts.database or "the login's default database"
+    if unready := _unready(text, server, database):
+        return unready
     if _NO_DATABASE.search(text) or state == "3D000":
         where = (
             f"The server {server} has no database {database}" if facts.server else f"There is no database {database}"
         )
-        return f"{where}, or this login may not open it; check the name, and the login's access to it."
+        return (
+            f"{where}, or this login may not open it, or it is not online; check the name, and the login's access to "
+            "it."
+        )
     if state in _LOGIN_STATES or _LOGIN.search(text):
         return (
             f"The server {server} refused the login to {database} ({facts.login}); check user and password in "
@@ -155,6 +171,27 @@ def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
             "ask the database administrator whether the server has TLS 1.2, and which Encrypt= it needs."
         )
     return _network_sentence(state, text, server)
+
+
+def _unready(text: str, server: str, database: str) -> str:
+    """Return the sentence for a server that is up and does not let this program into the database; "" for none."""
+    if _REPLICA.search(text):
+        return (
+            f"The database {database} on {server} is a replica that takes no connection of this kind now (Always On); "
+            "name the listener of its availability group in DB_CONNECTION_STRING, without ApplicationIntent=ReadOnly, "
+            "and during a failover try again later."
+        )
+    if _NOT_YET.search(text):
+        return (
+            f"The server {server}, or its database {database}, is being started, updated, restored or shut down; try "
+            "again later, and ask the database administrator if it stays so."
+        )
+    if _ADDRESS.search(text):
+        return (
+            f"The firewall of the server {server} does not allow the address of this machine (Azure SQL); ask the "
+            "database administrator to allow it."
+        )
+    return ""
 
 
 def _network_sentence(state: str, text: str, server: str) -> str:

@@ -156,8 +156,8 @@ def test_database_that_postgresql_does_not_have(postgres_server: PostgresServer,
 
     assert (found.code, found.failed) == (3, "connect")
     assert found.sentence.startswith(
-        "The server 127.0.0.1 has no database nowhere, or this login may not open it; check the name, and the login's "
-        "access to it. (SQLSTATE "
+        "The server 127.0.0.1 has no database nowhere, or this login may not open it, or it is not online; check the "
+        "name, and the login's access to it. (SQLSTATE "
     )
 
 
@@ -285,7 +285,7 @@ def test_microsofts_driver_and_a_database_that_is_not_there(council: Authority, 
         found = connect(tmp_path, through_microsoft(f"127.0.0.1,{port}", strict(files)))
 
     assert found.sentence.startswith(
-        f"The server 127.0.0.1,{port} has no database council, or this login may not open it; check the name"
+        f"The server 127.0.0.1,{port} has no database council, or this login may not open it, or it is not online;"
     )
 
 

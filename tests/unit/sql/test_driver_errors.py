@@ -134,6 +134,19 @@ _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
             )
             for number in (983, 40197, 40613)
         ),
+        *(
+            (
+                "42000",
+                f"{_DRIVER}[SQL Server]Try again. ({number}) (SQLExecute)",
+                DatabaseBusy,
+                f"42000, native error {number}",
+            )
+            for number in (701, 921, 922, 3966, 8628, 8651, 10936)
+        ),
+        *(
+            (state, f"{_DRIVER}It could not be recovered. (0) (SQLExecute)", ConnectionLost, state)
+            for state in ("IMC02", "IMC06")
+        ),
         ("HY008", f"{_DRIVER}Operation canceled (0) (SQLExecDirectW)", DatabaseError, "HY008"),
         (
             "42000",
@@ -154,6 +167,20 @@ def test_every_kind_names_statement_table_state_and_number(
     assert f"(SQLSTATE {told}, the statement mark_failed on csc.t)" in str(error)
     assert "d2i-csc-api test-schema" not in str(error)
     assert "; " in str(error)
+
+
+def test_number_in_the_servers_words_is_not_taken_for_the_servers_number() -> None:
+    error = DriverError("42000", f"{_DRIVER}[SQL Server]The amount (1205) is no number. (50000) (SQLExecute)")
+
+    assert type(as_database_error(error)) is DatabaseError
+
+
+def test_database_that_the_login_is_no_user_of_is_a_question_of_rights() -> None:
+    text = 'The server principal "csc" is not able to access the database "HDM" under the current security context.'
+
+    error = as_database_error(DriverError("42000", f"{_DRIVER}[SQL Server]{text} (916) (SQLExecDirectW)"))
+
+    assert str(error).startswith("The login may not do this in the database (SQLSTATE 42000, native error 916)")
 
 
 def test_embedded_database_names_the_statement_for_which_it_is_busy() -> None:

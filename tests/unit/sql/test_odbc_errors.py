@@ -75,7 +75,41 @@ def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
         (
             "42000",
             f'{MICROSOFT}[SQL Server]Cannot open database "HDM" requested by the login. The login failed. (4060)',
+            "The server sql01\\ssd,1444 has no database HDM, or this login may not open it, or it is not online",
+        ),
+        (
+            "42000",
+            f"{MICROSOFT}[SQL Server]Cannot open user default database. Login failed. (4064)",
             "The server sql01\\ssd,1444 has no database HDM, or this login may not open it",
+        ),
+        (
+            "42000",
+            f"{MICROSOFT}[SQL Server]Unable to access availability database 'HDM' because the database replica is not "
+            "in the PRIMARY or SECONDARY role. (983)",
+            "The database HDM on sql01\\ssd,1444 is a replica that takes no connection of this kind now",
+        ),
+        (
+            "42000",
+            f"{MICROSOFT}[SQL Server]The target database, 'HDM', is participating in an availability group and is "
+            "currently not accessible for queries. (976)",
+            "The database HDM on sql01\\ssd,1444 is a replica that takes no connection of this kind now",
+        ),
+        (
+            "28000",
+            f"{MICROSOFT}[SQL Server]Login failed for user 'csc'. Reason: Server is in script upgrade mode. Only "
+            "administrator can connect at this time. (18401)",
+            "The server sql01\\ssd,1444, or its database HDM, is being started, updated, restored or shut down",
+        ),
+        (
+            "42000",
+            f"{MICROSOFT}[SQL Server]Database 'HDM' on server 'sql01' is not currently available. (40613)",
+            "The server sql01\\ssd,1444, or its database HDM, is being started, updated, restored or shut down",
+        ),
+        (
+            "42000",
+            f"{MICROSOFT}[SQL Server]Cannot open server 'sql01' requested by the login. Client with IP address "
+            "'192.0.2.1' is not allowed to access the server. (40615)",
+            "The firewall of the server sql01\\ssd,1444 does not allow the address of this machine",
         ),
         (
             "08001",
