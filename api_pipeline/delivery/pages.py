@@ -7,7 +7,7 @@ that, with no transaction open.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from api_pipeline.db import Retrying
@@ -16,7 +16,7 @@ from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import Claim, children_of_living, held_for_others, succeeded
+from api_pipeline.outbox.succession import Claim, Holders, held_for_others, holders, succeeded
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
@@ -101,7 +101,7 @@ class Pages:
         self._has_ended = False
         self._ahead: _Read | None = None
         self._ended: list[str] = []
-        self._children_of_living: Mapping[str, Set[str]] | None = None
+        self._holders: Holders | None = None
 
     def note_ended(self, children: Iterable[str]) -> None:
         """Record that these children's outcomes are written back, so that pages read from now on show them."""
@@ -172,19 +172,19 @@ class Pages:
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
         claims = _claims(one for one in due if one.row.is_deleted)
-        left_out = succeeded(self._store, claims, self._living, has_log=self.options.control_tables) if claims else ()
+        left_out = succeeded(self._store, claims, self._who_has, has_log=self.options.control_tables) if claims else ()
         return [one for one in due if one.row.id not in left_out] if left_out else due
 
-    def _living(self) -> Mapping[str, Set[str]]:
-        """Return, by child, the people who are not deleted and have it now; the whole table is read for it, once."""
-        if self._children_of_living is None:
-            self._children_of_living = children_of_living(self._store, self.options.people)
-        return self._children_of_living
+    def _who_has(self) -> Holders:
+        """Return the people who have each child now; the whole table is read for it, once."""
+        if self._holders is None:
+            self._holders = holders(self._store, self.options.people)
+        return self._holders
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
         claims = _claims(one for one in due if not isinstance(one.draft, Record) and one.baseline.held is not None)
-        found = held_for_others(self._store, claims) if claims else ()
+        found = held_for_others(self._store, claims, self._who_has) if claims else ()
         return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
 
     def _read_next(self) -> _Read:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
@@ -25,6 +25,10 @@ _SUCCEEDED = (
     "no deletion is sent for %d deleted rows, because their children are other persons' now: for example row %d of "
     "person %s, and now person %s"
 )
+
+
+Holders: TypeAlias = "Mapping[str, Mapping[str, bool]]"
+"""By child, the people whose newest row has it, and whether that row is deleted."""
 
 
 class Claim(NamedTuple):
@@ -55,12 +59,12 @@ class Claim(NamedTuple):
 
 
 def succeeded(
-    store: StagingTable, claims: Sequence[Claim], living: Callable[[], Mapping[str, Set[str]]], *, has_log: bool
+    store: StagingTable, claims: Sequence[Claim], who_has: Callable[[], Holders], *, has_log: bool
 ) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
-    The submission log tells, where there is one. Where it does not, the staging table does: `living` gives, by child,
-    the people who are not deleted and have it now. Errors: DatabaseError.
+    The submission log tells, where there is one. Where it does not, the staging table does: `who_has` gives the people
+    who have each child now. Errors: DatabaseError.
     """
     deleted = [one for one in claims if one.row.is_deleted]
     foreign = [one for one in deleted if has_log and one.is_foreign]
@@ -71,36 +75,23 @@ def succeeded(
         row, people = one.row, senders.get(one.acceptance, set())
         # LOG_KEEP_DAYS may have deleted the line.
         if not has_log or one.is_untold or (one.is_foreign and not people):
-            others = living().get(one.child, set()) - {row.person_id}
+            now = who_has().get(one.child, {})
+            others = {person for person, is_deleted in now.items() if not is_deleted}
         else:
             # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-            others = {person for person in people - {row.person_id} if newest.get(person, "") in (one.child, None)}
-        if others:
-            found[row.id] = (row.id, row.person_id, min(others))
+            others = {person for person in people if newest.get(person, "") in (one.child, None)}
+        if successor := min(others - {row.person_id}, default=None):
+            found[row.id] = (row.id, row.person_id, successor)
     if found:
         _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
     return set(found)
 
 
-def children_of_living(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> dict[str, set[str]]:
-    """Return, by `la_child_id`, the people whose newest rows have it and are not deleted. Errors: DatabaseError.
-
-    `people` are those with more than one row. Every payload of the table is read.
-    """
-    found: dict[str, set[str]] = defaultdict(set)
-    after_id: int | None = None
-    while rows := store.read_page(Selection(every_row=True), after_id):
-        after_id = rows[-1].id
-        for row in newest_only(rows, people):
-            if not row.is_deleted and (child := _child_of(row)):
-                found[child].add(row.person_id)
-    return found
-
-
-def held_for_others(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
+def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Callable[[], Holders]) -> set[int]:
     """Return the ids of living rows whose child the receiver holds by the record of another person alone.
 
-    That person must have a row: its deletion would take the child away. Errors: DatabaseError.
+    That person must have a row: its deletion would take the child away. Where the submission log has no line of that
+    record, `who_has` tells as in `succeeded`. Errors: DatabaseError.
     """
     foreign = [one for one in claims if not one.row.is_deleted and one.row.person_id.strip() and one.is_foreign]
     if not foreign:
@@ -112,9 +103,29 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim]) -> set[int]:
     if not foreign:
         return set()
     senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
-    others = {one.row.id: senders[one.acceptance] - {one.row.person_id} for one in foreign}
-    known = _newest(store, sorted(set().union(*others.values())))
-    return {row_id for row_id, people in others.items() if not people.isdisjoint(known)}
+    known = _newest(store, sorted(set().union(*senders.values())))
+    found = set()
+    for one in foreign:
+        people = senders[one.acceptance]
+        others = people & known.keys() if people else set(who_has().get(one.child, {}))
+        if others - {one.row.person_id}:
+            found.add(one.row.id)
+    return found
+
+
+def holders(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> Holders:
+    """Return, by `la_child_id`, the people whose newest row has it, and whether that is deleted. Errors: DatabaseError.
+
+    `people` are those with more than one row. Every payload of the table is read.
+    """
+    found: dict[str, dict[str, bool]] = defaultdict(dict)
+    after_id: int | None = None
+    while rows := store.read_page(Selection(every_row=True), after_id):
+        after_id = rows[-1].id
+        for row in newest_only(rows, people):
+            if child := _child_of(row):
+                found[child][row.person_id] = row.is_deleted
+    return found
 
 
 def _senders(lines: Sequence[Row]) -> dict[tuple[str, str], set[str]]:

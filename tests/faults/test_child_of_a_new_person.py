@@ -54,6 +54,27 @@ def test_deleted_person_takes_no_child_away_that_a_new_person_has_unchanged(
     assert "row 1 of person old, and now person new" in done.text
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("is_new_first", [False, True])
+def test_child_that_a_new_person_has_unchanged_stays_after_log_retention(
+    deployed_world: World, *, is_new_first: bool
+) -> None:
+    world = deployed_world
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    if is_new_first:
+        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    for _ in range(2):
+        world.database.execute("DELETE FROM ssd_api_submission_log")
+        assert world.run().code == 0
+        assert world.server.simulator.held("P1") is not None
+    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'new'")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
+
+
 def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(deployed_world: World) -> None:
     world = deployed_world
     world.fill([staged("old", child("P1"))])
