@@ -55,7 +55,7 @@ class Submission:
         self._unwritten: list[Taken | Gone] = []
 
     def run(self) -> None:
-        """Send the difference, also again. Errors: those of the receiver and the database, TooManyDeletes, NothingTaken.
+        """Send the difference, also again. Errors: those of receiver and database, TooManyDeletes, NothingTaken.
 
         A validation may need another token, and then the same submission is run once more.
         """
