@@ -8,7 +8,7 @@ from api_pipeline.delivery.planner import Step
 from api_pipeline.model import UpToDate
 from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from tests.support.databases import TestDatabase
-from tests.support.planning import OPTIONS, Plan, put_held, row_ids
+from tests.support.planning import OPTIONS, RECEIPT, Plan, put_held, row_ids
 from tests.support.staging import Staged, change, child, fill, staged
 
 
@@ -23,7 +23,8 @@ def test_second_row_of_a_child_waits_until_the_first_is_decided(table: TestDatab
 
 
 def test_row_that_waited_is_planned_by_what_became_of_it_meanwhile(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("B", payload=child("A")), staged("C", payload=child("A"))])
+    of_b = staged("B", payload=child("A"), response=RECEIPT)
+    fill(table, table.table, [staged("A"), of_b, staged("C", payload=child("A"))])
     plan = Plan(store, OPTIONS._replace(schema_check="off"))
     assert row_ids(plan.steps()) == [1]
     put_held(store, "A", child("A"))
