@@ -29,11 +29,15 @@ _RENEW_EARLY_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and the monotonic second from which it is renewed. `generation` counts the fetches of a run."""
+    """An access token and the monotonic second from which it is renewed. `generation` counts the fetches of a run.
+
+    `is_for_refused` is set where it was fetched because the service refused the token before it.
+    """
 
     value: str
     renew_at: float
     generation: int
+    is_for_refused: bool = False
 
     def __repr__(self) -> str:
         return f"Token(generation={self.generation})"
@@ -62,23 +66,27 @@ class SharedToken:
 
     def renew(self, refused: Token) -> Token:
         """Return a token other than the one that was refused; fetch it unless another thread has already."""
-        return self._fetch_unless_newer(refused)
+        return self._fetch_unless_newer(refused, is_refused=True)
 
     def note_taken(self, token: Token) -> None:
         """Note that the service accepted this token."""
         self._taken = max(self._taken, token.generation)
 
     def is_untried_renewal(self, token: Token) -> bool:
-        """Return whether this token replaced another and was never accepted. Then a third one would not help."""
-        return token.generation > self._taken
+        """Return whether this token replaced a refused one and was never accepted. Then a third one would not help.
 
-    def _fetch_unless_newer(self, old: Token | None) -> Token:
+        That does not hold of a token that has expired since, in a pause or a slow request.
+        """
+        return token.is_for_refused and token.generation > self._taken and self._clock() < token.renew_at
+
+    def _fetch_unless_newer(self, old: Token | None, *, is_refused: bool = False) -> Token:
         with self._lock:
             current = self._token
             if current is not None and current is not old:
                 return current
             value, used_s = self._fetch_token()
-            self._token = Token(value, self._clock() + used_s, current.generation + 1 if current else 1)
+            generation = current.generation + 1 if current else 1
+            self._token = Token(value, self._clock() + used_s, generation, is_refused)
             return self._token
 
 
@@ -129,6 +137,7 @@ class TokenProvider(SharedToken):
         self._limiter = limiter
         self._on_token = on_token
         self._logins = _basic_logins(credentials)
+        self._was_asked_to_wait = False
 
     def _fetch_or_stop(self) -> tuple[str, float]:
         """Return a token and for how long it is used. Without a token no other request of the run can start either."""
@@ -150,6 +159,9 @@ class TokenProvider(SharedToken):
         return value, used_for(lifetime_s)
 
     def _fetch(self) -> tuple[str, float] | Transient:
+        if self._was_asked_to_wait:
+            # Token requests pass no rate limiter, since those who wait there wait for a token.
+            self._limiter.sleep_through_pause()
         try:
             found = self._fetch_as(self._logins[0])
         except AuthenticationRefused:
@@ -169,6 +181,7 @@ class TokenProvider(SharedToken):
             return answer._replace(reason=what if what.startswith(known) else f"{known} ({what})")
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):
+            self._was_asked_to_wait = True
             obey_wait(self._limiter, read, self._reach.peer)
         else:
             self._on_token(read[0])

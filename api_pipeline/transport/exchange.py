@@ -119,7 +119,7 @@ class Tokens(Protocol[_Token]):
         """Take in that the service accepted this token."""
 
     def is_untried_renewal(self, token: _Token) -> bool:
-        """Return whether this token replaced another and has never been accepted."""
+        """Return whether this token replaced a refused one, has never been accepted, and has not expired since."""
 
 
 @dataclass(frozen=True, slots=True)

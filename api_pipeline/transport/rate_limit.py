@@ -111,9 +111,16 @@ class RateLimiter:
     def sleep(self, seconds: float) -> None:
         """Wait for a backoff, but no longer than until the run is stopped or asked to. Errors: Stopped."""
         until = self._clock() + seconds
+        self._sleep_until(lambda: until)
+
+    def sleep_through_pause(self) -> None:
+        """Wait until the pause that a service asked for is over, if there is one. Errors: Stopped."""
+        self._sleep_until(lambda: self._not_before)
+
+    def _sleep_until(self, moment: Callable[[], float]) -> None:
         with self._changed:
             while not (self._stopped or self._is_asked_to_stop()):
-                if (left := until - self._clock()) <= 0:
+                if (left := moment() - self._clock()) <= 0:
                     return
                 self._changed.wait(min(left, _TICK_S))
             raise Stopped

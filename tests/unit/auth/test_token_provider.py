@@ -114,6 +114,25 @@ def test_replaced_token_counts_as_untried_until_it_is_accepted(office: Office) -
     assert not provider.is_untried_renewal(second)
 
 
+def test_token_renewed_for_its_age_may_be_replaced_when_it_is_refused(office: Office) -> None:
+    office.server.token = in_turn(token("one", 1000), token("two", 1000), token("three", 1000))
+    provider = office.provider()
+    provider.note_taken(provider.token())
+    office.now = 950
+    second = provider.token()
+    assert (second.value, provider.is_untried_renewal(second)) == ("two", False)
+
+
+def test_refusal_of_a_token_that_has_expired_says_nothing_about_the_next(office: Office) -> None:
+    office.server.token = in_turn(token("one", 1000), token("two", 1000))
+    provider = office.provider()
+    second = provider.renew(provider.token())
+    office.now = 899
+    assert provider.is_untried_renewal(second)
+    office.now = 900
+    assert not provider.is_untried_renewal(second)
+
+
 def test_id_and_secret_go_as_fields_of_a_form(office: Office) -> None:
     office.provider().token()
     assert office.form() == {
@@ -160,6 +179,13 @@ def test_service_that_is_busy_is_asked_again(office: Office) -> None:
     office.server.token = in_turn(says(503), scripted.hangs_up, token("one"))
     assert office.provider().token().value == "one"
     assert office.asked == 3
+
+
+def test_wait_that_the_service_asks_for_is_kept_before_the_next_token_request(office: Office) -> None:
+    office.server.token = in_turn(says(429, b"", "Retry-After: 0.4\r\n"), token("one"))
+    assert office.provider().token().value == "one"
+    first, second = office.server.token_requests
+    assert second.began - first.ended >= 0.39
 
 
 @pytest.mark.parametrize(
