@@ -32,6 +32,8 @@ _PATH_LIMIT = 1000
 # Enough for five errors in each of a hundred records; what is not read costs a few requests.
 _BODY_LIMIT = 256 * 1024
 _MOST_MESSAGES = 10_000
+# The page of a gateway or firewall. The brackets in its scripts name no record.
+_PAGE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -104,7 +106,7 @@ def _messages(body: bytes) -> list[_Message]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return [_Message("", text)]
+        return [] if _PAGE.match(text) else [_Message("", text)]
     try:
         return list(islice(_strings(value, ""), _MOST_MESSAGES))
     except RecursionError:

@@ -60,6 +60,8 @@ def test_records_are_found_in_every_shape_of_error_body(body: object, expected: 
         ("something is wrong", set()),
         ({"title": "Bad Request", "status": 400}, set()),
         ("[]", set()),
+        ("<!DOCTYPE html><script>\nvar e=entries[0];\nrows[1] = 2;</script><p>Bad Request", set()),
+        ("\n<html lang='en'><head><script>body[3]</script>", set()),
     ],
 )
 def test_a_number_in_brackets_that_is_no_record_blames_nobody(body: object, expected: set[int]) -> None:
