@@ -36,6 +36,10 @@ class AccessProbe:
         self.accepted += 1
         self._has_access = True
 
+    def note_access(self) -> None:
+        """Note that a request was judged by what is in it, though it was not accepted."""
+        self._has_access = True
+
     def check(self, refused: Forbidden) -> bool:
         """Probe after a 403; return whether the run had access before the 403, so that a second try makes sense.
 

@@ -31,6 +31,7 @@ from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Reject
 # and the rest of the batch is given that reason without being asked.
 _ENOUGH_REFUSED = 3
 _SAMPLES = 5
+_MOST_UNPROVEN = 2
 _ALONE = "sent alone, while the receiver answered otherwise"
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
@@ -60,6 +61,8 @@ class Delivery:
         self._division = Division(probe, records)
         # Of records refused alone, and what they come to without the values in them.
         self._refusals: list[Reason] = []
+        # Refused alone with 403, and not yet an answer since that shows access: a quota may have run out instead.
+        self._forbidden: list[tuple[Sequence[Record], Forbidden]] = []
         self._kinds_of_refusals: set[str] = set()
 
     def run(self) -> bool:
@@ -73,6 +76,7 @@ class Delivery:
             # In the opposite order of last night, so that failing neighbours do not come first every night.
             pool.reverse()
         resolve(self, pool, self._first_post(pool))
+        self._prove_access()
         self._conclude()
         return self._undelivered > 0 and self._accepted == 0
 
@@ -106,6 +110,8 @@ class Delivery:
         Before that, a sample spread over the rest is sent one by one, because the bad records may merely be
         neighbours. Return the records that are still undecided.
         """
+        if len(self._forbidden) >= _MOST_UNPROVEN:
+            self._prove_access()
         is_one_reason = len(self._refusals) >= _ENOUGH_REFUSED and len(self._kinds_of_refusals) == 1
         if self._accepted or not is_one_reason or len(rest) <= _SAMPLES:
             return rest
@@ -116,6 +122,7 @@ class Delivery:
             self.settle([record], answer)
             if self._accepted or len(self._kinds_of_refusals) > 1 or self._undelivered:
                 return sample[position + 1 :] + rest
+        self._prove_access()
         self._report([self._refused(record, self._refusals[-1]) for record in rest])
         return []
 
@@ -139,7 +146,10 @@ class Delivery:
                 self._report([DeliveryFailed(one, reason, arrived or one.la_child_id in uncertain) for one in records])
             case Malformed(code=code, reason=text, named=named):
                 self._refused_alone(records, given(named.get(0, text), code))
-            case Forbidden(code=code, reason=text) | TooLarge(code=code, reason=text):
+            case Forbidden(code=code, reason=text):
+                self._forbidden.append((records, answer))
+                self._note_refusal(given(text, code))
+            case TooLarge(code=code, reason=text):
                 self._refused_alone(records, given(text, code))
             case PermanentError(code=code, reason=text) | Unauthorised(code=code, reason=text):
                 self._report([self._refused(record, given(text, code)) for record in records])
@@ -167,9 +177,23 @@ class Delivery:
         return Rejected(record, reason, may_have_arrived=record.la_child_id in self._uncertain)
 
     def _refused_alone(self, records: Sequence[Record], reason: Reason) -> None:
+        self._note_refusal(reason)
+        self._report([self._refused(record, reason) for record in records])
+
+    def _note_refusal(self, reason: Reason) -> None:
         self._refusals.append(reason)
         self._kinds_of_refusals.add(_VALUES.sub("#", reason.text))
-        self._report([self._refused(record, reason) for record in records])
+
+    def _prove_access(self) -> None:
+        """Report records refused alone with 403, unless access has ended since. Errors: AuthenticationRefused."""
+        if self._forbidden:
+            self._probe.check(self._forbidden[-1][1])
+            self._report_forbidden()
+
+    def _report_forbidden(self) -> None:
+        taken, self._forbidden = self._forbidden, []
+        for records, answer in taken:
+            self._report([self._refused(record, given(answer.reason, answer.code)) for record in records])
 
     def take_out(self, records: Sequence[Record], answer: Answer) -> list[Record]:
         """Report the records that an answer names as rejected and return the others."""
@@ -184,6 +208,10 @@ class Delivery:
             return division.end
         most = DIVIDED_ATTEMPTS if division.is_under_way else None
         answer = self._receiver.post([record.body for record in records], most)
+        if isinstance(answer, (Malformed, TooLarge)):
+            self._probe.note_access()
+        if isinstance(answer, (Receipts, Malformed, TooLarge)):
+            self._report_forbidden()
         if isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError, Transient)) and answer.may_have_arrived:
             self._uncertain.update(record.la_child_id for record in records)
         return answer

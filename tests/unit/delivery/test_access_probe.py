@@ -85,6 +85,14 @@ def test_acceptance_counts_as_access_before_any_probe() -> None:
     assert probe.check(FORBIDDEN) is True
 
 
+def test_record_that_was_judged_shows_access_too() -> None:
+    probe = AccessProbe(Receiver(FORBIDDEN))
+    probe.note_access()
+
+    with pytest.raises(AuthenticationRefused, match="since the middle of the run"):
+        probe.check(FORBIDDEN)
+
+
 def test_any_clear_answer_to_one_empty_request_shows_a_working_receiver() -> None:
     receiver = Receiver(EMPTY_REFUSED)
     probe = AccessProbe(receiver)

@@ -151,6 +151,25 @@ def test_403_with_another_answer_to_the_probe_is_bisected() -> None:
     assert [] in receiver.posts
 
 
+@pytest.mark.parametrize("requests", [1, 2, 9])
+@pytest.mark.parametrize("refusal", [400, 403])
+def test_access_that_ends_while_a_batch_is_divided_blames_no_record(requests: int, refusal: int) -> None:
+    class Quota(RuleReceiver):
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+            self.forbids_everything = len(self.posts) >= requests
+            return super().post(records, max_attempts)
+
+    receiver = Quota({0, 99}, refusal=refusal)
+    found: list[Outcome] = []
+    with pytest.raises(AuthenticationRefused):
+        Delivery(list(map(record, range(100))), receiver, AccessProbe(receiver), found.extend, lambda: None).run()
+    assert [
+        outcome for outcome in found if isinstance(outcome, Rejected) and outcome.record.row.id not in {0, 99}
+    ] == []
+    assert receiver.posts[-1] == []
+    assert len(receiver.posts) < 30
+
+
 @pytest.mark.parametrize(
     "answer",
     [
