@@ -20,7 +20,11 @@ _WHO: tuple[tuple[str, str, str], ...] = (
         r"certificate of \.\.\. (has expired|is not valid yet)|certificate expires",
         f"{_SERVERS}, or who runs the server",
     ),
-    ("", r"web page|login page|redirected|proxy refused|TLS was not accepted|ask the network team", _NETWORK),
+    (
+        "",
+        r"web page|login page|redirected|proxy refused|a firewall that looks|TLS was not accepted|ask the network team",
+        _NETWORK,
+    ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
     ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
     ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),

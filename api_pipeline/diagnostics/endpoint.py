@@ -201,10 +201,17 @@ def _judge_record(answer: Answer, finding: StepResult) -> None:
     match answer:
         case Receipts(receipts=receipts):
             finding.detail = f"the invented child was accepted, receipt {receipts[0].id}"
-        case Malformed() | TooLarge():
+        case Malformed() | TooLarge() | PermanentError():
             raise StepFailed(
                 f"The invented child was refused ({_said(answer)}).",
                 "the receiver's rules may have changed: check for a newer version of this program.",
+                _REFUSED_RECORD,
+            )
+        case Forbidden():
+            raise StepFailed(
+                f"The invented child was refused ({_said(answer)}), although an empty request was not.",
+                "a firewall that looks into requests usually does that: ask the council's network team, and tell DfE's "
+                "service desk the time and code.",
                 _REFUSED_RECORD,
             )
         case Unreadable():
@@ -231,5 +238,5 @@ def _address_advice(answer: PermanentError) -> str:
     return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
 
 
-def _said(answer: Transient | PermanentError | Malformed | TooLarge) -> str:
+def _said(answer: Transient | PermanentError | Malformed | TooLarge | Forbidden) -> str:
     return mask_values(answer.reason)[:200]

@@ -42,12 +42,13 @@ def test_test_record_goes_to_no_live_endpoint(server: SimulatorServer, tmp_path:
     assert server.simulator.stats().token_requests == 0
 
 
-def test_rejected_test_record_is_reported(server: SimulatorServer, tmp_path: Path) -> None:
-    server.simulator.add_fault(Fault(status=422, body="[0].child_details: no", first=2, last=2))
+@pytest.mark.parametrize("status", [204, 403, 404, 422])
+def test_rejected_test_record_is_reported(server: SimulatorServer, tmp_path: Path, status: int) -> None:
+    server.simulator.add_fault(Fault(status=status, body="[0].child_details: no", first=2, last=2))
     found = walk(server, tmp_path, "--send-test-record")
 
     assert (found.code, found.failed) == (1, "test record")
-    assert found.sentence.startswith("The invented child was refused (HTTP 422")
+    assert found.sentence.startswith(f"The invented child was refused (HTTP {status}")
 
 
 def test_missing_settings_are_listed_before_anything_is_opened(tmp_path: Path) -> None:
