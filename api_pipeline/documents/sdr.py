@@ -82,7 +82,8 @@ def planned(period: ReturnPeriod, rehearsal: Rehearsal) -> Document:
     """Return what a submission would do."""
     return {
         **_named(period),
-        "refusal": rehearsal.refusal or None,
+        "refusal": str(rehearsal.refusal) if rehearsal.refusal else None,
+        "checks": _checks(rehearsal.check_errors),
         "collections": {
             name.value: {"put": one.put, "delete": one.delete, "unchanged": one.unchanged, "withheld": one.withheld}
             for name, one in rehearsal.plans.items()
@@ -108,10 +109,7 @@ def submitted(outcome: Outcome, mode: str, results: ResultPage | None, report: S
             }
             for name, one in summary.collections.items()
         },
-        "checks": [
-            {"collection": name, "rule": rule, "text": text, "count": count}
-            for (name, rule, text), count in outcome.check_errors.items()
-        ],
+        "checks": _checks(outcome.check_errors),
         "requests": summary.requests,
         "was_limited": summary.stopped_at_limit,
         "validation": None if results is None else _results(results),
@@ -194,6 +192,12 @@ def reset(period: ReturnPeriod) -> Document:
 def settings(table: str, mode: str, receiver: str) -> Document:
     """Return that every setting can be used, and what they lead to."""
     return {"ok": True, "table": table, "mode": mode, "receiver": receiver}
+
+
+def _checks(errors: Mapping[tuple[str, str, str], int]) -> list[Document]:
+    return [
+        {"collection": name, "rule": rule, "text": text, "count": count} for (name, rule, text), count in errors.items()
+    ]
 
 
 def _named(period: ReturnPeriod) -> Document:

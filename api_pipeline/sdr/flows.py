@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, ReceiverDeclined
-from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
-from api_pipeline.sdr.checks import SchemaCheck, check_all, misplaced, misplaced_text
-from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod, State, state_of
+from api_pipeline.sdr.checks import SchemaCheck
+from api_pipeline.sdr.examination import Examined, examine
+from api_pipeline.sdr.nouns import ReturnPeriod, State, state_of
 from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.plan import Rehearsal, rehearse
@@ -59,7 +59,7 @@ class Outcome:
 
     period: ReturnPeriod
     summary: Summary
-    check_errors: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    check_errors: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     verdict: Verdict | None = None
 
     @property
@@ -126,26 +126,8 @@ def submit(
         context.store.begin(scope, period)
         journal(context.store, context.run_id, scope, context.mode, "submit")
         try:
-            if context.is_testing:
-                # The simulated TEC of an earlier command forgot everything: nothing of it is held, or may be deleted.
-                context.store.forget_period(scope)
-            _store_status(context, scope, period)
-            _look_for_misplaced(context, outcome)
-            options = _checked(context, outcome, options)
-            session = _session(context, period)
-            if reupload:
-                session.put_all_in_doubt()
-
-            submission = Submission(session, options, outcome.summary, progress)
-
-            def send() -> bool:
-                submission.run()
-                return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
-
-            if send() and validates:
-                follower = Follower(session, context.timing, context.clock, context.sleep)
-                if begun := follower.start_after(send):
-                    outcome.verdict = follower.follow(begun)
+            submission = _opened(context, outcome, options, progress, reupload=reupload)
+            _send(context, outcome, submission, validates=validates)
         except ReceiverDeclined as error:
             context.store.set_declined(scope, error.code or "declined", error.reason)
             outcome.summary.error = error
@@ -158,13 +140,43 @@ def submit(
         return outcome
 
 
+def _opened(
+    context: Context, outcome: Outcome, options: Options, progress: Callable[[int], None], *, reupload: bool
+) -> Submission:
+    """Return the submission of the records that the checks leave, in an open session."""
+    scope = context.scope(outcome.period)
+    if context.is_testing:
+        # The simulated TEC of an earlier command forgot everything: nothing of it is held, or may be deleted.
+        context.store.forget_period(scope)
+    _store_status(context, scope, outcome.period)
+    examined = _examined(context, outcome.period, options)
+    outcome.check_errors, outcome.summary.misplaced = examined.errors, examined.misplaced
+    session = _session(context, outcome.period)
+    if reupload:
+        session.put_all_in_doubt()
+    return Submission(session, examined.options, outcome.summary, progress)
+
+
+def _send(context: Context, outcome: Outcome, submission: Submission, *, validates: bool) -> None:
+    """Send what is due; then let TEC validate where all of it was accepted and that is asked for."""
+
+    def send() -> bool:
+        submission.run()
+        return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
+
+    if send() and validates:
+        follower = Follower(submission.session, context.timing, context.clock, context.sleep)
+        if begun := follower.start_after(send):
+            outcome.verdict = follower.follow(begun)
+
+
 def dry_run(context: Context, wanted: str, options: Options, *, indicative: bool) -> tuple[ReturnPeriod, Rehearsal]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
     period = find_period(context, wanted, indicative=indicative)
-    options = _checked(context, Outcome(period, Summary(context.run_id)), options)
+    examined = _examined(context, period, options)
     # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
     scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
-    return period, rehearse(context.store, scope, options)
+    return period, rehearse(context.store, scope, examined, period, context.now())
 
 
 def validate(
@@ -229,30 +241,9 @@ def _session(context: Context, period: ReturnPeriod) -> Session:
     return session
 
 
-def _look_for_misplaced(context: Context, outcome: Outcome) -> None:
-    """Count the staged records whose word is no collection: without it nobody would miss them."""
-    words = misplaced(context.store.count_staged())
-    for word, count in words.items():
-        outcome.check_errors[harmless(word), "collection", misplaced_text({word: count})] = count
-    outcome.summary.misplaced = sum(words.values())
-
-
-def _checked(context: Context, outcome: Outcome, options: Options) -> Options:
-    """Return the options with the collections that the return takes, and the records that the checks keep back."""
-    is_indicative = outcome.period.is_indicative
-    withheld: set[tuple[Collection, str]] = set()
-    if context.check != "off":
-        for error in check_all(context.store, options.collections, indicative=is_indicative, schema=context.schema):
-            key = (error.collection.value, error.rule, error.text)
-            outcome.check_errors[key] = outcome.check_errors.get(key, 0) + 1
-            if context.check == "reject" and error.local_id:
-                withheld.add((error.collection, error.local_id))
-    return replace(
-        options,
-        collections=tuple(one for one in options.collections if one in INDICATIVE or not is_indicative),
-        withheld=frozenset(withheld),
-        word="testing" if context.is_testing else "sent",
-    )
+def _examined(context: Context, period: ReturnPeriod, options: Options) -> Examined:
+    options = replace(options, word="testing" if context.is_testing else "sent")
+    return examine(context.store, period, options, context.check, context.schema)
 
 
 def _store_status(context: Context, scope: Scope, period: ReturnPeriod) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from api_pipeline.errors import PipelineError, ReceiverDeclined
 from api_pipeline.sdr.due import Sendable
-from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.examination import Examined
+from api_pipeline.sdr.nouns import Collection, ReturnPeriod
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
+from api_pipeline.sdr.session import require_open
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 
@@ -44,20 +49,25 @@ def standings(store: Store, scope: Scope, options: Options) -> dict[Collection, 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What a submission would do; `refusal` is why the guard against deletes would let it send nothing, else ""."""
+    """What a submission would do; `refusal` is why it would send nothing now, None where it would run.
+
+    `check_errors` counts what the checks found, by collection, rule and text.
+    """
 
     plans: dict[Collection, Plan]
-    refusal: str
+    refusal: PipelineError | None
+    check_errors: Mapping[tuple[str, str, str], int]
 
 
-def rehearse(store: Store, scope: Scope, options: Options) -> Rehearsal:
-    """Return what a submission would do now, and whether the guard against deletes would refuse it."""
-    refusal = ""
+def rehearse(store: Store, scope: Scope, examined: Examined, period: ReturnPeriod, now: datetime) -> Rehearsal:
+    """Return what a submission would do, and whether it would be refused at the time `now`."""
+    refusal: PipelineError | None = None
     try:
-        check_deletes(store, scope, options)
-    except TooManyDeletes as error:
-        refusal = str(error)
-    return Rehearsal(plan(store, scope, options), refusal)
+        require_open(period, now)
+        check_deletes(store, scope, examined.options)
+    except (ReceiverDeclined, TooManyDeletes) as error:
+        refusal = error
+    return Rehearsal(plan(store, scope, examined.options), refusal, examined.errors)
 
 
 def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]:

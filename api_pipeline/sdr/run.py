@@ -39,7 +39,7 @@ class Submission:
     def __init__(
         self, session: Session, options: Options, summary: Summary, progress: Callable[[int], None] = lambda _: None
     ) -> None:
-        self._session = session
+        self.session = session
         self._store = session.store
         self._scope = session.scope
         self._options = options
@@ -55,21 +55,21 @@ class Submission:
         self._unwritten: list[Taken | Gone] = []
 
     def run(self) -> None:
-        """Send the difference, also again. Errors: those of receiver and database, TooManyDeletes, NothingTaken.
+        """Send the difference; once more where its validation needs another token.
 
-        A validation may need another token, and then the same submission is run once more.
+        Errors: those of the receiver and the database, TooManyDeletes, NothingTaken.
         """
         check_deletes(self._store, self._scope, self._options)
         self._suspicion, self._taken = "", 0
         with Line[Verdict]() as self._line:
             while True:
                 try:
-                    self._session.begin_pass()
+                    self.session.begin_pass()
                     self._pass()
                 except TokenIsGone:
                     # What was held under the same token is skipped by its hash; under another all of it is in doubt.
                     self._write_outcomes()
-                    self._session.replace()
+                    self.session.replace()
                 except (PipelineError, Stopped):
                     # What stays unwritten is in doubt, and is sent again.
                     with suppress(DatabaseError):
@@ -77,7 +77,7 @@ class Submission:
                     raise
                 else:
                     # A token that was renewed on the way may not hold what was sent before it.
-                    if self._summary.stopped_at_limit or self._session.ends_whole():
+                    if self._summary.stopped_at_limit or self.session.ends_whole():
                         return
 
     def _pass(self) -> None:
@@ -98,18 +98,18 @@ class Submission:
 
     def _count_anew(self) -> None:
         """Count as accepted only what was accepted since another token put all of it in doubt: it is sent again."""
-        if self._starts_counted != self._session.fresh_starts:
-            self._starts_counted = self._session.fresh_starts
+        if self._starts_counted != self.session.fresh_starts:
+            self._starts_counted = self.session.fresh_starts
             for counts in self._summary.collections.values():
                 counts.accepted = 0
 
     def _upload(self, collection: Collection) -> None:
-        send = self._session.receiver.put
+        send = self.session.receiver.put
         delivery = Delivery(
             partial(self._ask, send, collection),
             partial(self._accepted, collection),
             partial(self._refused, collection),
-            self._session.shrink,
+            self.session.shrink,
             was_any_taken=self._was_any_taken(collection),
         )
         counts = self._summary.collections[collection]
@@ -137,7 +137,7 @@ class Submission:
         self._suspicion = reason
 
     def _size(self) -> int:
-        return 1 if self._suspicion else self._session.limit
+        return 1 if self._suspicion else self.session.limit
 
     def _withhold(self, collection: Collection, rows: Sequence[Withheld]) -> None:
         # In doubt as what TEC refuses: put back to the form that TEC holds, it is sent and its mark goes.
@@ -167,9 +167,9 @@ class Submission:
 
     def _renew(self) -> None:
         """Get another token in time: it may tell another limit, and nothing of before may be held under it."""
-        if self._session.is_about_to_renew:
+        if self.session.is_about_to_renew:
             self._write_outcomes()
-            self._session.token()
+            self.session.token()
 
     def _conclude(self) -> None:
         """Wait for the request under way, if there is one, and record the outcome of its records."""
@@ -187,7 +187,7 @@ class Submission:
 
     def _start(self, send: _Send, collection: Collection, batch: Sequence[Keyed]) -> None:
         self._renew()
-        token = self._session.token()
+        token = self.session.token()
         self._summary.requests += 1
         self._line.send(partial(send, collection, token, [one.key for one in batch], [one.body for one in batch]))
 
@@ -195,8 +195,8 @@ class Submission:
         answer = self._line.answer()
         if isinstance(answer, Malformed) and not has_known_code(answer.problem):
             # It may be about the return and none of its records.
-            self._session.check_takes_data()
-        self._session.was_taken()
+            self.session.check_takes_data()
+        self.session.was_taken()
         return answer
 
     def _accepted(self, collection: Collection, batch: Sequence[StagedRecord], answer: Acknowledged) -> None:
@@ -227,19 +227,19 @@ class Submission:
         self._store.refuse(self._scope, collection, rows, log)
 
     def _delete(self, collection: Collection) -> None:
-        send = self._session.receiver.delete
+        send = self.session.receiver.delete
         delivery = Delivery(
             partial(self._ask, send, collection),
             partial(self._deleted, collection),
             partial(self._kept, collection),
-            self._session.shrink,
+            self.session.shrink,
             was_any_taken=False,
         )
         try:
             for page in self._store.vanished(self._scope, collection):
                 waiting = [VanishedRecord(local_id, delete_body(local_id)) for local_id in page]
                 while waiting:
-                    batch, waiting = waiting[: self._session.limit], waiting[self._session.limit :]
+                    batch, waiting = waiting[: self.session.limit], waiting[self.session.limit :]
                     self._store.put_in_doubt(
                         self._scope, collection, [one.local_id for one in batch], [], self._unwritten
                     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 
 
 def show_plan(period: ReturnPeriod, rehearsal: Rehearsal) -> None:
-    """Print what a submission would do, and that the guard against deletes would refuse it where it would."""
+    """Print what a submission would do, and that it would be refused now where it would."""
     click.echo(f"A submission for the return {period.name} would do this (nothing was sent):")
     for collection, one in rehearsal.plans.items():
         click.echo(
             f"  {collection.value:25} {one.put:9,} to put {one.delete:9,} to delete {one.unchanged:9,} unchanged "
             f"{one.withheld:7,} cannot be sent"
         )
+    _show_checks(rehearsal.check_errors)
     if rehearsal.refusal:
-        click.echo(f"The submission would be refused with exit code 1: {rehearsal.refusal}")
+        code = rehearsal.refusal.exit_code
+        click.echo(f"The submission would be refused with exit code {code}: {rehearsal.refusal}")
+
+
+def _show_checks(errors: Mapping[tuple[str, str, str], int]) -> None:
+    for (found_in, rule, text), count in errors.items():
+        click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
 
 
 def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
@@ -46,8 +53,7 @@ def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
         kept = summary.total("kept")
         if kept:
             click.echo(f"TEC refused to delete {kept:,} records; the next run tries again.")
-        for (found_in, rule, text), count in outcome.check_errors.items():
-            click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
+        _show_checks(outcome.check_errors)
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
         click.echo(f"Requests with records: {summary.requests:,}.")
@@ -97,18 +103,23 @@ def outcome_document(context: Context, outcome: Outcome, report: str | None) -> 
 
 
 def written_report(page: ResultPage | None, folder: str | None) -> tuple[Path, ...]:
-    """Write the results into a folder where both are there, and return the paths."""
+    """Write the results into a folder where both are there, and return the paths.
+
+    The validation is over and its results are stored: an error here is a sentence, and never the exit code.
+    """
     from api_pipeline.sdr.report import write
 
-    return write(Path(folder), page) if page and folder else ()
+    try:
+        return write(Path(folder), page) if page and folder else ()
+    except PipelineError as error:
+        click.echo(f"Warning: the validation has ended, and its results are stored. {error}", err=True)
+        return ()
 
 
-def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str, *, with_text: bool = False) -> None:
+def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str) -> None:
     """Write the results of the last validation into a folder, and say where."""
-    from api_pipeline.sdr.report import write
-
-    page, table = write(Path(folder), results_page(store, scope, period), with_record_text=with_text)
-    click.echo(f"The report is in {page}, the list in {table}.")
+    if written := written_report(results_page(store, scope, period), folder):
+        click.echo(f"The report is in {written[0]}, the list in {written[1]}.")
 
 
 def selected(findings: Sequence[TecFinding], *, errors_only: bool, code: str | None) -> list[TecFinding]:

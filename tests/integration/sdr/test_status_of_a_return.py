@@ -111,3 +111,27 @@ def test_record_that_tec_never_took_is_not_older_there(provider: Provider) -> No
     provider.stage("learners", "s0", studentIdentificationCode="s0", gender="BAD")
     provider.sdr("submit", PERIOD)
     assert "1 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
+
+
+@EMBEDDED
+def test_rehearsal_says_what_the_submission_would_say(provider: Provider) -> None:
+    provider.stage("Learners", "s1", studentIdentificationCode="s1")
+    done = provider.sdr("submit", "202612", "--dry-run")
+    assert (done.code, "Check collection: 1 in Learners" in done.out) == (0, True), done.text
+    assert "would be refused with exit code 6: The return 202612, 2026-12 is not open yet" in done.out
+    assert provider.sdr("submit", "202612").code == 6
+
+
+@EMBEDDED
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+@pytest.mark.parametrize("command", [("submit", PERIOD, "--validate"), ("validate", PERIOD)])
+def test_report_that_cannot_be_written_changes_no_exit_code(
+    provider: Provider, command: tuple[str, ...], json_option: tuple[str, ...]
+) -> None:
+    provider.stage_learners(1)
+    provider.sdr("submit", PERIOD)
+    (provider.folder / "file").write_text("")
+    done = provider.sdr(*command, "--report", "file", *json_option)
+    assert (done.code, done.err.count("\n")) == (0, 1), done.text
+    assert "The report could not be written to file" in done.err
+    assert "assed" in done.out, "the results are printed all the same"

@@ -101,6 +101,7 @@ def test_indicative_return_gets_its_three_collections_alone(provider: Provider, 
     counts = {name: (one["put"], one["withheld"]) for name, one in planned["collections"].items()}
     sent = (2, 1) if check == "reject" else (3, 0)
     assert counts == {"courses": (0, 0), "learners": sent, "course-enrolments": (0, 0)}
+    assert [one["rule"] for one in planned["checks"]] == (["date", "indicative"] if check == "reject" else [])
     provider.sdr("submit", "202603", SDR_CHECK=check)
     held = provider.simulator.held(202603)
     assert (len(held["learners"]), len(held["qualification-completions"])) == (sent[0], 0)
