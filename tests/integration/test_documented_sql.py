@@ -79,37 +79,44 @@ def forget_the_log(database: TestDatabase) -> None:
     database.execute(f"DELETE FROM {database.named('ssd_api_submission_log')}")
 
 
-def test_what_was_sent_about_a_person_and_what_was_answered(sent: TestDatabase) -> None:
+def test_questions_about_a_person_are_answered(sent: TestDatabase) -> None:
     rows = answer(sent, "ever sent about this person")
     assert [(kind, outcome, code) for _, kind, outcome, code, *_ in rows] == [("full", "accepted", 200)] * 2
     assert rows[0][5] == hashlib.sha256((text_of(child("P1001")) or "").encode()).hexdigest()
 
-
-def test_what_is_held_about_a_person_now(sent: TestDatabase) -> None:
     ((_, _, _, digest, payload),) = answer(sent, "hold about this person now")
     assert payload == text_of(child("P1001", mis_child_id="M1"))
     assert digest == hashlib.sha256(payload.encode()).hexdigest()
 
-
-def test_when_a_person_was_removed(sent: TestDatabase) -> None:
     name = next(asked for asked in QUERIES if "this person removed" in asked)
     assert answer(sent, "this person removed") == []
     assert len(ask(sent, QUERIES[name].replace("P1001", "P1002"))) == 1
 
+    assert answer(sent, "Under which id") == [("P1001", "P1001")]
 
-def test_who_is_still_held_although_they_left(sent: TestDatabase) -> None:
+
+def test_questions_about_the_runs_are_answered(sent: TestDatabase) -> None:
+    counts = [(kind, outcome, records) for _, kind, outcome, records, *_ in answer(sent, "sent in each run")]
+    assert counts == [("full", "accepted", 2), ("full", "accepted", 1), ("deletion", "accepted", 1)]
+
+    runs = answer(sent, "Which runs were there")
+    assert [(row[2], row[3], row[10]) for row in runs] == [("live", "full", 1)] * 2
+
+    ((receiver, mode, count, *_),) = answer(sent, "which addresses")
+    assert receiver.endswith("/children_social_care_data/999/children")
+    assert (mode, count) == ("live", 2)
+
+
+def test_who_is_still_held_although_they_left_is_found_from_baselines_alone(sent: TestDatabase) -> None:
     assert answer(sent, "still hold although") == []
     change(sent, sent.table, "P1001", row_state="Deleted ")
     ((person, receiver, *_),) = answer(sent, "still hold although")
     assert person == "P1001"
     assert receiver.endswith("/children_social_care_data/999/children")
-
-
-@pytest.mark.parametrize("columns", [{}, {"previous_hash": None, "previous_json_payload": None}])
-def test_who_is_still_held_is_found_from_baselines_alone(sent: TestDatabase, columns: dict[str, Any]) -> None:
-    change(sent, sent.table, "P1001", row_state="deleted", **columns)
     forget_the_log(sent)
-    assert [row[0] for row in answer(sent, "still hold although")] == ["P1001"]
+    for columns in ({}, {"previous_hash": None, "previous_json_payload": None}):
+        change(sent, sent.table, "P1001", row_state="deleted", **columns)
+        assert [row[0] for row in answer(sent, "still hold although")] == ["P1001"]
 
 
 def test_children_sent_by_another_tool_are_listed_without_receiver(sent: TestDatabase) -> None:
@@ -129,20 +136,6 @@ def test_who_is_held_without_any_row(sent: TestDatabase) -> None:
     assert answer(sent, "has no row in the staging table") == []
     sent.execute(f"DELETE FROM {sent.table} WHERE person_id = 'P1001'")
     assert [row[1] for row in answer(sent, "has no row in the staging table")] == ["P1001"]
-
-
-def test_under_which_id_a_person_is_known(sent: TestDatabase) -> None:
-    assert answer(sent, "Under which id") == [("P1001", "P1001")]
-
-
-def test_how_many_records_each_run_sent(sent: TestDatabase) -> None:
-    counts = [(kind, outcome, records) for _, kind, outcome, records, *_ in answer(sent, "sent in each run")]
-    assert counts == [("full", "accepted", 2), ("full", "accepted", 1), ("deletion", "accepted", 1)]
-
-
-def test_which_runs_there_were_and_how_they_ended(sent: TestDatabase) -> None:
-    runs = answer(sent, "Which runs were there")
-    assert [(row[2], row[3], row[10]) for row in runs] == [("live", "full", 1)] * 2
 
 
 def test_no_row_is_sent_without_an_acceptance_in_the_log(sent: TestDatabase) -> None:
@@ -185,12 +178,6 @@ def test_what_is_given_for_sql_server_differs_in_the_collation_alone() -> None:
     for title in twice:
         portable = ON_SQL_SERVER[title].replace(" COLLATE Latin1_General_BIN2", "")
         assert portable.split() == QUERIES[title].split()
-
-
-def test_to_which_addresses_anything_was_sent(sent: TestDatabase) -> None:
-    ((receiver, mode, runs, *_),) = answer(sent, "which addresses")
-    assert receiver.endswith("/children_social_care_data/999/children")
-    assert (mode, runs) == ("live", 2)
 
 
 def test_every_question_of_the_page_is_asked_here() -> None:
