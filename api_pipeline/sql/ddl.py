@@ -53,6 +53,7 @@ _INDEXES = {
     "anon_person_index": ("anon", "person"),
     "log_run_index": ("log", "run"),
     "log_person_index": ("log", "person"),
+    "log_child_index": ("log", "child"),
 }
 
 

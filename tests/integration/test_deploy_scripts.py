@@ -227,7 +227,7 @@ def test_due_rows_are_found_by_their_index(deployed: TestDatabase, statement: st
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_every_index_is_made(deployed: TestDatabase) -> None:
     expected = {f"ix_{table}_{what}" for table in (LIVE, ANON) for what in ("due", "person")}
-    expected |= {f"ix_ssd_api_submission_log_{what}" for what in ("run", "person")}
+    expected |= {f"ix_ssd_api_submission_log_{what}" for what in ("run", "person", "child")}
 
     assert expected <= index_names(deployed)
 

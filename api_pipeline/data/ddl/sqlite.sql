@@ -104,6 +104,9 @@ CREATE INDEX IF NOT EXISTS {log_run_index} ON {log_unqualified} (run_id);
 -- Finds what was ever sent of one person.
 CREATE INDEX IF NOT EXISTS {log_person_index} ON {log_unqualified} (person_id);
 
+-- Finds by which records a receiver came to hold one child.
+CREATE INDEX IF NOT EXISTS {log_child_index} ON {log_unqualified} (la_child_id);
+
 -- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
 -- where the anonymised copy is empty, and gives ids by itself. They carry no hash: the program then compares the
 -- payload itself.

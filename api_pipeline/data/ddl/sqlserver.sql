@@ -125,6 +125,10 @@ GO
 CREATE INDEX {log_person_index} ON {log} (person_id);
 GO
 
+-- Finds by which records a receiver came to hold one child.
+CREATE INDEX {log_child_index} ON {log} (la_child_id);
+GO
+
 -- Four invented children for a first rehearsal, one of each kind: new, changed, refused before, left the cohort. Only
 -- where the anonymised copy is empty, and gives ids by itself. They carry no hash: the program then compares the
 -- payload itself.
