@@ -53,7 +53,7 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
             last = report.runs[0]
             click.echo(
                 f"The last run ({last.started_at:%Y-%m-%d %H:%M} UTC) found nothing due; the page shows the one before "
-                f"it with something in it. The last one: --run-id {last.run_id}"
+                f"it that had something due. The last one: --run-id {last.run_id}"
             )
         click.echo(f"Report: {path}\nAll nights: {index}")
 

@@ -78,7 +78,7 @@ def _facts(report: RunReport) -> str:
             ("Began", f"{moment(run.started_at)} UTC"),
             ("Receiver", report.receiver or "not recorded"),
             ("Ended", f"{moment(run.finished_at)} UTC" if run.finished_at else "not recorded"),
-            ("Mode", f"{run.mode}, {run.payloads} payloads{shard}"),
+            ("Mode", f"{run.mode}, {'deltas' if run.payloads == 'deltas' else 'full payloads'}{shard}"),
             ("Duration", duration(run)),
             ("Run", run.run_id),
             ("Rate", _rate(run)),

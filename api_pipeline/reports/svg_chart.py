@@ -104,9 +104,9 @@ def _dates(runs: Sequence[PastRun], left: float) -> list[str]:
         return []
     first, last = _day(runs[0]), _day(runs[-1])
     labels = [f'<text class="axis end" x="100%" y="{_HEIGHT - 8}">{last}</text>']
-    if len(runs) > 1:
-        # Where the bars begin far to the right the two dates would stand on each other.
-        x = min(left, 60.0)
+    if first != last:
+        # Further to the right the two dates would overlap in a narrow window.
+        x = min(left, 50.0)
         labels.insert(0, f'<text class="axis" x="{x:.2f}%" y="{_HEIGHT - 8}">{first}</text>')
     return labels
 

@@ -4,13 +4,15 @@ import itertools
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from api_pipeline.reports.report_file import write_index, write_report
 from tests.support.browser import Page, browser_page
-from tests.support.reports import nights, past_run, people, report
+from tests.support.reports import BEGAN, nights, past_run, people, report
 
 DESK, TELEPHONE = 1280, 390
 VIEWS = [*itertools.product((DESK, TELEPHONE), (False, True))]
@@ -137,3 +139,25 @@ def test_first_page_of_the_folder_fits_the_window(browser: Page, tmp_path: Path,
     )
     assert outside == [], "only the table of runs is wider, in a frame that scrolls by itself"
     assert len(browser.evaluate("[...document.querySelectorAll('.chart g')].map(g => g.tagName)")) == 90
+
+
+@pytest.mark.parametrize("width", [DESK, TELEPHONE])
+def test_first_page_of_a_new_table_keeps_its_words_and_dates_apart(browser: Page, tmp_path: Path, width: int) -> None:
+    few = [past_run(0, started_at=BEGAN - timedelta(days=days)) for days in (0, 11)]
+    browser.open(write_index(replace(nights(), runs=few), tmp_path), width=width, dark=False)
+    ends, begins = (
+        browser.evaluate(f"document.querySelectorAll('.chart .axis')[{place}].getBoundingClientRect().{side}")
+        for place, side in ((1, "right"), (2, "left"))
+    )
+    assert ends + 4 <= begins
+    lines_of_a_time = (
+        "(() => { const text = document.createRange(); "
+        "text.selectNodeContents(document.querySelector('.scroll tbody th')); return text.getClientRects().length })()"
+    )
+    assert browser.evaluate(lines_of_a_time) == 1
+
+
+def test_chart_of_one_day_has_one_date(browser: Page, tmp_path: Path) -> None:
+    day = [past_run(0, started_at=BEGAN - timedelta(hours=hours)) for hours in (0, 1)]
+    browser.open(write_index(replace(nights(), runs=day), tmp_path), width=TELEPHONE, dark=False)
+    assert browser.evaluate("document.querySelectorAll('.chart .axis').length") == 2
