@@ -94,6 +94,21 @@ def test_an_acceptance_that_is_still_needed_stays(council: World) -> None:
     assert "5 lines of the submission log older than LOG_KEEP_DAYS were deleted" in done.out
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_old_lines_of_the_table_in_another_spelling_go_and_those_of_another_table_stay(council: World) -> None:
+    spellings = ("main.ssd_api_data_staging", "[SSD_api_data_staging]", "[main].[ssd_api_data_staging]")
+    others = ("ssd_api_data_staging_anon", "main.ssd_api", "no table's name")
+    for name in (*spellings, *others):
+        put_lines(council, name, 40)
+        council.database.execute(
+            "UPDATE ssd_api_submission_log SET staging_table = person_id WHERE person_id = ?", [name]
+        )
+
+    assert council.run(LOG_KEEP_DAYS=30).code == 0
+
+    assert earlier(council) == list(others)
+
+
 @pytest.mark.parametrize("settings", [{}, {"LOG_KEEP_DAYS": 0}, {"LOG_KEEP_DAYS": 30, "TESTING_MODE": "true"}])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_nothing_is_deleted_unless_the_officer_said_so(council: World, settings: dict[str, object]) -> None:
