@@ -225,3 +225,40 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
 def lost_scopes(known: frozenset[str] | None, now: frozenset[str] | None) -> frozenset[str]:
     """Return the scopes that a school gave and gives no longer."""
     return frozenset() if known is None or now is None else known - now
+
+
+def known_of(row: Mapping[str, Any]) -> Known:
+    """Return what a row of the table of schools says."""
+    scopes = row["scopes"]
+    return Known(
+        estab=str(row["estab"]).strip(),
+        state=SchoolState(str(row["state"]).strip()),
+        scopes=None if scopes is None else read_scopes(str(scopes)),
+        authorised_at=read_time(row["authorised_at"]),
+        revoked_at=read_time(row["revoked_at"]),
+        secret_version=None if row["secret_version"] is None else str(row["secret_version"]).strip(),
+        state_since=read_time(row["state_since"]),
+        name=row["school_name"],
+    )
+
+
+def school_values(
+    known: Known | None, listed: Listed, scopes: frozenset[str] | None, now: datetime
+) -> dict[str, object]:
+    """Return a school's row of that table, by column, from what was known and what the list says."""
+    # After it was asked a school may be paused or refused, which the list does not say.
+    keeps = known is not None and known.state in (SchoolState.PAUSED, SchoolState.REFUSED)
+    state = known.state if known is not None and keeps and listed.state is SchoolState.AUTHORISED else listed.state
+    since = known.state_since if known is not None and known.state is state else now
+    return {
+        "estab": listed.estab,
+        "school_name": listed.name or (known.name if known else None),
+        "state": state.value,
+        "scopes": None if scopes is None else ",".join(sorted(scopes)),
+        "authorised_at": listed.authorised_at or (known.authorised_at if known else None),
+        "revoked_at": listed.revoked_at or (known.revoked_at if known else None),
+        "secret_version": known.secret_version if known else None,
+        "state_since": since,
+        "checked_at": now,
+        "problem": None,
+    }

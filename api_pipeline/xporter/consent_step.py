@@ -16,9 +16,9 @@ from api_pipeline.xporter.consent import (
     Verdict,
     fingerprint,
     judge,
+    known_of,
     lost_scopes,
-    read_scopes,
-    read_time,
+    school_values,
 )
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.removal import purge_school, withdraw
@@ -84,7 +84,7 @@ class ConsentStep:
 
     def known(self) -> dict[str, Known]:
         """Return what the table of schools says, by estab."""
-        return {known.estab: known for known in map(_known, self._with_retry(self._store.schools))}
+        return {known.estab: known for known in map(known_of, self._with_retry(self._store.schools))}
 
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
@@ -165,14 +165,14 @@ class ConsentStep:
             self._keep(estab, known, listed, now)
         else:
             self._with_retry(
-                lambda: self._store.save_school(_values(known, listed, known.scopes if known else None, now))
+                lambda: self._store.save_school(school_values(known, listed, known.scopes if known else None, now))
             )
 
     def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
         secret = self._secrets.get(estab)
         if known is None and secret is None and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._with_retry(lambda: self._store.save_school(_values(None, listed, None, now)))
+            self._with_retry(lambda: self._store.save_school(school_values(None, listed, None, now)))
             return
         if not self._options.purges_revoked:
             self._summary.kept_revoked.add(estab)
@@ -189,7 +189,7 @@ class ConsentStep:
                 f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
             )
             return
-        values = _values(known, listed, None, now)
+        values = school_values(known, listed, None, now)
         # By its fingerprint a secret that cannot be forgotten now is known as a dead one later.
         version = fingerprint(secret) if secret and verdict.secret_is_dead else None
         removed = self._with_retry(
@@ -227,7 +227,7 @@ class ConsentStep:
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
                 done = withdraw(self._store, estab, scopes, before) if must_empty else (0, 0)
-                self._store.save_school(_values(known, listed, scopes, now))
+                self._store.save_school(school_values(known, listed, scopes, now))
             return done
 
         columns, tables = self._with_retry(work)
@@ -256,7 +256,7 @@ class ConsentStep:
         known = self.known().get(estab)
         since = known.state_since if known and known.state is state and known.state_since else now
         values = {
-            **_values(known, Listed(estab, known.name if known else None), known.scopes if known else None, now),
+            **school_values(known, Listed(estab, known.name if known else None), known.scopes if known else None, now),
             **{"state": state.value, "state_since": since, "problem": problem},
             "secret_version": version or (known.secret_version if known else None),
         }
@@ -272,36 +272,3 @@ def _is_in(shard: tuple[int, int] | None, estab: str) -> bool:
 def _is_before(now: datetime, ended_at: datetime | None, grace: timedelta) -> bool:
     # A revocation without a date that can be read has the last day of all calendars, and gets no grace.
     return ended_at is not None and ended_at <= now < ended_at + grace
-
-
-def _known(row: Mapping[str, Any]) -> Known:
-    scopes = row["scopes"]
-    return Known(
-        estab=str(row["estab"]).strip(),
-        state=SchoolState(str(row["state"]).strip()),
-        scopes=None if scopes is None else read_scopes(str(scopes)),
-        authorised_at=read_time(row["authorised_at"]),
-        revoked_at=read_time(row["revoked_at"]),
-        secret_version=None if row["secret_version"] is None else str(row["secret_version"]).strip(),
-        state_since=read_time(row["state_since"]),
-        name=row["school_name"],
-    )
-
-
-def _values(known: Known | None, listed: Listed, scopes: frozenset[str] | None, now: datetime) -> dict[str, object]:
-    # After it was asked a school may be paused or refused, which the list does not say.
-    keeps = known is not None and known.state in (SchoolState.PAUSED, SchoolState.REFUSED)
-    state = known.state if known is not None and keeps and listed.state is SchoolState.AUTHORISED else listed.state
-    since = known.state_since if known is not None and known.state is state else now
-    return {
-        "estab": listed.estab,
-        "school_name": listed.name or (known.name if known else None),
-        "state": state.value,
-        "scopes": None if scopes is None else ",".join(sorted(scopes)),
-        "authorised_at": listed.authorised_at or (known.authorised_at if known else None),
-        "revoked_at": listed.revoked_at or (known.revoked_at if known else None),
-        "secret_version": known.secret_version if known else None,
-        "state_since": since,
-        "checked_at": now,
-        "problem": None,
-    }

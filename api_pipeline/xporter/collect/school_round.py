@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import PipelineError
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.asking import Choice, Parameters, Question, query_of, questions, sources_of
+from api_pipeline.xporter.asking import Choice, Question, questions, sources_of
 from api_pipeline.xporter.collect.change_sets import WHOLE, Since
 from api_pipeline.xporter.collect.items import (
     Change,
@@ -28,14 +27,14 @@ from api_pipeline.xporter.collect.items import (
     ScopesFound,
     WriteResult,
 )
+from api_pipeline.xporter.collect.school_requests import SchoolRequests
 from api_pipeline.xporter.collect.sorting import Sorting
 from api_pipeline.xporter.landing import Round
 from api_pipeline.xporter.layout import landings
-from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.answer import Answer
 from api_pipeline.xporter.wire.big_json import BadJson
-from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
+from api_pipeline.xporter.wire.client import IdaasClient
 
 _LOG = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 2
@@ -66,6 +65,7 @@ class SchoolRound:
     ) -> None:
         self._plan = plan
         self._client = client
+        self._requests = SchoolRequests(plan, client)
         self._desk = desk
         self._sleep = sleep
         self._is_dead_address = is_dead_address
@@ -164,7 +164,7 @@ class SchoolRound:
             verdict = self._ask(asked)
             if verdict is WriteResult.SHRANK:
                 self._sleep(self._plan.shrink_pause_s)
-                verdict = self._ask(replace(asked, counted=self._pupils_counted(choice), is_second_try=True))
+                verdict = self._ask(replace(asked, counted=self._requests.pupils_counted(choice), is_second_try=True))
             if verdict is WriteResult.KEPT:
                 self._sorting.forget(choice)
             self._failed_in_a_row = 0
@@ -191,19 +191,15 @@ class SchoolRound:
         is_landed = self._is_landed(choice.endpoint.name, question)
         if not self._plan.verifies or not is_landed or len(question.requests) != 1:
             return False
-        rows = self._whole_rows(self._path(choice), self._query(asked, question.requests[0]))
+        rows = self._requests.whole_rows(choice, question.requests[0])
         return self._desk.hand_in(Counted(asked.round, rows)) is WriteResult.WRITTEN
-
-    def _whole_rows(self, path: str, query: list[tuple[str, str]]) -> int | None:
-        """Return how many rows the API counts in a whole set; None where it does not say."""
-        small = self._client.first_page(path, [*query, ("pagesize", "1"), ("page", "1")])
-        return small.page.rows if small.page else None
 
     def _ask(self, asked: _Asked) -> WriteResult:
         changes = self._plan.changes
         since = changes.since(asked.choice, asked.question, self._plan.scopes) if changes else None
         if since is None:
-            return self._ask_whole(asked)
+            with self._requests.whole(asked.choice, asked.question.requests) as answer:
+                return self._hand_in(asked, answer)
         if asked.is_second_try or self._plan.verifies:
             since = replace(since, asks=WHOLE)
         verdict = self._ask_since(asked, since)
@@ -211,47 +207,18 @@ class SchoolRound:
 
     def _ask_since(self, asked: _Asked, since: Since) -> WriteResult:
         """Request what changed; DOUBTFUL where the whole set must be requested instead (R3 to R5)."""
-        query = self._query(asked, asked.question.requests[0])
-        path = self._path(asked.choice)
+        choice, (request,) = asked.choice, asked.question.requests
         try:
-            with self._client.data(
-                path, [*query, ("changedRows", since.asks)], max_attempts=None if since.is_whole else 1
-            ) as answer:
+            with self._requests.changes(choice, request, since) as answer:
                 change = Change(since.key)
                 if not since.is_whole and (answer.previous_hash or "").lower() == since.asks.lower():
-                    deleted = self._sorting.deleted_by_landing(asked.choice, answer)
-                    change = Change(since.key, True, deleted, self._whole_rows(path, query))
+                    deleted = self._sorting.deleted_by_landing(choice, answer)
+                    change = Change(since.key, True, deleted, self._requests.whole_rows(choice, request))
                 return self._hand_in(asked, answer, change)
         except Failed as failure:
             if since.may_be_unknown(failure.outcome) and not failure.ends_school:
                 return WriteResult.DOUBTFUL
             raise
-
-    def _ask_whole(self, asked: _Asked) -> WriteResult:
-        path = self._path(asked.choice)
-        requests = asked.question.requests
-        if len(requests) == 1:
-            with self._client.data(path, self._query(asked, requests[0])) as answer:
-                return self._hand_in(asked, answer)
-        joined: dict[str, list[Mapping[str, Any]]] = {}
-        if not requests:
-            joined = {table.name: [] for table in asked.choice.endpoint.tables}
-        received = 0
-        meta = None
-        for request in requests:
-            with self._client.data(path, self._query(asked, request)) as answer:
-                for table, rows in answer.tables.items():
-                    joined.setdefault(table, []).extend(rows)
-                received += answer.received_bytes
-                meta = answer.meta
-        return self._hand_in(asked, Answer(joined, meta, received_bytes=received))
-
-    def _path(self, choice: Choice) -> str:
-        path = self._plan.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
-        return path.replace("{estab}", self._plan.estab)
-
-    def _query(self, asked: _Asked, request: Parameters) -> list[tuple[str, str]]:
-        return query_of(asked.choice, request, self._plan.options_style, {})
 
     def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> WriteResult:
         choice = asked.choice
@@ -275,21 +242,6 @@ class SchoolRound:
                 change=change,
             )
         )
-
-    def _pupils_counted(self, choice: Choice) -> int | None:
-        """Return how many pupils the API itself counts, None where it does not say (endpoint Counts)."""
-        if choice.endpoint.name != "Students":
-            return None
-        path = f"{SCHOOL}{self._plan.estab}/Counts"
-        try:
-            with self._client.data(path, []) as answer:
-                for rows in answer.tables.values():
-                    for row in rows:
-                        if str(member_of(row, "area")).strip().lower() in ("students", "student", "pupils"):
-                            return int(member_of(row, "count"))
-        except (Failed, TypeError, ValueError):
-            return None
-        return None
 
     def _skip(self, endpoint: str, text: str, *, is_news: bool = True) -> None:
         round_ = Round(self._plan.estab, endpoint)

@@ -53,6 +53,7 @@ class Writer:
         self._store = parts.store
         self.summary = summary
         self._with_retry = with_retry
+        self._consent = ConsentStep(parts.store, parts.secrets, options, summary, with_retry)
         makes_columns = options.adds_columns and not options.is_dry_run
         self._new_columns = NewColumns(parts.store, with_retry, summary.lines) if makes_columns else None
         self._dead: dict[str, set[str]] = {}
@@ -64,17 +65,20 @@ class Writer:
 
     def process(self, item: Item) -> WriteResult:
         """Process one item that a school handed in. Errors: DatabaseError."""
-        if isinstance(item, ScopesFound):
-            self._take_scopes(item)
-            return WriteResult.WRITTEN
-        if isinstance(item, Problem):
-            self._take_problem(item)
-            return WriteResult.WRITTEN
-        if isinstance(item, Counted):
-            return self._take_count(item)
-        if isinstance(item, PeopleListed):
-            self._take_people(item)
-            return WriteResult.WRITTEN
+        match item:
+            case ScopesFound():
+                self._consent.keep_scopes(item.estab, item.scopes, utc_now())
+            case Problem():
+                self._take_problem(item)
+            case PeopleListed():
+                self._take_people(item)
+            case Counted():
+                return self._take_count(item)
+            case Collected():
+                return self._take_collected(item)
+        return WriteResult.WRITTEN
+
+    def _take_collected(self, item: Collected) -> WriteResult:
         try:
             verdict = self._take_answer(item)
         except TooDeep:
@@ -247,10 +251,6 @@ class Writer:
         else:
             self._with_retry(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
 
-    def _take_scopes(self, item: ScopesFound) -> None:
-        step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
-        step.keep_scopes(item.estab, item.scopes, utc_now())
-
     def school_ends(self, plan: SchoolPlan) -> None:
         """Store the school's state after its last request."""
         if self._options.is_dry_run:
@@ -267,9 +267,8 @@ class Writer:
             return
         problem = next((one.text for one in found if one.is_news), None)
         secret = self._parts.secrets.get(estab)
-        step = ConsentStep(self._store, self._parts.secrets, self._options, self.summary, self._with_retry)
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
-        since = step.keep_state(estab, state, version, problem, utc_now())
+        since = self._consent.keep_state(estab, state, version, problem, utc_now())
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
             self.summary.paused_too_long.add(estab)
 
