@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unicodedata import combining, normalize
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sdr.checks import id_error
@@ -86,10 +87,13 @@ def collection_of(path: Path) -> Collection:
 
 
 def camel_case(title: str) -> str:
-    """Return the member name of a column's title."""
-    words: list[str] = re.findall(r"[A-Za-z0-9]+", title)
+    """Return the member name of a column's title; letters lose their macrons, which no name of TEC's has."""
+    plain = "".join(letter for letter in normalize("NFKD", title) if not combining(letter))
+    words: list[str] = re.findall(r"[A-Za-z0-9]+", plain)
+    if "".join(words).lower() == _OWN_ID.lower():
+        return _OWN_ID
     if len(words) < 2:
-        word = title.strip()
+        word = plain.strip()
         return word.lower() if word.isupper() else word[:1].lower() + word[1:]
     return words[0].lower() + "".join(word[:1].upper() + word[1:].lower() for word in words[1:])
 
@@ -103,21 +107,17 @@ def records(
     SettingsError for a file that cannot be read.
     """
     seen: set[str] = set()
-    rows = _rows(path)
+    # Counted as a spreadsheet shows them: from the first line of the file, empty ones among them.
+    rows = enumerate(_rows(path), 1)
     titles = _titles(path, rows)
     names = _names(path, titles)
     _assume(titles, names, collection, properties, assumed)
-    for number, cells in enumerate(rows, 2):
+    for number, cells in rows:
         if not any(cell.strip() for cell in cells):
             # Spreadsheets leave rows of empty cells behind.
             continue
         assumed.rows += 1
-        if any(cells[len(names) :]) or any(cell.strip() for name, cell in zip(names, cells, strict=False) if not name):
-            # A comma too many moves cells under other titles.
-            raise SettingsError(
-                f"The file {path.name} has more cells than titles in row {number}; nothing was loaded. Put "
-                "double quotes around a cell with a comma in it."
-            )
+        _check_cells(path, number, names, cells)
         row = dict(zip(names, cells, strict=False))
         record = _record(row, properties)
         own = row.get(_OWN_ID)
@@ -132,12 +132,22 @@ def records(
         yield local_id, record
 
 
-def _titles(path: Path, rows: Iterator[list[str]]) -> list[str]:
+def _check_cells(path: Path, number: int, names: list[str], cells: list[str]) -> None:
+    """Raise SettingsError for a row with a cell under no title: a comma too many moves cells under other titles."""
+    if any(cells[len(names) :]) or any(cell.strip() for name, cell in zip(names, cells, strict=False) if not name):
+        raise SettingsError(
+            f"The file {path.name} has more cells than titles in row {number}; nothing was loaded. Put "
+            "double quotes around a cell with a comma in it."
+        )
+
+
+def _titles(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     """Return the titles, which are taken off the rows. Errors: SettingsError where there are none to be read."""
-    titles = next(rows, [])
+    lines = (cells for _, cells in rows if any(cell.strip() for cell in cells))
+    titles = next(lines, [])
     if titles == _SEPARATOR_LINE:
-        titles = next(rows, [])
-    if not any(titles):
+        titles = next(lines, [])
+    if not titles:
         raise SettingsError(f"The file {path.name} is empty: expected at least its titles; nothing was loaded.")
     if len(titles) == 1 and (other := next((sign for sign in _OTHER_SEPARATORS if sign in titles[0]), "")):
         raise SettingsError(

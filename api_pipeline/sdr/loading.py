@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,23 @@ class Loaded:
     removed: int = 0
 
 
-def load(store: Store, path: Path, collection: Collection, properties: Mapping[str, Any], *, keeps: bool) -> Loaded:
-    """Put a file's records into the staging table, all of it or none; `keeps` leaves what is not in the file.
+def load_all(store: Store, files: Sequence[tuple[Path, Collection, Mapping[str, Any]]], *, keeps: bool) -> list[Loaded]:
+    """Put the records of files into the staging table, all of them or none; `keeps` leaves what is in no file.
 
-    Errors: SettingsError for the file, DatabaseError.
+    With each file stand its collection and the types of its columns. Errors: SettingsError for a file, DatabaseError.
     """
+    with store.connection.transaction():
+        return [_load(store, path, collection, properties, keeps=keeps) for path, collection, properties in files]
+
+
+def _load(store: Store, path: Path, collection: Collection, properties: Mapping[str, Any], *, keeps: bool) -> Loaded:
     loaded = Loaded(path, collection)
     present: set[str] = set()
-    with store.connection.transaction():
-        for page in _pages(records(path, collection, properties, loaded.assumed)):
-            present.update(local_id for local_id, _ in page)
-            _put(store, collection, page, loaded)
-        if not keeps:
-            _remove(store, collection, present, loaded)
+    for page in _pages(records(path, collection, properties, loaded.assumed)):
+        present.update(local_id for local_id, _ in page)
+        _put(store, collection, page, loaded)
+    if not keeps:
+        _remove(store, collection, present, loaded)
     return loaded
 
 

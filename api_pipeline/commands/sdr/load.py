@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -35,7 +35,7 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
     from api_pipeline.documents import sdr as documents
     from api_pipeline.errors import SettingsError
     from api_pipeline.sdr.csv_files import collection_of
-    from api_pipeline.sdr.loading import load
+    from api_pipeline.sdr.loading import load_all
     from api_pipeline.sdr.openapi import schemas
     from api_pipeline.sdr.settings import Purpose
 
@@ -51,13 +51,12 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
     with sdr_session(common, Purpose.TABLES) as started:
         settings = started.settings
         types = schemas(settings.schema, settings.paths) if settings.schema else {}
+        properties = [types.get(kind, {}).get("properties", {}) for kind in kinds]
         with store_alone(started.settings) as (store, _):
-            done = []
-            for path, kind in zip(files, kinds, strict=True):
-                properties: dict[str, Any] = types.get(kind, {}).get("properties", {})
-                done.append(load(store, path, kind, properties, keeps=keep))
-                if not as_json:
-                    _show(done[-1], has_types=bool(properties))
+            done = load_all(store, list(zip(files, kinds, properties, strict=True)), keeps=keep)
+    if not as_json:
+        for loaded, known in zip(done, properties, strict=True):
+            _show(loaded, has_types=bool(known))
     exit_code = 1 if any(loaded.assumed.unusable for loaded in done) else 0
     if as_json:
         print_json(documents.loaded(done, exit_code))

@@ -138,6 +138,9 @@ def test_words_of_tec_have_a_state_and_others_are_unknown() -> None:
         ("NSN", "nsn"),
         ("courseCode", "courseCode"),
         ("Date Of Birth", "dateOfBirth"),
+        ("Ngā Iwi", "ngaIwi"),
+        ("Māori", "maori"),
+        ("Local ID", "localId"),
     ],
 )
 def test_titles_become_names(title: str, name: str) -> None:
