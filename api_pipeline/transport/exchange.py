@@ -17,6 +17,8 @@ from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
 
 FIRST_WAIT_S = 1.0
+# One new token for a refused one, and another where that expired before its request could start, in a pause.
+_MOST_RENEWALS = 3
 
 _Result = TypeVar("_Result")
 
@@ -195,7 +197,9 @@ class Exchange(Generic[_Token]):
     def _with_token(self, request: Request, read: Read[_Answer], *, retried: bool) -> _Answer | Transient:
         token = self._tokens.token()
         answer = self._attempt(request, read, token, retried=retried)
-        if isinstance(answer, Unauthorised) and answer.may_renew and not self._tokens.is_untried_renewal(token):
+        for _ in range(_MOST_RENEWALS):
+            if not (isinstance(answer, Unauthorised) and answer.may_renew) or self._tokens.is_untried_renewal(token):
+                break
             token = self._tokens.renew(token)
             answer = self._attempt(request, read, token, retried=True)
         if isinstance(answer, Unauthorised):

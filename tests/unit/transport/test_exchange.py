@@ -14,7 +14,7 @@ from api_pipeline.transport.exchange import Answered, Exchange, RetryPolicy, Una
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, transient
 from tests.support import scripted
-from tests.support.hostile_receiver import HostileReceiver, Reply
+from tests.support.hostile_receiver import HostileReceiver, Reply, Talk
 from tests.support.scripted import hangs_up, in_turn, says, token
 
 REACH = Reach((2.0, 2.0), peer="the library")
@@ -147,6 +147,18 @@ def test_new_token_that_was_never_accepted_is_not_replaced_by_a_third(service: S
         service.send()
     assert service.cards == ["Card one", "Card two", "Card two"]
     assert len(service.server.token_requests) == 2
+
+
+def test_new_token_that_expired_before_its_request_could_start_is_replaced(service: Service) -> None:
+    service.server.token = in_turn(token("one"), token("two", 0.2), token("three"))
+
+    def refuse_while_another_sender_is_asked_to_wait(talk: Talk) -> None:
+        service.limiter.hold(0.5)
+        UNAUTHORISED(talk)
+
+    service.server.otherwise = in_turn(refuse_while_another_sender_is_asked_to_wait, UNAUTHORISED, FINE)
+    assert service.send() == Answered("200 fine", may_have_arrived=False)
+    assert service.cards == ["Card one", "Card two", "Card three"]
 
 
 def test_token_that_was_accepted_once_may_be_replaced_later(service: Service) -> None:
