@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -51,6 +52,14 @@ if IS_FAST:
 # Under what a worker of xdist finds the server that the controlling process started for all of them.
 _SHARED_SERVER = "postgres_server"
 _RUNNING = ExitStack()
+
+
+def pytest_configure() -> None:
+    """Heed the signals that `nohup` or a shell's `&` switched off: every program that a test starts would inherit it."""
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)
