@@ -133,11 +133,17 @@ def _newest_row(store: StagingTable, person_id: str) -> StagedRow | None:
     return newest
 
 
+def _child_sent(store: StagingTable, row: StagedRow | None) -> object:
+    """Return the `la_child_id` of a row's previous payload, for a row whose payload cannot be read."""
+    previous = store.previous_payloads([row.id]) if row is not None else {}
+    return _read("".join(previous.values()))[0].get("la_child_id", "")
+
+
 def _held(
     store: StagingTable, settings: Settings, staged: dict[str, Any], row: StagedRow | None, *, has_tables: bool
 ) -> tuple[Baseline, KnownBaseline]:
     """Return the baseline of the child, and the same to be shown."""
-    child = str(staged.get("la_child_id", ""))
+    child = str(staged.get("la_child_id") or _child_sent(store, row))
     baseline = Baselines(store, settings.receiver).read([child]).get(child) if has_tables and child else None
     if baseline is not None:
         found = _query(store, "accepted_of_child", 1, [settings.receiver, child])

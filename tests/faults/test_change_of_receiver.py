@@ -84,6 +84,8 @@ def test_deletion_of_a_broken_payload_is_of_the_child_that_was_sent(
     world.fill([staged("A", child("C1", mis_child_id="M1")), staged("B")])
     assert world.run().code == 0
     change(world.database, world.database.table, "A", row_state="Deleted", json_payload='{"la_child_id": "C')
+    story = world.command("explain", "A").text
+    assert "recorded when the receiver accepted it" in story
     done = world.run(*arguments)
     assert done.code == 0, done.text
     assert world.server.simulator.held("C1") is None
