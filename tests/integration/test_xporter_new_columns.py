@@ -47,7 +47,8 @@ def test_a_new_member_becomes_a_column_that_is_kept_in_step(database: TestDataba
         assert summary.exit_code == 0
         assert summary.counts.changed == 6
         assert [line for line in summary.lines if MORE in line] == [
-            f"Students: new columns {MORE}; every row of the table is written anew once."
+            f"Students: new columns {MORE}; the rows of the table are written anew once, those of closed weeks with "
+            "--full alone."
         ]
         rows = houses(rehearsal)
         assert [house for house, _ in rows] == [f"house {number}" for number in range(3)] * 2

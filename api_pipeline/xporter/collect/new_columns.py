@@ -43,7 +43,10 @@ class NewColumns:
             if left:
                 self._say_not_added(landing, left)
             return self._store.known(landing) if len(left) < len(new) else None
-        text = f"{landing.name}: new columns {', '.join(new)}; every row of the table is written anew once."
+        text = (
+            f"{landing.name}: new columns {', '.join(new)}; the rows of the table are written anew once, those of "
+            "closed weeks with --full alone."
+        )
         self._lines.append(text)
         _LOG.info("%s", text)
         return self._store.known(landing)
