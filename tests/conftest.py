@@ -55,7 +55,7 @@ _RUNNING = ExitStack()
 
 
 def pytest_configure() -> None:
-    """Heed the signals that `nohup` or a shell's `&` switched off: every program that a test starts would inherit it."""
+    """Heed the signals that `nohup` or a shell's `&` switched off: programs that a test starts would inherit it."""
     for name in ("SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
