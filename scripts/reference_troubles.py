@@ -113,7 +113,7 @@ NATIVE = (
     ("701", "no memory is left for the statement"),
     ("8628", "a plan of the statement was waited for too long"),
     ("8645", "memory was waited for too long"),
-    ("8651", "memory could not be had"),
+    ("8651", "no memory was free"),
     ("3960", "a conflict under snapshot isolation"),
     ("3961", "a conflict under snapshot isolation"),
     ("3966", "a conflict under snapshot isolation"),

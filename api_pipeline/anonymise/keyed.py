@@ -87,7 +87,7 @@ class RunKey:
 
 
 def shuffled(values: Sequence[_Value], number: int) -> list[_Value]:
-    """Return the values in the order that `number` stands for; 256 bits tell apart every order of 50 values."""
+    """Return the values in the order that `number` stands for; 256 bits are enough for every order of 50 values."""
     order = list(values)
     # All that counts of the number; a small one is divided faster.
     number %= _orders(len(order))

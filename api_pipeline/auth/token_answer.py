@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
 
-# Without a usable `expires_in` nobody knows how long a token lives; the usual lifetime is an hour or more.
+# Without a usable `expires_in` the lifetime of a token is not known; it is usually an hour or more.
 LIFETIME_IF_UNKNOWN_S = 1800.0
 _LONGEST_LIFETIME_S = 366 * 86_400.0
 _HEADER_TEXT = re.compile(r"[!-~]+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z_]{1,39}")
 _PASSES = "temporarily_unavailable"
-# Words of RFC 6749 and its kin that stay an answer about us, even under a status that would else pass.
+# Words of RFC 6749 and its kin that stay an answer about us, even under a status that otherwise passes.
 _LASTING = frozenset(
     {
         *("access_denied", "consent_required", "interaction_required", "invalid_client", "invalid_grant"),

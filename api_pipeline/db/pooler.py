@@ -27,7 +27,7 @@ def is_behind_pooler(
     """Return whether a connection to PostgreSQL shares the server's sessions with others.
 
     Two connections that are open together each have a process of the server's for themselves, unless a pooler is in
-    between. What is found counts for all connections of the same string. Where no second connection can be had, a
+    between. What is found counts for all connections of the same string. Where no second connection is possible, a
     pooler is assumed: what is safe behind one is safe without. Errors: ConnectionLost.
     """
     if connection_string not in _KNOWN:

@@ -259,7 +259,8 @@ def _try_file(lock: RunLock, resource: str, *, shared: bool) -> bool:
 def _try_within(lock: RunLock, database: Path, resource: str, *, shared: bool) -> bool:
     """Lock one byte of the database file too, on Linux: somebody may remove the lock file, as on Windows nobody can.
 
-    The byte is far behind the data and behind SQLite's own locks. Where such locks cannot be had, the file has to do.
+    The byte is far behind the data and behind SQLite's own locks. Where such locks are not possible, the file has to
+    do.
     """
     if sys.platform != "linux":
         return True

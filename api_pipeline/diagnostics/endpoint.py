@@ -1,4 +1,4 @@
-"""`test-endpoint`: the whole way to the receiver, by the very session, token and request that a run uses."""
+"""`test-endpoint`: the whole way to the receiver, by the session, token and request that a run uses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check_may_send_record(settings: Settings) -> None:
 
 
 def invented_record(la_code: str) -> bytes:
-    """Return the one invented child that is safe for the test receiver; its ids tell the authorities apart."""
+    """Return the one invented child that is safe for the test receiver; its ids contain the authority's code."""
     details = {
         "unique_pupil_number": "A123456789012",
         "first_name": "John",

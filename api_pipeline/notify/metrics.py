@@ -132,7 +132,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _last_success(path: Path, job: Job) -> float | None:
-    """Return the time of the last good run as the file from before tells it."""
+    """Return the time of the last good run as the earlier file has it."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

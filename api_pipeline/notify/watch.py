@@ -23,7 +23,7 @@ class Watched(NamedTuple):
     """A run of which others are notified, and who they are. `place` is the table or the schema that it works on.
 
     In testing mode nothing leaves this machine (contract 2). `failed_before` says whether the run before this one
-    failed, `oldest_due_age` for how many seconds the oldest due row has waited, None where nobody knows.
+    failed, `oldest_due_age` for how many seconds the oldest due row has waited, None where that is not known.
     """
 
     job: Job

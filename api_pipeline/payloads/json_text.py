@@ -52,8 +52,8 @@ def explain_other(value: Any) -> str:
 def repeated_member(text: str, without_repeats: str) -> str | None:
     """Return the path of an object that has a member twice, None where none has.
 
-    `without_repeats` is the text's value as JSON again, in which of a repeated member the last alone is left. What a
-    receiver makes of the first nobody knows, and the checks do not see it.
+    `without_repeats` is the text's value as JSON again, in which of a repeated member the last alone is left. It is
+    not known what a receiver does with the first, and the checks do not see it.
     """
     # Each name and each text has two quotes; an escaped one is written in one way by us.
     if text.count('"') == without_repeats.count('"') and _ESCAPED_QUOTE not in text:

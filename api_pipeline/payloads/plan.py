@@ -94,7 +94,7 @@ class _Goal(NamedTuple):
 def _from(states: Sequence[str | None], goal: _Goal, policy: Policy) -> Record | UpToDate:
     """Return the record that is right whichever of these states the receiver is in."""
     known = [state for text in states if (state := _read(text)) is not None]
-    # A state that nobody knows, or whose recorded text is damaged: nobody knows that one either.
+    # A state that is not known; one whose recorded text is damaged is not known either.
     if len(known) < len(states):
         return _purge_whole(goal, policy)
     if not any(known):

@@ -13,7 +13,7 @@ _MARK = "# d2i-csc-api schedule {name}: {which}"
 
 
 class Cron:
-    """Make, find and remove the lines in a crontab; `account` is "" for that of the account that asks."""
+    """Make, find and remove the lines in a crontab; `account` is "" for that of the account that runs the command."""
 
     def __init__(self, account: str = "") -> None:
         self._account = account

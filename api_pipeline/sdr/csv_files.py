@@ -180,8 +180,8 @@ def _encoding_of(path: Path) -> str:
         is_utf_16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     for encoding in ("utf-16",) if is_utf_16 else ("utf-8-sig", "cp1252"):
         with suppress(UnicodeDecodeError), path.open(encoding=encoding, newline="") as file:
-            # To the end, so that a letter of another encoding is met before a row is used. UTF-16 that does not say so
-            # reads as Windows-1252 with null characters.
+            # To the end, so that a letter of another encoding is found before a row is used. UTF-16 that does not say
+            # so reads as Windows-1252 with null characters.
             if not any("\0" in line for line in file):
                 return encoding
     raise SettingsError(

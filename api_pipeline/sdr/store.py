@@ -140,7 +140,7 @@ class Store(Baseline, Results):
             self._update_token(scope, token, now)
 
     def store_token(self, scope: Scope, token: SubmissionToken) -> None:
-        """Store a token under which everything that is held goes on being held."""
+        """Store a token under which TEC still holds everything that it held."""
         self._update_token(scope, token, utc_now())
 
     def forget_period(self, scope: Scope) -> None:

@@ -1,7 +1,7 @@
 """Secrets in the operating system's credential store (for example Windows Credential Manager), through keyring.
 
-Only the platform's own back end is loaded: keyring would else load all of them, and some start programs of PATH to find
-their library. A store that waits for a person who is not there is given up after some seconds.
+Only the platform's own back end is loaded. By itself keyring loads all of them, and some start programs from PATH to
+find their library. A store that waits for a person who is not there is given up after some seconds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CredentialStore:
     """The credential store of whoever runs the command, under the service name `d2i-csc-api`.
 
     keyring is imported when the store is first used, because that is slow. `warnings` are sentences for the operator
-    about what `get` met.
+    about what went wrong in `get`.
     """
 
     def __init__(self, open_backend: Callable[[], KeyringBackend] | None = None, wait_s: float = UNATTENDED_S) -> None:

@@ -34,7 +34,7 @@ def eligibility(rows: PersonRows, window: Window, options: StageOptions) -> Elig
     """Return whether a person is in the cohort of this run.
 
     Who would be in but for the birth dates is out, with an issue: an estimated date of birth that was put into the
-    column for the expected one would else make a child vanish unseen.
+    column for the expected one would otherwise make a child vanish unnoticed.
     """
     if not (_is_wanted(rows, options) and is_included(rows, window, options)):
         return _OUT

@@ -32,7 +32,7 @@ class SsdColumn:
 
 @dataclass(frozen=True, slots=True)
 class SsdTable:
-    """A table; `key` are the columns that tell its rows apart, the first of them is the row's own id."""
+    """A table; `key` are the columns that identify its rows, the first of them is the row's own id."""
 
     name: str
     key: tuple[str, ...]

@@ -71,7 +71,7 @@ class _IntegratedTunnel:
                     break
                 response = self._ask(f"{scheme} {_encoded(token)}")
         except (spnego.exceptions.SpnegoError, spnego.exceptions.NoCredentialError, ValueError) as error:
-            raise OSError(f"Tunnel connection failed: 407 (no login to be had: {type(error).__name__})") from None
+            raise OSError(f"Tunnel connection failed: 407 (no login is available: {type(error).__name__})") from None
         return response
 
     def _ask(self, login: str | None) -> FinalResponse:

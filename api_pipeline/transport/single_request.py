@@ -18,7 +18,7 @@ from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wai
 
 _LOG = logging.getLogger(__name__)
 THROTTLED = frozenset({408, 425, 429})
-# A gateway that says one of these did not pass the request on; of other errors nobody knows.
+# A gateway that says one of these did not pass the request on; after other errors that is not known.
 _NOT_PASSED_ON = frozenset({425, 429, 503})
 
 

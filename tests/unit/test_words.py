@@ -28,6 +28,10 @@ _INSTEAD = {
     r"\blets? (?:us|it|them) in\b": "accept",
     r"\b(?:takes?|took|taken) over\b": "adopt, replace",
     r"\bleft window\b": "left the time window",
+    r"\bnobody knows\b": "it is not known",
+    r"\b(?:be|is|are|was) had\b": "be available",
+    r"\bwould else\b": "would otherwise",
+    r"\bthe very \w+": "the",
 }
 
 

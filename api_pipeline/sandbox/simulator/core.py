@@ -124,7 +124,7 @@ class Simulator(Shell[Conditions]):
 
     @property
     def accepted_records(self) -> list[bytes]:
-        """Return the accepted records in their order, each as the very bytes in which it came."""
+        """Return the accepted records in their order, each in the bytes in which it came."""
         return self._ledger.records()
 
     def counts(self) -> dict[str, Any]:

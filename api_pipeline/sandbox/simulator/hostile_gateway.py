@@ -40,7 +40,7 @@ class HostileGateway:
     """Serve on a loopback address while it is entered as a context manager.
 
     `tricks` are for the requests with records, one after another; those that follow are answered by the habits alone.
-    Errors: SettingsError for a port that cannot be had.
+    Errors: SettingsError for a port that is not free.
     """
 
     def __init__(

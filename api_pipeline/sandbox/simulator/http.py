@@ -32,7 +32,7 @@ class LoopbackServer(Generic[Served]):
 
     `port` 0 takes a free one. With `certfile` and `keyfile` (PEM) it speaks TLS. The state is the simulator's: after
     `die`, another server on the same port goes on where this one ended. Errors: SettingsError for an address that is
-    not this machine's own or cannot be had.
+    not this machine's own or is not free.
     """
 
     def __init__(

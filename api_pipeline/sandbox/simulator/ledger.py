@@ -87,7 +87,7 @@ class Ledger:
             return list(self._receipts.get((la_code, la_child_id), ()))
 
     def records(self) -> list[bytes]:
-        """Return the accepted records in their order, each as the very bytes in which it came."""
+        """Return the accepted records in their order, each in the bytes in which it came."""
         with self._lock:
             bodies = list(self._bodies)
         return [record for body in bodies for record in _elements(body)]

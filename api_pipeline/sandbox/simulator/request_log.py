@@ -12,7 +12,7 @@ from api_pipeline.sandbox.simulator.faults import Fault
 
 # Enough for any rehearsal, and little enough that a simulator may run for days.
 _REMEMBERED = 10_000
-# A request that was on its way when the Retry-After was sent could not know of it.
+# A request that was on its way when the Retry-After was sent does not break it.
 _ON_ITS_WAY_S = 0.05
 
 

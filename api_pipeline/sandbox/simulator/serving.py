@@ -39,7 +39,7 @@ def run_server(
 ) -> None:
     """Serve until `stop` is set, Ctrl-C or `/_control/die`; tell by `echo` what to set, and at the end what came.
 
-    Errors: SettingsError for an address that is not this machine's own, or a port that cannot be had.
+    Errors: SettingsError for an address that is not this machine's own, or a port that is not free.
     """
     stop = stop or threading.Event()
     with seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:

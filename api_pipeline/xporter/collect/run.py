@@ -41,7 +41,7 @@ def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
     if parts.cohort is not None and not any(choice.endpoint.name == "Students" for choice in options.choices):
         raise SettingsError(
             "XPORTER_ENDPOINTS: expected Students among them while XPORTER_KEEP_UNMATCHED is false: without the roll "
-            "nobody knows which rows are about the council's children."
+            "it is not known which rows are about the council's children."
         )
     if options.verifies and parts.cohort is not None:
         raise SettingsError(

@@ -206,7 +206,7 @@ def _page_of(members: Mapping[str, Any]) -> Page | None:
     if count is None and rows is not None and size:
         count = -(-rows // size)
     if count is None and members.get("nextpage"):
-        # There are more pages, and nobody knows how many: such an answer is never a whole one.
+        # There are more pages, and their number is not known: such an answer is never a whole one.
         count = sys.maxsize
     return None if count is None else Page(_number(members.get("pagenumber")), count, rows, size)
 
