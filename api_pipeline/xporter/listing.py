@@ -14,10 +14,10 @@ from api_pipeline.xporter.wire.access import Caller, Failed, WireObservers
 from api_pipeline.xporter.wire.client import IdaasClient
 
 
-def listed_schools(settings: Settings, on_token: Callable[[str], None]) -> dict[str, Listed]:
-    """Return the list of schools, empty without a management secret. Errors: ServiceUnavailable, SettingsError."""
+def listed_schools(settings: Settings, on_token: Callable[[str], None]) -> dict[str, Listed] | None:
+    """Return the list of schools, None without a management secret. Errors: ServiceUnavailable, SettingsError."""
     if not settings.xporter.management_secret:
-        return {}
+        return None
     limiter = RateLimiter(1, 0.0, time.monotonic)
     with session_of(settings) as http:
         client = IdaasClient(

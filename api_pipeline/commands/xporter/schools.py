@@ -38,11 +38,13 @@ def list_schools(common: Common, as_json: bool) -> None:
         secrets = StoredSecrets(started.settings, started.redactor.add)
         known = {str(row["estab"]).strip(): row for row in store.schools()}
         collected = last_rounds(store)
-        listed = listed_schools(started.settings, started.redactor.add)
+        asked = listed_schools(started.settings, started.redactor.add)
+    listed = asked or {}
+    missing = "not asked" if asked is None else "not in the list"
     shown = []
-    for estab in sorted({*known, *listed, *secrets.estabs()}):
+    for estab in sorted({*known, *listed, *secrets.estabs(), *started.settings.xporter.schools}):
         row = known.get(estab, {})
-        theirs = listed[estab].state.value if estab in listed else "not in the list" if listed else "not asked"
+        theirs = listed[estab].state.value if estab in listed else missing
         has_secret = bool(secrets.get(estab))
         secret = "secret here" if has_secret else "no secret"
         name = (listed[estab].name if estab in listed else row.get("school_name")) or ""

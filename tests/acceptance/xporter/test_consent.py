@@ -127,6 +127,16 @@ def test_schools_are_listed_and_one_can_be_taken_out(council: Council) -> None:
     assert council.count("Students", "9990001") == 0
 
 
+def test_school_that_an_empty_list_does_not_name_is_shown_as_such(council: Council) -> None:
+    council.run("collect")
+    council.simulator.schools.clear()
+    done = council.run("schools", XPORTER_SCHOOLS="9990009")
+    assert done.code == 0, done.text
+    assert "9990001  not in the list" in done.out
+    assert "9990009  not in the list new         no secret" in done.out
+    assert "9990001  not asked" in council.run("schools", XPORTER_MANAGEMENT_SECRET="").out
+
+
 def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(council: Council) -> None:
     council.run("collect")
     today = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
