@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from api_pipeline.sdr.problem import LONGEST_TEXT, Problem, named_in, read_problem, texts_of
 from api_pipeline.transport.bounded_json import read_json
-
-PLACES = re.compile(r"content[.\[\"']*\[?(\d{1,9})\]?", re.IGNORECASE)
-_LONGEST_TEXT = 1000
-# What is read of an answer that says more than anybody needs to know.
-_LONGEST_CODE = 50
-_MOST_CODES = 10
-_MOST_TEXTS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What an error answer says: HTTP status, the codes in it in capitals, its words, and the records it names.
-
-    `named` is by position in the request; `named_ids` by localId.
-    """
-
-    status: int
-    codes: tuple[str, ...] = ()
-    text: str = ""
-    named: Mapping[int, str] = field(default_factory=dict)
-    named_ids: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        """Status, codes and words on one line, as they are kept in the database."""
-        codes = f" {', '.join(self.codes)}" if self.codes else ""
-        return f"HTTP {self.status}{codes}{': ' if self.text else ''}{self.text}"
-
-    @property
-    def code(self) -> str:
-        """Return the first code, else the HTTP status: what an operator looks up."""
-        return self.codes[0] if self.codes else f"HTTP {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +129,14 @@ def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty
     entries = found if keys and isinstance(found, list) else []
     ids = [_id_of(entry) for entry in entries]
     # Where each record has its entry, one whose id is not ours is about the record in its place, unless another is.
-    in_place = set(keys).difference(ids) if len(entries) == len(keys) else set()
+    ours = frozenset(keys)
+    in_place = ours.difference(ids) if len(entries) == len(keys) else set()
     refused: dict[str, str] = {}
     for place, entry in enumerate(entries):
         errors = entry.get("errors") if isinstance(entry, dict) else None
         if errors:
-            reason = "; ".join(_texts(errors))[:_LONGEST_TEXT] or "refused without a reason"
-            key = _key_of(ids[place], place, in_place, keys)
+            reason = "; ".join(texts_of(errors))[:LONGEST_TEXT] or "refused without a reason"
+            key = _key_of(ids[place], place, ours, in_place, keys)
             if key is None:
                 # One of them was not taken, and TEC does not say which: halved, it is found.
                 return Malformed(Problem(status, text=reason))
@@ -181,10 +150,10 @@ def _refusal_in(status: int, body: bytes, content: Mapping[str, Any]) -> Answer 
     if isinstance(found, list):
         return None
     if isinstance(found, dict):
-        named, named_ids = _named({"content": {name: value for name, value in found.items() if _texts(value)}})
+        named, named_ids = named_in({"content": {name: value for name, value in found.items() if texts_of(value)}})
         return Malformed(Problem(status, named=named, named_ids=named_ids)) if named or named_ids else None
     problem = read_problem(status, body)
-    is_refusal = problem.codes or _texts(content.get("errors"))
+    is_refusal = problem.codes or texts_of(content.get("errors"))
     return (_by_code(problem) or Malformed(problem)) if is_refusal else None
 
 
@@ -193,9 +162,9 @@ def _id_of(entry: object) -> str | None:
     return str(own) if isinstance(own, (str, int)) else None
 
 
-def _key_of(own: str | None, place: int, in_place: Set[str], keys: Sequence[str]) -> str | None:
+def _key_of(own: str | None, place: int, ours: Set[str], in_place: Set[str], keys: Sequence[str]) -> str | None:
     """Return the record that an entry of an answer is about: by its id, else by its place; None where it may be any."""
-    if own in keys:
+    if own in ours:
         return own
     if place < len(keys) and keys[place] in in_place:
         return keys[place]
@@ -239,80 +208,3 @@ def _by_code(problem: Problem) -> Answer | None:
         if code in ("R1", "PR1", "PR2"):
             return Declined(problem)
     return None
-
-
-def read_problem(status: int, body: bytes) -> Problem:
-    """Return what an error answer says, from an RFC 7807 problem or any text."""
-    try:
-        content = read_json(body)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        return Problem(status, text=_plain(body))
-    errors = content.get("errors")
-    inner: Mapping[str, Any] = errors if isinstance(errors, dict) else {}
-    codes = [
-        code.strip().upper()[:_LONGEST_CODE]
-        for holder in (content, inner)
-        for name in ("errorCode", "errorCodes")
-        for code in _texts(holder.get(name))
-    ]
-    words = [str(content[name]) for name in ("title", "detail") if isinstance(content.get(name), str)]
-    words += [
-        text for name, value in inner.items() if name not in ("errorCode", "errorCodes") for text in _texts(value)
-    ]
-    named, named_ids = _named(inner)
-    text = " ".join("; ".join(dict.fromkeys(words)).split())[:_LONGEST_TEXT]
-    return Problem(status, tuple(dict.fromkeys(codes))[:_MOST_CODES], text, named, named_ids)
-
-
-def _named(errors: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]:
-    named: dict[int, str] = {}
-    named_ids: dict[str, str] = {}
-    for name, value in errors.items():
-        place = PLACES.search(name)
-        if place:
-            named[int(place[1])] = "; ".join(_texts(value))[:_LONGEST_TEXT] or name
-    content = errors.get("content")
-    if isinstance(content, dict):
-        for name, value in content.items():
-            reason = "; ".join(_texts(value))[:_LONGEST_TEXT]
-            place = name.strip("[]")
-            if place.isdecimal() and len(place) < 10:
-                named[int(place)] = reason
-            else:
-                named_ids[name] = reason
-    elif isinstance(content, list):
-        for entry in content:
-            if isinstance(entry, dict) and isinstance(entry.get("localId"), str):
-                named_ids[entry["localId"]] = "; ".join(_texts(entry.get("errors")))[:_LONGEST_TEXT]
-    return named, named_ids
-
-
-def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
-    """Return the records of a request that a problem names, with their reasons; what it names beyond it is left out."""
-    found = {keys[place]: reason for place, reason in problem.named.items() if place < len(keys)}
-    known = set(keys)
-    return {**found, **{key: reason for key, reason in problem.named_ids.items() if key in known}}
-
-
-def _texts(value: Any) -> list[str]:
-    """Return the texts in a value in their order, however deep they stand; the first thousand at most."""
-    found: list[str] = []
-    waiting = [iter((value,))]
-    while waiting and len(found) < _MOST_TEXTS:
-        item = next(waiting[-1], None)
-        if item is None:
-            waiting.pop()
-        elif isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, list):
-            waiting.append(iter([one for one in item if one is not None]))
-        elif isinstance(item, dict):
-            waiting.append(iter([one for one in item.values() if one is not None]))
-    return found
-
-
-def _plain(body: bytes) -> str:
-    text = re.sub(r"<[^>]*>", " ", body[:4000].decode("utf-8", "replace"))
-    return " ".join(text.split())[:200]

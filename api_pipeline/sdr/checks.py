@@ -129,7 +129,7 @@ def check_all(
     wanted = set(collections)
     for collection in Collection:
         if collection in wanted or collection in INDICATIVE:
-            yield from _check(staged, collection, known, schema, told=collection in wanted)
+            yield from _check(staged, collection, known, schema, is_wanted=collection in wanted)
         if collection is Collection.LEARNERS:
             known.learners.freeze()
         elif collection is Collection.COURSE_ENROLMENTS:
@@ -143,7 +143,7 @@ def check_all(
 
 
 def _check(
-    staged: Staged, collection: Collection, known: Known, schema: SchemaCheck | None, *, told: bool
+    staged: Staged, collection: Collection, known: Known, schema: SchemaCheck | None, *, is_wanted: bool
 ) -> Iterator[CheckError]:
     repeated = staged.repeated(collection)
     for local_id, payload in staged.staged(collection):
@@ -154,13 +154,13 @@ def _check(
         except NotSendable as error:
             reason = reason or str(error)
         if reason:
-            if told:
+            if is_wanted:
                 yield CheckError(collection, local_id, "unsendable", reason, is_unsendable=True)
             continue
         found = list(_of_record(collection, record, known))
         if schema is not None:
             found += [("schema", rule) for rule in schema(collection, record)]
-        if told:
+        if is_wanted:
             for rule, text in found:
                 yield CheckError(collection, local_id, rule, text)
 

@@ -14,7 +14,8 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api_pipeline.common import bisect
 from api_pipeline.common.bisect import Meaning
-from api_pipeline.sdr.answers import Acknowledged, Malformed, TooLarge, named_keys
+from api_pipeline.sdr.answers import Acknowledged, Malformed, TooLarge
+from api_pipeline.sdr.problem import named_keys
 
 # So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,
 # and the rest of the collection is not asked.

@@ -16,10 +16,11 @@ from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
-from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, Problem, TokenGone, TooLarge
+from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, TokenGone, TooLarge
 from api_pipeline.sdr.delivery import Verdict
 from api_pipeline.sdr.difference import envelope
 from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, SubmissionToken, TecFinding, Validation
+from api_pipeline.sdr.problem import Problem
 from api_pipeline.sdr.wire import Address, RequestOptions, Wire, public
 from api_pipeline.transport.exchange import Exchange
 

@@ -23,6 +23,7 @@ from api_pipeline.sdr.line import Line
 from api_pipeline.sdr.nouns import Collection, StagedRecord, VanishedRecord
 from api_pipeline.sdr.outcome import NothingTaken, Options, Summary
 from api_pipeline.sdr.plan import check_deletes
+from api_pipeline.sdr.problem import named_keys
 from api_pipeline.sdr.reasons import masked, status_of
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session
@@ -178,12 +179,12 @@ class Submission:
             conclude()
 
     def _conclude_batch(self, delivery: Delivery[_One], batch: Sequence[_One]) -> None:
-        delivery.conclude(batch, self._answer())
+        delivery.conclude(batch, self._answer(batch))
         self._progress(len(batch))
 
     def _ask(self, send: _Send, collection: Collection, batch: Sequence[Keyed]) -> Verdict:
         self._start(send, collection, batch)
-        return self._answer()
+        return self._answer(batch)
 
     def _start(self, send: _Send, collection: Collection, batch: Sequence[Keyed]) -> None:
         self._renew()
@@ -191,11 +192,13 @@ class Submission:
         self._summary.requests += 1
         self._line.send(partial(send, collection, token, [one.key for one in batch], [one.body for one in batch]))
 
-    def _answer(self) -> Verdict:
+    def _answer(self, batch: Sequence[Keyed]) -> Verdict:
         answer = self._line.answer()
         if isinstance(answer, Malformed) and not has_known_code(answer.problem):
-            # It may be about the return and none of its records.
-            self.session.check_takes_data()
+            # It may be about the return and none of its records. Of a batch that is halved nothing is marked yet.
+            keys = [one.key for one in batch]
+            if len(keys) == 1 or named_keys(answer.problem, keys):
+                self.session.check_takes_data()
         self.session.was_taken()
         return answer
 

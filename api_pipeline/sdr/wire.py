@@ -21,9 +21,9 @@ from api_pipeline.sdr.answers import (
     WrongAddress,
     classify,
     has_known_code,
-    read_problem,
 )
 from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.problem import read_problem
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, asked_wait_s, transient
 

@@ -19,9 +19,8 @@ from api_pipeline.sdr.answers import (
     Unreadable,
     WrongAddress,
     classify,
-    named_keys,
-    read_problem,
 )
+from api_pipeline.sdr.problem import named_keys, read_problem
 
 
 @pytest.mark.parametrize(

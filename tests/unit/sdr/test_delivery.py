@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.sdr.answers import Acknowledged, Malformed, Problem, TooLarge
+from api_pipeline.sdr.answers import Acknowledged, Malformed, TooLarge
 from api_pipeline.sdr.delivery import AllAlike, Delivery, Verdict
 from api_pipeline.sdr.nouns import VanishedRecord
+from api_pipeline.sdr.problem import Problem
 
 
 @dataclass
