@@ -69,16 +69,18 @@ WHERE h.receiver = ? AND h.return_id = ?
 GROUP BY h.collection;
 
 -- name: count_vanished_refused
--- Counts for each collection what would be deleted though TEC only ever refused it, by the audit trail: it holds none of
--- it, so the guard against too many deletes leaves it out. Asked for only where the guard would stop the run.
+-- Counts for each collection what would be deleted though this receiver only ever refused it, by the audit trail: it
+-- holds none of it, so the guard against too many deletes leaves it out. Asked for only where the guard would stop the run.
 SELECT h.collection, COUNT(*)
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL
   AND NOT EXISTS (SELECT 1 FROM {staging} s WHERE s.collection = h.collection{exact} AND s.local_id = h.local_id{exact})
-  AND EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
-              AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'refused')
-  AND NOT EXISTS (SELECT 1 FROM {log} l WHERE l.collection = h.collection AND l.local_id = h.local_id
-                  AND l.return_id = h.return_id AND l.kind = 'put' AND l.outcome = 'accepted')
+  AND EXISTS (SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
+              WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
+                AND l.kind = 'put' AND l.outcome = 'refused' AND r.receiver = h.receiver)
+  AND NOT EXISTS (SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
+                  WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
+                    AND l.kind = 'put' AND l.outcome = 'accepted' AND r.receiver = h.receiver)
 GROUP BY h.collection;
 
 -- name: read_vanished

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api_pipeline.errors import PipelineError, ReceiverDeclined
 from api_pipeline.sdr.due import Sendable
 from api_pipeline.sdr.examination import Examined
-from api_pipeline.sdr.nouns import Collection, ReturnPeriod
+from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
 from api_pipeline.sdr.session import require_open
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
+
+_MARCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,15 @@ class Standing:
     plan: Plan
 
 
-def standings(store: Store, scope: Scope, options: Options) -> dict[Collection, Standing]:
+def standings(store: Store, scope: Scope, period: ReturnPeriod, options: Options) -> dict[Collection, Standing]:
     """Return how the records of a period stand, by the tables alone."""
     held, refused = store.count_held(scope), store.count_refused(scope)
+    # The tables keep no kind of return: that of March is the indicative one, unless more was ever sent for it.
+    taken = tuple(
+        one for one in options.collections if one in INDICATIVE or period.month != _MARCH or one.value in held
+    )
     found: dict[Collection, Standing] = {}
-    for collection, planned in plan(store, scope, options).items():
+    for collection, planned in plan(store, scope, replace(options, collections=taken)).items():
         count, in_doubt = held.get(collection.value, (0, 0))
         found[collection] = Standing(count - in_doubt, in_doubt, *refused.get(collection.value, (0, 0)), planned)
     return found

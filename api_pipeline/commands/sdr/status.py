@@ -46,7 +46,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
         scopes = {one: Scope(receiver, one.return_id) for one in wanted}
         if as_json:
             shown = [
-                documents.return_status(store, scope, one, standings(store, scope, options))
+                documents.return_status(store, scope, one, standings(store, scope, one, options))
                 for one, scope in scopes.items()
             ]
             print_json(documents.status(shown, staged))
@@ -57,7 +57,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
             click.echo(f"{sum(staged.values()):,} records are staged; no return was begun yet.")
         for one, scope in scopes.items():
             click.echo(f"Return {one.name}")
-            _show_collections(standings(store, scope, options), staged)
+            _show_collections(standings(store, scope, one, options), staged)
             _show_submission(store, scope)
             _show_runs(store, scope)
 

@@ -72,3 +72,18 @@ def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Pro
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's3'")
     assert provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1").code == 1
     assert len(provider.held()) == 4
+
+
+@EMBEDDED
+def test_refusal_by_another_receiver_gives_no_leave_to_delete(provider: Provider) -> None:
+    provider.simulator.change(refused=("BAD",))
+    for number in range(3):
+        provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")
+    elsewhere = provider.server.origin.replace("127.0.0.1", "localhost")
+    assert provider.sdr("submit", PERIOD, SDR_API_ENDPOINT=elsewhere).code == 1
+    provider.simulator.change(refused=())
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=1))
+    assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
+    provider.database.execute("DELETE FROM sdr_staging")
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, len(provider.held())) == (1, 3), done.text

@@ -105,6 +105,7 @@ def test_indicative_return_gets_its_three_collections_alone(provider: Provider, 
     provider.sdr("submit", "202603", SDR_CHECK=check)
     held = provider.simulator.held(202603)
     assert (len(held["learners"]), len(held["qualification-completions"])) == (sent[0], 0)
+    assert set(json.loads(provider.sdr("status", "202603", "--json").out)["returns"][0]["collections"]) == set(counts)
 
 
 @EMBEDDED
