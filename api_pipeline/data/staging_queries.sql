@@ -17,7 +17,8 @@
 SELECT COUNT(*) FROM {ssd}{ssd_table};
 
 -- name: see_columns
--- Fails where an SSD table, or one of the named columns, is not there; reads no row.
+-- Fails where an SSD table, or one of the named columns, is not there; reads no row. Also of the staging table: whether
+-- current_hash is a text, where no row has a hash yet.
 SELECT {columns} FROM {ssd}{ssd_table} WHERE 1 = 0;
 
 -- name: see_types_sqlserver

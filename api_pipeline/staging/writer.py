@@ -26,6 +26,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import as_version, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload
+from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.changes import Change, Delete, Insert, ReceiverState, Rehash, Restore, Update
 from api_pipeline.staging.reader import FILE
@@ -66,9 +67,19 @@ class Writer:
         for rows in pages_by_id(connection, lambda after: self._sql("read_heads", after=after, page=page), table):
             for row in rows:
                 head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
-                self._keeps_text_hash = self._keeps_text_hash or isinstance(head.hash, str)
                 found.setdefault(str(row[1]), []).append(head)
+        self._keeps_text_hash = self._sees_text_hash([head.hash for heads in found.values() for head in heads])
         return found
+
+    def _sees_text_hash(self, hashes: Sequence[bytes | str | None]) -> bool:
+        """Return whether the column keeps hashes as texts: as its rows do or, where none has a hash, by its type."""
+        kinds = {type(one) for one in hashes if one is not None}
+        connection, table = self._store.connection, self._store.tables.staging
+        # SQLite keeps bytes in a column of any type.
+        if kinds or connection.dialect is Dialect.SQLITE:
+            return str in kinds
+        sql = load(FILE)["see_columns"].sql.format(columns="current_hash", ssd="", ssd_table=table)
+        return connection.describe(sql)[0][1] is str
 
     def rows(self, people: Mapping[int, str]) -> list[StagedRow]:
         """Return some rows as they stand now, in no particular order; `people` says whose each was, by its id.

@@ -45,6 +45,18 @@ def test_rows_that_a_trigger_swallows_are_not_reported_as_staged(ssd: CouncilSsd
     assert ssd.rows() == {}
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_first_staging_of_a_table_whose_hashes_are_texts_is_stored(ssd: CouncilSsd) -> None:
+    ssd.database.execute(f"ALTER TABLE {ssd.database.table} DROP COLUMN current_hash")
+    ssd.database.execute(f"ALTER TABLE {ssd.database.table} ADD COLUMN current_hash VARCHAR(64)")
+    ssd.children("1001", "1002")
+    first, second = ssd.stage(), ssd.stage()
+
+    assert (first.code, second.code) == (0, 0), first.text
+    assert "rows new                        2" in first.out
+    assert "rows unchanged                  2" in second.out
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_new_payload_that_a_trigger_undoes_is_an_error(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
