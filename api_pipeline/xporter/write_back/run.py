@@ -68,9 +68,9 @@ class _WriteBack:
         summary = self.summary
         try:
             known = {str(row["estab"]).strip(): row for row in self._with_retry(self._parts.store.schools)}
+            self._name_unknown_states()
             for estab in self._with_retry(self._outbox.schools):
-                is_wanted = not self._options.only or estab in self._options.only
-                if is_wanted and not self._parts.stop.is_set():
+                if self._is_wanted(estab) and not self._parts.stop.is_set():
                     summary.schools += 1
                     self._school(estab, known.get(estab, {}))
             if self._parts.stop.is_set():
@@ -86,6 +86,18 @@ class _WriteBack:
             summary.unclear,
         )
         return summary
+
+    def _is_wanted(self, estab: str) -> bool:
+        return not self._options.only or estab in self._options.only
+
+    def _name_unknown_states(self) -> None:
+        """Name the schools with rows that nothing would be done for, and nobody would see."""
+        known = {status.value for status in Status}
+        for estab, state, count in self._with_retry(self._parts.store.outbox_counts):
+            if state.lower() not in known and self._is_wanted(estab):
+                self.summary.became["error"] += count
+                words = ", ".join(status.value for status in Status)
+                self._say(estab, f"{count} rows have a status that is none of {words}; nothing is done for them.")
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
         return Retrying(self._parts.store.connection, self._parts.budget, self._lost).run(work)

@@ -227,6 +227,15 @@ def test_without_the_outbox_the_command_says_how_to_make_it(writer: Writer) -> N
     assert writer.run("collect").code == 0
 
 
+def test_rows_of_a_status_that_is_no_word_of_ours_are_named(writer: Writer) -> None:
+    writer.mark(writer.pupils()[0])
+    writer.query("UPDATE xporter_outbox SET status = 'pendng'")
+    out = writer.write_back(1)
+    assert "School 9990001: 1 rows have a status that is none of pending, unknown" in out
+    assert "1 to look at" in out
+    assert writer.states() == ["pendng"]
+
+
 def test_a_status_in_other_letters_is_known(writer: Writer) -> None:
     writer.mark(writer.pupils()[0])
     writer.query("UPDATE xporter_outbox SET status = 'PENDING ', kind = ' Attendance'")
