@@ -5,6 +5,11 @@
 -- there although the catalogue does not show its name (errors 1913, 2714), or that a staging table of your own cannot
 -- have because its key is too long (1919, 1944), is left out: it only makes things faster.
 
+-- sqlcmd and jobs of SQL Server Agent have this off. A table of your own with a filtered index, an indexed view or an
+-- indexed computed column takes no further index then (error 1934).
+SET QUOTED_IDENTIFIER ON;
+GO
+
 -- The staging table: one row for each record of the return, filled by the provider from its student management system.
 -- A row that is gone is deleted at TEC by the next submission. A table that is there already is left as it is.
 IF OBJECT_ID(N'{staging}') IS NULL

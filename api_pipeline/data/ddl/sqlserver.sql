@@ -7,6 +7,11 @@
 -- it is, like everything else. One that a table of your own cannot have, because its key is too long (1919, 1944), is
 -- left out, and so are those of a view or a synonym: they only make things faster.
 
+-- sqlcmd and jobs of SQL Server Agent have this off. A table of your own with a filtered index, an indexed view or an
+-- indexed computed column takes no further index then (error 1934).
+SET QUOTED_IDENTIFIER ON;
+GO
+
 -- The staging table: one row for each child of the cohort, with the payload to be sent. A table that is there already
 -- (made by earlier scripts, in any of their layouts) is left exactly as it is.
 IF OBJECT_ID(N'{staging}') IS NULL
