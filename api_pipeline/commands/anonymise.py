@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome
@@ -70,5 +71,6 @@ def sentences(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> list[st
             f"{outcome.unreadable} of {source}."
         )
     if outcome.left_out:
-        said.append(f"{outcome.left_out} members or values that the schema does not know were left out.")
+        what = "{member or value|members or values} that the schema does not have {was|were} left out."
+        said.append(counted(outcome.left_out, what))
     return said

@@ -151,7 +151,7 @@ def test_rows_that_cannot_be_read_are_skipped_and_named(deployed: TestDatabase, 
     assert "1 invented record " in done.out
     assert "3 rows were skipped" in done.out
     assert "id 1, 2, 3 of" in done.out
-    assert "1 members or values that the schema does not know were left out" in done.out
+    assert "1 member or value that the schema does not have was left out." in done.out
     (row,) = copied_rows(deployed)
     assert row["previous_json_payload"] is None
     assert "Quillfeather" not in done.text

@@ -65,6 +65,13 @@ def test_every_module_that_the_page_for_developers_names_is_there() -> None:
     assert [name for name, file in places if name not in (CHECKOUT / ROOT / file).read_text(encoding="utf-8")] == []
 
 
+def test_every_script_is_on_the_page_for_developers() -> None:
+    text = (CHECKOUT / "docs" / "developers.md").read_text(encoding="utf-8")
+    scripts = [path.name for path in (CHECKOUT / "scripts").iterdir() if path.is_file() and not path.suffix]
+    assert len(scripts) > 15
+    assert [name for name in scripts if not re.search(rf"`scripts/{name}\b(?!-)", text)] == []
+
+
 @pytest.mark.parametrize("room", sorted((CHECKOUT / ROOT).glob("*/__init__.py")), ids=lambda path: path.parent.name)
 def test_room_says_what_it_may_use_and_where_to_start_reading(room: Path) -> None:
     text = " ".join((ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))) or "").split())
