@@ -207,13 +207,12 @@ def _named(period: ReturnPeriod) -> Document:
 def _results(page: ResultPage) -> Document:
     from api_pipeline.logs.masking import mask_values
     from api_pipeline.sdr.report import groups, since
-    from api_pipeline.sdr.validation import hint
 
     return {
         "validated_at": page.run,
         "state": page.state.value,
         "errors": page.errors,
-        "warnings": len(page.findings) - page.errors,
+        "warnings": page.warnings,
         "groups": [
             {
                 "type": one.kind,
@@ -226,5 +225,5 @@ def _results(page: ResultPage) -> Document:
             for one in groups(page.findings)
         ],
         "since": None if page.before is None else since(page.findings, page.before),
-        "advice": hint(page.state, page.findings) or None,
+        "advice": page.advice or None,
     }

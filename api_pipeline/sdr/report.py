@@ -54,7 +54,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """What the report of a validation is made of; `before` are the results of the one before it, None for none."""
+    """What the report of a validation is made of; `before` are the results of the one before it, None for none.
+
+    `whole` are all findings where `findings` are those that an option asks for, else None.
+    """
 
     period: str
     run: str
@@ -62,11 +65,32 @@ class ResultPage:
     findings: Sequence[TecFinding]
     before: Sequence[TecFinding] | None
     history: Sequence[tuple[str, int, int]]
+    whole: Sequence[TecFinding] | None = None
 
     @property
     def errors(self) -> int:
-        """Return the findings that block the submission."""
-        return sum(one.is_error for one in self.findings)
+        """Return how many findings block the submission, shown or not."""
+        return sum(one.is_error for one in self._all)
+
+    @property
+    def warnings(self) -> int:
+        """Return how many findings block nothing, shown or not."""
+        return len(self._all) - self.errors
+
+    @property
+    def counts(self) -> str:
+        """Return how many errors and warnings there are, and how many of them are shown, in words."""
+        shown = f"; {len(self.findings):,} of them are shown" if self.whole is not None else ""
+        return f"{self.errors:,} errors, {self.warnings:,} warnings{shown}."
+
+    @property
+    def advice(self) -> str:
+        """Return what a person should know about the end of the validation, "" for nothing."""
+        return hint(self.state, self._all)
+
+    @property
+    def _all(self) -> Sequence[TecFinding]:
+        return self.findings if self.whole is None else self.whole
 
 
 def groups(findings: Iterable[TecFinding]) -> list[Group]:
@@ -102,9 +126,8 @@ def _identity(one: TecFinding) -> tuple[object, ...]:
 
 def lines(page: ResultPage) -> list[str]:
     """Return the results for a console: a verdict, one line a group, and what a person should know."""
-    warnings = len(page.findings) - page.errors
     verdict = _VERDICTS.get(page.state, ("", page.state.value))[1]
-    shown = [f"Return {page.period}: {verdict}, {page.errors:,} errors, {warnings:,} warnings."]
+    shown = [f"Return {page.period}: {verdict}, {page.counts}"]
     for group in groups(page.findings):
         ids = f" (first: {', '.join(group.ids)})" if group.ids else ""
         text = mask_values(group.description, group.record_text or None)
@@ -112,8 +135,7 @@ def lines(page: ResultPage) -> list[str]:
     if page.before is not None:
         counts = since(page.findings, page.before)
         shown.append(f"Since the validation before: {_in_words(counts)}.")
-    advice = hint(page.state, page.findings)
-    return [*shown, advice] if advice else shown
+    return [*shown, page.advice] if page.advice else shown
 
 
 def as_csv(page: ResultPage, *, with_record_text: bool = False) -> str:
@@ -146,8 +168,6 @@ def as_html(page: ResultPage) -> str:
     """Return the whole page: no script, nothing from elsewhere, every text escaped, no record's text."""
     tone, word = _VERDICTS.get(page.state, ("warn", page.state.value))
     counts = since(page.findings, page.before)
-    warnings = len(page.findings) - page.errors
-    told = f"{page.errors:,} errors, {warnings:,} warnings. Validated {page.run}."
     since_then = f"{_in_words(counts)}." if page.before is not None else _FIRST
     found = [
         (one.kind, one.code, one.collection, one.description, ", ".join(one.ids), f"{one.count:,}")
@@ -155,7 +175,7 @@ def as_html(page: ResultPage) -> str:
     ]
     runs = [(run, f"{errors:,}", f"{warnings:,}") for run, errors, warnings in reversed(page.history)]
     parts = [
-        verdict(tone, word, told, hint(page.state, page.findings)),
+        verdict(tone, word, f"{page.counts} Validated {page.run}.", page.advice),
         section("Since the validation before", f"<p>{since_then}</p>"),
         section("What was found", _table(_FOUND, found, 1)),
         section("Validations of this return", _table(("Validation", "Errors", "Warnings"), runs, 2)),

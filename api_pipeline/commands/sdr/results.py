@@ -53,11 +53,13 @@ def command(
     ):
         found = returns.find_begun(period, store.periods(receiver))
         page = results_page(store, Scope(receiver, found.return_id), found)
-    page = replace(
-        page,
-        findings=selected(page.findings, errors_only=errors_only, code=code),
-        before=page.before and selected(page.before, errors_only=errors_only, code=code),
-    )
+    if errors_only or code is not None:
+        page = replace(
+            page,
+            findings=selected(page.findings, errors_only=errors_only, code=code),
+            before=page.before and selected(page.before, errors_only=errors_only, code=code),
+            whole=page.findings,
+        )
     written = pages.write(Path(report), page, with_record_text=with_record_text) if report else ()
     if as_json:
         print_json(documents.validated(found, page, written, 0))

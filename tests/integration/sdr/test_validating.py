@@ -219,6 +219,20 @@ def test_results_are_compared_with_those_of_their_kind_before(provider: Provider
 
 
 @EMBEDDED
+def test_results_of_one_code_keep_the_verdict_of_all(provider: Provider) -> None:
+    provider.stage_learners(1)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage("courses", "c1", courseCode="c1", courseTitle="")
+    assert provider.sdr("submit", PERIOD, "--validate").code == 1
+    assert "Rejected, 1 errors, 1 warnings." in provider.sdr("results", PERIOD).out
+    for option in ("--errors-only", "--code=SIM102"):
+        done = provider.sdr("results", PERIOD, option)
+        assert "Rejected, 1 errors, 1 warnings; 1 of them are shown." in done.out
+        shown = json.loads(provider.sdr("results", PERIOD, option, "--json").out)["validation"]
+        assert (shown["errors"], shown["warnings"], len(shown["groups"])) == (1, 1, 1)
+
+
+@EMBEDDED
 def test_validation_that_found_nothing_is_one_to_compare_with(provider: Provider) -> None:
     for learner in ("nobody", "s0", "nobody"):
         provider.stage_learners(1)
