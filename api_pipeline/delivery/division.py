@@ -1,9 +1,9 @@
 """Halve a batch that keeps failing although the receiver works, to find the record or the size that causes it.
 
-One record may make the receiver fail with HTTP 500, or a batch may be too large for a gateway that resets the
-connection. Such a batch would fail every night. So it is halved down to single records, with at most four requests a
-record, if the receiver still answers, or accepted other records meanwhile, or the batch failed in an earlier night. A
-record that fails alone while others are accepted is the cause (contract 4).
+One record may make the receiver fail with HTTP 500, or take a gateway too long (408, 504), or a batch may be too large
+for a gateway that resets the connection. Such a batch would fail every night. So it is halved down to single records,
+with at most four requests a record, if the receiver still answers, or accepted other records meanwhile, or the batch
+failed in an earlier night. A record that fails alone while others are accepted is the cause (contract 4).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from api_pipeline.api_response import read
 from api_pipeline.csc_api.answers import Transient
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.model import Record, StagedRow
-from api_pipeline.transport.single_request import THROTTLED
 
 MAX_ATTEMPTS = 2
 _PROBE_EVERY = 3
+# About when requests come, and not about what is in them. A 408 is a gateway's timeout, as a 504 is.
+_THROTTLED = frozenset({425, 429})
 # So many single records that fail, with none accepted: the receiver answers an empty array but takes nothing.
 _ENOUGH_ALONE = 5
 
@@ -88,10 +89,10 @@ class Division:
 
 
 def is_divisible(answer: Transient) -> bool:
-    """Return whether the records may cause this error: a 5xx, or a connection lost after they were sent."""
+    """Return whether the records may cause this error: 5xx, 408, or a connection lost after they were sent."""
     if answer.code is None:
         return answer.may_have_arrived
-    return answer.code not in THROTTLED
+    return answer.code not in _THROTTLED
 
 
 def was_lost_before(row: StagedRow) -> bool:

@@ -17,7 +17,7 @@ from api_pipeline.transport.connection import IN_FORCE, Deadline
 from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
 
 _LOG = logging.getLogger(__name__)
-THROTTLED = frozenset({408, 425, 429})
+_PASSING = frozenset({408, 425, 429})
 # A gateway that says one of these did not pass the request on; after other errors that is not known.
 _NOT_PASSED_ON = frozenset({425, 429, 503})
 
@@ -131,7 +131,7 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
 
     A date in `Retry-After` is compared with the answer's own, or with `now` (with a zone).
     """
-    if answer.status not in THROTTLED and answer.status < 500:
+    if answer.status not in _PASSING and answer.status < 500:
         return None
     return Transient(
         answer.status, reason, asked_wait_s(answer, now), may_have_arrived=answer.status not in _NOT_PASSED_ON

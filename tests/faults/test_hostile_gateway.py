@@ -83,7 +83,7 @@ def test_second_answer_on_a_connection_is_not_taken_for_the_next_request(world: 
     world.check(dict.fromkeys(persons, "sent"))
 
 
-@pytest.mark.parametrize("status", [500, 502, 504, 0] if IS_LONG else [502, 0])
+@pytest.mark.parametrize("status", [408, 500, 502, 504, 0] if IS_LONG else [408, 502, 0])
 def test_record_that_fails_its_batch_is_found_on_the_first_night(world: World, status: int) -> None:
     persons = [f"R{number:02}" for number in range(40)]
     world.fill([staged(person, child(person)) for person in persons])

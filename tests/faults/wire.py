@@ -106,8 +106,8 @@ LATE = [
 # Each ends a run in one way, whatever else of the table is in it: with every row sent, or with rows in error.
 TABLES = {"accepted": ACCEPTED, "unknown": UNKNOWN, "final": FINAL, "passing": PASSING, "late": LATE}
 OUTLASTING = [
-    *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5) for code in (408, 425, 429)),
-    *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5, probes=1) for code in (500, 503, 504)),
+    *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5) for code in (425, 429)),
+    *(Line(str(code), answer(code, times=None), f"error: ^HTTP {code}", 5, probes=1) for code in (408, 500, 503, 504)),
     Line("drops", Fault(FaultKind.DROP, times=None), "error: ^network error: the connection was lost", 5, probes=1),
     Line(
         "drops after accepting",

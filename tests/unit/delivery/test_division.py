@@ -47,12 +47,12 @@ def divided(receiver: Receiver, *records: Record) -> tuple[Division, AccessProbe
     return division, probe
 
 
-@pytest.mark.parametrize("code", [408, 425, 429])
+@pytest.mark.parametrize("code", [425, 429])
 def test_throttling_never_comes_from_the_records(code: int) -> None:
     assert not is_divisible(Transient(code, f"HTTP {code}", None, may_have_arrived=True))
 
 
-@pytest.mark.parametrize("code", [500, 502, 503, 504])
+@pytest.mark.parametrize("code", [408, 500, 502, 503, 504])
 def test_error_of_the_service_may_come_from_the_records(code: int) -> None:
     assert is_divisible(Transient(code, f"HTTP {code}", None, may_have_arrived=False))
 
