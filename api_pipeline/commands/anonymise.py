@@ -64,12 +64,10 @@ def sentences(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> list[st
         were, them = ("was", "it") if is_one else ("were", "them")
         said = [f"{records} {were} written to {target}; nothing of the originals was found in {them}."]
     if outcome.replaced:
-        said.append(f"{outcome.replaced} earlier rows of {target} were removed.")
+        said.append(counted(outcome.replaced, "earlier {row was|rows were} removed from ") + f"{target}.")
     if outcome.unreadable.count:
-        said.append(
-            f"{outcome.unreadable.count} rows were skipped, because their payload is blank or cannot be read: "
-            f"{outcome.unreadable} of {source}."
-        )
+        skipped = counted(outcome.unreadable.count, "{row was|rows were} skipped, because the payload")
+        said.append(f"{skipped} is blank or cannot be read: {outcome.unreadable} of {source}.")
     if outcome.left_out:
         what = "{member or value|members or values} that the schema does not have {was|were} left out."
         said.append(counted(outcome.left_out, what))

@@ -165,8 +165,8 @@ def test_sentences_contain_counts_and_row_ids() -> None:
 
     assert done == [
         "1 invented record of ssd.Staging was written to ssd.Staging_anon; nothing of the originals was found in it.",
-        "4 earlier rows of ssd.Staging_anon were removed.",
-        "12 rows were skipped, because their payload is blank or cannot be read: "
+        "4 earlier rows were removed from ssd.Staging_anon.",
+        "12 rows were skipped, because the payload is blank or cannot be read: "
         "id 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others of ssd.Staging.",
         "2 members or values that the schema does not have were left out.",
     ]
