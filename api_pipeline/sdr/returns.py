@@ -102,9 +102,10 @@ def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = Fal
     if found:
         names = "; ".join(one.name for one in found)
         raise SettingsError(f"PERIOD: {text} may be more than one return ({names}); name the return by its id.")
-    listed = ", ".join(str(one.return_id) for one in periods) or "none"
+    kind = "indicative return" if indicative else "return"
+    listed = ", ".join(str(one.return_id) for one in periods if one.is_indicative or not indicative) or "none"
     raise ReceiverDeclined(
-        f"TEC lists no return {text}; nothing was sent. It lists: {listed} (see: d2i-csc-api sdr returns)."
+        f"TEC lists no {kind} {text}; nothing was sent. It lists: {listed} (see: d2i-csc-api sdr returns)."
     )
 
 

@@ -65,6 +65,8 @@ def test_two_periods_of_a_month_are_not_guessed() -> None:
     assert returns.find("2026-03", _PERIODS, indicative=True).return_id == 11
     with pytest.raises(ReceiverDeclined):
         returns.find("2025-01", _PERIODS)
+    with pytest.raises(ReceiverDeclined, match=r"no indicative return 202608; nothing was sent. It lists: 11 \("):
+        returns.find("202608", _PERIODS, indicative=True)
 
 
 @given(st.integers(0, 25), st.integers(1, 7), st.sampled_from([0, 1]), st.booleans(), st.booleans(), st.booleans())
