@@ -16,6 +16,7 @@ from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
     RowsMissed,
+    TableMissing,
     TransactionLost,
     as_database_error,
     connection_lost,
@@ -185,8 +186,19 @@ class Connection:
 
     def _mark(self) -> tuple[bool, bool]:
         """Return whether the mark has this transaction's number, and whether the transaction can be committed."""
-        rows = self.query(load()[f"transaction_state_{self.dialect.value}"].sql)
+        rows, _ = self._of_session(load()[f"transaction_state_{self.dialect.value}"].sql)
         return bool(rows) and str(rows[0][0]) == str(self._transactions), bool(rows) and bool(rows[0][1])
+
+    def _of_session(self, sql: str, parameters: Parameters = ()) -> tuple[list[Row], int]:
+        """Run a statement on the session's own mark. Errors: ConnectionLost where the mark is gone, DatabaseError."""
+        try:
+            return self._run(sql, parameters)
+        except TableMissing:
+            # With the mark the run lock is gone as well.
+            raise ConnectionLost(
+                "The connection to the database was lost, and a driver or a pooler put another in its place; check "
+                "that the server is up, then run again."
+            ) from None
 
     def check_guard(self) -> None:
         """Check that transactions may still be begun. Errors: those of `guard`."""
@@ -275,7 +287,7 @@ class Connection:
             for sql in self._each_transaction:
                 self._run(sql, ())
             # Its number goes to a place where it does not stay when the transaction is undone.
-            self._run(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
+            self._of_session(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
             if self.dialect is Dialect.POSTGRESQL and self._transactions in PLANNED_ANEW:
                 self._statements.close()
             if self.dialect is Dialect.SQLITE:

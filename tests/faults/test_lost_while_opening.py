@@ -1,7 +1,8 @@
-"""A connection to PostgreSQL that ends, or has no second beside it, while the program still opens it."""
+"""A connection that ends, has no second beside it, or becomes another one, and the program hears of it late."""
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 import pyodbc
@@ -9,6 +10,8 @@ import pytest
 
 from api_pipeline.db import ConnectionLost, connect
 from api_pipeline.db.pooler import is_behind_pooler
+from api_pipeline.db.retry import RetryBudget, Retrying
+from tests.support.databases import TestDatabase
 from tests.support.postgres import PostgresServer
 
 
@@ -38,3 +41,25 @@ def test_account_that_may_connect_once_is_served(postgres_server: PostgresServer
                 connection.close()
         finally:
             owner.execute("DROP ROLE lone")
+
+
+@pytest.mark.parametrize("when", ["before the transaction", "in the transaction"])
+@pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
+def test_session_that_a_driver_put_in_place_of_another_is_no_missing_table(database: TestDatabase, when: str) -> None:
+    database.execute("CREATE TABLE kept (a INTEGER)")
+    connection = connect(database.connection_string)
+    opened = Retrying(connection, RetryBudget(20.0, time.monotonic, time.sleep))
+    gone = ["DROP TABLE temp.d2i_transaction"]
+
+    def work() -> None:
+        with connection.transaction():
+            connection.execute("INSERT INTO kept VALUES (1)")
+            if gone and when == "in the transaction":
+                connection.execute(gone.pop())
+
+    if when == "before the transaction":
+        connection.execute(gone.pop())
+    opened.run(work)
+    connection.close()
+
+    assert (connection.openings, database.count("kept")) == (2, 1)
