@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
@@ -14,6 +16,11 @@ from api_pipeline.commands.sdr.common import (
     watched_session,
 )
 from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, show_plan, write_report
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.flows import Context, Outcome
+    from api_pipeline.sdr.nouns import ReturnPeriod
+    from api_pipeline.sdr.plan import Rehearsal
 
 
 @click.command("submit")
@@ -54,7 +61,6 @@ def command(
     Nothing is deleted beyond SDR_MAX_DELETED_SHARE unless --allow-deletes is given.
     """
     from api_pipeline.assembly.sdr import open_context
-    from api_pipeline.documents import sdr as documents
     from api_pipeline.notify.job import SDR_SUBMIT
     from api_pipeline.sdr import flows
     from api_pipeline.sdr.outcome import Options
@@ -69,11 +75,7 @@ def command(
         )
         with open_context(started.settings, started.observers()) as opened:
             if dry_run:
-                found, rehearsal = flows.dry_run(opened, period, options, indicative=indicative)
-                if as_json:
-                    print_json(documents.planned(found, rehearsal))
-                else:
-                    show_plan(found, rehearsal)
+                _show_rehearsal(*flows.dry_run(opened, period, options, indicative=indicative), as_json=as_json)
                 return
             outcome = flows.submit(
                 opened, period, options, indicative=indicative, reupload=reupload, validates=validates
@@ -82,13 +84,26 @@ def command(
                 watch.ended(outcome.exit_code, outcome.told)
             if as_json:
                 print_json(outcome_document(opened, outcome, report))
-                raise SystemExit(outcome.exit_code)
-            show_outcome(opened, outcome, quiet=common.quiet)
-            if validates and not outcome.verdict and not outcome.summary.error:
-                click.echo(
-                    "TEC was not asked to validate, because not every record was accepted. To have the rest validated: "
-                    f"d2i-csc-api sdr validate {outcome.period.return_id}"
-                )
-            if report and outcome.verdict:
-                write_report(opened.store, opened.scope(outcome.period), outcome.period, report)
+            else:
+                _show(opened, outcome, report, quiet=common.quiet, validates=validates)
     raise SystemExit(outcome.exit_code)
+
+
+def _show_rehearsal(period: ReturnPeriod, rehearsal: Rehearsal, *, as_json: bool) -> None:
+    from api_pipeline.documents import sdr as documents
+
+    if as_json:
+        print_json(documents.planned(period, rehearsal))
+    else:
+        show_plan(period, rehearsal)
+
+
+def _show(context: Context, outcome: Outcome, report: str | None, *, quiet: bool, validates: bool) -> None:
+    show_outcome(context, outcome, quiet=quiet)
+    if validates and not outcome.verdict and not outcome.summary.error:
+        click.echo(
+            "TEC was not asked to validate, because not every record was accepted. To have the rest validated: "
+            f"d2i-csc-api sdr validate {outcome.period.return_id}"
+        )
+    if report and outcome.verdict:
+        write_report(context.store, context.scope(outcome.period), outcome.period, report)
