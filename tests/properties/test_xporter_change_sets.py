@@ -52,6 +52,7 @@ _LEFT_AND_CAME = [
 
 @example(_LEFT_AND_CAME, "lie", 100_011)
 @example(_LEFT_AND_CAME, "full", 2)
+@example([Night((("take_scope", 1, 0, "Attendance"),), (), False, None)], "lie", 2)
 @settings(max_examples=examples(4, 200), phases=_PHASES, deadline=None)
 @given(
     st.lists(_nights, min_size=1, max_size=4), st.sampled_from(("error", "full", "lie")), st.sampled_from((100_011, 2))

@@ -178,7 +178,8 @@ def expected_rows(endpoint: str, school: School, cohort: Set[str] | None) -> dic
     excluded = school.truth("StudentExclusions")["StudentExclusions"]
     exclusions = {str(row["Id"]) for row in excluded if str(row.get("StudentId")) in ours}
     for landing in landings(load_catalogue().endpoint(endpoint)):
-        if landing.table is None:
+        # An Id of which the reference names no scope is not collected alone.
+        if landing.table is None or landing.table.is_withheld(school.scopes):
             continue
         reader = RowReader(landing, landing.table.withheld(school.scopes))
         for row in school.truth(endpoint).get(landing.table.name, []):
