@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_pipeline.payloads.content import content
-from api_pipeline.payloads.diff import compare
+from api_pipeline.payloads.diff import compare, prune
 from api_pipeline.payloads.shape import record_shape
 from tests.properties.model import Json, Maker
 from tests.support.effort import examples
@@ -123,3 +123,10 @@ def test_what_is_nested_too_deeply_to_be_written_differs() -> None:
     deep = orjson.loads("[" * 400 + "]" * 400)
     found = compare({"la_child_id": "C1", "x": deep}, {"la_child_id": "C1", "x": [[]]}, SHAPE, is_full=False)
     assert found.changes == {"x": [[]]}
+
+
+def test_list_that_a_purge_empties_is_held_no_longer_and_one_that_was_empty_is() -> None:
+    held: Json = {**EPISODE, "child_in_need_plans": [PLAN], "child_protection_plans": []}
+    marker: Json = {"social_care_episode_id": "E1", "child_in_need_plans": [{**PLAN, "purge": True}]}
+    left = prune({**NOW, "social_care_episodes": [held]}, {"social_care_episodes": [marker]}, SHAPE)
+    assert left == {**NOW, "social_care_episodes": [{**EPISODE, "child_protection_plans": []}]}
