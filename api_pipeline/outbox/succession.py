@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from api_pipeline.api_response import last_receipt
 from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.staged_rows import ROW, Selection, staged_rows
+from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.reading import PayloadError, parse_payload
@@ -27,8 +27,20 @@ _SUCCEEDED = (
 )
 
 
-Holders: TypeAlias = "Mapping[str, Mapping[str, bool]]"
-"""By child, the people whose newest row has it, and whether that row is deleted."""
+class Holder(NamedTuple):
+    """The newest row of a person, or a row without one, that has some child now."""
+
+    row_id: int
+    person_id: str
+    is_deleted: bool
+
+    def is_another(self, row: StagedRow) -> bool:
+        """Return whether this is not the row's own person. A row without a person stands for itself (contract 3)."""
+        return self.row_id != row.id and (self.person_id != row.person_id or not row.person_id.strip())
+
+
+Holders: TypeAlias = "Mapping[str, Sequence[Holder]]"
+"""By child, who has it."""
 
 
 class Claim(NamedTuple):
@@ -75,13 +87,13 @@ def succeeded(
         row, people = one.row, senders.get(one.acceptance, set())
         # LOG_KEEP_DAYS may have deleted the line.
         if not has_log or one.is_untold or (one.is_foreign and not people):
-            now = who_has().get(one.child, {})
-            others = {person for person, is_deleted in now.items() if not is_deleted}
+            now = who_has().get(one.child, ())
+            others = {_name(other) for other in now if not other.is_deleted and other.is_another(row)}
         else:
             # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-            others = {person for person in people if newest.get(person, "") in (one.child, None)}
-        if successor := min(others - {row.person_id}, default=None):
-            found[row.id] = (row.id, row.person_id, successor)
+            others = {person for person in people - {row.person_id} if newest.get(person, "") in (one.child, None)}
+        if others:
+            found[row.id] = (row.id, row.person_id, min(others))
     if found:
         _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
     return set(found)
@@ -93,12 +105,12 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Calla
     That person must have a row: its deletion would take the child away. Where the submission log has no line of that
     record, `who_has` tells as in `succeeded`. Errors: DatabaseError.
     """
-    foreign = [one for one in claims if not one.row.is_deleted and one.row.person_id.strip() and one.is_foreign]
+    foreign = [one for one in claims if not one.row.is_deleted and one.is_foreign]
     if not foreign:
         return set()
     # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is
     # read by person first, for which it has an index.
-    own = _senders(store.by_values("read_accepted_of_people", sorted({one.row.person_id for one in foreign})))
+    own = _senders(store.by_values("read_accepted_of_people", sorted({one.row.person_id for one in foreign} - {""})))
     foreign = [one for one in foreign if one.row.person_id not in own[one.acceptance]]
     if not foreign:
         return set()
@@ -107,33 +119,44 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Calla
     found = set()
     for one in foreign:
         people = senders[one.acceptance]
-        others = people & known.keys() if people else set(who_has().get(one.child, {}))
-        if others - {one.row.person_id}:
+        if people:
+            is_held_for_another = bool(people & known.keys() - {one.row.person_id})
+        else:
+            is_held_for_another = any(other.is_another(one.row) for other in who_has().get(one.child, ()))
+        if is_held_for_another:
             found.add(one.row.id)
     return found
 
 
 def holders(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> Holders:
-    """Return, by `la_child_id`, the people whose newest row has it, and whether that is deleted. Errors: DatabaseError.
+    """Return, by `la_child_id`, who has it. `people` are those with more than one row. Errors: DatabaseError.
 
-    `people` are those with more than one row. Every payload of the table is read.
+    Every payload of the table is read.
     """
-    found: dict[str, dict[str, bool]] = defaultdict(dict)
+    found: dict[str, list[Holder]] = defaultdict(list)
     after_id: int | None = None
     while rows := store.read_page(Selection(every_row=True), after_id):
         after_id = rows[-1].id
         for row in newest_only(rows, people):
             if child := _child_of(row):
-                found[child][row.person_id] = row.is_deleted
+                found[child].append(Holder(row.id, row.person_id, row.is_deleted))
     return found
 
 
 def _senders(lines: Sequence[Row]) -> dict[tuple[str, str], set[str]]:
-    """Return, by child and receipt, of which people the records were, from lines of the submission log."""
+    """Return, by child and receipt, of which people the records were, from lines of the submission log.
+
+    A line without a person does not say whose the record was.
+    """
     senders: dict[tuple[str, str], set[str]] = defaultdict(set)
     for child, person, answer in lines:
-        senders[str(child), str(answer)].add(str(person))
+        if as_text(person).strip():
+            senders[str(child), str(answer)].add(str(person))
     return senders
+
+
+def _name(holder: Holder) -> str:
+    return holder.person_id if holder.person_id.strip() else f"(row {holder.row_id})"
 
 
 def _newest(store: StagingTable, people: Sequence[str]) -> dict[str, StagedRow]:

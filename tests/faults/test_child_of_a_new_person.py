@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.databases import no_server
 from tests.support.staging import change, child, row_of, staged
 from tests.support.world import World
 
@@ -112,3 +113,25 @@ def test_child_whose_row_is_gone_is_named_by_run_and_status(world: World) -> Non
     world.stage(1, first=1)
     assert "P0003" in world.run().text
     assert row_of(world.database, world.database.table, "P0001")["submission_status"] == "sent"
+
+
+@no_server
+@pytest.mark.parametrize("is_new_first", [False, True])
+@pytest.mark.parametrize(("old", "new"), [("old", "NULL"), ("old", "''"), ("", "'  '")])
+def test_child_of_a_row_without_a_person_stays(
+    deployed_world: World, old: str, new: str, *, is_new_first: bool
+) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged(old, child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged("new", child("P1"))])
+    world.database.execute(f"UPDATE {table} SET person_id = {new} WHERE person_id = 'new'")
+    if is_new_first:
+        world.database.execute(f"UPDATE {table} SET id = -1 WHERE id = 2")
+    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE id = 1")
+    for _ in range(2):
+        assert world.run().code == 0
+        assert world.server.simulator.held("P1") is not None
+    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted'")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
