@@ -208,9 +208,10 @@ class Delivery:
             return division.end
         most = DIVIDED_ATTEMPTS if division.is_under_way else None
         answer = self._receiver.post([record.body for record in records], most)
-        if isinstance(answer, (Malformed, TooLarge)):
+        # Not a 413: a gateway gives it before it looks at token and key.
+        if isinstance(answer, Malformed):
             self._probe.note_access()
-        if isinstance(answer, (Receipts, Malformed, TooLarge)):
+        if isinstance(answer, (Receipts, Malformed)):
             self._report_forbidden()
         if isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError, Transient)) and answer.may_have_arrived:
             self._uncertain.update(record.la_child_id for record in records)

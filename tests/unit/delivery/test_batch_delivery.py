@@ -170,6 +170,19 @@ def test_access_that_ends_while_a_batch_is_divided_blames_no_record(requests: in
     assert len(receiver.posts) < 30
 
 
+def test_413_of_a_gateway_is_no_access_that_a_403_could_end() -> None:
+    class Gateway(RuleReceiver):
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+            self.forbids_everything = len(records) <= self.largest
+            return super().post(records, max_attempts)
+
+    receiver = Gateway(largest=50)
+    found: list[Outcome] = []
+    with pytest.raises(AuthenticationRefused, match="check SUPPLIER_KEY, SCOPE and LA_CODE"):
+        Delivery(list(map(record, range(100))), receiver, AccessProbe(receiver), found.extend, lambda: None).run()
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [
