@@ -35,7 +35,8 @@ _INSTEAD = {
 }
 
 
-_ANY = re.compile("|".join(_INSTEAD), re.IGNORECASE)
+# All begin at a word's edge: said once, so that other places in a text are passed over at once.
+_ANY = re.compile(rf"\b(?:{'|'.join(_INSTEAD)})", re.IGNORECASE)
 
 
 def unplain(text: str) -> list[str]:
@@ -70,8 +71,9 @@ def test_pages_use_the_words_of_the_house() -> None:
 def test_docstrings_and_comments_use_the_words_of_the_house() -> None:
     modules = sorted(_PACKAGE.rglob("*.py"))
     assert len(modules) > 300
-    found = [(str(path.relative_to(ROOT)), words) for path in modules if (words := unplain(remarks(path)))]
-    assert found == []
+    # Few modules have such a word at all, as a name perhaps: the others need not be parsed.
+    suspects = [path for path in modules if unplain(path.read_text(encoding="utf-8"))]
+    assert [(str(path.relative_to(ROOT)), words) for path in suspects if (words := unplain(remarks(path)))] == []
 
 
 def test_remarks_of_sql_use_the_words_of_the_house() -> None:
