@@ -90,7 +90,8 @@ def parts_of(payload: Mapping[str, Any], outside: Collection[ElementPath] = ()) 
 def gone_parts(staged: Mapping[str, Any], now: Mapping[str, Any], outside: Collection[ElementPath]) -> Counter[str]:
     """Return how many parts of each kind a child had when it was staged, and has no longer in the SSD.
 
-    `outside` is what left the time window: it is in the SSD. Numbers are compared, because ids may be renumbered.
+    `outside` is what left the time window: it is in the SSD. Numbers are compared, because ids may be renumbered. What
+    left the window under another id counts: the receiver has the old one, which the next run purges.
     """
     return parts_of(staged, outside) - parts_of(now)
 
@@ -105,8 +106,8 @@ def check_parts(gone: Mapping[str, int], staged: Mapping[str, int], max_share: f
         numbers = ", ".join(f"{gone[kind]} of {staged[kind]} {kind}" for kind in lost)
         raise StagingRefused(
             f"No longer in the SSD: {numbers} that are staged, more than MAX_DELETED_SHARE ({max_share:g}) allows. The "
-            "SSD may be half loaded; nothing was changed. See whose with --dry-run. Stage again when it is refilled, "
-            "or with --allow-deletions if it is right."
+            "SSD may be half loaded, or a new year began where parts get new numbers; nothing was changed. See whose "
+            "with --dry-run. Stage again when it is refilled, or with --allow-deletions if it is right."
         )
 
 

@@ -146,6 +146,8 @@ def test_what_left_the_window_or_has_another_number_is_not_gone() -> None:
     assert gone_parts(staged, other, {plan}) == {}
     assert gone_parts(staged, other, ()) == {"child_in_need_plans": 1}
     assert gone_parts(staged, {}, {plan[:2]}) == {"child_details": 1}
+    left_under_another_id = {(*plan[:3], "N3")}
+    assert gone_parts(staged, other, left_under_another_id) == {"child_in_need_plans": 1}
 
 
 @pytest.mark.parametrize(("gone", "staged", "share"), [(19, 20, 0.05), (20, 400, 0.05), (29, 100, 0.29), (50, 50, 1.0)])
@@ -154,5 +156,7 @@ def test_few_parts_and_a_share_as_large_as_allowed_go_through(gone: int, staged:
 
 
 def test_too_many_parts_of_one_kind_stop_the_staging() -> None:
-    with pytest.raises(StagingRefused, match=r"20 of 399 child_in_need_plans that are staged.*--allow-deletions"):
+    with pytest.raises(
+        StagingRefused, match=r"20 of 399 child_in_need_plans that are staged.*a new year.*--allow-deletions"
+    ):
         check_parts({"child_in_need_plans": 20, "adoption": 3}, {"child_in_need_plans": 399, "adoption": 3}, 0.05)
