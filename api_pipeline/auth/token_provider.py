@@ -181,7 +181,7 @@ class TokenProvider(SharedToken):
             return answer._replace(reason=what if what.startswith(known) else f"{known} ({what})")
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):
-            self._was_asked_to_wait = True
+            self._was_asked_to_wait = read.retry_after_s is not None
             obey_wait(self._limiter, read, self._reach.peer)
         else:
             self._on_token(read[0])

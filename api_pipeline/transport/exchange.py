@@ -17,7 +17,7 @@ from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
 
 FIRST_WAIT_S = 1.0
-# One new token for a refused one, and another where that expired before its request could start, in a pause.
+# A new token for a refused one, and two more where the new one expired before its request could start, in a pause.
 _MOST_RENEWALS = 3
 
 _Result = TypeVar("_Result")
