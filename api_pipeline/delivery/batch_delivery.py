@@ -31,6 +31,7 @@ from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Reject
 # and the rest of the batch is given that reason without being asked.
 _ENOUGH_REFUSED = 3
 _SAMPLES = 5
+# So many records refused alone with 403, and no other answer since, and a probe shows whether the run still has access.
 _MOST_UNPROVEN = 2
 _ALONE = "sent alone, while the receiver answered otherwise"
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
