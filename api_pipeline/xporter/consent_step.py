@@ -9,6 +9,7 @@ from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.consent import (
     Known,
     Listed,
@@ -198,7 +199,8 @@ class ConsentStep:
         # A date that cannot be read stands as the last of all calendars.
         is_known = verdict.ended_at is not None and verdict.ended_at.year < MAXYEAR
         ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if is_known else "an unknown time"
-        text = f"School {estab}: consent ended at {ended}; {removed} rows were removed at {now:%Y-%m-%d %H:%M} UTC."
+        rows = counted(removed, "{row was|rows were} removed")
+        text = f"School {estab}: consent ended at {ended}; {rows} at {now:%Y-%m-%d %H:%M} UTC."
         self._summary.lines.append(text)
         _LOG.info("%s", text)
 

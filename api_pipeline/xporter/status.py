@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.consent import SchoolState, read_time
 from api_pipeline.xporter.landing import LandingStore
 
@@ -120,7 +121,8 @@ def status_lines(overview: Overview) -> list[str]:
     for school in overview.schools:
         lines.append(f"{school.estab}  {school.state:<10}  {school.name or ''}".rstrip())
         if school.purged_at is not None:
-            lines.append(f"  {school.purged_rows} rows were removed at {school.purged_at:%Y-%m-%d %H:%M} UTC")
+            removed = counted(school.purged_rows or 0, "{row was|rows were} removed")
+            lines.append(f"  {removed} at {school.purged_at:%Y-%m-%d %H:%M} UTC")
         for endpoint in school.endpoints:
             when = f"{endpoint.collected_at:%Y-%m-%d %H:%M}" if endpoint.collected_at else "never"
             mark = "  STALE" if endpoint.is_stale else "" if endpoint.is_chosen else "  not in XPORTER_ENDPOINTS"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from api_pipeline.common.clock import utc_now
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.items import (
     Change,
@@ -275,14 +276,17 @@ class Writer:
 
 def _remarks(item: Collected, changes: list[TableChange], missing: Mapping[str, int]) -> str | None:
     """Say what could not be kept, and which tables were not in the answer; names of tables and counts alone."""
-    said = [f"{name}: not in the answer, its {count} rows are kept as they are" for name, count in missing.items()]
+    kept = "{row is kept as it is|rows are kept as they are}"
+    said = [f"{name}: not in the answer, its {counted(count, kept)}" for name, count in missing.items()]
     for change in changes:
-        if change.difference.null_keys:
-            said.append(f"{change.landing.name}: {change.difference.null_keys} rows without a key were not landed")
-        if change.difference.duplicates:
+        name, found = change.landing.name, change.difference
+        if found.null_keys:
             said.append(
-                f"{change.landing.name}: {change.difference.duplicates} rows had the key of another; the last was kept"
+                f"{name}: {counted(found.null_keys, '{row without a key was|rows without a key were}')} not landed"
             )
+        if found.duplicates:
+            said.append(f"{name}: {counted(found.duplicates, '{row|rows} had the key of another')}; the last was kept")
     if item.answer.unreadable:
-        said.append(f"{len(item.answer.unreadable)} members of the answer are not tables and were not landed")
+        what = "{member of the answer is not a table and was|members of the answer are not tables and were} not landed"
+        said.append(counted(len(item.answer.unreadable), what))
     return "; ".join(said) or None

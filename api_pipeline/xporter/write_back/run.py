@@ -15,6 +15,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import take
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
+from api_pipeline.run_summary import counted
 from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.xporter.consent import SchoolState, read_scopes
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, WireObservers
@@ -97,7 +98,8 @@ class _WriteBack:
             if state.lower() not in known and self._is_wanted(estab):
                 self.summary.became["error"] += count
                 words = ", ".join(status.value for status in Status)
-                self._say(estab, f"{count} rows have a status that is none of {words}; nothing is done for them.")
+                rows = counted(count, "{row has|rows have} a status that is none of ")
+                self._say(estab, f"{rows}{words}; nothing is done for {'it' if count == 1 else 'them'}.")
 
     def _with_retry(self, work: Callable[[], _Result]) -> _Result:
         return Retrying(self._parts.store.connection, self._parts.budget, self._lost).run(work)

@@ -178,7 +178,7 @@ def test_rows_of_one_key_are_counted_and_named(council: Council) -> None:
     council.simulator.add_quirk(Quirk("duplicate_key", "9990001", "Students"))
     done = council.run("collect")
     assert done.code == 0
-    assert "School 9990001, Students: Students: 1 rows had the key of another; the last was kept" in done.out
+    assert "School 9990001, Students: Students: 1 row had the key of another; the last was kept" in done.out
 
 
 def test_endpoint_that_was_taken_out_of_the_settings_is_named_and_never_stale(council: Council) -> None:

@@ -231,7 +231,7 @@ def test_rows_of_a_status_that_is_no_word_of_ours_are_named(writer: Writer) -> N
     writer.mark(writer.pupils()[0])
     writer.query("UPDATE xporter_outbox SET status = 'pendng'")
     out = writer.write_back(1)
-    assert "School 9990001: 1 rows have a status that is none of pending, unknown" in out
+    assert "School 9990001: 1 row has a status that is none of pending, unknown" in out
     assert "1 to look at" in out
     assert writer.states() == ["pendng"]
 
