@@ -66,7 +66,6 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "assembly.checks": {"_goes_without_control_tables": 2},
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},
-    "delivery.sender_pool": {"_send": 1},
     "logs.destinations": {"handleError": None},
     "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},

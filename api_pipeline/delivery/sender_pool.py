@@ -121,8 +121,9 @@ class SenderPool:
             stop.set(error)
         except Exception as fault:
             _LOG.debug("sending failed", exc_info=True)
-            sentence = f"The program failed unexpectedly while sending ({type(fault).__name__}); report it."
-            stop.set(PipelineError(sentence))
+            stop.set(
+                PipelineError(f"The program failed unexpectedly while sending ({type(fault).__name__}); report it.")
+            )
 
     def _count(self, *, was_lost: bool) -> None:
         """Count how a batch ended. Errors: ServiceUnavailable after too many failures in a row."""
