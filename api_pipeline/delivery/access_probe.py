@@ -37,7 +37,7 @@ class AccessProbe:
         self._has_access = True
 
     def note_access(self) -> None:
-        """Note that a request was judged by what is in it, though it was not accepted."""
+        """Record that a request was judged by what is in it, though it was not accepted."""
         self._has_access = True
 
     def check(self, refused: Forbidden) -> bool:

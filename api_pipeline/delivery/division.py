@@ -36,7 +36,7 @@ class Division:
 
     def __init__(self, probe: AccessProbe, records: Sequence[Record]) -> None:
         self._probe = probe
-        # To an error of the service, before this run.
+        # To an error of the service, before this run. Few rows are in error, and only their answers are read.
         in_error = [record.row for record in records if record.row.submission_status == "error"]
         self.was_lost_before = any(map(was_lost_before, in_error))
         self._accepted_before = probe.accepted
