@@ -29,15 +29,11 @@ _RENEW_EARLY_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and the monotonic second from which it is renewed. `generation` counts the fetches of a run.
-
-    `is_for_refused` is set where it was fetched because the service refused the token before it.
-    """
+    """An access token and the monotonic second from which it is renewed. `generation` counts the fetches of a run."""
 
     value: str
     renew_at: float
     generation: int
-    is_for_refused: bool = False
 
     def __repr__(self) -> str:
         return f"Token(generation={self.generation})"
@@ -55,7 +51,9 @@ class SharedToken:
         self._fetch_token = fetch
         self._lock = threading.Lock()
         self._token: Token | None = None
+        # The newest generation that the service accepted, and the newest that it refused.
         self._taken = 1
+        self._refused = 0
 
     def token(self) -> Token:
         """Return a token that has not expired. Errors: those of `fetch`."""
@@ -66,7 +64,9 @@ class SharedToken:
 
     def renew(self, refused: Token) -> Token:
         """Return a token other than the one that was refused; fetch it unless another thread has already."""
-        return self._fetch_unless_newer(refused, is_refused=True)
+        with self._lock:
+            self._refused = max(self._refused, refused.generation)
+        return self._fetch_unless_newer(refused)
 
     def note_taken(self, token: Token) -> None:
         """Note that the service accepted this token."""
@@ -75,18 +75,20 @@ class SharedToken:
     def is_untried_renewal(self, token: Token) -> bool:
         """Return whether this token replaced a refused one and was never accepted. Then a third one would not help.
 
-        That does not hold of a token that has expired since, in a pause or a slow request.
+        It does not matter why it was fetched: another thread may have replaced the refused one for its age. That does
+        not hold of a token that has expired since, in a pause or a slow request.
         """
-        return token.is_for_refused and token.generation > self._taken and self._clock() < token.renew_at
+        replaced_refused = self._taken <= self._refused < token.generation
+        return replaced_refused and self._clock() < token.renew_at
 
-    def _fetch_unless_newer(self, old: Token | None, *, is_refused: bool = False) -> Token:
+    def _fetch_unless_newer(self, old: Token | None) -> Token:
         with self._lock:
             current = self._token
             if current is not None and current is not old:
                 return current
             value, used_s = self._fetch_token()
             generation = current.generation + 1 if current else 1
-            self._token = Token(value, self._clock() + used_s, generation, is_refused)
+            self._token = Token(value, self._clock() + used_s, generation)
             return self._token
 
 

@@ -114,6 +114,30 @@ def test_replaced_token_counts_as_untried_until_it_is_accepted(office: Office) -
     assert not provider.is_untried_renewal(second)
 
 
+def test_token_that_another_sender_renewed_for_its_age_counts_as_a_renewal_of_the_refused(office: Office) -> None:
+    office.server.token = in_turn(token("one", 1000), token("two", 1000), token("three", 1000))
+    provider = office.provider()
+    first = provider.token()
+    provider.note_taken(first)
+    office.now = 950
+    renewed_by_another = provider.token()
+    second = provider.renew(first)
+    assert second is renewed_by_another
+    assert provider.is_untried_renewal(second)
+    provider.note_taken(second)
+    third = provider.renew(second)
+    provider.note_taken(third)
+    assert not provider.is_untried_renewal(third)
+
+
+def test_refusal_before_the_last_acceptance_says_nothing_about_a_later_renewal(office: Office) -> None:
+    office.server.token = in_turn(*[token(name, 1000) for name in ("one", "two", "three")])
+    provider = office.provider()
+    provider.note_taken(provider.renew(provider.token()))
+    office.now = 2000
+    assert not provider.is_untried_renewal(provider.token())
+
+
 def test_token_renewed_for_its_age_may_be_replaced_when_it_is_refused(office: Office) -> None:
     office.server.token = in_turn(token("one", 1000), token("two", 1000), token("three", 1000))
     provider = office.provider()
