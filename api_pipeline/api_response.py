@@ -59,8 +59,8 @@ class Reason(NamedTuple):
 
     @property
     def is_of_service(self) -> bool:
-        """Return whether it was an error of the service (5xx) or of the network, and not of the record."""
-        return self.source is Source.NETWORK or (self.code is not None and self.code >= 500)
+        """Return whether it was an error of the service (5xx, or a gateway's timeout, 408) or of the network."""
+        return self.source is Source.NETWORK or self.code == 408 or (self.code is not None and self.code >= 500)
 
     @property
     def by_rule(self) -> list[str]:

@@ -49,6 +49,7 @@ def test_answer_is_read_back_from_the_table_as_it_was(rules: list[str], code: in
         ("network error: no route", True),
         ("network fault: an earlier version's word", True),
         ("HTTP 400: HTTP 500", False),
+        ("HTTP 408: the gateway's time is up", True),
         ("HTTP 429: slower", False),
         ("TESTING: HTTP 503: simulated", False),
         ("Payload refused before sending: HTTP 500", False),

@@ -62,7 +62,9 @@ def test_lost_connection_counts_only_once_the_records_were_sent() -> None:
     assert not is_divisible(NOT_CONNECTED)
 
 
-@pytest.mark.parametrize("response", ["HTTP 500: failed", "HTTP 504", "network error: reset", "network fault: reset"])
+@pytest.mark.parametrize(
+    "response", ["HTTP 500: failed", "HTTP 504", "HTTP 408", "network error: reset", "network fault: reset"]
+)
 def test_row_in_error_by_the_service_was_lost_before(response: str) -> None:
     assert was_lost_before(row(1, "error", response))
     assert not was_lost_before(row(1, "pending", response))
