@@ -32,8 +32,8 @@ _PATH_LIMIT = 1000
 # Enough for five errors in each of a hundred records; what is not read costs a few requests.
 _BODY_LIMIT = 256 * 1024
 _MOST_MESSAGES = 10_000
-# The page of a gateway or firewall. The brackets in its scripts name no record.
-_PAGE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# The page of a gateway or firewall, as it is or within JSON. The brackets in its scripts name no record.
+_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|script|style)\b", re.IGNORECASE)
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -73,6 +73,8 @@ def _read(message: _Message) -> Iterator[tuple[int, str]]:
         if index:
             yield int(index["index"]), f"{message.path}: {message.text}" if message.text else message.path
         return
+    if _PAGE.search(message.text):
+        return
     for line in _LINES.split(message.text):
         # Long rows of blanks would make the search below slow.
         yield from _read_line(" ".join(line.split()))
@@ -106,7 +108,7 @@ def _messages(body: bytes) -> list[_Message]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return [] if _PAGE.match(text) else [_Message("", text)]
+        return [_Message("", text)]
     try:
         return list(islice(_strings(value, ""), _MOST_MESSAGES))
     except RecursionError:

@@ -62,6 +62,13 @@ def test_records_are_found_in_every_shape_of_error_body(body: object, expected: 
         ("[]", set()),
         ("<!DOCTYPE html><script>\nvar e=entries[0];\nrows[1] = 2;</script><p>Bad Request", set()),
         ("\n<html lang='en'><head><script>body[3]</script>", set()),
+        ("<!-- edge-7 --><!DOCTYPE html>\n<script>\nrows[1] = 2;</script>", set()),
+        ("<?xml version='1.0'?>\n<!-- a -->\n<?x y?><html><body>\nbody[3]: blocked", set()),
+        ("Request rejected\n<HTML><BODY>\nitems[2].x", set()),
+        ("<html><body>\nbody[3]</body></html>".join('""'), set()),
+        ({"statusCode": 400, "message": "<!-- x --><html><script>\nentries[0] = 1;</script>"}, set()),
+        ({"errors": ["<html>\n[1].a", "[2].child_details.sex: unknown"]}, {2}),
+        ({"errors": {"[4].child_details.first_name": ["<script> is not allowed"]}}, {4}),
     ],
 )
 def test_a_number_in_brackets_that_is_no_record_blames_nobody(body: object, expected: set[int]) -> None:
