@@ -69,7 +69,7 @@ def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
     if not had_access:
         return AuthenticationRefused(
             f"The receiver forbids access (HTTP {refused.code}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
-            "and that the subscription is for this endpoint. No row was marked."
+            "and that the subscription is for this endpoint. No row was marked because of it."
         )
     wait_s = refused.retry_after_s
     when = "" if wait_s is None else f" after {max(1, round(wait_s / 60))} minutes, as it asks"
