@@ -23,7 +23,6 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     from api_pipeline import documents
     from api_pipeline.diagnostics.payloads import Levels, validate
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.outbox.staged_rows import Selection
     from api_pipeline.outbox.staging_table import FILL_THE_TABLE
     from api_pipeline.payloads.schema_check import Checker
     from api_pipeline.run_summary import counted
@@ -34,9 +33,9 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         settings = started.settings
         store.check_table()
         levels = Levels(settings.schema_check, settings.schema_codes)
-        result = validate(store, Selection(every_row=every_row), Checker(), levels, csv_path)
+        result = validate(store, Checker(), levels, csv_path, every_row=every_row)
         is_empty = not result.rows and store.is_empty()
-    rules = sorted(result.rules.values(), key=lambda rule: (rule.severity, -rule.findings))
+    rules = result.ordered_rules()
     if as_json:
         print_json(documents.validation(result, rules, settings.table_name, csv_path, is_empty=is_empty))
     elif is_empty:

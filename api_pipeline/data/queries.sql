@@ -197,7 +197,7 @@ WHERE json_payload IS NOT NULL
 SELECT id, person_id
 FROM {table}
 WHERE id > ? AND json_payload IS NOT NULL
-  AND LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
+  AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing') {odd_words})
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person};
 
 -- name: count_all
@@ -680,10 +680,10 @@ ORDER BY started_at DESC {page};
 -- Counts the rows in error that requeue is about to put back.
 SELECT COUNT(*)
 FROM {table}
-WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error' {person} {matching};
+WHERE (LOWER(LTRIM(RTRIM(submission_status))) = 'error' {odd_words}) {person} {matching};
 
 -- name: requeue
 -- Puts rows in error back to pending, so that the next run sends them; nothing else changes.
 UPDATE {table}
 SET submission_status = 'pending'
-WHERE LOWER(LTRIM(RTRIM(submission_status))) = 'error' {person} {matching};
+WHERE (LOWER(LTRIM(RTRIM(submission_status))) = 'error' {odd_words}) {person} {matching};

@@ -13,11 +13,13 @@ from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import survey
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 _EXAMPLES = 5
+_GRAVEST_FIRST = ("schema", "firewall", "code", "cross_field")
 
 
 @dataclass(slots=True)
@@ -45,7 +47,11 @@ class Validation:
     rows: int = 0
     refused_rows: int = 0
     nulls: int = 0
-    rules: dict[tuple[str, str, str], RuleCount] = field(default_factory=dict)
+    rules: dict[tuple[str, ...], RuleCount] = field(default_factory=dict)
+
+    def ordered_rules(self) -> list[RuleCount]:
+        """Return the rules that were broken: the gravest first, and of these the most frequent."""
+        return sorted(self.rules.values(), key=lambda rule: (_GRAVEST_FIRST.index(rule.severity), -rule.findings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,15 @@ class Levels:
 
 
 def validate(
-    store: StagingTable, selection: Selection, checker: Checker, levels: Levels, csv_path: Path | None
+    store: StagingTable, checker: Checker, levels: Levels, csv_path: Path | None, *, every_row: bool
 ) -> Validation:
-    """Check every row that may be due (or every row) and return the findings by rule.
+    """Check the rows that a run would take (or every row) and return the findings by rule.
 
     `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
     Errors: DatabaseError, SettingsError (the CSV file cannot be written).
     """
+    words = survey(store)
+    selection = Selection(every_row=every_row, odd_statuses=words.odd_statuses, odd_states=words.odd_states)
     result = Validation()
     if csv_path is None:
         for row in _rows(store, selection):
@@ -120,7 +128,8 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
         result.refused_rows += any(levels.refuses(finding) for finding in findings)
     for finding in findings:
         place = _without_positions(finding.path)
-        key = (finding.severity, finding.rule, place)
+        # What cannot be read has many causes: one sentence would not be true of all.
+        key = (finding.severity, finding.rule, place, _without_numbers(finding.message))
         count = result.rules.setdefault(key, RuleCount(finding.severity, finding.rule, place, finding.message))
         count.add(row.person_id)
     return findings
@@ -130,3 +139,8 @@ def _without_positions(path: str) -> str:
     """Return a path without the positions in arrays, so that findings of one rule count together."""
     parts = path.split("[")
     return parts[0] + "".join("[]" + part.split("]", 1)[-1] for part in parts[1:])
+
+
+def _without_numbers(message: str) -> str:
+    """Return a message without the numbers in it, such as a line, so that findings of one cause count together."""
+    return "".join(character for character in message if not character.isdigit())

@@ -116,7 +116,7 @@ class StagingTable(Statements):
 
     def read_due_after(self, selection: Selection, last_id: int) -> list[int]:
         """Return the ids of rows behind `last_id` that are due by their status; deleted rows are left out."""
-        pieces, parameters = _limits(selection, None)
+        pieces, parameters = _limits(selection._replace(odd_states=()), None)
         rows = self.connection.query(self.sql("read_due_after", **pieces), [last_id, *parameters])
         return [int(row[0]) for row in rows if selection.is_ours(int(row[0]), as_text(row[1]))]
 

@@ -9,9 +9,11 @@ from datetime import datetime
 from api_pipeline.common.clock import stored_time
 from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.logs.masking import Mask
+from api_pipeline.outbox.staged_rows import word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import count_blank_payloads, count_children_without_row, count_what_no_run_takes, survey
 from api_pipeline.run_summary import NOT_TAKEN, Counts
+from api_pipeline.sql.statements import placeholders
 
 _ERROR_GROUPS = 200
 _UNDECODABLE = "(answers of which one cannot be decoded)"
@@ -114,8 +116,11 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
     `person_id` limits it to one person, `matching` to answers that hold this text (whatever its case).
     """
     store.check_table()
-    pieces = {"person": "", "matching": ""}
-    parameters: list[object] = []
+    odd = [text for text in survey(store).odd_statuses if word(text) == "error"]
+    pieces = {"odd_words": "", "person": "", "matching": ""}
+    parameters: list[object] = [*odd]
+    if odd:
+        pieces["odd_words"] = f"OR submission_status IN ({placeholders(len(odd))})"
     if person_id is not None:
         pieces["person"] = "AND person_id = ?"
         parameters.append(person_id)
@@ -160,7 +165,7 @@ def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
         found = store.connection.query(sql)
     except UnreadableText:
         # Half of a letter is enough, and SQL Server cuts one in two where the beginning of an answer ends in it.
-        rows = int(store.connection.query(store.sql("count_requeue", person="", matching=""))[0][0])
+        rows = int(store.connection.query(store.sql("count_requeue", odd_words="", person="", matching=""))[0][0])
         return [ErrorCount(_UNDECODABLE, rows, "")]
     payloads = store.payloads_of([int(row[3]) for row in found if row[3] is not None])
     for answer, rows, person, row_id in found:

@@ -136,11 +136,10 @@ def diagnoses(reports: Sequence[Report], redactor: Redactor) -> tuple[Diagnosis,
 
 
 def validation_result(validation: Validation) -> ValidationResult:
-    """Return the result of a check, the most frequent rules first."""
-    ordered = sorted(validation.rules.values(), key=lambda rule: (rule.severity, -rule.findings))
+    """Return the result of a check, the gravest rules first."""
     rules = tuple(
         RuleFinding(rule.severity, rule.rule, rule.place, rule.message, rule.findings, tuple(rule.examples))
-        for rule in ordered
+        for rule in validation.ordered_rules()
     )
     return ValidationResult(validation.rows, validation.refused_rows, validation.nulls, rules)
 

@@ -64,6 +64,21 @@ def test_validate_of_the_whole_table_checks_what_was_sent_as_well(deployed: Test
     assert "Checked 7 payloads" in invoke_cli(["validate", "--all"], deployed.settings, tmp_path).out
 
 
+def test_validate_lists_the_gravest_rules_first_and_says_each_cause_of_an_unreadable_payload(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    unreadable = [staged("cut1", '{"la_child_id": "c'), staged("cut2", '{"la_child_id":'), staged("list", "[]")]
+    fill(deployed, deployed.table, [*rows_with_faults()[1:4], *unreadable])
+    done = invoke_cli(["validate", "--json"], deployed.settings, tmp_path)
+    rules = json.loads(done.out)["rules"]
+    severities = [rule["severity"] for rule in rules]
+    assert severities == sorted(severities, key=["schema", "firewall", "code", "cross_field"].index)
+    by_people = {tuple(rule["examples"]): rule["message"] for rule in rules if rule["rule"] == "readable"}
+    assert set(by_people) == {("cut1", "cut2"), ("list",)}
+    assert "cut off" in by_people["cut1", "cut2"]
+    assert "an array" in by_people["list",]
+
+
 def test_validate_of_a_clean_table_ends_with_0(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1")])
     assert invoke_cli(["validate"], deployed.settings, tmp_path).code == 0

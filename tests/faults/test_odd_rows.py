@@ -78,6 +78,18 @@ def test_words_with_every_kind_of_blank_are_taken(deployed_world: World) -> None
     assert world.server.simulator.stats().records_accepted == len(words) + 1
 
 
+@pytest.mark.strict
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_validate_and_requeue_take_words_with_every_kind_of_blank(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("V1", status="\tpending"), staged("V2", status="Error \u200b\t"), staged("V3", status="error")])
+    assert "Checked 3 payloads" in world.command("validate").out
+    assert "1 row was put back" in world.command("requeue", "--person-id", "V2").out
+    assert world.rows()["V2"]["submission_status"] == "pending"
+    assert "1 row was put back" in world.command("requeue").out
+    assert world.rows()["V1"]["submission_status"] == "\tpending"
+
+
 def test_run_for_a_person_without_a_row_says_so(deployed_world: World) -> None:
     world = deployed_world
     world.fill([staged("P1")])
