@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 _FILE_MODE = 0o644
 _LAST_SUCCESS = "last_success_timestamp_seconds"
 _Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]"
+_MODES = ("live", "testing")
 _OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
 
 
@@ -45,13 +46,19 @@ def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | Non
         _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, reason_of(error))
 
 
-def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: float | None) -> str:
-    """Return the metrics as text; `last_success` is the end of the last good run before this one, in seconds."""
+def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Mapping[str, float]) -> str:
+    """Return the metrics as text; `last_success` has the ends of the last good runs before this one, in seconds.
+
+    They are by their labels, as the earlier file has them. Those of this table stay, whichever mode they are of.
+    """
     own, ended = ending.job.metrics, _seconds(ending.finished_at)
-    good = ended if ending.exit_code == 0 else last_success
     labels = {"table": ending.table, "mode": ending.mode}
     if ending.job is not RUN:
         labels = {"mode": ending.mode}
+    good = dict(last_success)
+    if ending.exit_code == 0:
+        good[_labels(labels)] = ended
+    of_modes = [{**labels, "mode": mode} for mode in _MODES]
     families: list[_Family] = [
         (f"{own}_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
         (f"{own}_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
@@ -59,7 +66,7 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: flo
         (
             f"{own}_{_LAST_SUCCESS}",
             "When the last run with exit code 0 ended.",
-            [] if good is None else [(labels, good)],
+            [(of, good[_labels(of)]) for of in of_modes if _labels(of) in good],
         ),
         (f"{own}_run_exit_code", "Exit code of the last run.", [(labels, float(ending.exit_code))]),
         *(_of_run(ending, labels, oldest_due_age) if ending.job is RUN else _of_others(ending, labels)),
@@ -131,14 +138,14 @@ def _labels(labels: Mapping[str, str]) -> str:
     return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
 
 
-def _last_success(path: Path, job: Job) -> float | None:
-    """Return the time of the last good run as the earlier file has it."""
+def _last_success(path: Path, job: Job) -> dict[str, float]:
+    """Return the times of the last good runs by their labels, as the earlier file has them."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return None
-    found = re.search(rf"^{job.metrics}_{_LAST_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
-    return float(found[1]) if found else None
+        return {}
+    line = rf"^{job.metrics}_{_LAST_SUCCESS}(\{{.*\}}) (\d+(?:\.\d+)?(?:e\+\d+)?)$"
+    return {labels: float(value) for labels, value in re.findall(line, text, re.MULTILINE)}
 
 
 def _replace(path: Path, text: str) -> None:

@@ -94,7 +94,37 @@ def test_file_that_cannot_be_written_is_a_warning_and_no_more(world: World) -> N
     assert "the metrics could not be written to" in done.err
 
 
+def last_good_runs(world: World) -> dict[str, float]:
+    """Return the end of the last good run of each mode, as the file has it."""
+    lines = (world.folder / "csc.prom").read_text(encoding="utf-8").splitlines()
+    own = [line.rsplit(" ", 1) for line in lines if line.startswith("csc_api_last_success_timestamp_seconds{")]
+    return {labels.partition('mode="')[2].rstrip('"}'): float(value) for labels, value in own}
+
+
 @ONE_KIND
 def test_rehearsal_writes_metrics_of_its_own_mode(world: World) -> None:
     world.run(METRICS_FILE="csc.prom", TESTING_MODE="true", TABLE_NAME=world.database.table)
     assert 'mode="testing"' in (world.folder / "csc.prom").read_text(encoding="utf-8")
+
+
+@ONE_KIND
+def test_rehearsal_is_no_good_run_of_live_mode_and_hides_none(world: World) -> None:
+    rehearsal = {"TESTING_MODE": "true", "TABLE_NAME": world.database.table}
+    run(world, **rehearsal)
+    run(world, BATCH_SIZE="x")
+    assert list(last_good_runs(world)) == ["testing"]
+    run(world)
+    live = last_good_runs(world)["live"]
+    run(world, **rehearsal)
+    run(world, BATCH_SIZE="x")
+    assert last_good_runs(world)["live"] == live
+
+
+@ONE_KIND
+@pytest.mark.parametrize("value", ["1.7.9", "NaN", "1e+", "-"])
+def test_file_of_metrics_that_is_damaged_changes_no_run(world: World, value: str) -> None:
+    labels = f'{{table="{world.database.table}",mode="live"}}'
+    text = f"csc_api_last_success_timestamp_seconds{labels} {value}\n"
+    (world.folder / "csc.prom").write_text(text, encoding="utf-8")
+    done = world.run(METRICS_FILE="csc.prom", TOKEN_ENDPOINT="x")
+    assert (done.code, metrics(world.folder / "csc.prom")["csc_api_run_exit_code"]) == (2, 2)

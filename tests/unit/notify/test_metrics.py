@@ -16,6 +16,7 @@ from tests.support.databases import missing
 BEGAN, ENDED = datetime.fromisoformat("2026-01-31 02:00:00"), datetime.fromisoformat("2026-01-31 02:01:05")
 END_S = 1769824865.0
 COUNTS = {"due": 9, "accepted": 5, "deleted": 2, "unchanged": 1, "rejected": 0, "refused": 1, "undelivered": 2}
+LIVE = '{table="ssd_api_data_staging",mode="live"}'
 GOOD = Ending("run-1", "ssd_api_data_staging", "live", 0, BEGAN, ENDED, {**COUNTS, "not_tried": 0, "requests": 4})
 
 
@@ -31,7 +32,8 @@ def parsed(text: str) -> list[Any]:
 def samples(ending: Ending, oldest: float | None = None, last_success: float | None = None) -> dict[str, float]:
     """Return each sample by its name, with the outcome behind it where it has one."""
     read: dict[str, float] = {}
-    for family in parsed(metrics_text(ending, oldest, last_success)):
+    earlier = {} if last_success is None else {LIVE: last_success}
+    for family in parsed(metrics_text(ending, oldest, earlier)):
         assert family.type == "gauge"
         for sample in family.samples:
             outcome = sample.labels.get("outcome")
@@ -73,7 +75,7 @@ def test_run_that_could_not_begin_has_no_counts() -> None:
 
 def test_labels_survive_every_sign_of_a_table_name() -> None:
     name = 'a "quoted" \\ name\nof two lines'
-    text = metrics_text(GOOD._replace(table=name), None, None)
+    text = metrics_text(GOOD._replace(table=name), None, {})
     read = [sample for family in parsed(text) for sample in family.samples]
     assert {sample.labels["table"] for sample in read if "table" in sample.labels} == {name}
     assert read[0].labels == {"version": __version__}
