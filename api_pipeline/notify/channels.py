@@ -87,7 +87,7 @@ def warn(outcomes: Sequence[tuple[Channel, str]]) -> None:
     for channel, problem in outcomes:
         if problem:
             _LOG.warning(
-                "the notification by %s was not sent: %s; the run is not affected (try: d2i-csc-api test-notify)",
+                "the notification by %s failed: %s; the run is not affected (try: d2i-csc-api test-notify)",
                 channel.setting,
                 problem,
             )

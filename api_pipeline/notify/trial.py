@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepWalk
 from api_pipeline.errors import ServiceUnavailable
-from api_pipeline.notify.channels import Channel, messages, ping
+from api_pipeline.notify.channels import Channel, MessagesUnderWay, messages, ping
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.messages import plain_text
 from api_pipeline.notify.sending import Route
@@ -36,9 +36,10 @@ def try_notifications(settings: Settings, run_id: str) -> Report:
 
 
 def _send(channel: Channel) -> None:
-    problem = channel.send()
+    # As a run does it: in limited time, whatever goes wrong.
+    ((_, problem),) = MessagesUnderWay([channel]).wait()
     if problem:
-        raise StepFailed(f"the test message was not sent: {problem}", _ADVICE, ServiceUnavailable.exit_code)
+        raise StepFailed(f"the test message failed: {problem}", _ADVICE, ServiceUnavailable.exit_code)
 
 
 def _try(walk: StepWalk, channel: Channel) -> None:

@@ -72,12 +72,26 @@ def http_sink() -> Iterator[HttpSink]:
 
 @dataclass
 class MailSink:
-    """A mail server: what it took, and the logins that it saw."""
+    """A mail server: what it took, and the logins that it saw. `unknown` are the addresses that it refuses."""
 
     port: int = 0
     mails: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     refuses: bool = False
+    unknown: set[str] = field(default_factory=set)
+    goodbye: str = "221 Bye"
+
+    async def handle_RCPT(self, *arguments: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take an address."""
+        _server, _session, envelope, address, _options = arguments
+        if address in self.unknown:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_QUIT(self, *_arguments: object) -> str:  # noqa: N802 - aiosmtpd's name
+        """Say goodbye."""
+        return self.goodbye
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Keep a mail."""
@@ -88,9 +102,11 @@ class MailSink:
 
 
 @contextmanager
-def mail_sink(files: tuple[Path, Path] | None = None, *, is_tls: bool = False, login: str = "") -> Iterator[MailSink]:
+def mail_sink(
+    files: tuple[Path, Path] | None = None, *, is_tls: bool = False, login: str = "", without: str = ""
+) -> Iterator[MailSink]:
     """Serve a real SMTP server: with STARTTLS where `files` are a certificate and its key, TLS from the first byte
-    where `is_tls`; `login` is the password that it wants."""
+    where `is_tls`; `login` is the password that it wants, `without` a mechanism of logins that it does not offer."""
     try:
         from aiosmtpd.controller import Controller
         from aiosmtpd.smtp import AuthResult
@@ -100,9 +116,10 @@ def mail_sink(files: tuple[Path, Path] | None = None, *, is_tls: bool = False, l
 
     def authenticate(_server: object, _session: object, _envelope: object, _mechanism: str, data: Any) -> Any:
         sink.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password.decode() == login)
+        return AuthResult(success=data.password.decode() == login, handled=False)
 
     options: dict[str, Any] = {"authenticator": authenticate, "auth_required": True} if login else {}
+    options |= {"auth_require_tls": files is not None, "auth_exclude_mechanism": [without]} if login else {}
     if files:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)

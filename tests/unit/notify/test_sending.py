@@ -43,6 +43,26 @@ def test_every_status_but_success_is_told(sink: HttpSink, status: int, told: str
     assert len(sink.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"OK", ""),
+        (b"OK (not found)", "HTTP 200, but the answer says: not found"),
+        (b"OK (rate limited)\n", "HTTP 200, but the answer says: rate limited"),
+        (b"1", ""),
+        (
+            b"Webhook message delivery failed with error: endpoint returned HTTP error 429 with ContextId tcid=0",
+            "HTTP 200, but the answer says: delivery failed",
+        ),
+    ],
+)
+def test_answer_of_success_that_says_that_the_message_went_nowhere_is_told(answer: bytes, told: str) -> None:
+    with HostileReceiver() as server:
+        server.pages["/hook"] = says(200, answer)
+        origin = server.settings["TOKEN_ENDPOINT"].removesuffix("/token")
+        assert post(f"{origin}/hook", b"x", "text/plain", "ping", ROUTE) == told
+
+
 def test_content_type_and_user_agent_go_out() -> None:
     with HostileReceiver() as server:
         server.pages["/hook"] = says(200)
@@ -79,6 +99,32 @@ def test_mail_goes_to_everybody_with_its_subject() -> None:
     assert b"Auto-Submitted: auto-generated" in content
 
 
+def test_mail_that_one_address_does_not_get_is_told_with_how_many() -> None:
+    with mail_sink() as server:
+        server.unknown.add("duty@council.example")
+        told = send_mail(mail(FAILED, email(server.port)), email(server.port), ROUTE)
+    assert told == "the mail server refused 1 of 2 addresses of NOTIFY_EMAIL_TO"
+    assert [to for _, to, _ in server.mails] == [["data.team@council.example"]]
+
+
+def test_mail_that_was_taken_arrived_whatever_the_server_says_at_the_end() -> None:
+    with mail_sink() as server:
+        server.goodbye = "421 too busy to say goodbye"
+        assert send_mail(mail(FAILED, email(server.port)), email(server.port), ROUTE) == ""
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("without", ["LOGIN", "PLAIN"])
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_login_with_signs_that_are_not_ascii_goes_out_as_utf_8(without: str) -> None:
+    with mail_sink(login="p£ss wörd", without=without) as server:
+        secret = email(server.port)._replace(user="csc", password="p£ss wörd")
+        assert send_mail(mail(FAILED, secret), secret, ROUTE) == ""
+        wrong = secret._replace(password="p£ss")
+        assert send_mail(mail(FAILED, wrong), wrong, ROUTE) == "the mail server answered 535"
+    assert server.logins == [("csc", "p£ss wörd"), ("csc", "p£ss")]
+
+
 def test_words_of_a_mail_server_are_not_repeated() -> None:
     with mail_sink() as server:
         server.refuses = True
@@ -107,5 +153,5 @@ def test_message_that_does_not_arrive_is_a_warning_that_names_its_setting(
     sink.status = 500
     settings = NotifySettings(webhook=f"{sink.url}/{TOKEN}", ping_url="")
     deliver(messages(settings, ROUTE, FAILED))
-    assert "the notification by NOTIFY_WEBHOOK was not sent: HTTP 500" in caplog.text
+    assert "the notification by NOTIFY_WEBHOOK failed: HTTP 500" in caplog.text
     assert TOKEN not in caplog.text
