@@ -1,14 +1,15 @@
 """The first look at everybody: whose rows would be deleted, and whether those are too many.
 
-What is built on the way is kept for the second look, as far as memory allows; beyond that, the look reads only what
-decides about the cohort. Where no row is staged yet nothing can be deleted, and nobody is looked at.
+What is built on the way is kept for the second look, as far as memory allows; beyond that, it is built again. Where
+deletions are allowed whatever their number, the look beyond that reads only what decides about the cohort. Where no row
+is staged yet nothing can be deleted, and nobody is looked at.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import orjson
@@ -44,16 +45,26 @@ class FirstLook:
     """Looks at people by chunks, and keeps what it builds of them."""
 
     def __init__(
-        self, reader: Reader, request: StageRequest, summary: StageSummary, observers: StagingObservers, build: Build
+        self,
+        reader: Reader,
+        writer: Writer,
+        request: StageRequest,
+        summary: StageSummary,
+        observers: StagingObservers,
+        build: Build,
     ) -> None:
         self._reader = reader
+        self._writer = writer
         self._request = request
         self._summary = summary
         self._observers = observers
         self._build = build
         self._room = _KEPT_AHEAD
+        self._has_looked = False
         # By the first person of the chunk.
         self._ahead: dict[str, Chunk] = {}
+        self.gone: Counter[str] = Counter()
+        """How many parts of each kind vanished from the SSD, of people who stay."""
 
     def leaving(self, people: Sequence[str], heads: HeadsOf, stop: threading.Event) -> list[str]:
         """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
@@ -64,17 +75,13 @@ class FirstLook:
             live = [person for person in live if person in listed]
         if not live:
             return []
+        self._has_looked = True
         cohort: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             go_on(stop)
-            if self._room > 0:
-                chunk = self._ahead[ids[0]] = self._build(ids)
-                self._room -= chunk.size
-                cohort.update(chunk.cohort)
-                self._observers.progress(self._summary)
-            else:
-                everybody = self._reader.read(ids, self._deciding())
-                cohort.update(rows.person.person_id for rows in everybody if self._is_in(rows))
+            cohort.update(self._cohort_of(ids, heads))
+            self._summary.looked_at += len(ids)
+            self._observers.progress(self._summary)
         left = [person for person in live if person not in cohort]
         if self._request.deletes_left_window:
             return left
@@ -83,13 +90,24 @@ class FirstLook:
         self._summary.kept = len(left) - len(vanished)
         return vanished
 
-    @property
-    def ahead(self) -> Collection[Chunk]:
-        """The chunks that were built and kept: all of them, unless very many people changed."""
-        return self._ahead.values()
+    def _cohort_of(self, ids: Sequence[str], heads: HeadsOf) -> Iterable[str]:
+        """Return who of a chunk is in the cohort, and count what vanished where that may stop the staging."""
+        is_guarded = self._request.max_deleted_share is not None
+        if not (is_guarded or self._room > 0):
+            everybody = self._reader.read(ids, self._deciding())
+            return [rows.person.person_id for rows in everybody if self._is_in(rows)]
+        chunk = self._build(ids)
+        if is_guarded:
+            self.gone.update(_gone_parts(self._writer, heads, chunk))
+        if self._room > 0:
+            self._ahead[ids[0]] = chunk
+            self._room -= chunk.size
+        return chunk.cohort
 
     def take(self, people: Sequence[str]) -> Chunk:
         """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
+        if not self._has_looked:
+            self._summary.looked_at += len(people)
         return self._ahead.pop(people[0]) if people[0] in self._ahead else self._build(people)
 
     def _deciding(self) -> list[str]:
@@ -107,11 +125,11 @@ def refusal(
     request: StageRequest,
     heads: HeadsOf,
     leaving: Sequence[str],
-    ahead: Iterable[Chunk],
+    gone: Counter[str],
 ) -> guard.StagingRefused | None:
     """Return why a staging stops instead of deleting the rows of people who leave; None where it does not.
 
-    `ahead` are the chunks that the first look kept: what vanished from the SSD is counted in them.
+    `gone` is what the first look counted of parts that vanished from the SSD.
     """
     if request.max_deleted_share is None or not heads:
         return None
@@ -124,7 +142,6 @@ def refusal(
             emptied_tables=guard.emptied(reader.empty_tables(), _payloads(writer, live)),
             max_share=request.max_deleted_share,
         )
-        gone = _gone_parts(writer, heads, ahead)
         if any(map(guard.are_many, gone.values())):
             staged: Counter[str] = Counter()
             for payload in _payloads(writer, live):
@@ -135,21 +152,20 @@ def refusal(
     return None
 
 
-def _gone_parts(writer: Writer, heads: HeadsOf, ahead: Iterable[Chunk]) -> Counter[str]:
-    """Return how many parts of each kind vanished from the SSD, of people who stay and whose payload changed."""
+def _gone_parts(writer: Writer, heads: HeadsOf, chunk: Chunk) -> Counter[str]:
+    """Return how many parts of each kind vanished from the SSD, of a chunk's people whose payload changed."""
     gone: Counter[str] = Counter()
-    for chunk in ahead:
-        changed = [
-            (head.id, person)
-            for person, version in chunk.versions.items()
-            for head in heads.get(person, ())
-            if not (head.is_deleted or is_same(head.hash, version))
-        ]
-        for part in in_chunks(changed, ROWS_IN_A_CHUNK):
-            for row in writer.rows(dict(part)):
-                staged, now = parsed(row.json_payload), parsed(chunk.versions[row.person_id].text)
-                if staged and now:
-                    gone.update(guard.gone_parts(staged, now, chunk.outside[row.person_id]))
+    changed = [
+        (head.id, person)
+        for person, version in chunk.versions.items()
+        for head in heads.get(person, ())
+        if not (head.is_deleted or is_same(head.hash, version))
+    ]
+    for part in in_chunks(changed, ROWS_IN_A_CHUNK):
+        for row in writer.rows(dict(part)):
+            staged, now = parsed(row.json_payload), parsed(chunk.versions[row.person_id].text)
+            if staged and now:
+                gone.update(guard.gone_parts(staged, now, chunk.outside[row.person_id]))
     return gone
 
 

@@ -47,7 +47,7 @@ class Stager:
         self._heads: dict[str, list[Head]] = {}
         self._known: dict[str, Known] = {}
         self._recorded: set[str] = set()
-        self._look = FirstLook(reader, request, summary, observers, self._build)
+        self._look = FirstLook(reader, writer, request, summary, observers, self._build)
         self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
@@ -64,8 +64,8 @@ class Stager:
         self._builder = self._make_builder()
         self._summary.people = len(people)
         leaving = self._look.leaving(people, self._heads, stop)
-        ahead = self._look.ahead
-        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving, ahead)
+        gone = self._look.gone
+        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving, gone)
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()
@@ -94,9 +94,7 @@ class Stager:
         return Builder(request.window, request.options, context, self._heads, self._retained, self._known)
 
     def _build(self, people: Sequence[str]) -> Chunk:
-        chunk = self._builder.chunk(self._reader.read(people))
-        self._summary.looked_at += len(people)
-        return chunk
+        return self._builder.chunk(self._reader.read(people))
 
     def _stage(self, chunk: Chunk) -> list[str]:
         """Stage one chunk of people and return those who are in the cohort."""

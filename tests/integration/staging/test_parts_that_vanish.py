@@ -29,6 +29,26 @@ def test_a_table_that_holds_too_little_stops_the_staging(ssd: CouncilSsd) -> Non
 
 
 @EMBEDDED
+def test_parts_that_vanish_are_counted_in_more_payloads_than_are_kept(
+    ssd: CouncilSsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api_pipeline.staging.first_look._KEPT_AHEAD", 1)
+    for module in ("first_look", "stager"):
+        monkeypatch.setattr(f"api_pipeline.staging.{module}.PEOPLE_IN_A_CHUNK", 10)
+    ssd.put(*(with_plan(key, f"P{key}") for key in MANY))
+    before = ssd.staged()
+    ssd.database.execute(f"UPDATE {ssd.database.named('ssd_person')} SET pers_forename = 'Other'")
+    ssd.database.execute(f"DELETE FROM {ssd.database.named(CIN_PLAN.name)} WHERE cinp_person_id >= '1020'")
+
+    done = ssd.stage()
+
+    assert "20 of 40 child_in_need_plans that are staged" in done.err
+    assert ssd.rows() == before
+    after = ssd.staged("--allow-deletions")
+    assert ["child_in_need_plans" in after[key]["json_payload"] for key in MANY] == [key < "1020" for key in MANY]
+
+
+@EMBEDDED
 def test_plans_with_other_numbers_or_that_left_the_window_stop_nothing(ssd: CouncilSsd) -> None:
     ssd.put(*(with_plan(key, f"P{key}", end="2025-03-31") for key in MANY))
     ssd.staged()
