@@ -111,6 +111,7 @@ class Stager:
         """Return what a chunk changes, by person id, and what is then recorded as outside the window."""
         found: list[Change] = []
         doubtful: dict[int, str] = {}
+        outside: dict[str, str] = {}
         for person, version in sorted(chunk.versions.items()):
             heads = self._heads.get(person)
             if heads is None:
@@ -122,7 +123,7 @@ class Stager:
                     doubtful[head.id] = person
                 else:
                     self._summary.words[Word.UNCHANGED] += 1
-        outside: dict[str, str] = {}
+        self._look_at_new(chunk, outside)
         for row, held in self._writer.known(doubtful):
             version, parts = chunk.versions[row.person_id], self._outside(chunk, row.person_id)
             change = changes.present(row, version, held, meaning_of)
@@ -137,6 +138,14 @@ class Stager:
             if isinstance(change, Update | Restore):
                 self._record_outside(outside, row.person_id, parts, held)
         return found, outside
+
+    def _look_at_new(self, chunk: Chunk, outside: dict[str, str]) -> None:
+        """Note what the receiver holds outside the window of people whose rows were taken out of the table."""
+        new = [person for person in chunk.versions if person not in self._heads]
+        holders = [person for person in new if self._outside(chunk, person) or person in self._retained]
+        states = self._writer.known_of_new(holders)
+        for person in holders:
+            self._record_outside(outside, person, self._outside(chunk, person), states.get(person, ReceiverState()))
 
     def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
         """Return what left a person's window and is kept at the receiver."""

@@ -6,6 +6,7 @@ The rows of one chunk are changed in one transaction, so that a staging that was
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -104,6 +105,17 @@ class Writer:
             unknown = [row for row in unknown if children[row.id] not in elsewhere]
         previous = sent_payloads(self._store, unknown, has_log=self._has_control_tables)
         return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]
+
+    def known_of_new(self, people: Sequence[str]) -> dict[str, ReceiverState]:
+        """Return, by person, what the receiver holds of people without a row; only of those whom it is known to hold.
+
+        A table that is emptied, or one under a new name, has no rows of children whom the receiver holds already.
+        """
+        if not self._has_control_tables:
+            return {}
+        children = {person: person.strip(" ") for person in people}
+        found = Baselines(self._store, self._receiver).read(list(children.values()))
+        return {person: _recorded(found[child]) for person, child in children.items() if child in found}
 
     def left_window(self) -> dict[str, str]:
         """Return, by person, what left the time window and is not to be purged, as it is stored."""
@@ -288,6 +300,10 @@ def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> Re
     if baseline is None:
         kept = row.api_response if previous is not None else None
         return ReceiverState(row.has_previous, previous, row.api_response if previous is not None else None, kept)
-    is_held = not baseline.is_empty or row.has_previous
+    state = _recorded(baseline)
+    return replace(state, is_held=True) if row.has_previous else state
+
+
+def _recorded(baseline: Baseline) -> ReceiverState:
     payload = baseline.held if baseline.in_doubt is None else None
-    return ReceiverState(is_held, payload, baseline.receipt)
+    return ReceiverState(not baseline.is_empty, payload, baseline.receipt)

@@ -104,6 +104,21 @@ def test_retained_part_is_purged_when_it_vanishes_from_the_ssd(town: Town, mode:
 
 @EMBEDDED
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
+def test_part_outside_the_window_is_retained_when_the_table_was_emptied(town: Town, mode: str) -> None:
+    town.night(BEFORE, mode)
+    town.world.database.execute(f"DELETE FROM {town.world.database.table}")
+    town.night(AFTER, mode)
+    assert town.staged_plans() == ["OPEN"]
+    assert town.held_plans() == ["OLD", "OPEN"]
+    town.world.database.execute(f"DELETE FROM {town.world.database.table}")
+    town.world.database.execute("DELETE FROM ssd_cin_plans WHERE cinp_cin_plan_id = 'OLD'")
+    town.night(AFTER, mode)
+    assert town.held_plans() == ["OPEN"]
+    assert town.noted() == 0
+
+
+@EMBEDDED
+@pytest.mark.parametrize("mode", ["--full", "--deltas"])
 def test_part_outside_the_window_is_purged_when_set(town: Town, mode: str) -> None:
     town.night(BEFORE, mode, PURGE_LEFT_WINDOW="true")
     town.night(AFTER, mode, PURGE_LEFT_WINDOW="true")
