@@ -14,8 +14,9 @@ from api_pipeline.xporter.match import pupil_keys
 
 Row = Mapping[str, Any]
 # Columns that list pupils: by the Ids that their rows have, and by Ids of other kinds, which say nothing more.
-_ID_LISTS = frozenset({"studentids", "studentsiblingids"})
+ID_LISTS = frozenset({"studentids", "studentsiblingids"})
 _OTHER_LISTS = frozenset({"studentidaasids", "studentxids"})
+_LISTS = ID_LISTS | _OTHER_LISTS
 _PAIRS = "StudentSiblings"
 _STUDENT_NAMES = ("studentid", "studentmis_id", "student_misid", "studentmisid", "student_id")
 
@@ -66,10 +67,9 @@ def owned_rows(
     owner = landing.owner
     if owner is None:
         return list(rows)
-    column = owner.column.lower()
     allowed = _allowed(owner, students, in_answer, landed)
-    names = (column,) if landing.table and landing.table.is_published else (column, *_STUDENT_NAMES)
-    is_person = column == "personid"
+    names = _owner_names(landing, owner)
+    is_person = names[0] == "personid"
     kept = []
     for row in rows:
         if is_person and str(member_of(row, "persontype")).strip().lower() not in ("student", "pupil"):
@@ -83,15 +83,33 @@ def owned_rows(
     return kept
 
 
+def _owner_names(landing: Landing, owner: Owner) -> tuple[str, ...]:
+    """Return the members, in lower case, that may say whom a row is about; more where they are not published."""
+    column = owner.column.lower()
+    return (column,) if landing.table and landing.table.is_published else (column, *_STUDENT_NAMES)
+
+
+def is_about(landing: Landing, row: Row, pupils: Set[str]) -> bool:
+    """Return whether a row of a table with an owner is about one of `pupils`, as far as its members say so."""
+    owner = landing.owner
+    if owner is None:
+        return False
+    names = _owner_names(landing, owner)
+    if landing.table and landing.table.name == _PAIRS:
+        names = (*names, *(name.lower() for name in row if "sibling" in name.lower()))
+    return not pupils.isdisjoint(texts_of([row], *names))
+
+
 def _names_siblings_among(row: Row, students: Set[str]) -> bool:
     """Return whether a row names siblings and all of them are `students`; its columns are not published."""
     siblings = texts_of([row], *(name.lower() for name in row if "sibling" in name.lower()))
     return bool(siblings) and siblings <= students
 
 
-def without_others(landing: Landing, rows: list[Row], students: Set[str]) -> list[Row]:
+def without_others(rows: list[Row], students: Set[str]) -> list[Row]:
     """Return the rows with lists of pupils that name `students` alone; a list by Ids of another kind is emptied."""
-    if (_ID_LISTS | _OTHER_LISTS).isdisjoint(name.lower() for name in landing.columns):
+    have_lists = any(name.lower() in _LISTS for shape in {tuple(row) for row in rows} for name in shape)
+    if not have_lists:
         return rows
     return [{name: _only(name.lower(), value, students) for name, value in row.items()} for row in rows]
 
@@ -99,10 +117,15 @@ def without_others(landing: Landing, rows: list[Row], students: Set[str]) -> lis
 def _only(lowered: str, value: Any, students: Set[str]) -> Any:
     if lowered in _OTHER_LISTS:
         return None
-    if value is None or lowered not in _ID_LISTS:
+    if value is None or lowered not in ID_LISTS:
         return value
+    return ",".join(key for key in ids_in(value) if key in students) or None
+
+
+def ids_in(value: Any) -> list[str]:
+    """Return the Ids of a list of pupils, which comes as an array or with commas between."""
     ids = value if isinstance(value, list) else str(value).split(",")
-    return ",".join(key for key in (str(one).strip() for one in ids) if key in students) or None
+    return [text for one in ids if (text := str(one).strip())]
 
 
 def _allowed(

@@ -216,6 +216,18 @@ DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
 -- What ties rows of other tables of an endpoint to the rows of one: read before and after a pupil's rows are removed.
 SELECT DISTINCT {column} FROM {table} WHERE estab = ? AND time_window = ? AND {column} IS NOT NULL;
 
+-- name: school_extras
+-- Members without a column of a school's rows in which a pupil may be named: read when a pupil was withdrawn.
+SELECT time_window, row_key, extra FROM {table} WHERE estab = ? AND LOWER(extra) LIKE '%student%';
+
+-- name: pupil_lists
+-- Lists of pupils in a school's rows: read when a pupil was withdrawn.
+SELECT time_window, row_key, {column} FROM {table} WHERE estab = ? AND {column} IS NOT NULL;
+
+-- name: update_pupil_list
+-- Takes a pupil who was withdrawn out of a list; without its hash a row is compared anew.
+UPDATE {table} SET {column} = ?, row_sha = '' WHERE estab = ? AND time_window = ? AND row_key = ?;
+
 -- name: withdraw_columns
 -- Empties columns of a school that took back their consent scopes; without its hash a row is compared anew.
 UPDATE {table} SET {assignments}, extra = NULL, row_sha = '' WHERE estab = ?;

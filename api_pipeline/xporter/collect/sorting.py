@@ -59,7 +59,7 @@ class Sorting:
                 ours = matched_pupils(rows, self._plan.cohort)
             else:
                 ours = owned_rows(landing, rows, students, in_answer, landed)
-            kept[name] = (landing, without_others(landing, ours, students))
+            kept[name] = (landing, without_others(ours, students))
         return kept
 
     def _matched(self, found: dict[str, tuple[Landing, Rows]]) -> set[str] | None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
+from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
-from api_pipeline.xporter.landing.store import LandingStore
+from api_pipeline.xporter.landing.store import LandingStore, delete_rows
 from api_pipeline.xporter.layout import Landing, landings
 
 
@@ -105,15 +106,27 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
     if not gone:
         return 0, 0
     store.connection.execute_many(store.sql("delete_pupil_matches"), [[round_.estab, student] for student in gone])
-    for landing in store.existing():
+    written = {change.landing.name for change in changes}
+    for landing in (one for one in store.existing() if one.name not in written):
         owner = landing.owner
-        if owner is None or owner.table or landing.endpoint == "Students" or owner.column not in landing.columns:
-            continue
-        windows = store.connection.query(store.sql("sync_windows"), [round_.estab, landing.endpoint])
-        for (window,) in windows:
-            there = Round(round_.estab, landing.endpoint, str(window))
-            removed += _delete_owned(store, there, landing, owner, gone)
+        if owner is not None and not owner.table:
+            removed += _delete_about(store, round_.estab, landing, owner, gone)
+        take_out_of_lists(store, landing, round_.estab, set(gone))
     return len(gone), removed
+
+
+def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:
+    """Delete the rows of a table about pupils, and what belongs to them, in every window. Return how many."""
+    removed = 0
+    if owner.column.lower() in {column.lower() for column in landing.columns}:
+        for (window,) in store.connection.query(store.sql("sync_windows"), [estab, landing.endpoint]):
+            removed += _delete_owned(store, Round(estab, landing.endpoint, str(window)), landing, owner, gone)
+    if landing.table is None or not landing.table.is_published:
+        for window, keys in rows_about(store, landing, estab, set(gone)).items():
+            delete_rows(store, landing, (estab, window), keys)
+            _adjust(store, Round(estab, landing.endpoint, window))
+            removed += len(keys)
+    return removed
 
 
 def _delete_owned(store: LandingStore, round_: Round, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:

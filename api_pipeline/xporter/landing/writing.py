@@ -15,7 +15,7 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing.new_columns import write_member
 from api_pipeline.xporter.landing.removal import remove_withdrawn
 from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
-from api_pipeline.xporter.landing.store import LandingStore
+from api_pipeline.xporter.landing.store import LandingStore, delete_rows
 from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing, landings
 
 _CHUNK = 1000
@@ -83,7 +83,7 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
     table = store.names.table(change.landing.name)
     key = [round_.estab, round_.window]
     if found.deleted:
-        _delete(store, table, key, sorted(found.deleted))
+        delete_rows(store, change.landing, key, sorted(found.deleted))
     new: list[list[object]] = []
     old: list[list[object]] = []
     for row_key, sha, row, is_new in found.rows_to_write(change.rows, change.reader):
@@ -119,13 +119,6 @@ def _insert(store: LandingStore, landing: Landing, table: str, rows: list[list[o
         statement = f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
         store.connection.execute_many(statement, rows)
     rows.clear()
-
-
-def _delete(store: LandingStore, table: str, key: Sequence[object], row_keys: Sequence[str]) -> None:
-    dialect = store.names.dialect
-    for part in parts_of(dialect, row_keys, 1, beside=len(key)):
-        among, given = given_texts(dialect, part)
-        store.connection.execute(store.sql("delete_rows", table=table, keys=among), [*key, *given])
 
 
 def _update(
