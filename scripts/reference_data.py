@@ -47,8 +47,8 @@ def sql_page() -> str:
         "program's own files; only the tables' names are put in. `?` is a parameter: values always travel as\n"
         "parameters, never in the text.\n",
         "| written in the statement | what it becomes |\n|---|---|\n"
-        "| `{ids}`, `{children}`, `{people}` | `IN (?, ?, ...)`: up to 100 parameters; PostgreSQL: one parameter, an "
-        "array |\n"
+        "| `{ids}`, `{children}`, `{people}`, `{spellings}` | `IN (?, ?, ...)`: up to 100 parameters; PostgreSQL: one "
+        "parameter, an array |\n"
         "| `{values}` | `(?, ?), (?, ?), ...`: up to 100 rows of parameters |\n"
         "| `{rows}` | `(VALUES (?, ?), (?, ?), ...) AS given`: up to 100 rows of parameters, with the columns "
         "`column1`, `column2`; SQL Server: `AS given (column1, column2)`; PostgreSQL: each column is one "

@@ -12,7 +12,7 @@ ORDER BY id DESC {page};
 -- Reads which records of one person were sent from this table, the latest first; the answers in the log are masked.
 SELECT run_id, batch, kind, http_code, outcome, answer, logged_at
 FROM {log}
-WHERE person_id = ? AND staging_table = ?
+WHERE person_id = ? AND staging_table {spellings}
 ORDER BY id DESC {page};
 
 -- name: accepted_of_child

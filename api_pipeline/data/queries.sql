@@ -2,13 +2,14 @@
 -- deployment stand in ddl/, those of `stage` in staging_queries.sql.
 --
 -- {table}, {held}, {log}, {unconfirmed}, {left_window}, {runs} are the staging table and its control tables. {ids},
--- {children} and {people} are IN and a list of parameters (?, ?, ...), {rows} is a table of parameters, (VALUES (?, ?),
--- (?, ?) ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never in the text.
+-- {children}, {people} and {spellings} are IN and a list of parameters (?, ?, ...), {rows} is a table of parameters,
+-- (VALUES (?, ?), (?, ?) ...) AS given, with the columns column1, column2 ...: values always travel as parameters, never
+-- in the text.
 -- PostgreSQL takes a list, or a column of a table, as one parameter, an array (sql/binding.py). {page}, {lock_rows},
 -- {locked} and {delta} are other places where SQL Server, PostgreSQL and SQLite differ; what they become is said in
 -- db/pieces.py.
 -- {exact} and {usual} name a collation on SQL Server, where a column of a control table is compared with one that has
--- another. {columns} are those of the row that are asked for.
+-- another, or ids that differ in case alone are not to become one. {columns} are those of the row that are asked for.
 --
 -- A parameter is written ?, or ?number, ?text, ?time, ?bytes where its type must be known. What is sent: for a null
 -- the word NULL (of that type), and never a parameter; for ?text a parameter of type NVARCHAR(MAX); for a time CAST(?
@@ -215,7 +216,7 @@ WHERE id {ids} AND previous_json_payload IS NOT NULL;
 -- name: read_accepted_before
 -- Finds which of these people had a record accepted since the control tables were made: of them those tables know
 -- more than the row's own previous payload, which today's SQL overwrites with whatever was staged last.
-SELECT DISTINCT person_id
+SELECT DISTINCT person_id{exact}
 FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
 
@@ -668,12 +669,17 @@ SELECT run_id
 FROM {runs}
 WHERE run_id = CAST(? AS VARCHAR(100));
 
+-- name: read_spellings
+-- Reads how runs spelled the names of their tables, to find those that mean the same table.
+SELECT DISTINCT staging_table
+FROM {runs};
+
 -- name: last_runs
 -- Reads the latest entries of the journal for this table.
 SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,
        not_tried, exit_code, message
 FROM {runs}
-WHERE staging_table = ?
+WHERE staging_table {spellings}
 ORDER BY started_at DESC {page};
 
 -- name: count_requeue

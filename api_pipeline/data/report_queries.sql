@@ -20,20 +20,22 @@ ORDER BY id {page};
 -- Counts, for the list of all nights, what came back in each run since a time, and why; the most frequent first.
 SELECT run_id, answer, COUNT(*)
 FROM {log}
-WHERE staging_table = ? AND logged_at >= ?time AND outcome IN ('refused', 'undelivered', 'unknown')
+WHERE staging_table {spellings} AND logged_at >= ?time AND outcome IN ('refused', 'undelivered', 'unknown')
 GROUP BY run_id, answer
 ORDER BY COUNT(*) DESC {page};
 
 -- name: failing_since
 -- Reads since when each person's records have come back, with none accepted after the first of these; the longest first.
-SELECT l.person_id, MIN(l.logged_at)
+-- The ids are compared twice: by the index, and letter by letter.
+SELECT l.person_id{exact}, MIN(l.logged_at)
 FROM {log} l
-WHERE l.staging_table = ? AND l.outcome IN ('refused', 'undelivered', 'unknown')
+WHERE l.staging_table {spellings} AND l.outcome IN ('refused', 'undelivered', 'unknown')
   AND NOT EXISTS (
       SELECT 1 FROM {log} a
-      WHERE a.person_id = l.person_id AND a.staging_table = l.staging_table AND a.outcome = 'accepted' AND a.id > l.id
+      WHERE a.person_id = l.person_id AND a.person_id = l.person_id{exact} AND a.staging_table {spellings}
+            AND a.outcome = 'accepted' AND a.id > l.id
   )
-GROUP BY l.person_id
+GROUP BY l.person_id{exact}
 ORDER BY MIN(l.logged_at) {page};
 
 -- name: rows_in_error

@@ -60,7 +60,8 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
             )
         plan = _plan(store, settings, RunRequest(run_id, person_id=person_id))
         has_log = store.has_control_tables()
-        logged = _query(store, "records_of_person", _MOST_RECORDS, [person_id, settings.table_name]) if has_log else []
+        spellings = store.spellings(settings.table_name)
+        logged = _query(store, "records_of_person", _MOST_RECORDS, [person_id, spellings]) if has_log else []
         newest = str(rows[0][5] or "")
         staged, unreadable = _read(newest)
         held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
@@ -105,7 +106,8 @@ def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan
 def _query(store: StagingTable, name: str, most: int, parameters: list[object]) -> list[Any]:
     names, pieces = store.tables, store.connection.page(most)
     sql = load("explain_queries.sql")[name].sql
-    return store.connection.query(sql.format(table=names.staging, log=names.log, held=names.held, **pieces), parameters)
+    text = sql.format(table=names.staging, log=names.log, held=names.held, spellings="?among", **pieces)
+    return store.connection.query(text, parameters)
 
 
 def _read(text: str) -> tuple[dict[str, Any], str]:

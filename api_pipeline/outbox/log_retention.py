@@ -7,7 +7,7 @@ from datetime import datetime
 
 from api_pipeline.db import pages_by_id
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.sql.identifiers import is_table_name, parse_table_name
+from api_pipeline.sql.identifiers import is_same_table
 
 LINES_IN_A_STEP = 2000
 
@@ -15,9 +15,9 @@ LINES_IN_A_STEP = 2000
 def delete_old_lines(store: StagingTable, table: str, receiver: str, before: datetime) -> Iterator[int]:
     """Delete the lines of TABLE_NAME `table` that were logged before a time (UTC), and yield how many in each step.
 
-    A line is the table's however TABLE_NAME was spelled on its night. A statement commits by itself. Acceptances stay
-    of a person who has a row and of whom `receiver` holds nothing (adoption.sent_payloads reads them). Errors:
-    DatabaseError; steps that were done stay done.
+    A line is the table's however TABLE_NAME was spelled on its night: all tables of one log are in its schema. A
+    statement commits by itself. Acceptances stay of a person who has a row and of whom `receiver` holds nothing
+    (adoption.sent_payloads reads them). Errors: DatabaseError; steps that were done stay done.
     """
     for lines in pages_by_id(
         store.connection,
@@ -31,7 +31,7 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
         first, last = old[0][0], old[-1][0]
         counts = [
             store.connection.execute(store.sql("delete_old_log"), [first, last, before, name, receiver])
-            for name in sorted({name for _, name in old if _is_same(name, table)})
+            for name in sorted({name for _, name in old if is_same_table(name, table, store.connection.dialect)})
         ]
         if min(counts, default=0) < 0:
             # A database that gives no counts (SQL Server's NOCOUNT) is asked how many lines are left.
@@ -39,12 +39,3 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
             left = int(store.connection.query(store.sql("count_log_lines"), [first, last])[0][0])
             counts = [there - left]
         yield sum(counts)
-
-
-def _is_same(name: str, table: str) -> bool:
-    """Return whether a line's table is TABLE_NAME's in any spelling: all tables of one log are in its schema."""
-    return name == table or (is_table_name(name) and _alone(name) == _alone(table))
-
-
-def _alone(name: str) -> str:
-    return parse_table_name(name).table.text.lower()

@@ -14,7 +14,7 @@ from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.payloads.retained import read_paths
-from api_pipeline.sql.identifiers import Dialect, TableNames
+from api_pipeline.sql.identifiers import Dialect, TableNames, is_same_table
 from api_pipeline.sql.statements import placeholders
 
 PAGE_SIZE = 100
@@ -185,6 +185,15 @@ class StagingTable(Statements):
     def knows_run(self, run_id: str) -> bool:
         """Return whether the journal has a run; False where there is no journal. Errors: DatabaseError."""
         return self.has_journal() and bool(self.connection.query(self.sql("find_run"), [run_id]))
+
+    def spellings(self, table: str) -> list[str]:
+        """Return how runs in the journal spelled TABLE_NAME `table`, its own spelling included.
+
+        All tables of one journal are in its schema. Errors: DatabaseError.
+        """
+        rows = self.connection.query(self.sql("read_spellings")) if self.has_journal() else []
+        there = {str(row[0]) for row in rows}
+        return sorted({table, *(name for name in there if is_same_table(name, table, self.connection.dialect))})
 
     def unfinished_shards(self) -> list[Row]:
         """Return the shards of the runs whose journal entries are not closed, each as the text I/N."""

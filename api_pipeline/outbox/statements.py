@@ -40,7 +40,7 @@ class Statements:
             runs=tables.runs,
             left_window=tables.left_window,
             rows="?rows",
-            **dict.fromkeys(("ids", "people", "children"), "?among"),
+            **dict.fromkeys(("ids", "people", "children", "spellings"), "?among"),
         )
         self._texts = {name: NamedSql(one.sql.format_map(names), name) for name, one in load().items()}
         self._delta_as: str | None = None

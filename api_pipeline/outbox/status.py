@@ -103,11 +103,14 @@ def overview(
 
 
 def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
-    """Return the latest runs on a table, newest first; none where there is no journal. Errors: DatabaseError."""
+    """Return the latest runs on a table, however TABLE_NAME was spelled, newest first; none where there is no journal.
+
+    Errors: DatabaseError.
+    """
     if not store.has_journal():
         return []
     sql = store.sql("last_runs", size=most)
-    return [_past_run(row) for row in store.connection.query(sql, [table])]
+    return [_past_run(row) for row in store.connection.query(sql, [store.spellings(table)])]
 
 
 def requeue(store: StagingTable, *, person_id: str | None = None, matching: str | None = None) -> int:

@@ -67,7 +67,7 @@ def _came_back(store: StagingTable, table: str, runs: Sequence[PastRun], mask: M
     """Return by rule and run how many records came back."""
     first = min(run.started_at for run in runs)
     found: dict[str, dict[str, int]] = {}
-    for run_id, answer, count in rows(store, "failures_by_run", [table, first]):
+    for run_id, answer, count in rows(store, "failures_by_run", [store.spellings(table), first]):
         for rule in rules_of(mask(str(answer or ""), None)):
             by_run = found.setdefault(rule, {})
             name = str(run_id).strip()
@@ -76,7 +76,7 @@ def _came_back(store: StagingTable, table: str, runs: Sequence[PastRun], mask: M
 
 
 def _failing_since(store: StagingTable, table: str) -> dict[str, datetime]:
-    found = rows(store, "failing_since", [table])
+    found = rows(store, "failing_since", [store.spellings(table)] * 2)
     # SQLite keeps a time as text.
     return {str(person): datetime.fromisoformat(str(since)) for person, since in found if person is not None}
 

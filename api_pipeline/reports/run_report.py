@@ -16,6 +16,7 @@ from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
+from api_pipeline.sql.identifiers import is_same_table
 from api_pipeline.sql.statements import load
 
 RUNS_SHOWN = 30
@@ -151,7 +152,7 @@ def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table
     if not found:
         return None
     *values, worked_on, receiver = found[0]
-    if str(worked_on) != table:
+    if not is_same_table(str(worked_on), table, store.connection.dialect):
         raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
     values[4:6] = map(stored_time, values[4:6])
     return PastRun(*values), str(receiver)
@@ -203,10 +204,8 @@ def rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
 
 def _sql(store: StagingTable, name: str) -> str:
     statement = load("report_queries.sql")[name].sql
-    names = store.tables
-    return statement.format(
-        table=names.staging, log=names.log, runs=names.runs, page=store.connection.page(_MOST_READ)["page"]
-    )
+    names, pieces = store.tables, store.connection.page(_MOST_READ)
+    return statement.format(table=names.staging, log=names.log, runs=names.runs, spellings="?among", **pieces)
 
 
 def rules_of(answer: str) -> list[str]:

@@ -137,6 +137,22 @@ def is_table_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def is_same_table(one: str, other: str, dialect: Dialect) -> bool:
+    """Return whether two TABLE_NAMEs of one schema name one table, as this database compares names.
+
+    A text that is no table's name is the same as itself alone.
+    """
+    return one == other or (
+        is_table_name(one) and is_table_name(other) and _known_by(one, dialect) == _known_by(other, dialect)
+    )
+
+
+def _known_by(table_name: str, dialect: Dialect) -> str:
+    """Return a table's own name, without schema, as the database knows it; PostgreSQL keeps capitals in brackets."""
+    table = parse_table_name(table_name).table
+    return table.text if table.is_quoted and dialect is Dialect.POSTGRESQL else table.text.lower()
+
+
 def is_anonymised(table_name: str) -> bool:
     """Return whether the table's own name, without schema and brackets, ends in _anon in any case of letters."""
     return table_name.rpartition(".")[2].strip("[]").lower().endswith(ANONYMISED_ENDING)

@@ -58,6 +58,18 @@ def test_story_of_a_child_that_was_sent_and_has_changed(
         assert value not in text + done.out
 
 
+@BOTH
+def test_records_of_nights_that_spelled_the_table_otherwise_are_shown(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    assert invoke_cli(["run"], {**settings, "TABLE_NAME": deployed.table.upper()}, tmp_path).code == 0
+
+    done = invoke_cli(["explain", "P1", "--json"], settings, tmp_path)
+
+    assert [record["outcome"] for record in json.loads(done.out)["records"]] == ["accepted"]
+
+
 @pytest.mark.strict
 @BOTH
 def test_older_rows_and_sent_rows_say_why_they_are_not_due(

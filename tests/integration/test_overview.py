@@ -11,6 +11,7 @@ import pytest
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase, no_server
 from tests.support.staging import fill, row_of, staged, table_rows
@@ -113,6 +114,20 @@ def test_the_latest_runs_of_this_table_are_listed_newest_first(deployed: TestDat
     assert [run.run_id for run in runs] == ["run-3", "run-2"]
     assert (runs[0].due, runs[0].accepted, runs[0].refused, runs[0].exit_code) == (5, 4, 1, 1)
     assert runs[0].started_at == datetime(2026, 11, 3, 2)  # noqa: DTZ001 - the journal keeps UTC without a zone
+
+
+def test_runs_that_spelled_the_table_otherwise_are_listed_as_well(deployed: TestDatabase) -> None:
+    bare = deployed.table.rpartition(".")[2]
+    journal(deployed, "capitals", "2026-11-01 02:00:00", table=bare.upper())
+    journal(deployed, "with-schema", "2026-11-02 02:00:00", table=f"[any_schema].[{bare}]")
+    journal(deployed, "kept-capitals", "2026-11-03 02:00:00", table=f"[{bare.upper()}]")
+    journal(deployed, "no-name", "2026-11-04 02:00:00", table=f"{bare} of last year")
+
+    runs = [run.run_id for run in overview_of(deployed).runs]
+
+    # In brackets PostgreSQL keeps the capitals: that is another table there.
+    own = [] if deployed.dialect is Dialect.POSTGRESQL else ["kept-capitals"]
+    assert runs == [*own, "with-schema", "capitals"]
 
 
 def test_status_works_without_last_updated_and_journal(database: TestDatabase) -> None:

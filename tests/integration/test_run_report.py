@@ -41,11 +41,13 @@ def journal(database: TestDatabase, run_id: str, nights_ago: int = 0, **columns:
     insert(database, "ssd_api_runs", values)
 
 
-def log(database: TestDatabase, run_id: str, person: str, outcome: str, answer: str, nights_ago: int = 0) -> None:
+def log(
+    database: TestDatabase, run_id: str, person: str, outcome: str, answer: str, nights_ago: int = 0, table: str = ""
+) -> None:
     values = {
         "run_id": run_id,
         "batch": 1,
-        "staging_table": database.table,
+        "staging_table": table or database.table,
         "staging_id": 1,
         "person_id": person,
         "kind": "full",
@@ -194,6 +196,24 @@ def test_a_run_on_another_table_is_refused_and_that_table_named(deployed: TestDa
     journal(deployed, "run-a", staging_table=deployed.anon_table)
     with pytest.raises(SettingsError, match=re.escape(f"--table {deployed.anon_table}")):
         report_of(deployed, run_id="run-a")
+
+
+def test_nights_that_spelled_the_table_otherwise_count_as_well(deployed: TestDatabase) -> None:
+    spelled, rule = deployed.table.upper(), "HTTP 400: surname: '***' is too long"
+    journal(deployed, "run-1", 1, staging_table=spelled)
+    journal(deployed, "run-0")
+    log(deployed, "run-1", "1", "refused", rule, 1, table=spelled)
+    log(deployed, "run-1", "2", "refused", rule, 1, table=spelled)
+    log(deployed, "run-0", "2", "accepted", "a receipt")
+    fill(deployed, deployed.table, [staged(person, status="error", response=rule) for person in ("1", "2")])
+
+    with store_of(deployed) as store:
+        report = gather(store, deployed.table, mask_values, run_id="run-1")
+        nights = gather_nights(store, deployed.table, mask_values, report.in_error)
+
+    assert [run.run_id for run in nights.runs] == ["run-0", "run-1"]
+    assert [list(one.counts) for one in nights.rules] == [[2, 0]]
+    assert [one.person for one in nights.failing] == ["1"]
 
 
 @one_kind

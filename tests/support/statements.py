@@ -35,7 +35,11 @@ def _as_t_sql(file: str, statement: Statement) -> str:
     if file == "sdr_queries.sql":
         ours = tables(SDR, Dialect.SQLSERVER)
         pieces |= {name: getattr(ours, name) for name in ("staging", "held", "submission", "validation", "log", "runs")}
-    pieces |= {"values": "@v", "tuples": "@v", **dict.fromkeys(("ids", "children", "people", "keys"), "IN (@v)")}
+    pieces |= {
+        "values": "@v",
+        "tuples": "@v",
+        **dict.fromkeys(("ids", "children", "people", "keys", "spellings"), "IN (@v)"),
+    }
     pieces |= {"rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1), "columns": "id, person_id"}
     pieces |= dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "shard"), "")
     pieces |= {"delta": "done.delta", "column": "person_id", "milliseconds": "1", "program": "p", "version": "1"}

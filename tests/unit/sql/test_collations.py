@@ -163,6 +163,24 @@ def test_attendance_view_compares_the_ssd_with_schools_by_one_collation() -> Non
     assert "UPPER(LTRIM(RTRIM(student.[UPN]))) COLLATE DATABASE_DEFAULT = UPPER(LTRIM(RTRIM(person.pers_upn)))" in sql
 
 
+def made_one(sql: str) -> list[str]:
+    """Return the ids of the log that a statement gives each once though they may differ in case alone."""
+    query = sqlglot.parse_one(sql, dialect="tsql")
+    if not isinstance(query, exp.Select) or "ssd_api_submission_log" not in sources(query).values():
+        return []
+    grouped = query.args.get("group")
+    given = query.expressions if query.args.get("distinct") else grouped.expressions if grouped else []
+    return [one.sql() for one in given if isinstance(one, exp.Column) and one.name in ("person_id", "la_child_id")]
+
+
+def test_ids_of_the_log_that_differ_in_case_alone_stay_two() -> None:
+    found = {name: made_one(sql) for name, sql in t_sql_statements()}
+
+    assert {name: ids for name, ids in found.items() if ids} == {}
+    assert made_one("SELECT DISTINCT person_id FROM ssd_api_submission_log") == ["person_id"]
+    assert made_one("SELECT MIN(id) FROM ssd_api_submission_log AS l GROUP BY l.person_id") == ["l.person_id"]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -37,6 +37,7 @@ PIECES = {
     "ids": "IN (?, ?)",
     "children": "IN (?, ?)",
     "people": "IN (?, ?)",
+    "spellings": "IN (?, ?)",
     "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
     "delta": "done.delta",
     "milliseconds": "30000",

@@ -61,6 +61,7 @@ def statements() -> Iterator[tuple[str, str]]:
                 "ids": "IN (@v)",
                 "children": "IN (@v)",
                 "people": "IN (@v)",
+                "spellings": "IN (@v)",
             }
             given |= {"alike": " COLLATE DATABASE_DEFAULT", "catalogue": "", "names": "@v"}
             given |= {"keys": "IN (@v)", "assignments": "first_seen = NULL", "version": "1", "milliseconds": "1"}
