@@ -53,8 +53,11 @@ class SchoolRequests:
                     for row in rows:
                         if str(member_of(row, "area")).strip().lower() in ("students", "student", "pupils"):
                             return int(member_of(row, "count"))
-        except (Failed, TypeError, ValueError):
-            return None
+        except Failed as failure:
+            if failure.ends_school:
+                raise
+        except (TypeError, ValueError):
+            pass
         return None
 
     def _joined(self, choice: Choice, requests: Sequence[Parameters]) -> Answer:

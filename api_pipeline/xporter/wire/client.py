@@ -112,7 +112,7 @@ class IdaasClient:
         try:
             sent: Answered[Posted | ApiError] = self._exchange.send(request, reading, max_attempts=1)
         except ServiceUnavailable as error:
-            # A wait longer than a run waits, asked for by the token service or before anything was written.
+            # A wait longer than a run waits, asked for before anything was written.
             if not unclear:
                 raise Failed(Outcome.UNAVAILABLE, str(error).rstrip(".")) from None
             return Posted(Taken.UNKNOWN, str(error))

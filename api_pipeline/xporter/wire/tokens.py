@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from api_pipeline.auth.token_provider import MAX_TOKEN_BYTES, SharedToken, used_for
-from api_pipeline.transport.exchange import repeated
+from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.transport.exchange import obey_wait, repeated
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
@@ -28,9 +29,12 @@ class IdaasTokens(SharedToken):
         self._caller = caller
 
     def _fetch_or_fail(self) -> tuple[str, float]:
-        found: tuple[str, float] | ApiError | Transient = repeated(
-            self._caller.policy, self._caller.limiter, self._fetch
-        )
+        try:
+            found: tuple[str, float] | ApiError | Transient = repeated(
+                self._caller.policy, self._caller.limiter, self._fetch
+            )
+        except ServiceUnavailable as error:
+            raise Failed(Outcome.UNAVAILABLE, f"no token: {error}".rstrip("."), ends_school=True) from None
         if isinstance(found, Transient):
             raise Failed(Outcome.UNAVAILABLE, f"no token: {found.reason}")
         if isinstance(found, ApiError):
@@ -52,7 +56,11 @@ class IdaasTokens(SharedToken):
         with caller.limiter.passage():
             caller.observers.on_request()
             raw = ask(caller.session, caller.reach, request)
-        return raw if isinstance(raw, Transient) else self._read(raw)
+            answer = raw if isinstance(raw, Transient) else self._read(raw)
+            # Before this request counts as over, as in every exchange.
+            if isinstance(answer, Transient):
+                obey_wait(caller.limiter, answer, "the token service")
+            return answer
 
     def _read(self, raw: RawAnswer) -> tuple[str, float] | ApiError | Transient:
         passing = transient(raw, f"the token service answered HTTP {raw.status}")

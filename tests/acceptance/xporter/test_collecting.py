@@ -175,6 +175,24 @@ def test_too_many_requests_hold_one_school_as_long_as_it_is_asked(council: Counc
     assert council.run("collect").code == 0
 
 
+def test_wait_that_the_token_service_asks_for_holds_one_school(council: Council) -> None:
+    council.simulator.add_fault(Fault(FaultKind.ANSWER, "token", times=2, status=503, retry_after_s=1.0))
+    began = time.monotonic()
+    assert council.run("collect", MAX_ATTEMPTS="3", XPORTER_SCHOOLS_AT_ONCE="1").code == 0
+    assert time.monotonic() - began > 2.0
+
+
+def test_a_longer_wait_than_a_run_waits_leaves_a_school_for_the_next_run(council: Council) -> None:
+    council.settings["XPORTER_MANAGEMENT_SECRET"] = ""
+    council.simulator.add_fault(Fault(FaultKind.ANSWER, "token", status=429, retry_after_s=7200.0))
+
+    done = council.run("collect", XPORTER_SCHOOLS_AT_ONCE="1")
+
+    assert done.code == 5
+    assert "School 9990001, Students: no token: The token service asks to wait 2.0 hours (HTTP 429)" in done.out
+    assert (council.count("Students", "9990001"), council.count("Students", "9990002")) == (0, 4)
+
+
 def test_a_second_collection_at_once_ends_with_code_75(council: Council) -> None:
     from api_pipeline.db import connect
     from api_pipeline.db.run_lock import take
