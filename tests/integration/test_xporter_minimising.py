@@ -126,6 +126,20 @@ def test_rows_about_pupils_stay_where_the_roll_is_kept_as_it_was(tmp_path: Path)
     assert total(rehearsal, "StudentExclusions", school.estab) == 30
 
 
+def test_rows_about_pupils_stay_where_a_small_roll_cannot_be_asked_for_again(tmp_path: Path) -> None:
+    school = make_school(1, pupils=90, weeks=0, today=TODAY)
+    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
+    rehearsal = Rehearsal(tmp_path / "lost.db", [school], endpoints=("Students", "StudentExclusions"), cohort=cohort)
+    rehearsal.collect()
+    rehearsal.simulator.add_quirk(Quirk("shrunk", endpoint="Students"))
+    rehearsal.simulator.add_quirk(Quirk("unavailable", endpoint="Students", times=None))
+
+    assert rehearsal.collect().exit_code == 5
+
+    assert total(rehearsal, "Students", school.estab) == 90
+    assert total(rehearsal, "StudentExclusions", school.estab) == 30
+
+
 def test_rows_go_where_the_ids_that_they_are_asked_by_are_gone(tmp_path: Path) -> None:
     school = make_school(1, pupils=1, weeks=0, today=TODAY)
     school.data["AssessmentStructure"] = {"Aspects": {"1": {"Id": 1}}}

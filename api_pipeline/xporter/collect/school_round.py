@@ -169,6 +169,8 @@ class SchoolRound:
                 self._sorting.forget(choice)
             self._failed_in_a_row = 0
         except (Failed, BadJson) as error:
+            # An answer that came before, and that looked too small, was not written either.
+            self._sorting.forget(choice)
             failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
             problem = Problem(round_, failure.outcome, failure.text, is_news=self._is_news(choice, failure.outcome))
             self._desk.hand_in(problem)
