@@ -273,4 +273,4 @@ def _is_in(shard: tuple[int, int] | None, estab: str) -> bool:
 
 def _is_before(now: datetime, ended_at: datetime | None, grace: timedelta) -> bool:
     # A revocation without a date that can be read has the last day of all calendars, and gets no grace.
-    return ended_at is not None and ended_at <= now < ended_at + grace
+    return bool(grace) and ended_at is not None and ended_at.year < MAXYEAR and now < ended_at + grace

@@ -149,6 +149,16 @@ def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(counc
     assert council.count("Students", "9990001") == 0
 
 
+def test_rows_of_a_school_whose_consent_ends_later_stay_for_the_days_of_grace(council: Council) -> None:
+    council.run("collect")
+    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    council.schools[0].revoke(now + timedelta(hours=1))
+
+    assert "3 days after that" in council.run("collect", XPORTER_REVOKED_GRACE_DAYS="3").out
+    assert council.count("Students", "9990001") == 4
+    assert "rows were removed" in council.run("collect").out
+
+
 def test_a_dry_run_says_which_rows_would_go_and_removes_none(council: Council) -> None:
     council.run("collect")
     council.schools[0].revoke(datetime(9999, 1, 1))  # noqa: DTZ001 - as the list gives it
