@@ -98,9 +98,11 @@ def test_views_read_texts_as_their_types_and_what_cannot_be_read_as_null(
 def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatabase, tmp_path: Path) -> None:
     connection = connect(database.connection_string)
     school = make_school(1, pupils=2, weeks=0, today=TODAY)
-    key = next(iter(school.pupils))
+    key, other = school.pupils
+    school.change(other, UPN="")
     for session, mark in (("AM", "/"), ("PM", "O")):
         school.mark(key, TODAY, session, mark)
+        school.mark(other, TODAY, session, mark)
     try:
         prefix = f"{database.schema}." if database.schema else ""
         create_tables(connection.execute, connection.dialect, database.schema)
@@ -108,6 +110,8 @@ def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatab
             f"INSERT INTO {prefix}ssd_person (pers_person_id, pers_upn) VALUES (?, ?)",
             ["P1", str(school.pupils[key]["UPN"]).lower()],
         )
+        # Without UPNs nothing says that this child is that pupil.
+        connection.execute(f"INSERT INTO {prefix}ssd_person (pers_person_id, pers_upn) VALUES ('P2', '')")
         rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection, schema=database.schema)
         chosen = [choice.endpoint for choice in choices(load_catalogue(), DEFAULT_ENDPOINTS)]
         for statement in statements(rehearsal.names, chosen, with_ssd=prefix):

@@ -24,5 +24,6 @@ SELECT
         AND cla.clae_cla_episode_ceased_date IS NULL) THEN 1 ELSE 0 END AS is_cla
 FROM {person} AS person
 INNER JOIN {students} AS student ON UPPER(LTRIM(RTRIM(student.{c_upn}))){usual} = UPPER(LTRIM(RTRIM(person.pers_upn)))
+    AND LTRIM(RTRIM(person.pers_upn)) <> ''
 LEFT JOIN {marks} AS mark ON mark.estab = student.estab AND mark.{c_studentid} = student.{c_id}
 GROUP BY person.pers_person_id, person.pers_upn, student.estab, mark.time_window
