@@ -1,7 +1,10 @@
-"""What SQL Server's catalogue says of the SSD's columns, and how the statements that read them must say it. Pure.
+"""Of which types the SSD's columns are, and how the statements that read them must say it. Pure.
 
-No ODBC driver for Python reads DATETIMEOFFSET, so such a date is cast to its local time. Two columns of different
-collations cannot be compared (error 468) unless the statement names one. Under a collation whose name begins with SQL_,
+No ODBC driver for Python reads DATETIMEOFFSET, so such a date is cast to its local time. PostgreSQL keeps years beyond
+9999, years before 1 and infinity, and its driver gives today for most of them: they are read as the last or the first
+day that Python has.
+
+Two columns of different collations cannot be compared (error 468) unless the statement names one. Under a collation whose name begins with SQL_,
 VARCHAR sorts otherwise than NVARCHAR ('a-c' is less than 'ab', N'a-c' is greater than N'ab'), and a text travels as
 NVARCHAR: a range of ids that were sorted as VARCHAR is compared as VARCHAR too, or people would be missing in it.
 """
@@ -19,6 +22,9 @@ _WITH_ZONE = "datetimeoffset"
 _NARROW = frozenset({"varchar", "char"})
 _PERSON = "pers_person_id"
 _COMPARED = re.compile(r"(\b\w+_person_id (?:=|>=|<=) )\?")
+# How a date column stands in a list of columns: one with a zone, and one without bounds.
+_LOCAL = r"CAST(\1 AS DATETIME2) AS \1"
+_BOUNDED = r"CASE WHEN \1 > '9999-12-31' THEN '9999-12-31' WHEN \1 < '0001-01-01' THEN '0001-01-01' ELSE \1 END AS \1"
 _COLUMNS = {(table.name, column.name): column for table in SSD_TABLES for column in table.columns}
 
 
@@ -26,13 +32,14 @@ _COLUMNS = {(table.name, column.name): column for table in SSD_TABLES for column
 class ColumnTypes:
     """Which date columns have a zone, and whether the ids have more than one collation.
 
-    `is_narrow` says that the ids of ssd_person are VARCHAR, `has_wide` that those of people elsewhere are NVARCHAR.
+    `unbounded` are date columns that may hold what the driver cannot read. `is_narrow` says that the ids of ssd_person are VARCHAR, `has_wide` that those of people elsewhere are NVARCHAR.
     """
 
     with_zone: frozenset[str] = frozenset()
     is_mixed: bool = False
     is_narrow: bool = False
     has_wide: bool = False
+    unbounded: frozenset[str] = frozenset()
 
     @property
     def orders_differ(self) -> bool:
@@ -40,15 +47,15 @@ class ColumnTypes:
         return self.is_mixed or (self.is_narrow and self.has_wide)
 
     def applied(self, sql: NamedSql) -> NamedSql:
-        """Return a reading statement that casts the dates with a zone in its list of columns, and ids to VARCHAR."""
+        """Return a reading statement whose dates the driver can read, and which compares ids as VARCHAR if need be."""
         if self.is_narrow:
             sql = NamedSql(_COMPARED.sub(r"\1CAST(? AS VARCHAR(100))", sql), sql.name)
-        if not self.with_zone:
-            return sql
-        names = "|".join(sorted(self.with_zone))
-        columns, source, rest = sql.partition("\nFROM ")
-        cast = re.sub(rf"\b({names})\b", r"CAST(\1 AS DATETIME2) AS \1", columns)
-        return NamedSql(f"{cast}{source}{rest}", sql.name)
+        for names, read in ((self.with_zone, _LOCAL), (self.unbounded, _BOUNDED)):
+            if names:
+                columns, source, rest = sql.partition("\nFROM ")
+                columns = re.sub(rf"\b({'|'.join(sorted(names))})\b", read, columns)
+                sql = NamedSql(f"{columns}{source}{rest}", sql.name)
+        return sql
 
 
 def column_types(rows: Iterable[Sequence[str | None]], schema: str) -> ColumnTypes:

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from api_pipeline.staging import tables
 from api_pipeline.staging.column_types import ColumnTypes, column_types
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
-from api_pipeline.staging.tables import SSD_TABLES, SsdTable
+from api_pipeline.staging.tables import SSD_TABLES, SsdKind, SsdTable
 from api_pipeline.staging.values import text_of, typed_rows
 
 _LOG = logging.getLogger(__name__)
@@ -178,7 +179,9 @@ class Reader:
             self._see(replace(table, columns=(replace(table.columns[0], name=other), *table.columns[1:])))
 
     def _see_types(self) -> None:
-        """See which columns SQL Server must be asked for in another way; a synonym's are not in its catalogue."""
+        """See which columns must be read in another way; on SQL Server a synonym's are not in the catalogue."""
+        if self._connection.dialect is Dialect.POSTGRESQL:
+            self._types = ColumnTypes(unbounded=self._date_columns())
         if self._connection.dialect is not Dialect.SQLSERVER:
             return
         schema = parse_table_name(self._source.schema) if self._source.schema else None
@@ -188,6 +191,17 @@ class Reader:
         self._types = column_types(self._connection.query(sql, names), schema.table.text if schema else "")
         if self._types.is_mixed:
             self._names["alike"] = self._connection.page(0)["usual"]
+
+    def _date_columns(self) -> frozenset[str]:
+        """Return the columns that the driver gives as dates; a council may keep some as texts."""
+        found: set[str] = set()
+        for table in SSD_TABLES:
+            dates = [column.name for column in table.columns if column.kind is SsdKind.DATE]
+            if dates:
+                sql = load(FILE)["see_columns"].sql
+                text = sql.format(columns=", ".join(dates), ssd_table=table.name, **self._names)
+                found.update(name for name, kind, *_ in self._connection.describe(text) if issubclass(kind, date))
+        return frozenset(found)
 
     def _see_blanks(self) -> None:
         """See whether an id may be compared with blanks: PostgreSQL's uuid may not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -121,6 +122,35 @@ def test_ids_of_people_may_be_of_a_type_without_a_least_value(database: TestData
 
     assert done.code == 0, done.text
     assert re.search(r"the cohort +1\b", done.out)
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz", "text"])
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_dates_that_no_driver_can_read_are_never_taken_for_today(
+    database: TestDatabase, ssd: CouncilSsd, kind: str
+) -> None:
+    ssd.children("1001", "1002", "1003")
+    for column in ("cine_referral_date", "cine_close_date"):
+        database.execute(f"ALTER TABLE ssd_cin_episodes ALTER COLUMN {column} TYPE {kind} USING {column}::{kind}")
+    far, last, first = (
+        ("9999-12-31",) * 2 + ("0001-01-01",) if kind == "text" else ("12026-08-01", "infinity", "-infinity")
+    )
+    periods = {"1001": ("2025-01-10", f"'{last}'"), "1002": (first, f"'{far}'"), "1003": ("2025-01-10", "NULL")}
+    for person, (began, ended) in periods.items():
+        database.execute(
+            f"UPDATE ssd_cin_episodes SET cine_referral_date = CAST('{began}' AS {kind}), "
+            f"cine_close_date = CAST({ended} AS {kind}) WHERE cine_person_id = '{person}'"
+        )
+
+    payloads = {person: json.loads(row["json_payload"]) for person, row in ssd.staged().items()}
+
+    episodes = {person: payload["social_care_episodes"][0] for person, payload in payloads.items()}
+    dates = {person: (one["referral_date"], one.get("closure_date")) for person, one in episodes.items()}
+    assert dates == {
+        "1001": ("2025-01-10", "9999-12-31"),
+        "1002": ("0001-01-01", "9999-12-31"),
+        "1003": ("2025-01-10", None),
+    }
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
