@@ -4,9 +4,10 @@ No ODBC driver for Python reads DATETIMEOFFSET, so such a date is cast to its lo
 9999, years before 1 and infinity, and its driver gives today for most of them: they are read as the last or the first
 day that Python has.
 
-Two columns of different collations cannot be compared (error 468) unless the statement names one. Under a collation whose name begins with SQL_,
-VARCHAR sorts otherwise than NVARCHAR ('a-c' is less than 'ab', N'a-c' is greater than N'ab'), and a text travels as
-NVARCHAR: a range of ids that were sorted as VARCHAR is compared as VARCHAR too, or people would be missing in it.
+Two columns of different collations cannot be compared (error 468) unless the statement names one. Under a collation
+whose name begins with SQL_, VARCHAR sorts otherwise than NVARCHAR ('a-c' is less than 'ab', N'a-c' is greater than
+N'ab'), and a text travels as NVARCHAR: a range of ids that were sorted as VARCHAR is compared as VARCHAR too, or
+people would be missing in it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _COLUMNS = {(table.name, column.name): column for table in SSD_TABLES for column
 class ColumnTypes:
     """Which date columns have a zone, and whether the ids have more than one collation.
 
-    `unbounded` are date columns that may hold what the driver cannot read. `is_narrow` says that the ids of ssd_person are VARCHAR, `has_wide` that those of people elsewhere are NVARCHAR.
+    `unbounded` are date columns that may hold what the driver cannot read. `is_narrow` says that the ids of ssd_person
+    are VARCHAR, `has_wide` that those of people elsewhere are NVARCHAR.
     """
 
     with_zone: frozenset[str] = frozenset()
