@@ -22,6 +22,8 @@ from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import PayloadError, held_text, parse_payload, sha256_hex
 
 _LOG = logging.getLogger(__name__)
+_PURGING = Policy(deltas=False)
+_AS_STAGED = Policy(deltas=False, purge_vanished=False)
 
 
 class _Known(NamedTuple):
@@ -30,6 +32,13 @@ class _Known(NamedTuple):
     rows: dict[int, StagedRow]
     baselines: dict[str, Baseline]
     runs: dict[str, str]
+
+
+class After(NamedTuple):
+    """What the receiver holds after a record; `stays_in_doubt` as in `Record`."""
+
+    held: str | None
+    stays_in_doubt: bool = False
 
 
 class Recovery:
@@ -103,6 +112,7 @@ class Recovery:
         A purge after which more was sent, or after which the row has changed, is only logged.
         """
         known = self._known(receipts)
+        purged = {(one.run_id, one.row_id) for one in receipts if one.kind == RecordKind.PURGE}
         batches: dict[tuple[str, int], list[Outcome]] = {}
         purges: list[tuple[SpooledReceipt, Accepted]] = []
         for receipt in receipts:
@@ -111,11 +121,16 @@ class Recovery:
             if row is None or row.person_id != receipt.person_id:
                 continue
             baseline = known.baselines.get(receipt.la_child_id, Baseline())
-            record, held = _planned(row, baseline, self._policy)
             is_purge = receipt.kind == RecordKind.PURGE
-            accepted = recovered_purge(receipt, row, record) if is_purge else recovered(receipt, row, held)
+            if is_purge:
+                accepted = recovered_purge(receipt, row, _planned(row, baseline, self._policy))
+            else:
+                was_purged = (receipt.run_id, receipt.row_id) in purged
+                accepted = recovered(receipt, row, _sent(receipt, row, baseline, was_purged=was_purged))
             if accepted is not None and self._is_newest(receipt, row, known.runs):
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
+                # Another row of the child was sent upon it.
+                known.baselines[receipt.la_child_id] = Baseline(accepted.record.held_after, receipt.receipt)
             elif is_purge:
                 purges.append((receipt, logged_purge(receipt, row)))
         return batches, purges
@@ -160,10 +175,10 @@ def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
     return list(kept.values())
 
 
-def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Accepted | None:
+def recovered(receipt: SpooledReceipt, row: StagedRow, after: After) -> Accepted | None:
     """Return the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
 
-    `held` is what the receiver holds after an accepted record of this row's payload.
+    `after` is what the receiver holds after the record that was sent of this row's payload.
     """
     if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
         return None
@@ -174,15 +189,18 @@ def recovered(receipt: SpooledReceipt, row: StagedRow, held: str | None) -> Acce
         la_child_id=receipt.la_child_id,
         kind=RecordKind(receipt.kind),
         body=b"",
-        held_after=None if receipt.kind == RecordKind.DELETION else held,
+        held_after=None if receipt.kind == RecordKind.DELETION else after.held,
         known_hash=receipt.sent_hash,
+        stays_in_doubt=after.stays_in_doubt,
     )
     return _accepted(record, receipt)
 
 
-def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | None) -> Accepted | None:
+def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | UpToDate | None) -> Accepted | None:
     """Return the outcome of a saved purge, if the purge planned of its row now is the one that was sent; else None."""
-    if planned is None or planned.kind is not RecordKind.PURGE or planned.sent_hash != receipt.sent_hash:
+    if not isinstance(planned, Record) or planned.kind is not RecordKind.PURGE:
+        return None
+    if planned.sent_hash != receipt.sent_hash:
         return None
     return _accepted(planned._replace(row=row), receipt)
 
@@ -198,14 +216,28 @@ def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
     return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
 
 
-def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> tuple[Record | None, str | None]:
-    """Return the record that is planned of this row upon this baseline, and what is held after the whole row."""
+def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | UpToDate | None:
+    """Return what is planned of this row upon this baseline, None where its payload cannot be read."""
     try:
         payload = parse_payload(row.json_payload)
     except PayloadError:
-        return None, None
-    record = plan(row, payload, baseline, policy)
-    if isinstance(record, UpToDate):
-        return None, held_text(payload)
-    # A record that followed a purge was planned upon what was left then: the payload alone is held after it.
-    return record, record.held_after if record.then is None else held_text(payload)
+        return None
+    return plan(row, payload, baseline, policy)
+
+
+def _sent(receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> After:
+    """Return what is held after the record of a receipt, which was planned upon this baseline.
+
+    `was_purged` says that a purge of the same row came first. A run with PURGE_VANISHED=false, or without all control
+    tables, sent the payload as it is staged, and what vanished from it is held still.
+    """
+    record = _planned(row, baseline, _PURGING)
+    if receipt.kind == RecordKind.FULL and isinstance(record, Record) and not was_purged:
+        staged = _planned(row, baseline, _AS_STAGED)
+        if isinstance(staged, Record) and record.sent_hash != receipt.sent_hash == staged.sent_hash:
+            return After(staged.held_after, staged.stays_in_doubt)
+    if not isinstance(record, Record):
+        return After(held_text(parse_payload(row.json_payload)) if record else None)
+    while record.then is not None:
+        record = record.then
+    return After(record.held_after)

@@ -9,7 +9,7 @@ import pytest
 
 from api_pipeline.outbox.baselines import OVERTAKEN
 from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
-from tests.faults.outages import before_answer
+from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.properties.model import content
 from tests.support.databases import one_kind
 from tests.support.killed import wait_until_lock_is_free
@@ -102,6 +102,21 @@ def test_a_run_that_is_killed_in_that_night_leaves_no_believed_baseline(world: W
         wait_until_lock_is_free(world.database)
     assert held_now(world.server.simulator)["A"] == content(with_episode("E1"))
     world.restage("A", with_episode("E2"))
+    check_receiver_holds_what_is_staged(world)
+
+
+@one_kind
+@each_table
+def test_saved_receipt_of_that_night_leaves_no_believed_baseline(world: World, table: str) -> None:
+    world.restage("A", with_episode("E1"))
+    assert world.run().code == 0
+    with without(world, table):
+        world.restage("A", with_episode("E2"))
+        with before_answer(world, 1, lambda: refuse_writes(world.database)):
+            assert world.run().code == 3
+        allow_writes(world.database)
+    assert world.run().code == 0
+    change(world.database, world.database.table, "A", submission_status="pending")
     check_receiver_holds_what_is_staged(world)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, Reading, SimulatorServer
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
-from tests.support.databases import TestDatabase, sqlite_database
+from tests.support.databases import TestDatabase, no_server, sqlite_database
 from tests.support.spooled import no_spool, spool_of, spooled
-from tests.support.staging import change, child, hash_of, table_rows, text_of
+from tests.support.staging import EPISODE, change, child, hash_of, staged, table_rows, text_of
 from tests.support.world import World
 
 pytestmark = pytest.mark.strict
@@ -174,6 +174,23 @@ def test_unwritable_spool_is_reported_and_rows_stay_due(world: World) -> None:
     world.check(dict.fromkeys(persons, "untouched"))
     assert world.run().code == 0
     world.check(dict.fromkeys(persons, "sent"))
+
+
+@no_server
+def test_what_vanished_without_being_purged_is_still_recorded_after_recovery(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("A", child("A", social_care_episodes=[EPISODE]))])
+    assert world.run().code == 0
+    world.restage("A", child("A"))
+    with before_answer(world, 1, lambda: refuse_writes(world.database)):
+        assert world.run(PURGE_VANISHED="false").code == 3
+    allow_writes(world.database)
+    receipt = spooled(world)[0]["receipt"]
+    assert world.run().code == 0
+    assert world.rows()["A"]["api_response"] == receipt
+    change(world.database, world.database.table, "A", submission_status="pending")
+    assert world.run().code == 0
+    assert world.server.simulator.held("A") == child("A")
 
 
 # What one shard left is not lost when the shards are no more, and the other way round.

@@ -13,7 +13,7 @@ from api_pipeline.model import Accepted, Receipt, Record, RecordKind
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.recovery import Recovery, last_of_each, recovered
+from api_pipeline.outbox.recovery import After, Recovery, last_of_each, recovered
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.plan import Policy
@@ -95,7 +95,7 @@ def test_saved_receipt_becomes_the_outcome_it_was(spool: ReceiptSpool, kind: Rec
     spool.add("run-1", "here", 1, [outcome])
     (saved,) = spool.read()
 
-    again = recovered(saved, outcome.record.row, "held text")
+    again = recovered(saved, outcome.record.row, After("held text"))
 
     assert again is not None
     assert (again.receipt, again.http_code) == (outcome.receipt, 201)
@@ -111,8 +111,8 @@ def test_saved_receipt_is_of_no_use_for_a_row_that_changed(spool: ReceiptSpool, 
     (saved,) = spool.read()
     row = outcome.record.row
 
-    assert recovered(saved, row, None) is not None
-    assert recovered(saved, row._replace(**changes), None) is None
+    assert recovered(saved, row, After(None)) is not None
+    assert recovered(saved, row._replace(**changes), After(None)) is None
 
 
 def test_last_of_several_receipts_of_a_row_counts_beside_its_purge(spool: ReceiptSpool) -> None:
