@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import requests
@@ -26,8 +26,7 @@ def read_body(response: requests.Response, limit: int) -> bytes:
 
     Errors: UnusableBody (too many bytes, damaged, or an unknown packing), requests.RequestException (lost, too slow).
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    unpacked = _UNPACKERS.get(encoding)
+    unpacked = _unpacker(response.headers.get("Content-Encoding", ""))
     try:
         if unpacked is None:
             raise UnusableBody("the answer is compressed in a way that was not asked for")
@@ -41,14 +40,19 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
 
     The caller removes the file. Errors: those of `read_body`; then there is no file.
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    unpacked = _UNPACKERS.get(encoding)
+    unpacked = _unpacker(response.headers.get("Content-Encoding", ""))
     try:
         if unpacked is None:
             raise UnusableBody("the answer is compressed in a way that was not asked for")
         return _spooled(unpacked(_pieces(response), _MOST_UNPACKED), limit, in_memory)
     finally:
         response.close()
+
+
+def _unpacker(encodings: str) -> Callable[[Iterator[bytes], int], Iterator[bytes]] | None:
+    """Return what unpacks a body, None where that is a packing nobody asked for, or more than one."""
+    packings = [name for one in encodings.split(",") if (name := one.strip().lower()) not in _NO_PACKINGS]
+    return _plain if not packings else _UNPACKERS.get(packings[0]) if len(packings) == 1 else None
 
 
 def _spooled(pieces: Iterator[bytes], limit: int, in_memory: int) -> bytes | Path:
@@ -92,7 +96,8 @@ def _joined(pieces: Iterator[bytes], limit: int) -> bytes:
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     raw = response.raw
     is_http = isinstance(raw, urllib3.HTTPResponse)
-    size = response.headers.get("Content-Length", "").strip()
+    # Of an answer in chunks the length says nothing (RFC 9112, 6.3): a gateway may leave that of what it packed.
+    size = "" if getattr(raw, "chunked", False) else response.headers.get("Content-Length", "").strip()
     came = 0
     try:
         while piece := raw.read(_PIECE, decode_content=False) if is_http else raw.read(_PIECE):
@@ -135,6 +140,10 @@ def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:
         is_empty = is_empty and not piece
         while left:
             if unpacker.eof:
+                # Some servers fill up the last block with zeros.
+                left = left.lstrip(b"\0")
+                if not left:
+                    break
                 unpacker = zlib.decompressobj(bits)
             try:
                 yield unpacker.decompress(left, most)
@@ -145,4 +154,6 @@ def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:
         raise UnusableBody("the answer's compression is damaged")
 
 
-_UNPACKERS = {"": _plain, "identity": _plain, "gzip": _unzipped, "x-gzip": _unzipped, "deflate": _inflated}
+# What stands there and is no packing; a charset is a known mistake of servers.
+_NO_PACKINGS = frozenset({"", "identity", "none", "utf-8"})
+_UNPACKERS = {"gzip": _unzipped, "x-gzip": _unzipped, "deflate": _inflated}

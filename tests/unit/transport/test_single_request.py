@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Transient, ask
 from tests.support.hostile_receiver import HostileReceiver, Reply
 from tests.support.scripted import hangs_up, says
-from tests.unit.transport.asking import REACH, SECRET, an_answer, asking
+from tests.unit.transport.asking import REACH, SECRET, a_failure, an_answer, asking
 
 
 def test_answer_comes_with_status_headers_and_body(server: HostileReceiver, session: requests.Session) -> None:
@@ -50,9 +51,54 @@ def test_login_of_a_netrc_file_never_goes_out(
     assert "authorization" not in server.heard[0].headers
 
 
-def test_packed_body_is_unpacked(server: HostileReceiver, session: requests.Session) -> None:
-    asked = asking(server, says(200, gzip.compress(b"receipt"), "Content-Encoding: gzip\r\n"))
-    assert an_answer(ask(session, REACH, asked)).body == b"receipt"
+@pytest.mark.parametrize(
+    ("body", "encodings"),
+    [
+        (gzip.compress(b"receipt"), ["gzip"]),
+        (gzip.compress(b"rec") + gzip.compress(b"eipt"), ["GZIP"]),
+        (gzip.compress(b"receipt") + b"\0" * 20, ["x-gzip"]),
+        (gzip.compress(b"receipt"), ["gzip", "identity"]),
+        (zlib.compress(b"receipt"), ["deflate"]),
+        (b"receipt", [""]),
+        (b"receipt", ["none"]),
+        (b"receipt", ["UTF-8"]),
+    ],
+)
+def test_packed_body_is_unpacked(
+    server: HostileReceiver, session: requests.Session, body: bytes, encodings: list[str]
+) -> None:
+    head = "".join(f"Content-Encoding: {one}\r\n" for one in encodings)
+    assert an_answer(ask(session, REACH, asking(server, says(200, body, head)))).body == b"receipt"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(gzip.compress(b"receipt")), "gzip, gzip"),
+        (b"receipt", "br"),
+        (b"receipt", "gzip"),
+        (gzip.compress(b"receipt")[:-9], "gzip"),
+        (gzip.compress(b"receipt") + b"\0\1", "gzip"),
+    ],
+)
+def test_body_that_cannot_be_unpacked_is_no_answer(
+    server: HostileReceiver, session: requests.Session, body: bytes, encoding: str
+) -> None:
+    asked = asking(server, says(200, body, f"Content-Encoding: {encoding}\r\n"))
+    assert "compress" in a_failure(ask(session, REACH, asked)).reason
+
+
+def test_length_of_what_a_gateway_packed_is_not_that_of_the_chunks(
+    server: HostileReceiver, session: requests.Session
+) -> None:
+    plain = b"receipt " * 100
+    packed = gzip.compress(plain)
+    head = f"Content-Encoding: gzip\r\nContent-Length: {len(plain)}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    asked = asking(server, lambda talk: talk.send(b"HTTP/1.1 200 Fine\r\n" + head + chunks))
+    assert an_answer(ask(session, REACH, asked)).body == plain
+    asked = asking(server, lambda talk: talk.send(b"HTTP/1.1 200 Fine\r\n" + head + chunks[:-5]))
+    assert "the connection was lost" in a_failure(ask(session, REACH, asked)).reason
 
 
 def test_redirect_is_an_answer_and_is_not_followed(server: HostileReceiver, session: requests.Session) -> None:
