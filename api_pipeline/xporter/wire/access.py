@@ -42,6 +42,10 @@ class Failed(PipelineError):
         self.ends_school = ends_school
 
 
+class TokenRefused(Failed):
+    """The API refuses a token that the token service has just given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where the API is, which application sends the requests, and the limits. Times are in seconds."""

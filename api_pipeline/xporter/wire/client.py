@@ -17,7 +17,7 @@ from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient
 from api_pipeline.xporter.consent import read_scopes
-from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
+from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, TokenRefused
 from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_ready, read_answer, unwrapped
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
@@ -47,7 +47,7 @@ class IdaasClient:
             IdaasTokens(caller),
             policy=caller.policy,
             limiter=caller.limiter,
-            refused=lambda answer: Failed(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
+            refused=lambda answer: TokenRefused(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
             scheme="Idaas",
             on_request=caller.observers.on_request,
         )
@@ -224,6 +224,11 @@ class IdaasClient:
             found = sent.answer
         except ServiceUnavailable as error:
             raise Failed(Outcome.UNAVAILABLE, str(error), ends_school=True) from None
+        except TokenRefused as refusal:
+            if path == SCOPES or not self._is_token_taken():
+                raise
+            text = f"{refusal.text} though the API accepts it elsewhere; the school's consent may not cover this"
+            raise Failed(Outcome.NO_SCOPE, text) from None
         if isinstance(found, Transient):
             raise Failed(Outcome.UNAVAILABLE, found.reason)
         if isinstance(found, ApiError):
@@ -232,6 +237,16 @@ class IdaasClient:
             yield found.members, found.raw.size
         finally:
             found.raw.remove_file()
+
+    def _is_token_taken(self) -> bool:
+        """Return whether the API takes the school's token at all: 401 may be said of a missing scope as well."""
+        if not self._caller.estab:
+            return False
+        try:
+            with self._asked(SCOPES, [], max_attempts=1):
+                return True
+        except Failed:
+            return False
 
 
 def _lengths(answer: Answer) -> list[int]:

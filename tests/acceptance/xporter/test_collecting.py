@@ -64,6 +64,20 @@ def test_a_fault_of_one_school_is_named_and_the_others_complete(
     assert [council.count("Students", estab) for estab in ("9990001", "9990003")] == [4, 4]
 
 
+def test_401_of_one_endpoint_leaves_the_others_of_the_school(council: Council) -> None:
+    council.simulator.change(real_codes=True)
+    council.simulator.add_quirk(Quirk("token_refused", "9990002", "Students", times=None))
+
+    done = council.run("collect")
+
+    assert done.code == 1
+    assert (
+        "School 9990002, Students: a fresh token was refused (HTTP 401) though the API accepts it elsewhere" in done.out
+    )
+    assert [council.count("StudentExclusions", school.estab) > 0 for school in council.schools] == [True] * 3
+    assert council.query("SELECT DISTINCT state FROM xporter_school") == [("authorised",)]
+
+
 def test_a_school_that_fails_twice_in_a_row_is_asked_no_more_that_night(council: Council) -> None:
     council.simulator.add_quirk(Quirk("unavailable", "9990002", times=None))
     assert council.run("collect", MAX_ATTEMPTS="1").code == 5
