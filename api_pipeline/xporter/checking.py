@@ -1,16 +1,18 @@
-"""Walk to the API as each school: token, scopes, and one small page of each chosen endpoint."""
+"""Walk to the API as each school: token, scopes, and one small page of each chosen endpoint that needs no ids."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import requests
 
+from api_pipeline.run_summary import counted
 from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.xporter.asking import Choice, query_of
+from api_pipeline.xporter.asking import Choice, Parameters, query_of, questions
 from api_pipeline.xporter.consent_step import SchoolSecrets
 from api_pipeline.xporter.minimise import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, WireObservers
@@ -52,10 +54,14 @@ def check_schools(
     schools: Iterable[str],
     choices: tuple[Choice, ...],
     settings: XporterSettings,
+    today: date,
     on_token: Callable[[str], None],
     tell: Callable[[Checked], None],
 ) -> int:
-    """Check each school and return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached)."""
+    """Check each school and return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached).
+
+    `today` says which week is asked for where an endpoint is asked by week.
+    """
     outcomes: list[str] = []
     count = 0
     for estab in schools:
@@ -70,7 +76,7 @@ def check_schools(
         client = IdaasClient(
             Caller(session, access, estab, secret, limiter, time.monotonic, WireObservers(on_token=on_token))
         )
-        outcomes.extend(_check_one(client, estab, choices, settings, tell))
+        outcomes.extend(_check_one(client, estab, choices, settings, today, tell))
     if not count:
         tell(Checked("", "", Outcome.ERROR, "There is no school to check; name one, or set XPORTER_SCHOOLS."))
         return 1
@@ -86,6 +92,7 @@ def _check_one(
     estab: str,
     choices: tuple[Choice, ...],
     settings: XporterSettings,
+    today: date,
     tell: Callable[[Checked], None],
 ) -> list[str]:
     try:
@@ -102,8 +109,10 @@ def _check_one(
         if choice.endpoint.is_withheld(scopes):
             tell(Checked(estab, choice.endpoint.name, Outcome.NO_SCOPE, "the school's consent does not cover it"))
             outcomes.append(Outcome.NO_SCOPE)
-        elif choice.endpoint.asking.startswith("plain"):
-            outcomes.extend(_ask_one(client, estab, choice, settings, tell))
+        elif requests := questions(choice, today, 0, None, lambda _source: [])[-1].requests:
+            outcomes.extend(_ask_one(client, estab, choice, requests[0], settings, tell))
+        else:
+            tell(Checked(estab, choice.endpoint.name, OK, "no request was sent: it needs ids of another endpoint"))
     return outcomes
 
 
@@ -127,15 +136,21 @@ def _say_gdpr(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) 
     except Failed as failure:
         tell(Checked(estab, "GDPRIDs", failure.outcome, failure.text))
         return
-    text = "no list" if listed is None else f"{len(listed)} entries; compare with whom the school withholds"
+    count = None if listed is None else counted(len(listed), "{entry|entries}")
+    text = "no list" if count is None else f"{count}; compare with whom the school withholds"
     tell(Checked(estab, "GDPRIDs", OK, text))
 
 
 def _ask_one(
-    client: IdaasClient, estab: str, choice: Choice, settings: XporterSettings, tell: Callable[[Checked], None]
+    client: IdaasClient,
+    estab: str,
+    choice: Choice,
+    request: Parameters,
+    settings: XporterSettings,
+    tell: Callable[[Checked], None],
 ) -> list[str]:
     path = settings.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
-    query = query_of(choice, choice.parameters, settings.options_style, {"pagesize": "1", "page": "1"})
+    query = query_of(choice, request, settings.options_style, {"pagesize": "1", "page": "1"})
     try:
         answer = client.first_page(path.replace("{estab}", estab), query)
     except Failed as failure:

@@ -15,8 +15,9 @@ from api_pipeline.commands.xporter.estab import checked_estab
 def command(common: Common, estab: str | None, as_json: bool) -> None:
     """Test the way to the API (DNS, TCP, proxy, TLS), then call it as each school, or as ESTAB.
 
-    For each school it fetches a token, the scopes, and one small page of each endpoint.
+    For each school it fetches a token, the scopes, and one small page of each endpoint that needs no ids of another.
     """
+    from api_pipeline.commands.stage import today
     from api_pipeline.diagnostics.xporter import check_way
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
@@ -44,7 +45,7 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
             code = way.exit_code or check_schools(
                 http,
                 access_of(settings),
-                *(secrets, schools, chosen(settings), wing, started.redactor.add),
+                *(secrets, schools, chosen(settings), wing, today(), started.redactor.add),
                 tell,
             )
     if as_json:

@@ -133,11 +133,22 @@ def test_check_walks_to_the_api_step_by_step_before_a_school_is_asked(council: C
     assert (nobody.code, steps[-1]) == (5, ("TCP (token service)", "failed"))
 
 
+def test_check_asks_for_this_week_where_an_endpoint_is_asked_by_week(council: Council) -> None:
+    council.settings["XPORTER_ENDPOINTS"] = "Students, AttendanceForDateRange, TimetableForStudent"
+    council.simulator.add_quirk(Quirk("scope", "9990002", "AttendanceForDateRange"))
+
+    done = council.run("check", "9990002")
+
+    assert done.code == 1
+    assert "  AttendanceForDateRange: the school's consent does not cover this (HTTP" in done.out
+    assert "  TimetableForStudent: no request was sent: it needs ids of another endpoint" in done.out
+
+
 def test_check_says_how_many_people_the_api_lists_for_data_protection(council: Council) -> None:
     council.schools[1].withheld_people.add(next(iter(council.schools[1].pupils)))
     done = council.run("check", "9990002")
     assert done.code == 0, done.text
-    assert "GDPRIDs: 1 entries" in done.out
+    assert "GDPRIDs: 1 entry; compare" in done.out
     assert "the data are 0 days old" in done.out
 
 
