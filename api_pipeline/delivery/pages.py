@@ -209,7 +209,7 @@ class Pages:
             payload = read_payload(row, checker.is_sound if is_checked else None)
         except PayloadError as error:
             return DueRow(row, "", error, (), _UNKNOWN)
-        findings = checker.check(payload.data, payload.text, is_sound=payload.is_sound) if is_checked else []
+        findings = checker.check(payload.data, payload.encoded, is_sound=payload.is_sound) if is_checked else []
         findings = findings + identity_findings(row.person_id, payload.la_child_id)
         draft = None
         baseline = baselines.get(payload.la_child_id, _UNKNOWN)

@@ -123,7 +123,7 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
         findings = [Finding(severity="schema", path="$", rule="readable", message=str(error), code_list=None)]
         result.refused_rows += 1
     else:
-        findings = checker.check(payload.data, payload.text) + identity_findings(row.person_id, payload.la_child_id)
+        findings = checker.check(payload.data, payload.encoded) + identity_findings(row.person_id, payload.la_child_id)
         result.nulls += payload.nulls_removed
         result.refused_rows += any(levels.refuses(finding) for finding in findings)
     for finding in findings:

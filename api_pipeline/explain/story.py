@@ -76,7 +76,7 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
         staged=tuple(parts_of(staged)) if staged else (),
         held=held[1],
         difference=tuple(changes_between(data or {}, staged)) if staged else (),
-        checks=tuple(Checker().check(staged, newest)) if staged else (),
+        checks=tuple(Checker().check(staged, newest.encode())) if staged else (),
         tonight=_tonight(plan, newest, mask),
         records=tuple(_sent(row) for row in logged),
         has_log=has_log,

@@ -34,6 +34,7 @@ Members: TypeAlias = "Mapping[str, Any]"
 _UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 _FORMER_UPN = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-Z]")
 _HEX = re.compile(r"0x", re.I)
+_ZERO = ord("0")
 _DETAILS = "child_details"
 _HEALTH = "health_and_wellbeing"
 _SDQ = "sdq_assessments"
@@ -124,22 +125,22 @@ def _ranks() -> dict[str, int]:
     return {rule.name: rank for rank, rule in enumerate(RULES)}
 
 
-def may_hold_hex(text: str) -> bool:
+def may_hold_hex(encoded: bytes) -> bool:
     """Return whether the firewall's `0x` can be in a payload of this text.
 
     To look at each x takes 2 microseconds for 6.5 KB, a search by a pattern 6.
     """
-    if "\\" in text and "\\u" in text:
+    if b"\\" in encoded and b"\\u" in encoded:
         return True
-    return _follows_zero(text, "x") or _follows_zero(text, "X")
+    return _follows_zero(encoded, b"x") or _follows_zero(encoded, b"X")
 
 
-def _follows_zero(text: str, sign: str) -> bool:
-    at = text.find(sign)
+def _follows_zero(encoded: bytes, sign: bytes) -> bool:
+    at = encoded.find(sign)
     while at >= 0:
-        if text[at - 1] == "0":
+        if encoded[at - 1] == _ZERO:
             return True
-        at = text.find(sign, at + 1)
+        at = encoded.find(sign, at + 1)
     return False
 
 

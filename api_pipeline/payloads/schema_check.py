@@ -46,22 +46,22 @@ class Checker:
         """Return whether a payload is valid, codes included, and has neither a null nor a default date, nor purges."""
         return bool(self._terse.is_valid(data))
 
-    def check(self, data: Mapping[str, Any], text: str | None = None, *, is_sound: bool = False) -> list[Finding]:
-        """Return every finding in a payload without null members; `text` is the payload as it was staged.
+    def check(self, data: Mapping[str, Any], encoded: bytes | None = None, *, is_sound: bool = False) -> list[Finding]:
+        """Return every finding in a payload without null members; `encoded` is its text as staged, in UTF-8.
 
         `is_sound` says that the payload is known to be sound.
         """
         if is_sound or self.is_sound(data):
             findings = cross_field_findings(data, self._as_of)
-            findings += value_findings(data, text, is_sound=True)
+            findings += value_findings(data, encoded, is_sound=True)
         else:
             errors = list(_schema_validator().iter_errors(data))
             findings = [_finding(error) for error in errors]
             findings += [_code_finding(error) for error in _strict_validator().iter_errors(data) if _is_code(error)]
             sound = sound_parts(data, [error.instance_path for error in errors if _is_of_wrong_form(error)])
             findings += cross_field_findings(sound, self._as_of)
-            findings += value_findings(data, text)
-        if text is None or may_hold_hex(text):
+            findings += value_findings(data, encoded)
+        if encoded is None or may_hold_hex(encoded):
             findings += firewall_findings(data)
         return findings
 

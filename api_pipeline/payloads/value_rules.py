@@ -20,38 +20,37 @@ _DATE = re.compile(rf"{_YEARS}-\d\d-\d\d(?:T.*)?", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # The one member of a payload that is a number, and the way to it.
 _HEALTH, _SDQ, _SCORE = "health_and_wellbeing", "sdq_assessments", "score"
-_NUMBER = f'"{_SCORE}"'
-_DATE_IN_TEXT = re.compile(rf'"{_YEARS}-')
-_NUMBER_IN_TEXT = re.compile(r"[:\[,]\s*-?(?:\d+[.eE]|\d{19})")
-_ESCAPE_IN_TEXT = re.compile(r"\\(?:[bf]|u00(?:[01]|7[fF]|[89]))")
-_CONTROL_IN_TEXT = re.compile(r"[\x7f-\x9f]")
+# What a text in UTF-8 is searched for.
+_NUMBER = f'"{_SCORE}"'.encode()
+_DATE_IN_TEXT = re.compile(rf'"{_YEARS}-'.encode())
+_NUMBER_IN_TEXT = re.compile(rb"[:\[,]\s*-?(?:\d+[.eE]|\d{19})")
+_ESCAPE_IN_TEXT = re.compile(rb"\\(?:[bf]|u00(?:[01]|7[fF]|[89]))")
+_CONTROL_IN_TEXT = re.compile(rb"\xc2[\x80-\x9f]")
 
 
 # What the validator of the schema looks for on its way through a payload: 3 microseconds, where a search takes 50.
 DEFAULT_DATE_PATTERN = rf"^{_YEARS}-"
 
 
-def value_findings(data: Mapping[str, Any], text: str | None, *, is_sound: bool = False) -> list[Finding]:
-    """Return a warning for each value of a payload that is not what it seems; `text` is the payload as staged.
+def value_findings(data: Mapping[str, Any], encoded: bytes | None, *, is_sound: bool = False) -> list[Finding]:
+    """Return a warning for each value of a payload that is not what it seems; `encoded` is its UTF-8 text as staged.
 
     `is_sound` says that the validator found nothing: no number but scores, no text that begins like a default date.
     """
-    is_suspect = text is None or _is_suspect_at_all(text)
+    is_suspect = encoded is None or _is_suspect_at_all(encoded)
     # Three look-ups say of a sound payload what a search of its text would: 1.4 microseconds instead of 52.
-    if not (is_suspect or (_has_odd_score(data) if is_sound else _is_suspect(text or ""))):
+    if not (is_suspect or (_has_odd_score(data) if is_sound else _is_suspect(encoded or b""))):
         return []
     found = list(_broken(data, "$"))
     return as_findings(found) if found else []
 
 
-def _is_suspect_at_all(text: str) -> bool:
+def _is_suspect_at_all(encoded: bytes) -> bool:
     """Return whether a payload's text may hold a control character."""
-    if "\\" in text and _ESCAPE_IN_TEXT.search(text) is not None:
+    if b"\\" in encoded and _ESCAPE_IN_TEXT.search(encoded) is not None:
         return True
     # Those beyond ASCII begin with the byte C2; the letters of names hardly ever do.
-    return "\x7f" in text or (
-        not text.isascii() and b"\xc2" in text.encode("utf-8", "replace") and _CONTROL_IN_TEXT.search(text) is not None
-    )
+    return b"\x7f" in encoded or (b"\xc2" in encoded and _CONTROL_IN_TEXT.search(encoded) is not None)
 
 
 def _has_odd_score(data: Mapping[str, Any]) -> bool:
@@ -61,9 +60,11 @@ def _has_odd_score(data: Mapping[str, Any]) -> bool:
     return any(type(item.get(_SCORE)) is float for item in data[_HEALTH].get(_SDQ, ()))
 
 
-def _is_suspect(text: str) -> bool:
+def _is_suspect(encoded: bytes) -> bool:
     """Return whether a payload's text may hold a default date or a number that is not whole."""
-    return _DATE_IN_TEXT.search(text) is not None or (_NUMBER in text and _NUMBER_IN_TEXT.search(text) is not None)
+    if _DATE_IN_TEXT.search(encoded) is not None:
+        return True
+    return _NUMBER in encoded and _NUMBER_IN_TEXT.search(encoded) is not None
 
 
 def _broken(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,9 @@ def test_what_an_example_sends_breaks_no_rule_of_the_receiver(example: Example) 
     for name in ("full", "delta", "deletion", "first"):
         if name in example.parts:
             text = example.parts[name]
-            assert [finding for finding in checker.check(json.loads(text), text) if finding.severity == "schema"] == []
+            assert [
+                finding for finding in checker.check(json.loads(text), text.encode()) if finding.severity == "schema"
+            ] == []
 
 
 def test_the_page_has_an_example_for_every_kind_and_leaves_no_block_unread() -> None:

@@ -41,7 +41,7 @@ def test_payloads_of_a_whole_council_pass_schema_and_code_lists(tmp_path: Path) 
     found = Counter(
         finding.rule
         for payload in payloads
-        for finding in checker.check(json.loads(payload), payload)
+        for finding in checker.check(json.loads(payload), payload.encode())
         if finding.severity == "schema" or finding.rule == "code_list"
     )
     assert not found

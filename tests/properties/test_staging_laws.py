@@ -144,7 +144,7 @@ def test_any_rows_give_a_valid_payload_or_a_record_held_back(seed: int, odd: boo
     if isinstance(result, Built):
         text = payload_text(result.payload)
         assert parse_payload(text).data == result.payload
-        findings = CHECKER.check(result.payload, text)
+        findings = CHECKER.check(result.payload, text.encode())
         assert not [one for one in findings if one.severity == "schema" or one.rule == "code_list"]
 
 

@@ -26,7 +26,7 @@ CHECKER = Checker(AS_OF)
 def findings(change: Callable[[Json], object] = lambda _record: None) -> list[Finding]:
     record = whole()
     change(record)
-    return CHECKER.check(record, json.dumps(record))
+    return CHECKER.check(record, json.dumps(record).encode())
 
 
 def test_a_record_with_every_block_has_no_finding() -> None:

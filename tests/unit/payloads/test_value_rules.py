@@ -17,7 +17,7 @@ CHECKER = Checker(date(2026, 11, 2))
 
 def found(text: str) -> set[tuple[str, str]]:
     payload = parse_payload(text)
-    return {(finding.rule, finding.path) for finding in CHECKER.check(payload.data, text)}
+    return {(finding.rule, finding.path) for finding in CHECKER.check(payload.data, payload.encoded)}
 
 
 def with_details(**details: Any) -> str:

@@ -130,7 +130,7 @@ def test_members_stand_in_the_specifications_order() -> None:
 def test_a_payload_passes_the_packaged_schema_and_code_lists() -> None:
     payload = built(full_rows()).payload
 
-    findings = Checker(RUN_DATE).check(payload, payload_text(payload))
+    findings = Checker(RUN_DATE).check(payload, payload_text(payload).encode())
     assert [finding for finding in findings if finding.severity in ("schema", "code")] == []
 
 
