@@ -142,10 +142,9 @@ class Stager:
     def _look_at_new(self, chunk: Chunk, outside: dict[str, str]) -> None:
         """Note what the receiver holds outside the window of people whose rows were taken out of the table."""
         new = [person for person in chunk.versions if person not in self._heads]
-        holders = [person for person in new if self._outside(chunk, person) or person in self._retained]
-        states = self._writer.known_of_new(holders)
-        for person in holders:
-            self._record_outside(outside, person, self._outside(chunk, person), states.get(person, ReceiverState()))
+        asked = [person for person in new if self._outside(chunk, person) or person in self._retained]
+        for person, held in self._writer.known_of_new(asked).items():
+            self._record_outside(outside, person, self._outside(chunk, person), held)
 
     def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
         """Return what left a person's window and is kept at the receiver."""

@@ -12,7 +12,7 @@ import pytest
 from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.staging.tables import CIN_PLAN
 from tests.properties.model import content
-from tests.support.commands import Completed
+from tests.support.commands import Completed, invoke_cli
 from tests.support.council_ssd import CouncilSsd, child_rows, council
 from tests.support.databases import TestDatabase
 from tests.support.effort import IS_LONG
@@ -136,6 +136,21 @@ def test_retained_part_is_purged_once_the_setting_changes(town: Town) -> None:
 
     assert town.held_plans() == ["OPEN"]
     assert town.noted() == 0
+
+
+@EMBEDDED
+def test_part_stays_retained_when_children_enter_another_table(town: Town) -> None:
+    town.night(BEFORE, "--deltas")
+    town.night(AFTER, "--deltas")
+    other = {**town.world.environment(), "TABLE_NAME": "other_table", "API_ENDPOINT": "http://127.0.0.1:1/1"}
+    for command in (["deploy-schema", "--apply"], ["stage", "--as-of", AFTER]):
+        assert invoke_cli(command, other, town.ssd.folder).code == 0
+    assert town.noted() == 1
+    town.world.database.execute(f"UPDATE {town.world.database.table} SET submission_status = 'error'")
+
+    town.night(AFTER, "--full")
+
+    assert town.held_plans() == ["OLD", "OPEN"]
 
 
 @EMBEDDED
