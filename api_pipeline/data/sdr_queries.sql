@@ -70,7 +70,8 @@ GROUP BY h.collection;
 
 -- name: count_vanished_refused
 -- Counts for each collection what would be deleted though this receiver only ever refused it, by the audit trail: it
--- holds none of it, so the guard against too many deletes leaves it out. Asked for only where the guard would stop the run.
+-- holds none of it, so the guard against too many deletes leaves it out. Of what an earlier run sent that was killed, or
+-- lost this database, the trail does not tell: then nothing is left out. Asked for only where the guard would stop the run.
 SELECT h.collection, COUNT(*)
 FROM {held} h
 WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL
@@ -78,9 +79,13 @@ WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL
   AND EXISTS (SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
               WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
                 AND l.kind = 'put' AND l.outcome = 'refused' AND r.receiver = h.receiver)
-  AND NOT EXISTS (SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
+  AND NOT EXISTS (SELECT 1 FROM {log} l LEFT JOIN {runs} r ON r.run_id = l.run_id
                   WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
-                    AND l.kind = 'put' AND l.outcome = 'accepted' AND r.receiver = h.receiver)
+                    AND l.kind = 'put' AND l.outcome IN ('accepted', 'undelivered')
+                    AND (r.receiver = h.receiver OR r.run_id IS NULL))
+  AND NOT EXISTS (SELECT 1 FROM {runs} r
+                  WHERE r.receiver = h.receiver AND r.return_id = h.return_id AND r.command = 'submit' AND r.run_id <> ?
+                    AND (r.finished_at IS NULL OR r.exit_code = 3))
 GROUP BY h.collection;
 
 -- name: read_vanished
@@ -244,13 +249,13 @@ ORDER BY started_at DESC {page};
 
 -- name: count_refused
 -- Counts for each collection the staged records of which this receiver refused the last form that it was sent for the
--- period, by the audit trail, and those among them of which it once took a form, so that it may hold that. The words in
--- the staging table would not do: they are about the return that was submitted last.
+-- period, by the audit trail, and those among them of which it once took a form, or may have taken one, so that it may
+-- hold that. The words in the staging table would not do: they are about the return that was submitted last.
 SELECT refused.collection, COUNT(*), SUM(refused.was_taken)
 FROM (SELECT h.collection, CASE WHEN EXISTS (
                  SELECT 1 FROM {log} l JOIN {runs} r ON r.run_id = l.run_id
                  WHERE l.collection = h.collection AND l.local_id = h.local_id AND l.return_id = h.return_id
-                   AND l.kind = 'put' AND l.outcome = 'accepted' AND r.receiver = h.receiver
+                   AND l.kind = 'put' AND l.outcome IN ('accepted', 'undelivered') AND r.receiver = h.receiver
              ) THEN 1 ELSE 0 END AS was_taken
       FROM {held} h
       WHERE h.receiver = ? AND h.return_id = ? AND h.payload_hash IS NULL

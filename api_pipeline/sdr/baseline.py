@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import given_numbers, given_texts
@@ -55,6 +56,17 @@ class Gone:
     run: RunLog
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Records of a collection that stay in doubt, because TEC gave no outcome for them: they go to the audit trail."""
+
+    collection: Collection
+    run: RunLog
+
+
+Outcome: TypeAlias = "Taken | Gone | Unanswered"
+
+
 class Baseline(Statements):
     """What is written before and after each request, each time in one transaction."""
 
@@ -64,7 +76,7 @@ class Baseline(Statements):
         collection: Collection,
         held: Sequence[str],
         new: Sequence[str],
-        outcomes: Sequence[Taken | Gone] = (),
+        outcomes: Sequence[Outcome] = (),
     ) -> None:
         """Write down, before a request, that what TEC holds of these records is in doubt.
 
@@ -83,14 +95,14 @@ class Baseline(Statements):
                     "insert_in_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part]
                 )
 
-    def write(self, scope: Scope, outcomes: Sequence[Taken | Gone]) -> None:
-        """Write down, after acceptances, what TEC holds; mark the rows, and add to the audit trail."""
+    def write(self, scope: Scope, outcomes: Sequence[Outcome]) -> None:
+        """Write down, after answers, what TEC holds; mark the rows, and add to the audit trail."""
         now = utc_now()
         with self.connection.transaction():
             for one in outcomes:
                 self._write(scope, one, now)
 
-    def _write(self, scope: Scope, outcome: Taken | Gone, now: datetime) -> None:
+    def _write(self, scope: Scope, outcome: Outcome, now: datetime) -> None:
         if isinstance(outcome, Taken):
             self._forget(scope, outcome.collection, list(outcome.digests))
             for part in in_parts(list(outcome.digests.items()), 2):
@@ -98,9 +110,10 @@ class Baseline(Statements):
             self._mark(outcome.collection, outcome.rows, outcome.run.word, "", scope, now)
             sent = [(local_id, digest.hex()) for local_id, digest in outcome.digests.items()]
             self._log_alike(scope, outcome.collection, outcome.run, ("accepted", ""), sent, now)
-        else:
+            return
+        if isinstance(outcome, Gone):
             self._forget(scope, outcome.collection, outcome.keys)
-            self._log(scope, outcome.collection, outcome.run, now)
+        self._log(scope, outcome.collection, outcome.run, now)
 
     def refuse(
         self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str, str]], run: RunLog

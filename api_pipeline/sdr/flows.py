@@ -255,7 +255,7 @@ def _close(context: Context, outcome: Outcome) -> None:
     counts = tuple(summary.total(name) for name in ("accepted", "deleted"))
     refused = summary.total("refused") + summary.total("withheld") + summary.total("kept")
     message = str(summary.error) if summary.error else None
-    numbers = (*counts, refused, 0, summary.total("unchanged"), summary.requests)
+    numbers = (*counts, refused, summary.undelivered, summary.total("unchanged"), summary.requests)
     close_journal(context.store, context.run_id, numbers, outcome.exit_code, message)
 
 

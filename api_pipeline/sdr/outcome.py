@@ -41,13 +41,15 @@ class Counts:
 class Summary:
     """What a submission did. `kept` counts the deletes that TEC refused, `error` is what ended the run early.
 
-    `misplaced` counts staged records that are in no collection.
+    `misplaced` counts staged records that are in no collection, `undelivered` the records of the request that ended the
+    run without an outcome.
     """
 
     run_id: str
     collections: dict[Collection, Counts] = field(default_factory=lambda: {one: Counts() for one in Collection})
     requests: int = 0
     misplaced: int = 0
+    undelivered: int = 0
     stopped_at_limit: bool = False
     error: PipelineError | None = None
 

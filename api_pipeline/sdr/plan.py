@@ -96,15 +96,18 @@ def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]
     return plans
 
 
-def check_deletes(store: Store, scope: Scope, options: Options) -> None:
-    """Raise TooManyDeletes where more would be deleted than the share allows; nothing has been sent then."""
+def check_deletes(store: Store, scope: Scope, options: Options, run_id: str = "") -> None:
+    """Raise TooManyDeletes where more would be deleted than the share allows; nothing has been sent then.
+
+    `run_id` is the run that is about to send, "" for none.
+    """
     if options.allow_deletes:
         return
     names = [one.value for one in options.collections]
     held = sum(count for name, (count, _) in store.count_held(scope).items() if name in names)
     gone = sum(count for name, count in store.count_vanished(scope).items() if name in names)
     if gone > options.max_deleted_share * held:
-        refused = sum(count for name, count in store.count_vanished_refused(scope).items() if name in names)
+        refused = sum(count for name, count in store.count_vanished_refused(scope, run_id).items() if name in names)
         held, gone = held - refused, gone - refused
     if gone > options.max_deleted_share * held:
         raise TooManyDeletes(

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.sdr.answers import Acknowledged, Malformed, has_known_code
-from api_pipeline.sdr.baseline import Gone, LogEntry, RunLog, Taken
+from api_pipeline.sdr.baseline import Gone, LogEntry, Outcome, RunLog, Taken, Unanswered
 from api_pipeline.sdr.delivery import AllAlike, Delivery, Keyed, Verdict
 from api_pipeline.sdr.difference import delete_body
 from api_pipeline.sdr.due import Due, Withheld
@@ -30,7 +30,7 @@ from api_pipeline.sdr.session import Session
 from api_pipeline.transport.rate_limit import Stopped
 
 _LOG = logging.getLogger(__name__)
-_Send: TypeAlias = Callable[[Collection, str, Sequence[str], Sequence[bytes]], Verdict]
+_Kind: TypeAlias = Literal["put", "delete"]
 _One = TypeVar("_One", bound=Keyed)
 
 
@@ -53,26 +53,30 @@ class Submission:
         self._line: Line[Verdict]
         # Takes in the answer to the request that is under way; what is not written down yet of those before it.
         self._conclude_it: Callable[[], None] | None = None
-        self._unwritten: list[Taken | Gone] = []
+        self._unwritten: list[Outcome] = []
+        # The records of the request whose answer is not known yet.
+        self._unanswered: tuple[_Kind, Collection, Sequence[Keyed]] | None = None
 
     def run(self) -> None:
         """Send the difference; once more where its validation needs another token.
 
         Errors: those of the receiver and the database, TooManyDeletes, NothingTaken.
         """
-        check_deletes(self._store, self._scope, self._options)
+        check_deletes(self._store, self._scope, self._options, self._summary.run_id)
         self._suspicion, self._taken = "", 0
         with Line[Verdict]() as self._line:
             while True:
                 try:
                     self.session.begin_pass()
                     self._pass()
-                except TokenIsGone:
+                except TokenIsGone as error:
                     # What was held under the same token is skipped by its hash; under another all of it is in doubt.
+                    self._give_up_answer(error)
                     self._write_outcomes()
                     self.session.replace()
-                except (PipelineError, Stopped):
+                except (PipelineError, Stopped) as error:
                     # What stays unwritten is in doubt, and is sent again.
+                    self._give_up_answer(error)
                     with suppress(DatabaseError):
                         self._write_outcomes()
                     raise
@@ -83,6 +87,7 @@ class Submission:
 
     def _pass(self) -> None:
         self._conclude_it = None
+        self._summary.undelivered = 0
         self._due.begin(self._taken)
         self._count_anew()
         for counts in self._summary.collections.values():
@@ -105,9 +110,8 @@ class Submission:
                 counts.accepted = 0
 
     def _upload(self, collection: Collection) -> None:
-        send = self.session.receiver.put
         delivery = Delivery(
-            partial(self._ask, send, collection),
+            partial(self._ask, "put", collection),
             partial(self._accepted, collection),
             partial(self._refused, collection),
             self.session.shrink,
@@ -118,7 +122,7 @@ class Submission:
         try:
             for batch in self._due.batches(collection, counts, self._size, partial(self._withhold, collection)):
                 self._put_in_doubt(collection, batch)
-                self._send(send, collection, delivery, batch)
+                self._send("put", collection, delivery, batch)
             self._conclude()
         except AllAlike as found:
             self._give_up(collection, found.reason)
@@ -156,14 +160,14 @@ class Submission:
             self._store.write(self._scope, self._unwritten)
             self._unwritten = []
 
-    def _send(self, send: _Send, collection: Collection, delivery: Delivery[_One], batch: Sequence[_One]) -> None:
+    def _send(self, kind: _Kind, collection: Collection, delivery: Delivery[_One], batch: Sequence[_One]) -> None:
         """Send a batch after the outcome of the one before, in parts where TEC takes fewer records than it said."""
         while batch:
             self._conclude()
             self._renew()
             most = self._size()
             part, batch = batch[:most], batch[most:]
-            self._start(send, collection, part)
+            self._start(kind, collection, part)
             self._conclude_it = partial(self._conclude_batch, delivery, part)
 
     def _renew(self) -> None:
@@ -182,14 +186,16 @@ class Submission:
         delivery.conclude(batch, self._answer(batch))
         self._progress(len(batch))
 
-    def _ask(self, send: _Send, collection: Collection, batch: Sequence[Keyed]) -> Verdict:
-        self._start(send, collection, batch)
+    def _ask(self, kind: _Kind, collection: Collection, batch: Sequence[Keyed]) -> Verdict:
+        self._start(kind, collection, batch)
         return self._answer(batch)
 
-    def _start(self, send: _Send, collection: Collection, batch: Sequence[Keyed]) -> None:
+    def _start(self, kind: _Kind, collection: Collection, batch: Sequence[Keyed]) -> None:
         self._renew()
         token = self.session.token()
         self._summary.requests += 1
+        send = self.session.receiver.put if kind == "put" else self.session.receiver.delete
+        self._unanswered = (kind, collection, batch)
         self._line.send(partial(send, collection, token, [one.key for one in batch], [one.body for one in batch]))
 
     def _answer(self, batch: Sequence[Keyed]) -> Verdict:
@@ -199,8 +205,22 @@ class Submission:
             keys = [one.key for one in batch]
             if len(keys) == 1 or named_keys(answer.problem, keys):
                 self.session.check_takes_data()
+        self._unanswered = None
         self.session.was_taken()
         return answer
+
+    def _give_up_answer(self, error: Exception) -> None:
+        """Keep for the audit trail the records of a request that TEC may have taken, or did not, but never refused."""
+        if self._unanswered is None:
+            return
+        (kind, collection, batch), self._unanswered = self._unanswered, None
+        self._summary.undelivered += len(batch)
+        digests = [one.digest if isinstance(one, StagedRecord) else None for one in batch]
+        entries = [
+            LogEntry(one.key, digest, "undelivered", masked(str(error)))
+            for one, digest in zip(batch, digests, strict=True)
+        ]
+        self._unwritten.append(Unanswered(collection, self._log(kind, entries)))
 
     def _accepted(self, collection: Collection, batch: Sequence[StagedRecord], answer: Acknowledged) -> None:
         taken = [one for one in batch if one.local_id not in answer.refused]
@@ -230,9 +250,8 @@ class Submission:
         self._store.refuse(self._scope, collection, rows, log)
 
     def _delete(self, collection: Collection) -> None:
-        send = self.session.receiver.delete
         delivery = Delivery(
-            partial(self._ask, send, collection),
+            partial(self._ask, "delete", collection),
             partial(self._deleted, collection),
             partial(self._kept, collection),
             self.session.shrink,
@@ -247,7 +266,7 @@ class Submission:
                         self._scope, collection, [one.local_id for one in batch], [], self._unwritten
                     )
                     self._unwritten = []
-                    self._send(send, collection, delivery, batch)
+                    self._send("delete", collection, delivery, batch)
             self._conclude()
         except AllAlike as found:
             raise NothingTaken(

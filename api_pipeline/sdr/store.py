@@ -110,9 +110,12 @@ class Store(Baseline, Results):
         """Return for each collection how many records TEC holds that nobody stages any more."""
         return {str(row[0]): int(row[1]) for row in self.query("count_vanished", scope.key)}
 
-    def count_vanished_refused(self, scope: Scope) -> dict[str, int]:
-        """Return for each collection how many of those TEC only ever refused, so that it holds none of them."""
-        return {str(row[0]): int(row[1]) for row in self.query("count_vanished_refused", scope.key)}
+    def count_vanished_refused(self, scope: Scope, run_id: str) -> dict[str, int]:
+        """Return for each collection how many of those TEC only ever refused, so that it holds none of them.
+
+        Of an earlier run than `run_id` that was killed, or lost the database, nobody knows what TEC took: none then.
+        """
+        return {str(row[0]): int(row[1]) for row in self.query("count_vanished_refused", [*scope.key, run_id])}
 
     def count_refused(self, scope: Scope) -> dict[str, tuple[int, int]]:
         """Return for each collection how many staged records TEC refused, and of how many it may hold an older form."""

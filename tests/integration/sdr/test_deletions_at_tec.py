@@ -87,3 +87,47 @@ def test_refusal_by_another_receiver_gives_no_leave_to_delete(provider: Provider
     provider.database.execute("DELETE FROM sdr_staging")
     done = provider.sdr("submit", PERIOD)
     assert (done.code, len(provider.held())) == (1, 3), done.text
+
+
+def _refuse_what_was_lost(provider: Provider) -> None:
+    """Lose the answer to three records, and let TEC refuse their next form."""
+    provider.stage_learners(3)
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=1))
+    assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
+    provider.simulator.change(refused=("BAD",))
+    for number in range(3):
+        provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")
+    assert provider.sdr("submit", PERIOD).code == 1
+
+
+def test_refusal_after_a_lost_answer_gives_no_leave_to_delete(provider: Provider) -> None:
+    _refuse_what_was_lost(provider)
+    assert "3 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
+    provider.database.execute("DELETE FROM sdr_staging")
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, len(provider.held())) == (1, 3), done.text
+
+
+@EMBEDDED
+def test_refusal_after_a_run_without_an_end_gives_no_leave_to_delete(provider: Provider) -> None:
+    _refuse_what_was_lost(provider)
+    provider.database.execute("DELETE FROM sdr_submission_log WHERE outcome = 'undelivered'")
+    provider.database.execute("UPDATE sdr_runs SET finished_at = NULL WHERE exit_code = 5")
+    provider.database.execute("DELETE FROM sdr_staging")
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, len(provider.held())) == (1, 3), done.text
+
+
+def test_audit_trail_has_the_records_whose_answer_was_lost(provider: Provider) -> None:
+    provider.stage_learners(1)
+    lost = Fault(kind=FaultKind.DROP, target="records", times=1)
+    provider.simulator.add_fault(lost)
+    assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
+    assert provider.sdr("submit", PERIOD).code == 0
+    provider.database.execute("DELETE FROM sdr_staging")
+    provider.simulator.add_fault(lost)
+    assert provider.sdr("submit", PERIOD, "--allow-deletes", MAX_ATTEMPTS=1).code == 5
+    trail = provider.database.rows("SELECT kind, outcome FROM sdr_submission_log ORDER BY id")
+    assert [tuple(row) for row in trail] == [("put", "undelivered"), ("put", "accepted"), ("delete", "undelivered")]
+    counts = provider.database.rows("SELECT undelivered FROM sdr_runs ORDER BY started_at")
+    assert [int(row[0]) for row in counts] == [1, 0, 1]
