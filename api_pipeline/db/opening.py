@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,12 @@ _OPENING = {
 # SQLite waits 100 seconds for what another program has locked, until SQLite itself gets a time to wait.
 _OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
 _WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
+# What the ANSI driver of PostgreSQL calls itself on Linux and on Windows; that for Unicode ends in w.
+_ANSI_DRIVER = r"(?i)^psqlodbc\d*a\b"
+_NOT_UNICODE = (
+    "The ODBC driver PostgreSQL ANSI takes no text in Unicode, which the program sends; write Driver={PostgreSQL "
+    "Unicode} in DB_CONNECTION_STRING, or {PostgreSQL Unicode(x64)} on Windows."
+)
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -111,6 +118,9 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
+    if re.search(_ANSI_DRIVER, driver):
+        raw.close()
+        raise DatabaseError(_NOT_UNICODE)
     first = [raw]
     # SQLite's driver has a statement wait twice: once to prepare it, and once to run it.
     opening = _statements(_OPENING.get(dialect, ()), busy_wait_s / 2 if dialect is Dialect.SQLITE else busy_wait_s)

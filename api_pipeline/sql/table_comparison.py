@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from api_pipeline.sql.expected_tables import SIZE, UNLIMITED, ColumnKind, ExpectedColumn, ExpectedTable, Need, kind_of
 
+# Types of SQL Server for texts in a code page.
+_NARROW = frozenset({"varchar", "char", "text"})
+
 
 class FoundColumn(NamedTuple):
     """A column as the database describes it: the type's name, its length in characters (or bytes), and nullability.
@@ -78,6 +81,9 @@ def _differences(found: FoundColumn, column: ExpectedColumn, table: ExpectedTabl
     findings = []
     if (kind, column.kinds[0]) == (ColumnKind.TEXT, ColumnKind.BINARY):
         findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}; it works, but bytes are compared exactly."))
+    if column.definition.startswith("NVARCHAR(MAX)") and found.type_name.lower() in _NARROW:
+        said = "under most collations a letter that its code page lacks is stored as a question mark, without an error."
+        findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}: {said}"))
     if "json" in found.type_name.lower():
         said = "the database rewrites JSON, so that a payload is not sent byte for byte as it was staged."
         findings.append(finding(Need.RECOMMENDED, f"is {found.type_name}: {said}"))

@@ -167,6 +167,15 @@ def test_hash_kept_as_text_works_and_gets_a_remark(name: str) -> None:
     assert "it works" in finding.message
 
 
+@pytest.mark.parametrize("type_name", ["varchar", "VARCHAR", "text"])
+def test_texts_in_a_code_page_get_a_remark_on_sql_server(type_name: str) -> None:
+    finding = only(compare(today(json_payload=column("json_payload", type_name, -1)), staging()))
+
+    assert finding.need is Need.RECOMMENDED
+    assert "stored as a question mark" in finding.message
+    assert compare(today(person_id=column("person_id", "varchar", 48)), staging()) == []
+
+
 def test_json_columns_of_todays_postgresql_table_get_remarks() -> None:
     payloads = ("previous_json_payload", "json_payload", "partial_json_payload")
     found = [
