@@ -47,10 +47,6 @@ _OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
 _WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 # What the ANSI driver of PostgreSQL calls itself on Linux and on Windows; that for Unicode ends in w.
 _ANSI_DRIVER = r"(?i)^psqlodbc\d*a\b"
-_NOT_UNICODE = (
-    "The ODBC driver PostgreSQL ANSI takes no text in Unicode, which the program sends; write Driver={PostgreSQL "
-    "Unicode} in DB_CONNECTION_STRING, or {PostgreSQL Unicode(x64)} on Windows."
-)
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -118,9 +114,7 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
-    if re.search(_ANSI_DRIVER, driver):
-        raw.close()
-        raise DatabaseError(_NOT_UNICODE)
+    _check_unicode(driver)
     first = [raw]
     # SQLite's driver has a statement wait twice: once to prepare it, and once to run it.
     opening = _statements(_OPENING.get(dialect, ()), busy_wait_s / 2 if dialect is Dialect.SQLITE else busy_wait_s)
@@ -146,6 +140,14 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
         return opened
 
     return Connection(opener, dialect, driver, each_transaction)
+
+
+def _check_unicode(driver: str) -> None:
+    if re.search(_ANSI_DRIVER, driver):
+        raise DatabaseError(
+            "The ODBC driver PostgreSQL ANSI takes no text in Unicode, which the program sends; write "
+            "Driver={PostgreSQL Unicode} in DB_CONNECTION_STRING, or {PostgreSQL Unicode(x64)} on Windows."
+        )
 
 
 def _told(connection_string: str, dialect: Dialect | None) -> str:
