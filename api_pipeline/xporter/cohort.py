@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import schema_prefix
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.match import Person, Proposal, Pupil, name_key, pupil_keys
+from api_pipeline.xporter.match import Person, Proposal, Pupil, cohort_marks, name_key, pupil_keys
 
 
 def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
@@ -35,6 +35,21 @@ def people(connection: Connection, ssd_schema: str) -> list[Person]:
         ) from None
     in_care = {str(row[0]).strip() for row in cared}
     return [_person(row, in_care) for row in rows]
+
+
+def marks_of_children(connection: Connection, ssd_schema: str) -> Set[str]:
+    """Return by what a pupil is known as one of the council's children. Errors: DatabaseError, also where nothing says.
+
+    With an SSD that is being loaded, nobody would be one of them, and everything that is landed would be removed.
+    """
+    marks = cohort_marks(people(connection, ssd_schema))
+    if not marks:
+        raise DatabaseError(
+            "The table ssd_person has neither a UPN nor a child without one who has a name and a birth date, so it is "
+            "not known who the council's children are; nothing was collected. Load the SSD and collect again, or, to "
+            "collect every pupil of the schools, set XPORTER_KEEP_UNMATCHED=true."
+        )
+    return marks
 
 
 def _person(row: Sequence[Any], in_care: set[str]) -> Person:

@@ -19,12 +19,11 @@ from api_pipeline.settings.model import Settings
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.xporter.asking import Choice, choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.cohort import people
+from api_pipeline.xporter.cohort import marks_of_children
 from api_pipeline.xporter.collect import CollectOptions, CollectParts
 from api_pipeline.xporter.collect.change_sets import check_endpoints
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
-from api_pipeline.xporter.match import cohort_marks
 from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
 from api_pipeline.xporter.write_back.reading import Waits
@@ -156,7 +155,7 @@ def parts_of(
 ) -> CollectParts:
     """Return what a collection works with. Errors: DatabaseError where the SSD is needed and cannot be read."""
     cohort = (
-        None if settings.xporter.keep_unmatched else cohort_marks(people(store.connection, settings.staging.ssd_schema))
+        None if settings.xporter.keep_unmatched else marks_of_children(store.connection, settings.staging.ssd_schema)
     )
     return CollectParts(
         store=store,

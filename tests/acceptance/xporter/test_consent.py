@@ -6,6 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from api_pipeline.sandbox.synthetic_ssd.database import create_tables
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import run_cli
 from tests.support.keyrings import store_settings
 from tests.support.xporter import day
@@ -103,6 +105,17 @@ def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None
     done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
     assert done.code == 3
     assert "SSD_SCHEMA" in done.err
+
+
+def test_nothing_is_removed_while_the_ssd_has_no_children(council: Council) -> None:
+    council.run("collect")
+    create_tables(council.query, Dialect.SQLITE)
+
+    done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
+
+    assert done.code == 3
+    assert "it is not known who the council's children are; nothing was collected" in done.err
+    assert council.count("Students", "9990001") == 4
 
 
 def test_check_names_what_consent_does_not_cover(council: Council) -> None:
