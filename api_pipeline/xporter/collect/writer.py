@@ -93,10 +93,12 @@ class Writer:
         if item.change is not None and item.change.is_set:
             return self._take_changes(item, item.change)
         changes = []
-        for name, (landing, rows) in item.tables.items():
+        for name, (landing, given) in item.tables.items():
             landed = self._with_retry(partial(self._store.hashes, landing, item.round))
+            is_wanted = self._is_wanted(landing)
+            rows = given if is_wanted else ()
             known, reader, difference = self._compared(item, landing, landed, rows)
-            if has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
+            if is_wanted and has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
                 if not item.is_second_try:
                     return WriteResult.SHRANK
                 text = (
@@ -111,6 +113,10 @@ class Writer:
             return self._keep(Problem(item.round, Outcome.ERROR, text))
         self._write(item, changes, missing)
         return WriteResult.WRITTEN
+
+    def _is_wanted(self, landing: Landing) -> bool:
+        """Return whether more than the keys of its rows can be landed: where it has no columns, unknown members are."""
+        return self._options.keeps_unknown or (landing.table is not None and bool(self._store.known(landing).columns))
 
     def _keep(self, problem: Problem) -> WriteResult:
         self._take_problem(problem)
@@ -179,7 +185,8 @@ class Writer:
         changes: list[TableChange] = []
         longest = 0
         for landing in landings(load_catalogue().endpoint(item.round.endpoint)):
-            rows: Rows = item.tables[landing.name][1] if landing.name in item.tables else ()
+            has_rows = landing.name in item.tables and self._is_wanted(landing)
+            rows: Rows = item.tables[landing.name][1] if has_rows else ()
             gone = change.deleted.get(landing.name, ())
             if not rows and not gone:
                 longest = max(longest, self._with_retry(partial(self._store.count, landing, item.round)))
