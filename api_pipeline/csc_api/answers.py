@@ -18,7 +18,10 @@ from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
 
 ACCEPTING = frozenset({200, 201, 202})
-_REASON_LIMIT = 4000
+REASON_LIMIT = 4000
+"""The most letters of a reason that are kept."""
+# A reason is read further than that: where an answer quotes a secret, it must be whole to be found and taken out.
+_READ_LIMIT = 8 * REASON_LIMIT
 # A receipt has some seventy letters, and a batch at most a hundred records; what is longer, but for the blanks between
 # them, is something else.
 _MOST_RECEIPT_BYTES = 1024 * 1024
@@ -26,6 +29,7 @@ _BLANKS = rb"[ \t\r\n]{2,}"
 
 __all__ = [
     "ACCEPTING",
+    "REASON_LIMIT",
     "Answer",
     "Forbidden",
     "Malformed",
@@ -108,6 +112,8 @@ Answer: TypeAlias = (
 def classify(status: int, headers: Mapping[str, str], body: bytes, records: int, now: datetime) -> Answer:
     """Return the meaning of one HTTP answer to a POST of `records` records.
 
+    Its reasons may be longer than REASON_LIMIT: they are cut once the secrets that they quote are taken out.
+
     `headers` has lower-case names; `now` (with a zone) is what a `Retry-After` date is measured against
     where the answer itself has no date.
     """
@@ -121,7 +127,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         # Its patterns take 5 milliseconds to compile, and most runs meet no such answer.
         from api_pipeline.csc_api.error_paths import named_records
 
-        return Malformed(status, reason, named_records(body, records, status, _REASON_LIMIT))
+        return Malformed(status, reason, named_records(body, records, status, _READ_LIMIT))
     if status == 401:
         return Unauthorised(status, reason, may_renew=not _is_about_key(headers, body))
     if status == 403:
@@ -138,7 +144,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
 
 def _is_about_key(headers: Mapping[str, str], body: bytes) -> bool:
     """Return whether a 401 is about the subscription key and not about the token, as Azure API Management says it."""
-    said = headers.get("www-authenticate", "") + " " + body[:_REASON_LIMIT].decode("utf-8", "replace")
+    said = headers.get("www-authenticate", "") + " " + body[:REASON_LIMIT].decode("utf-8", "replace")
     return re.search(_KEY, said) is not None
 
 
@@ -195,5 +201,6 @@ def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
 
 
 def _reason(status: int, body: bytes) -> str:
-    text = " ".join(body[: _REASON_LIMIT * 2].decode("utf-8-sig", "replace").split())
-    return f"HTTP {status}: {text}"[:_REASON_LIMIT] if text else f"HTTP {status} without a text"
+    body = re.sub(_BLANKS, b" ", body)[:_READ_LIMIT]
+    text = " ".join(body.decode("utf-8-sig", "replace").split())
+    return f"HTTP {status}: {text}" if text else f"HTTP {status} without a text"

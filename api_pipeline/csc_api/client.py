@@ -15,6 +15,7 @@ import requests
 
 from api_pipeline.auth.token_provider import Token, TokenProvider
 from api_pipeline.csc_api.answers import (
+    REASON_LIMIT,
     Answer,
     Forbidden,
     Malformed,
@@ -112,8 +113,9 @@ class CscReceiver:
         if isinstance(answer, Receipts):
             return answer
         if isinstance(answer, Malformed):
-            answer = answer._replace(named={place: self._hide(reason) for place, reason in answer.named.items()})
-        return answer._replace(reason=self._hide(answer.reason))
+            named = {place: self._hide(reason)[:REASON_LIMIT] for place, reason in answer.named.items()}
+            answer = answer._replace(named=named)
+        return answer._replace(reason=self._hide(answer.reason)[:REASON_LIMIT])
 
 
 def _refused_token(limiter: RateLimiter, answer: Unauthorised) -> AuthenticationRefused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -12,7 +13,15 @@ import pytest
 import requests
 
 from api_pipeline.auth.token_provider import Credentials, TokenProvider
-from api_pipeline.csc_api.answers import Forbidden, Malformed, PermanentError, Receipts, TooLarge, Transient
+from api_pipeline.csc_api.answers import (
+    REASON_LIMIT,
+    Forbidden,
+    Malformed,
+    PermanentError,
+    Receipts,
+    TooLarge,
+    Transient,
+)
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.transport.exchange import RetryPolicy
@@ -126,6 +135,18 @@ def test_secret_that_an_answer_quotes_is_taken_out_of_the_reason(bench: Bench, s
     assert KEY not in repr(answer)
     if isinstance(answer, Malformed):
         assert list(answer.named) == [1]
+
+
+@pytest.mark.parametrize("before", ["x" * (REASON_LIMIT - 12), " " * (2 * REASON_LIMIT - 12)], ids=["text", "blanks"])
+def test_secret_at_the_end_of_what_is_kept_of_a_reason_is_taken_out_whole(bench: Bench, before: str) -> None:
+    bench.server.otherwise = in_turn(
+        says(404, f"{before}{KEY} is the key".encode()),
+        says(400, json.dumps({"errors": {"[1].surname": [f"{before}{KEY} is the key"]}}).encode()),
+    )
+    receiver = bench.receiver(hide=lambda text: text.replace(KEY, "***"))
+    answers = [receiver.post(RECORDS), receiver.post(RECORDS)]
+    assert KEY[:4] not in repr(answers)
+    assert all(not isinstance(one, Receipts) and len(one.reason) <= REASON_LIMIT for one in answers)
 
 
 def test_token_refused_twice_names_scope_and_stops_every_sender(bench: Bench) -> None:
