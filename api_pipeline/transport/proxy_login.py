@@ -111,9 +111,11 @@ def _offered(response: FinalResponse) -> str | None:
 def _challenge(response: FinalResponse, scheme: str) -> str | None:
     """Return what a proxy sent along with a scheme ("" for nothing), None where it does not offer the scheme."""
     for header in response.headers.get_all("Proxy-Authenticate") or []:
-        name, _, rest = header.strip().partition(" ")
-        if name.lower() == scheme.lower():
-            return rest.strip()
+        # More than one scheme may stand in one header (RFC 9110, 11.6.1); what ours send along has no comma.
+        for one in header.split(","):
+            name, _, rest = one.strip().partition(" ")
+            if name.lower() == scheme.lower():
+                return rest.strip()
     return None
 
 
