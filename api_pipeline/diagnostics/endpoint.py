@@ -27,6 +27,7 @@ from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
 from api_pipeline.transport.exchange import RetryPolicy
@@ -36,6 +37,7 @@ from api_pipeline.transport.session import make_session, trusted_by_environment
 from api_pipeline.transport.single_request import RawAnswer
 
 _PORTAL = "whoever holds the council's account at the DfE portal"
+_NETWORK_WANTS_LOGIN = 511
 _REFUSED_RECORD = 1
 
 
@@ -119,6 +121,13 @@ def _ask(
     endpoint = endpoint_of(settings)
     limiter = RateLimiter(1, 0.0, time.monotonic)
     policy = RetryPolicy(1, 0.0)
+    # Before personal values are masked, which would leave parts of a secret that nothing knows any more.
+    redactor = Redactor.for_settings(settings)
+
+    def keep_token(token: str) -> None:
+        redactor.add(token)
+        on_token(token)
+
     tokens = TokenProvider(
         session,
         credentials_of(settings),
@@ -126,10 +135,12 @@ def _ask(
         policy=policy,
         limiter=limiter,
         clock=time.monotonic,
-        on_token=on_token,
+        on_token=keep_token,
     )
     pages = _Pages()
-    receiver = CscReceiver(session, endpoint, tokens, policy=policy, limiter=limiter, on_answer=pages)
+    receiver = CscReceiver(
+        session, endpoint, tokens, policy=policy, limiter=limiter, on_answer=pages, hide=redactor.hide_known
+    )
     with walk.step("token") as finding:
         _fetch_token(tokens, settings)
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
@@ -167,7 +178,10 @@ def _judge(answer: Answer, finding: StepResult) -> None:
     match answer:
         case Forbidden() | Unauthorised():
             raise _access_refused(answer.code)
-        case Transient():
+        case Transient(code=code) if code == _NETWORK_WANTS_LOGIN:
+            raise _web_page(answer)
+        case Transient() | TooLarge():
+            # A gateway says 413 before it looks at token and key.
             raise StepFailed(
                 f"The receiver did not answer as it should ({_said(answer)}).",
                 "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
@@ -179,21 +193,25 @@ def _judge(answer: Answer, finding: StepResult) -> None:
                 _address_advice(answer),
                 ServiceUnavailable.exit_code,
             )
-        case Receipts() | Unreadable() | Malformed() | TooLarge() | PermanentError():
+        case Receipts() | Unreadable() | Malformed() | PermanentError():
             finding.detail = f"the receiver granted access (HTTP {answer.code} to an empty array, no record was sent)"
 
 
 def _judge_page(answer: Answer, finding: StepResult) -> None:
     if isinstance(answer, (Receipts, Unreadable)):
-        raise StepFailed(
-            f"What answered is a web page, not the receiver (HTTP {answer.code}).",
-            "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT.",
-            ServiceUnavailable.exit_code,
-        )
+        raise _web_page(answer)
     finding.status = Status.REMARK
     finding.advice = (
         "the answer is a web page, which the receiver does not write: ask the council's network team whether a "
         "firewall or proxy answers in its place."
+    )
+
+
+def _web_page(answer: Answer) -> StepFailed:
+    return StepFailed(
+        f"What answered is a web page, not the receiver (HTTP {answer.code}).",
+        "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT.",
+        ServiceUnavailable.exit_code,
     )
 
 

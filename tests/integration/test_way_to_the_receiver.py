@@ -174,6 +174,33 @@ def test_receiver_that_is_out_of_order(server: SimulatorServer, tmp_path: Path) 
     assert "try again later" in found.advice
 
 
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (413, "The receiver did not answer as it should (HTTP 413"),
+        (511, "What answered is a web page, not the receiver"),
+    ],
+)
+def test_answer_of_what_stands_before_the_receiver_shows_no_access(
+    status: int, sentence: str, server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(status=status))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith(sentence)
+
+
+def test_secret_that_the_receiver_quotes_is_hidden_whole(server: SimulatorServer, tmp_path: Path) -> None:
+    # The words of this key that have no capital and no digit are none that masking takes out.
+    key = "only-words-and-9"
+    server.simulator.add_fault(Fault(status=404, body=f"no route for SupplierKey {key}"))
+    found = walk(server, tmp_path, SUPPLIER_KEY=key)
+
+    assert found.failed == "request"
+    assert "only-words" not in found.sentence
+
+
 def test_login_page_in_the_receivers_place(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(status=200, body="<html><h1>Log in to the network</h1></html>"))
     found = walk(server, tmp_path)
