@@ -1,5 +1,6 @@
 -- The statements by which test-schema tries the rights that a run needs, beside may_write of queries.sql. Each changes no
--- row: it fails where the login may not do what a run does.
+-- row: it fails where the login may not do what a run does. An INSERT names every column that must have a value: SQL
+-- Server may refuse one that leaves such a column out (error 515) before it looks for rows.
 
 -- name: may_change_held
 -- Changes no row: fails where the login may not keep baselines as a run does.
@@ -7,11 +8,13 @@ DELETE FROM {held} WHERE 1 = 0;
 
 -- name: may_insert_held
 -- Adds no row: fails where the login may not keep baselines as a run does.
-INSERT INTO {held} (receiver, la_child_id) SELECT receiver, la_child_id FROM {held} WHERE 1 = 0;
+INSERT INTO {held} (receiver, la_child_id, held_hash)
+SELECT receiver, la_child_id, held_hash FROM {held} WHERE 1 = 0;
 
 -- name: may_insert_log
 -- Adds no row: fails where the login may not log a record as a run does.
-INSERT INTO {log} (run_id) SELECT run_id FROM {log} WHERE 1 = 0;
+INSERT INTO {log} (run_id, batch, staging_table, staging_id, kind, sent_hash, outcome, logged_at)
+SELECT run_id, batch, staging_table, staging_id, kind, sent_hash, outcome, logged_at FROM {log} WHERE 1 = 0;
 
 -- name: may_change_unconfirmed
 -- Changes no row: fails where the login may not keep what is in doubt as a run does.
@@ -19,11 +22,13 @@ DELETE FROM {unconfirmed} WHERE 1 = 0;
 
 -- name: may_insert_unconfirmed
 -- Adds no row: fails where the login may not keep what is in doubt as a run does.
-INSERT INTO {unconfirmed} (receiver, la_child_id) SELECT receiver, la_child_id FROM {unconfirmed} WHERE 1 = 0;
+INSERT INTO {unconfirmed} (receiver, la_child_id, payload_hash, run_id, begun_at)
+SELECT receiver, la_child_id, payload_hash, run_id, begun_at FROM {unconfirmed} WHERE 1 = 0;
 
 -- name: may_insert_run
 -- Adds no row: fails where the login may not write the journal as a run does.
-INSERT INTO {runs} (run_id) SELECT run_id FROM {runs} WHERE 1 = 0;
+INSERT INTO {runs} (run_id, staging_table, receiver, mode, payloads, started_at)
+SELECT run_id, staging_table, receiver, mode, payloads, started_at FROM {runs} WHERE 1 = 0;
 
 -- name: may_change_run
 -- Changes no row: fails where the login may not write the journal as a run does.
