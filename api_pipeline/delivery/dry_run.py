@@ -95,7 +95,8 @@ def dry_run(
             planner.pages.note_ended([step.la_child_id])
     found = tally.found
     found.due = counts.due
-    found.requests = ceil(found.records / batch_size)
+    # What follows a purge goes in a later POST (contract 4).
+    found.requests = max(ceil(found.records / batch_size), 2 if found.follow_ups else 0)
     found.nulls_removed = counts.nulls_removed
     found.warnings = counts.warnings
     found.was_limited = counts.was_limited

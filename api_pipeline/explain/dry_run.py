@@ -41,7 +41,7 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
         lines.append("API_ENDPOINT is not set, so the only baselines are what the table itself says was sent.")
     lines.append(f"  {'due':<24}{found.due:>9}")
     lines += [
-        f"  {f'would be sent, {kind.value}':<24}{count.records:>9} records {_size(count.bytes):>12}"
+        f"  {f'would be sent, {kind.value}':<24}{count.records:>9} {_records(count.records)} {_size(count.bytes):>12}"
         for kind in RecordKind
         if (count := found.kinds.get(kind))
     ]
@@ -75,7 +75,8 @@ def result_line(found: DryRun) -> str:
         return "nothing is due"
     rest = f"; {found.invalid} would be in error (see: d2i-csc-api validate)" if found.invalid else ""
     more = "; --limit leaves more rows due" if found.was_limited else ""
-    return f"a run would send {found.records} records in at least {found.requests} requests{rest}{more}"
+    sent = f"{counted(found.records, '{record|records}')} in at least {counted(found.requests, '{request|requests}')}"
+    return f"a run would send {sent}{rest}{more}"
 
 
 def as_document(found: DryRun, settings: Settings) -> dict[str, Any]:
@@ -100,6 +101,10 @@ def as_document(found: DryRun, settings: Settings) -> dict[str, Any]:
         "result": result_line(found),
         "exit_code": found.exit_code,
     }
+
+
+def _records(count: int) -> str:
+    return "record " if count == 1 else "records"
 
 
 def _size(count: int) -> str:
